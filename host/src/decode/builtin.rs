@@ -1,0 +1,61 @@
+//! The built-in decoders: the only place where a decoder's name meets its code.
+//!
+//! Adding one is a file in `builtin/` and a line in [`ALL`].
+
+use crate::decode::Decoder;
+use crate::system::System;
+
+pub mod hex;
+
+/// What a config may say to a built-in decoder, as checked text.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `static_map`: pairs of input text and output text, in the file's order; later ones win.
+    pub static_map: Vec<(String, String)>,
+    /// `regexps`: patterns in RE2 syntax, unanchored.
+    pub regexps: Vec<String>,
+    /// `allow_unknown`: whether an input that `static_map` lacks is passed on as it is.
+    pub allow_unknown: bool,
+}
+
+/// What is wrong with a decoder's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    /// The place below the decoder: `regexps[1]`, `static_map`.
+    pub path: String,
+    /// What is wrong: lowercase, no final period.
+    pub problem: String,
+    /// What to do about it: imperative, no final period.
+    pub remedy: String,
+}
+
+/// The input sizes, in bytes, that a decoder takes as the first of its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// Any number of bytes.
+    Any,
+    /// One of these.
+    OneOf(&'static [usize]),
+    /// A multiple of this many.
+    MultipleOf(usize),
+}
+
+/// A built-in decoder as the config stage knows it.
+pub struct Builtin {
+    /// Its name in a config.
+    pub name: &'static str,
+    /// The sizes of key bytes it can take.
+    pub sizes: Sizes,
+    /// Whether its answer can be the decimal number that a histogram's bucket has to be.
+    pub numeric: bool,
+    /// Makes one for a label. Does no I/O: tables are read when first asked.
+    pub build: fn(&Settings, &System) -> Result<Box<dyn Decoder>, SettingsError>,
+}
+
+/// Every built-in decoder, sorted by name.
+pub static ALL: &[Builtin] = &[hex::BUILTIN];
+
+/// The built-in decoder of this name.
+pub fn find(name: &str) -> Option<&'static Builtin> {
+    ALL.iter().find(|builtin| builtin.name == name)
+}
