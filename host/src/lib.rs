@@ -15,6 +15,9 @@
 //! | [`serve`] | HTTP | holds logic |
 //! | [`telemetry`] | the exporter's metrics about itself | |
 
+pub mod bpf;
 pub mod config;
 pub mod decode;
+pub mod exposition;
+pub mod series;
 pub mod system;

@@ -36,3 +36,27 @@ pub enum Scale {
     /// These keys, each its own end; ascending.
     Fixed(Vec<f64>),
 }
+
+/// Where a key belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The n-th bucket.
+    Bucket(usize),
+    /// The sum of all observations.
+    Sum,
+}
+
+impl Buckets {
+    /// Upper bounds.
+    pub fn bounds(&self) -> Vec<f64> {
+        let scale = |bound: f64| bound * self.multiplier;
+        match &self.scale {
+            Scale::Exp2 { min, max } => (*min..=*max).map(|k| scale((k as f64).exp2())).collect(),
+            Scale::Exp2Zero { min, max } => (*min..=*max)
+                .map(|k| scale(if k == 0 { 0.0 } else { (k as f64 - 1.0).exp2() }))
+                .collect(),
+            Scale::Linear { min, max } => (*min..=*max).map(|k| scale(k as f64)).collect(),
+            Scale::Fixed(keys) => keys.iter().map(|k| scale(*k)).collect(),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! BPF
+
+pub mod read;
+mod sys;

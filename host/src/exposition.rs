@@ -1,0 +1,3 @@
+//! From families to the bytes that a scrape answers with. Never sees a config.
+
+pub mod text;
