@@ -5,6 +5,88 @@
 //! while each, so that a flood of unknown numbers costs nothing. Nothing here fails a scrape: a
 //! table that cannot be read is an empty one, and says so once in the log.
 
+use std::path::Path;
+use std::sync::Arc;
+
+pub mod cgroups;
+pub mod interfaces;
+pub mod kallsyms;
+pub mod partitions;
+pub mod pci_ids;
+mod table;
+
+pub use cgroups::Cgroups;
+pub use interfaces::Interfaces;
+pub use kallsyms::Kallsyms;
+pub use partitions::Partitions;
+pub use pci_ids::PciIds;
+
 /// Handles to all tables of this host, shared by all configs. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct System {}
+#[derive(Clone)]
+pub struct System {
+    tables: Arc<Tables>,
+}
+
+struct Tables {
+    kallsyms: Kallsyms,
+    pci_ids: PciIds,
+    partitions: Partitions,
+    cgroups: Cgroups,
+    interfaces: Interfaces,
+}
+
+impl Default for System {
+    /// This host.
+    fn default() -> Self {
+        Self::at(Path::new("/"))
+    }
+}
+
+impl System {
+    /// The host whose file system is mounted at `root`. Reads nothing yet.
+    ///
+    /// Interfaces are always those of the exporter's own network namespace: they are asked of
+    /// the kernel, not of a file.
+    pub fn at(root: &Path) -> Self {
+        let tables = Tables {
+            kallsyms: Kallsyms::new(root.join("proc/kallsyms")),
+            pci_ids: PciIds::new(pci_ids::PATHS.iter().map(|path| root.join(path)).collect()),
+            partitions: Partitions::new(root.join("proc/partitions")),
+            cgroups: Cgroups::new(root.to_owned()),
+            interfaces: Interfaces::default(),
+        };
+        Self { tables: Arc::new(tables) }
+    }
+
+    /// Reads what takes privileges that the exporter may give up after its start: the kernel's
+    /// symbols, if a decoder that was built wants them. To be called before they are dropped;
+    /// without it the table would be read when first asked, and come out empty.
+    pub fn prepare(&self) {
+        self.tables.kallsyms.prepare();
+    }
+
+    /// Kernel symbols.
+    pub fn kallsyms(&self) -> &Kallsyms {
+        &self.tables.kallsyms
+    }
+
+    /// The PCI database.
+    pub fn pci_ids(&self) -> &PciIds {
+        &self.tables.pci_ids
+    }
+
+    /// Block devices.
+    pub fn partitions(&self) -> &Partitions {
+        &self.tables.partitions
+    }
+
+    /// Cgroups.
+    pub fn cgroups(&self) -> &Cgroups {
+        &self.tables.cgroups
+    }
+
+    /// Network interfaces.
+    pub fn interfaces(&self) -> &Interfaces {
+        &self.tables.interfaces
+    }
+}

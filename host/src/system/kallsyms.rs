@@ -1,0 +1,327 @@
+//! The kernel's symbols by address, from `/proc/kallsyms`.
+//!
+//! The whole table of a common kernel (122,000 symbols) takes about 4 MB here: one string for all
+//! names, 16 bytes a symbol beside it. It is read only if something asks.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::table::{Source, Table};
+
+/// How far behind the start of a symbol an address may be to belong to it, in bytes. No function
+/// is as long; what lies further off is in code that the table does not know, or in none.
+pub const REACH: u64 = 1 << 20;
+
+/// The symbols of the running kernel and its modules.
+pub struct Kallsyms {
+    table: Table<Rows>,
+    wanted: AtomicBool,
+}
+
+#[derive(Default)]
+struct Rows {
+    path: PathBuf,
+    symbols: Symbols,
+}
+
+#[derive(Default)]
+struct Symbols {
+    /// Those that name an address, ascending by it, then those that do not.
+    rows: Vec<Symbol>,
+    /// How many of them name an address.
+    named: usize,
+    /// All names, end to end.
+    names: Vec<u8>,
+}
+
+struct Symbol {
+    address: u64,
+    /// Where its name starts in `names`.
+    start: u32,
+    len: u16,
+    /// Of type `a`: a number that the kernel gave a name to (offsets of per-CPU variables are
+    /// such), not a place where something stands.
+    absolute: bool,
+}
+
+impl Kallsyms {
+    /// The symbols that the file at `path` lists. Reads nothing yet.
+    pub fn new(path: PathBuf) -> Self {
+        let rows = Rows { path, symbols: Symbols::default() };
+        Self { table: Table::new(rows), wanted: AtomicBool::new(false) }
+    }
+
+    /// Says that something will ask, so that [`System::prepare`](super::System::prepare) reads
+    /// the table.
+    pub fn want(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn prepare(&self) {
+        if self.wanted.load(Ordering::Relaxed) {
+            self.table.prepare(Instant::now());
+        }
+    }
+
+    /// Appends the name of the symbol at exactly `address` to `out` and says whether there is
+    /// one. A module's symbol is named as the kernel lists it: name, tab, `[module]`.
+    pub fn name(&self, address: u64, out: &mut Vec<u8>) -> bool {
+        self.find(Instant::now(), out, |symbols| symbols.at(address))
+    }
+
+    /// Appends the name of the symbol that `address` lies in, the nearest at or below it and not
+    /// further than [`REACH`], to `out` and says whether there is one.
+    pub fn name_around(&self, address: u64, out: &mut Vec<u8>) -> bool {
+        self.find(Instant::now(), out, |symbols| symbols.around(address))
+    }
+
+    /// The address of the first symbol of this name, if there is one; a module's is asked for by
+    /// its name alone.
+    pub fn address_of(&self, symbol: &str) -> Option<u64> {
+        self.table.find(Instant::now(), |rows| rows.symbols.address_of(symbol.as_bytes()))
+    }
+
+    fn find(
+        &self,
+        now: Instant,
+        out: &mut Vec<u8>,
+        look: impl Fn(&Symbols) -> Option<&[u8]>,
+    ) -> bool {
+        let found = self.table.find(now, |rows| {
+            out.extend_from_slice(look(&rows.symbols)?);
+            Some(())
+        });
+        found.is_some()
+    }
+}
+
+impl Source for Rows {
+    /// A reading takes about 0.1 s.
+    const RETRY: Duration = Duration::from_secs(10);
+    /// A module may take the place of another.
+    const MAX_AGE: Duration = Duration::from_secs(600);
+
+    /// Having read once, keeps silent about not being able to any more: that is how things are
+    /// after privileges were dropped.
+    fn read(&mut self, _: Instant) -> Result<(), String> {
+        let problem = match File::open(&self.path).and_then(|file| Symbols::read(file)) {
+            Ok(symbols) if symbols.named > 0 => {
+                self.symbols = symbols;
+                return Ok(());
+            }
+            _ if self.symbols.named > 0 => return Ok(()),
+            Ok(_) => "it shows no addresses".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let path = self.path.display();
+        Err(format!(
+            "failed to read kernel symbols from {path}: {problem}, so kernel addresses stay \
+             unknown; mount /proc, run with CAP_SYSLOG, set kernel.kptr_restrict to 0 or 1"
+        ))
+    }
+}
+
+impl Symbols {
+    /// No symbols if addresses are hidden, which shows in the first piece of code at address 0.
+    fn read(file: impl io::Read) -> io::Result<Self> {
+        let mut symbols = Self::default();
+        let mut file = BufReader::with_capacity(1 << 16, file);
+        let mut line = Vec::new();
+        while file.read_until(b'\n', &mut line)? > 0 {
+            if let Some((address, kind, name)) = parse(&line) {
+                if address == 0 && kind == b't' {
+                    return Ok(Self::default());
+                }
+                symbols.push(address, kind == b'a', name);
+            }
+            line.clear();
+        }
+        symbols.rows.sort_by_key(|symbol| (symbol.absolute, symbol.address));
+        symbols.named = symbols.rows.partition_point(|symbol| !symbol.absolute);
+        symbols.rows.shrink_to_fit();
+        symbols.names.shrink_to_fit();
+        Ok(symbols)
+    }
+
+    fn push(&mut self, address: u64, absolute: bool, name: &[u8]) {
+        // Address 0 is how a hidden or discarded symbol is shown.
+        if address == 0 {
+            return;
+        }
+        if let (Ok(start), Ok(len)) = (u32::try_from(self.names.len()), u16::try_from(name.len())) {
+            self.rows.push(Symbol { address, start, len, absolute });
+            self.names.extend_from_slice(name);
+        }
+    }
+
+    /// Of several names for one address the one that the kernel lists first, which is also the
+    /// one it prints itself.
+    fn at(&self, address: u64) -> Option<&[u8]> {
+        let named = self.rows.get(..self.named)?;
+        let symbol = named.get(named.partition_point(|symbol| symbol.address < address))?;
+        (symbol.address == address).then(|| self.name(symbol))
+    }
+
+    fn around(&self, address: u64) -> Option<&[u8]> {
+        let named = self.rows.get(..self.named)?;
+        let behind = named.partition_point(|symbol| symbol.address <= address);
+        let nearest = named.get(behind.checked_sub(1)?)?.address;
+        if address - nearest > REACH {
+            return None;
+        }
+        self.at(nearest)
+    }
+
+    fn address_of(&self, wanted: &[u8]) -> Option<u64> {
+        let is_wanted = |symbol: &&Symbol| {
+            let rest = self.name(symbol).strip_prefix(wanted);
+            rest.is_some_and(|rest| matches!(rest, [] | [b'\t', ..]))
+        };
+        self.rows.iter().find(is_wanted).map(|symbol| symbol.address)
+    }
+
+    fn name(&self, symbol: &Symbol) -> &[u8] {
+        let start = symbol.start as usize;
+        self.names.get(start..start + usize::from(symbol.len)).unwrap_or_default()
+    }
+}
+
+/// Address, type in lowercase and name out of a line `ffffffffc0201000 t NAME\t[MODULE]`.
+fn parse(line: &[u8]) -> Option<(u64, u8, &[u8])> {
+    let line = line.trim_ascii_end();
+    let space = line.iter().position(|byte| *byte == b' ')?;
+    let (address, rest) = line.split_at(space);
+    let address = u64::from_str_radix(str::from_utf8(address).ok()?, 16).ok()?;
+    match rest {
+        [b' ', kind, b' ', name @ ..] if !name.is_empty() => {
+            Some((address, kind.to_ascii_lowercase(), name))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const TEXT: &str = "\
+0000000000000000 A fixed_percpu_data
+0000000000018d80 A cpu_number
+ffffffff81000000 T _stext
+ffffffff81000000 T _text
+ffffffff81000100 t do_one
+ffffffffc0201000 t commit_timeout\t[jbd2]
+ffffffff82000000 D jiffies
+not a symbol
+";
+
+    fn rows(path: &std::path::Path) -> Rows {
+        Rows { path: path.to_owned(), symbols: Symbols::default() }
+    }
+
+    fn late(symbols: &Symbols) -> Option<&[u8]> {
+        symbols.at(0xffff_ffff_c030_0000)
+    }
+
+    fn text(name: Option<&[u8]>) -> Option<&str> {
+        name.map(|name| str::from_utf8(name).unwrap())
+    }
+
+    #[test]
+    fn addresses_are_looked_up_exactly_or_from_above() {
+        let symbols = Symbols::read(TEXT.as_bytes()).unwrap();
+        for (address, exact, around) in [
+            (0, None, None),
+            (0x18d80, None, None),
+            (0xffff_ffff_80ff_ffff, None, None),
+            (0xffff_ffff_8100_0000, Some("_stext"), Some("_stext")),
+            (0xffff_ffff_8100_00ff, None, Some("_stext")),
+            (0xffff_ffff_8100_0100, Some("do_one"), Some("do_one")),
+            (0xffff_ffff_8110_0100, None, Some("do_one")),
+            (0xffff_ffff_8110_0101, None, None),
+            (0xffff_ffff_8200_0000, Some("jiffies"), Some("jiffies")),
+            (0xffff_ffff_c020_1004, None, Some("commit_timeout\t[jbd2]")),
+            (u64::MAX, None, None),
+        ] {
+            assert_eq!(text(symbols.at(address)), exact, "{address:#x}");
+            assert_eq!(text(symbols.around(address)), around, "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn symbols_have_addresses() {
+        let symbols = Symbols::read(TEXT.as_bytes()).unwrap();
+        for (symbol, address) in [
+            ("_text", Some(0xffff_ffff_8100_0000)),
+            ("commit_timeout", Some(0xffff_ffff_c020_1000)),
+            ("cpu_number", Some(0x18d80)),
+            ("fixed_percpu_data", None),
+            ("do_on", None),
+            ("do_one_more", None),
+        ] {
+            assert_eq!(symbols.address_of(symbol.as_bytes()), address, "{symbol}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_is_loaded_later_is_found() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, TEXT).unwrap();
+        let kallsyms = Kallsyms::new(file.path().to_owned());
+        let (start, mut out) = (Instant::now(), Vec::new());
+        assert!(!kallsyms.find(start, &mut out, late));
+        fs::write(&file, format!("{TEXT}ffffffffc0300000 t late\t[mod]\n")).unwrap();
+        assert!(!kallsyms.find(start + Rows::RETRY / 2, &mut out, late));
+        assert!(kallsyms.find(start + Rows::RETRY, &mut out, late));
+    }
+
+    #[test]
+    fn symbols_outlive_the_privilege_to_read_them() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut rows = rows(file.path());
+        fs::write(&file, TEXT).unwrap();
+        assert_eq!(rows.read(Instant::now()), Ok(()));
+        fs::write(&file, "0000000000000000 T _text\n").unwrap();
+        assert_eq!(rows.read(Instant::now()), Ok(()));
+        assert_eq!(rows.symbols.address_of(b"_text"), Some(0xffff_ffff_8100_0000));
+    }
+
+    #[test]
+    fn hidden_addresses_are_a_complaint() {
+        let file = tempfile::Builder::new().tempfile_in("/tmp").unwrap();
+        fs::write(&file, "0000000000000000 A percpu\n0000000000000000 T _text\n").unwrap();
+        let complaint = rows(file.path()).read(Instant::now()).unwrap_err();
+        insta::assert_snapshot!(
+            complaint.replace(&file.path().display().to_string(), "FILE"),
+            @"failed to read kernel symbols from FILE: it shows no addresses, so kernel addresses stay unknown; mount /proc, run with CAP_SYSLOG, set kernel.kptr_restrict to 0 or 1"
+        );
+    }
+
+    #[test]
+    fn no_file_is_a_complaint() {
+        insta::assert_snapshot!(
+            rows("/nowhere/kallsyms".as_ref()).read(Instant::now()).unwrap_err(),
+            @"failed to read kernel symbols from /nowhere/kallsyms: No such file or directory (os error 2), so kernel addresses stay unknown; mount /proc, run with CAP_SYSLOG, set kernel.kptr_restrict to 0 or 1"
+        );
+    }
+
+    /// Needs a host that shows its addresses; elsewhere says so.
+    #[test]
+    fn this_kernel_agrees_with_itself() {
+        let kallsyms = Kallsyms::new("/proc/kallsyms".into());
+        let Some(address) = kallsyms.address_of("schedule") else {
+            eprintln!("skipped: no kernel addresses to see here");
+            return;
+        };
+        let mut out = Vec::new();
+        assert!(kallsyms.name(address, &mut out));
+        out.push(b' ');
+        assert!(kallsyms.name_around(address + 1, &mut out));
+        assert_eq!(out, b"schedule schedule");
+    }
+}

@@ -1,0 +1,236 @@
+//! Names of PCI vendors, devices and classes, from the database `pci.ids`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::table::{Source, Table};
+
+/// Where distributions put the database, below the root; the first that is there is taken.
+pub const PATHS: [&str; 5] = [
+    "usr/share/misc/pci.ids",
+    "usr/share/hwdata/pci.ids",
+    "usr/share/pci.ids",
+    "usr/local/share/pci.ids",
+    "var/lib/pciutils/pci.ids",
+];
+
+/// The PCI database of this host.
+pub struct PciIds(Table<Rows>);
+
+/// What the database has names for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entry {
+    /// A vendor by its id.
+    Vendor(u16),
+    /// A device by the ids of its vendor and its own.
+    Device(u16, u16),
+    /// A class.
+    Class(u8),
+    /// A class and a subclass of it.
+    Subclass(u8, u8),
+}
+
+/// What [`PciIds::name`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The name, which is in the output buffer.
+    Name,
+    /// No such entry.
+    Nothing,
+    /// Not even a database.
+    NoDatabase,
+}
+
+#[derive(Default)]
+struct Rows {
+    paths: Vec<PathBuf>,
+    /// Ascending by entry.
+    index: Vec<Row>,
+    /// All names, end to end.
+    names: Vec<u8>,
+}
+
+/// Where the name of an entry stands.
+struct Row {
+    entry: Entry,
+    start: u32,
+    len: u16,
+}
+
+impl PciIds {
+    /// The database at the first of these paths that can be read. Reads nothing yet.
+    pub fn new(paths: Vec<PathBuf>) -> Self {
+        Self(Table::new(Rows { paths, ..Rows::default() }))
+    }
+
+    /// Appends the name of this entry to `out`, if there is one.
+    pub fn name(&self, entry: Entry, out: &mut Vec<u8>) -> Found {
+        self.name_at(Instant::now(), entry, out)
+    }
+
+    fn name_at(&self, now: Instant, entry: Entry, out: &mut Vec<u8>) -> Found {
+        let mut missing = Found::NoDatabase;
+        let found = self.0.find(now, |rows| {
+            if !rows.index.is_empty() {
+                missing = Found::Nothing;
+            }
+            out.extend_from_slice(rows.get(entry)?);
+            Some(Found::Name)
+        });
+        found.unwrap_or(missing)
+    }
+}
+
+impl Source for Rows {
+    /// The file changes when an administrator installs it or a newer one.
+    const RETRY: Duration = Duration::from_secs(60);
+    const MAX_AGE: Duration = Duration::MAX;
+
+    fn read(&mut self, _: Instant) -> Result<(), String> {
+        let text = self.paths.iter().find_map(|path| fs::read(path).ok()).ok_or_else(|| {
+            let paths: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            format!(
+                "failed to read a PCI database from {}, so PCI devices have no names; \
+                 install the package pci.ids or hwdata",
+                paths.join(", ")
+            )
+        })?;
+        self.index.clear();
+        self.names.clear();
+        self.parse(&text);
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn get(&self, entry: Entry) -> Option<&[u8]> {
+        let row = &self.index[self.index.binary_search_by_key(&entry, |row| row.entry).ok()?];
+        self.names.get(row.start as usize..)?.get(..usize::from(row.len))
+    }
+
+    fn parse(&mut self, text: &[u8]) {
+        let mut above = None;
+        for line in text.split(|byte| *byte == b'\n') {
+            let named = match line {
+                // A comment, or what stands two levels down: subsystems, programming interfaces.
+                [b'#', ..] | [b'\t', b'\t', ..] => continue,
+                [b'\t', line @ ..] => above.and_then(|above| below(above, line)),
+                _ => {
+                    let named = top(line);
+                    above = named.map(|(entry, _)| entry);
+                    named
+                }
+            };
+            if let Some((entry, name)) = named {
+                self.push(entry, name.trim_ascii());
+            }
+        }
+        self.index.sort_unstable_by_key(|row| row.entry);
+        self.index.shrink_to_fit();
+        self.names.shrink_to_fit();
+    }
+
+    fn push(&mut self, entry: Entry, name: &[u8]) {
+        if let (Ok(start), Ok(len)) = (u32::try_from(self.names.len()), u16::try_from(name.len())) {
+            self.index.push(Row { entry, start, len });
+            self.names.extend_from_slice(name);
+        }
+    }
+}
+
+/// The entry and its name on a line that starts at its left end: `8086  NAME` or `C 01  NAME`.
+fn top(line: &[u8]) -> Option<(Entry, &[u8])> {
+    if let Some(class) = line.strip_prefix(b"C ") {
+        let (class, name) = number(class, 2)?;
+        return Some((Entry::Class(class as u8), name));
+    }
+    let (vendor, name) = number(line, 4)?;
+    Some((Entry::Vendor(vendor), name))
+}
+
+/// The entry and its name on an indented line, below a vendor or a class.
+fn below(above: Entry, line: &[u8]) -> Option<(Entry, &[u8])> {
+    match above {
+        Entry::Vendor(vendor) => {
+            let (device, name) = number(line, 4)?;
+            Some((Entry::Device(vendor, device), name))
+        }
+        Entry::Class(class) => {
+            let (subclass, name) = number(line, 2)?;
+            Some((Entry::Subclass(class, subclass as u8), name))
+        }
+        Entry::Device(..) | Entry::Subclass(..) => None,
+    }
+}
+
+/// The hexadecimal number of `digits` digits at the start of `line` and what follows it, if that
+/// is a space.
+fn number(line: &[u8], digits: usize) -> Option<(u16, &[u8])> {
+    let (number, rest) = line.split_at_checked(digits)?;
+    let number = u16::from_str_radix(str::from_utf8(number).ok()?, 16).ok()?;
+    rest.starts_with(b" ").then_some((number, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+#\tList of PCI ID's
+8086  Intel Corporation
+\t1000  82542 Gigabit Ethernet Controller (Fiber)
+\t\t0e11 b0df  NC1020 Gigabit Ethernet Controller
+\t1001  82543GC
+ not an entry
+\t1002  below nothing
+
+C 01  Mass storage controller
+\t08  Non-Volatile memory controller
+\t\t02  NVM Express
+";
+
+    #[test]
+    fn every_kind_of_entry_is_read_and_nothing_else() {
+        let mut rows = Rows::default();
+        rows.parse(TEXT.as_bytes());
+        for (entry, expected) in [
+            (Entry::Vendor(0x8086), Some("Intel Corporation")),
+            (Entry::Device(0x8086, 0x1000), Some("82542 Gigabit Ethernet Controller (Fiber)")),
+            (Entry::Device(0x8086, 0x1001), Some("82543GC")),
+            (Entry::Device(0x8086, 0x1002), None),
+            (Entry::Vendor(0x0e11), None),
+            (Entry::Class(1), Some("Mass storage controller")),
+            (Entry::Subclass(1, 8), Some("Non-Volatile memory controller")),
+            (Entry::Subclass(8, 2), None),
+        ] {
+            assert_eq!(rows.get(entry), expected.map(str::as_bytes), "{entry:?}");
+        }
+        assert_eq!(rows.index.len(), 5);
+    }
+
+    #[test]
+    fn a_database_that_is_installed_later_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pci.ids");
+        let pci_ids = PciIds::new(vec!["/nowhere/pci.ids".into(), path.clone()]);
+        let (start, mut out) = (Instant::now(), Vec::new());
+        let class = Entry::Class(1);
+        assert_eq!(pci_ids.name_at(start, class, &mut out), Found::NoDatabase);
+        fs::write(&path, TEXT).unwrap();
+        let later = start + Rows::RETRY;
+        assert_eq!(pci_ids.name_at(later, class, &mut out), Found::Name);
+        assert_eq!(pci_ids.name_at(later, Entry::Class(2), &mut out), Found::Nothing);
+        assert_eq!(out, b"Mass storage controller");
+    }
+
+    #[test]
+    fn no_database_is_a_complaint() {
+        let mut rows =
+            Rows { paths: vec!["/nowhere/a".into(), "/nowhere/b".into()], ..Rows::default() };
+        insta::assert_snapshot!(
+            rows.read(Instant::now()).unwrap_err(),
+            @"failed to read a PCI database from /nowhere/a, /nowhere/b, so PCI devices have no names; install the package pci.ids or hwdata"
+        );
+    }
+}
