@@ -5,7 +5,28 @@
 use crate::decode::Decoder;
 use crate::system::System;
 
+mod cgroup;
+mod dname;
+mod errno;
 pub mod hex;
+mod ifname;
+mod inet_ip;
+mod kstack;
+mod ksym;
+mod majorminor;
+mod number;
+mod pci;
+mod pci_class;
+mod pci_device;
+mod pci_subclass;
+mod pci_vendor;
+mod regexp;
+mod static_map;
+mod string;
+mod syscall;
+#[cfg(test)]
+mod testing;
+mod uint;
 
 /// What a config may say to a built-in decoder, as checked text.
 #[derive(Clone, Debug, Default)]
@@ -53,9 +74,49 @@ pub struct Builtin {
 }
 
 /// Every built-in decoder, sorted by name.
-pub static ALL: &[Builtin] = &[hex::BUILTIN];
+pub static ALL: &[Builtin] = &[
+    cgroup::BUILTIN,
+    dname::BUILTIN,
+    errno::BUILTIN,
+    hex::BUILTIN,
+    ifname::BUILTIN,
+    inet_ip::BUILTIN,
+    kstack::BUILTIN,
+    ksym::BUILTIN,
+    majorminor::BUILTIN,
+    pci_class::BUILTIN,
+    pci_device::BUILTIN,
+    pci_subclass::BUILTIN,
+    pci_vendor::BUILTIN,
+    regexp::BUILTIN,
+    static_map::BUILTIN,
+    string::BUILTIN,
+    syscall::BUILTIN,
+    uint::BUILTIN,
+];
 
 /// The built-in decoder of this name.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     ALL.iter().find(|builtin| builtin.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_sorted_and_found() {
+        assert_eq!(ALL.len(), 18);
+        assert!(ALL.is_sorted_by_key(|builtin| builtin.name));
+        for builtin in ALL {
+            assert_eq!(find(builtin.name).map(|found| found.name), Some(builtin.name));
+        }
+        assert!(find("uint64").is_none());
+    }
+
+    #[test]
+    fn only_these_can_be_buckets() {
+        let numeric = ALL.iter().filter(|builtin| builtin.numeric).map(|builtin| builtin.name);
+        assert_eq!(numeric.collect::<Vec<_>>(), ["regexp", "static_map", "string", "uint"]);
+    }
 }

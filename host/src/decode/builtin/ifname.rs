@@ -1,0 +1,46 @@
+//! `ifname`: a network interface's index as a u32 → its name now, or `unknown:N`.
+
+use super::{Builtin, Sizes, number};
+use crate::decode::{DecodeError, Decoder, Outcome};
+use crate::system::System;
+
+pub(super) const BUILTIN: Builtin = Builtin {
+    name: "ifname",
+    sizes: Sizes::OneOf(&[4]),
+    numeric: false,
+    build: |_, system| Ok(Box::new(Ifname { system: system.clone() })),
+};
+
+struct Ifname {
+    system: System,
+}
+
+impl Decoder for Ifname {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let index = u32::from_ne_bytes(number::exactly(input)?);
+        if !self.system.interfaces().name(index, out) {
+            out.extend_from_slice(b"unknown:");
+            number::write(index, out);
+        }
+        Ok(Outcome::Label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+
+    #[test]
+    fn table() {
+        testing::check(
+            "ifname",
+            &[
+                (&1_u32.to_ne_bytes(), "lo"),
+                (&0_u32.to_ne_bytes(), "unknown:0"),
+                (&u32::MAX.to_ne_bytes(), "unknown:4294967295"),
+                (b"", "ERROR expected 4 bytes, got 0"),
+                (&[1, 0], "ERROR expected 4 bytes, got 2"),
+            ],
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! `ksym`: a kernel address as a u64 → the symbol that starts there, or `unknown_addr:0x…`.
+
+use std::io::Write;
+
+use super::{Builtin, Sizes, number};
+use crate::decode::{DecodeError, Decoder, Outcome};
+use crate::system::System;
+
+pub(super) const BUILTIN: Builtin = Builtin {
+    name: "ksym",
+    sizes: Sizes::OneOf(&[8]),
+    numeric: false,
+    build: |_, system| {
+        system.kallsyms().want();
+        Ok(Box::new(Ksym { system: system.clone() }))
+    },
+};
+
+struct Ksym {
+    system: System,
+}
+
+impl Decoder for Ksym {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let address = u64::from_ne_bytes(number::exactly(input)?);
+        if !self.system.kallsyms().name(address, out) {
+            // Writing to a Vec does not fail.
+            let _ = write!(out, "unknown_addr:{address:#x}");
+        }
+        Ok(Outcome::Label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+
+    #[test]
+    fn table() {
+        testing::host().check(
+            "ksym",
+            &[
+                (&0xffff_ffff_8100_0100_u64.to_ne_bytes(), "do_one"),
+                (&0xffff_ffff_c020_1000_u64.to_ne_bytes(), "commit_timeout\t[jbd2]"),
+                (&0xffff_ffff_8100_0101_u64.to_ne_bytes(), "unknown_addr:0xffffffff81000101"),
+                (&0_u64.to_ne_bytes(), "unknown_addr:0x0"),
+                (b"", "ERROR expected 8 bytes, got 0"),
+                (&[0; 4], "ERROR expected 8 bytes, got 4"),
+            ],
+        );
+    }
+
+    #[test]
+    fn without_symbols_every_address_is_unknown() {
+        testing::empty_host().check("ksym", &[(&1_u64.to_ne_bytes(), "unknown_addr:0x1")]);
+    }
+}

@@ -1,0 +1,57 @@
+//! `pci_vendor`: a vendor id in decimal text → its name, or `unknown pci vendor: 0x…`.
+//! Without a database everything is `missing pci.ids db`.
+
+use std::io::Write;
+
+use super::{Builtin, Sizes, number, pci};
+use crate::decode::{DecodeError, Decoder, Outcome};
+use crate::system::System;
+use crate::system::pci_ids::Entry;
+
+pub(super) const BUILTIN: Builtin = Builtin {
+    name: "pci_vendor",
+    sizes: Sizes::Any,
+    numeric: false,
+    build: |_, system| Ok(Box::new(PciVendor { system: system.clone() })),
+};
+
+struct PciVendor {
+    system: System,
+}
+
+impl Decoder for PciVendor {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let id = number::parse(input)?;
+        let entry = u16::try_from(id).ok().map(Entry::Vendor);
+        if !pci::write(&self.system, entry, out) {
+            // Writing to a Vec does not fail.
+            let _ = write!(out, "unknown pci vendor: {id:#06x}");
+        }
+        Ok(Outcome::Label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+
+    #[test]
+    fn table() {
+        testing::host().check(
+            "pci_vendor",
+            &[
+                (b"32902", "Intel Corporation"),
+                (b"48879", "unknown pci vendor: 0xbeef"),
+                (b"1", "unknown pci vendor: 0x0001"),
+                (b"18446744073709551615", "unknown pci vendor: 0xffffffffffffffff"),
+                (b"", "ERROR expected a decimal number, got ``"),
+                (b"0x8086", "ERROR expected a decimal number, got `0x8086`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn without_a_database() {
+        testing::empty_host().check("pci_vendor", &[(b"1", "missing pci.ids db")]);
+    }
+}
