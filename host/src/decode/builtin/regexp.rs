@@ -8,7 +8,7 @@
 
 use regex::{CaptureLocations, Regex};
 
-use super::{Builtin, Settings, SettingsError, Sizes};
+use super::{Builtin, SettingsError, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -101,8 +101,7 @@ fn fold(error: &regex::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing;
-    use super::*;
+    use super::super::{Settings, testing};
 
     fn settings(regexps: &[&str]) -> Settings {
         let regexps = regexps.iter().map(|&pattern| pattern.to_owned()).collect();
