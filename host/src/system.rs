@@ -90,3 +90,31 @@ impl System {
         &self.tables.interfaces
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What remains to be known of a symbol if privileges are dropped after `prepare`.
+    fn known_after_drop(want: bool) -> bool {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("proc/kallsyms");
+        fs::create_dir(root.path().join("proc")).unwrap();
+        fs::write(&file, "ffffffff81000000 T _text\n").unwrap();
+        let system = System::at(root.path());
+        if want {
+            system.kallsyms().want();
+        }
+        system.clone().prepare();
+        fs::write(&file, "0000000000000000 T _text\n").unwrap();
+        system.kallsyms().address_of("_text").is_some()
+    }
+
+    #[test]
+    fn what_decoders_want_is_read_before_privileges_go_and_nothing_else() {
+        assert!(known_after_drop(true));
+        assert!(!known_after_drop(false));
+    }
+}

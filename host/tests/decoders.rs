@@ -19,7 +19,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
 });
 
 fn build(builtin: &Builtin) -> Box<dyn Decoder> {
-    (builtin.build)(&SETTINGS, &SYSTEM).ok().expect("these settings are fine")
+    (builtin.build)(&SETTINGS, &SYSTEM).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 fn label(name: &str, input: &[u8]) -> Vec<u8> {

@@ -61,6 +61,9 @@ pub enum Sizes {
     MultipleOf(usize),
 }
 
+/// A decoder made for a label, or what is wrong with its settings.
+pub type Built = Result<Box<dyn Decoder>, SettingsError>;
+
 /// A built-in decoder as the config stage knows it.
 pub struct Builtin {
     /// Its name in a config.
@@ -70,7 +73,7 @@ pub struct Builtin {
     /// Whether its answer can be the decimal number that a histogram's bucket has to be.
     pub numeric: bool,
     /// Makes one for a label. Does no I/O: tables are read when first asked.
-    pub build: fn(&Settings, &System) -> Result<Box<dyn Decoder>, SettingsError>,
+    pub build: fn(&Settings, &System) -> Built,
 }
 
 /// Every built-in decoder, sorted by name.

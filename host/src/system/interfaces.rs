@@ -34,18 +34,28 @@ impl Interfaces {
 /// A Unix socket will do, and sandboxes that forbid others allow it.
 fn open() -> Option<OwnedFd> {
     socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-        .inspect_err(|error| {
-            tracing::warn!(
-                "failed to open a Unix socket: {error}, so network interfaces stay unknown; \
-                 allow AF_UNIX sockets"
-            );
-        })
+        .inspect_err(|error| tracing::warn!("{}", complaint(*error)))
         .ok()
+}
+
+fn complaint(error: rustix::io::Errno) -> String {
+    format!(
+        "failed to open a Unix socket: {error}, so network interfaces stay unknown; \
+         allow AF_UNIX sockets"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_socket_is_a_complaint() {
+        insta::assert_snapshot!(
+            complaint(rustix::io::Errno::ACCESS),
+            @"failed to open a Unix socket: Permission denied (os error 13), so network interfaces stay unknown; allow AF_UNIX sockets"
+        );
+    }
 
     #[test]
     fn this_host_has_a_loopback_interface_and_no_interface_0() {

@@ -107,7 +107,7 @@ impl Source for Rows {
     /// Having read once, keeps silent about not being able to any more: that is how things are
     /// after privileges were dropped.
     fn read(&mut self, _: Instant) -> Result<(), String> {
-        let problem = match File::open(&self.path).and_then(|file| Symbols::read(file)) {
+        let problem = match File::open(&self.path).and_then(Symbols::read) {
             Ok(symbols) if symbols.named > 0 => {
                 self.symbols = symbols;
                 return Ok(());

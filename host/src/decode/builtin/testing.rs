@@ -67,7 +67,8 @@ pub(super) fn refusal(name: &str, settings: &Settings) -> String {
 }
 
 fn run(system: &System, name: &str, settings: &Settings, table: &[(&[u8], &str)]) {
-    let mut decoder = (find(name).unwrap().build)(settings, system).ok().unwrap();
+    let mut decoder =
+        (find(name).unwrap().build)(settings, system).unwrap_or_else(|error| panic!("{error:?}"));
     for (input, expected) in table {
         let mut out = Vec::new();
         let answer = match decoder.decode(input, &mut out) {
