@@ -1,11 +1,110 @@
 //! From the bytes of `NAME.yaml` to a checked [`Config`], or to every fault found.
 //!
+//! In the order of data: [`read()`] finds the files, `node` makes a tree of texts of each, `raw`
+//! the fields of the schema, `check` a [`Config`], `family` compares metrics across configs.
 //! Nothing here touches the kernel or a BPF object: `bpf/check.rs` holds a plan against those.
 
 pub mod buckets;
+mod check;
+mod duration;
 pub mod error;
+mod family;
+mod faults;
 pub mod name;
+mod near;
+mod node;
 pub mod plan;
+mod raw;
+mod read;
+mod scalar;
 
 pub use error::{Fault, Severity, Source};
 pub use plan::{Config, Kind, Label, Metric};
+pub use read::read;
+
+use std::collections::HashMap;
+
+use crate::system::System;
+use faults::Faults;
+use node::{Node, Value};
+
+/// Checks all configs together: what is good of them, and every fault of every file, sorted by
+/// file and line.
+///
+/// A faulty metric is left out of its [`Config`], and a config that is no mapping of YAML at all
+/// is left out of the list, so that the next stage can check what remains. Unless a fault is a
+/// warning, what is returned is not to be served.
+pub fn load(sources: Vec<Source>, system: &System) -> (Vec<Config>, Vec<Fault>) {
+    let (mut configs, mut faults) = (Vec::new(), Vec::new());
+    let mut files = HashMap::new();
+    for source in &sources {
+        if let Some(earlier) = files.insert(source.name(), source) {
+            faults.push(same_name(source, earlier));
+            continue;
+        }
+        let (config, found) = one(source, system);
+        configs.extend(config);
+        faults.extend(found);
+    }
+    faults.extend(family::check(&configs));
+    faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    (configs, faults)
+}
+
+fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {
+    let document = match node::parse(&source.text) {
+        Ok(document) => document,
+        Err(error) => return (None, vec![no_yaml(source, &error)]),
+    };
+    let faults = Faults::new(source, &document.root);
+    if document.more {
+        let problem = "the file holds several documents, of which only the first counts";
+        faults.warning("", problem, "remove the `---` and what follows");
+    }
+    if empty(&document.root) {
+        faults.error("", "the file is empty", "write a `metrics` section, or leave the config out");
+        return (None, faults.into_found());
+    }
+    let raw = raw::document(&document.root, &faults);
+    let config = raw.map(|raw| check::config(raw, source, system, &faults));
+    (config, faults.into_found())
+}
+
+fn empty(root: &Node<'_>) -> bool {
+    matches!(root.value, Value::Null)
+}
+
+fn no_yaml(source: &Source, error: &serde_yaml::Error) -> Fault {
+    let line = error.location().map(|location| location.line());
+    let indent = line.and_then(|line| source.text.lines().nth(line - 1)).unwrap_or_default();
+    let indent = &indent[..indent.len() - indent.trim_start().len()];
+    let remedy = if indent.contains('\t') {
+        "indent with spaces: YAML does not take tabs there"
+    } else {
+        "correct the YAML there"
+    };
+    Fault {
+        severity: Severity::Error,
+        file: source.file.clone(),
+        line,
+        path: String::new(),
+        problem: format!("failed to read the YAML: {error}"),
+        remedy: remedy.to_owned(),
+    }
+}
+
+fn same_name(source: &Source, earlier: &Source) -> Fault {
+    Fault {
+        severity: Severity::Error,
+        file: source.file.clone(),
+        line: None,
+        path: String::new(),
+        problem: format!(
+            "`{}` is the name of two configs, {} too",
+            source.name(),
+            earlier.file.display()
+        ),
+        remedy: "name each config once in --config.names, and give each file its own name"
+            .to_owned(),
+    }
+}

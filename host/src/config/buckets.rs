@@ -37,26 +37,168 @@ pub enum Scale {
     Fixed(Vec<f64>),
 }
 
-/// Where a key belongs.
+/// Where a row of a histogram belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// The n-th bucket.
+    /// The bucket with this index into [`Buckets::bounds`].
     Bucket(usize),
-    /// The sum of all observations.
+    /// The sum of all observations, before the multiplier.
     Sum,
 }
 
 impl Buckets {
-    /// Upper bounds.
+    /// The upper bounds of all buckets, ascending, multiplied; `+Inf` is not among them.
     pub fn bounds(&self) -> Vec<f64> {
-        let scale = |bound: f64| bound * self.multiplier;
+        let scaled = |bounds: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
+            bounds.map(|bound| bound * self.multiplier).collect()
+        };
         match &self.scale {
-            Scale::Exp2 { min, max } => (*min..=*max).map(|k| scale((k as f64).exp2())).collect(),
-            Scale::Exp2Zero { min, max } => (*min..=*max)
-                .map(|k| scale(if k == 0 { 0.0 } else { (k as f64 - 1.0).exp2() }))
-                .collect(),
-            Scale::Linear { min, max } => (*min..=*max).map(|k| scale(k as f64)).collect(),
-            Scale::Fixed(keys) => keys.iter().map(|k| scale(*k)).collect(),
+            Scale::Exp2 { min, max } => scaled(&mut (*min..=*max).map(power)),
+            Scale::Exp2Zero { min, max } => {
+                scaled(&mut (*min..=*max).map(|key| key.checked_sub(1).map_or(0.0, power)))
+            }
+            Scale::Linear { min, max } => scaled(&mut (*min..=*max).map(f64::from)),
+            Scale::Fixed(keys) => scaled(&mut keys.iter().copied()),
         }
+    }
+
+    /// Where the row with this bucket key, as decoded, belongs; none if the key is no number or
+    /// no bucket's.
+    pub fn slot(&self, key: &[u8]) -> Option<Slot> {
+        match &self.scale {
+            Scale::Exp2 { min, max }
+            | Scale::Exp2Zero { min, max }
+            | Scale::Linear { min, max } => {
+                let (key, min, max) = (integer(key)?, u64::from(*min), u64::from(*max));
+                match key {
+                    _ if key == max + 1 => Some(Slot::Sum),
+                    _ if key < min || key > max => None,
+                    _ => usize::try_from(key - min).ok().map(Slot::Bucket),
+                }
+            }
+            Scale::Fixed(keys) => {
+                let key = number(key)?;
+                match keys.binary_search_by(|bound| bound.total_cmp(&key)) {
+                    Ok(index) => Some(Slot::Bucket(index)),
+                    Err(_) => keys.last().filter(|last| key == *last + 1.0).map(|_| Slot::Sum),
+                }
+            }
+        }
+    }
+
+    /// Whether a text can be a bucket key at all.
+    pub(super) fn takes(&self, key: &[u8]) -> bool {
+        match self.scale {
+            Scale::Fixed(_) => number(key).is_some(),
+            _ => integer(key).is_some(),
+        }
+    }
+}
+
+fn power(key: u32) -> f64 {
+    2f64.powi(i32::try_from(key).unwrap_or(i32::MAX))
+}
+
+fn integer(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// Integers first: they are nearly all keys, and need no float parser.
+fn number(text: &[u8]) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss)]
+    if let Some(integer) = integer(text) {
+        return (integer <= LARGEST_EXACT).then_some(integer as f64);
+    }
+    let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    // Adding turns -0 into 0, which the order below tells apart.
+    number.is_finite().then_some(number + 0.0)
+}
+
+/// Up to here every whole number is an f64 of its own.
+pub(super) const LARGEST_EXACT: u64 = 1 << 53;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Slot::{Bucket, Sum};
+
+    #[test]
+    fn bounds_are_multiplied() {
+        for (scale, multiplier, bounds) in [
+            (Scale::Exp2 { min: 0, max: 3 }, 1.0, vec![1.0, 2.0, 4.0, 8.0]),
+            (Scale::Exp2 { min: 2, max: 3 }, 0.5, vec![2.0, 4.0]),
+            (Scale::Exp2 { min: 64, max: 64 }, 1.0, vec![18_446_744_073_709_551_616.0]),
+            (Scale::Exp2Zero { min: 0, max: 3 }, 1.0, vec![0.0, 1.0, 2.0, 4.0]),
+            (Scale::Exp2Zero { min: 2, max: 3 }, 10.0, vec![20.0, 40.0]),
+            (Scale::Linear { min: 0, max: 3 }, 0.25, vec![0.0, 0.25, 0.5, 0.75]),
+            (Scale::Linear { min: 7, max: 7 }, 1.0, vec![7.0]),
+            (Scale::Fixed(vec![0.5, 10.0]), 2.0, vec![1.0, 20.0]),
+        ] {
+            let buckets = Buckets { scale, multiplier };
+            assert_eq!(buckets.bounds(), bounds, "{buckets:?}");
+        }
+    }
+
+    #[test]
+    fn keys_find_their_slot() {
+        let to_three = |text: &str| match text {
+            "1" => Some(Bucket(0)),
+            "2" | "002" => Some(Bucket(1)),
+            "3" => Some(Bucket(2)),
+            "4" => Some(Sum),
+            _ => None,
+        };
+        for scale in [
+            Scale::Exp2 { min: 1, max: 3 },
+            Scale::Exp2Zero { min: 1, max: 3 },
+            Scale::Linear { min: 1, max: 3 },
+        ] {
+            let buckets = Buckets { scale, multiplier: 1e-6 };
+            let texts =
+                ["0", "1", "2", "002", "3", "4", "5", "", "-1", "+2", "2.0", " 2", "0x2", "two"];
+            for text in texts.into_iter().chain(["18446744073709551617"]) {
+                assert_eq!(buckets.slot(text.as_bytes()), to_three(text), "{text:?} {buckets:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fixed_keys_are_matched_exactly() {
+        let fixed = Buckets { scale: Scale::Fixed(vec![-1.0, 0.0, 0.5, 200.0]), multiplier: 3.0 };
+        for (text, slot) in [
+            ("-1", Some(Bucket(0))),
+            ("0", Some(Bucket(1))),
+            ("-0", Some(Bucket(1))),
+            ("0.5", Some(Bucket(2))),
+            ("200", Some(Bucket(3))),
+            ("200.0", Some(Bucket(3))),
+            ("201", Some(Sum)),
+            ("202", None),
+            ("1", None),
+            ("", None),
+            ("nan", None),
+            ("inf", None),
+            ("unknown:7", None),
+            ("18446744073709551615", None),
+        ] {
+            assert_eq!(fixed.slot(text.as_bytes()), slot, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_key_of_all_has_no_sum_that_overflows() {
+        let buckets =
+            Buckets { scale: Scale::Linear { min: u32::MAX, max: u32::MAX }, multiplier: 1.0 };
+        assert_eq!(buckets.slot(b"4294967295"), Some(Bucket(0)));
+        assert_eq!(buckets.slot(b"4294967296"), Some(Sum));
     }
 }

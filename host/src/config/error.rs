@@ -1,6 +1,6 @@
 //! A fault of a config: where it is, what is wrong, what to do.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +11,13 @@ pub struct Source {
     pub file: PathBuf,
     /// Its text.
     pub text: Arc<str>,
+}
+
+impl Source {
+    /// The config's name: the file's without `.yaml`.
+    pub fn name(&self) -> String {
+        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
 }
 
 /// Whether a fault stops the exporter.
@@ -40,14 +47,44 @@ pub struct Fault {
 }
 
 impl fmt::Display for Fault {
+    /// One line: `FILE:LINE: PATH: PROBLEM; REMEDY`, warnings marked as such.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        write!(f, "{}", Plain(&self.file.to_string_lossy()))?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        if !self.path.is_empty() {
-            write!(f, ": {}", self.path)?;
+        if self.severity == Severity::Warning {
+            f.write_str(": warning")?;
         }
-        write!(f, ": {}; {}", self.problem, self.remedy)
+        if !self.path.is_empty() {
+            write!(f, ": {}", Plain(&self.path))?;
+        }
+        write!(f, ": {}; {}", Plain(&self.problem), Plain(&self.remedy))
+    }
+}
+
+/// Text of a file in a message: control characters are escaped, so that a fault stays one line
+/// and no terminal obeys it.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in self.0.chars() {
+            if char.is_control() {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                f.write_char(char)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text of the file as a message shows it: in backticks, and no longer than it helps.
+pub(crate) fn quote(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
     }
 }

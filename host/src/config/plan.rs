@@ -1,8 +1,9 @@
 //! The checked plan: what is here can be relied on without looking again.
 
 use super::buckets::Buckets;
-use super::error::Source;
+use super::error::{Fault, Severity, Source};
 use super::name::{LabelName, MetricName};
+use super::node;
 use crate::decode::Chain;
 
 /// One config: its metrics and what its object needs before it is loaded.
@@ -29,7 +30,7 @@ pub struct Metric {
     pub path: String,
     /// Counter or histogram.
     pub kind: Kind,
-    /// The parts of the key, in order. A histogram's last one is its bucket and no label.
+    /// The parts of the key, in order. One of a histogram's is no label: see [`Metric::bucket`].
     pub labels: Vec<Label>,
 }
 
@@ -55,9 +56,68 @@ pub struct Label {
     pub chain: Chain,
 }
 
+impl Config {
+    /// A fault at `path` that stops the exporter, with the line that the path has.
+    pub fn fault(
+        &self,
+        path: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Fault {
+        let line = self.line(path);
+        let file = self.source.file.clone();
+        let (path, problem, remedy) = (path.to_owned(), problem.into(), remedy.into());
+        Fault { severity: Severity::Error, file, line, path, problem, remedy }
+    }
+
+    /// As [`Config::fault`], for what is only told.
+    pub fn warning(
+        &self,
+        path: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Fault {
+        Fault { severity: Severity::Warning, ..self.fault(path, problem, remedy) }
+    }
+
+    /// The line of `path` in the file, from 1, or of what it would stand in; none for the whole
+    /// file (the empty path).
+    pub fn line(&self, path: &str) -> Option<usize> {
+        if path.is_empty() {
+            return None;
+        }
+        // Read again, because faults are rare and plans live as long as the exporter.
+        node::parse(&self.source.text).ok().map(|document| document.root.line_of(path))
+    }
+}
+
 impl Metric {
     /// Whether its last label is a CPU number, which per-CPU maps have beside the key.
     pub fn has_cpu_label(&self) -> bool {
-        self.labels.last().is_some_and(|label| label.name.as_str() == "cpu" && label.size == 2)
+        self.labels.last().is_some_and(Label::is_cpu)
+    }
+
+    /// Which of a histogram's labels is its bucket: the last, or the one before the CPU number.
+    /// None for a counter.
+    pub fn bucket(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Counter => None,
+            Kind::Histogram(_) => {
+                self.labels.len().checked_sub(1 + usize::from(self.has_cpu_label()))
+            }
+        }
+    }
+
+    /// The names of the labels that its series have, in order: all but the bucket.
+    pub fn label_names(&self) -> impl Iterator<Item = &LabelName> {
+        let bucket = self.bucket();
+        let label = move |&(index, _): &(usize, &Label)| Some(index) != bucket;
+        self.labels.iter().enumerate().filter(label).map(|(_, label)| &label.name)
+    }
+}
+
+impl Label {
+    fn is_cpu(&self) -> bool {
+        self.name.as_str() == "cpu" && self.size == 2
     }
 }

@@ -1,0 +1,178 @@
+//! From what was typed to what can be relied on: every rule that needs no kernel and no object.
+
+mod histogram;
+mod label;
+
+use std::collections::{HashMap, HashSet};
+
+use super::error::{Source, quote};
+use super::faults::Faults;
+use super::name::MetricName;
+use super::plan::{Config, Kind, Metric};
+use super::raw::{self, Field};
+use super::{duration, near};
+use crate::system::System;
+
+/// The checked part of a file. What is faulty is told and left out.
+pub(super) fn config(
+    raw: raw::Document,
+    source: &Source,
+    system: &System,
+    faults: &Faults<'_>,
+) -> Config {
+    for section in &raw.refused {
+        let path = if *section == "tracing" { "tracing.spans" } else { section };
+        refuse(faults, path, &format!("`{section}` is"));
+    }
+    if !raw.has_metrics && raw.refused.is_empty() {
+        faults.error(
+            "metrics",
+            "the file has no metrics",
+            "list some under `metrics.counters` or `metrics.histograms`",
+        );
+    }
+    twice(&raw.metrics, faults);
+    let metrics = raw.metrics.into_iter().filter_map(|raw| metric(raw, system, faults));
+    let mut names = HashSet::new();
+    let metrics = metrics.filter(|metric| names.insert(metric.name.clone())).collect();
+    let kaddrs = kaddrs(raw.kaddrs, faults);
+    Config { name: source.name(), source: source.clone(), metrics, kaddrs }
+}
+
+/// Tells what a later version brings.
+fn refuse(faults: &Faults<'_>, path: &str, what: &str) {
+    faults.error(
+        path,
+        format!("{what} not supported by this version"),
+        "remove it, or serve this config with cloudflare/ebpf_exporter for now",
+    );
+}
+
+/// Tells of metrics that have the name, and so the map, of one before them.
+fn twice(metrics: &[raw::Metric], faults: &Faults<'_>) {
+    let mut first = HashMap::new();
+    for metric in metrics {
+        let Field::Given(name) = &metric.name else { continue };
+        let earlier: &mut &raw::Metric = first.entry(name.as_str()).or_insert(metric);
+        if earlier.path != metric.path {
+            let line = faults.line(&earlier.path);
+            faults.error(
+                &format!("{}.name", metric.path),
+                format!("{} is the name of {} on line {line} too", quote(name), earlier.path),
+                "give each its own name and map",
+            );
+        }
+    }
+}
+
+fn metric(raw: raw::Metric, system: &System, faults: &Faults<'_>) -> Option<Metric> {
+    let before = faults.errors();
+    let path = raw.path;
+    let name = name(raw.name, &path, faults);
+    let help = help(raw.help, &path, faults);
+    if raw.has_transforms {
+        refuse(faults, &format!("{path}.transforms"), "transforms are");
+    }
+    let has_buckets = matches!(raw.kind, raw::Kind::Histogram { .. });
+    let kind = match raw.kind {
+        raw::Kind::Counter { perf_event_array, ringbuf, flush_interval } => {
+            events(perf_event_array, ringbuf, flush_interval, &path, faults);
+            Some(Kind::Counter)
+        }
+        kind @ raw::Kind::Histogram { .. } => {
+            histogram::buckets(kind, &path, faults).map(Kind::Histogram)
+        }
+    };
+    if has_buckets {
+        let buckets = match &kind {
+            Some(Kind::Histogram(buckets)) => Some(buckets),
+            _ => None,
+        };
+        histogram::bucket_label(&raw.labels, buckets, &path, faults);
+    }
+    let labels = label::all(raw.labels, &path, has_buckets, system, faults);
+    let metric = Metric { name: name?, help: help?, path, kind: kind?, labels };
+    (faults.errors() == before).then_some(metric)
+}
+
+fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<MetricName> {
+    if raw.is_absent() {
+        faults.error(path, "the metric has no name", "add `name:` with the name of its map");
+    }
+    let text = raw.given()?;
+    let name = MetricName::new(&text);
+    if name.is_none() {
+        faults.error(
+            &format!("{path}.name"),
+            format!("{} cannot be a metric's name", quote(&text)),
+            "use letters, digits, `_` and `:`, no digit first",
+        );
+    }
+    name
+}
+
+fn help(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<String> {
+    match raw {
+        Field::Given(text) if !text.is_empty() => Some(text),
+        Field::Faulty => None,
+        Field::Given(_) | Field::Absent => {
+            faults.error(
+                path,
+                "the metric has no help",
+                "add `help:` with a line on what it counts",
+            );
+            None
+        }
+    }
+}
+
+/// Counters of events that are streamed, not kept in a map.
+fn events(
+    perf_event_array: Field<bool>,
+    ringbuf: Field<bool>,
+    flush_interval: Field<String>,
+    path: &str,
+    faults: &Faults<'_>,
+) {
+    for (key, asked) in [("perf_event_array", perf_event_array), ("ringbuf", ringbuf)] {
+        if asked.given() == Some(true) {
+            refuse(faults, &format!("{path}.{key}"), &format!("`{key}: true` is"));
+        }
+    }
+    if let Field::Given(text) = flush_interval
+        && !duration::is_duration(&text)
+    {
+        faults.error(
+            &format!("{path}.flush_interval"),
+            format!("{} is no duration", quote(&text)),
+            "write numbers with units, such as `1h30m` or `500ms`",
+        );
+    }
+}
+
+fn kaddrs(raw: Vec<(String, String)>, faults: &Faults<'_>) -> Vec<String> {
+    let mut symbols: Vec<String> = Vec::new();
+    for (path, text) in raw {
+        if !is_identifier(&text) {
+            faults.error(
+                &path,
+                format!("{} cannot be a symbol with a `kaddr_` variable", quote(&text)),
+                "write a kernel symbol made of letters, digits and `_`",
+            );
+        } else if !symbols.contains(&text) {
+            symbols.push(text);
+        }
+    }
+    symbols
+}
+
+fn is_identifier(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A remedy for a word that should have been one of these.
+fn one_of(word: &str, known: &[&str]) -> String {
+    near::suggest(word, known, "write one of")
+}

@@ -1,0 +1,235 @@
+//! Histograms: their buckets, and the label that holds the bucket of a row.
+
+use super::one_of;
+use crate::config::buckets::{Buckets, LARGEST_EXACT, Scale};
+use crate::config::error::quote;
+use crate::config::faults::Faults;
+use crate::config::raw::{self, Field};
+use crate::decode::builtin;
+
+const TYPES: [&str; 4] = ["exp2", "exp2zero", "linear", "fixed"];
+
+/// 2 to this is one more than a u64 holds: no observation has a larger bucket.
+const LARGEST_EXPONENT: u32 = 64;
+
+/// More series than this for one label set is a slip, and would fill the memory.
+const MOST: usize = 10_000;
+
+/// The buckets that a histogram's fields ask for.
+pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Option<Buckets> {
+    let raw::Kind::Histogram {
+        bucket_type,
+        bucket_multiplier,
+        bucket_min,
+        bucket_max,
+        bucket_keys,
+    } = kind
+    else {
+        return None;
+    };
+    let multiplier = multiplier(bucket_multiplier, path, faults);
+    let scale = match kind_of(bucket_type, path, faults)?.as_str() {
+        "fixed" => Scale::Fixed(fixed(bucket_keys, path, faults)?),
+        kind => {
+            let (min, max) = range(kind, bucket_min, bucket_max, path, faults)?;
+            match kind {
+                "exp2" => Scale::Exp2 { min, max },
+                "exp2zero" => Scale::Exp2Zero { min, max },
+                _ => Scale::Linear { min, max },
+            }
+        }
+    };
+    let buckets = Buckets { scale, multiplier: multiplier? };
+    let bounds = buckets.bounds();
+    if !bounds.is_sorted_by(|a, b| a < b) || !bounds.iter().all(|bound| bound.is_finite()) {
+        faults.error(
+            &format!("{path}.bucket_multiplier"),
+            format!(
+                "multiplied with {:e}, the bounds of the buckets are no numbers of their own",
+                buckets.multiplier
+            ),
+            "choose one that is less extreme",
+        );
+        return None;
+    }
+    Some(buckets)
+}
+
+fn kind_of(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<String> {
+    if raw.is_absent() {
+        let remedy = format!("add `bucket_type:`, one of {}", TYPES.join(", "));
+        faults.error(path, "the histogram has no bucket_type", remedy);
+    }
+    let kind = raw.given()?;
+    if !TYPES.contains(&kind.as_str()) {
+        let problem = format!("no bucket_type is called {}", quote(&kind));
+        faults.error(&format!("{path}.bucket_type"), problem, one_of(&kind, &TYPES));
+        return None;
+    }
+    Some(kind)
+}
+
+fn multiplier(raw: Field<f64>, path: &str, faults: &Faults<'_>) -> Option<f64> {
+    match raw {
+        Field::Absent => Some(1.0),
+        Field::Faulty => None,
+        Field::Given(0.0) => Some(1.0),
+        Field::Given(multiplier) if multiplier.is_finite() && multiplier > 0.0 => Some(multiplier),
+        Field::Given(multiplier) => {
+            faults.error(
+                &format!("{path}.bucket_multiplier"),
+                format!("bounds cannot be multiplied with {multiplier}"),
+                "write a number above 0, such as 1e-6 for keys in microseconds",
+            );
+            None
+        }
+    }
+}
+
+fn range(
+    kind: &str,
+    min: Field<i128>,
+    max: Field<i128>,
+    path: &str,
+    faults: &Faults<'_>,
+) -> Option<(u32, u32)> {
+    if max.is_absent() {
+        let remedy = "add `bucket_max:` with the last bucket's key";
+        faults.error(path, format!("the {kind} histogram has no bucket_max"), remedy);
+    }
+    let largest = match kind {
+        "exp2" => LARGEST_EXPONENT,
+        "exp2zero" => LARGEST_EXPONENT + 1,
+        _ => u32::MAX,
+    };
+    let key = |name: &str, value: Option<i128>| {
+        let value = value?;
+        let key = u32::try_from(value).ok().filter(|key| *key <= largest);
+        if key.is_none() {
+            faults.error(
+                &format!("{path}.{name}"),
+                format!("no {kind} bucket has the key {value}"),
+                format!("write a number from 0 to {largest}"),
+            );
+        }
+        key
+    };
+    let min = match min {
+        Field::Absent => Some(0),
+        min => key("bucket_min", min.given()),
+    };
+    let max = key("bucket_max", max.given());
+    let (min, max) = (min?, max?);
+    if min > max {
+        let problem = format!("bucket_min {min} is above bucket_max {max}");
+        faults.error(&format!("{path}.bucket_min"), problem, "exchange them or correct one");
+        return None;
+    }
+    if (max - min) as usize >= MOST {
+        let problem = format!("bucket_min {min} to bucket_max {max} is more than {MOST} buckets");
+        let remedy = "count in wider steps, or use exp2";
+        faults.error(&format!("{path}.bucket_max"), problem, remedy);
+        return None;
+    }
+    Some((min, max))
+}
+
+fn fixed(raw: Field<Vec<f64>>, path: &str, faults: &Faults<'_>) -> Option<Vec<f64>> {
+    let keys = match raw {
+        Field::Given(keys) if !keys.is_empty() => keys,
+        Field::Faulty => return None,
+        Field::Given(_) | Field::Absent => {
+            let remedy = "add `bucket_keys:` with the bounds, ascending";
+            faults.error(path, "the fixed histogram has no bucket_keys", remedy);
+            return None;
+        }
+    };
+    let at = format!("{path}.bucket_keys");
+    if keys.len() > MOST {
+        let problem = format!("{} buckets are more than {MOST}", keys.len());
+        faults.error(&at, problem, "leave some out");
+        return None;
+    }
+    #[allow(clippy::cast_precision_loss)]
+    let exact = |key: &f64| key.abs() < LARGEST_EXACT as f64;
+    if let Some(index) = keys.iter().position(|key| !exact(key)) {
+        let problem = format!("{} cannot be told from the keys beside it", keys[index]);
+        let remedy = format!("write a number below {LARGEST_EXACT}");
+        faults.error(&format!("{at}[{index}]"), problem, remedy);
+        return None;
+    }
+    if let Some(index) = keys.windows(2).position(|pair| pair[0] >= pair[1]) {
+        let problem = format!("{} stands behind {}", keys[index + 1], keys[index]);
+        let remedy = "list each key once, ascending";
+        faults.error(&format!("{at}[{}]", index + 1), problem, remedy);
+        return None;
+    }
+    // Adding turns -0 into 0, which the search for a key tells apart.
+    Some(keys.into_iter().map(|key| key + 0.0).collect())
+}
+
+/// Which of a histogram's labels is the bucket: the last, or the one before the CPU number.
+pub(super) fn bucket(labels: &[raw::Label]) -> Option<usize> {
+    let is_cpu = |label: &raw::Label| matches!((&label.name, &label.size), (Field::Given(name), Field::Given(2)) if name == "cpu");
+    labels.len().checked_sub(1 + usize::from(labels.last().is_some_and(is_cpu)))
+}
+
+/// Checks that there is a bucket label and that it can be a number.
+pub(super) fn bucket_label(
+    labels: &Field<Vec<raw::Label>>,
+    buckets: Option<&Buckets>,
+    path: &str,
+    faults: &Faults<'_>,
+) {
+    let labels = match labels {
+        Field::Faulty => return,
+        Field::Absent => &[][..],
+        Field::Given(labels) => labels,
+    };
+    let remedy = "add a label that is the number of the bucket, decoded by `uint`, as the last but for `cpu`";
+    let Some(label) = bucket(labels).map(|index| &labels[index]) else {
+        let problem = if labels.is_empty() {
+            "the histogram has no labels"
+        } else {
+            "the histogram has no label for its buckets, only `cpu`"
+        };
+        return faults.error(path, problem, remedy);
+    };
+    let decoders = match &label.decoders {
+        Field::Faulty => return,
+        Field::Absent => &[][..],
+        Field::Given(decoders) => decoders,
+    };
+    let Some(last) = decoders.last() else {
+        let problem = "the label of the buckets has no decoder that makes it a number";
+        return faults.error(&label.path, problem, "add `decoders: [{name: uint}]`");
+    };
+    let Field::Given(name) = &last.name else { return };
+    match builtin::find(name) {
+        Some(builtin) if !builtin.numeric => {
+            let problem = format!(
+                "the label of the buckets has to be a number, which `{name}` does not give"
+            );
+            faults.error(&format!("{}.name", last.path), problem, "use `uint`, or put it last");
+        }
+        Some(_) => {
+            if let Some(buckets) = buckets {
+                values(last, buckets, faults)
+            }
+        }
+        None => {}
+    }
+}
+
+/// Checks that what a map of texts gives for the buckets are numbers.
+fn values(decoder: &raw::Decoder, buckets: &Buckets, faults: &Faults<'_>) {
+    for (key, value) in &decoder.static_map {
+        if !buckets.takes(value.as_bytes()) {
+            faults.error(
+                &format!("{}.static_map.{key}", decoder.path),
+                format!("{} is no bucket's key", quote(value)),
+                "map to numbers here: the label of the buckets has to be one",
+            );
+        }
+    }
+}

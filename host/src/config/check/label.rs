@@ -1,0 +1,217 @@
+//! Labels: names, sizes and chains of decoders.
+
+use std::collections::HashMap;
+
+use super::{one_of, refuse};
+use crate::config::error::quote;
+use crate::config::faults::Faults;
+use crate::config::name::LabelName;
+use crate::config::plan::Label;
+use crate::config::raw::{self, Field, ON_ERROR};
+use crate::decode::builtin::{self, Builtin, Settings, Sizes};
+use crate::decode::{Chain, OnError, Step};
+use crate::system::System;
+
+/// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
+const LARGEST: i128 = 4 << 20;
+
+/// The labels of a metric. `has_bucket` says that one of them is a bucket and no label.
+pub(super) fn all(
+    raw: Field<Vec<raw::Label>>,
+    path: &str,
+    has_bucket: bool,
+    system: &System,
+    faults: &Faults<'_>,
+) -> Vec<Label> {
+    let raw = raw.given().unwrap_or_default();
+    let bucket = if has_bucket { super::histogram::bucket(&raw) } else { None };
+    let mut first = HashMap::new();
+    let mut labels = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.into_iter().enumerate() {
+        let at = raw.path.clone();
+        let Some(label) = label(raw, system, faults) else { continue };
+        if Some(index) != bucket {
+            named(&label.name, &at, has_bucket, faults);
+            let earlier = *first.entry(label.name.clone()).or_insert(index);
+            if earlier != index {
+                faults.error(
+                    &format!("{at}.name"),
+                    format!(
+                        "`{}` is the name of {path}.labels[{earlier}] too",
+                        label.name.as_str()
+                    ),
+                    "give each label of a metric its own name",
+                );
+            }
+        }
+        labels.push(label);
+    }
+    labels
+}
+
+/// Tells of a name that the exposition needs for itself.
+fn named(name: &LabelName, at: &str, has_bucket: bool, faults: &Faults<'_>) {
+    if has_bucket && name.as_str() == "le" {
+        faults.error(
+            &format!("{at}.name"),
+            "`le` is what a histogram's bucket bounds are called",
+            "choose another name",
+        );
+    }
+}
+
+fn label(raw: raw::Label, system: &System, faults: &Faults<'_>) -> Option<Label> {
+    let path = raw.path;
+    let name = name(raw.name, &path, faults);
+    let size = size(raw.size, &path, faults);
+    let padding = padding(raw.padding, &path, faults);
+    let raw = raw.decoders.given().unwrap_or_default();
+    let mut steps = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.into_iter().enumerate() {
+        let Some(builtin) = builtin(&raw, faults) else { continue };
+        if let (0, Some(size)) = (index, size) {
+            fits(builtin, size, &path, faults);
+        }
+        steps.extend(step(builtin, raw, system, faults));
+    }
+    Some(Label { name: name?, size: size?, padding: padding?, chain: Chain::new(steps) })
+}
+
+fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
+    if raw.is_absent() {
+        faults.error(path, "the label has no name", "add `name:`");
+    }
+    let text = raw.given()?;
+    let name = LabelName::new(&text);
+    if name.is_none() {
+        let problem = if text.starts_with("__") {
+            format!("{} is reserved: Prometheus keeps names that start with `__`", quote(&text))
+        } else {
+            format!("{} cannot be a label's name", quote(&text))
+        };
+        let remedy = "use letters, digits and `_`, no digit and no `__` first";
+        faults.error(&format!("{path}.name"), problem, remedy);
+    }
+    name
+}
+
+fn size(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
+    let remedy = "write how many bytes of the map's key this label takes";
+    if raw.is_absent() {
+        faults.error(path, "the label has no size", format!("add `size:`: {remedy}"));
+    }
+    let size = raw.given()?;
+    if !(1..=LARGEST).contains(&size) {
+        let problem = format!("no label of a key has {size} bytes");
+        faults.error(&format!("{path}.size"), problem, remedy);
+        return None;
+    }
+    usize::try_from(size).ok()
+}
+
+fn padding(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
+    let padding = match raw {
+        Field::Absent => 0,
+        Field::Faulty => return None,
+        Field::Given(padding) => padding,
+    };
+    if !(0..=LARGEST).contains(&padding) {
+        faults.error(
+            &format!("{path}.padding"),
+            format!("no key has {padding} bytes of padding"),
+            "write how many bytes of the map's key to pass over behind this label",
+        );
+        return None;
+    }
+    usize::try_from(padding).ok()
+}
+
+/// The built-in decoder that is named.
+fn builtin(raw: &raw::Decoder, faults: &Faults<'_>) -> Option<&'static Builtin> {
+    let known: Vec<_> = builtin::ALL.iter().map(|builtin| builtin.name).collect();
+    let list = || format!("add `name:`, one of {}", known.join(", "));
+    match &raw.name {
+        _ if raw.has_plugin => refuse(faults, &format!("{}.plugin", raw.path), "plugins are"),
+        Field::Given(name) if name == "wasm" => {
+            refuse(faults, &format!("{}.name", raw.path), "the decoder `wasm` is");
+        }
+        Field::Given(name) => {
+            let builtin = builtin::find(name);
+            if builtin.is_none() {
+                let problem = format!("no decoder is called {}", quote(name));
+                faults.error(&format!("{}.name", raw.path), problem, one_of(name, &known));
+            }
+            return builtin;
+        }
+        Field::Absent => faults.error(&raw.path, "the decoder has no name", list()),
+        Field::Faulty => {}
+    }
+    None
+}
+
+/// Tells if the first decoder of a label cannot take so many bytes.
+fn fits(builtin: &Builtin, size: usize, path: &str, faults: &Faults<'_>) {
+    let (fits, takes) = match builtin.sizes {
+        Sizes::Any => return,
+        Sizes::OneOf(sizes) => (sizes.contains(&size), either(sizes)),
+        Sizes::MultipleOf(unit) => (size.is_multiple_of(unit), format!("a multiple of {unit}")),
+    };
+    if !fits {
+        faults.error(
+            &format!("{path}.size"),
+            format!("`{}` takes {takes} bytes, not {size}", builtin.name),
+            "correct the size, or put a decoder first that takes it",
+        );
+    }
+}
+
+fn either(sizes: &[usize]) -> String {
+    let texts: Vec<_> = sizes.iter().map(usize::to_string).collect();
+    match texts.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => texts.concat(),
+    }
+}
+
+fn step(
+    builtin: &Builtin,
+    raw: raw::Decoder,
+    system: &System,
+    faults: &Faults<'_>,
+) -> Option<Step> {
+    let path = raw.path;
+    let on_error = on_error(raw.on_error, &path, faults);
+    if raw.faulty {
+        return None;
+    }
+    let settings = Settings {
+        static_map: raw.static_map,
+        regexps: raw.regexps,
+        allow_unknown: raw.allow_unknown.given().unwrap_or_default(),
+    };
+    match (builtin.build)(&settings, system) {
+        Ok(decoder) => Some(Step { name: builtin.name, decoder, on_error: on_error? }),
+        Err(error) => {
+            let at = if error.path.is_empty() { path } else { format!("{path}.{}", error.path) };
+            faults.error(&at, error.problem, error.remedy);
+            None
+        }
+    }
+}
+
+fn on_error(raw: Field<raw::OnError>, path: &str, faults: &Faults<'_>) -> Option<OnError> {
+    match raw {
+        Field::Absent => Some(OnError::default()),
+        Field::Faulty => None,
+        Field::Given(raw::OnError::Label(text)) => Some(OnError::Label(text)),
+        Field::Given(raw::OnError::Word(word)) => match word.as_str() {
+            "drop" => Some(OnError::Drop),
+            "raw" => Some(OnError::Raw),
+            _ => {
+                let problem = format!("{} is nothing to do on an error", quote(&word));
+                faults.error(&format!("{path}.on_error"), problem, ON_ERROR);
+                None
+            }
+        },
+    }
+}

@@ -1,0 +1,88 @@
+//! Metrics of the same name in several configs: one family if they agree, a fault if not.
+
+use std::collections::HashMap;
+
+use super::error::{Fault, quote};
+use super::plan::{Config, Kind, Metric};
+
+/// Every disagreement between metrics of different configs, told of the later one.
+pub(super) fn check(configs: &[Config]) -> Vec<Fault> {
+    let mut first: HashMap<&str, (&Config, &Metric)> = HashMap::new();
+    let mut faults = Vec::new();
+    for (config, metric) in metrics(configs) {
+        let (owner, earlier) = *first.entry(metric.name.as_str()).or_insert((config, metric));
+        if let Some((key, problem)) = difference(metric, earlier, || place(owner, earlier)) {
+            let path = format!("{}{key}", metric.path);
+            let remedy = "make them equal, or rename one and its map";
+            faults.push(config.fault(&path, problem, remedy));
+        }
+    }
+    for (owner, histogram) in metrics(configs).filter(|(_, m)| m.kind != Kind::Counter) {
+        for suffix in ["_bucket", "_count", "_sum"] {
+            let series = format!("{}{suffix}", histogram.name.as_str());
+            if let Some((config, metric)) = first.get(series.as_str()) {
+                let place = place(owner, histogram);
+                faults.push(config.fault(
+                    &format!("{}.name", metric.path),
+                    format!("`{series}` is what the histogram in {place} calls its series"),
+                    "rename one of them and its map",
+                ));
+            }
+        }
+    }
+    faults
+}
+
+fn metrics(configs: &[Config]) -> impl Iterator<Item = (&Config, &Metric)> {
+    configs.iter().flat_map(|config| config.metrics.iter().map(move |metric| (config, metric)))
+}
+
+/// What differs: the key below the metric that shows it, and the problem.
+fn difference(
+    here: &Metric,
+    there: &Metric,
+    place: impl Fn() -> String,
+) -> Option<(&'static str, String)> {
+    let name = here.name.as_str();
+    match (&here.kind, &there.kind) {
+        (Kind::Counter, Kind::Counter) => {}
+        (Kind::Histogram(a), Kind::Histogram(b)) if a == b => {}
+        (Kind::Histogram(_), Kind::Histogram(_)) => {
+            return Some((".bucket_type", format!("`{name}` has other buckets in {}", place())));
+        }
+        (Kind::Counter, Kind::Histogram(_)) => {
+            return Some((
+                "",
+                format!("`{name}` is a counter here and a histogram in {}", place()),
+            ));
+        }
+        (Kind::Histogram(_), Kind::Counter) => {
+            return Some((
+                "",
+                format!("`{name}` is a histogram here and a counter in {}", place()),
+            ));
+        }
+    }
+    if here.help != there.help {
+        let help = quote(&there.help);
+        return Some((".help", format!("the help of `{name}` is {help} in {}", place())));
+    }
+    if !here.label_names().eq(there.label_names()) {
+        let names = labels(there);
+        return Some((".labels", format!("the labels of `{name}` are {names} in {}", place())));
+    }
+    None
+}
+
+fn labels(metric: &Metric) -> String {
+    let names: Vec<_> = metric.label_names().map(|name| name.as_str()).collect();
+    if names.is_empty() { "none".to_owned() } else { format!("`{}`", names.join(", ")) }
+}
+
+fn place(config: &Config, metric: &Metric) -> String {
+    let file = config.source.file.display();
+    match config.line(&metric.path) {
+        Some(line) => format!("{file}:{line} ({})", metric.path),
+        None => format!("{file} ({})", metric.path),
+    }
+}

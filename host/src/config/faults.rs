@@ -1,0 +1,57 @@
+//! The faults of one file as they are found, each with the line that its path leads to.
+
+use std::cell::{Cell, RefCell};
+
+use super::error::{Fault, Severity, Source};
+use super::node::Node;
+
+/// Collects the faults of one file.
+pub(super) struct Faults<'t> {
+    source: &'t Source,
+    root: &'t Node<'t>,
+    found: RefCell<Vec<Fault>>,
+    errors: Cell<usize>,
+}
+
+impl<'t> Faults<'t> {
+    pub(super) fn new(source: &'t Source, root: &'t Node<'t>) -> Self {
+        Self { source, root, found: RefCell::default(), errors: Cell::new(0) }
+    }
+
+    /// Adds a fault that stops the exporter.
+    pub(super) fn error(&self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.errors.set(self.errors.get() + 1);
+        self.add(Severity::Error, path, problem.into(), remedy.into());
+    }
+
+    /// Adds one that does not.
+    pub(super) fn warning(
+        &self,
+        path: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(Severity::Warning, path, problem.into(), remedy.into());
+    }
+
+    /// How many errors there are so far: what is read while this number stays is good.
+    pub(super) fn errors(&self) -> usize {
+        self.errors.get()
+    }
+
+    /// The line of the node at `path`.
+    pub(super) fn line(&self, path: &str) -> usize {
+        self.root.line_of(path)
+    }
+
+    pub(super) fn into_found(self) -> Vec<Fault> {
+        self.found.into_inner()
+    }
+
+    fn add(&self, severity: Severity, path: &str, problem: String, remedy: String) {
+        let line = (!path.is_empty()).then(|| self.root.line_of(path));
+        let file = self.source.file.clone();
+        let fault = Fault { severity, file, line, path: path.to_owned(), problem, remedy };
+        self.found.borrow_mut().push(fault);
+    }
+}

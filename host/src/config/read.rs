@@ -1,0 +1,111 @@
+//! Finding and reading the files of the configs that were asked for by name.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::error::{Fault, Severity, Source};
+use super::near;
+
+/// Larger than any config is, and small enough to hold.
+const LARGEST: u64 = 16 << 20;
+
+/// Reads `dir/NAME.yaml` for every name, in order; what cannot be read is a fault.
+///
+/// Only files are read: a pipe or a device would hold up the start.
+pub fn read(dir: &Path, names: &[String]) -> (Vec<Source>, Vec<Fault>) {
+    if let Err(error) = fs::read_dir(dir) {
+        let problem = format!("failed to read the directory of configs: {}", words(&error));
+        return (Vec::new(), vec![fault(dir, problem, "name another with --config.dir")]);
+    }
+    let (mut sources, mut faults) = (Vec::new(), Vec::new());
+    for name in names {
+        match one(dir, name) {
+            Ok(source) => sources.push(source),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (sources, faults)
+}
+
+fn one(dir: &Path, name: &str) -> Result<Source, Fault> {
+    let file = dir.join(format!("{name}.yaml"));
+    if name.is_empty() || name.ends_with('/') {
+        let remedy = "write --config.names as NAME,NAME without spaces or empty names";
+        return Err(fault(dir, "a config's name is empty", remedy));
+    }
+    let failed = |error: &io::Error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return missing(dir, name);
+        }
+        let problem = format!("failed to read the config: {}", words(error));
+        fault(&file, problem, "make it a file that the exporter may read")
+    };
+    let metadata = fs::metadata(&file).map_err(|error| failed(&error))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a directory" } else { "no regular file" };
+        let problem = format!("expected a config, found {kind}");
+        return Err(fault(&file, problem, "put the config's YAML in its place"));
+    }
+    if metadata.len() > LARGEST {
+        let problem = format!("the config has {} bytes, more than {LARGEST}", metadata.len());
+        return Err(fault(&file, problem, "split it"));
+    }
+    let bytes = fs::read(&file).map_err(|error| failed(&error))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source { file, text: text.into() }),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let newlines = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count();
+            let fault = fault(&file, "the text is not UTF-8", "save the file as UTF-8");
+            Err(Fault { line: Some(newlines + 1), ..fault })
+        }
+    }
+}
+
+/// The fault for a config that is not there, with the ones that are.
+fn missing(dir: &Path, name: &str) -> Fault {
+    let file = dir.join(format!("{name}.yaml"));
+    if dir.join(format!("{name}.yml")).exists() {
+        let problem = "the config is missing: configs end in .yaml, not .yml";
+        return fault(&file, problem, format!("rename {name}.yml to {name}.yaml"));
+    }
+    let names = names(dir);
+    let stem = name.strip_suffix(".yaml").unwrap_or(name);
+    let remedy = match near::nearest(stem, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.is_empty() => "no .yaml is there; check --config.dir".to_owned(),
+        None if names.len() > 20 => format!("{}, … are there", names[..20].join(", ")),
+        None => format!("there are {}", names.join(", ")),
+    };
+    fault(&file, "the config is missing", remedy)
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let name = |entry: fs::DirEntry| {
+        entry.file_name().to_str().and_then(|name| name.strip_suffix(".yaml")).map(str::to_owned)
+    };
+    let mut names: Vec<_> = entries.filter_map(name).collect();
+    names.sort_unstable();
+    names
+}
+
+fn fault(file: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> Fault {
+    Fault {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line: None,
+        path: String::new(),
+        problem: problem.into(),
+        remedy: remedy.into(),
+    }
+}
+
+/// An error of the system in its words alone, lowercase and without the number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
