@@ -17,6 +17,8 @@ pub mod plan;
 mod raw;
 mod read;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Fault, Severity, Source};
 pub use plan::{Config, Kind, Label, Metric};
@@ -74,23 +76,10 @@ fn empty(root: &Node<'_>) -> bool {
     matches!(root.value, Value::Null)
 }
 
-fn no_yaml(source: &Source, error: &serde_yaml::Error) -> Fault {
-    let line = error.location().map(|location| location.line());
-    let indent = line.and_then(|line| source.text.lines().nth(line - 1)).unwrap_or_default();
-    let indent = &indent[..indent.len() - indent.trim_start().len()];
-    let remedy = if indent.contains('\t') {
-        "indent with spaces: YAML does not take tabs there"
-    } else {
-        "correct the YAML there"
-    };
-    Fault {
-        severity: Severity::Error,
-        file: source.file.clone(),
-        line,
-        path: String::new(),
-        problem: format!("failed to read the YAML: {error}"),
-        remedy: remedy.to_owned(),
-    }
+fn no_yaml(source: &Source, error: &node::NoYaml) -> Fault {
+    let (problem, remedy) = (error.to_string(), error.remedy(&source.text));
+    let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
+    Fault { severity, file, line: error.line(), path, problem, remedy: remedy.to_owned() }
 }
 
 fn same_name(source: &Source, earlier: &Source) -> Fault {

@@ -21,8 +21,8 @@ pub(super) fn config(
     faults: &Faults<'_>,
 ) -> Config {
     for section in &raw.refused {
-        let path = if *section == "tracing" { "tracing.spans" } else { section };
-        refuse(faults, path, &format!("`{section}` is"));
+        let refuse = if *section == "plugins" { refuse_later } else { refuse };
+        refuse(faults, section, &format!("`{section}`"));
     }
     if !raw.has_metrics && raw.refused.is_empty() {
         faults.error(
@@ -39,13 +39,19 @@ pub(super) fn config(
     Config { name: source.name(), source: source.clone(), metrics, kaddrs }
 }
 
-/// Tells what a later version brings.
+/// Tells what the peer has and this version lacks.
 fn refuse(faults: &Faults<'_>, path: &str, what: &str) {
     faults.error(
         path,
-        format!("{what} not supported by this version"),
+        format!("{what} is not supported by this version"),
         "remove it, or serve this config with cloudflare/ebpf_exporter for now",
     );
+}
+
+/// Tells what only later versions have.
+fn refuse_later(faults: &Faults<'_>, path: &str, what: &str) {
+    let problem = format!("{what} is not supported by this version");
+    faults.error(path, problem, "remove it, or use a later version");
 }
 
 /// Tells of metrics that have the name, and so the map, of one before them.
@@ -71,7 +77,7 @@ fn metric(raw: raw::Metric, system: &System, faults: &Faults<'_>) -> Option<Metr
     let name = name(raw.name, &path, faults);
     let help = help(raw.help, &path, faults);
     if raw.has_transforms {
-        refuse(faults, &format!("{path}.transforms"), "transforms are");
+        refuse_later(faults, &format!("{path}.transforms"), "`transforms`");
     }
     let has_buckets = matches!(raw.kind, raw::Kind::Histogram { .. });
     let kind = match raw.kind {
@@ -112,18 +118,11 @@ fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<MetricNam
 }
 
 fn help(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<String> {
-    match raw {
-        Field::Given(text) if !text.is_empty() => Some(text),
-        Field::Faulty => None,
-        Field::Given(_) | Field::Absent => {
-            faults.error(
-                path,
-                "the metric has no help",
-                "add `help:` with a line on what it counts",
-            );
-            None
-        }
+    if raw.is_absent() {
+        let remedy = "add `help:` with a line on what it counts";
+        faults.error(path, "the metric has no help", remedy);
     }
+    raw.given()
 }
 
 /// Counters of events that are streamed, not kept in a map.
@@ -136,7 +135,7 @@ fn events(
 ) {
     for (key, asked) in [("perf_event_array", perf_event_array), ("ringbuf", ringbuf)] {
         if asked.given() == Some(true) {
-            refuse(faults, &format!("{path}.{key}"), &format!("`{key}: true` is"));
+            refuse(faults, &format!("{path}.{key}"), &format!("`{key}: true`"));
         }
     }
     if let Field::Given(text) = flush_interval

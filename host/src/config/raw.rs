@@ -3,10 +3,11 @@
 //! Faults found here are those of form: a list where a text should be, a key nobody knows. What
 //! the fields mean together is decided in [`super::check`].
 
+mod fields;
+
 use super::faults::Faults;
-use super::near;
 use super::node::{Node, Value};
-use super::scalar;
+use fields::Fields;
 
 /// A field of the file.
 #[derive(Debug)]
@@ -147,7 +148,7 @@ fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric>
     ];
     let fields = Fields::open(node, path, &KEYS, faults)?;
     let kind = Kind::Histogram {
-        bucket_type: fields.text("bucket_type"),
+        bucket_type: fields.word("bucket_type"),
         bucket_multiplier: fields.number("bucket_multiplier"),
         bucket_min: fields.integer("bucket_min"),
         bucket_max: fields.integer("bucket_max"),
@@ -159,8 +160,8 @@ fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric>
 fn metric(fields: &Fields<'_, '_>, kind: Kind) -> Metric {
     Metric {
         path: fields.path.to_owned(),
-        name: fields.text("name"),
-        help: fields.text("help"),
+        name: fields.word("name"),
+        help: fields.word("help"),
         labels: fields.items("labels", label),
         has_transforms: fields.has("transforms"),
         kind,
@@ -171,7 +172,7 @@ fn label(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Label> {
     let fields = Fields::open(node, path, &["name", "size", "padding", "decoders"], faults)?;
     Some(Label {
         path: path.to_owned(),
-        name: fields.text("name"),
+        name: fields.word("name"),
         size: fields.integer("size"),
         padding: fields.integer("padding"),
         decoders: fields.items("decoders", decoder),
@@ -185,7 +186,7 @@ fn decoder(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Decoder> 
     let fields = Fields::open(node, path, &KEYS, faults)?;
     let decoder = Decoder {
         path: path.to_owned(),
-        name: fields.text("name"),
+        name: fields.word("name"),
         static_map: fields.pairs("static_map"),
         regexps: fields.texts("regexps").into_iter().map(|(_, text)| text).collect(),
         allow_unknown: fields.boolean("allow_unknown"),
@@ -222,176 +223,3 @@ fn on_error(fields: &Fields<'_, '_>) -> Field<OnError> {
 
 /// What to write as `on_error`.
 pub(super) const ON_ERROR: &str = "write `drop`, `raw` or `{label: TEXT}`";
-
-/// The entries of one mapping, and where to tell what is wrong with them.
-struct Fields<'f, 't> {
-    node: &'f Node<'t>,
-    path: &'f str,
-    faults: &'f Faults<'f>,
-}
-
-impl<'f, 't> Fields<'f, 't> {
-    /// The entries of `node`, which has to be a mapping; warns of keys that are not `known`.
-    fn open(
-        node: &'f Node<'t>,
-        path: &'f str,
-        known: &[&str],
-        faults: &'f Faults<'_>,
-    ) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
-            wrong_kind(node, path, "a mapping", faults);
-            return None;
-        };
-        let fields = Self { node, path, faults };
-        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
-            let remedy = near::suggest(key, known, "remove it; the keys here are");
-            faults.warning(&fields.at(key), "unknown key, which does nothing", remedy);
-        }
-        Some(fields)
-    }
-
-    fn at(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
-    }
-
-    /// What is written at `key`, if it is not null.
-    fn get(&self, key: &str) -> Option<&'f Node<'t>> {
-        self.node.get(key).filter(|node| !matches!(node.value, Value::Null))
-    }
-
-    /// Whether anything is written at `key` that means something.
-    fn has(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|node| match &node.value {
-            Value::Null => false,
-            Value::Text(_) => true,
-            Value::List(items) => !items.is_empty(),
-            Value::Map(entries) => !entries.is_empty(),
-        })
-    }
-
-    fn scalar<T>(&self, key: &str, wanted: &str, read: fn(&str) -> Option<T>) -> Field<T> {
-        match self.get(key) {
-            None => Field::Absent,
-            Some(node) => match one(node, &self.at(key), wanted, read, self.faults) {
-                Some(value) => Field::Given(value),
-                None => Field::Faulty,
-            },
-        }
-    }
-
-    fn text(&self, key: &str) -> Field<String> {
-        self.scalar(key, "a text", |text| Some(text.to_owned()))
-    }
-
-    fn integer(&self, key: &str) -> Field<i128> {
-        self.scalar(key, "a whole number", scalar::integer)
-    }
-
-    fn number(&self, key: &str) -> Field<f64> {
-        self.scalar(key, "a number", scalar::float)
-    }
-
-    fn boolean(&self, key: &str) -> Field<bool> {
-        self.scalar(key, "true or false", scalar::boolean)
-    }
-
-    /// The items of a list, each with its path.
-    fn list(&self, key: &str) -> Field<Vec<(String, &'f Node<'t>)>> {
-        let path = self.at(key);
-        match self.get(key) {
-            None => Field::Absent,
-            Some(Node { value: Value::List(items), .. }) => {
-                let at = |(index, item)| (format!("{path}[{index}]"), item);
-                Field::Given(items.iter().enumerate().map(at).collect())
-            }
-            Some(node) => {
-                wrong_kind(node, &path, "a list", self.faults);
-                Field::Faulty
-            }
-        }
-    }
-
-    /// The texts of a list, each with its path; those that are none are told and left out.
-    fn texts(&self, key: &str) -> Vec<(String, String)> {
-        let read = |(path, node): (String, &Node<'_>)| {
-            let text = one(node, &path, "a text", |text| Some(text.to_owned()), self.faults)?;
-            Some((path, text))
-        };
-        self.list(key).given().unwrap_or_default().into_iter().filter_map(read).collect()
-    }
-
-    fn numbers(&self, key: &str) -> Field<Vec<f64>> {
-        self.items(key, |node, path, faults| one(node, path, "a number", scalar::float, faults))
-    }
-
-    /// The items of a list as `read` reads them; faulty if it cannot read one.
-    fn items<T>(
-        &self,
-        key: &str,
-        read: fn(&Node<'_>, &str, &Faults<'_>) -> Option<T>,
-    ) -> Field<Vec<T>> {
-        match self.list(key) {
-            Field::Absent => Field::Absent,
-            Field::Faulty => Field::Faulty,
-            Field::Given(nodes) => {
-                let read = |(path, node): &(String, &Node<'_>)| read(node, path, self.faults);
-                let items: Vec<_> = nodes.iter().filter_map(read).collect();
-                if items.len() == nodes.len() { Field::Given(items) } else { Field::Faulty }
-            }
-        }
-    }
-
-    /// The texts of a mapping to texts. Nothing behind a key is the empty text.
-    fn pairs(&self, key: &str) -> Vec<(String, String)> {
-        let path = self.at(key);
-        match self.get(key) {
-            None => Vec::new(),
-            Some(Node { value: Value::Map(entries), .. }) => entries
-                .iter()
-                .filter_map(|(from, node)| {
-                    let at = format!("{path}.{from}");
-                    let to = one(node, &at, "a text", |text| Some(text.to_owned()), self.faults)?;
-                    Some((from.clone().into_owned(), to))
-                })
-                .collect(),
-            Some(node) => {
-                wrong_kind(node, &path, "a mapping", self.faults);
-                Vec::new()
-            }
-        }
-    }
-}
-
-/// A scalar's meaning. Nothing at all is read as the empty text.
-fn one<T>(
-    node: &Node<'_>,
-    path: &str,
-    wanted: &str,
-    read: fn(&str) -> Option<T>,
-    faults: &Faults<'_>,
-) -> Option<T> {
-    let text = match &node.value {
-        Value::Text(text) => text,
-        Value::Null => "",
-        Value::List(_) | Value::Map(_) => {
-            wrong_kind(node, path, wanted, faults);
-            return None;
-        }
-    };
-    let value = read(text);
-    if value.is_none() {
-        let problem = format!("expected {wanted}, found {}", super::error::quote(text));
-        faults.error(path, problem, format!("write {wanted}"));
-    }
-    value
-}
-
-fn wrong_kind(node: &Node<'_>, path: &str, wanted: &str, faults: &Faults<'_>) {
-    let found = match &node.value {
-        Value::Null => "nothing".to_owned(),
-        Value::Text(text) => super::error::quote(text),
-        Value::List(_) => "a list".to_owned(),
-        Value::Map(_) => "a mapping".to_owned(),
-    };
-    faults.error(path, format!("expected {wanted}, found {found}"), format!("write {wanted}"));
-}

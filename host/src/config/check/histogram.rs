@@ -153,13 +153,13 @@ fn fixed(raw: Field<Vec<f64>>, path: &str, faults: &Faults<'_>) -> Option<Vec<f6
     #[allow(clippy::cast_precision_loss)]
     let exact = |key: &f64| key.abs() < LARGEST_EXACT as f64;
     if let Some(index) = keys.iter().position(|key| !exact(key)) {
-        let problem = format!("{} cannot be told from the keys beside it", keys[index]);
-        let remedy = format!("write a number below {LARGEST_EXACT}");
+        let problem = format!("{} cannot be a bucket's key", keys[index]);
+        let remedy = format!("write a number below {LARGEST_EXACT}, which is 2^53");
         faults.error(&format!("{at}[{index}]"), problem, remedy);
         return None;
     }
     if let Some(index) = keys.windows(2).position(|pair| pair[0] >= pair[1]) {
-        let problem = format!("{} stands behind {}", keys[index + 1], keys[index]);
+        let problem = format!("{} follows {}", keys[index + 1], keys[index]);
         let remedy = "list each key once, ascending";
         faults.error(&format!("{at}[{}]", index + 1), problem, remedy);
         return None;
@@ -186,7 +186,7 @@ pub(super) fn bucket_label(
         Field::Absent => &[][..],
         Field::Given(labels) => labels,
     };
-    let remedy = "add a label that is the number of the bucket, decoded by `uint`, as the last but for `cpu`";
+    let remedy = "add a last label, before `cpu` if there is one, with the bucket's number, decoded by `uint`";
     let Some(label) = bucket(labels).map(|index| &labels[index]) else {
         let problem = if labels.is_empty() {
             "the histogram has no labels"
@@ -210,7 +210,7 @@ pub(super) fn bucket_label(
             let problem = format!(
                 "the label of the buckets has to be a number, which `{name}` does not give"
             );
-            faults.error(&format!("{}.name", last.path), problem, "use `uint`, or put it last");
+            faults.error(&format!("{}.name", last.path), problem, "end its decoders with `uint`");
         }
         Some(_) => {
             if let Some(buckets) = buckets {
@@ -223,6 +223,9 @@ pub(super) fn bucket_label(
 
 /// Checks that what a map of texts gives for the buckets are numbers.
 fn values(decoder: &raw::Decoder, buckets: &Buckets, faults: &Faults<'_>) {
+    if !matches!(&decoder.name, Field::Given(name) if name == "static_map") {
+        return;
+    }
     for (key, value) in &decoder.static_map {
         if !buckets.takes(value.as_bytes()) {
             faults.error(

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{one_of, refuse};
+use super::{one_of, refuse_later};
 use crate::config::error::quote;
 use crate::config::faults::Faults;
 use crate::config::name::LabelName;
 use crate::config::plan::Label;
 use crate::config::raw::{self, Field, ON_ERROR};
-use crate::decode::builtin::{self, Builtin, Settings, Sizes};
+use crate::decode::builtin::{self, Builtin, Settings, SettingsError, Sizes};
 use crate::decode::{Chain, OnError, Step};
 use crate::system::System;
 
@@ -79,7 +79,7 @@ fn label(raw: raw::Label, system: &System, faults: &Faults<'_>) -> Option<Label>
 
 fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
     if raw.is_absent() {
-        faults.error(path, "the label has no name", "add `name:`");
+        faults.error(path, "the label has no name", "add `name:` with what to call it");
     }
     let text = raw.given()?;
     let name = LabelName::new(&text);
@@ -96,14 +96,14 @@ fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName
 }
 
 fn size(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
-    let remedy = "write how many bytes of the map's key this label takes";
+    let remedy = "how many bytes of the map's key this label takes";
     if raw.is_absent() {
-        faults.error(path, "the label has no size", format!("add `size:`: {remedy}"));
+        faults.error(path, "the label has no size", format!("add `size:` with {remedy}"));
     }
     let size = raw.given()?;
     if !(1..=LARGEST).contains(&size) {
         let problem = format!("no label of a key has {size} bytes");
-        faults.error(&format!("{path}.size"), problem, remedy);
+        faults.error(&format!("{path}.size"), problem, format!("write {remedy}"));
         return None;
     }
     usize::try_from(size).ok()
@@ -131,9 +131,9 @@ fn builtin(raw: &raw::Decoder, faults: &Faults<'_>) -> Option<&'static Builtin> 
     let known: Vec<_> = builtin::ALL.iter().map(|builtin| builtin.name).collect();
     let list = || format!("add `name:`, one of {}", known.join(", "));
     match &raw.name {
-        _ if raw.has_plugin => refuse(faults, &format!("{}.plugin", raw.path), "plugins are"),
+        _ if raw.has_plugin => refuse_later(faults, &format!("{}.plugin", raw.path), "`plugin`"),
         Field::Given(name) if name == "wasm" => {
-            refuse(faults, &format!("{}.name", raw.path), "the decoder `wasm` is");
+            refuse_later(faults, &format!("{}.name", raw.path), "the decoder `wasm`");
         }
         Field::Given(name) => {
             let builtin = builtin::find(name);
@@ -192,11 +192,32 @@ fn step(
     match (builtin.build)(&settings, system) {
         Ok(decoder) => Some(Step { name: builtin.name, decoder, on_error: on_error? }),
         Err(error) => {
-            let at = if error.path.is_empty() { path } else { format!("{path}.{}", error.path) };
-            faults.error(&at, error.problem, error.remedy);
+            for error in all_errors(builtin, &settings, system, error) {
+                faults.error(&format!("{path}.{}", error.path), error.problem, error.remedy);
+            }
             None
         }
     }
+}
+
+/// Decoders stop at their first fault. That of one pattern may hide those of others, so each is
+/// tried alone.
+fn all_errors(
+    builtin: &Builtin,
+    settings: &Settings,
+    system: &System,
+    first: SettingsError,
+) -> Vec<SettingsError> {
+    if !first.path.starts_with("regexps[") {
+        return vec![first];
+    }
+    let alone = |(index, pattern): (usize, &String)| {
+        let settings = Settings { regexps: vec![pattern.clone()], ..settings.clone() };
+        let error = (builtin.build)(&settings, system).err()?;
+        let path = error.path.replace("regexps[0]", &format!("regexps[{index}]"));
+        Some(SettingsError { path, ..error })
+    };
+    settings.regexps.iter().enumerate().filter_map(alone).collect()
 }
 
 fn on_error(raw: Field<raw::OnError>, path: &str, faults: &Faults<'_>) -> Option<OnError> {

@@ -1,0 +1,208 @@
+//! Reading the entries of a mapping as what they should be.
+
+use super::Field;
+use crate::config::error::quote;
+use crate::config::faults::Faults;
+use crate::config::near;
+use crate::config::node::{Node, Value};
+use crate::config::scalar;
+
+/// The entries of one mapping, and where to tell what is wrong with them.
+pub(super) struct Fields<'f, 't> {
+    node: &'f Node<'t>,
+    pub(super) path: &'f str,
+    pub(super) faults: &'f Faults<'f>,
+}
+
+impl<'f, 't> Fields<'f, 't> {
+    /// The entries of `node`, which has to be a mapping; warns of keys that are not `known`.
+    pub(super) fn open(
+        node: &'f Node<'t>,
+        path: &'f str,
+        known: &[&str],
+        faults: &'f Faults<'_>,
+    ) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            wrong_kind(node, path, A_MAPPING, faults);
+            return None;
+        };
+        let fields = Self { node, path, faults };
+        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
+            let remedy = near::suggest(key, known, "remove it, or write one of");
+            faults.warning(&fields.at(key), "unknown key, which does nothing", remedy);
+        }
+        Some(fields)
+    }
+
+    pub(super) fn at(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// What is written at `key`, if it is not null.
+    pub(super) fn get(&self, key: &str) -> Option<&'f Node<'t>> {
+        self.node.get(key).filter(|node| !matches!(node.value, Value::Null))
+    }
+
+    /// Whether anything is written at `key` that means something.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|node| match &node.value {
+            Value::Null => false,
+            Value::Text(_) => true,
+            Value::List(items) => !items.is_empty(),
+            Value::Map(entries) => !entries.is_empty(),
+        })
+    }
+
+    fn scalar<T>(&self, key: &str, wanted: &str, read: fn(&str) -> Option<T>) -> Field<T> {
+        match self.get(key) {
+            None => Field::Absent,
+            Some(node) => match one(node, &self.at(key), wanted, read, self.faults) {
+                Some(value) => Field::Given(value),
+                None => Field::Faulty,
+            },
+        }
+    }
+
+    /// A text that says nothing when it is empty.
+    pub(super) fn word(&self, key: &str) -> Field<String> {
+        match self.text(key) {
+            Field::Given(text) if text.is_empty() => Field::Absent,
+            field => field,
+        }
+    }
+
+    pub(super) fn text(&self, key: &str) -> Field<String> {
+        self.scalar(key, A_TEXT, |text| Some(text.to_owned()))
+    }
+
+    pub(super) fn integer(&self, key: &str) -> Field<i128> {
+        self.scalar(key, A_WHOLE_NUMBER, scalar::integer)
+    }
+
+    pub(super) fn number(&self, key: &str) -> Field<f64> {
+        self.scalar(key, A_NUMBER, scalar::float)
+    }
+
+    pub(super) fn boolean(&self, key: &str) -> Field<bool> {
+        self.scalar(key, TRUE_OR_FALSE, scalar::boolean)
+    }
+
+    /// The items of a list, each with its path.
+    pub(super) fn list(&self, key: &str) -> Field<Vec<(String, &'f Node<'t>)>> {
+        let path = self.at(key);
+        match self.get(key) {
+            None => Field::Absent,
+            Some(Node { value: Value::List(items), .. }) => {
+                let at = |(index, item)| (format!("{path}[{index}]"), item);
+                Field::Given(items.iter().enumerate().map(at).collect())
+            }
+            Some(node) => {
+                wrong_kind(node, &path, A_LIST, self.faults);
+                Field::Faulty
+            }
+        }
+    }
+
+    /// The texts of a list, each with its path; those that are none are told and left out.
+    pub(super) fn texts(&self, key: &str) -> Vec<(String, String)> {
+        let read = |(path, node): (String, &Node<'_>)| {
+            let text = one(node, &path, A_TEXT, |text| Some(text.to_owned()), self.faults)?;
+            Some((path, text))
+        };
+        self.list(key).given().unwrap_or_default().into_iter().filter_map(read).collect()
+    }
+
+    pub(super) fn numbers(&self, key: &str) -> Field<Vec<f64>> {
+        self.items(key, |node, path, faults| one(node, path, A_NUMBER, scalar::float, faults))
+    }
+
+    /// The items of a list as `read` reads them; faulty if it cannot read one.
+    pub(super) fn items<T>(
+        &self,
+        key: &str,
+        read: fn(&Node<'_>, &str, &Faults<'_>) -> Option<T>,
+    ) -> Field<Vec<T>> {
+        match self.list(key) {
+            Field::Absent => Field::Absent,
+            Field::Faulty => Field::Faulty,
+            Field::Given(nodes) => {
+                let read = |(path, node): &(String, &Node<'_>)| read(node, path, self.faults);
+                let items: Vec<_> = nodes.iter().filter_map(read).collect();
+                if items.len() == nodes.len() { Field::Given(items) } else { Field::Faulty }
+            }
+        }
+    }
+
+    /// The texts of a mapping to texts. Nothing behind a key is the empty text.
+    pub(super) fn pairs(&self, key: &str) -> Vec<(String, String)> {
+        let path = self.at(key);
+        match self.get(key) {
+            None => Vec::new(),
+            Some(Node { value: Value::Map(entries), .. }) => entries
+                .iter()
+                .filter_map(|(from, node)| {
+                    let at = format!("{path}.{from}");
+                    let to = one(node, &at, A_TEXT, |text| Some(text.to_owned()), self.faults)?;
+                    Some((from.clone().into_owned(), to))
+                })
+                .collect(),
+            Some(node) => {
+                wrong_kind(node, &path, A_MAPPING, self.faults);
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// A scalar's meaning. Nothing at all is read as the empty text.
+fn one<T>(
+    node: &Node<'_>,
+    path: &str,
+    wanted: &str,
+    read: fn(&str) -> Option<T>,
+    faults: &Faults<'_>,
+) -> Option<T> {
+    let text = match &node.value {
+        Value::Text(text) => text,
+        Value::Null => "",
+        Value::List(_) | Value::Map(_) => {
+            wrong_kind(node, path, wanted, faults);
+            return None;
+        }
+    };
+    let value = read(text);
+    if value.is_none() {
+        let problem = format!("expected {wanted}, found {}", quote(text));
+        faults.error(path, problem, example(wanted));
+    }
+    value
+}
+
+fn wrong_kind(node: &Node<'_>, path: &str, wanted: &str, faults: &Faults<'_>) {
+    let found = match &node.value {
+        Value::Null => "nothing".to_owned(),
+        Value::Text(text) => quote(text),
+        Value::List(_) => A_LIST.to_owned(),
+        Value::Map(_) => A_MAPPING.to_owned(),
+    };
+    faults.error(path, format!("expected {wanted}, found {found}"), example(wanted));
+}
+
+/// How to write what is wanted.
+fn example(wanted: &str) -> &'static str {
+    match wanted {
+        A_LIST => "write `- ` before each item, or `[ITEM, ITEM]`",
+        A_MAPPING => "write lines of `KEY: VALUE`, or `{KEY: VALUE}`",
+        A_WHOLE_NUMBER => "write digits alone, such as 8",
+        A_NUMBER => "write digits alone, such as 8 or 0.001",
+        TRUE_OR_FALSE => "write one of the two",
+        _ => "write one text, in quotes if it has special characters",
+    }
+}
+
+const A_LIST: &str = "a list";
+const A_MAPPING: &str = "a mapping";
+const A_NUMBER: &str = "a number";
+const A_TEXT: &str = "a text";
+const A_WHOLE_NUMBER: &str = "a whole number";
+const TRUE_OR_FALSE: &str = "true or false";

@@ -1,0 +1,56 @@
+//! What a person sees for every file they could write: one fixture, one snapshot.
+
+mod families;
+mod files;
+mod histograms;
+mod hostile;
+mod labels;
+mod metrics;
+mod yaml;
+
+use super::{Config, Fault, Severity, Source, load};
+use crate::system::System;
+
+fn source(file: &str, text: &str) -> Source {
+    Source { file: file.into(), text: text.into() }
+}
+
+/// The faults of these files, a line each.
+fn faults_of(files: &[(&str, &str)]) -> String {
+    let sources = files.iter().map(|(file, text)| source(file, text)).collect();
+    lines(&load(sources, &System::default()).1)
+}
+
+/// The faults of one file.
+fn faults(text: &str) -> String {
+    faults_of(&[("x.yaml", text)])
+}
+
+fn lines(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+/// The config in a file that has no fault but warnings.
+fn good(text: &str) -> Config {
+    let (mut configs, faults) = load(vec![source("x.yaml", text)], &System::default());
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+    assert_eq!((configs.len(), errors), (1, 0), "{}", lines(&faults));
+    configs.remove(0)
+}
+
+/// A file with one counter that has these labels.
+fn with_labels(labels: &str) -> String {
+    format!("metrics: {{counters: [{{name: a, help: A, labels: [\n{labels}\n]}}]}}")
+}
+
+/// A file with one histogram that has these fields beside name, help and labels.
+fn with_buckets(fields: &str) -> String {
+    with_histogram(&format!(
+        "{fields}\n      labels: [{{name: bucket, size: 4, decoders: [{{name: uint}}]}}]"
+    ))
+}
+
+/// A file with one histogram that has these fields beside name and help.
+fn with_histogram(fields: &str) -> String {
+    format!("metrics:\n  histograms:\n    - name: h\n      help: H\n      {fields}")
+}

@@ -1,0 +1,63 @@
+//! The same name in two configs.
+
+use insta::assert_snapshot;
+
+use super::{faults_of, with_buckets, with_labels};
+
+#[test]
+fn equal_metrics_are_one_family() {
+    let text = with_buckets("bucket_type: exp2\n      bucket_max: 3");
+    assert_snapshot!(faults_of(&[("a.yaml", &text), ("b.yaml", &text)]), @"");
+    let (a, b) = (with_labels("{name: x, size: 1}"), with_labels("{name: x, size: 8, padding: 1}"));
+    assert_snapshot!(faults_of(&[("a.yaml", &a), ("b.yaml", &b)]), @"");
+}
+
+#[test]
+fn what_differs_is_told_of_the_later_config() {
+    let a = with_labels("{name: x, size: 1},\n{name: y, size: 1}");
+    for (b, expected) in [
+        (with_labels("{name: x, size: 1}"), "labels"),
+        (with_labels("{name: y, size: 1}, {name: x, size: 1}"), "labels"),
+        (a.replace("help: A", "help: B"), "help"),
+        (
+            with_buckets("bucket_type: exp2\n      bucket_max: 3").replace("name: h", "name: a"),
+            "histogram",
+        ),
+    ] {
+        let told = faults_of(&[("b.yaml", &a), ("a.yaml", &b)]);
+        assert!(told.starts_with("a.yaml:") && told.contains(expected), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    assert_snapshot!(faults_of(&[("a.yaml", &a), ("b.yaml", &with_labels(""))]), @"b.yaml:1: metrics.counters[0].labels: the labels of `a` are `x, y` in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
+    assert_snapshot!(faults_of(&[("a.yaml", &with_labels("")), ("b.yaml", &a)]), @"b.yaml:1: metrics.counters[0].labels: the labels of `a` are none in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
+    assert_snapshot!(faults_of(&[("a.yaml", &a), ("b.yaml", &a.replace("help: A", "help: B"))]), @"b.yaml:1: metrics.counters[0].help: the help of `a` is `A` in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
+    let h = with_buckets("bucket_type: exp2\n      bucket_max: 3");
+    let c = with_labels("").replace("name: a", "name: h").replace("help: A", "help: H");
+    assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &h.replace('3', "4"))]), @"b.yaml:5: metrics.histograms[0].bucket_type: `h` has other buckets in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");
+    assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &c)]), @"b.yaml:1: metrics.counters[0]: `h` is a counter here and a histogram in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");
+    assert_snapshot!(faults_of(&[("a.yaml", &c), ("b.yaml", &h)]), @"b.yaml:3: metrics.histograms[0]: `h` is a histogram here and a counter in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
+}
+
+#[test]
+fn a_counter_must_not_be_called_as_a_histograms_series() {
+    let h = with_buckets("bucket_type: exp2\n      bucket_max: 3");
+    let c = with_labels("").replace("name: a", "name: h_count");
+    assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &c)]), @"b.yaml:1: metrics.counters[0].name: `h_count` is what the histogram in a.yaml:3 (metrics.histograms[0]) calls its series; rename one of them and its map");
+}
+
+#[test]
+fn faults_are_sorted_by_file_and_line() {
+    let text = "metrics:\n  counters:\n    - name: a\n      help: A\n      labels: [{name: x, size: 0}]\n    - name: b\n";
+    assert_snapshot!(faults_of(&[("b.yaml", "["), ("c.yaml", "[]"), ("a.yaml", text)]), @"
+    a.yaml:5: metrics.counters[0].labels[0].size: no label of a key has 0 bytes; write how many bytes of the map's key this label takes
+    a.yaml:6: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
+    b.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
+    c.yaml: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    ");
+}
+
+#[test]
+fn a_name_is_one_config() {
+    let text = with_labels("");
+    assert_snapshot!(faults_of(&[("a/x.yaml", &text), ("b/x.yaml", &text)]), @"b/x.yaml: `x` is the name of two configs, a/x.yaml too; name each config once in --config.names, and give each file its own name");
+}

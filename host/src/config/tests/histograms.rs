@@ -1,0 +1,137 @@
+//! Buckets, and the label that holds them.
+
+use insta::assert_snapshot;
+
+use super::{faults, good, with_buckets, with_histogram};
+use crate::config::Kind;
+use crate::config::buckets::{Buckets, Scale};
+
+fn buckets(fields: &str) -> Buckets {
+    match good(&with_buckets(&fields.replace(' ', "\n      ").replace(':', ": ")))
+        .metrics
+        .remove(0)
+        .kind
+    {
+        Kind::Histogram(buckets) => buckets,
+        Kind::Counter => panic!("a histogram became a counter"),
+    }
+}
+
+/// The faults of a histogram with these fields, written without a space behind the colon.
+fn buckets_faults(fields: &str) -> String {
+    faults(&with_buckets(&fields.replace(' ', "\n      ").replace(':', ": ")))
+}
+
+#[test]
+fn every_type_is_read() {
+    for (fields, scale, multiplier) in [
+        ("bucket_type:exp2 bucket_max:26", Scale::Exp2 { min: 0, max: 26 }, 1.0),
+        ("bucket_type:exp2 bucket_min:64 bucket_max:64", Scale::Exp2 { min: 64, max: 64 }, 1.0),
+        ("bucket_type:exp2zero bucket_max:65", Scale::Exp2Zero { min: 0, max: 65 }, 1.0),
+        (
+            "bucket_type:linear bucket_max:0x10 bucket_multiplier:0",
+            Scale::Linear { min: 0, max: 16 },
+            1.0,
+        ),
+        (
+            "bucket_type:linear bucket_max:1 bucket_multiplier:1e-6",
+            Scale::Linear { min: 0, max: 1 },
+            1e-6,
+        ),
+        (
+            "bucket_type:fixed bucket_keys:[-0.0,0.5,1_000]",
+            Scale::Fixed(vec![0.0, 0.5, 1000.0]),
+            1.0,
+        ),
+    ] {
+        assert_eq!(buckets(fields), Buckets { scale, multiplier }, "{fields}");
+    }
+}
+
+#[test]
+fn the_type_has_to_be_one_of_four() {
+    assert_snapshot!(buckets_faults("bucket_max:3"), @"x.yaml:3: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed");
+    assert_snapshot!(buckets_faults("bucket_type:exp bucket_max:3"), @"x.yaml:5: metrics.histograms[0].bucket_type: no bucket_type is called `exp`; did you mean `exp2`?");
+    assert_snapshot!(buckets_faults("bucket_type:logarithmic bucket_max:3"), @"x.yaml:5: metrics.histograms[0].bucket_type: no bucket_type is called `logarithmic`; write one of exp2, exp2zero, linear, fixed");
+}
+
+#[test]
+fn the_range_has_to_be_one() {
+    assert_snapshot!(buckets_faults("bucket_type:linear"), @"x.yaml:3: metrics.histograms[0]: the linear histogram has no bucket_max; add `bucket_max:` with the last bucket's key");
+    assert_snapshot!(buckets_faults("bucket_type:linear bucket_min:7 bucket_max:3"), @"x.yaml:6: metrics.histograms[0].bucket_min: bucket_min 7 is above bucket_max 3; exchange them or correct one");
+    assert_snapshot!(buckets_faults("bucket_type:linear bucket_min:-1 bucket_max:-1"), @"
+    x.yaml:6: metrics.histograms[0].bucket_min: no linear bucket has the key -1; write a number from 0 to 4294967295
+    x.yaml:7: metrics.histograms[0].bucket_max: no linear bucket has the key -1; write a number from 0 to 4294967295
+    ");
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:65"), @"x.yaml:6: metrics.histograms[0].bucket_max: no exp2 bucket has the key 65; write a number from 0 to 64");
+    assert_snapshot!(buckets_faults("bucket_type:exp2zero bucket_max:66"), @"x.yaml:6: metrics.histograms[0].bucket_max: no exp2zero bucket has the key 66; write a number from 0 to 65");
+    assert_snapshot!(buckets_faults("bucket_type:linear bucket_max:4294967296"), @"x.yaml:6: metrics.histograms[0].bucket_max: no linear bucket has the key 4294967296; write a number from 0 to 4294967295");
+    assert_snapshot!(buckets_faults("bucket_type:linear bucket_max:4294967295"), @"x.yaml:6: metrics.histograms[0].bucket_max: bucket_min 0 to bucket_max 4294967295 is more than 10000 buckets; count in wider steps, or use exp2");
+}
+
+#[test]
+fn fixed_keys_have_to_ascend() {
+    assert_snapshot!(buckets_faults("bucket_type:fixed"), @"x.yaml:3: metrics.histograms[0]: the fixed histogram has no bucket_keys; add `bucket_keys:` with the bounds, ascending");
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[]"), @"x.yaml:3: metrics.histograms[0]: the fixed histogram has no bucket_keys; add `bucket_keys:` with the bounds, ascending");
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1,3,2]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[2]: 2 follows 3; list each key once, ascending");
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1,1]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[1]: 1 follows 1; list each key once, ascending");
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1,.inf]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[1]: inf cannot be a bucket's key; write a number below 9007199254740992, which is 2^53");
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1,18446744073709551615]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[1]: 18446744073709552000 cannot be a bucket's key; write a number below 9007199254740992, which is 2^53");
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[.nan]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[0]: NaN cannot be a bucket's key; write a number below 9007199254740992, which is 2^53");
+    let many = format!("bucket_type:fixed bucket_keys:[{}]", "1,".repeat(10_001));
+    assert_snapshot!(buckets_faults(&many), @"x.yaml:6: metrics.histograms[0].bucket_keys: 10001 buckets are more than 10000; leave some out");
+}
+
+#[test]
+fn the_multiplier_has_to_give_bounds() {
+    for multiplier in ["-1", ".nan", ".inf"] {
+        let fields = format!("bucket_type:exp2 bucket_max:3 bucket_multiplier:{multiplier}");
+        assert!(
+            buckets_faults(&fields).contains(":7: metrics.histograms[0].bucket_multiplier: "),
+            "{multiplier}"
+        );
+    }
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:3 bucket_multiplier:-1"), @"x.yaml:7: metrics.histograms[0].bucket_multiplier: bounds cannot be multiplied with -1; write a number above 0, such as 1e-6 for keys in microseconds");
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:64 bucket_multiplier:1e300"), @"x.yaml:7: metrics.histograms[0].bucket_multiplier: multiplied with 1e300, the bounds of the buckets are no numbers of their own; choose one that is less extreme");
+    assert_snapshot!(buckets_faults("bucket_type:linear bucket_max:9 bucket_multiplier:1e-324"), @"");
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:1 bucket_multiplier:5e-324 bucket_min:0"), @"");
+}
+
+const LINEAR: &str = "bucket_type: linear\n      bucket_max: 3\n      labels: ";
+
+fn labels_faults(labels: &str) -> String {
+    faults(&with_histogram(&format!("{LINEAR}{labels}")))
+}
+
+#[test]
+fn a_bucket_label_is_needed() {
+    assert_snapshot!(labels_faults(""), @"x.yaml:3: metrics.histograms[0]: the histogram has no labels; add a last label, before `cpu` if there is one, with the bucket's number, decoded by `uint`");
+    assert_snapshot!(labels_faults("[]"), @"x.yaml:3: metrics.histograms[0]: the histogram has no labels; add a last label, before `cpu` if there is one, with the bucket's number, decoded by `uint`");
+    assert_snapshot!(labels_faults("[{name: cpu, size: 2, decoders: [{name: uint}]}]"), @"x.yaml:3: metrics.histograms[0]: the histogram has no label for its buckets, only `cpu`; add a last label, before `cpu` if there is one, with the bucket's number, decoded by `uint`");
+}
+
+#[test]
+fn the_bucket_label_has_to_be_a_number() {
+    assert_snapshot!(labels_faults("[{name: bucket, size: 4}]"), @"x.yaml:7: metrics.histograms[0].labels[0]: the label of the buckets has no decoder that makes it a number; add `decoders: [{name: uint}]`");
+    assert_snapshot!(labels_faults("[{name: bucket, size: 4, decoders: [{name: uint}, {name: hex}]}]"), @"x.yaml:7: metrics.histograms[0].labels[0].decoders[1].name: the label of the buckets has to be a number, which `hex` does not give; end its decoders with `uint`");
+    let before_cpu = "[{name: bucket, size: 4, decoders: [{name: hex}]}, {name: cpu, size: 2, decoders: [{name: uint}]}]";
+    assert_snapshot!(labels_faults(before_cpu), @"x.yaml:7: metrics.histograms[0].labels[0].decoders[0].name: the label of the buckets has to be a number, which `hex` does not give; end its decoders with `uint`");
+    let mapped = "[{name: bucket, size: 4, decoders: [{name: uint}, {name: static_map, static_map: {1: 1, 2: two, 3.5: 3.5}}]}]";
+    assert_snapshot!(labels_faults(mapped), @"
+    x.yaml:7: metrics.histograms[0].labels[0].decoders[1].static_map.2: `two` is no bucket's key; map to numbers here: the label of the buckets has to be one
+    x.yaml:7: metrics.histograms[0].labels[0].decoders[1].static_map.3.5: `3.5` is no bucket's key; map to numbers here: the label of the buckets has to be one
+    ");
+}
+
+#[test]
+fn the_bucket_stands_before_the_cpu() {
+    let text = "[{name: a, size: 4}, {name: bucket, size: 4, decoders: [{name: uint}]}, {name: cpu, size: 2, decoders: [{name: uint}]}]";
+    let config = good(&with_histogram(&format!("{LINEAR}{text}")));
+    let metric = &config.metrics[0];
+    assert_eq!(metric.bucket(), Some(1));
+    let names: Vec<_> = metric.label_names().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["a", "cpu"]);
+    // Of another size it is no CPU, and so the bucket.
+    let config = good(&with_histogram(&format!("{LINEAR}{}", text.replace("size: 2", "size: 4"))));
+    assert_eq!(config.metrics[0].bucket(), Some(2));
+}

@@ -1,0 +1,149 @@
+//! Labels and their decoders.
+
+use insta::assert_snapshot;
+
+use super::{faults, good, with_buckets, with_histogram, with_labels};
+use crate::decode::Outcome;
+
+#[test]
+fn name_and_size_are_needed() {
+    assert_snapshot!(faults(&with_labels("{},\n{name: a},\n{size: 4}")), @"
+    x.yaml:1: metrics.counters[0].labels[0]: the label has no name; add `name:` with what to call it
+    x.yaml:1: metrics.counters[0].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    x.yaml:3: metrics.counters[0].labels[1]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    x.yaml:4: metrics.counters[0].labels[2]: the label has no name; add `name:` with what to call it
+    ");
+}
+
+#[test]
+fn names_are_those_of_prometheus() {
+    let text =
+        "{name: a-b, size: 1},\n{name: 1a, size: 1},\n{name: __a, size: 1},\n{name: '', size: 1}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: metrics.counters[0].labels[0].name: `a-b` cannot be a label's name; use letters, digits and `_`, no digit and no `__` first
+    x.yaml:3: metrics.counters[0].labels[1].name: `1a` cannot be a label's name; use letters, digits and `_`, no digit and no `__` first
+    x.yaml:4: metrics.counters[0].labels[2].name: `__a` is reserved: Prometheus keeps names that start with `__`; use letters, digits and `_`, no digit and no `__` first
+    x.yaml:5: metrics.counters[0].labels[3]: the label has no name; add `name:` with what to call it
+    ");
+}
+
+#[test]
+fn a_name_is_one_label_of_a_metric() {
+    assert_snapshot!(faults(&with_labels("{name: a, size: 1},\n{name: b, size: 1},\n{name: a, size: 2}")), @"x.yaml:4: metrics.counters[0].labels[2].name: `a` is the name of metrics.counters[0].labels[0] too; give each label of a metric its own name");
+}
+
+#[test]
+fn le_belongs_to_histograms() {
+    let labels = "bucket_type: linear\n      bucket_max: 3\n      labels:\n        - {name: le, size: 1}\n        \
+                  - {name: bucket, size: 4, decoders: [{name: uint}]}";
+    assert_snapshot!(faults(&with_histogram(labels)), @"x.yaml:8: metrics.histograms[0].labels[0].name: `le` is what a histogram's bucket bounds are called; choose another name");
+    // As a counter's label and as the bucket's own name it collides with nothing.
+    assert_snapshot!(faults(&with_labels("{name: le, size: 1}")), @"");
+    let bucket = with_buckets("bucket_type: linear\n      bucket_max: 3").replace("bucket,", "le,");
+    assert_eq!(good(&bucket).metrics[0].label_names().count(), 0);
+}
+
+#[test]
+fn sizes_are_those_of_keys() {
+    let text = "\
+{name: a, size: 0},
+{name: b, size: -4},
+{name: c, size: 99999999999999999999},
+{name: d, size: 4, padding: -1},
+{name: e, size: 4, padding: 4194305},
+{name: f, size: ~}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: metrics.counters[0].labels[0].size: no label of a key has 0 bytes; write how many bytes of the map's key this label takes
+    x.yaml:3: metrics.counters[0].labels[1].size: no label of a key has -4 bytes; write how many bytes of the map's key this label takes
+    x.yaml:4: metrics.counters[0].labels[2].size: no label of a key has 99999999999999999999 bytes; write how many bytes of the map's key this label takes
+    x.yaml:5: metrics.counters[0].labels[3].padding: no key has -1 bytes of padding; write how many bytes of the map's key to pass over behind this label
+    x.yaml:6: metrics.counters[0].labels[4].padding: no key has 4194305 bytes of padding; write how many bytes of the map's key to pass over behind this label
+    x.yaml:7: metrics.counters[0].labels[5]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    ");
+}
+
+#[test]
+fn the_first_decoder_has_to_take_the_size() {
+    let text = "\
+{name: a, size: 3, decoders: [{name: uint}]},
+{name: b, size: 3, decoders: [{name: hex}, {name: uint}]},
+{name: c, size: 12, decoders: [{name: kstack}]}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: metrics.counters[0].labels[0].size: `uint` takes 1, 2, 4 or 8 bytes, not 3; correct the size, or put a decoder first that takes it
+    x.yaml:4: metrics.counters[0].labels[2].size: `kstack` takes a multiple of 8 bytes, not 12; correct the size, or put a decoder first that takes it
+    ");
+}
+
+#[test]
+fn decoders_are_known_by_name() {
+    let text = "\
+{name: a, size: 4, decoders: [{name: hexx}]},
+{name: b, size: 4, decoders: [{name: base64}]},
+{name: c, size: 4, decoders: [{}]}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `hexx`; did you mean `hex`?
+    x.yaml:3: metrics.counters[0].labels[1].decoders[0].name: no decoder is called `base64`; write one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint
+    x.yaml:4: metrics.counters[0].labels[2].decoders[0]: the decoder has no name; add `name:`, one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint
+    ");
+}
+
+#[test]
+fn settings_of_decoders_are_checked() {
+    let text = "\
+{name: a, size: 4, decoders: [{name: regexp}]},
+{name: b, size: 4, decoders: [{name: regexp, regexps: ['ok', '(a', '(a)(b)']}]}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: metrics.counters[0].labels[0].decoders[0].regexps: there are no patterns, so every row would be left out; list at least one pattern
+    x.yaml:3: metrics.counters[0].labels[1].decoders[0].regexps[1]: `(a` is not a regular expression: unclosed group; correct the pattern; its syntax is RE2's
+    x.yaml:3: metrics.counters[0].labels[1].decoders[0].regexps[2]: `(a)(b)` has 2 groups, and a label has one text; write (?:…) for the groups that are not the label
+    ");
+}
+
+#[test]
+fn on_error_is_drop_raw_or_a_label() {
+    let text = "\
+{name: a, size: 1, decoders: [{name: hex, on_error: ignore}]},
+{name: b, size: 1, decoders: [{name: hex, on_error: {label: [x]}}]},
+{name: c, size: 1, decoders: [{name: hex, on_error: {labl: x}}]},
+{name: d, size: 1, decoders: [{name: hex, on_error: no}]}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: metrics.counters[0].labels[0].decoders[0].on_error: `ignore` is nothing to do on an error; write `drop`, `raw` or `{label: TEXT}`
+    x.yaml:3: metrics.counters[0].labels[1].decoders[0].on_error.label: expected a text, found a list; write one text, in quotes if it has special characters
+    x.yaml:4: warning: metrics.counters[0].labels[2].decoders[0].on_error.labl: unknown key, which does nothing; did you mean `label`?
+    x.yaml:4: metrics.counters[0].labels[2].decoders[0].on_error: the label's text is missing; write `drop`, `raw` or `{label: TEXT}`
+    x.yaml:5: metrics.counters[0].labels[3].decoders[0].on_error: `no` is nothing to do on an error; write `drop`, `raw` or `{label: TEXT}`
+    ");
+}
+
+#[test]
+fn on_error_is_kept() {
+    for (on_error, outcome, text) in [
+        ("~", Outcome::Label, "error"),
+        ("raw", Outcome::Label, "6162"),
+        ("{label: 010}", Outcome::Label, "010"),
+        ("drop", Outcome::Drop, ""),
+    ] {
+        // `errno` takes numbers only.
+        let labels = format!(
+            "{{name: a, size: 2, decoders: [{{name: string}}, {{name: errno, on_error: {on_error}}}]}}"
+        );
+        let mut config = good(&with_labels(&labels));
+        let mut out = Vec::new();
+        let decoded = config.metrics[0].labels[0].chain.decode(b"ab", &mut out);
+        assert_eq!((decoded.outcome, &*out), (outcome, text.as_bytes()), "{on_error}");
+        assert!(decoded.error.is_some());
+    }
+}
+
+#[test]
+fn static_maps_compare_texts() {
+    let labels = "{name: a, size: 8, decoders: [{name: string}, {name: static_map, static_map: {010: a, 0x1F: on, 8: no, 8: yes, none: }}]}";
+    let mut config = good(&with_labels(labels));
+    let mut out = Vec::new();
+    for (input, text) in
+        [("010", "a"), ("0x1F", "on"), ("8", "yes"), ("31", "unknown:31"), ("none", "")]
+    {
+        config.metrics[0].labels[0].chain.decode(input.as_bytes(), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), text, "{input}");
+    }
+}

@@ -1,0 +1,176 @@
+//! Metrics, symbols, and what later versions bring.
+
+use insta::assert_snapshot;
+
+use super::{faults, good, lines, source};
+use crate::config::{Kind, load};
+use crate::system::System;
+
+#[test]
+fn a_whole_file_becomes_a_plan() {
+    let config = good(
+        "\
+kaddrs: [jiffies, jiffies, bpf_jit_current]
+metrics:
+  histograms:
+    - name: latency_seconds
+      help: Latency
+      bucket_type: exp2
+      bucket_min: 0
+      bucket_max: 26
+      bucket_multiplier: 0.000001 # microseconds
+      labels:
+        - {name: device, size: 4, decoders: [{name: hex}]}
+        - {name: operation, size: 1, padding: 3}
+        - {name: bucket, size: 8, decoders: [{name: uint}]}
+  counters:
+    - name: things_total
+      help: Things
+      perf_event_array: no
+      flush_interval: 1h30m
+    - {name: others_total, help: Others, labels: []}
+",
+    );
+    assert_eq!(config.name, "x");
+    assert_eq!(config.kaddrs, ["jiffies", "bpf_jit_current"]);
+    let shown: Vec<_> = config
+        .metrics
+        .iter()
+        .map(|metric| {
+            let names: Vec<_> = metric.label_names().map(|name| name.as_str()).collect();
+            format!("{} {} {:?} {:?}\n", metric.path, metric.name.as_str(), names, metric.kind)
+        })
+        .collect();
+    assert_snapshot!(shown.concat(), @r#"
+    metrics.counters[0] things_total [] Counter
+    metrics.counters[1] others_total [] Counter
+    metrics.histograms[0] latency_seconds ["device", "operation"] Histogram(Buckets { scale: Exp2 { min: 0, max: 26 }, multiplier: 1e-6 })
+    "#);
+    let labels = &config.metrics[2].labels;
+    let sizes: Vec<_> = labels.iter().map(|label| (label.size, label.padding)).collect();
+    assert_eq!(sizes, [(4, 0), (1, 3), (8, 0)]);
+    assert_eq!(config.metrics[2].bucket(), Some(2));
+}
+
+#[test]
+fn name_and_help_are_needed() {
+    assert_snapshot!(faults("metrics:\n  counters:\n    - {}\n    - {name: ~, help: ''}\n"), @"
+    x.yaml:2: metrics.counters[0]: the metric has no name; add `name:` with the name of its map
+    x.yaml:2: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
+    x.yaml:4: metrics.counters[1]: the metric has no name; add `name:` with the name of its map
+    x.yaml:4: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
+    ");
+    assert_snapshot!(faults("metrics: {counters: [{name: a-b, help: A}]}"), @"x.yaml:1: metrics.counters[0].name: `a-b` cannot be a metric's name; use letters, digits, `_` and `:`, no digit first");
+    assert_snapshot!(faults("metrics: {counters: [{name: 5xx, help: A}, {name: '', help: A}]}"), @"
+    x.yaml:1: metrics.counters[0].name: `5xx` cannot be a metric's name; use letters, digits, `_` and `:`, no digit first
+    x.yaml:1: metrics.counters[1]: the metric has no name; add `name:` with the name of its map
+    ");
+}
+
+#[test]
+fn a_name_is_one_metric_of_a_file() {
+    let text = "\
+metrics:
+  counters:
+    - {name: a, help: A}
+    - {name: a, help: B}
+  histograms:
+    - name: a
+      help: A
+";
+    assert_snapshot!(faults(text), @"
+    x.yaml:4: metrics.counters[1].name: `a` is the name of metrics.counters[0] on line 3 too; give each its own name and map
+    x.yaml:6: metrics.histograms[0].name: `a` is the name of metrics.counters[0] on line 3 too; give each its own name and map
+    x.yaml:6: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed
+    x.yaml:6: metrics.histograms[0]: the histogram has no labels; add a last label, before `cpu` if there is one, with the bucket's number, decoded by `uint`
+    ");
+}
+
+#[test]
+fn a_file_without_metrics_is_a_slip() {
+    assert_snapshot!(faults("kaddrs: [a]"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
+    assert_snapshot!(faults("metrics:\n"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
+    assert_snapshot!(faults("metrics: {counters: [], histograms: ~}"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
+}
+
+#[test]
+fn symbols_are_identifiers() {
+    let text =
+        "metrics: {counters: [{name: a, help: A}]}\nkaddrs:\n- good\n- foo.cold\n- 0x12\n- ''\n";
+    assert_snapshot!(faults(text), @"
+    x.yaml:4: kaddrs[1]: `foo.cold` cannot be a symbol with a `kaddr_` variable; write a kernel symbol made of letters, digits and `_`
+    x.yaml:5: kaddrs[2]: `0x12` cannot be a symbol with a `kaddr_` variable; write a kernel symbol made of letters, digits and `_`
+    x.yaml:6: kaddrs[3]: `` cannot be a symbol with a `kaddr_` variable; write a kernel symbol made of letters, digits and `_`
+    ");
+}
+
+#[test]
+fn durations_are_those_of_go() {
+    for (text, good) in [("1h30m", true), ("500ms", true), ("0", true), ("soon", false)] {
+        let file = format!("metrics: {{counters: [{{name: a, help: A, flush_interval: {text}}}]}}");
+        assert_eq!(faults(&file).is_empty(), good, "{text}");
+    }
+    assert_snapshot!(faults("metrics: {counters: [{name: a, help: A, flush_interval: 60}]}"), @"x.yaml:1: metrics.counters[0].flush_interval: `60` is no duration; write numbers with units, such as `1h30m` or `500ms`");
+}
+
+#[test]
+fn what_later_versions_bring_is_refused() {
+    let text = "\
+tracing: {spans: [{name: s, ringbuf: r, labels: []}]}
+cgroup_id_map: {name: m, type: hash}
+plugins: {zone: {file: zone.wasm}}
+metrics:
+  counters:
+    - {name: a, help: A, perf_event_array: yes}
+    - {name: b, help: B, ringbuf: true}
+    - {name: c, help: C, transforms: [{plugin: zone}]}
+    - name: d
+      help: D
+      labels:
+        - {name: e, size: 1, decoders: [{name: wasm, plugin: zone}]}
+        - {name: f, size: 1, decoders: [{name: wasm}]}
+";
+    assert_snapshot!(faults(text), @"
+    x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    x.yaml:2: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    x.yaml:3: plugins: `plugins` is not supported by this version; remove it, or use a later version
+    x.yaml:6: metrics.counters[0].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    x.yaml:7: metrics.counters[1].ringbuf: `ringbuf: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    x.yaml:8: metrics.counters[2].transforms: `transforms` is not supported by this version; remove it, or use a later version
+    x.yaml:12: metrics.counters[3].labels[0].decoders[0].plugin: `plugin` is not supported by this version; remove it, or use a later version
+    x.yaml:13: metrics.counters[3].labels[1].decoders[0].name: the decoder `wasm` is not supported by this version; remove it, or use a later version
+    ");
+    assert_snapshot!(faults("tracing: {spans: [{name: s}]}"), @"x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
+    assert_eq!(
+        good("tracing: {}\nplugins: ~\nmetrics: {counters: [{name: a, help: A}]}").metrics.len(),
+        1
+    );
+}
+
+#[test]
+fn good_metrics_stay_when_others_are_faulty() {
+    let text = "metrics: {counters: [{name: a}, {name: b, help: B}, {name: b, help: C}]}";
+    let sources = vec![source("dir/x.yaml", text), source("y.yaml", "["), source("z.yaml", "{}")];
+    let (configs, faults) = load(sources, &System::default());
+    let kept: Vec<_> = configs
+        .iter()
+        .map(|config| (config.name.as_str(), config.metrics.iter().map(|m| &*m.help).collect()))
+        .collect::<Vec<(_, Vec<_>)>>();
+    assert_eq!(kept, [("x", vec!["B"]), ("z", vec![])]);
+    assert_snapshot!(lines(&faults), @"
+    dir/x.yaml:1: metrics.counters[2].name: `b` is the name of metrics.counters[1] on line 1 too; give each its own name and map
+    dir/x.yaml:1: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
+    y.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
+    z.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`
+    ");
+    assert!(configs[0].metrics.iter().all(|metric| metric.kind == Kind::Counter));
+}
+
+#[test]
+fn a_later_stage_can_add_its_own() {
+    let config = good("metrics:\n  counters:\n    - name: a\n      help: A\n");
+    let fault = config.fault("metrics.counters[0].name", "no map has this name", "add one");
+    assert_snapshot!(fault, @"x.yaml:3: metrics.counters[0].name: no map has this name; add one");
+    let warning = config.warning("", "the object is old", "compile it again");
+    assert_snapshot!(warning, @"x.yaml: warning: the object is old; compile it again");
+}

@@ -1,0 +1,232 @@
+//! Reading YAML as loosely as the peer does, and saying where it is no YAML.
+
+use insta::assert_snapshot;
+
+use super::{faults, faults_of, good};
+use crate::config::node::{self, Node, Value};
+
+/// A tree on one line: texts quoted, each with its line.
+fn show(node: &Node<'_>) -> String {
+    let line = node.line;
+    match &node.value {
+        Value::Null => format!("~@{line}"),
+        Value::Text(text) => format!("{text:?}@{line}"),
+        Value::List(items) => {
+            format!("[{}]@{line}", items.iter().map(show).collect::<Vec<_>>().join(" "))
+        }
+        Value::Map(entries) => {
+            let entry = |(key, node): &(_, Node<'_>)| format!("{key:?}: {}", show(node));
+            format!("{{{}}}@{line}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn tree(text: &str) -> String {
+    show(&node::parse(text).expect("YAML").root)
+}
+
+#[test]
+fn scalars_keep_the_text_they_were_written_with() {
+    assert_snapshot!(tree("{010: a, 0x1F: on, 1_0: 1.50, yes: ~, null: 'null', ~: \"\\x41\"}"), @r#"{"010": "a"@1, "0x1F": "on"@1, "1_0": "1.50"@1, "yes": ~@1, "null": "null"@1, "~": "A"@1}@1"#);
+    assert_snapshot!(tree("a: |\n  b\n  c\nd: >\n  e\nf: 1\n"), @r#"{"a": "b\nc\n"@1, "d": "e\n"@4, "f": "1"@6}@1"#);
+    assert_snapshot!(tree("- 'it''s'\n- plain\n  folded\n- !mine 007\n- !!str 08\n- ! [1]\n"), @r#"["it's"@1 "plain folded"@1 "007"@4 "08"@5 ["1"@6]@6]@1"#);
+    assert_snapshot!(tree("\u{feff}ü: ö\nb: 2\n"), @r#"{"ü": "ö"@1, "b": "2"@2}@1"#);
+}
+
+#[test]
+fn a_line_is_that_of_the_key_or_the_item() {
+    assert_snapshot!(tree("\n\na:\n  - b: 1\n    c:\n      2\n  -\n    d: 3\n  - - e\n"), @r#"{"a": [{"b": "1"@4, "c": "2"@5}@4 {"d": "3"@8}@8 ["e"@9]@9]@3}@3"#);
+}
+
+#[test]
+fn of_equal_keys_the_last_wins() {
+    assert_snapshot!(tree("{a: 1, b: 2, a: 3, 'a': 4}"), @r#"{"b": "2"@1, "a": "4"@1}@1"#);
+}
+
+#[test]
+fn merges_fill_what_is_not_written() {
+    let text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\n";
+    assert_snapshot!(tree(&format!("{text}z: {{a: 0, <<: *x}}")), @r#"{"x": {"a": "1"@1, "b": "1"@1}@1, "y": {"b": "2"@2, "c": "2"@2}@2, "z": {"b": "1"@1, "a": "0"@3}@3}@1"#);
+    assert_snapshot!(tree(&format!("{text}z: {{<<: [*x, *y], c: 0}}")), @r#"{"x": {"a": "1"@1, "b": "1"@1}@1, "y": {"b": "2"@2, "c": "2"@2}@2, "z": {"b": "1"@1, "a": "1"@1, "c": "0"@3}@3}@1"#);
+    assert_snapshot!(tree(&format!("{text}z: {{<<: *x, <<: *y}}")), @r#"{"x": {"a": "1"@1, "b": "1"@1}@1, "y": {"b": "2"@2, "c": "2"@2}@2, "z": {"c": "2"@2, "b": "1"@1, "a": "1"@1}@3}@1"#);
+    assert_snapshot!(tree("{<<: left, a: {<<: [1]}}"), @r#"{"<<": "left"@1, "a": {"<<": ["1"@1]@1}@1}@1"#);
+}
+
+#[test]
+fn aliases_stand_for_what_they_name() {
+    let text = "labels: &l [{name: cpu, size: 0x2}]\nmetrics:\n  counters:\n  - &a\n    name: a\n    \
+                help: yes\n    labels: *l\n  - {<<: *a, name: b}\n";
+    let config = good(text);
+    let names: Vec<_> = config.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(config.metrics[1].help, "yes");
+    assert_eq!(config.metrics[1].labels[0].size, 2);
+    // A path leads through an alias to where the text stands.
+    for (path, line) in [
+        ("metrics", Some(2)),
+        ("metrics.counters[0].name", Some(5)),
+        ("metrics.counters[1]", Some(8)),
+        ("metrics.counters[1].name", Some(8)),
+        ("metrics.counters[1].labels[0].size", Some(1)),
+        ("metrics.counters[1].gone[7].away", Some(8)),
+        ("metrics.counters[9]", Some(3)),
+        ("", None),
+    ] {
+        assert_eq!(config.line(path), line, "{path}");
+    }
+}
+
+#[test]
+fn keys_with_dots_are_found() {
+    let document = node::parse("m:\n  1: a\n  1.2: b\n  1.2.3: c\n  '1[0]': d\n").expect("YAML");
+    for (path, line) in [("m.1", 2), ("m.1.2", 3), ("m.1.2.3", 4), ("m.1[0]", 5), ("m.1.4", 2)] {
+        assert_eq!(document.root.line_of(path), line, "{path}");
+    }
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_its_line() {
+    assert_snapshot!(faults("metrics:\n\tcounters: []\n"), @"x.yaml:2: failed to read the YAML: found character that cannot start any token at line 2 column 1, while scanning for the next token; indent with spaces: YAML does not take tabs there");
+    assert_snapshot!(faults("metrics: {a: b\n"), @"x.yaml:2: failed to read the YAML: did not find expected ',' or '}' at line 2 column 1, while parsing a flow mapping at line 1 column 10; correct the YAML there");
+    assert_snapshot!(faults("a: b: c\n"), @"x.yaml:1: failed to read the YAML: mapping values are not allowed in this context at line 1 column 5; correct the YAML there");
+    assert_snapshot!(faults("a: *gone\n"), @"x.yaml:1: failed to read the YAML: unknown anchor at line 1 column 4; correct the YAML there");
+    assert_snapshot!(faults("a: 1\n? [b]\n: c\n"), @"x.yaml:2: failed to read the YAML: invalid type: sequence, expected a key that is a single text at line 2 column 3; correct the YAML there");
+    assert_snapshot!(faults("a: é\nb: \"\x07\"\n"), @"x.yaml:2: failed to read the YAML: control characters are not allowed at position 10; correct the YAML there");
+    assert_snapshot!(faults("a: !!int x\n"), @r#"x.yaml:1: failed to read the YAML: a: invalid value: string "x", expected an integer at line 1 column 4; correct the YAML there"#);
+}
+
+#[test]
+fn what_is_no_config_is_told() {
+    assert_snapshot!(faults(""), @"x.yaml: the file is empty; write a `metrics` section, or leave the config out");
+    assert_snapshot!(faults("# only words\n---\n"), @"x.yaml: the file is empty; write a `metrics` section, or leave the config out");
+    assert_snapshot!(faults("- a\n"), @"x.yaml: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
+    assert_snapshot!(faults("just a text"), @"x.yaml: expected a mapping, found `just a text`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
+    assert_snapshot!(faults("{}"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
+}
+
+#[test]
+fn later_documents_are_not_read() {
+    let text = "metrics: {counters: [{name: a, help: A}]}\n---\nmetrics: [\n";
+    assert_snapshot!(faults(text), @"x.yaml: warning: the file holds several documents, of which only the first counts; remove the `---` and what follows");
+    assert_eq!(good(text).metrics.len(), 1);
+}
+
+#[test]
+fn bombs_are_defused() {
+    let deep = format!("a: {}1{}\n", "[".repeat(200), "]".repeat(200));
+    assert_snapshot!(faults(&deep), @"x.yaml:1: failed to read the YAML: it is nested more than 128 levels deep; flatten it, and let no anchor hold its own alias");
+    assert_snapshot!(faults("a: &a [*a, *a]\n"), @"x.yaml:1: failed to read the YAML: it is nested more than 128 levels deep; flatten it, and let no anchor hold its own alias");
+
+    let mut laughs = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+    for i in 1..9 {
+        let items = vec![format!("*a{}", i - 1); 9].join(", ");
+        laughs.push_str(&format!("a{i}: &a{i} [{items}]\n"));
+    }
+    assert_snapshot!(faults(&laughs), @"x.yaml: failed to read the YAML: its aliases expand to too much; use fewer aliases");
+
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(1000));
+    assert_snapshot!(faults(&long), @"x.yaml:2: failed to read the YAML: its aliases expand to too much; use fewer aliases");
+    let wide = format!("a: &a [{}]\nb: [{}]\n", "1, ".repeat(1000), "*a, ".repeat(1000));
+    assert_snapshot!(faults(&wide), @"x.yaml:1: failed to read the YAML: its aliases expand to too much; use fewer aliases");
+}
+
+#[test]
+fn control_characters_do_not_reach_the_terminal() {
+    assert_snapshot!(faults_of(&[("a\nb.yaml", "\"\\e[31m\\n\": 1\nkaddrs: [\"\\r\"]")]), @r"
+    a\nb.yaml:1: warning: \u{1b}[31m\n: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, tracing, cgroup_id_map, plugins
+    a\nb.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`
+    a\nb.yaml:2: kaddrs[0]: `\r` cannot be a symbol with a `kaddr_` variable; write a kernel symbol made of letters, digits and `_`
+    ");
+}
+
+#[test]
+fn unknown_keys_are_told_and_passed_over() {
+    let text = "\
+metric: {}
+metrics:
+  counter: []
+  counters:
+    - name: a
+      help: A
+      hlep: B
+      table: a
+      labels:
+        - name: b
+          size: 1
+          decoder: []
+          decoders:
+            - name: hex
+              static-map: {}
+  histograms: []
+";
+    assert_snapshot!(faults(text), @"
+    x.yaml:1: warning: metric: unknown key, which does nothing; did you mean `metrics`?
+    x.yaml:3: warning: metrics.counter: unknown key, which does nothing; did you mean `counters`?
+    x.yaml:7: warning: metrics.counters[0].hlep: unknown key, which does nothing; did you mean `help`?
+    x.yaml:8: warning: metrics.counters[0].table: unknown key, which does nothing; remove it, or write one of name, help, labels, perf_event_array, ringbuf, flush_interval, transforms
+    x.yaml:12: warning: metrics.counters[0].labels[0].decoder: unknown key, which does nothing; did you mean `decoders`?
+    x.yaml:15: warning: metrics.counters[0].labels[0].decoders[0].static-map: unknown key, which does nothing; did you mean `static_map`?
+    ");
+    assert_eq!(good(text).metrics[0].labels.len(), 1);
+}
+
+#[test]
+fn wrong_kinds_are_told() {
+    let text = "\
+metrics:
+  counters:
+    name: a
+  histograms:
+    - just text
+    -
+    - name: [a]
+      help: {a: b}
+      labels: uint
+      bucket_type: []
+      bucket_min: low
+      bucket_max: 1.5
+      bucket_multiplier: much
+      bucket_keys: [1, two, [3]]
+    - name: b
+      help: B
+      labels:
+        - [c]
+        - name: d
+          size: four
+          padding: {}
+          decoders:
+            - uint
+            - name: hex
+              static_map: [a]
+              regexps: {a: b}
+              allow_unknown: maybe
+              on_error: [drop]
+kaddrs: symbol
+";
+    assert_snapshot!(faults(text), @"
+    x.yaml:2: metrics.counters: expected a list, found a mapping; write `- ` before each item, or `[ITEM, ITEM]`
+    x.yaml:5: metrics.histograms[0]: expected a mapping, found `just text`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:5: metrics.histograms[1]: expected a mapping, found nothing; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:7: metrics.histograms[2].name: expected a text, found a list; write one text, in quotes if it has special characters
+    x.yaml:8: metrics.histograms[2].help: expected a text, found a mapping; write one text, in quotes if it has special characters
+    x.yaml:9: metrics.histograms[2].labels: expected a list, found `uint`; write `- ` before each item, or `[ITEM, ITEM]`
+    x.yaml:10: metrics.histograms[2].bucket_type: expected a text, found a list; write one text, in quotes if it has special characters
+    x.yaml:11: metrics.histograms[2].bucket_min: expected a whole number, found `low`; write digits alone, such as 8
+    x.yaml:12: metrics.histograms[2].bucket_max: expected a whole number, found `1.5`; write digits alone, such as 8
+    x.yaml:13: metrics.histograms[2].bucket_multiplier: expected a number, found `much`; write digits alone, such as 8 or 0.001
+    x.yaml:14: metrics.histograms[2].bucket_keys[1]: expected a number, found `two`; write digits alone, such as 8 or 0.001
+    x.yaml:14: metrics.histograms[2].bucket_keys[2]: expected a number, found a list; write digits alone, such as 8 or 0.001
+    x.yaml:15: metrics.histograms[3]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed
+    x.yaml:18: metrics.histograms[3].labels[0]: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:20: metrics.histograms[3].labels[1].size: expected a whole number, found `four`; write digits alone, such as 8
+    x.yaml:21: metrics.histograms[3].labels[1].padding: expected a whole number, found a mapping; write digits alone, such as 8
+    x.yaml:23: metrics.histograms[3].labels[1].decoders[0]: expected a mapping, found `uint`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:25: metrics.histograms[3].labels[1].decoders[1].static_map: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:26: metrics.histograms[3].labels[1].decoders[1].regexps: expected a list, found a mapping; write `- ` before each item, or `[ITEM, ITEM]`
+    x.yaml:27: metrics.histograms[3].labels[1].decoders[1].allow_unknown: expected true or false, found `maybe`; write one of the two
+    x.yaml:28: metrics.histograms[3].labels[1].decoders[1].on_error: expected a text, found a list; write one text, in quotes if it has special characters
+    x.yaml:29: kaddrs: expected a list, found `symbol`; write `- ` before each item, or `[ITEM, ITEM]`
+    ");
+    assert_snapshot!(faults("metrics: []"), @"x.yaml:1: metrics: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
+    assert_snapshot!(faults("metrics: {counters: x, histograms: ~}"), @"x.yaml:1: metrics.counters: expected a list, found `x`; write `- ` before each item, or `[ITEM, ITEM]`");
+}
