@@ -63,6 +63,10 @@ fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {
         let problem = "the file holds several documents, of which only the first counts";
         faults.warning("", problem, "remove the `---` and what follows");
     }
+    for (line, key) in &document.shadowed {
+        let problem = "the key comes again in the same mapping, and the last one counts";
+        faults.warning_at(*line, key, problem, "write it once");
+    }
     if empty(&document.root) {
         faults.error("", "the file is empty", "write a `metrics` section, or leave the config out");
         return (None, faults.into_found());

@@ -34,6 +34,14 @@ impl<'t> Faults<'t> {
         self.add(Severity::Warning, path, problem.into(), remedy.into());
     }
 
+    /// Adds one that does not, of an entry that no path leads to.
+    pub(super) fn warning_at(&self, line: usize, path: &str, problem: &str, remedy: &str) {
+        self.warning(path, problem, remedy);
+        if let Some(fault) = self.found.borrow_mut().last_mut() {
+            fault.line = Some(line);
+        }
+    }
+
     /// How many errors there are so far: what is read while this number stays is good.
     pub(super) fn errors(&self) -> usize {
         self.errors.get()

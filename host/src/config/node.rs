@@ -37,6 +37,9 @@ pub(crate) struct Document<'t> {
     pub(crate) root: Node<'t>,
     /// Whether others follow it.
     pub(crate) more: bool,
+    /// Line and key of entries that do nothing, because a later one of the same mapping has
+    /// their key.
+    pub(crate) shadowed: Vec<(usize, String)>,
 }
 
 /// Why a text is no YAML, or none that makes sense.

@@ -1,7 +1,7 @@
 //! The two passes over a file: its shape, and along the shape its texts.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -23,19 +23,24 @@ pub(super) fn read(text: &str) -> Result<Document<'_>, serde_yaml::Error> {
     let budget = Budget(Cell::new(BUDGET));
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let Some(first) = documents.next() else {
-        return Ok(Document { root: Node { line: 1, value: Value::Null }, more: false });
+        let root = Node { line: 1, value: Value::Null };
+        return Ok(Document { root, more: false, shadowed: Vec::new() });
     };
     let shape = ShapeSeed(&budget).deserialize(first)?;
     let more = documents.next().is_some();
 
     let budget = Budget(Cell::new(BUDGET));
-    let reading = Reading { text, lines: Lines::of(text), budget };
+    let reading = Reading { text, lines: Lines::of(text), budget, shadowed: RefCell::default() };
     let seed = NodeSeed { shape, line: 1, keyed: false, reading: &reading };
     let root = match serde_yaml::Deserializer::from_str(text).next() {
         Some(again) => seed.deserialize(again)?,
         None => Node { line: 1, value: Value::Null },
     };
-    Ok(Document { root, more })
+    let mut shadowed = reading.shadowed.into_inner();
+    // An anchor's are found again wherever it is used.
+    shadowed.sort_unstable();
+    shadowed.dedup();
+    Ok(Document { root, more, shadowed })
 }
 
 /// What is left of [`BUDGET`].
@@ -167,6 +172,7 @@ struct Reading<'t> {
     text: &'t str,
     lines: Lines,
     budget: Budget,
+    shadowed: RefCell<Vec<(usize, String)>>,
 }
 
 impl Reading<'_> {
@@ -224,7 +230,7 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
             Shape::Map(shapes) => {
                 let entries = node.deserialize_map(MapVisitor { shapes, line, reading })?;
                 let own = entries.first().map(|(_, node)| node.line);
-                (Value::Map(resolve(entries)), own)
+                (Value::Map(resolve(entries, &mut reading.shadowed.borrow_mut())), own)
             }
         };
         let line = if keyed { line } else { own.unwrap_or(line) };
@@ -289,7 +295,7 @@ impl<'de> Visitor<'de> for MapVisitor<'_, 'de> {
 
 /// Does the merges of a mapping and leaves each key once: the last one written wins, and any
 /// written here wins over one that is merged in; of merged ones, the first.
-fn resolve(entries: Entries<'_>) -> Entries<'_> {
+fn resolve<'t>(entries: Entries<'t>, shadowed: &mut Vec<(usize, String)>) -> Entries<'t> {
     let mut own = Vec::with_capacity(entries.len());
     let mut merged = Vec::new();
     for (key, node) in entries {
@@ -306,15 +312,20 @@ fn resolve(entries: Entries<'_>) -> Entries<'_> {
         }
     }
     // The last of equal keys stays: written ones come after merged ones, and those backwards.
+    let first_own = merged.len();
     let mut all: Entries<'_> = merged.into_iter().rev().chain(own).collect();
     let mut last = HashMap::with_capacity(all.len());
     for (index, (key, _)) in all.iter().enumerate() {
         last.insert(key.clone(), index);
     }
     let mut index = 0;
-    all.retain(|(key, _)| {
+    all.retain(|(key, node)| {
+        let stays = last.get(key) == Some(&index);
+        if !stays && index >= first_own {
+            shadowed.push((node.line, key.clone().into_owned()));
+        }
         index += 1;
-        last.get(key) == Some(&(index - 1))
+        stays
     });
     all
 }

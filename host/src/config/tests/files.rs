@@ -5,7 +5,8 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use crate::config::{Fault, read};
+use crate::config::{Fault, load, read};
+use crate::system::System;
 
 /// The faults of reading these names from a directory, which is called `DIR` in them.
 fn faults(dir: &Path, names: &[&str]) -> String {
@@ -67,4 +68,23 @@ fn what_is_no_text_is_told() {
     DIR/large.yaml: the config has 1099511627776 bytes, more than 16777216; split it
     DIR/latin.yaml/x.yaml: failed to read the config: not a directory; make it a file that the exporter may read
     ");
+}
+
+#[test]
+fn our_own_examples_have_no_faults() {
+    let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"));
+    let entries = fs::read_dir(dir).expect("the examples").flatten();
+    let paths: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    assert!(!paths.is_empty());
+    for path in paths {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let (sources, unread) = read(dir, &[name.to_owned()]);
+        // Each alone: two of them need not agree on what they share.
+        let (configs, faults) = load(sources, &System::default());
+        assert_eq!(super::lines(&unread) + &super::lines(&faults), "");
+        assert_eq!(configs.len(), 1, "{name}");
+    }
 }

@@ -44,6 +44,25 @@ fn of_equal_keys_the_last_wins() {
 }
 
 #[test]
+fn keys_that_do_nothing_are_told() {
+    let text = "\
+metrics:
+  counters: &all
+    - name: a
+      name: b
+      help: B
+  counters: *all
+";
+    assert_snapshot!(faults(text), @"
+    x.yaml:2: warning: counters: the key comes again in the same mapping, and the last one counts; write it once
+    x.yaml:3: warning: name: the key comes again in the same mapping, and the last one counts; write it once
+    ");
+    // What is merged in is there to be written over.
+    let merged = "metrics: {counters: [&a {name: a, help: A}, {name: b, <<: *a}]}";
+    assert_snapshot!(faults(merged), @"");
+}
+
+#[test]
 fn merges_fill_what_is_not_written() {
     let text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\n";
     assert_snapshot!(tree(&format!("{text}z: {{a: 0, <<: *x}}")), @r#"{"x": {"a": "1"@1, "b": "1"@1}@1, "y": {"b": "2"@2, "c": "2"@2}@2, "z": {"b": "1"@1, "a": "0"@3}@3}@1"#);
