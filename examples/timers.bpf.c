@@ -1,10 +1,11 @@
+/* Timers started in the kernel, by the function that each will call. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include "maps.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 1024); /* there are so many functions that timers call, and no more */
 	__type(key, u64);
 	__type(value, u64);
 } timer_starts_total SEC(".maps");

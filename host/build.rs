@@ -1,11 +1,12 @@
 //! Compiles the BPF objects of the default set, which the binary carries.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The examples that are served when no `--config.dir` is given.
-const DEFAULT_SET: [&str; 1] = ["timers"];
+const DEFAULT_SET: [&str; 6] =
+    ["timers", "syscalls", "softirq-latency", "biolatency", "runqlat", "exec"];
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
@@ -30,6 +31,21 @@ fn main() {
     assert!(status.success(), "failed to compile the default set; see the lines above");
 
     println!("cargo:rustc-env=LIBBPF_HEADERS={headers}");
-    println!("cargo:rerun-if-changed={}", examples.display());
-    println!("cargo:rerun-if-changed=../include");
+    println!("cargo:rerun-if-changed={}", examples.join("Makefile").display());
+    println!("cargo:rerun-if-changed=../include/{arch}/vmlinux.h");
+    for source in sources(&examples) {
+        println!("cargo:rerun-if-changed={}", source.display());
+    }
+}
+
+/// What the default set is made of: its C and YAML, and the headers. Not the whole directory, for
+/// `make examples` puts its objects there, which must not make cargo build again.
+fn sources(examples: &Path) -> Vec<PathBuf> {
+    let headers = examples
+        .read_dir()
+        .expect("examples/ can be listed")
+        .map(|entry| entry.expect("and read").path());
+    let headers = headers.filter(|path| path.to_string_lossy().ends_with(".bpf.h"));
+    let named = |suffix| DEFAULT_SET.map(|name| examples.join(format!("{name}.{suffix}")));
+    headers.chain(named("bpf.c")).chain(named("yaml")).collect()
 }

@@ -1,0 +1,88 @@
+/* Why the kernel drops packets, each reason with a number of our own.
+ *
+ * The kernel's numbers change from release to release, as reasons are added in the middle of its list.
+ * drop_reason() translates the running kernel's into the place in this list, counted from 2, which is
+ * what kfree_skb.yaml has names for. New ones belong at the end, in both files.
+ * As of Linux 6.18. */
+#pragma once
+
+#include <vmlinux.h>
+#include <bpf/bpf_core_read.h>
+
+#define DROP_REASONS(REASON) \
+	REASON(NOT_SPECIFIED) REASON(NO_SOCKET) REASON(SOCKET_CLOSE) REASON(SOCKET_FILTER) \
+	REASON(SOCKET_RCVBUFF) REASON(UNIX_DISCONNECT) REASON(UNIX_SKIP_OOB) \
+	REASON(PKT_TOO_SMALL) REASON(TCP_CSUM) REASON(UDP_CSUM) REASON(NETFILTER_DROP) \
+	REASON(OTHERHOST) REASON(IP_CSUM) REASON(IP_INHDR) REASON(IP_RPFILTER) \
+	REASON(UNICAST_IN_L2_MULTICAST) REASON(XFRM_POLICY) REASON(IP_NOPROTO) REASON(PROTO_MEM) \
+	REASON(TCP_AUTH_HDR) REASON(TCP_MD5NOTFOUND) REASON(TCP_MD5UNEXPECTED) \
+	REASON(TCP_MD5FAILURE) REASON(TCP_AONOTFOUND) REASON(TCP_AOUNEXPECTED) \
+	REASON(TCP_AOKEYNOTFOUND) REASON(TCP_AOFAILURE) REASON(SOCKET_BACKLOG) REASON(TCP_FLAGS) \
+	REASON(TCP_ABORT_ON_DATA) REASON(TCP_ZEROWINDOW) REASON(TCP_OLD_DATA) \
+	REASON(TCP_OVERWINDOW) REASON(TCP_OFOMERGE) REASON(TCP_RFC7323_PAWS) \
+	REASON(TCP_RFC7323_PAWS_ACK) REASON(TCP_RFC7323_TW_PAWS) REASON(TCP_RFC7323_TSECR) \
+	REASON(TCP_LISTEN_OVERFLOW) REASON(TCP_OLD_SEQUENCE) REASON(TCP_INVALID_SEQUENCE) \
+	REASON(TCP_INVALID_END_SEQUENCE) REASON(TCP_INVALID_ACK_SEQUENCE) REASON(TCP_RESET) \
+	REASON(TCP_INVALID_SYN) REASON(TCP_CLOSE) REASON(TCP_FASTOPEN) REASON(TCP_OLD_ACK) \
+	REASON(TCP_TOO_OLD_ACK) REASON(TCP_ACK_UNSENT_DATA) REASON(TCP_OFO_QUEUE_PRUNE) \
+	REASON(TCP_OFO_DROP) REASON(IP_OUTNOROUTES) REASON(BPF_CGROUP_EGRESS) \
+	REASON(IPV6DISABLED) REASON(NEIGH_CREATEFAIL) REASON(NEIGH_FAILED) \
+	REASON(NEIGH_QUEUEFULL) REASON(NEIGH_DEAD) REASON(NEIGH_HH_FILLFAIL) REASON(TC_EGRESS) \
+	REASON(SECURITY_HOOK) REASON(QDISC_DROP) REASON(QDISC_OVERLIMIT) REASON(QDISC_CONGESTED) \
+	REASON(CAKE_FLOOD) REASON(FQ_BAND_LIMIT) REASON(FQ_HORIZON_LIMIT) REASON(FQ_FLOW_LIMIT) \
+	REASON(CPU_BACKLOG) REASON(XDP) REASON(TC_INGRESS) REASON(UNHANDLED_PROTO) \
+	REASON(SKB_CSUM) REASON(SKB_GSO_SEG) REASON(SKB_UCOPY_FAULT) REASON(DEV_HDR) \
+	REASON(DEV_READY) REASON(FULL_RING) REASON(NOMEM) REASON(HDR_TRUNC) REASON(TAP_FILTER) \
+	REASON(TAP_TXFILTER) REASON(ICMP_CSUM) REASON(INVALID_PROTO) REASON(IP_INADDRERRORS) \
+	REASON(IP_INNOROUTES) REASON(IP_LOCAL_SOURCE) REASON(IP_INVALID_SOURCE) \
+	REASON(IP_LOCALNET) REASON(IP_INVALID_DEST) REASON(PKT_TOO_BIG) REASON(DUP_FRAG) \
+	REASON(FRAG_REASM_TIMEOUT) REASON(FRAG_TOO_FAR) REASON(TCP_MINTTL) \
+	REASON(IPV6_BAD_EXTHDR) REASON(IPV6_NDISC_FRAG) REASON(IPV6_NDISC_HOP_LIMIT) \
+	REASON(IPV6_NDISC_BAD_CODE) REASON(IPV6_NDISC_BAD_OPTIONS) \
+	REASON(IPV6_NDISC_NS_OTHERHOST) REASON(QUEUE_PURGE) REASON(TC_COOKIE_ERROR) \
+	REASON(PACKET_SOCK_ERROR) REASON(TC_CHAIN_NOTFOUND) REASON(TC_RECLASSIFY_LOOP) \
+	REASON(VXLAN_INVALID_HDR) REASON(VXLAN_VNI_NOT_FOUND) REASON(MAC_INVALID_SOURCE) \
+	REASON(VXLAN_ENTRY_EXISTS) REASON(NO_TX_TARGET) REASON(IP_TUNNEL_ECN) \
+	REASON(TUNNEL_TXINFO) REASON(LOCAL_MAC) REASON(ARP_PVLAN_DISABLE) \
+	REASON(MAC_IEEE_MAC_CONTROL) REASON(BRIDGE_INGRESS_STP_STATE) \
+	REASON(CAN_RX_INVALID_FRAME) REASON(CANFD_RX_INVALID_FRAME) \
+	REASON(CANXL_RX_INVALID_FRAME) REASON(PFMEMALLOC) REASON(DUALPI2_STEP_DROP) \
+	REASON(PSP_INPUT) REASON(PSP_OUTPUT) REASON(RECURSION_LIMIT)
+
+/* A reason without a place in the list: a newer kernel's, or a subsystem's own. */
+#define DROP_REASON_UNKNOWN 0
+
+/* What every packet has on kernels before 5.17, which know no reasons. */
+#define DROP_REASON_NOT_SPECIFIED 2
+
+/* CO-RE takes the part from ___ on for a comment and looks up the rest in the running kernel. */
+#define DECLARE(name) SKB_DROP_REASON_##name##___ours,
+enum skb_drop_reason___ours {
+	FIRST_DROP_REASON___ours = DROP_REASON_NOT_SPECIFIED - 1,
+	DROP_REASONS(DECLARE)
+};
+
+/* By the kernel's number: ours. Filled by the first packet that is dropped; two CPUs that do so at once
+ * write the same. */
+static u16 known_reasons[512];
+static bool known_reasons_filled;
+
+#define LEARN(name)                                                                                      \
+	if (bpf_core_enum_value_exists(enum skb_drop_reason___ours, SKB_DROP_REASON_##name##___ours)) {   \
+		u64 theirs = bpf_core_enum_value(enum skb_drop_reason___ours,                             \
+						 SKB_DROP_REASON_##name##___ours);                        \
+		if (theirs < sizeof(known_reasons) / sizeof(known_reasons[0]))                            \
+			known_reasons[theirs] = SKB_DROP_REASON_##name##___ours;                          \
+	}
+
+/* Our number of the running kernel's reason. */
+static __always_inline u16 drop_reason(u32 theirs)
+{
+	if (!known_reasons_filled) {
+		DROP_REASONS(LEARN)
+		known_reasons_filled = true;
+	}
+	if (theirs >= sizeof(known_reasons) / sizeof(known_reasons[0]))
+		return DROP_REASON_UNKNOWN;
+	return known_reasons[theirs];
+}
