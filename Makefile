@@ -1,0 +1,56 @@
+# The verbs. Each installs what it lacks (.ci/install says what and how), then works.
+#
+#   ARGS='--config.dir examples --config.names timers'   flags for what the verb starts
+#   RUNNER='sudo -E'                                     make test: what starts the test programs
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run build examples test lint
+
+# Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
+export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
+# This make's flags and variables are not meant for the makes that cargo starts.
+unexport MAKEFLAGS
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+LOCKED := $(if $(CI),--locked)
+
+# $(call headers,CARGO COMMAND) prints where that build has unpacked libbpf's headers, so that the
+# examples are compiled with those of the very libbpf that loads them.
+headers = cargo $(1) --quiet $(LOCKED) --message-format=json-render-diagnostics \
+	| sed -n 's|.*"package_id":"[^"]*libbpf-sys@.*"out_dir":"\([^"]*\)".*|\1/include|p'
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: examples ## build everything and serve this kernel's metrics on http://localhost:9435/metrics
+	@.ci/install run
+	$(SUDO) $(TARGET)/release/ebpf_wasm_exporter $(ARGS)
+
+build: ## build the release binary
+	@.ci/install build
+	cargo build --release $(LOCKED)
+
+examples: build ## compile examples/*.bpf.c to examples/*.bpf.o
+	@headers=$$($(call headers,build --release)); $(MAKE) --no-print-directory -C examples LIBBPF_HEADERS=$$headers
+
+test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
+	@.ci/install test
+	cargo test --workspace $(LOCKED) \
+	  $(if $(RUNNER),--config 'target."cfg(all())".runner = "$(RUNNER)"') $(ARGS)
+	@[ -z "$(SUDO)" ] || [ -n "$(RUNNER)" ] \
+	  || echo "make test: kernel tests were SKIPPED without root; run: make test RUNNER='sudo -E'"
+
+lint: ## check format, lints, docs, examples for arm64, and dependencies
+	@.ci/install lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items $(LOCKED)
+	@headers=$$($(call headers,check --workspace)); \
+	  $(MAKE) --no-print-directory -C examples ARCH=arm64 OUT=$(abspath $(TARGET))/examples-arm64 LIBBPF_HEADERS=$$headers
+	cargo deny check bans licenses sources
+	@if timeout 60 cargo deny fetch db; then cargo deny check --disable-fetch advisories; \
+	  else echo "make lint: advisories were NOT CHECKED: their database cannot be fetched here"; fi
