@@ -11,11 +11,13 @@
 //! stays in the map during the whole read is handed out exactly once, one that comes or goes
 //! meanwhile at most once.
 
-use std::ffi::OsStr;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use libbpf_rs::{MapCore, MapType};
+use libbpf_rs::MapType;
+
+use super::{MapRef, MapSpec};
 
 mod batch;
 mod keys;
@@ -36,9 +38,19 @@ pub enum Way {
     Keys,
 }
 
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mmap => "mmap",
+            Self::Batch => "batch",
+            Self::Keys => "keys",
+        })
+    }
+}
+
 /// Why a map could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to read map {map} by {way:?}")]
+#[error("failed to read map {map} by {way}")]
 pub struct ReadError {
     /// The map's name.
     pub map: String,
@@ -115,8 +127,8 @@ impl MapReader {
     ///
     /// If the map's descriptor cannot be duplicated, the number of CPUs cannot be read, or a
     /// mappable array cannot be mapped.
-    pub fn new(map: &impl MapCore) -> Result<Self, ReadError> {
-        let way = if is_mappable_array(map) { Way::Mmap } else { Way::Batch };
+    pub fn new(map: &MapRef<'_>) -> Result<Self, ReadError> {
+        let way = if is_mappable_array(&map.spec) { Way::Mmap } else { Way::Batch };
         Self::with_way(map, way)
     }
 
@@ -126,8 +138,8 @@ impl MapReader {
     /// # Errors
     ///
     /// As [`MapReader::new`]; and for [`Way::Mmap`] if the map is not a mappable array.
-    pub fn with_way(map: &impl MapCore, way: Way) -> Result<Self, ReadError> {
-        let name = map.name().to_string_lossy().into_owned();
+    pub fn with_way(map: &MapRef<'_>, way: Way) -> Result<Self, ReadError> {
+        let name = map.spec.name.clone();
         let fail = |source| ReadError { map: name.clone(), way, source };
         let map = target(map).map_err(fail)?;
         let walk = new_walk(way, &map).map_err(fail)?;
@@ -170,28 +182,27 @@ fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
     })
 }
 
-fn target(map: &impl MapCore) -> io::Result<Target> {
-    let cpus = if is_per_cpu(map.map_type()) {
+fn target(map: &MapRef<'_>) -> io::Result<Target> {
+    let cpus = if is_per_cpu(map.spec.kind) {
         libbpf_rs::num_possible_cpus().map_err(io::Error::other)?
     } else {
         1
     };
     Ok(Target {
-        fd: map.as_fd().try_clone_to_owned()?,
-        key_size: map.key_size() as usize,
+        fd: map.fd.try_clone_to_owned()?,
+        key_size: map.spec.key_size as usize,
         cpus,
-        max_entries: map.max_entries() as usize,
+        max_entries: map.spec.max_entries as usize,
     })
 }
 
 /// Whether maps of this type hold a value for each CPU.
-pub fn is_per_cpu(map_type: MapType) -> bool {
-    matches!(map_type, MapType::PercpuHash | MapType::PercpuArray | MapType::LruPercpuHash)
+pub fn is_per_cpu(kind: MapType) -> bool {
+    matches!(kind, MapType::PercpuHash | MapType::PercpuArray | MapType::LruPercpuHash)
 }
 
-fn is_mappable_array(map: &impl MapCore) -> bool {
-    map.map_type() == MapType::Array
-        && map.info().is_ok_and(|map| map.info.map_flags & libbpf_sys::BPF_F_MMAPABLE != 0)
+fn is_mappable_array(map: &MapSpec) -> bool {
+    map.kind == MapType::Array && map.flags & libbpf_sys::BPF_F_MMAPABLE != 0
 }
 
 /// Whether this answer means that the kernel does not know the call for this type of map, rather
@@ -201,10 +212,10 @@ fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP))
 }
 
-impl std::fmt::Debug for MapReader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MapReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MapReader")
-            .field("name", &OsStr::new(&self.name))
+            .field("name", &self.name)
             .field("way", &self.way)
             .finish_non_exhaustive()
     }

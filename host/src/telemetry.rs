@@ -1,0 +1,287 @@
+//! What the exporter says about itself: one struct for all of its own metrics.
+//!
+//! Never fails a scrape: what cannot be read of the own process is left out.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use procfs::process::{LimitValue, Process};
+use tracing::warn;
+
+use crate::bpf::ProgramInfo;
+use crate::bpf::read::ReadError;
+use crate::bpf::stats::Stats;
+use crate::decode::DecodeError;
+use crate::series::{Counters, Family, LabelSet, Reals, Series};
+use crate::version;
+
+/// What is known of one config since the start.
+#[derive(Clone, Debug)]
+pub struct ConfigStats {
+    /// The config's name.
+    pub name: String,
+    /// Keys that could not be decoded, since the start.
+    pub decoder_errors: u64,
+    /// Entries read from its maps in the last scrape.
+    pub entries: u64,
+    /// Series that they became.
+    pub series: u64,
+    /// How long reading and decoding took.
+    pub duration: Duration,
+    /// Whether all of its maps could be read in the last scrape.
+    pub success: bool,
+    /// The maps whose trouble has been logged.
+    reported: HashSet<String>,
+}
+
+impl ConfigStats {
+    /// A config that was not scraped yet.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            decoder_errors: 0,
+            entries: 0,
+            series: 0,
+            duration: Duration::ZERO,
+            success: true,
+            reported: HashSet::new(),
+        }
+    }
+
+    /// Forgets what belongs to one scrape only.
+    pub fn begin_scrape(&mut self) {
+        self.entries = 0;
+        self.series = 0;
+        self.duration = Duration::ZERO;
+        self.success = true;
+    }
+
+    /// Notes that a map could not be read.
+    pub fn read_failed(&mut self, error: &ReadError) {
+        self.success = false;
+        if self.reported.insert(error.map.clone()) {
+            warn!(config = self.name, "{error}: {}; its metric is not complete", error.source);
+        }
+    }
+
+    /// Notes that `errors` labels of a metric could not be decoded, the first one for this reason.
+    pub fn decoder_failed(&mut self, metric: &str, errors: u64, first: Option<DecodeError>) {
+        self.decoder_errors += errors;
+        if let Some(error) = first
+            && self.reported.insert(metric.to_owned())
+        {
+            warn!(
+                config = self.name,
+                "failed to decode a label of {metric}: {error}; this is said once, \
+                 ebpf_exporter_decoder_errors_total counts on"
+            );
+        }
+    }
+}
+
+/// A BPF program and what it has cost.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramStats<'a> {
+    /// The config it belongs to.
+    pub config: &'a str,
+    /// What it is.
+    pub program: &'a ProgramInfo,
+    /// Time in it and runs of it, while the kernel counts them.
+    pub cost: Option<Stats>,
+}
+
+/// The families of all metrics about the exporter itself, in no particular order.
+pub fn families(configs: &[ConfigStats], programs: &[ProgramStats<'_>]) -> Vec<Family> {
+    let mut families = config_families(configs);
+    families.extend(program_families(programs));
+    families.extend(process_families());
+    families.push(build_info());
+    families
+}
+
+fn config_families(configs: &[ConfigStats]) -> Vec<Family> {
+    let gauge = |name: &str, help: &str, value: fn(&ConfigStats) -> f64| {
+        let rows = configs.iter().map(|config| ([config.name.as_str()], value(config)));
+        family(name, help, &["config"], Series::Gauges(reals(rows)))
+    };
+    let errors = configs.iter().map(|config| ([config.name.as_str()], config.decoder_errors));
+    let enabled = configs.iter().map(|config| ([config.name.as_str()], 1.0));
+    vec![
+        family(
+            "ebpf_exporter_enabled_configs",
+            "The set of enabled configs",
+            &["name"],
+            Series::Gauges(reals(enabled)),
+        ),
+        family(
+            "ebpf_exporter_decoder_errors_total",
+            "Rows whose labels could not be decoded; on_error says what became of them",
+            &["config"],
+            Series::Counters(counters(errors)),
+        ),
+        gauge(
+            "ebpf_exporter_scrape_duration_seconds",
+            "How long this scrape took to read and decode the config's maps",
+            |config| config.duration.as_secs_f64(),
+        ),
+        gauge(
+            "ebpf_exporter_scrape_entries",
+            "Entries that this scrape read from the config's maps",
+            |config| config.entries as f64,
+        ),
+        gauge(
+            "ebpf_exporter_scrape_series",
+            "Label sets that the config's entries became in this scrape",
+            |config| config.series as f64,
+        ),
+        gauge(
+            "ebpf_exporter_scrape_success",
+            "Whether this scrape could read all of the config's maps",
+            |config| f64::from(u8::from(config.success)),
+        ),
+    ]
+}
+
+fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
+    let ids: Vec<String> = programs.iter().map(|stats| stats.program.id.to_string()).collect();
+    let all = || programs.iter().zip(ids.iter().map(String::as_str));
+    let info = all().map(|(stats, id)| {
+        ([stats.config, stats.program.name.as_str(), stats.program.tag.as_str(), id], 1.0)
+    });
+    let attached =
+        all().map(|(stats, id)| ([id], f64::from(u8::from(stats.program.attached))));
+    let costs = || all().filter_map(|(stats, id)| Some(([id], stats.cost?)));
+    vec![
+        family(
+            "ebpf_exporter_ebpf_program_info",
+            "Info about ebpf programs",
+            &["config", "program", "tag", "id"],
+            Series::Gauges(reals(info)),
+        ),
+        family(
+            "ebpf_exporter_ebpf_program_attached",
+            "Whether a program is attached",
+            &["id"],
+            Series::Gauges(reals(attached)),
+        ),
+        family(
+            "ebpf_exporter_ebpf_program_run_time_seconds",
+            "How long a program has been executing, while kernel.bpf_stats_enabled is 1",
+            &["id"],
+            Series::RealCounters(reals(costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())))),
+        ),
+        family(
+            "ebpf_exporter_ebpf_program_run_count_total",
+            "How many times a program has been executed, while kernel.bpf_stats_enabled is 1",
+            &["id"],
+            Series::Counters(counters(costs().map(|(id, cost)| (id, cost.run_count)))),
+        ),
+    ]
+}
+
+fn build_info() -> Family {
+    let labels = ["version", "branch", "revision", "rustversion", "arch"];
+    let values = [
+        version::VERSION,
+        version::BRANCH,
+        version::REVISION,
+        version::RUST,
+        std::env::consts::ARCH,
+    ];
+    family(
+        "ebpf_exporter_build_info",
+        "What this ebpf_wasm_exporter was built from; always 1",
+        &labels,
+        Series::Gauges(reals([(values, 1.0)])),
+    )
+}
+
+/// The metrics that every Prometheus client library has of its process.
+fn process_families() -> Vec<Family> {
+    let Ok(process) = Process::myself() else { return Vec::new() };
+    let gauge = |name: &str, help: &str, value: Option<f64>| {
+        let rows = value.map(|value| ([], value));
+        family(name, help, &[], Series::Gauges(reals::<0>(rows)))
+    };
+    let stat = process.stat().ok();
+    let stat = stat.as_ref();
+    let limits = process.limits().ok();
+    let limit = |value: LimitValue| match value {
+        LimitValue::Value(value) => value as f64,
+        LimitValue::Unlimited => f64::INFINITY,
+    };
+    let ticks = procfs::ticks_per_second() as f64;
+    let cpu = stat.map(|stat| ([], (stat.utime + stat.stime) as f64 / ticks));
+    let started = stat.and_then(|stat| {
+        Some(procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks)
+    });
+    let resident = stat.map(|stat| stat.rss as f64 * procfs::page_size() as f64);
+    vec![
+        family(
+            "process_cpu_seconds_total",
+            "Total user and system CPU time spent in seconds.",
+            &[],
+            Series::RealCounters(reals::<0>(cpu)),
+        ),
+        gauge(
+            "process_open_fds",
+            "Number of open file descriptors.",
+            process.fd_count().ok().map(|count| count as f64),
+        ),
+        gauge(
+            "process_max_fds",
+            "Maximum number of open file descriptors.",
+            limits.as_ref().map(|limits| limit(limits.max_open_files.soft_limit)),
+        ),
+        gauge(
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes.",
+            stat.map(|stat| stat.vsize as f64),
+        ),
+        gauge(
+            "process_virtual_memory_max_bytes",
+            "Maximum amount of virtual memory available in bytes.",
+            limits.as_ref().map(|limits| limit(limits.max_address_space.soft_limit)),
+        ),
+        gauge(
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes.",
+            resident,
+        ),
+        gauge(
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            started,
+        ),
+        gauge(
+            "process_threads",
+            "Number of OS threads in the process.",
+            stat.map(|stat| stat.num_threads as f64),
+        ),
+    ]
+}
+
+fn family(name: &str, help: &str, labels: &[&str], series: Series) -> Family {
+    Family {
+        name: name.to_owned(),
+        help: help.to_owned(),
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        series,
+    }
+}
+
+fn reals<'a, const N: usize>(rows: impl IntoIterator<Item = ([&'a str; N], f64)>) -> Reals {
+    let mut reals = Reals::default();
+    for (labels, value) in rows {
+        reals.add(&LabelSet::of(labels), value);
+    }
+    reals
+}
+
+fn counters<'a, const N: usize>(rows: impl IntoIterator<Item = ([&'a str; N], u64)>) -> Counters {
+    let mut counters = Counters::default();
+    for (labels, value) in rows {
+        counters.add(&LabelSet::of(labels), value);
+    }
+    counters
+}

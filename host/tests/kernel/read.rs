@@ -1,0 +1,164 @@
+//! The ways of reading, side by side on the same maps: still, and while others write.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ebpf_wasm_exporter::bpf::read::{MapReader, Way, is_per_cpu};
+use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+
+type Rows = BTreeMap<Vec<u8>, Vec<u64>>;
+
+/// A map that no program uses, filled from user space.
+struct Map {
+    handle: MapHandle,
+    spec: MapSpec,
+}
+
+impl Map {
+    fn new(kind: MapType, key_size: u32, max_entries: u32, flags: u32) -> Self {
+        let opts = libbpf_sys::bpf_map_create_opts {
+            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as u64,
+            map_flags: flags,
+            ..Default::default()
+        };
+        let handle = MapHandle::create(kind, Some("rows"), key_size, 8, max_entries, &opts)
+            .expect("failed to create a map");
+        let name = "rows".to_owned();
+        let spec = MapSpec { name, kind, key_size, value_size: 8, max_entries, flags };
+        Self { handle, spec }
+    }
+
+    fn insert(&self, key: &[u8], value: u64) {
+        if is_per_cpu(self.spec.kind) {
+            let cpus = libbpf_rs::num_possible_cpus().unwrap() as u64;
+            let values: Vec<_> =
+                (0..cpus).map(|cpu| (value + cpu).to_ne_bytes().to_vec()).collect();
+            self.handle.update_percpu(key, &values, MapFlags::ANY).unwrap();
+        } else {
+            self.handle.update(key, &value.to_ne_bytes(), MapFlags::ANY).unwrap();
+        }
+    }
+
+    /// Reads by `way`; every key at most once.
+    fn read(&self, way: Way) -> Rows {
+        let map = MapRef { spec: self.spec.clone(), fd: self.handle.as_fd() };
+        let mut reader = MapReader::with_way(&map, way).unwrap();
+        let mut rows = Rows::new();
+        // Twice, because a reader is used again and again: the second read is the one that counts.
+        for _ in 0..2 {
+            rows.clear();
+            reader
+                .read(|chunk| {
+                    for entry in chunk.entries() {
+                        let before = rows.insert(entry.key.to_vec(), entry.values.to_vec());
+                        assert_eq!(before, None, "{way}: key {:?} was read twice", entry.key);
+                    }
+                })
+                .unwrap();
+            assert_eq!(reader.way(), way, "this kernel has every way");
+        }
+        rows
+    }
+}
+
+/// A key of `size` bytes that differs from every other `n`'s, in first and last bytes alike.
+fn key(n: u32, size: u32) -> Vec<u8> {
+    let bytes = n.to_ne_bytes();
+    (0..size as usize).map(|at| bytes[at % 4] ^ (at / 4) as u8).collect()
+}
+
+const HASHES: [MapType; 2] = [MapType::Hash, MapType::PercpuHash];
+const LRU_HASHES: [MapType; 2] = [MapType::LruHash, MapType::LruPercpuHash];
+const ARRAYS: [MapType; 2] = [MapType::Array, MapType::PercpuArray];
+
+pub fn ways_agree_on_hashes() {
+    for kind in HASHES {
+        for (entries, key_size) in [(0, 8), (1, 4), (1000, 24), (1000, 5), (100_000, 24)] {
+            let map = Map::new(kind, key_size, entries.max(1), 0);
+            for n in 0..entries {
+                map.insert(&key(n, key_size), u64::from(n) * 3);
+            }
+            let rows = map.read(Way::Batch);
+            assert_eq!(rows.len(), entries as usize);
+            assert_eq!(rows, map.read(Way::Keys), "{kind:?} of {entries}");
+            assert!((0..entries).all(|n| rows[&key(n, key_size)][0] == u64::from(n) * 3));
+        }
+    }
+}
+
+pub fn ways_agree_on_lru_hashes() {
+    for kind in LRU_HASHES {
+        let map = Map::new(kind, 24, 4096, 0);
+        for n in 0..1000 {
+            map.insert(&key(n, 24), u64::from(n));
+        }
+        let rows = map.read(Way::Batch);
+        assert_eq!(rows.len(), 1000);
+        assert_eq!(rows, map.read(Way::Keys), "{kind:?}");
+    }
+}
+
+pub fn ways_agree_on_arrays() {
+    for kind in ARRAYS {
+        for entries in [1, 1000, 100_000] {
+            let map = Map::new(kind, 4, entries, 0);
+            for n in (0..entries).step_by(7) {
+                map.insert(&n.to_ne_bytes(), u64::from(n) + 1);
+            }
+            let rows = map.read(Way::Batch);
+            assert_eq!(rows.len(), entries as usize);
+            assert_eq!(rows, map.read(Way::Keys), "{kind:?} of {entries}");
+        }
+    }
+}
+
+pub fn a_mappable_array_is_read_by_mmap() {
+    for entries in [1, 1000, 100_000] {
+        let map = Map::new(MapType::Array, 4, entries, libbpf_sys::BPF_F_MMAPABLE);
+        for n in (0..entries).step_by(3) {
+            map.insert(&n.to_ne_bytes(), u64::from(n) + 1);
+        }
+        let rows = map.read(Way::Mmap);
+        assert_eq!(rows.len(), entries as usize);
+        assert_eq!(rows, map.read(Way::Batch));
+        let reader = MapReader::new(&MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() });
+        assert_eq!(reader.unwrap().way(), Way::Mmap, "and it is what is chosen");
+    }
+}
+
+pub fn no_stable_row_is_lost_or_doubled_under_churn() {
+    const STABLE: u32 = 20_000;
+    const CHURNING: u32 = 2_000;
+    let map = Map::new(MapType::Hash, 24, STABLE + CHURNING, 0);
+    for n in 0..STABLE {
+        map.insert(&key(n, 24), u64::from(n));
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0u32;
+            while !stop.load(Ordering::Relaxed) {
+                let churning = key(STABLE + round % (CHURNING * 3), 24);
+                if map.handle.update(&churning, &[1; 8], MapFlags::ANY).is_err() {
+                    for n in 0..CHURNING * 3 {
+                        let _ = map.handle.delete(&key(STABLE + n, 24));
+                    }
+                }
+                if round % 3 == 0 {
+                    let _ = map.handle.delete(&churning);
+                }
+                round = round.wrapping_add(1);
+            }
+        });
+        for way in [Way::Batch, Way::Keys] {
+            for _ in 0..10 {
+                let rows = map.read(way);
+                let lost = (0..STABLE).filter(|&n| rows.get(&key(n, 24)) != Some(&vec![u64::from(n)]));
+                assert_eq!(lost.count(), 0, "{way}");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
