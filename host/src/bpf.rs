@@ -1,10 +1,69 @@
-//! BPF (temporary: the bpf branch replaces this file)
+//! BPF objects, one type a phase: [`Opened`] → [`Loaded`] → [`Attached`].
+//!
+//! What is not yet possible cannot be written: only what is opened can be checked and given
+//! constants, only what is loaded can be attached, only what is attached has programs to report
+//! and maps to read. Never decodes a key, and never lets libbpf write to standard error.
 
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use libbpf_rs::libbpf_sys;
+use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapType, Object, ObjectBuilder, OpenObject};
+
+mod attach;
+pub mod check;
+mod host;
+mod kaddr;
+mod key;
+mod log;
+mod near;
 pub mod read;
+mod reason;
+pub mod stats;
 mod sys;
 
-use libbpf_rs::MapType;
-use std::os::fd::BorrowedFd;
+pub use attach::{AttachError, ProgramInfo};
+pub use check::{Key, Layout, check};
+pub use kaddr::NoSuchConstant;
+
+use host::Host;
+use reason::load::Failure;
+
+/// Where an object comes from.
+#[derive(Clone, Debug)]
+pub enum ObjectSource {
+    /// A file: `DIR/NAME.bpf.o`.
+    File(PathBuf),
+    /// Bytes that the exporter carries.
+    Embedded(&'static [u8]),
+}
+
+/// An object that libbpf has parsed. Takes no privilege to have.
+#[derive(Debug)]
+pub struct Opened {
+    name: String,
+    file: PathBuf,
+    btf_path: Option<PathBuf>,
+    object: OpenObject,
+}
+
+/// An object whose maps and programs the kernel has taken. Dropping it takes them away again.
+#[derive(Debug)]
+pub struct Loaded {
+    name: String,
+    object: Object,
+}
+
+/// An object whose programs run, as far as they could be attached. Dropping it detaches them.
+#[derive(Debug)]
+pub struct Attached {
+    /// Held for their drop, which has to come before the object's.
+    _links: Vec<Link>,
+    object: Object,
+    programs: Vec<ProgramInfo>,
+    failures: Vec<AttachError>,
+}
 
 /// A map as its object describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,4 +89,174 @@ pub struct MapRef<'object> {
     pub spec: MapSpec,
     /// Its file descriptor, which closes with the object.
     pub fd: BorrowedFd<'object>,
+}
+
+/// Why an object could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to open {}: {reason}", file.display())]
+pub struct OpenError {
+    /// The object.
+    pub file: PathBuf,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+/// Why the kernel did not take an object.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to load config `{name}`: {reason}")]
+pub struct LoadError {
+    /// The config.
+    pub name: String,
+    /// What is wrong and what to do; several lines when the verifier has to be quoted.
+    pub reason: String,
+}
+
+impl Opened {
+    /// Opens the object of the config `name`. `btf_path` is `--btf.path`: a file that describes
+    /// the kernel's types if the kernel itself does not.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is no BPF object.
+    pub fn open(
+        name: &str,
+        source: &ObjectSource,
+        btf_path: Option<&Path>,
+    ) -> Result<Self, OpenError> {
+        let file = match source {
+            ObjectSource::File(file) => file.clone(),
+            ObjectSource::Embedded(_) => format!("<built-in>/{name}.bpf.o").into(),
+        };
+        let (object, log) = log::capture(|| open(name, source, btf_path));
+        match object {
+            Ok(object) => {
+                let btf_path = btf_path.map(Path::to_owned);
+                Ok(Self { name: name.to_owned(), file, btf_path, object })
+            }
+            Err(error) => Err(OpenError { reason: reason::open(&error, &log), file }),
+        }
+    }
+
+    /// The object's file, or `<built-in>/NAME.bpf.o`.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The maps, libbpf's own (`.rodata` and the like) left out, in the object's order.
+    pub fn maps(&self) -> Vec<MapSpec> {
+        self.object.maps().map(|map| MapSpec::of_open(&map)).filter(MapSpec::is_users).collect()
+    }
+
+    /// Hands the object to the kernel: maps are made, programs verified.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel or libbpf refuses any part of it. Nothing of it stays then.
+    pub fn load(self) -> Result<Loaded, LoadError> {
+        let Self { name, btf_path, object, .. } = self;
+        // libbpf-rs hides errno, and closing the object overwrites it: call libbpf directly.
+        let raw = object.as_libbpf_object();
+        let (code, log) = log::capture(|| {
+            // SAFETY: `raw` is the open object that `object` owns, alive until the end of scope.
+            unsafe { libbpf_sys::bpf_object__load(raw.as_ptr()) }
+        });
+        if code != 0 {
+            let sections = object
+                .progs()
+                .map(|program| (text(program.name()), text(program.section())))
+                .collect();
+            let maps = object.maps().map(|map| MapSpec::of_open(&map)).collect();
+            let failure = Failure { errno: -code, log, sections, maps, btf_path };
+            return Err(LoadError { reason: reason::load::explain(&failure, &Host::current()), name });
+        }
+        // SAFETY: the object is loaded, and the pointer's only owner gives it up.
+        let object = unsafe { Object::from_ptr(object.take_ptr()) };
+        Ok(Loaded { name, object })
+    }
+}
+
+impl Attached {
+    /// The programs that were loaded, attached or not, in the object's order.
+    pub fn programs(&self) -> &[ProgramInfo] {
+        &self.programs
+    }
+
+    /// Those that could not be attached: each was logged. With `--config.strict` they are fatal.
+    pub fn failures(&self) -> &[AttachError] {
+        &self.failures
+    }
+
+    /// The map of this name.
+    pub fn map(&self, name: &str) -> Option<MapRef<'_>> {
+        let map = self.object.maps().find(|map| map.name() == name)?;
+        let raw = map.as_libbpf_object();
+        // SAFETY: `raw` is a map of the object that `self` owns.
+        let (fd, flags) = unsafe {
+            (libbpf_sys::bpf_map__fd(raw.as_ptr()), libbpf_sys::bpf_map__map_flags(raw.as_ptr()))
+        };
+        let spec = MapSpec {
+            name: name.to_owned(),
+            kind: map.map_type(),
+            key_size: map.key_size(),
+            value_size: map.value_size(),
+            max_entries: map.max_entries(),
+            flags,
+        };
+        // SAFETY: libbpf keeps the descriptor open until the object is closed, which the
+        // lifetime of `&self` forbids meanwhile; `maps()` gives only maps that have one.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        Some(MapRef { spec, fd })
+    }
+}
+
+impl AsFd for MapRef<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd
+    }
+}
+
+impl MapSpec {
+    fn of_open(map: &libbpf_rs::OpenMap<'_>) -> Self {
+        Self {
+            name: text(map.name()),
+            kind: map.map_type(),
+            key_size: map.key_size(),
+            value_size: map.value_size(),
+            max_entries: map.max_entries(),
+            flags: map.map_flags(),
+        }
+    }
+
+    /// Whether the object's author made it: libbpf makes maps for `.rodata`, `.bss` and so on,
+    /// whose names have a dot that no C name can have.
+    fn is_users(&self) -> bool {
+        !self.name.contains('.')
+    }
+}
+
+/// Opens without a word about failure: errors carry errno, or none if libbpf-rs found them.
+fn open(name: &str, source: &ObjectSource, btf_path: Option<&Path>) -> io::Result<OpenObject> {
+    let invalid = |error: libbpf_rs::Error| io::Error::new(io::ErrorKind::InvalidInput, error);
+    let mut builder = ObjectBuilder::default();
+    builder.name(name).map_err(invalid)?;
+    if let Some(path) = btf_path {
+        builder.btf_custom_path(path).map_err(invalid)?;
+    }
+    let bytes = match source {
+        ObjectSource::File(file) => &std::fs::read(file)?,
+        ObjectSource::Embedded(bytes) => *bytes,
+    };
+    let options = builder.as_libbpf_object();
+    // SAFETY: bytes and options live through the call, and libbpf copies what it keeps of them.
+    let raw = unsafe {
+        libbpf_sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as u64, options.as_ptr())
+    };
+    let raw = std::ptr::NonNull::new(raw).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: libbpf gave this open object to us alone.
+    Ok(unsafe { OpenObject::from_ptr(raw) })
+}
+
+/// A name of libbpf's as text.
+fn text(name: &std::ffi::OsStr) -> String {
+    name.to_string_lossy().into_owned()
 }

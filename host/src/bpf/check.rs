@@ -1,0 +1,284 @@
+//! Holds a config's plan against its object: what fits becomes a [`Layout`], what does not a fault.
+//!
+//! Needs no kernel and no privilege, so `--config.check` can do all of it in a CI job.
+
+use libbpf_rs::MapType;
+use libbpf_rs::ProgramType;
+use libbpf_rs::libbpf_sys;
+
+use super::key::KeyType;
+use super::near::nearest;
+use super::read::is_per_cpu;
+use super::{MapSpec, Opened, text};
+use crate::config::{Config, Fault, Kind, Label, Metric, Severity};
+
+/// How a metric's map is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The map's name.
+    pub map: String,
+    /// Whether an entry has a value for each CPU.
+    pub per_cpu: bool,
+    /// The index, in the metric's labels, of the one that is the CPU's number (as 2 bytes, host
+    /// order) and has no bytes in the key. Without one, the values of all CPUs are summed.
+    pub cpu_label: Option<usize>,
+    /// What the key's bytes are.
+    pub key: Key,
+}
+
+/// What the bytes of a map's key are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The labels end to end, with their paddings.
+    Labels,
+    /// Nothing: the metric has no labels and is the one entry whose key is a u32 of 0.
+    Zero,
+    /// An array's index that tells nothing: all entries are summed.
+    Ignored,
+}
+
+/// What is wrong with a metric: the place below it, the problem, the remedy.
+type Finding = (&'static str, String, String);
+
+/// The layouts of the config's metrics, in their order.
+///
+/// # Errors
+///
+/// Every fault that the object has for this config.
+pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>> {
+    let maps = opened.maps();
+    let mut layouts = Vec::new();
+    let mut faults = programs(opened);
+    for metric in &config.metrics {
+        let name = metric.name.as_str();
+        let key = KeyType::of_map(&opened.object, name);
+        match layout(metric, &maps, key.as_ref()) {
+            Ok(layout) => layouts.push(layout),
+            Err(findings) => faults.extend(findings.into_iter().map(|(below, problem, remedy)| {
+                fault(config, &format!("{}{below}", metric.path), problem, remedy)
+            })),
+        }
+    }
+    if faults.is_empty() { Ok(layouts) } else { Err(faults) }
+}
+
+/// A fault of the YAML file.
+pub(super) fn fault(config: &Config, path: &str, problem: String, remedy: String) -> Fault {
+    Fault {
+        severity: Severity::Error,
+        file: config.source.file.clone(),
+        line: None,
+        path: path.to_owned(),
+        problem,
+        remedy,
+    }
+}
+
+/// The faults of the object's programs: sections that nothing would ever attach.
+fn programs(opened: &Opened) -> Vec<Fault> {
+    let loaded = opened.object.progs().filter(|program| program.autoload());
+    loaded
+        .filter_map(|program| {
+            let known = program.prog_type() != ProgramType::Unspec;
+            let (problem, remedy) = section(&text(program.section()), known)?;
+            Some(Fault {
+                severity: Severity::Error,
+                file: opened.file.clone(),
+                line: None,
+                path: text(program.name()),
+                problem,
+                remedy,
+            })
+        })
+        .collect()
+}
+
+/// What is wrong with a program's section. `known`: libbpf knows sections of this kind.
+fn section(section: &str, known: bool) -> Option<(String, String)> {
+    let kind = section.split('/').next().unwrap_or_default();
+    match kind {
+        "perf_event" | "xdp" | "xdp.frags" => Some((
+            format!("section `{section}`: this version does not attach {kind} programs"),
+            "take this config out of --config.names".to_owned(),
+        )),
+        _ if !known => Some((
+            format!("section `{section}` is of no kind that libbpf knows"),
+            "name the hook as libbpf does: tracepoint/GROUP/NAME, kprobe/FUNCTION".to_owned(),
+        )),
+        _ => None,
+    }
+}
+
+/// How to read the metric's map, or all that speaks against it. `key` is the map's key type, if
+/// the object tells it.
+fn layout(
+    metric: &Metric,
+    maps: &[MapSpec],
+    key: Option<&KeyType>,
+) -> Result<Layout, Vec<Finding>> {
+    let name = metric.name.as_str();
+    let Some(map) = maps.iter().find(|map| map.name == name) else {
+        return Err(vec![missing(name, maps)]);
+    };
+    if let Some(finding) = unreadable(map) {
+        return Err(vec![finding]);
+    }
+    let mut findings = Vec::new();
+    if map.value_size != 8 {
+        findings.push((
+            "",
+            format!("values of map `{name}` have {} bytes, not 8", map.value_size),
+            "make the map's value a `u64`, as all metrics are".to_owned(),
+        ));
+    }
+    let per_cpu = is_per_cpu(map.kind);
+    let cpu_label = cpu_label(metric).filter(|_| per_cpu);
+    let kind = kind_of_key(metric, map, cpu_label);
+    if kind != Key::Ignored {
+        findings.extend(sizes(metric, map, key, cpu_label));
+    }
+    if findings.is_empty() {
+        Ok(Layout { map: name.to_owned(), per_cpu, cpu_label, key: kind })
+    } else {
+        Err(findings)
+    }
+}
+
+fn missing(name: &str, maps: &[MapSpec]) -> Finding {
+    let remedy = match nearest(name, maps.iter().map(|map| map.name.as_str())) {
+        Some(near) => format!("did you mean `{near}`"),
+        None if maps.is_empty() => "define one in `SEC(\".maps\")`".to_owned(),
+        None => {
+            let names: Vec<_> = maps.iter().map(|map| format!("`{}`", map.name)).collect();
+            format!("give the metric the name of one that it has: {}", names.join(", "))
+        }
+    };
+    (".name", format!("the object has no map `{name}`"), remedy)
+}
+
+/// What speaks against reading a map of this type as a metric.
+fn unreadable(map: &MapSpec) -> Option<Finding> {
+    let name = &map.name;
+    let kind = kind_name(map.kind);
+    match map.kind {
+        MapType::Hash
+        | MapType::LruHash
+        | MapType::Array
+        | MapType::PercpuHash
+        | MapType::LruPercpuHash
+        | MapType::PercpuArray => None,
+        MapType::PerfEventArray | MapType::RingBuf => Some((
+            "",
+            format!(
+                "map `{name}` is a {kind}: its events would be counted with \
+                 `perf_event_array: true`, which this version does not support"
+            ),
+            "count in the BPF program, in a hash map".to_owned(),
+        )),
+        _ => Some((
+            "",
+            format!("map `{name}` is a {kind}, which holds no counts"),
+            "use a hash, lru_hash or array, or the per-CPU form of one".to_owned(),
+        )),
+    }
+}
+
+/// The label that is a CPU's number if the map is per-CPU: the last one, which in a histogram is
+/// the one before the bucket.
+fn cpu_label(metric: &Metric) -> Option<usize> {
+    let behind = match metric.kind {
+        Kind::Counter => 1,
+        Kind::Histogram(_) => 2,
+    };
+    let index = metric.labels.len().checked_sub(behind)?;
+    is_cpu(&metric.labels[index]).then_some(index)
+}
+
+fn is_cpu(label: &Label) -> bool {
+    label.name.as_str() == "cpu" && label.size == 2
+}
+
+fn kind_of_key(metric: &Metric, map: &MapSpec, cpu_label: Option<usize>) -> Key {
+    let only_cpu = cpu_label.is_some() && metric.labels.len() == 1;
+    if metric.labels.is_empty() {
+        Key::Zero
+    } else if only_cpu && map.kind == MapType::PercpuArray {
+        Key::Ignored
+    } else {
+        Key::Labels
+    }
+}
+
+/// What is wrong with the sizes of the metric's labels.
+fn sizes(
+    metric: &Metric,
+    map: &MapSpec,
+    key: Option<&KeyType>,
+    cpu_label: Option<usize>,
+) -> Option<Finding> {
+    let Metric { labels, .. } = metric;
+    let MapSpec { name, key_size, .. } = map;
+    let key_size = *key_size as usize;
+    if labels.is_empty() {
+        let advice = key.map(KeyType::advice).unwrap_or_else(|| format!("add up to {key_size}"));
+        return (key_size != 4).then(|| {
+            (
+                "",
+                format!(
+                    "a metric without labels is the entry of a u32 key of 0, but keys of map \
+                     `{name}` have {key_size} bytes"
+                ),
+                format!("add labels for the key ({advice}), or make the key a `u32`"),
+            )
+        });
+    }
+    let in_key = || labels.iter().enumerate().filter(|(i, _)| Some(*i) != cpu_label);
+    let size: usize = in_key().map(|(_, label)| label.size).sum();
+    let padding: usize = in_key().map(|(_, label)| label.padding).sum();
+    if size + padding == key_size {
+        return None;
+    }
+    let beside = if cpu_label.is_some() { " (without `cpu`, which stands beside the key)" } else { "" };
+    let problem = format!(
+        "sizes add up to {size} and paddings to {padding}{beside}, {} in all, but keys of map \
+         `{name}` have {key_size} bytes",
+        size + padding
+    );
+    let remedy = match (labels.last(), key) {
+        (Some(last), _) if is_cpu(last) && size + padding == key_size + 2 + last.padding => {
+            cpu_remedy(metric, map)
+        }
+        (_, Some(key)) => key.advice(),
+        (_, None) => format!("make them add up to {key_size}"),
+    };
+    Some((".labels", problem, remedy))
+}
+
+/// What to do when the sizes are off by just the label `cpu`.
+fn cpu_remedy(metric: &Metric, map: &MapSpec) -> String {
+    match metric.kind {
+        Kind::Histogram(_) if is_per_cpu(map.kind) => {
+            "put the label `cpu` before the bucket, which has to be the last".to_owned()
+        }
+        _ => {
+            let kind = kind_name(map.kind);
+            format!("take the label `cpu` out or make the map per-CPU: a {kind} has no CPUs")
+        }
+    }
+}
+
+/// The kernel's name for a type of map.
+pub(super) fn kind_name(kind: MapType) -> String {
+    // SAFETY: libbpf gives a static string, or null for a type that it does not know.
+    unsafe {
+        let name = libbpf_sys::libbpf_bpf_map_type_str(kind.into());
+        if name.is_null() {
+            return "map of unknown type".to_owned();
+        }
+        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

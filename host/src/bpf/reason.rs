@@ -1,0 +1,146 @@
+//! From what libbpf and the kernel said of a failure to what a person can do about it.
+//!
+//! Pure but for [`Host`], which tests replace: every message here has a snapshot.
+
+use std::io;
+
+use caps::Capability;
+
+use super::host::Host;
+
+pub(super) mod attach;
+pub(super) mod load;
+
+/// Why an object could not be opened.
+pub(super) fn open(error: &io::Error, log: &[String]) -> String {
+    let said = |words: &str| log.iter().any(|line| line.contains(words));
+    if error.kind() == io::ErrorKind::NotFound {
+        return "no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml".to_owned();
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return "permission denied; make the file readable for the user the exporter runs as"
+            .to_owned();
+    }
+    if said("legacy map definitions") {
+        return "its maps are defined the way libbpf 1.0 gave up; define them in `SEC(\".maps\")`"
+            .to_owned();
+    }
+    if said("BTF is required, but is missing") {
+        return "it has no BTF; compile it with `clang -target bpf -g`".to_owned();
+    }
+    let not_elf = said("as ELF file") || said("not a proper ELF") || said("not a valid eBPF");
+    if not_elf || said("ELF object") || error.raw_os_error() == Some(libc::EINVAL) && log.is_empty() {
+        return "not a BPF object; compile it with `clang -target bpf -g`".to_owned();
+    }
+    let errno = error.raw_os_error().map_or_else(|| error.to_string(), errno_text);
+    quoting(errno, log)
+}
+
+/// The capabilities among `needed` that are missing, in words with a remedy.
+fn missing_capabilities(needed: &[Capability], host: &Host) -> Option<String> {
+    let missing: Vec<String> =
+        needed.iter().filter(|cap| host.lacks(**cap)).map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let plural = if missing.len() > 1 { "capabilities" } else { "capability" };
+    Some(format!(
+        "missing {plural} {}; run as root or grant what is missing (before Linux 5.8: \
+         CAP_SYS_ADMIN)",
+        missing.join(" and ")
+    ))
+}
+
+/// Why something is forbidden although no capability is missing.
+fn forbidden(host: &Host) -> String {
+    match host.lockdown() {
+        Some(mode) => format!(
+            "kernel lockdown ({mode}) forbids it; boot with lockdown off or without Secure Boot"
+        ),
+        None => "the kernel forbids it although no capability is missing; look for a security \
+                 module, a seccomp filter or a container runtime that does"
+            .to_owned(),
+    }
+}
+
+/// Whether the kernel refused for want of privilege.
+fn is_refusal(errno: i32) -> bool {
+    errno == libc::EPERM || errno == libc::EACCES
+}
+
+/// What an error number means: lowercase, without the number.
+fn errno_text(errno: i32) -> String {
+    /// The kernel's own "not supported", which libc does not know.
+    const ENOTSUPP: i32 = 524;
+    if errno == ENOTSUPP {
+        return "not supported by this kernel".to_owned();
+    }
+    let mut buffer = [0u8; 128];
+    // SAFETY: libbpf writes at most as many bytes as it is told of, the last one NUL.
+    unsafe {
+        libbpf_rs::libbpf_sys::libbpf_strerror(
+            errno,
+            buffer.as_mut_ptr().cast(),
+            buffer.len() as libbpf_rs::libbpf_sys::size_t,
+        )
+    };
+    let text = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = String::from_utf8_lossy(text);
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}
+
+/// `text` with the last thing that libbpf said, if it said any.
+fn quoting(text: String, log: &[String]) -> String {
+    let line = log.iter().rev().find(|line| !line.starts_with("failed to load object"));
+    match line {
+        Some(line) => format!("{text}; libbpf says: {line}"),
+        None => text,
+    }
+}
+
+/// The part of `line` between `before` and `after`.
+fn between<'line>(line: &'line str, before: &str, after: &str) -> Option<&'line str> {
+    let (_, rest) = line.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(errno: i32, log: &[&str]) -> String {
+        let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
+        open(&io::Error::from_raw_os_error(errno), &log)
+    }
+
+    #[test]
+    fn open_errors() {
+        insta::assert_snapshot!(opened(libc::ENOENT, &[]), @"no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml");
+        insta::assert_snapshot!(opened(libc::EACCES, &[]), @"permission denied; make the file readable for the user the exporter runs as");
+        insta::assert_snapshot!(
+            opened(4001, &["elf: 'x' is not a proper ELF object"]),
+            @"not a BPF object; compile it with `clang -target bpf -g`"
+        );
+        insta::assert_snapshot!(
+            opened(libc::ENOTSUP, &["elf: legacy map definitions in 'maps' section are not supported by libbpf v1.0+"]),
+            @r#"its maps are defined the way libbpf 1.0 gave up; define them in `SEC(".maps")`"#
+        );
+        insta::assert_snapshot!(
+            opened(libc::ENOENT + 1000, &["BTF is required, but is missing or corrupted."]),
+            @"it has no BTF; compile it with `clang -target bpf -g`"
+        );
+        insta::assert_snapshot!(
+            opened(libc::EINVAL, &["map 'x': map type isn't specified."]),
+            @"invalid argument; libbpf says: map 'x': map type isn't specified."
+        );
+    }
+
+    #[test]
+    fn errno_texts() {
+        assert_eq!(errno_text(libc::EPERM), "operation not permitted");
+        assert_eq!(errno_text(524), "not supported by this kernel");
+        assert_eq!(errno_text(4005), "relocation failed");
+    }
+}

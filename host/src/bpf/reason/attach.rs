@@ -1,0 +1,223 @@
+//! Why a program could not be attached.
+
+use caps::Capability;
+
+use super::super::host::Host;
+use super::{errno_text, forbidden, is_refusal, missing_capabilities, quoting};
+
+/// A program that could not be attached, and what was said about it.
+#[derive(Debug)]
+pub(in super::super) struct Attempt<'a> {
+    /// The program's section.
+    pub(in super::super) section: &'a str,
+    /// libbpf's error number, positive.
+    pub(in super::super) errno: i32,
+    /// What libbpf warned of.
+    pub(in super::super) log: &'a [String],
+}
+
+/// What a section names.
+#[derive(Debug, PartialEq, Eq)]
+enum Hook<'a> {
+    Tracepoint { group: &'a str, name: &'a str },
+    RawTracepoint { name: &'a str },
+    Function { name: &'a str },
+    Syscall { name: &'a str },
+    Functions { pattern: &'a str },
+    Uprobe { path: &'a str },
+    Usdt { path: &'a str, provider: &'a str, name: &'a str },
+    Other,
+}
+
+/// What went wrong and what to do.
+pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> String {
+    let hook = Hook::of(attempt.section);
+    let known = match attempt.errno {
+        errno if is_refusal(errno) => Some(refused(&hook, host)),
+        libc::EOPNOTSUPP if attempt.log.is_empty() => Some(
+            "libbpf attaches no program by a section of this kind; name a hook, as in \
+             tracepoint/GROUP/NAME"
+                .to_owned(),
+        ),
+        _ => not_found(&hook, attempt, host),
+    };
+    known.unwrap_or_else(|| quoting(errno_text(attempt.errno), attempt.log))
+}
+
+impl<'a> Hook<'a> {
+    fn of(section: &'a str) -> Self {
+        let Some((kind, target)) = section.split_once('/') else { return Self::Other };
+        match kind {
+            "tracepoint" | "tp" => match target.split_once('/') {
+                Some((group, name)) => Self::Tracepoint { group, name },
+                None => Self::Other,
+            },
+            "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" => {
+                Self::RawTracepoint { name: target }
+            }
+            "kprobe" | "kretprobe" => {
+                Self::Function { name: target.split('+').next().unwrap_or(target) }
+            }
+            "ksyscall" | "kretsyscall" => Self::Syscall { name: target },
+            "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
+                Self::Functions { pattern: target }
+            }
+            _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") => {
+                Self::Uprobe { path: target.rsplit_once(':').map_or(target, |(path, _)| path) }
+            }
+            "usdt" | "usdt.s" => {
+                let mut parts = target.splitn(3, ':');
+                match (parts.next(), parts.next(), parts.next()) {
+                    (Some(path), Some(provider), Some(name)) => {
+                        Self::Usdt { path, provider, name }
+                    }
+                    _ => Self::Other,
+                }
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Why it is forbidden.
+fn refused(hook: &Hook<'_>, host: &Host) -> String {
+    if let Some(missing) = missing_capabilities(&[Capability::CAP_PERFMON], host) {
+        return missing;
+    }
+    if matches!(hook, Hook::Tracepoint { .. } | Hook::Functions { .. }) && !host.has_tracefs() {
+        return "tracefs cannot be read; run as root or grant CAP_DAC_READ_SEARCH".to_owned();
+    }
+    forbidden(host)
+}
+
+/// What is not there, if that is the reason.
+fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<String> {
+    let absent = attempt.errno == libc::ENOENT;
+    match hook {
+        Hook::Tracepoint { group, name } if absent => Some(no_tracepoint(group, name, host)),
+        Hook::RawTracepoint { name } if absent || attempt.errno == libc::EINVAL => {
+            Some(no_raw_tracepoint(name, host))
+        }
+        Hook::Function { .. } | Hook::Syscall { .. } if !host.has_kprobes() => {
+            Some(no_kprobes(host))
+        }
+        Hook::Function { name } => Some(no_function(name, host)),
+        Hook::Syscall { name } if absent => {
+            Some(format!("this kernel ({}) has no syscall `{name}`", host.release()))
+        }
+        Hook::Functions { pattern } => Some(no_functions(pattern, attempt.errno, host)),
+        Hook::Uprobe { path } => uprobe(path, attempt),
+        Hook::Usdt { path, provider, name } => usdt(path, provider, name, attempt),
+        _ => None,
+    }
+}
+
+fn no_tracepoint(group: &str, name: &str, host: &Host) -> String {
+    if !host.has_tracefs() {
+        return "tracefs is not mounted; mount it: mount -t tracefs tracefs /sys/kernel/tracing"
+            .to_owned();
+    }
+    let release = host.release();
+    let known_group = host.has_tracepoint_group(group);
+    let (what, near) = if known_group {
+        let near = host.tracepoints_like(Some(group), name);
+        (format!("no tracepoint `{group}/{name}`"), near.map(|near| format!("{group}/{near}")))
+    } else {
+        (format!("no tracepoint group `{group}`"), host.tracepoints_like(None, group))
+    };
+    let near = near.or_else(|| host.tracepoint_anywhere_like(name));
+    match near {
+        Some(near) => format!("this kernel ({release}) has {what}; did you mean `{near}`"),
+        None => format!(
+            "this kernel ({release}) has {what}; look for it under /sys/kernel/tracing/events, \
+             its module may not be loaded"
+        ),
+    }
+}
+
+fn no_raw_tracepoint(name: &str, host: &Host) -> String {
+    let near = host.tracepoint_anywhere_like(name);
+    let near = near.as_deref().and_then(|near| near.split_once('/')).map(|(_, name)| name);
+    let release = host.release();
+    match near {
+        Some(near) if near != name => {
+            format!("this kernel ({release}) has no raw tracepoint `{name}`; did you mean `{near}`")
+        }
+        _ => format!(
+            "this kernel ({release}) has no raw tracepoint `{name}`; names are those under \
+             /sys/kernel/tracing/events without their group"
+        ),
+    }
+}
+
+fn no_kprobes(host: &Host) -> String {
+    format!(
+        "this kernel ({}) has no kprobes (CONFIG_KPROBES is off); use a tracepoint, or fentry \
+         where the kernel offers it",
+        host.release()
+    )
+}
+
+fn no_function(name: &str, host: &Host) -> String {
+    let release = host.release();
+    let functions = host.functions(name);
+    if functions.exact {
+        return format!(
+            "this kernel ({release}) does not let `{name}` be probed (it is marked notrace or \
+             blacklisted); probe a function that calls it"
+        );
+    }
+    match functions.copies.first() {
+        Some(copy) => format!(
+            "this kernel ({release}) has no function `{name}`, but what the compiler made of it; \
+             did you mean `{copy}`"
+        ),
+        None => format!(
+            "this kernel ({release}) has no function `{name}`: renamed, inlined, or in a module \
+             that is not loaded; look for it in /proc/kallsyms"
+        ),
+    }
+}
+
+fn no_functions(pattern: &str, errno: i32, host: &Host) -> String {
+    let release = host.release();
+    if errno == libc::ENOENT && host.has_tracefs() {
+        return format!("this kernel ({release}) has no function that matches `{pattern}`");
+    }
+    format!(
+        "this kernel ({release}) cannot probe many functions at once (needs Linux 5.18 and \
+         CONFIG_FPROBE); use kprobe for each"
+    )
+}
+
+fn uprobe(path: &str, attempt: &Attempt<'_>) -> Option<String> {
+    let said = |words: &str| attempt.log.iter().any(|line| line.contains(words));
+    if said("failed to resolve full path") || said("elf: failed to open") {
+        return Some(format!("no file `{path}` that could be opened; give the full path"));
+    }
+    if said("failed to find symbol") || said("in symtab for") {
+        return Some(format!(
+            "`{path}` has no such symbol: stripped, inlined, or in another file; look for it with \
+             `nm -D` or `readelf -s`"
+        ));
+    }
+    None
+}
+
+fn usdt(path: &str, provider: &str, name: &str, attempt: &Attempt<'_>) -> Option<String> {
+    let said = |words: &str| attempt.log.iter().any(|line| line.contains(words));
+    if let Some(reason) = uprobe(path, attempt) {
+        return Some(reason);
+    }
+    if said("no USDT notes section") || attempt.errno == libc::ENOENT && attempt.log.is_empty() {
+        return Some(format!(
+            "`{path}` has no probe `{provider}:{name}`: built without USDT probes, or named \
+             otherwise; look for it with `readelf -n`"
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "attach_tests.rs"]
+mod tests;

@@ -1,0 +1,18 @@
+/* Reads a field that no kernel has. */
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+struct task_struct___other {
+	long no_such_field;
+} __attribute__((preserve_access_index));
+
+SEC("raw_tp/task_rename")
+int unrelocated(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct___other *task = (void *)ctx->args[0];
+
+	return BPF_CORE_READ(task, no_such_field) == 42;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,61 @@
+/* One program that attaches, among others that no kernel can attach. */
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+
+SEC("tracepoint/syscalls/sys_enter_prctl")
+int attaches(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_prctll")
+int misspelt_tracepoint(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("tracepoint/no_such_group/x")
+int no_group(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("raw_tp/task_renamed")
+int misspelt_raw_tp(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("kprobe/no_such_function_at_all")
+int no_function(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("uprobe//no/such/file:symbol")
+int no_file(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("uprobe//proc/self/exe:no_such_symbol")
+int no_symbol(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("syscall")
+int not_by_section(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
