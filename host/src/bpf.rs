@@ -167,7 +167,10 @@ impl Opened {
                 .collect();
             let maps = object.maps().map(|map| MapSpec::of_open(&map)).collect();
             let failure = Failure { errno: -code, log, sections, maps, btf_path };
-            return Err(LoadError { reason: reason::load::explain(&failure, &Host::current()), name });
+            return Err(LoadError {
+                reason: reason::load::explain(&failure, &Host::current()),
+                name,
+            });
         }
         // SAFETY: the object is loaded, and the pointer's only owner gives it up.
         let object = unsafe { Object::from_ptr(object.take_ptr()) };
@@ -249,7 +252,11 @@ fn open(name: &str, source: &ObjectSource, btf_path: Option<&Path>) -> io::Resul
     let options = builder.as_libbpf_object();
     // SAFETY: bytes and options live through the call, and libbpf copies what it keeps of them.
     let raw = unsafe {
-        libbpf_sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as u64, options.as_ptr())
+        libbpf_sys::bpf_object__open_mem(
+            bytes.as_ptr().cast(),
+            bytes.len() as u64,
+            options.as_ptr(),
+        )
     };
     let raw = std::ptr::NonNull::new(raw).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: libbpf gave this open object to us alone.

@@ -73,7 +73,8 @@ fn attach(program: &ProgramMut<'_>) -> Result<Link, AttachError> {
         Err(error) => {
             let (program, section) = (text(program.name()), text(program.section()));
             let errno = error.raw_os_error().unwrap_or_default();
-            let reason = explain(&Attempt { section: &section, errno, log: &log }, &Host::current());
+            let reason =
+                explain(&Attempt { section: &section, errno, log: &log }, &Host::current());
             Err(AttachError { program, section, reason })
         }
     }

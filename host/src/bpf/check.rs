@@ -238,7 +238,8 @@ fn sizes(
     if size + padding == key_size {
         return None;
     }
-    let beside = if cpu_label.is_some() { " (without `cpu`, which stands beside the key)" } else { "" };
+    let beside =
+        if cpu_label.is_some() { " (without `cpu`, which stands beside the key)" } else { "" };
     let problem = format!(
         "sizes add up to {size} and paddings to {padding}{beside}, {} in all, but keys of map \
          `{name}` have {key_size} bytes",
@@ -280,5 +281,4 @@ pub(super) fn kind_name(kind: MapType) -> String {
 }
 
 #[cfg(test)]
-#[path = "check_tests.rs"]
 mod tests;

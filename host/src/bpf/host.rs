@@ -9,6 +9,9 @@ use caps::{CapSet, Capability};
 
 use super::near::nearest;
 
+#[cfg(test)]
+pub(super) mod fake;
+
 /// The capabilities that explain refusals.
 const ASKED: [Capability; 5] = [
     Capability::CAP_BPF,
@@ -35,11 +38,6 @@ impl Host {
             caps::has_cap(None, CapSet::Effective, *capability).unwrap_or(true)
         };
         Self { root: "/".into(), capabilities: ASKED.into_iter().filter(has).collect() }
-    }
-
-    #[cfg(test)]
-    pub(super) fn fake(root: &Path, capabilities: &[Capability]) -> Self {
-        Self { root: root.to_owned(), capabilities: capabilities.to_vec() }
     }
 
     /// Whether `capability` and the one that stands in for it, CAP_SYS_ADMIN, are both missing.

@@ -29,7 +29,8 @@ pub(super) fn open(error: &io::Error, log: &[String]) -> String {
         return "it has no BTF; compile it with `clang -target bpf -g`".to_owned();
     }
     let not_elf = said("as ELF file") || said("not a proper ELF") || said("not a valid eBPF");
-    if not_elf || said("ELF object") || error.raw_os_error() == Some(libc::EINVAL) && log.is_empty() {
+    if not_elf || said("ELF object") || error.raw_os_error() == Some(libc::EINVAL) && log.is_empty()
+    {
         return "not a BPF object; compile it with `clang -target bpf -g`".to_owned();
     }
     let errno = error.raw_os_error().map_or_else(|| error.to_string(), errno_text);

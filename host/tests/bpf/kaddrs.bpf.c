@@ -14,15 +14,19 @@ struct {
 	__type(value, u64);
 } constants SEC(".maps");
 
+static __always_inline void put(u32 index, u64 value)
+{
+	bpf_map_update_elem(&constants, &index, &value, BPF_ANY);
+}
+
 SEC("tracepoint/syscalls/sys_enter_prctl")
 int report(struct trace_event_raw_sys_enter *ctx)
 {
-	u64 values[3] = { kaddr_first_symbol, kaddr_second_symbol, kaddr_narrow + (u64)before[0] };
-
 	if ((u32)ctx->args[0] != 0x65627066)
 		return 0;
-	for (u32 i = 0; i < 3; i++)
-		bpf_map_update_elem(&constants, &i, &values[i], BPF_ANY);
+	put(0, kaddr_first_symbol);
+	put(1, kaddr_second_symbol);
+	put(2, kaddr_narrow + (u64)before[0]);
 	return 0;
 }
 

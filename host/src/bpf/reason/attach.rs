@@ -68,9 +68,7 @@ impl<'a> Hook<'a> {
             "usdt" | "usdt.s" => {
                 let mut parts = target.splitn(3, ':');
                 match (parts.next(), parts.next(), parts.next()) {
-                    (Some(path), Some(provider), Some(name)) => {
-                        Self::Usdt { path, provider, name }
-                    }
+                    (Some(path), Some(provider), Some(name)) => Self::Usdt { path, provider, name },
                     _ => Self::Other,
                 }
             }
@@ -219,5 +217,4 @@ fn usdt(path: &str, provider: &str, name: &str, attempt: &Attempt<'_>) -> Option
 }
 
 #[cfg(test)]
-#[path = "attach_tests.rs"]
 mod tests;

@@ -36,9 +36,7 @@ pub(in super::super) fn explain(failure: &Failure, host: &Host) -> String {
         .find_map(|rule| rule(failure, host))
         .or_else(|| verifier(failure))
         .or_else(|| is_refusal(failure.errno).then(|| failure.at_program(&forbidden(host))))
-        .unwrap_or_else(|| {
-            failure.at_program(&quoting(errno_text(failure.errno), &failure.log))
-        })
+        .unwrap_or_else(|| failure.at_program(&quoting(errno_text(failure.errno), &failure.log)))
 }
 
 impl Failure {
@@ -113,8 +111,10 @@ fn kernel_types(failure: &Failure, host: &Host) -> Option<String> {
     let remedy = match failure.btf_path {
         None => "give it with --btf.path, or use a kernel with CONFIG_DEBUG_INFO_BTF=y",
         // Programs that hook by type (fentry, tp_btf) ask the kernel itself.
-        Some(_) => "--btf.path does not do for this config: use a kernel with \
-                    CONFIG_DEBUG_INFO_BTF=y",
+        Some(_) => {
+            "--btf.path does not do for this config: use a kernel with \
+                    CONFIG_DEBUG_INFO_BTF=y"
+        }
     };
     Some(format!(
         "this kernel ({}) does not tell its types: no BTF at /sys/kernel/btf/vmlinux; {remedy}",
@@ -160,8 +160,7 @@ fn relocation(failure: &Failure, host: &Host) -> Option<String> {
 
 fn symbol(failure: &Failure, host: &Host) -> Option<String> {
     let line = failure.log.iter().find(|line| {
-        line.starts_with("extern ")
-            && (line.contains("not found") || line.contains("not resolved"))
+        line.starts_with("extern ") && (line.contains("not found") || line.contains("not resolved"))
     })?;
     let name = between(line, "'", "'")?;
     Some(format!(
@@ -252,5 +251,4 @@ fn verifier(failure: &Failure) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "load_tests.rs"]
 mod tests;

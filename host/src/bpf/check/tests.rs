@@ -1,0 +1,101 @@
+use super::*;
+use crate::bpf::key::Field;
+use crate::config::buckets::{Buckets, Scale};
+use crate::config::name::{LabelName, MetricName};
+use crate::decode::Chain;
+
+fn map(name: &str, kind: MapType, key_size: u32) -> MapSpec {
+    MapSpec { name: name.to_owned(), kind, key_size, value_size: 8, max_entries: 64, flags: 0 }
+}
+
+fn counter(labels: &[(&str, usize, usize)]) -> Metric {
+    let label = |&(name, size, padding): &(&str, usize, usize)| Label {
+        name: LabelName::new(name).unwrap(),
+        size,
+        padding,
+        chain: Chain::default(),
+    };
+    Metric {
+        name: MetricName::new("x_total").unwrap(),
+        help: "help".to_owned(),
+        path: "metrics.counters[0]".to_owned(),
+        kind: Kind::Counter,
+        labels: labels.iter().map(label).collect(),
+    }
+}
+
+fn histogram(labels: &[(&str, usize, usize)]) -> Metric {
+    let buckets = Buckets { scale: Scale::Linear { min: 0, max: 4 }, multiplier: 1.0 };
+    Metric { kind: Kind::Histogram(buckets), ..counter(labels) }
+}
+
+/// The findings for a metric that does not fit, one a line.
+fn misfit(metric: &Metric, maps: &[MapSpec], key: Option<&KeyType>) -> String {
+    let findings = layout(metric, maps, key).expect_err("it does not fit");
+    findings
+        .iter()
+        .map(|(below, problem, remedy)| format!("{below}: {problem}; {remedy}\n"))
+        .collect()
+}
+
+#[test]
+fn missing_maps() {
+    let metric = counter(&[("id", 8, 0)]);
+    insta::assert_snapshot!(misfit(&metric, &[], None), @r#".name: the object has no map `x_total`; define one in `SEC(".maps")`"#);
+    let maps = [map("x_totl", MapType::Hash, 8), map("other", MapType::Hash, 8)];
+    insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; did you mean `x_totl`");
+    let maps = [map("starts", MapType::Hash, 8), map("ends", MapType::Hash, 8)];
+    insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; give the metric the name of one that it has: `starts`, `ends`");
+}
+
+#[test]
+fn unreadable_types() {
+    let metric = counter(&[("id", 4, 0)]);
+    let of = |kind| misfit(&metric, &[map("x_total", kind, 4)], None);
+    insta::assert_snapshot!(of(MapType::RingBuf), @": map `x_total` is a ringbuf: its events would be counted with `perf_event_array: true`, which this version does not support; count in the BPF program, in a hash map");
+    insta::assert_snapshot!(of(MapType::Queue), @": map `x_total` is a queue, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one");
+}
+
+#[test]
+fn sizes_that_do_not_add_up() {
+    let maps = [map("x_total", MapType::Hash, 16)];
+    let metric = counter(&[("pid", 4, 2), ("id", 8, 0)]);
+    insta::assert_snapshot!(misfit(&metric, &maps, None), @".labels: sizes add up to 12 and paddings to 2, 14 in all, but keys of map `x_total` have 16 bytes; make them add up to 16");
+    let field = |name: &str, offset, size| Field { name: name.to_owned(), offset, size };
+    let key = KeyType {
+        name: "struct key".to_owned(),
+        size: 16,
+        fields: vec![field("pid", 0, 4), field("id", 8, 8)],
+    };
+    insta::assert_snapshot!(misfit(&metric, &maps, Some(&key)), @".labels: sizes add up to 12 and paddings to 2, 14 in all, but keys of map `x_total` have 16 bytes; follow the key's fields, `struct key`: `pid` at 0 {size: 4, padding: 4}, `id` at 8 {size: 8}");
+    insta::assert_snapshot!(misfit(&counter(&[]), &maps, Some(&key)), @": a metric without labels is the entry of a u32 key of 0, but keys of map `x_total` have 16 bytes; add labels for the key (follow the key's fields, `struct key`: `pid` at 0 {size: 4, padding: 4}, `id` at 8 {size: 8}), or make the key a `u32`");
+}
+
+#[test]
+fn every_finding_at_once() {
+    let narrow = MapSpec { value_size: 4, ..map("x_total", MapType::Hash, 16) };
+    insta::assert_snapshot!(misfit(&counter(&[("id", 8, 0)]), &[narrow], None), @r"
+    : values of map `x_total` have 4 bytes, not 8; make the map's value a `u64`, as all metrics are
+    .labels: sizes add up to 8 and paddings to 0, 8 in all, but keys of map `x_total` have 16 bytes; make them add up to 16
+    ");
+}
+
+#[test]
+fn the_cpu_label() {
+    let per_cpu = [map("x_total", MapType::PercpuHash, 8)];
+    let short = counter(&[("id", 4, 0), ("cpu", 2, 0)]);
+    insta::assert_snapshot!(misfit(&short, &per_cpu, None), @".labels: sizes add up to 4 and paddings to 0 (without `cpu`, which stands beside the key), 4 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
+    let behind = histogram(&[("bucket", 8, 0), ("cpu", 2, 0)]);
+    insta::assert_snapshot!(misfit(&behind, &per_cpu, None), @".labels: sizes add up to 10 and paddings to 0, 10 in all, but keys of map `x_total` have 8 bytes; put the label `cpu` before the bucket, which has to be the last");
+    let plain = [map("x_total", MapType::Hash, 8)];
+    insta::assert_snapshot!(misfit(&counter(&[("id", 8, 0), ("cpu", 2, 0)]), &plain, None), @".labels: sizes add up to 10 and paddings to 0, 10 in all, but keys of map `x_total` have 8 bytes; take the label `cpu` out or make the map per-CPU: a hash has no CPUs");
+    // Only an array's index can be ignored: a hash's key means something.
+    insta::assert_snapshot!(misfit(&counter(&[("cpu", 2, 0)]), &per_cpu, None), @".labels: sizes add up to 0 and paddings to 0 (without `cpu`, which stands beside the key), 0 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
+}
+
+#[test]
+fn sections() {
+    assert_eq!(section("tracepoint/sched/sched_switch", true), None);
+    assert!(section("xdp.frags/eth0", true).is_some());
+    assert!(section("tracepiont/sched/sched_switch", false).is_some());
+}

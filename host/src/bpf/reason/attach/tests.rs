@@ -1,0 +1,111 @@
+use super::*;
+use crate::bpf::host::fake::Fake;
+
+/// A host with kprobes and tracefs.
+fn kernel() -> Fake {
+    let fake = Fake::new("6.1.0-9-amd64\n");
+    fake.write("sys/bus/event_source/devices/kprobe/type", "6\n");
+    for tracepoint in ["syscalls/sys_enter_openat", "sched/sched_switch", "task/task_rename"] {
+        fake.write(&format!("sys/kernel/tracing/events/{tracepoint}/id"), "1\n");
+    }
+    fake.write(
+        "proc/kallsyms",
+        "ffffffff81000000 T vfs_read\nffffffff81000010 t do_accept.isra.0\n\
+         ffffffffc0000000 t late\t[module]\n",
+    );
+    fake
+}
+
+impl Fake {
+    fn explain(&self, section: &str, errno: i32, log: &[&str]) -> String {
+        self.explain_with(&[Capability::CAP_SYS_ADMIN], section, errno, log)
+    }
+
+    fn explain_with(
+        &self,
+        capabilities: &[Capability],
+        section: &str,
+        errno: i32,
+        log: &[&str],
+    ) -> String {
+        let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
+        explain(&Attempt { section, errno, log: &log }, &self.host(capabilities))
+    }
+}
+
+#[test]
+fn tracepoints() {
+    let fake = kernel();
+    let log = ["failed to determine tracepoint 'syscalls/sys_enter_opneat' perf event ID: -ENOENT"];
+    let explain = |section| fake.explain(section, libc::ENOENT, &log);
+    insta::assert_snapshot!(explain("tracepoint/syscalls/sys_enter_opneat"), @"this kernel (6.1.0-9-amd64) has no tracepoint `syscalls/sys_enter_opneat`; did you mean `syscalls/sys_enter_openat`");
+    insta::assert_snapshot!(explain("tp/shed/sched_switch"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `shed`; did you mean `sched`");
+    insta::assert_snapshot!(explain("tp/irq/task_rename"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `irq`; did you mean `task/task_rename`");
+    insta::assert_snapshot!(explain("tp/xfs/xfs_read"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `xfs`; look for it under /sys/kernel/tracing/events, its module may not be loaded");
+    fake.remove("sys/kernel/tracing");
+    insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::ENOENT, &log), @"tracefs is not mounted; mount it: mount -t tracefs tracefs /sys/kernel/tracing");
+    insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::EACCES, &log), @"tracefs cannot be read; run as root or grant CAP_DAC_READ_SEARCH");
+}
+
+#[test]
+fn raw_tracepoints() {
+    let fake = kernel();
+    let explain = |section| fake.explain(section, libc::ENOENT, &[]);
+    insta::assert_snapshot!(explain("raw_tp/task_renamed"), @"this kernel (6.1.0-9-amd64) has no raw tracepoint `task_renamed`; did you mean `task_rename`");
+    insta::assert_snapshot!(explain("raw_tracepoint/xyz"), @"this kernel (6.1.0-9-amd64) has no raw tracepoint `xyz`; names are those under /sys/kernel/tracing/events without their group");
+}
+
+#[test]
+fn kernel_functions() {
+    let fake = kernel();
+    let explain = |section| fake.explain(section, libc::ENOENT, &["prog 'x': failed to create"]);
+    insta::assert_snapshot!(explain("kprobe/nope"), @"this kernel (6.1.0-9-amd64) has no function `nope`: renamed, inlined, or in a module that is not loaded; look for it in /proc/kallsyms");
+    insta::assert_snapshot!(explain("kretprobe/do_accept"), @"this kernel (6.1.0-9-amd64) has no function `do_accept`, but what the compiler made of it; did you mean `do_accept.isra.0`");
+    insta::assert_snapshot!(explain("kprobe/vfs_read+0x10"), @"this kernel (6.1.0-9-amd64) does not let `vfs_read` be probed (it is marked notrace or blacklisted); probe a function that calls it");
+    insta::assert_snapshot!(explain("ksyscall/opne"), @"this kernel (6.1.0-9-amd64) has no syscall `opne`");
+    insta::assert_snapshot!(explain("kprobe.multi/foo_*"), @"this kernel (6.1.0-9-amd64) has no function that matches `foo_*`");
+    insta::assert_snapshot!(fake.explain("kprobe.multi/vfs_*", libc::EINVAL, &[]), @"this kernel (6.1.0-9-amd64) cannot probe many functions at once (needs Linux 5.18 and CONFIG_FPROBE); use kprobe for each");
+    fake.remove("sys/bus");
+    insta::assert_snapshot!(fake.explain("kprobe/vfs_read", libc::ENOENT, &[]), @"this kernel (6.1.0-9-amd64) has no kprobes (CONFIG_KPROBES is off); use a tracepoint, or fentry where the kernel offers it");
+}
+
+#[test]
+fn user_functions() {
+    let fake = kernel();
+    let explain = |section, log: &str| fake.explain(section, libc::ENOENT, &[log]);
+    insta::assert_snapshot!(explain("uprobe//opt/app:main", "elf: failed to open /opt/app: -ENOENT"), @"no file `/opt/app` that could be opened; give the full path");
+    insta::assert_snapshot!(explain("uretprobe/libz.so:inflate", "prog 'x': failed to resolve full path for 'libz.so': -ENOENT"), @"no file `libz.so` that could be opened; give the full path");
+    insta::assert_snapshot!(explain("uprobe/libc.so.6:mallok", "elf: failed to find symbol 'mallok' in '/lib/libc.so.6'"), @"`libc.so.6` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s`");
+    insta::assert_snapshot!(fake.explain("usdt//usr/bin/python3:python:gc__start", libc::ENOENT, &["usdt: no USDT notes section (.note.stapsdt) found in '/usr/bin/python3'"]), @"`/usr/bin/python3` has no probe `python:gc__start`: built without USDT probes, or named otherwise; look for it with `readelf -n`");
+    insta::assert_snapshot!(fake.explain("usdt//usr/bin/python3:python:gc__stat", libc::ENOENT, &[]), @"`/usr/bin/python3` has no probe `python:gc__stat`: built without USDT probes, or named otherwise; look for it with `readelf -n`");
+}
+
+#[test]
+fn refusals() {
+    let fake = kernel();
+    let log = ["prog 'x': failed to create tracepoint perf event: -EACCES"];
+    let section = "tracepoint/sched/sched_switch";
+    insta::assert_snapshot!(fake.explain_with(&[Capability::CAP_BPF], section, libc::EACCES, &log), @"missing capability CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+    insta::assert_snapshot!(fake.explain(section, libc::EPERM, &log), @"the kernel forbids it although no capability is missing; look for a security module, a seccomp filter or a container runtime that does");
+    fake.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+    insta::assert_snapshot!(fake.explain("kprobe/vfs_read", libc::EPERM, &log), @"kernel lockdown (integrity) forbids it; boot with lockdown off or without Secure Boot");
+}
+
+#[test]
+fn others() {
+    let fake = kernel();
+    insta::assert_snapshot!(fake.explain("tc", libc::EOPNOTSUPP, &[]), @"libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME");
+    insta::assert_snapshot!(fake.explain("fentry/vfs_read", 524, &["prog 'x': failed to attach: -524"]), @"not supported by this kernel; libbpf says: prog 'x': failed to attach: -524");
+    insta::assert_snapshot!(fake.explain("fexit/vfs_read", libc::EBUSY, &[]), @"device or resource busy");
+}
+
+#[test]
+fn sections() {
+    let uprobe = Hook::Uprobe { path: "/proc/self/exe" };
+    assert_eq!(Hook::of("uprobe.multi.s//proc/self/exe:f*"), uprobe);
+    let usdt = Hook::Usdt { path: "/a", provider: "p", name: "n" };
+    assert_eq!(Hook::of("usdt.s//a:p:n"), usdt);
+    assert_eq!(Hook::of("kretprobe/f+8"), Hook::Function { name: "f" });
+    assert_eq!(Hook::of("tp/lonely"), Hook::Other);
+    assert_eq!(Hook::of("socket"), Hook::Other);
+}

@@ -1,0 +1,228 @@
+//! Attaching: hooks are pulled and counted exactly; what does not attach costs only itself.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use ebpf_wasm_exporter::bpf::{AttachError, stats};
+use libbpf_rs::ProgramHandle;
+
+use crate::object;
+use crate::workload::{Workload, rows};
+
+/// The argument of the uprobe is its key in `uprobe_hits_total`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn kernel_test_uprobe(key: u64) -> u64 {
+    std::hint::black_box(key)
+}
+
+/// Keeps this thread on one CPU, so that it is known which one counts.
+fn run_on(cpu: usize) {
+    // SAFETY: an all-zero set is an empty one, and the kernel only reads it.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu, &mut set);
+        let code = libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+        assert_eq!(code, 0, "CPU {cpu} is there");
+    }
+}
+
+pub fn counts_in_every_type_of_map() {
+    let work = Workload::start();
+    for name in [
+        "work_hash_total",
+        "work_lru_hash_total",
+        "work_array_total",
+        "work_percpu_hash_total",
+        "work_percpu_array_total",
+        "work_lru_percpu_hash_total",
+        "work_mmap_array_total",
+        "work_exp2_seconds",
+        "work_exp2zero_bytes",
+        "work_linear_depth",
+        "work_fixed_size",
+        "work_padded_total",
+    ] {
+        let size = work.attached.map(name).unwrap().spec.key_size as usize;
+        let key = |n: u8| {
+            let mut key = vec![0; size];
+            key[0] = n;
+            key
+        };
+        for round in 1..=100 {
+            work.add(name, &key(3), 1);
+            work.add(name, &key(5), round);
+        }
+        let expected = [(key(3), 100), (key(5), 5050)];
+        assert_eq!(work.counts(name), expected.into_iter().collect(), "{name}");
+    }
+    work.add("work_plain_total", &[0; 4], u64::MAX);
+    assert_eq!(work.counts("work_plain_total"), [(vec![0; 4], u64::MAX)].into_iter().collect());
+}
+
+pub fn counts_on_the_cpu_that_counted() {
+    let work = Workload::start();
+    let last = std::thread::available_parallelism().unwrap().get() - 1;
+    let key = 7u64.to_ne_bytes();
+    for (cpu, add) in [(0, 10), (last, 3)] {
+        run_on(cpu);
+        work.add("work_cpu_hash_total", &key, add);
+        work.add("work_cpu_array_total", &[0; 4], add);
+        work.add("work_cpu_exp2_seconds", &key, add);
+    }
+    for name in ["work_cpu_hash_total", "work_cpu_array_total", "work_cpu_exp2_seconds"] {
+        let mut expected = vec![0; libbpf_rs::num_possible_cpus().unwrap()];
+        expected[0] += 10;
+        expected[last] += 3;
+        assert_eq!(work.rows(name).into_values().next(), Some(expected), "{name}");
+    }
+}
+
+pub fn odd_bytes_in_keys_stay_as_they_are() {
+    let work = Workload::start();
+    let odd: [&[u8]; 5] = [b"a\0b\n", b"\"\\\"", b"\xff\xfe\x80", "🦀é".as_bytes(), &[0xff; 24]];
+    let keys = odd.map(|text| {
+        let mut key = u64::MAX.to_ne_bytes().to_vec();
+        key.extend(text);
+        key.resize(32, 0);
+        key
+    });
+    for (key, add) in keys.iter().zip(1..) {
+        work.add("work_hash_total", key, add);
+    }
+    assert_eq!(work.counts("work_hash_total"), keys.into_iter().zip(1..).collect());
+}
+
+pub fn every_kind_of_hook() {
+    let attached = object::attach("hooks");
+    assert_eq!(attached.failures(), []);
+
+    for key in [11, 12, 12] {
+        assert_eq!(kernel_test_uprobe(key), key);
+    }
+    let hits = rows(&attached, "uprobe_hits_total");
+    let expected = [(11u64, 1), (12, 2)];
+    let expected = expected.map(|(key, count)| (key.to_ne_bytes().to_vec(), vec![count]));
+    assert_eq!(hits, expected.into_iter().collect());
+
+    let name = format!("hook-{}\0", std::process::id());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..1000 {
+                // SAFETY: the name ends in NUL and is shorter than 16 bytes.
+                unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+            }
+        });
+    });
+    let mut key = name.into_bytes();
+    key.resize(16, 0);
+    for map in ["raw_tp_renames_total", "tp_btf_renames_total"] {
+        assert_eq!(rows(&attached, map).get(&key), Some(&vec![1000]), "{map}");
+    }
+}
+
+pub fn what_does_not_attach_costs_only_itself() {
+    let attached = object::attach("unattachable");
+    let states: Vec<_> =
+        attached.programs().iter().map(|program| (&*program.name, program.attached)).collect();
+    let expected = [
+        ("attaches", true),
+        ("misspelt_tracepoint", false),
+        ("no_group", false),
+        ("misspelt_raw_tp", false),
+        ("no_function", false),
+        ("no_file", false),
+        ("no_symbol", false),
+        ("not_by_section", false),
+    ];
+    assert_eq!(states, expected);
+
+    // What a missing function is told as depends on whether the kernel has kprobes at all.
+    let of_kprobe = |error: &&AttachError| error.section.starts_with("kprobe/");
+    let failures: String = attached
+        .failures()
+        .iter()
+        .filter(|error| !of_kprobe(error))
+        .map(|error| format!("{error}\n"))
+        .collect();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    insta::assert_snapshot!(failures.replace(release.trim(), "RELEASE"), @r"
+    failed to attach program `misspelt_tracepoint` (tracepoint/syscalls/sys_enter_prctll): this kernel (RELEASE) has no tracepoint `syscalls/sys_enter_prctll`; did you mean `syscalls/sys_enter_prctl`
+    failed to attach program `no_group` (tracepoint/no_such_group/x): this kernel (RELEASE) has no tracepoint group `no_such_group`; look for it under /sys/kernel/tracing/events, its module may not be loaded
+    failed to attach program `misspelt_raw_tp` (raw_tp/task_renamed): this kernel (RELEASE) has no raw tracepoint `task_renamed`; did you mean `task_rename`
+    failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; give the full path
+    failed to attach program `no_symbol` (uprobe//proc/self/exe:no_such_symbol): `/proc/self/exe` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s`
+    failed to attach program `not_by_section` (syscall): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    ");
+}
+
+pub fn a_kprobe_works_or_says_why_not() {
+    let attached = object::attach("unattachable");
+    let error = attached.failures().iter().find(|error| error.program == "no_function").unwrap();
+    let has_kprobes = fs::exists("/sys/bus/event_source/devices/kprobe").unwrap();
+    let told = if has_kprobes {
+        "has no function `no_such_function_at_all`: renamed, inlined"
+    } else {
+        "has no kprobes (CONFIG_KPROBES is off); use a tracepoint"
+    };
+    assert!(error.reason.contains(told), "{error}");
+}
+
+pub fn dropping_detaches() {
+    let work = Workload::start();
+    let id = work.attached.programs()[0].id;
+    assert!(ProgramHandle::from_prog_id(id).is_ok(), "it is in the kernel");
+    drop(work);
+    // The kernel frees what no one holds a moment later.
+    let start = Instant::now();
+    while ProgramHandle::from_prog_id(id).is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(10), "program {id} is still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn programs_are_described() {
+    let work = Workload::start();
+    let [program] = work.attached.programs() else { panic!("one program") };
+    let handle = ProgramHandle::from_prog_id(program.id).unwrap();
+    let tag: String = handle.tag().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((program.name.as_str(), program.attached), ("workload", true));
+    assert_eq!(program.tag, tag);
+}
+
+/// Puts the kernel's switch back as it was.
+struct Switch(String);
+
+impl Switch {
+    const FILE: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+    fn set(to: &str) -> Self {
+        let before = fs::read_to_string(Self::FILE).unwrap();
+        fs::write(Self::FILE, to).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::FILE, self.0.trim());
+    }
+}
+
+pub fn costs_are_measured() {
+    let work = Workload::start();
+    let off = Switch::set("0");
+    assert!(!stats::enabled());
+    let before = work.attached.stats().unwrap()[0];
+    let on = Switch::set("1");
+    assert!(stats::enabled());
+    for _ in 0..100 {
+        work.add("work_plain_total", &[0; 4], 1);
+    }
+    drop(on);
+    drop(off);
+    let after = work.attached.stats().unwrap()[0];
+    // Other processes may call prctl meanwhile.
+    assert!(after.run_count - before.run_count >= 100, "{before:?} {after:?}");
+    assert!(after.run_time > before.run_time, "{before:?} {after:?}");
+}

@@ -1,0 +1,108 @@
+//! Plans held against real objects. Needs no privilege.
+
+use ebpf_wasm_exporter::bpf::{Key, Layout, check};
+use ebpf_wasm_exporter::config::Fault;
+
+use crate::object;
+use crate::plan::{config, counter, histogram};
+
+fn text(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+pub fn layouts_of_every_type_of_map() {
+    let opened = object::open("workload");
+    let of = |metric| check(&config(vec![metric], &[]), &opened).map_err(|faults| text(&faults));
+    let layout = |map: &str, per_cpu, cpu_label, key| {
+        Ok(vec![Layout { map: map.to_owned(), per_cpu, cpu_label, key }])
+    };
+    let flow = [("id", 8, 0), ("text", 24, 0)];
+    let latency = [("kind", 8, 0), ("bucket", 8, 0)];
+    for (metric, expected) in [
+        (counter("work_hash_total", &flow), (false, None, Key::Labels)),
+        (counter("work_padded_total", &[("n", 4, 4), ("id", 8, 0)]), (false, None, Key::Labels)),
+        (counter("work_lru_hash_total", &[("id", 8, 0)]), (false, None, Key::Labels)),
+        (counter("work_array_total", &[("index", 4, 0)]), (false, None, Key::Labels)),
+        // Of a map without CPUs, `cpu` is a label like any other.
+        (counter("work_array_total", &[("a", 2, 0), ("cpu", 2, 0)]), (false, None, Key::Labels)),
+        (counter("work_mmap_array_total", &[("index", 4, 0)]), (false, None, Key::Labels)),
+        (counter("work_percpu_hash_total", &[("id", 8, 0)]), (true, None, Key::Labels)),
+        (counter("work_percpu_array_total", &[("index", 4, 0)]), (true, None, Key::Labels)),
+        (
+            counter("work_lru_percpu_hash_total", &[("id", 8, 0), ("cpu", 2, 0)]),
+            (true, Some(1), Key::Labels),
+        ),
+        (
+            counter("work_cpu_hash_total", &[("id", 8, 0), ("cpu", 2, 0)]),
+            (true, Some(1), Key::Labels),
+        ),
+        (
+            counter("work_cpu_array_total", &[("index", 4, 0), ("cpu", 2, 0)]),
+            (true, Some(1), Key::Labels),
+        ),
+        (counter("work_cpu_array_total", &[("cpu", 2, 0)]), (true, Some(0), Key::Ignored)),
+        (counter("work_plain_total", &[]), (false, None, Key::Zero)),
+        (counter("work_percpu_array_total", &[]), (true, None, Key::Zero)),
+        (histogram("work_exp2_seconds", &latency), (false, None, Key::Labels)),
+        (histogram("work_exp2zero_bytes", &latency), (true, None, Key::Labels)),
+        (histogram("work_linear_depth", &[("bucket", 4, 0)]), (false, None, Key::Labels)),
+        (
+            histogram("work_cpu_exp2_seconds", &[("cpu", 2, 0), ("bucket", 8, 0)]),
+            (true, Some(0), Key::Labels),
+        ),
+    ] {
+        let (per_cpu, cpu_label, key) = expected;
+        let name = metric.name.as_str().to_owned();
+        assert_eq!(of(metric), layout(&name, per_cpu, cpu_label, key), "{name}");
+    }
+}
+
+pub fn misfits() {
+    let misfits = object::open("misfits");
+    let metrics = vec![
+        counter("flows_total", &[("family", 2, 0), ("ip", 4, 0), ("port", 2, 0), ("rest", 13, 0)]),
+        counter("flow_total", &[("family", 2, 0)]),
+        counter("narrow_total", &[]),
+        counter("stacks", &[("index", 4, 0)]),
+        counter("events_total", &[("index", 4, 0)]),
+    ];
+    let config = config(metrics, &[]);
+    let faults = check(&config, &misfits).unwrap_err();
+    let faults: Vec<_> =
+        faults.into_iter().filter(|fault| fault.file.ends_with("test.yaml")).collect();
+    insta::assert_snapshot!(text(&faults), @r"
+    test.yaml: metrics.counters[0].labels: sizes add up to 21 and paddings to 0, 21 in all, but keys of map `flows_total` have 32 bytes; follow the key's fields, `struct flow`: `family` at 0 {size: 2, padding: 2}, `peer.ip` at 4 {size: 4}, `peer.port` at 8 {size: 2, padding: 6}, `cgroup` at 16 {size: 8}, `comm` at 24 {size: 5, padding: 3}
+    test.yaml: metrics.counters[0].name: the object has no map `flow_total`; did you mean `flows_total`
+    test.yaml: metrics.counters[0]: values of map `narrow_total` have 4 bytes, not 8; make the map's value a `u64`, as all metrics are
+    test.yaml: metrics.counters[0]: map `stacks` is a stack_trace, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one
+    test.yaml: metrics.counters[0]: map `events_total` is a perf_event_array: its events would be counted with `perf_event_array: true`, which this version does not support; count in the BPF program, in a hash map
+    ");
+}
+
+pub fn sections_that_nothing_attaches() {
+    let faults = check(&config(vec![], &[]), &object::open("misfits")).unwrap_err();
+    let dir = object::file("misfits").parent().unwrap().display().to_string();
+    insta::assert_snapshot!(text(&faults).replace(&dir, "DIR"), @r"
+    DIR/misfits.bpf.o: clock: section `perf_event/type=0,config=0,frequency=1`: this version does not attach perf_event programs; take this config out of --config.names
+    DIR/misfits.bpf.o: packets: section `xdp/lo`: this version does not attach xdp programs; take this config out of --config.names
+    DIR/misfits.bpf.o: misspelt: section `trcepoint/sched/sched_switch` is of no kind that libbpf knows; name the hook as libbpf does: tracepoint/GROUP/NAME, kprobe/FUNCTION
+    ");
+}
+
+pub fn kaddrs_that_are_not_there() {
+    let mut opened = object::open("kaddrs");
+    let config = config(vec![], &["first_symbol", "second_symbo", "narrow", "hidden", "third"]);
+    let faults = opened.set_kaddrs(&config, &|symbol| match symbol {
+        "third" => None,
+        "hidden" => Some(0),
+        _ => Some(1),
+    });
+    insta::assert_snapshot!(text(&faults), @r"
+    test.yaml: kaddrs[1]: the object has no constant `kaddr_second_symbo`; did you mean the object's `kaddr_second_symbol`
+    test.yaml: kaddrs[2]: the object's constant `kaddr_narrow` has 4 bytes, not 8; declare `const volatile __u64 kaddr_narrow = 0;` in the BPF source
+    test.yaml: kaddrs[3]: the object has no constant `kaddr_hidden`; declare `const volatile __u64 kaddr_hidden = 0;` in the BPF source
+    test.yaml: kaddrs[3]: the address of kernel symbol `hidden` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
+    test.yaml: kaddrs[4]: the object has no constant `kaddr_third`; declare `const volatile __u64 kaddr_third = 0;` in the BPF source
+    test.yaml: kaddrs[4]: the address of kernel symbol `third` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
+    ");
+}

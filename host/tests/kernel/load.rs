@@ -1,0 +1,80 @@
+//! Loading: what the kernel refuses is told so that a person can act on it.
+
+use ebpf_wasm_exporter::bpf::{LoadError, ObjectSource, Opened};
+
+use crate::workload::rows;
+use crate::{object, open, plan};
+
+fn refused(name: &str) -> LoadError {
+    object::open(name).load().expect_err("no kernel takes this object")
+}
+
+/// `text` without the kernel's release, which is another on every machine.
+fn anywhere(text: &str) -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    text.replace(release.trim(), "RELEASE")
+}
+
+pub fn without_capabilities() {
+    let opened = object::open("workload");
+    open::without_capabilities(|| {
+        let error = opened.load().expect_err("loading takes capabilities");
+        insta::assert_snapshot!(error, @"failed to load config `workload`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+    });
+}
+
+pub fn a_field_that_no_kernel_has() {
+    insta::assert_snapshot!(anywhere(&refused("relocation").to_string()), @"failed to load config `relocation`: program `unrelocated` (raw_tp/task_rename): it uses `struct task_struct___other.no_such_field`, which this kernel (RELEASE) does not have; guard it with bpf_core_field_exists() and the like, or use a config made for this kernel");
+}
+
+pub fn a_program_that_the_verifier_refuses() {
+    let error = refused("refused").to_string();
+    let (first, quoted) = error.split_once('\n').expect("the verifier is quoted");
+    insta::assert_snapshot!(first, @"failed to load config `refused`: program `wild_read` (tracepoint/syscalls/sys_enter_prctl): the kernel's verifier refuses it; its last lines (all: RUST_LOG=libbpf=debug):");
+    // What the verifier says differs between kernels, but not in this.
+    assert!(quoted.contains("invalid mem access"), "{quoted}");
+    assert!(!quoted.contains("processed "), "{quoted}");
+}
+
+pub fn a_file_of_types_that_is_none() {
+    let source = ObjectSource::File(object::file("relocation"));
+    let path = std::path::Path::new("/no/such/vmlinux");
+    let opened = Opened::open("relocation", &source, Some(path)).unwrap();
+    let error = opened.load().unwrap_err();
+    insta::assert_snapshot!(anywhere(&error.to_string()), @"failed to load config `relocation`: failed to read the kernel's types from /no/such/vmlinux (--btf.path): no such file or directory; give the BTF of this kernel, RELEASE");
+}
+
+pub fn fentry_of_a_function_that_no_kernel_has() {
+    insta::assert_snapshot!(anywhere(&refused("fentry_missing").to_string()), @"failed to load config `fentry_missing`: program `on_nanosleep` (fentry/no_such_function_at_all): this kernel (RELEASE) has no function `no_such_function_at_all` to hook: renamed, inlined, or in a module that is not loaded; look for it in /proc/kallsyms");
+}
+
+pub fn fentry_works_or_says_why_not() {
+    match object::open("fentry").load() {
+        Ok(loaded) => assert_eq!(loaded.attach().failures(), []),
+        Err(error) => {
+            let text = error.to_string();
+            println!("{text}");
+            assert!(text.contains("program `on_nanosleep` (fentry/do_nanosleep): "), "{text}");
+            assert!(!text.contains("capabilit") || text.contains("no capability"), "{text}");
+        }
+    }
+}
+
+pub fn constants_reach_the_program() {
+    let mut opened = object::open("kaddrs");
+    let config = plan::config(vec![], &["second_symbol", "first_symbol"]);
+    let address = |symbol: &str| match symbol {
+        "first_symbol" => Some(0xffff_ffff_8123_4567),
+        "second_symbol" => Some(u64::MAX),
+        _ => None,
+    };
+    assert_eq!(opened.set_kaddrs(&config, &address), []);
+    let attached = opened.load().unwrap().attach();
+    assert_eq!(attached.failures(), []);
+    // SAFETY: the kernel knows no such option and reads no argument.
+    unsafe { libc::prctl(0x6562_7066, 0, 0, 0, 0) };
+    let rows = rows(&attached, "constants");
+    let values: Vec<u64> = rows.into_values().map(|values| values[0]).collect();
+    // The constants between them stay as they were: 7 + 'a'.
+    assert_eq!(values, [0xffff_ffff_8123_4567, u64::MAX, 104]);
+}

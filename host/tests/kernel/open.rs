@@ -1,0 +1,55 @@
+//! Opening takes no privilege.
+
+use ebpf_wasm_exporter::bpf::{ObjectSource, Opened};
+
+use crate::object;
+
+/// Runs `test` in a thread that has no capability at all.
+pub fn without_capabilities(test: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            caps::clear(None, caps::CapSet::Effective).unwrap();
+            test();
+        });
+        thread.join().expect("the test passes without capabilities");
+    });
+}
+
+pub fn needs_no_capability() {
+    let file = object::file("workload");
+    without_capabilities(|| {
+        let opened = Opened::open("workload", &ObjectSource::File(file), None).unwrap();
+        assert_eq!(opened.maps().len(), 16, "libbpf's own map of constants is left out");
+        assert_eq!(opened.maps()[0].name, "work_hash_total");
+        assert_eq!(opened.maps()[0].key_size, 32);
+    });
+}
+
+pub fn a_missing_file() {
+    let source = ObjectSource::File("/no/such/dir/x.bpf.o".into());
+    let error = Opened::open("x", &source, None).unwrap_err();
+    insta::assert_snapshot!(error, @"failed to open /no/such/dir/x.bpf.o: no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml");
+}
+
+pub fn a_file_that_is_no_object() {
+    for bytes in [&b""[..], b"metrics:\n", &[0x7f, b'E', b'L', b'F'], &[0; 4096]] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.bpf.o");
+        std::fs::write(&file, bytes).unwrap();
+        let error = Opened::open("x", &ObjectSource::File(file), None).unwrap_err();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error.reason, @"not a BPF object; compile it with `clang -target bpf -g`");
+        }
+    }
+    let source = ObjectSource::Embedded(b"not an object");
+    let error = Opened::open("x", &source, None).unwrap_err();
+    insta::assert_snapshot!(error, @"failed to open <built-in>/x.bpf.o: not a BPF object; compile it with `clang -target bpf -g`");
+}
+
+pub fn embedded_bytes() {
+    let bytes = std::fs::read(object::file("hooks")).unwrap();
+    let source = ObjectSource::Embedded(bytes.leak());
+    let opened = Opened::open("hooks", &source, None).unwrap();
+    assert_eq!(opened.file().to_str(), Some("<built-in>/hooks.bpf.o"));
+    assert_eq!(opened.maps().len(), 3);
+}

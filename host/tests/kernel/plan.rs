@@ -1,0 +1,40 @@
+//! Configs made by hand.
+
+use ebpf_wasm_exporter::config::buckets::{Buckets, Scale};
+use ebpf_wasm_exporter::config::name::{LabelName, MetricName};
+use ebpf_wasm_exporter::config::{Config, Kind, Label, Metric, Source};
+use ebpf_wasm_exporter::decode::Chain;
+
+/// A config of these metrics and symbols.
+pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
+    Config {
+        name: "test".to_owned(),
+        source: Source { file: "test.yaml".into(), text: "".into() },
+        metrics,
+        kaddrs: kaddrs.iter().map(|symbol| (*symbol).to_owned()).collect(),
+    }
+}
+
+/// A counter whose labels have these names, sizes and paddings.
+pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
+    let label = |&(name, size, padding): &(&str, usize, usize)| Label {
+        name: LabelName::new(name).unwrap(),
+        size,
+        padding,
+        chain: Chain::default(),
+    };
+    Metric {
+        name: MetricName::new(name).unwrap(),
+        help: "help".to_owned(),
+        path: "metrics.counters[0]".to_owned(),
+        kind: Kind::Counter,
+        labels: labels.iter().map(label).collect(),
+    }
+}
+
+/// A histogram whose labels have these names, sizes and paddings.
+pub fn histogram(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
+    let scale = Scale::Exp2 { min: 0, max: 4 };
+    let kind = Kind::Histogram(Buckets { scale, multiplier: 1.0 });
+    Metric { kind, path: "metrics.histograms[0]".to_owned(), ..counter(name, labels) }
+}
