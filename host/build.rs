@@ -1,4 +1,8 @@
-//! Compiles the BPF objects of the default set, which the binary carries.
+//! Compiles the BPF objects of the default set, which the binary carries, and notes which
+//! revision of the source this is.
+
+#[path = "build/version.rs"]
+mod version;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,6 +13,7 @@ const DEFAULT_SET: [&str; 6] =
     ["timers", "syscalls", "softirq-latency", "biolatency", "runqlat", "exec"];
 
 fn main() {
+    version::emit();
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     let headers = env::var("DEP_BPF_INCLUDE").expect("libbpf-sys says where its headers are");
     let arch = match env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it").as_str() {

@@ -13,11 +13,19 @@
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins the four above | is run twice at once |
 //! | [`serve`] | HTTP | holds logic |
+//! | [`privileges`] | drops capabilities | runs beside another thread |
+//! | [`logging`] | writes the log | decides what is worth a line |
+//! | [`version`] | knows which build this is | |
 //! | [`telemetry`] | the exporter's metrics about itself | |
 
 pub mod bpf;
+pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod exposition;
+pub mod logging;
+pub mod privileges;
 pub mod series;
+pub mod serve;
 pub mod system;
+pub mod version;

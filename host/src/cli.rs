@@ -1,0 +1,149 @@
+//! The command line, as it was typed.
+//!
+//! Nothing is decided here: what a text means is settled by the type that it becomes
+//! ([`Selection`], [`crate::serve::ListenAddress`], [`crate::privileges::Keep`]).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::version;
+
+mod selection;
+
+pub use selection::{Selection, SelectionError};
+
+const AFTER: &str = "\
+Exit codes:
+  0  served until SIGINT or SIGTERM, or nothing wrong under --config.check
+  1  something unexpected
+  2  the command line
+  3  a config
+  4  a BPF object does not load
+  5  a program does not attach, under --config.strict
+  6  the address cannot be listened on
+
+RUST_LOG, if set, chooses what is logged instead of --debug: RUST_LOG=warn, for example.";
+
+/// Serves what eBPF programs count in the kernel as Prometheus metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(
+    // `--version` joins the name and the version with a space; Prometheus style wants a comma.
+    display_name = "ebpf_wasm_exporter,",
+    version = version::LONG,
+    after_help = AFTER,
+    help_template = "{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}",
+    next_line_help = false,
+    max_term_width = 100
+)]
+pub struct Flags {
+    /// Directory of NAME.yaml and NAME.bpf.o; without it, a default set is served
+    #[arg(long = "config.dir", value_name = "DIR", help_heading = CONFIGS)]
+    pub config_dir: Option<PathBuf>,
+
+    /// Configs to serve, by name, comma separated
+    #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',', help_heading = CONFIGS)]
+    pub config_names: Vec<String>,
+
+    /// Load and attach, say what is wrong or "ok", and exit
+    #[arg(long = "config.check", overrides_with = "no_config_check", help_heading = CONFIGS)]
+    pub config_check: bool,
+
+    /// Take a program that does not attach, or an unknown key in a config, as fatal
+    #[arg(long = "config.strict", overrides_with = "no_config_strict", help_heading = CONFIGS)]
+    pub config_strict: bool,
+
+    /// Accepted for compatibility, without effect: dropped rows need no cache here
+    #[arg(
+        long = "config.skip-cache-size", value_name = "N", default_value_t = 0,
+        hide_default_value = true, help_heading = CONFIGS
+    )]
+    pub config_skip_cache_size: u64,
+
+    /// Where to listen: [HOST]:PORT, or fd://0 for a socket from systemd
+    #[arg(
+        long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",
+        help_heading = WEB
+    )]
+    pub web_listen_address: String,
+
+    /// Path of the metrics
+    #[arg(
+        long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics",
+        help_heading = WEB
+    )]
+    pub web_telemetry_path: String,
+
+    /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
+    #[arg(
+        long = "capabilities.keep", value_name = "CAPS", default_value = "all",
+        help_heading = KERNEL
+    )]
+    pub capabilities_keep: String,
+
+    /// File with the kernel's BTF, instead of /sys/kernel/btf/vmlinux
+    #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
+    pub btf_path: Option<PathBuf>,
+
+    /// Log more, libbpf's own messages included, and serve /maps
+    #[arg(long, overrides_with = "no_debug", help_heading = LOG)]
+    pub debug: bool,
+
+    /// Leave out the time in the log
+    #[arg(
+        long = "log.no-timestamps", overrides_with = "no_log_no_timestamps", help_heading = LOG
+    )]
+    pub log_no_timestamps: bool,
+
+    #[command(flatten)]
+    negations: Negations,
+}
+
+const CONFIGS: &str = "Configs";
+const WEB: &str = "Web";
+const KERNEL: &str = "Kernel";
+const LOG: &str = "Log";
+
+/// `--no-FLAG` for each switch, as the peer takes it: of the two, the one typed last counts.
+/// These do nothing but override, so nobody reads them.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+struct Negations {
+    #[arg(long = "no-config.check", overrides_with = "config_check", hide = true)]
+    no_config_check: bool,
+    #[arg(long = "no-config.strict", overrides_with = "config_strict", hide = true)]
+    no_config_strict: bool,
+    #[arg(long = "no-debug", overrides_with = "debug", hide = true)]
+    no_debug: bool,
+    #[arg(long = "no-log.no-timestamps", overrides_with = "log_no_timestamps", hide = true)]
+    no_log_no_timestamps: bool,
+}
+
+/// Why the process ends: the phase that failed, each with its own exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It did what it was asked to.
+    Done = 0,
+    /// Something that no other code names.
+    Unexpected = 1,
+    /// The command line.
+    Usage = 2,
+    /// A config.
+    Config = 3,
+    /// A BPF object does not load.
+    Load = 4,
+    /// A program does not attach, under `--config.strict`.
+    Attach = 5,
+    /// The address cannot be listened on.
+    Listen = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! Which configs to serve.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use strsim::damerau_levenshtein;
+
+/// The configs that `--config.dir` and `--config.names` ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Configs of the set that the binary carries, in the order asked for.
+    BuiltIn(Vec<String>),
+    /// `DIR/NAME.yaml` with `DIR/NAME.bpf.o` for each name, at least one. Whether they are there
+    /// has not been looked at.
+    Directory {
+        /// The directory, as it was typed.
+        dir: PathBuf,
+        /// The names, in the order asked for, none of them twice.
+        names: Vec<String>,
+    },
+}
+
+/// What is wrong with `--config.dir` and `--config.names`.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectionError {
+    /// A directory without names.
+    #[error("--config.dir={} needs --config.names; it holds {}", dir.display(), list(found))]
+    NoNames {
+        /// The directory.
+        dir: PathBuf,
+        /// The names of the configs in it, sorted.
+        found: Vec<String>,
+    },
+    /// The directory cannot be read.
+    #[error("failed to read --config.dir={}; check the path and its permissions", dir.display())]
+    Unreadable {
+        /// The directory.
+        dir: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// An empty name, as between two commas.
+    #[error("--config.names has an empty name; separate names by one comma, without spaces")]
+    EmptyName,
+    /// The same name twice.
+    #[error("--config.names has {0:?} twice; name each config once")]
+    Twice(String),
+    /// A name that the default set does not have.
+    #[error(
+        "the default set has no config {name:?}{}; it holds {}, others need --config.dir",
+        hint(name, known),
+        list(known)
+    )]
+    NotBuiltIn {
+        /// The name.
+        name: String,
+        /// The names of the default set.
+        known: Vec<String>,
+    },
+}
+
+impl Selection {
+    /// Settles what the two flags mean. `built_in` are the names that the binary carries.
+    ///
+    /// # Errors
+    ///
+    /// See [`SelectionError`]. The directory is only looked into for what to say when there are
+    /// no names.
+    pub fn new(
+        dir: Option<PathBuf>,
+        names: Vec<String>,
+        built_in: &[&str],
+    ) -> Result<Self, SelectionError> {
+        check(&names)?;
+        match dir {
+            Some(dir) if names.is_empty() => Err(without_names(dir)),
+            Some(dir) => Ok(Self::Directory { dir, names }),
+            None if names.is_empty() => Ok(Self::BuiltIn(owned(built_in))),
+            None => match names.iter().find(|name| !built_in.contains(&name.as_str())) {
+                Some(name) => {
+                    Err(SelectionError::NotBuiltIn { name: name.clone(), known: owned(built_in) })
+                }
+                None => Ok(Self::BuiltIn(names)),
+            },
+        }
+    }
+}
+
+fn check(names: &[String]) -> Result<(), SelectionError> {
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(SelectionError::EmptyName);
+    }
+    let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
+    twice.map_or(Ok(()), |(_, name)| Err(SelectionError::Twice(name.clone())))
+}
+
+fn without_names(dir: PathBuf) -> SelectionError {
+    match names_in(&dir) {
+        Ok(found) => SelectionError::NoNames { dir, found },
+        Err(source) => SelectionError::Unreadable { dir, source },
+    }
+}
+
+/// The names of the YAML files in a directory, sorted.
+fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in dir.read_dir()? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "no .yaml file".to_owned() } else { names.join(",") }
+}
+
+fn hint(name: &str, known: &[String]) -> String {
+    let near = known.iter().min_by_key(|other| damerau_levenshtein(name, other));
+    match near.filter(|other| damerau_levenshtein(name, other) <= 2) {
+        Some(near) => format!(", did you mean {near:?}"),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: [&str; 2] = ["syscalls", "timers"];
+
+    fn select(dir: Option<&Path>, names: &[&str]) -> Result<Selection, SelectionError> {
+        Selection::new(dir.map(Path::to_owned), owned(names), &SET)
+    }
+
+    fn refusal(dir: Option<&str>, names: &[&str]) -> String {
+        select(dir.map(Path::new), names).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn settles_what_is_asked_for() {
+        let all = Selection::BuiltIn(owned(&SET));
+        assert_eq!(select(None, &[]).unwrap(), all);
+        assert_eq!(select(None, &["timers"]).unwrap(), Selection::BuiltIn(owned(&["timers"])));
+        let dir = PathBuf::from("/etc/ebpf");
+        assert_eq!(
+            select(Some(&dir), &["b", "sub/a"]).unwrap(),
+            Selection::Directory { dir, names: owned(&["b", "sub/a"]) }
+        );
+    }
+
+    #[test]
+    fn lists_what_a_directory_without_names_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let message = |dir: &Path| {
+            let text = select(Some(dir), &[]).unwrap_err().to_string();
+            text.replace(dir.to_str().unwrap(), "DIR")
+        };
+        insta::assert_snapshot!(
+            message(dir.path()),
+            @"--config.dir=DIR needs --config.names; it holds no .yaml file"
+        );
+        for file in ["tcp.yaml", "bio.yaml", "bio.bpf.o", "notes.txt"] {
+            std::fs::write(dir.path().join(file), "").unwrap();
+        }
+        insta::assert_snapshot!(
+            message(dir.path()), @"--config.dir=DIR needs --config.names; it holds bio,tcp"
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        insta::assert_snapshot!(
+            refusal(Some("/nowhere"), &[]),
+            @"failed to read --config.dir=/nowhere; check the path and its permissions"
+        );
+        insta::assert_snapshot!(
+            refusal(Some("/etc"), &["a", ""]),
+            @"--config.names has an empty name; separate names by one comma, without spaces"
+        );
+        insta::assert_snapshot!(
+            refusal(None, &["timers", "syscalls", "timers"]),
+            @r#"--config.names has "timers" twice; name each config once"#
+        );
+        insta::assert_snapshot!(
+            refusal(None, &["timer"]),
+            @r#"the default set has no config "timer", did you mean "timers"; it holds syscalls,timers, others need --config.dir"#
+        );
+        insta::assert_snapshot!(
+            refusal(None, &["tcp"]),
+            @r#"the default set has no config "tcp"; it holds syscalls,timers, others need --config.dir"#
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! What can be typed, and what a person reads.
+
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+fn parse(arguments: &[&str]) -> Result<Flags, String> {
+    let all = std::iter::once(&"ebpf_wasm_exporter").chain(arguments);
+    Flags::try_parse_from(all).map_err(|error| error.to_string())
+}
+
+#[test]
+fn is_sound() {
+    Flags::command().debug_assert();
+}
+
+#[test]
+fn help_fits_a_page() {
+    let help = Flags::command().term_width(100).render_help().to_string();
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    insta::assert_snapshot!(help);
+}
+
+#[test]
+fn version_has_the_layout_of_prometheus() {
+    let text = Flags::command().render_version();
+    let (first, rest) = text.split_once('\n').unwrap();
+    let start = format!("ebpf_wasm_exporter, version {} (branch: ", version::VERSION);
+    assert!(first.starts_with(&start) && first.ends_with(')'), "{first}");
+    assert!(first.contains(&format!("revision: {}", version::REVISION)), "{first}");
+    let keys: Vec<_> = rest.lines().map(|line| line.split_once(':').unwrap().0).collect();
+    assert_eq!(keys, ["  build date", "  rust version", "  platform"]);
+}
+
+#[test]
+fn defaults_are_those_of_the_peer() {
+    let flags = parse(&[]).unwrap();
+    assert_eq!(flags.config_dir, None);
+    assert_eq!(flags.config_names, Vec::<String>::new());
+    assert!(!flags.config_check && !flags.config_strict);
+    assert!(!flags.debug && !flags.log_no_timestamps);
+    assert_eq!(flags.web_listen_address, ":9435");
+    assert_eq!(flags.web_telemetry_path, "/metrics");
+    assert_eq!(flags.capabilities_keep, "all");
+    assert_eq!(flags.btf_path, None);
+}
+
+#[test]
+fn values_follow_an_equals_sign_or_a_space() {
+    let joined = parse(&[
+        "--config.dir=/etc/x",
+        "--config.names=a,b",
+        "--config.names=c",
+        "--config.check",
+        "--config.strict",
+        "--config.skip-cache-size=10",
+        "--web.listen-address=127.0.0.1:1",
+        "--web.telemetry-path=/m",
+        "--capabilities.keep=none",
+        "--btf.path=/b",
+        "--debug",
+        "--log.no-timestamps",
+    ]);
+    let split = parse(&[
+        "--config.dir",
+        "/etc/x",
+        "--config.names",
+        "a",
+        "--config.names",
+        "b,c",
+        "--config.check",
+        "--config.strict",
+        "--config.skip-cache-size",
+        "10",
+        "--web.listen-address",
+        "127.0.0.1:1",
+        "--web.telemetry-path",
+        "/m",
+        "--capabilities.keep",
+        "none",
+        "--btf.path",
+        "/b",
+        "--debug",
+        "--log.no-timestamps",
+    ]);
+    let flags = joined.unwrap();
+    assert_eq!(flags.config_names, ["a", "b", "c"]);
+    assert_eq!(flags.config_skip_cache_size, 10);
+    assert!(flags.config_check && flags.config_strict && flags.debug && flags.log_no_timestamps);
+    assert_eq!(flags, split.unwrap());
+}
+
+#[test]
+fn of_a_switch_and_its_negation_the_last_counts() {
+    for name in ["debug", "config.check", "config.strict", "log.no-timestamps"] {
+        let (yes, no) = (format!("--{name}"), format!("--no-{name}"));
+        let set = |arguments: &[&str]| {
+            let flags = parse(arguments).unwrap();
+            match name {
+                "debug" => flags.debug,
+                "config.check" => flags.config_check,
+                "config.strict" => flags.config_strict,
+                _ => flags.log_no_timestamps,
+            }
+        };
+        assert!(set(&[&yes]), "{name}");
+        assert!(!set(&[&no]), "{name}");
+        assert!(!set(&[&yes, &no]), "{name}");
+        assert!(set(&[&no, &yes]), "{name}");
+    }
+}
+
+#[test]
+fn says_what_is_wrong() {
+    insta::assert_snapshot!(parse(&["--config.name=a"]).unwrap_err(), @"
+    error: unexpected argument '--config.name' found
+
+      tip: a similar argument exists: '--config.names'
+
+    Usage: ebpf_wasm_exporter --config.names <NAMES>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(parse(&["--config.skip-cache-size=many"]).unwrap_err(), @"
+    error: invalid value 'many' for '--config.skip-cache-size <N>': invalid digit found in string
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(parse(&["timers"]).unwrap_err(), @"
+    error: unexpected argument 'timers' found
+
+    Usage: ebpf_wasm_exporter [OPTIONS]
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn exit_codes_are_those_that_the_help_names() {
+    let codes = [
+        (Exit::Done, "served"),
+        (Exit::Unexpected, "something"),
+        (Exit::Usage, "the command"),
+        (Exit::Config, "a config"),
+        (Exit::Load, "a BPF object"),
+        (Exit::Attach, "a program"),
+        (Exit::Listen, "the address"),
+    ];
+    for (exit, meaning) in codes {
+        assert!(AFTER.contains(&format!("\n  {}  {meaning}", exit as u8)), "{exit:?}");
+    }
+}

@@ -1,0 +1,98 @@
+//! HTTP: the listener, the pages, the connections, and the one thread that scrapes.
+//!
+//! Nothing here knows what a metric is: the text comes from a [`Scraper`].
+
+mod address;
+mod connections;
+mod encoding;
+mod pages;
+mod patience;
+mod scrapes;
+
+pub use address::{AddressError, ListenAddress, ListenError};
+pub use connections::{Limits, serve};
+pub use pages::{PathError, Site, TelemetryPath, router};
+pub use scrapes::{Answer, Page, ScrapeError, Scraper, Scrapes};
+
+use std::io;
+use std::net::TcpListener;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{debug, info, warn};
+
+/// Why serving ended otherwise than by a signal.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {doing}")]
+pub struct ServeError {
+    doing: &'static str,
+    source: io::Error,
+}
+
+/// Serves until SIGINT or SIGTERM, then answers what was asked until then, and returns with the
+/// scraper dropped. A second signal, or [`Limits::drain_time`], ends the wait.
+///
+/// `status` is what the service manager shows, such as `serving 6 configs`.
+///
+/// # Errors
+///
+/// When a thread, the signals or the listener cannot be had from the system.
+pub fn run(
+    listener: TcpListener,
+    site: &Site,
+    scraper: impl Scraper,
+    status: &str,
+) -> Result<(), ServeError> {
+    let failed = |doing| move |source| ServeError { doing, source };
+    let (scrapes, thread) = Scrapes::start(scraper).map_err(failed("start the scrape thread"))?;
+    let router = router(site, scrapes);
+    // One thread moves bytes between sockets and memory; the work is done on the scrape thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(failed("start the server"))?;
+    let drained = runtime.block_on(async {
+        let mut signals = Signals::new().map_err(failed("prepare for signals"))?;
+        notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+        let stop = async || signals.next().await;
+        serve(listener, router, Limits::default(), stop).await.map_err(failed("serve"))
+    })?;
+    // What is left of the connections goes with the runtime, and with them the way to the scrape
+    // thread, which then ends.
+    drop(runtime);
+    if !drained {
+        warn!("left requests unanswered");
+    } else if thread.join().is_err() {
+        warn!("the scrape thread panicked while it ended");
+    }
+    Ok(())
+}
+
+/// The signals that end the process in order.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Returns when one came, having told log and service manager.
+    async fn next(&mut self) {
+        let name = tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        };
+        info!("received {name}, stopping");
+        notify(&[NotifyState::Stopping]);
+    }
+}
+
+/// Tells the service manager, if there is one. This only reads the environment, which nobody
+/// changes once there are threads.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        debug!("failed to notify the service manager: {error}");
+    }
+}

@@ -1,0 +1,232 @@
+//! The pages: metrics, landing page, maps, and what is said to those who ask for anything else.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+
+use super::encoding::wants_gzip;
+use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
+use crate::version;
+
+const MAPS: &str = "/maps";
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT_TYPE: &str = "text/plain; charset=utf-8";
+
+/// What is served, and where.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The path of the metrics.
+    pub telemetry_path: TelemetryPath,
+    /// Whether there is `/maps`.
+    pub maps: bool,
+}
+
+/// The value of `--web.telemetry-path`: an absolute path of characters that stand for themselves
+/// in a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetryPath(String);
+
+/// What is wrong with the value of `--web.telemetry-path`.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// It does not begin with a slash.
+    #[error("--web.telemetry-path={0} does not begin with a slash; write /metrics")]
+    Relative(String),
+    /// It has a character that a path in a URL cannot have.
+    #[error(
+        "--web.telemetry-path={path} has {character:?}, which a path in a URL cannot have; \
+         leave it out or write it as %XX"
+    )]
+    Character {
+        /// The path.
+        path: String,
+        /// The first such character.
+        character: char,
+    },
+}
+
+impl TelemetryPath {
+    /// Checks the text of the flag.
+    ///
+    /// # Errors
+    ///
+    /// See [`PathError`].
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        if !text.starts_with('/') {
+            return Err(PathError::Relative(text.to_owned()));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@%".contains(c);
+        match text.chars().find(|&character| !allowed(character)) {
+            Some(character) => Err(PathError::Character { path: text.to_owned(), character }),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+
+    /// The path, beginning with a slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// All routes. Where two would stand at one path, the metrics win.
+pub fn router(site: &Site, scrapes: Scrapes) -> Router {
+    let path = site.telemetry_path.as_str();
+    let elsewhere = format!("no such page; the metrics are at {path}\n");
+    // A path that begins with a colon or a star is meant as it is.
+    let mut router = Router::new().without_v07_checks().route(path, get(metrics));
+    if path != "/" {
+        let page = landing_page(site);
+        router = router.route("/", get(async || Html(page)));
+    }
+    if site.maps && path != MAPS {
+        router = router.route(MAPS, get(maps));
+    }
+    router
+        .fallback(async || refusal(StatusCode::NOT_FOUND, elsewhere))
+        .method_not_allowed_fallback(async |uri: Uri| {
+            let text = format!("only GET and HEAD are served at {}\n", uri.path());
+            refusal(StatusCode::METHOD_NOT_ALLOWED, text)
+        })
+        .with_state(scrapes)
+}
+
+async fn metrics(State(scrapes): State<Scrapes>, headers: HeaderMap) -> Response {
+    let answer = scrapes.get(Page::Metrics, wants_gzip(&headers)).await;
+    let mut response = page(answer, METRICS_TYPE);
+    let vary = HeaderValue::from_static("Accept-Encoding");
+    response.headers_mut().insert(header::VARY, vary);
+    response
+}
+
+async fn maps(State(scrapes): State<Scrapes>) -> Response {
+    page(scrapes.get(Page::Maps, false).await, TEXT_TYPE)
+}
+
+fn page(answer: Result<Answer, ScrapeError>, content_type: &'static str) -> Response {
+    match answer {
+        Ok(Answer { bytes, gzipped }) => {
+            let mut response = typed(content_type, Body::from(bytes)).into_response();
+            if gzipped {
+                let gzip = HeaderValue::from_static("gzip");
+                response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
+            }
+            response
+        }
+        Err(error @ ScrapeError::Panicked(_)) => {
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
+        }
+        Err(error @ ScrapeError::Stopping) => {
+            refusal(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))
+        }
+    }
+}
+
+fn refusal(status: StatusCode, text: String) -> Response {
+    (status, typed(TEXT_TYPE, text)).into_response()
+}
+
+/// A body that no browser takes for another type, whatever bytes the kernel put in it.
+fn typed<B>(content_type: &'static str, body: B) -> ([(HeaderName, &'static str); 2], B) {
+    let headers =
+        [(header::CONTENT_TYPE, content_type), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, body)
+}
+
+/// Links are relative, so that they work behind a proxy that serves this page elsewhere.
+fn landing_page(site: &Site) -> String {
+    let metrics = escaped(site.telemetry_path.as_str());
+    let maps = if site.maps && site.telemetry_path.as_str() != MAPS {
+        "<li><a href=\"./maps\">maps</a>: each entry of each map, as it is in the kernel</li>\n"
+    } else {
+        ""
+    };
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>ebpf_wasm_exporter</title>\n<h1>ebpf_wasm_exporter</h1>\n\
+         <p>Prometheus metrics from eBPF programs.</p>\n<ul>\n\
+         <li><a href=\".{metrics}\">metrics</a></li>\n{maps}</ul>\n\
+         <p>Version {} (branch {}, revision {}).</p>\n</html>\n",
+        version::VERSION,
+        escaped(version::BRANCH),
+        escaped(version::REVISION),
+    )
+}
+
+/// `text` for a place inside HTML, between quotes or not.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(path: &str, maps: bool) -> Site {
+        Site { telemetry_path: TelemetryPath::parse(path).unwrap(), maps }
+    }
+
+    #[test]
+    fn landing_page_leads_to_the_others() {
+        let page = landing_page(&site("/metrics", true));
+        let build = format!(
+            "{} (branch {}, revision {})",
+            version::VERSION,
+            version::BRANCH,
+            version::REVISION
+        );
+        insta::assert_snapshot!(page.replace(&build, "BUILD"), @r#"
+        <!doctype html>
+        <html lang="en">
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width">
+        <title>ebpf_wasm_exporter</title>
+        <h1>ebpf_wasm_exporter</h1>
+        <p>Prometheus metrics from eBPF programs.</p>
+        <ul>
+        <li><a href="./metrics">metrics</a></li>
+        <li><a href="./maps">maps</a>: each entry of each map, as it is in the kernel</li>
+        </ul>
+        <p>Version BUILD.</p>
+        </html>
+        "#);
+        assert!(!landing_page(&site("/metrics", false)).contains("maps"));
+    }
+
+    #[test]
+    fn a_path_cannot_break_the_landing_page() {
+        let page = landing_page(&site("/a'&b", false));
+        assert!(page.contains("href=\"./a&#39;&amp;b\""), "{page}");
+        assert_eq!(escaped("<\">"), "&lt;&quot;&gt;");
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_path() {
+        let refusal = |text| TelemetryPath::parse(text).unwrap_err().to_string();
+        insta::assert_snapshot!(
+            refusal("metrics"),
+            @"--web.telemetry-path=metrics does not begin with a slash; write /metrics"
+        );
+        insta::assert_snapshot!(
+            refusal("/a?b"),
+            @"--web.telemetry-path=/a?b has '?', which a path in a URL cannot have; leave it out or write it as %XX"
+        );
+        for text in ["", "/a b", "/a#b", "/{a}", "/\u{e9}", "/a\n"] {
+            refusal(text);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Single flight: one thread owns the scraper, and whoever asks while it works shares the result.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tracing::error;
+
+use super::encoding;
+
+/// Makes the pages. Called from one thread, one call at a time.
+///
+/// A call that panics is answered as an error, and the next call is made on the same value: begin
+/// each by clearing what it collects, so that nothing of a call that was cut off remains.
+pub trait Scraper: Send + 'static {
+    /// All metrics, as text 0.0.4. Bytes that were kept from the last call can be written again
+    /// once no client holds them (`Bytes::try_into_mut`).
+    fn metrics(&mut self) -> Bytes;
+
+    /// Each raw entry of each map, its labels and its value, for people to read.
+    fn maps(&mut self) -> Bytes;
+}
+
+/// What a client asks the scraper for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// [`Scraper::metrics`].
+    Metrics,
+    /// [`Scraper::maps`].
+    Maps,
+}
+
+/// The bytes of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Shared by all who asked; never copied per client.
+    pub bytes: Bytes,
+    /// Whether they are gzip.
+    pub gzipped: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScrapeError {
+    /// A bug; the next scrape is tried again.
+    #[error("failed to scrape: {0}; this is a bug, please report it with the exporter's log")]
+    Panicked(String),
+    /// The scrape thread has ended.
+    #[error("failed to scrape: the exporter is stopping")]
+    Stopping,
+}
+
+/// The way to the scrape thread, which ends when the last clone is gone. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Scrapes {
+    queue: Sender<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    page: Page,
+    gzip: bool,
+    reply: oneshot::Sender<Result<Answer, ScrapeError>>,
+}
+
+impl Scrapes {
+    /// Starts the thread. It inherits the capabilities of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for us.
+    pub fn start(scraper: impl Scraper) -> io::Result<(Self, JoinHandle<()>)> {
+        let (queue, requests) = mpsc::channel();
+        let thread = thread::Builder::new().name("scrape".to_owned());
+        let thread = thread.spawn(move || work(scraper, &requests))?;
+        Ok((Self { queue }, thread))
+    }
+
+    /// A page made by a call that began before this one or begins now. The request stands in the
+    /// queue when the future is first polled; drop it, and no call is made for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ScrapeError`].
+    pub async fn get(&self, page: Page, gzip: bool) -> Result<Answer, ScrapeError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { page, gzip, reply };
+        self.queue.send(request).map_err(|_| ScrapeError::Stopping)?;
+        answer.await.unwrap_or(Err(ScrapeError::Stopping))
+    }
+}
+
+fn work(mut scraper: impl Scraper, requests: &Receiver<Request>) {
+    let mut waiting = Vec::new();
+    while let Ok(first) = requests.recv() {
+        waiting.push(first);
+        while let Some(page) = next_page(&mut waiting) {
+            answer(page, render(&mut scraper, page), &mut waiting, requests);
+        }
+    }
+}
+
+/// What the one who waits longest asked for. Clients that have gone are forgotten.
+fn next_page(waiting: &mut Vec<Request>) -> Option<Page> {
+    waiting.retain(|request| !request.reply.is_closed());
+    waiting.first().map(|request| request.page)
+}
+
+fn render(scraper: &mut impl Scraper, page: Page) -> Result<Bytes, ScrapeError> {
+    let call = || match page {
+        Page::Metrics => scraper.metrics(),
+        Page::Maps => scraper.maps(),
+    };
+    // Going on beats exiting: to exit would detach the programs and lose every count, and the
+    // scraper starts afresh with each call.
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let panicked = ScrapeError::Panicked(text_of(panic.as_ref()));
+        error!("{panicked}");
+        panicked
+    })
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no message").to_owned()
+}
+
+/// Gives the page to all who wait for it, those included who came while it was made.
+fn answer(
+    page: Page,
+    text: Result<Bytes, ScrapeError>,
+    waiting: &mut Vec<Request>,
+    requests: &Receiver<Request>,
+) {
+    waiting.extend(requests.try_iter());
+    let wants_gzip = |request: &Request| request.page == page && request.gzip;
+    let zipped = match &text {
+        Ok(text) if waiting.iter().any(wants_gzip) => encoding::gzip(text).ok(),
+        _ => None,
+    };
+    if zipped.is_some() {
+        waiting.extend(requests.try_iter());
+    }
+    for request in waiting.extract_if(.., |request| request.page == page) {
+        let zipped = zipped.as_ref().filter(|_| request.gzip);
+        let answer = text.as_ref().map(|text| Answer {
+            bytes: zipped.unwrap_or(text).clone(),
+            gzipped: zipped.is_some(),
+        });
+        // A client that has gone meanwhile misses nothing.
+        let _ = request.reply.send(answer.map_err(Clone::clone));
+    }
+}
+
+#[cfg(test)]
+mod tests;

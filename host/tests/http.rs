@@ -1,0 +1,449 @@
+//! The server over real sockets, with a scraper that waits for the test where order matters.
+//! Nothing here is measured in time: what must come first is waited for.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::future::ready;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ebpf_wasm_exporter::serve::{Limits, Scraper, Scrapes, Site, TelemetryPath, router, serve};
+use flate2::read::GzDecoder;
+use tokio::sync::mpsc as stops;
+
+const TEXT: &str = "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n";
+
+/// Answers at once, or when the test lets it.
+struct Fake {
+    metrics: Bytes,
+    calls: Arc<AtomicUsize>,
+    gate: Option<Gate>,
+}
+
+struct Gate {
+    begun: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+impl Scraper for Fake {
+    fn metrics(&mut self) -> Bytes {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = &self.gate {
+            gate.begun.send(()).unwrap();
+            gate.go_on.recv().unwrap();
+        }
+        assert_ne!(self.metrics, "panic", "as the test wants it");
+        self.metrics.clone()
+    }
+
+    fn maps(&mut self) -> Bytes {
+        Bytes::from_static(b"00 {} 1\n")
+    }
+}
+
+struct Options {
+    path: &'static str,
+    maps: bool,
+    metrics: Bytes,
+    limits: Limits,
+    gate: Option<Gate>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            path: "/metrics",
+            maps: false,
+            metrics: Bytes::from_static(TEXT.as_bytes()),
+            limits: Limits::default(),
+            gate: None,
+        }
+    }
+}
+
+/// A server that runs until the test stops or drops it.
+struct Server {
+    address: SocketAddr,
+    /// Calls of the scraper.
+    calls: Arc<AtomicUsize>,
+    /// Requests that a handler has begun with.
+    arrived: Arc<AtomicUsize>,
+    stop: stops::UnboundedSender<()>,
+    thread: JoinHandle<bool>,
+}
+
+impl Server {
+    fn start(options: Options) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (calls, arrived) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (stop, stopped) = stops::unbounded_channel();
+        let (counted, scraped) = (Arc::clone(&arrived), Arc::clone(&calls));
+        let thread = thread::spawn(move || run(options, listener, scraped, counted, stopped));
+        Self { address, calls, arrived, stop, thread }
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).unwrap()
+    }
+
+    /// Sends a request on a connection of its own, and does not wait.
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = self.connect();
+        write!(stream, "{request}\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+    }
+
+    fn ask(&self, request: &str) -> Response {
+        Response::read(self.send(request))
+    }
+
+    /// Stops it and says whether all requests were answered.
+    fn stop(self) -> bool {
+        self.stop.send(()).unwrap();
+        self.thread.join().unwrap()
+    }
+}
+
+fn run(
+    options: Options,
+    listener: TcpListener,
+    calls: Arc<AtomicUsize>,
+    arrived: Arc<AtomicUsize>,
+    mut stopped: stops::UnboundedReceiver<()>,
+) -> bool {
+    let scraper = Fake { metrics: options.metrics, calls, gate: options.gate };
+    let (scrapes, thread) = Scrapes::start(scraper).unwrap();
+    let telemetry_path = TelemetryPath::parse(options.path).unwrap();
+    let site = Site { telemetry_path, maps: options.maps };
+    let router = router(&site, scrapes);
+    let router = router.layer(axum::middleware::map_request(move |request: Request| {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        ready(request)
+    }));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let drained = runtime.block_on(serve(listener, router, options.limits, async || {
+        stopped.recv().await;
+    }));
+    drop(runtime);
+    thread.join().unwrap();
+    drained.unwrap()
+}
+
+type Request = axum::extract::Request;
+
+/// A response as it came over the wire.
+#[derive(Debug)]
+struct Response {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Response {
+    fn read(mut stream: TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        let body = bytes.split_off(end + 4);
+        Self { head: String::from_utf8(bytes).unwrap().to_lowercase(), body }
+    }
+
+    fn status(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// Waits until `done`, which something else brings about.
+fn until(done: impl Fn() -> bool) {
+    while !done() {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn gate() -> (Gate, Receiver<()>, Sender<()>) {
+    let ((begin, begun), (go, go_on)) = (mpsc::channel(), mpsc::channel());
+    (Gate { begun: begin, go_on }, begun, go)
+}
+
+#[test]
+fn serves_metrics() {
+    let server = Server::start(Options::default());
+    let response = server.ask("GET /metrics HTTP/1.1");
+    assert_eq!(response.status(), "200");
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(response.header("content-length"), Some(TEXT.len().to_string().as_str()));
+    assert_eq!(response.header("vary"), Some("accept-encoding"));
+    assert_eq!(response.header("content-encoding"), None);
+    assert_eq!(response.text(), TEXT);
+    assert!(server.ask("GET /metrics?x=1 HTTP/1.0").text() == TEXT);
+    assert!(server.stop());
+}
+
+#[test]
+fn serves_gzip_to_those_who_want_it() {
+    let server = Server::start(Options::default());
+    let zipped = server.ask("GET /metrics HTTP/1.1\r\nAccept-Encoding: deflate, gzip;q=0.5");
+    assert_eq!(zipped.header("content-encoding"), Some("gzip"));
+    assert_eq!(zipped.header("vary"), Some("accept-encoding"));
+    assert_eq!(zipped.header("content-length"), Some(zipped.body.len().to_string().as_str()));
+    let mut text = String::new();
+    GzDecoder::new(&zipped.body[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, TEXT);
+
+    let plain = server.ask("GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip;q=0");
+    assert_eq!((plain.header("content-encoding"), plain.text()), (None, TEXT));
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let server = Server::start(Options::default());
+    for request in ["/metrics HTTP/1.1", "/metrics HTTP/1.1\r\nAccept-Encoding: gzip", "/ HTTP/1.1"]
+    {
+        let get = server.ask(&format!("GET {request}"));
+        let head = server.ask(&format!("HEAD {request}"));
+        assert!(head.body.is_empty() && !get.body.is_empty());
+        for name in ["content-length", "content-type", "content-encoding", "vary"] {
+            assert_eq!(head.header(name), get.header(name), "{request}: {name}");
+        }
+        assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()));
+    }
+}
+
+#[test]
+fn says_where_the_metrics_are() {
+    let server = Server::start(Options::default());
+    for path in ["/metric", "/metrics/", "/maps", "//", "/%2e", "/favicon.ico"] {
+        let response = server.ask(&format!("GET {path} HTTP/1.1"));
+        assert_eq!(response.status(), "404", "{path}");
+        assert_eq!(response.text(), "no such page; the metrics are at /metrics\n");
+    }
+    assert_eq!(server.calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn refuses_other_methods() {
+    let server = Server::start(Options { maps: true, ..Options::default() });
+    for path in ["/metrics", "/maps", "/"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+            let response = server.ask(&format!("{method} {path} HTTP/1.1"));
+            assert_eq!(response.status(), "405", "{method} {path}");
+            assert_eq!(response.header("allow"), Some("get,head"));
+            assert_eq!(response.text(), format!("only GET and HEAD are served at {path}\n"));
+        }
+    }
+    assert_eq!(server.calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn serves_the_landing_page_and_maps() {
+    let server = Server::start(Options { maps: true, ..Options::default() });
+    let landing = server.ask("GET / HTTP/1.1");
+    assert_eq!(landing.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(landing.text().contains("href=\"./metrics\"") && landing.text().contains("./maps"));
+    let maps = server.ask("GET /maps HTTP/1.1");
+    assert_eq!(maps.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(maps.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(maps.text(), "00 {} 1\n");
+}
+
+#[test]
+fn metrics_win_wherever_they_are() {
+    for path in ["/", "/maps", "/:a/*b", "/x/y"] {
+        let server = Server::start(Options { path, maps: true, ..Options::default() });
+        assert_eq!(server.ask(&format!("GET {path} HTTP/1.1")).text(), TEXT, "{path}");
+        assert_eq!(server.ask("GET /metrics HTTP/1.1").status(), "404", "{path}");
+    }
+}
+
+#[test]
+fn concurrent_requests_share_one_scrape() {
+    let (gate, begun, go) = gate();
+    let server = Server::start(Options { gate: Some(gate), ..Options::default() });
+    let mut clients = vec![server.send("GET /metrics HTTP/1.1")];
+    begun.recv().unwrap();
+    let gzip = "GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip";
+    clients.extend((1..50).map(|_| server.send(gzip)));
+    until(|| server.arrived.load(Ordering::SeqCst) == 50);
+    // The server has one thread: once it has answered this, it is done with what came before.
+    assert_eq!(server.ask("GET / HTTP/1.1").status(), "200");
+
+    go.send(()).unwrap();
+    let mut responses = clients.into_iter().map(Response::read);
+    assert_eq!(responses.next().unwrap().text(), TEXT);
+    assert!(responses.all(|response| response.header("content-encoding") == Some("gzip")));
+    assert_eq!(server.calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_panic_is_a_500_and_nothing_more() {
+    let metrics = Bytes::from_static(b"panic");
+    let server = Server::start(Options { metrics, maps: true, ..Options::default() });
+    for _ in 0..2 {
+        let response = server.ask("GET /metrics HTTP/1.1");
+        assert_eq!(response.status(), "500");
+        assert!(response.text().contains("as the test wants it"), "{}", response.text());
+    }
+    assert_eq!(server.ask("GET /maps HTTP/1.1").status(), "200");
+}
+
+#[test]
+fn an_ordinary_client_keeps_its_connection() {
+    let server = Server::start(Options::default());
+    let agent = ureq::Agent::new_with_defaults();
+    for _ in 0..3 {
+        let url = format!("http://{}/metrics", server.address);
+        let mut response = agent.get(url).call().unwrap();
+        assert_eq!(response.body_mut().read_to_string().unwrap(), TEXT);
+    }
+    // That connection idles now, which must not keep the server.
+    assert!(server.stop());
+}
+
+#[test]
+fn rubbish_costs_only_its_sender() {
+    let server = Server::start(Options::default());
+    let rubbish: [&[u8]; 5] = [
+        b"\0\xff\x16\x03\x01 what\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /metrics HTTP/9.9\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nno colon\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    for bytes in rubbish {
+        let mut stream = server.connect();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        // Cut off before it has read all, the client may meet a reset.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
+    }
+    assert_eq!(server.calls.load(Ordering::SeqCst), 0);
+    assert_eq!(server.ask("GET /metrics HTTP/1.1").text(), TEXT);
+}
+
+#[test]
+fn a_head_has_a_bound() {
+    let server = Server::start(Options::default());
+    for head in ["x".repeat(20 << 10), "X: y\r\n".repeat(200)] {
+        let mut stream = server.connect();
+        let request = format!("GET / HTTP/1.1\r\nX-Long: {head}\r\n\r\n");
+        // Neither is the server bound to take it all, nor to be heard by who has not.
+        let _ = stream.write_all(request.as_bytes());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{answer:?}");
+    }
+    assert_eq!(server.arrived.load(Ordering::SeqCst), 0);
+    assert_eq!(server.ask("GET /metrics HTTP/1.1").text(), TEXT);
+}
+
+#[test]
+fn half_a_head_is_not_waited_for_long() {
+    let limits = Limits { header_time: Duration::from_secs(1), ..Limits::default() };
+    let server = Server::start(Options { limits, ..Options::default() });
+    let mut halves = ["", "G", "GET /metrics HTTP/1.1\r\nHost:"].map(|half| {
+        let mut stream = server.connect();
+        stream.write_all(half.as_bytes()).unwrap();
+        stream
+    });
+    assert_eq!(server.ask("GET /metrics HTTP/1.1").text(), TEXT);
+    for stream in &mut halves {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+#[test]
+fn who_does_not_read_is_cut_off() {
+    let limits =
+        Limits { connections: 1, response_time: Duration::from_millis(50), ..Limits::default() };
+    // More than the buffers of both ends hold.
+    let metrics = Bytes::from(vec![b'#'; 64 << 20]);
+    let server = Server::start(Options { metrics, limits, ..Options::default() });
+    let mut lazy = server.send("GET /metrics HTTP/1.1");
+    // There is room for one connection: this one is served when the other was cut off.
+    assert_eq!(server.ask("GET / HTTP/1.1").status(), "200");
+    let mut got = Vec::new();
+    let end = lazy.read_to_end(&mut got);
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(got.len() < 64 << 20);
+}
+
+#[test]
+fn more_connections_than_there_is_room_for_wait() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let server = Server::start(Options { limits, ..Options::default() });
+    let mut inside = server.connect();
+    let mut ask = || {
+        write!(inside, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            inside.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
+    };
+    ask();
+    let outside = server.send("GET /metrics HTTP/1.1");
+    // By the time this is answered, the other would have been let in.
+    ask();
+    ask();
+    assert_eq!(server.arrived.load(Ordering::SeqCst), 3);
+    drop(inside);
+    assert_eq!(Response::read(outside).text(), TEXT);
+}
+
+#[test]
+fn the_end_waits_for_the_scrape_in_flight() {
+    let (gate, begun, go) = gate();
+    let server = Server::start(Options { gate: Some(gate), ..Options::default() });
+    let idle = server.connect();
+    let client = server.send("GET /metrics HTTP/1.1");
+    begun.recv().unwrap();
+    server.stop.send(()).unwrap();
+    until(|| TcpStream::connect(server.address).is_err());
+    assert!(!server.thread.is_finished());
+
+    go.send(()).unwrap();
+    assert_eq!(Response::read(client).text(), TEXT);
+    assert!(server.thread.join().unwrap(), "all was answered");
+    drop(idle);
+}
+
+#[test]
+fn the_end_does_not_wait_for_ever() {
+    for by_hand in [true, false] {
+        let (gate, begun, go) = gate();
+        let long = Duration::from_secs(3_600);
+        let drain_time = if by_hand { long } else { Duration::ZERO };
+        let limits = Limits { drain_time, ..Limits::default() };
+        let server = Server::start(Options { limits, gate: Some(gate), ..Options::default() });
+        let mut client = server.send("GET /metrics HTTP/1.1");
+        begun.recv().unwrap();
+        server.stop.send(()).unwrap();
+        if by_hand {
+            server.stop.send(()).unwrap();
+        }
+        // The connection ends with the server, before the scrape does.
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer);
+        assert!(answer.is_empty(), "{answer:?}");
+        go.send(()).unwrap();
+        assert!(!server.thread.join().unwrap(), "not all was answered");
+    }
+}
