@@ -9,10 +9,10 @@ use axum::routing::get;
 
 use super::encoding::wants_gzip;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
+use crate::exposition::text::CONTENT_TYPE;
 use crate::version;
 
 const MAPS: &str = "/maps";
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// What is served, and where.
@@ -95,7 +95,7 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
 
 async fn metrics(State(scrapes): State<Scrapes>, headers: HeaderMap) -> Response {
     let answer = scrapes.get(Page::Metrics, wants_gzip(&headers)).await;
-    let mut response = page(answer, METRICS_TYPE);
+    let mut response = page(answer, CONTENT_TYPE);
     let vary = HeaderValue::from_static("Accept-Encoding");
     response.headers_mut().insert(header::VARY, vary);
     response

@@ -3,8 +3,12 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use super::*;
+
+/// After this, what should have come will not.
+const HANG: Duration = Duration::from_secs(60);
 
 /// A scraper whose calls begin and end when the test says so.
 struct Steered {
@@ -15,7 +19,7 @@ struct Steered {
 impl Steered {
     fn call(&mut self, page: Page) -> Bytes {
         self.begun.send(page).unwrap();
-        match self.texts.recv().unwrap() {
+        match self.texts.recv_timeout(HANG).unwrap() {
             "panic" => panic!("no luck with {page:?}"),
             text => Bytes::from_static(text.as_bytes()),
         }

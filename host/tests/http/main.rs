@@ -2,182 +2,18 @@
 //! Nothing here is measured in time: what must come first is waited for.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::future::ready;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ebpf_wasm_exporter::serve::{Limits, Scraper, Scrapes, Site, TelemetryPath, router, serve};
+use ebpf_wasm_exporter::serve::Limits;
 use flate2::read::GzDecoder;
-use tokio::sync::mpsc as stops;
 
-const TEXT: &str = "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n";
+mod server;
 
-/// Answers at once, or when the test lets it.
-struct Fake {
-    metrics: Bytes,
-    calls: Arc<AtomicUsize>,
-    gate: Option<Gate>,
-}
-
-struct Gate {
-    begun: Sender<()>,
-    go_on: Receiver<()>,
-}
-
-impl Scraper for Fake {
-    fn metrics(&mut self) -> Bytes {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        if let Some(gate) = &self.gate {
-            gate.begun.send(()).unwrap();
-            gate.go_on.recv().unwrap();
-        }
-        assert_ne!(self.metrics, "panic", "as the test wants it");
-        self.metrics.clone()
-    }
-
-    fn maps(&mut self) -> Bytes {
-        Bytes::from_static(b"00 {} 1\n")
-    }
-}
-
-struct Options {
-    path: &'static str,
-    maps: bool,
-    metrics: Bytes,
-    limits: Limits,
-    gate: Option<Gate>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            path: "/metrics",
-            maps: false,
-            metrics: Bytes::from_static(TEXT.as_bytes()),
-            limits: Limits::default(),
-            gate: None,
-        }
-    }
-}
-
-/// A server that runs until the test stops or drops it.
-struct Server {
-    address: SocketAddr,
-    /// Calls of the scraper.
-    calls: Arc<AtomicUsize>,
-    /// Requests that a handler has begun with.
-    arrived: Arc<AtomicUsize>,
-    stop: stops::UnboundedSender<()>,
-    thread: JoinHandle<bool>,
-}
-
-impl Server {
-    fn start(options: Options) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (calls, arrived) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let (stop, stopped) = stops::unbounded_channel();
-        let (counted, scraped) = (Arc::clone(&arrived), Arc::clone(&calls));
-        let thread = thread::spawn(move || run(options, listener, scraped, counted, stopped));
-        Self { address, calls, arrived, stop, thread }
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).unwrap()
-    }
-
-    /// Sends a request on a connection of its own, and does not wait.
-    fn send(&self, request: &str) -> TcpStream {
-        let mut stream = self.connect();
-        write!(stream, "{request}\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        stream
-    }
-
-    fn ask(&self, request: &str) -> Response {
-        Response::read(self.send(request))
-    }
-
-    /// Stops it and says whether all requests were answered.
-    fn stop(self) -> bool {
-        self.stop.send(()).unwrap();
-        self.thread.join().unwrap()
-    }
-}
-
-fn run(
-    options: Options,
-    listener: TcpListener,
-    calls: Arc<AtomicUsize>,
-    arrived: Arc<AtomicUsize>,
-    mut stopped: stops::UnboundedReceiver<()>,
-) -> bool {
-    let scraper = Fake { metrics: options.metrics, calls, gate: options.gate };
-    let (scrapes, thread) = Scrapes::start(scraper).unwrap();
-    let telemetry_path = TelemetryPath::parse(options.path).unwrap();
-    let site = Site { telemetry_path, maps: options.maps };
-    let router = router(&site, scrapes);
-    let router = router.layer(axum::middleware::map_request(move |request: Request| {
-        arrived.fetch_add(1, Ordering::SeqCst);
-        ready(request)
-    }));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let drained = runtime.block_on(serve(listener, router, options.limits, async || {
-        stopped.recv().await;
-    }));
-    drop(runtime);
-    thread.join().unwrap();
-    drained.unwrap()
-}
-
-type Request = axum::extract::Request;
-
-/// A response as it came over the wire.
-#[derive(Debug)]
-struct Response {
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Response {
-    fn read(mut stream: TcpStream) -> Self {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
-        let body = bytes.split_off(end + 4);
-        Self { head: String::from_utf8(bytes).unwrap().to_lowercase(), body }
-    }
-
-    fn status(&self) -> &str {
-        self.head.split(' ').nth(1).unwrap()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-}
-
-/// Waits until `done`, which something else brings about.
-fn until(done: impl Fn() -> bool) {
-    while !done() {
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn gate() -> (Gate, Receiver<()>, Sender<()>) {
-    let ((begin, begun), (go, go_on)) = (mpsc::channel(), mpsc::channel());
-    (Gate { begun: begin, go_on }, begun, go)
-}
+use server::{Options, Response, Server, TEXT, gate, until};
 
 #[test]
 fn serves_metrics() {
