@@ -5,6 +5,7 @@
 mod version;
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,12 +36,27 @@ fn main() {
         .expect("failed to start make; install it, and clang 19 or newer");
     assert!(status.success(), "failed to compile the default set; see the lines above");
 
+    fs::write(Path::new(&out).join("default_set.rs"), table(&examples, &out))
+        .expect("OUT_DIR can be written");
+
     println!("cargo:rustc-env=LIBBPF_HEADERS={headers}");
     println!("cargo:rerun-if-changed={}", examples.join("Makefile").display());
     println!("cargo:rerun-if-changed=../include/{arch}/vmlinux.h");
     for source in sources(&examples) {
         println!("cargo:rerun-if-changed={}", source.display());
     }
+}
+
+/// The default set as an expression: `&[BuiltIn { … }, …]`.
+fn table(examples: &Path, out: &str) -> String {
+    let rows = DEFAULT_SET.map(|name| {
+        let yaml = examples.join(format!("{name}.yaml"));
+        format!(
+            "BuiltIn {{ name: {name:?}, yaml: include_str!({yaml:?}), \
+             object: include_bytes!(\"{out}/{name}.bpf.o\") }},\n"
+        )
+    });
+    format!("&[{}]", rows.concat())
 }
 
 /// What the default set is made of: its C and YAML, and the headers. Not the whole directory, for

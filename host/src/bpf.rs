@@ -27,6 +27,8 @@ pub use attach::{AttachError, ProgramInfo};
 pub use check::{Key, Layout, check};
 pub use kaddr::NoSuchConstant;
 
+use crate::config::{Fault, Severity};
+
 use host::Host;
 use reason::load::Failure;
 
@@ -109,6 +111,22 @@ pub struct LoadError {
     pub name: String,
     /// What is wrong and what to do; several lines when the verifier has to be quoted.
     pub reason: String,
+}
+
+impl OpenError {
+    /// The error as one of the faults of its config.
+    pub fn into_fault(self) -> Fault {
+        let unknown = "run with --debug to see what libbpf says";
+        let (problem, remedy) = self.reason.split_once("; ").unwrap_or((&self.reason, unknown));
+        Fault {
+            severity: Severity::Error,
+            line: None,
+            path: String::new(),
+            problem: problem.to_owned(),
+            remedy: remedy.to_owned(),
+            file: self.file,
+        }
+    }
 }
 
 impl Opened {

@@ -13,6 +13,7 @@
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins the four above | is run twice at once |
 //! | [`serve`] | HTTP | holds logic |
+//! | [`startup`] | takes configs from files to running programs | decides what a failure means |
 //! | [`privileges`] | drops capabilities | runs beside another thread |
 //! | [`logging`] | writes the log | decides what is worth a line |
 //! | [`version`] | knows which build this is | |
@@ -25,7 +26,10 @@ pub mod decode;
 pub mod exposition;
 pub mod logging;
 pub mod privileges;
+pub mod scrape;
 pub mod series;
 pub mod serve;
+pub mod startup;
 pub mod system;
+pub mod telemetry;
 pub mod version;

@@ -1,3 +1,157 @@
-//! `ebpf_wasm_exporter`: flags → config → open, load, attach → drop privileges → serve → drain.
+//! `ebpf_wasm_exporter`: flags → configs → load, attach → drop privileges → serve → drain.
 
-fn main() {}
+use std::net::TcpListener;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use clap::Parser;
+use ebpf_wasm_exporter::cli::{Exit, Flags, Selection};
+use ebpf_wasm_exporter::config::{Fault, Severity};
+use ebpf_wasm_exporter::logging;
+use ebpf_wasm_exporter::privileges::{self, Keep};
+use ebpf_wasm_exporter::scrape::{Running, Scraper};
+use ebpf_wasm_exporter::serve::{self, ListenAddress, Site, TelemetryPath};
+use ebpf_wasm_exporter::startup::{self, Checked};
+use ebpf_wasm_exporter::system::System;
+use tracing::{info, warn};
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    logging::start(logging::Options { debug: flags.debug, timestamps: !flags.log_no_timestamps });
+    let result = if flags.config_check { check(flags) } else { run(flags) };
+    match result {
+        Ok(()) => Exit::Done.into(),
+        Err(Failure { exit, error }) => {
+            eprintln!("error: {error:#}");
+            exit.into()
+        }
+    }
+}
+
+fn run(flags: Flags) -> Result<(), Failure> {
+    let settings = Settings::of(flags)?;
+    let system = System::default();
+    let checked = settings.check(&system)?;
+    let listener = settings.listen()?;
+    let running = settings.start(checked)?;
+    let status = format!("serving {}", counted(running.len(), "config"));
+    let scraper = Scraper::new(running).map_err(|error| fail(Exit::Load, error))?;
+    // The last that needs them: symbols show their addresses only to the privileged.
+    system.prepare();
+    let dropped = settings.keep.apply().map_err(|error| fail(Exit::Unexpected, error))?;
+    info!("{dropped}");
+    info!("{status} at http://{}{}", address_of(&listener), settings.site.telemetry_path.as_str());
+    serve::run(listener, &settings.site, scraper, &status)
+        .map_err(|error| fail(Exit::Unexpected, error))
+}
+
+/// `--config.check`: as [`run`], up to where it would serve.
+fn check(flags: Flags) -> Result<(), Failure> {
+    let settings = Settings::of(flags)?;
+    let system = System::default();
+    let checked = settings.check(&system)?;
+    if privileges::can_load() {
+        settings.start(checked)?;
+        println!("ok");
+    } else {
+        println!("ok, as far as can be told without CAP_BPF: nothing was loaded into the kernel");
+    }
+    Ok(())
+}
+
+/// The flags, each as what it means.
+struct Settings {
+    selection: Selection,
+    address: ListenAddress,
+    site: Site,
+    keep: Keep,
+    flags: Flags,
+}
+
+impl Settings {
+    fn of(flags: Flags) -> Result<Self, Failure> {
+        Self::parse(flags).map_err(|error| Failure { exit: Exit::Usage, error })
+    }
+
+    fn parse(flags: Flags) -> anyhow::Result<Self> {
+        let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
+        let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
+        Ok(Self {
+            selection: Selection::new(dir, names, &built_in)?,
+            address: flags.web_listen_address.parse()?,
+            site: Site {
+                telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
+                maps: flags.debug,
+            },
+            keep: Keep::parse(&flags.capabilities_keep)?,
+            flags,
+        })
+    }
+
+    fn listen(&self) -> Result<TcpListener, Failure> {
+        self.address.listen().map_err(|error| fail(Exit::Listen, error))
+    }
+
+    fn check(&self, system: &System) -> Result<Vec<Checked>, Failure> {
+        let (mut checked, mut faults) =
+            startup::check(&self.selection, self.flags.btf_path.as_deref(), system);
+        if privileges::can_load() {
+            faults.extend(checked.iter_mut().flat_map(|config| config.resolve(system)));
+        }
+        self.report(&faults)?;
+        Ok(checked)
+    }
+
+    /// Says every fault, and fails if any of them is fatal.
+    fn report(&self, faults: &[Fault]) -> Result<(), Failure> {
+        for fault in faults {
+            eprintln!("{fault}");
+        }
+        let fatal = |fault: &&Fault| fault.severity == Severity::Error || self.flags.config_strict;
+        match faults.iter().filter(fatal).count() {
+            0 => Ok(()),
+            n => Err(Failure {
+                exit: Exit::Config,
+                error: anyhow!("{} in the configs; nothing was loaded", counted(n, "fault")),
+            }),
+        }
+    }
+
+    fn start(&self, checked: Vec<Checked>) -> Result<Vec<Running>, Failure> {
+        let mut running = Vec::new();
+        for config in checked {
+            match (config.start(), &self.selection) {
+                (Ok(config), _) => running.push(config),
+                (Err(error), Selection::BuiltIn(_)) => warn!("{error}; skipped"),
+                (Err(error), Selection::Directory { .. }) => return Err(fail(Exit::Load, error)),
+            }
+        }
+        let failures = running.iter().map(|config| config.attached.failures().len()).sum();
+        if failures > 0 && self.flags.config_strict {
+            let programs = counted(failures, "program");
+            return Err(Failure {
+                exit: Exit::Attach,
+                error: anyhow!("{programs} did not attach; each has a line above"),
+            });
+        }
+        Ok(running)
+    }
+}
+
+/// Why the process ends, and the exit code that says so.
+struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+fn fail(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
+    Failure { exit, error: error.into() }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn address_of(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string())
+}

@@ -62,6 +62,12 @@ pub enum Outcome {
     },
 }
 
+/// Whether this process may load BPF programs: with CAP_BPF, or CAP_SYS_ADMIN as before 5.8.
+pub fn can_load() -> bool {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+    has(Capability::CAP_BPF) || has(Capability::CAP_SYS_ADMIN)
+}
+
 impl Keep {
     /// Reads `all`, `none` or a comma separated list of names, in either case.
     ///

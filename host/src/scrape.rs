@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::bpf::read::{Entry, MapReader, ReadError, Way};
 use crate::bpf::{Attached, Layout, stats};
 use crate::config::buckets::Slot;
@@ -15,6 +17,7 @@ use crate::config::{Kind, Metric};
 use crate::decode::builtin::hex;
 use crate::exposition::text;
 use crate::series::{Counters, Family, Histograms, Series};
+use crate::serve;
 use crate::telemetry::{self, ConfigStats, ProgramStats};
 
 mod rows;
@@ -138,6 +141,16 @@ impl Scraper {
             }));
         }
         all
+    }
+}
+
+impl serve::Scraper for Scraper {
+    fn metrics(&mut self) -> Bytes {
+        self.scrape().into()
+    }
+
+    fn maps(&mut self) -> Bytes {
+        self.maps().into()
     }
 }
 

@@ -148,8 +148,7 @@ fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
     let info = all().map(|(stats, id)| {
         ([stats.config, stats.program.name.as_str(), stats.program.tag.as_str(), id], 1.0)
     });
-    let attached =
-        all().map(|(stats, id)| ([id], f64::from(u8::from(stats.program.attached))));
+    let attached = all().map(|(stats, id)| ([id], f64::from(u8::from(stats.program.attached))));
     let costs = || all().filter_map(|(stats, id)| Some(([id], stats.cost?)));
     vec![
         family(
@@ -168,7 +167,9 @@ fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
             "ebpf_exporter_ebpf_program_run_time_seconds",
             "How long a program has been executing, while kernel.bpf_stats_enabled is 1",
             &["id"],
-            Series::RealCounters(reals(costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())))),
+            Series::RealCounters(reals(
+                costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())),
+            )),
         ),
         family(
             "ebpf_exporter_ebpf_program_run_count_total",
@@ -243,11 +244,7 @@ fn process_families() -> Vec<Family> {
             "Maximum amount of virtual memory available in bytes.",
             limits.as_ref().map(|limits| limit(limits.max_address_space.soft_limit)),
         ),
-        gauge(
-            "process_resident_memory_bytes",
-            "Resident memory size in bytes.",
-            resident,
-        ),
+        gauge("process_resident_memory_bytes", "Resident memory size in bytes.", resident),
         gauge(
             "process_start_time_seconds",
             "Start time of the process since unix epoch in seconds.",

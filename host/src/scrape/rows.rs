@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::bpf::{Key, Layout};
 use crate::bpf::read::Entry;
+use crate::bpf::{Key, Layout};
 use crate::config::buckets::{Buckets, Slot};
 use crate::config::{Kind, Label, Metric};
 use crate::decode::{Chain, DecodeError, Outcome};

@@ -155,7 +155,8 @@ pub fn no_stable_row_is_lost_or_doubled_under_churn() {
         for way in [Way::Batch, Way::Keys] {
             for _ in 0..10 {
                 let rows = map.read(way);
-                let lost = (0..STABLE).filter(|&n| rows.get(&key(n, 24)) != Some(&vec![u64::from(n)]));
+                let lost =
+                    (0..STABLE).filter(|&n| rows.get(&key(n, 24)) != Some(&vec![u64::from(n)]));
                 assert_eq!(lost.count(), 0, "{way}");
             }
         }

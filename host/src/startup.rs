@@ -1,0 +1,127 @@
+//! From a selection of configs to running ones, phase by phase: read and check all → load each →
+//! attach each.
+//!
+//! The first phase touches nothing but files, and finds every fault of every config before the
+//! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
+
+use std::path::Path;
+
+use crate::bpf::{self, Attached, Layout, LoadError, ObjectSource, Opened};
+use crate::cli::Selection;
+use crate::config::{self, Config, Fault, Severity, Source};
+use crate::scrape::Running;
+use crate::system::System;
+
+/// A config that the binary carries.
+#[derive(Debug)]
+pub struct BuiltIn {
+    /// Its name.
+    pub name: &'static str,
+    yaml: &'static str,
+    object: &'static [u8],
+}
+
+/// What is served when no `--config.dir` is given: compiled from `examples/` by the build script.
+pub static DEFAULT_SET: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/default_set.rs"));
+
+/// A config whose plan fits its object: all that can be known of it without the kernel.
+#[derive(Debug)]
+pub struct Checked {
+    config: Config,
+    opened: Opened,
+    layouts: Vec<Layout>,
+}
+
+/// Reads the selected configs and checks them against their objects. The faults are those of all
+/// configs together; a config that has any but warnings is not among the checked ones.
+pub fn check(
+    selection: &Selection,
+    btf_path: Option<&Path>,
+    system: &System,
+) -> (Vec<Checked>, Vec<Fault>) {
+    let (sources, mut faults) = sources(selection);
+    let (configs, found) = config::load(sources, system);
+    faults.extend(found);
+    let mut checked = Vec::new();
+    for config in configs {
+        let object = object(selection, &config.name);
+        match check_one(&config, &object, btf_path) {
+            Ok((opened, layouts)) => checked.push(Checked { config, opened, layouts }),
+            Err(found) => faults.extend(found),
+        }
+    }
+    faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    checked.retain(|checked| {
+        let file = &checked.config.source.file;
+        !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
+    });
+    (checked, faults)
+}
+
+fn check_one(
+    config: &Config,
+    object: &ObjectSource,
+    btf_path: Option<&Path>,
+) -> Result<(Opened, Vec<Layout>), Vec<Fault>> {
+    let opened =
+        Opened::open(&config.name, object, btf_path).map_err(|error| vec![error.into_fault()])?;
+    let layouts = bpf::check(config, &opened)?;
+    Ok((opened, layouts))
+}
+
+fn sources(selection: &Selection) -> (Vec<Source>, Vec<Fault>) {
+    match selection {
+        Selection::Directory { dir, names } => config::read(dir, names),
+        Selection::BuiltIn(names) => {
+            let sources = names.iter().filter_map(|name| built_in(name)).map(|config| Source {
+                file: Path::new("<built-in>").join(config.name).with_extension("yaml"),
+                text: config.yaml.into(),
+            });
+            (sources.collect(), Vec::new())
+        }
+    }
+}
+
+fn object(selection: &Selection, name: &str) -> ObjectSource {
+    match (selection, built_in(name)) {
+        (Selection::BuiltIn(_), Some(config)) => ObjectSource::Embedded(config.object),
+        (Selection::BuiltIn(_), None) => ObjectSource::Embedded(&[]),
+        (Selection::Directory { dir, .. }, _) => {
+            ObjectSource::File(dir.join(format!("{name}.bpf.o")))
+        }
+    }
+}
+
+fn built_in(name: &str) -> Option<&'static BuiltIn> {
+    DEFAULT_SET.iter().find(|config| config.name == name)
+}
+
+impl Checked {
+    /// The config's name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Gives the object the addresses of the kernel symbols it asks for.
+    ///
+    /// # Errors
+    ///
+    /// A fault for each symbol that this kernel does not have or does not show.
+    pub fn resolve(&mut self, system: &System) -> Vec<Fault> {
+        let address = |symbol: &str| system.kallsyms().address_of(symbol);
+        self.opened.set_kaddrs(&self.config, &address)
+    }
+
+    /// Loads the object and attaches its programs. Those that do not attach have been logged, and
+    /// are found in [`Attached::failures`].
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not take the object.
+    pub fn start(self) -> Result<Running, LoadError> {
+        let Self { config, opened, layouts } = self;
+        let attached: Attached = opened.load()?.attach();
+        let metrics = config.metrics.into_iter().zip(layouts).collect();
+        Ok(Running { name: config.name, metrics, attached })
+    }
+}
