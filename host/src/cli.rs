@@ -61,7 +61,7 @@ pub struct Flags {
     )]
     pub config_skip_cache_size: u64,
 
-    /// Where to listen: [HOST]:PORT, or fd://0 for a socket from systemd
+    /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd
     #[arg(
         long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",
         help_heading = WEB
