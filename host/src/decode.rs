@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
 
 pub mod builtin;
 
@@ -14,22 +16,137 @@ pub mod builtin;
 pub trait Decoder: Send {
     /// Decodes `input` and appends the answer to `out`, which is empty on entry.
     ///
-    /// What is in `out` counts only with [`Outcome::Label`].
+    /// What is in `out` counts only with [`Outcome::Label`] and [`Outcome::LabelFor`].
     ///
     /// # Errors
     ///
     /// When this input has no answer. The caller counts it and applies [`OnError`]; a decoder
     /// that has a conventional answer for such an input (`unknown:7`) gives that instead.
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError>;
+
+    /// Decodes all of `inputs`: one answer for each, in their order, appended to `answers`.
+    ///
+    /// For decoders whose calls cost more than their work. Whatever is asked this way must be
+    /// answered as [`Decoder::decode`] would.
+    fn decode_batch(&mut self, inputs: &Batch, answers: &mut Answers) {
+        for input in inputs.iter() {
+            answers.push(|out| self.decode(input, out));
+        }
+    }
 }
 
 /// What a decoder made of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The answer is in the output buffer.
+    /// The answer is in the output buffer and holds as long as the key lives.
     Label,
+    /// The answer is in the output buffer and holds for so long; then the input is asked again.
+    LabelFor(Duration),
     /// The row that this input belongs to is to be left out.
     Drop,
+}
+
+/// Pieces of bytes, end to end: the inputs of a batch, or the texts of its answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    /// Where each piece ends in `bytes`.
+    ends: Vec<u32>,
+}
+
+impl Batch {
+    /// Removes all pieces and keeps their memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Replaces all pieces by those of `other`.
+    pub fn copy(&mut self, other: &Self) {
+        self.bytes.clone_from(&other.bytes);
+        self.ends.clone_from(&other.ends);
+    }
+
+    /// Adds a piece. All of a batch together must be less than 4 GiB.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    /// How many pieces there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The `n`-th piece.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn get(&self, n: usize) -> &[u8] {
+        let start = if n == 0 { 0 } else { self.ends[n - 1] as usize };
+        &self.bytes[start..self.ends[n] as usize]
+    }
+
+    /// The pieces, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|n| self.get(n))
+    }
+
+    /// All pieces, end to end.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where each piece ends in [`Batch::bytes`].
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+}
+
+/// The answers to a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    texts: Batch,
+    outcomes: Vec<Result<Outcome, DecodeError>>,
+    /// The answer in hand; kept for its memory.
+    text: Vec<u8>,
+}
+
+impl Answers {
+    /// Removes all answers and keeps their memory.
+    pub fn clear(&mut self) {
+        self.texts.clear();
+        self.outcomes.clear();
+    }
+
+    /// Adds the answer that `answer` gives and writes.
+    pub fn push(&mut self, answer: impl FnOnce(&mut Vec<u8>) -> Result<Outcome, DecodeError>) {
+        self.text.clear();
+        let outcome = answer(&mut self.text);
+        self.texts.push(&self.text);
+        self.outcomes.push(outcome);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
+    /// The answers, in order: text and outcome.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &Result<Outcome, DecodeError>)> {
+        self.texts.iter().zip(&self.outcomes)
+    }
 }
 
 /// Why one input could not be decoded: lowercase, no final period.
@@ -68,8 +185,7 @@ impl Default for OnError {
 #[derive(Default)]
 pub struct Chain {
     steps: Vec<Step>,
-    /// The input of the step after the first; kept so that no row allocates.
-    between: Vec<u8>,
+    work: Work,
 }
 
 /// A decoder and what becomes of the label when it fails.
@@ -82,63 +198,156 @@ pub struct Step {
     pub on_error: OnError,
 }
 
+/// What a [`Chain`] made of a batch: one [`Decoded`] for each input.
+#[derive(Debug, Default)]
+pub struct Decodings {
+    /// The texts of all labels, in no order.
+    texts: Vec<u8>,
+    of: Vec<Ended>,
+}
+
 /// What a [`Chain`] made of an input.
-#[derive(Debug)]
-pub struct Decoded {
-    /// Whether the label stands in the output buffer or the row is left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoded<'a> {
+    /// Whether the label is in `text`, and for how long, or the row is left out.
     pub outcome: Outcome,
+    /// The label's bytes, not necessarily UTF-8.
+    pub text: &'a [u8],
     /// The error behind it, if a step failed and its [`OnError`] was applied.
-    pub error: Option<DecodeError>,
+    pub error: Option<&'a DecodeError>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    outcome: Outcome,
+    text: Range<usize>,
+    error: Option<DecodeError>,
+}
+
+/// What a chain works with; kept for its memory.
+#[derive(Default)]
+struct Work {
+    /// The inputs of the step in hand.
+    inputs: Batch,
+    /// Which input of the chain each of them comes from.
+    from: Vec<usize>,
+    answers: Answers,
+    next: Batch,
+    next_from: Vec<usize>,
+}
+
+impl Decodings {
+    /// The answer for the `n`-th input.
+    ///
+    /// # Panics
+    ///
+    /// If there were not so many.
+    pub fn get(&self, n: usize) -> Decoded<'_> {
+        let Ended { outcome, text, error } = &self.of[n];
+        Decoded { outcome: *outcome, text: &self.texts[text.clone()], error: error.as_ref() }
+    }
+
+    /// One answer for each input, in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Decoded<'_>> {
+        (0..self.of.len()).map(|n| self.get(n))
+    }
+
+    /// What `chain` makes of these inputs.
+    pub fn of<'a>(chain: &mut Chain, inputs: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut batch = Batch::default();
+        for input in inputs {
+            batch.push(input);
+        }
+        let mut decodings = Self::default();
+        chain.decode(&batch, &mut decodings);
+        decodings
+    }
+
+    fn reset(&mut self, inputs: usize) {
+        self.texts.clear();
+        self.of.clear();
+        self.of.resize_with(inputs, || Ended { outcome: Outcome::Label, text: 0..0, error: None });
+    }
+
+    fn end(&mut self, n: usize, text: &[u8]) {
+        let start = self.texts.len();
+        self.texts.extend_from_slice(text);
+        self.of[n].text = start..self.texts.len();
+    }
 }
 
 impl Chain {
     /// A chain of these steps.
     pub fn new(steps: Vec<Step>) -> Self {
-        Self { steps, between: Vec::new() }
+        Self { steps, work: Work::default() }
     }
 
-    /// Runs `input` through all steps. `out` is cleared first and holds the label's bytes (not
-    /// necessarily UTF-8) if the outcome is [`Outcome::Label`].
-    pub fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Decoded {
-        out.clear();
-        let Some((first, rest)) = self.steps.split_first_mut() else {
-            out.extend_from_slice(input);
-            return Decoded { outcome: Outcome::Label, error: None };
-        };
-        let mut decoded = first.run(input, out);
-        for step in rest {
-            if decoded.outcome == Outcome::Drop || decoded.error.is_some() {
-                break;
-            }
-            std::mem::swap(out, &mut self.between);
-            out.clear();
-            decoded = step.run(&self.between, out);
+    /// Runs each of `inputs` through all steps, all of them through one step at a time. What was
+    /// in `decodings` is replaced.
+    pub fn decode(&mut self, inputs: &Batch, decodings: &mut Decodings) {
+        let Self { steps, work } = self;
+        decodings.reset(inputs.len());
+        work.inputs.copy(inputs);
+        work.from.clear();
+        work.from.extend(0..inputs.len());
+        for step in steps {
+            step.run(work, decodings);
         }
-        decoded
+        for (text, from) in work.inputs.iter().zip(&work.from) {
+            decodings.end(*from, text);
+        }
     }
 }
 
 impl Step {
-    fn run(&mut self, input: &[u8], out: &mut Vec<u8>) -> Decoded {
-        let error = match self.decoder.decode(input, out) {
-            Ok(outcome) => {
-                return Decoded { outcome, error: None };
+    /// Takes the step for all inputs in `work`. Those that end here go to `decodings`, the others
+    /// are the next step's.
+    fn run(&mut self, work: &mut Work, decodings: &mut Decodings) {
+        let Work { inputs, from, answers, next, next_from } = work;
+        answers.clear();
+        self.decoder.decode_batch(inputs, answers);
+        next.clear();
+        next_from.clear();
+        for (input, (n, (text, outcome))) in inputs.iter().zip(from.iter().zip(answers.iter())) {
+            match outcome {
+                Ok(Outcome::Drop) => decodings.of[*n].outcome = Outcome::Drop,
+                Ok(outcome) => {
+                    decodings.of[*n].outcome = sooner(decodings.of[*n].outcome, *outcome);
+                    next.push(text);
+                    next_from.push(*n);
+                }
+                Err(error) => {
+                    decodings.of[*n].error = Some(error.clone());
+                    self.on_error.apply(input, *n, decodings);
+                }
             }
-            Err(error) => error,
-        };
-        out.clear();
-        let outcome = match &self.on_error {
-            OnError::Drop => Outcome::Drop,
-            OnError::Label(text) => {
-                out.extend_from_slice(text.as_bytes());
-                Outcome::Label
+        }
+        std::mem::swap(inputs, next);
+        std::mem::swap(from, next_from);
+    }
+}
+
+impl OnError {
+    /// Ends the `n`-th input, whose step failed for `input`.
+    fn apply(&self, input: &[u8], n: usize, decodings: &mut Decodings) {
+        match self {
+            Self::Drop => decodings.of[n].outcome = Outcome::Drop,
+            Self::Label(text) => decodings.end(n, text.as_bytes()),
+            Self::Raw => {
+                let mut text = Vec::with_capacity(input.len() * 2);
+                builtin::hex::write(input, &mut text);
+                decodings.end(n, &text);
             }
-            OnError::Raw => {
-                builtin::hex::write(input, out);
-                Outcome::Label
-            }
-        };
-        Decoded { outcome, error: Some(error) }
+        }
+    }
+}
+
+/// The outcome of two steps in a row that both gave a label: it holds as long as both do.
+fn sooner(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Outcome::LabelFor(one), Outcome::LabelFor(other)) => Outcome::LabelFor(one.min(other)),
+        (Outcome::LabelFor(_), _) => one,
+        _ => other,
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use ebpf_wasm_exporter::decode::builtin::{ALL, Builtin, Settings, Sizes, find};
-use ebpf_wasm_exporter::decode::{Chain, Decoder, OnError, Outcome, Step};
+use ebpf_wasm_exporter::decode::{Chain, Decoder, Decodings, OnError, Outcome, Step};
 use ebpf_wasm_exporter::system::System;
 use proptest::prelude::*;
 
@@ -92,18 +92,21 @@ proptest! {
             on_error: on_error.clone(),
         };
         let mut chain = Chain::new(steps.iter().map(step).collect());
-        let mut out = b"left over".to_vec();
-        for input in inputs {
-            let decoded = chain.decode(&input, &mut out);
+        let together = Decodings::of(&mut chain, inputs.iter().map(Vec::as_slice));
+        for (input, decoded) in inputs.iter().zip(together.iter()) {
             if decoded.error.is_some() {
                 let dropped = decoded.outcome == Outcome::Drop;
                 prop_assert_eq!(dropped, on_error == OnError::Drop);
                 if let OnError::Label(text) = &on_error {
-                    prop_assert_eq!(&out, text.as_bytes());
+                    prop_assert_eq!(decoded.text, text.as_bytes());
                 }
             } else if decoded.outcome == Outcome::Drop {
                 prop_assert!(steps.iter().any(|&index| ALL[index].name == "regexp"));
             }
+            let alone = Decodings::of(&mut chain, [input.as_slice()]);
+            prop_assert_eq!(decoded.outcome, alone.get(0).outcome);
+            prop_assert_eq!(decoded.text, alone.get(0).text);
+            prop_assert_eq!(decoded.error, alone.get(0).error);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::bpf::read::Entry;
 use crate::bpf::{Key, Layout};
 use crate::config::buckets::{Buckets, Slot};
 use crate::config::{Kind, Label, Metric};
-use crate::decode::{Chain, DecodeError, Outcome};
+use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome};
 use crate::series::{LabelSet, Series};
 
 /// Decodes the entries of one metric. Keeps its buffers, so that no row allocates.
@@ -118,7 +118,8 @@ impl Rows {
 /// Runs chains, and keeps what all of a metric's have in common.
 #[derive(Debug, Default)]
 struct Decoding {
-    text: Vec<u8>,
+    input: Batch,
+    decodings: Decodings,
     errors: u64,
     first_error: Option<DecodeError>,
 }
@@ -126,11 +127,14 @@ struct Decoding {
 impl Decoding {
     /// The label that `chain` makes of `input`; `None` if the row is to be left out.
     fn run(&mut self, chain: &mut Chain, input: &[u8]) -> Option<&[u8]> {
-        let decoded = chain.decode(input, &mut self.text);
+        self.input.clear();
+        self.input.push(input);
+        chain.decode(&self.input, &mut self.decodings);
+        let decoded = self.decodings.get(0);
         if let Some(error) = decoded.error {
             self.errors += 1;
-            self.first_error.get_or_insert(error);
+            self.first_error.get_or_insert_with(|| error.clone());
         }
-        (decoded.outcome == Outcome::Label).then_some(&self.text)
+        (decoded.outcome != Outcome::Drop).then_some(decoded.text)
     }
 }

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{faults, good, with_buckets, with_histogram, with_labels};
-use crate::decode::Outcome;
+use crate::decode::{Decodings, Outcome};
 
 #[test]
 fn name_and_size_are_needed() {
@@ -128,9 +128,9 @@ fn on_error_is_kept() {
             "{{name: a, size: 2, decoders: [{{name: string}}, {{name: errno, on_error: {on_error}}}]}}"
         );
         let mut config = good(&with_labels(&labels));
-        let mut out = Vec::new();
-        let decoded = config.metrics[0].labels[0].chain.decode(b"ab", &mut out);
-        assert_eq!((decoded.outcome, &*out), (outcome, text.as_bytes()), "{on_error}");
+        let decodings = Decodings::of(&mut config.metrics[0].labels[0].chain, [&b"ab"[..]]);
+        let decoded = decodings.get(0);
+        assert_eq!((decoded.outcome, decoded.text), (outcome, text.as_bytes()), "{on_error}");
         assert!(decoded.error.is_some());
     }
 }
@@ -139,11 +139,10 @@ fn on_error_is_kept() {
 fn static_maps_compare_texts() {
     let labels = "{name: a, size: 8, decoders: [{name: string}, {name: static_map, static_map: {010: a, 0x1F: on, 8: no, 8: yes, none: }}]}";
     let mut config = good(&with_labels(labels));
-    let mut out = Vec::new();
-    for (input, text) in
-        [("010", "a"), ("0x1F", "on"), ("8", "yes"), ("31", "unknown:31"), ("none", "")]
-    {
-        config.metrics[0].labels[0].chain.decode(input.as_bytes(), &mut out);
-        assert_eq!(String::from_utf8_lossy(&out), text, "{input}");
+    let cases = [("010", "a"), ("0x1F", "on"), ("8", "yes"), ("31", "unknown:31"), ("none", "")];
+    let chain = &mut config.metrics[0].labels[0].chain;
+    let decodings = Decodings::of(chain, cases.map(|(input, _)| input.as_bytes()));
+    for ((input, text), decoded) in cases.iter().zip(decodings.iter()) {
+        assert_eq!(String::from_utf8_lossy(decoded.text), *text, "{input}");
     }
 }
