@@ -4,9 +4,11 @@
 //! constants, only what is loaded can be attached, only what is attached has programs to report
 //! and maps to read. Never decodes a key, and never lets libbpf write to standard error.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapType, Object, ObjectBuilder, OpenObject};
@@ -141,18 +143,17 @@ impl Opened {
         source: &ObjectSource,
         btf_path: Option<&Path>,
     ) -> Result<Self, OpenError> {
-        let file = match source {
-            ObjectSource::File(file) => file.clone(),
-            ObjectSource::Embedded(_) => format!("<built-in>/{name}.bpf.o").into(),
-        };
-        let (object, log) = log::capture(|| open(name, source, btf_path));
-        match object {
-            Ok(object) => {
-                let btf_path = btf_path.map(Path::to_owned);
-                Ok(Self { name: name.to_owned(), file, btf_path, object })
+        let (file, bytes) = match source {
+            ObjectSource::File(file) => (file.clone(), std::fs::read(file).map(Cow::Owned)),
+            ObjectSource::Embedded(bytes) => {
+                (format!("<built-in>/{name}.bpf.o").into(), Ok(Cow::Borrowed(*bytes)))
             }
-            Err(error) => Err(OpenError { reason: reason::open(&error, &log), file }),
-        }
+        };
+        let failed = |reason| OpenError { file: file.clone(), reason };
+        let bytes = bytes.map_err(|error| failed(reason::unreadable(&error)))?;
+        let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
+        let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
+        Ok(Self { name: name.to_owned(), btf_path: btf_path.map(Path::to_owned), file, object })
     }
 
     /// The object's file, or `<built-in>/NAME.bpf.o`.
@@ -255,28 +256,22 @@ impl MapSpec {
     }
 }
 
-/// Opens without a word about failure: errors carry errno, or none if libbpf-rs found them.
-fn open(name: &str, source: &ObjectSource, btf_path: Option<&Path>) -> io::Result<OpenObject> {
+/// Has libbpf parse an object.
+fn parse(name: &str, bytes: &[u8], btf_path: Option<&Path>) -> io::Result<OpenObject> {
     let invalid = |error: libbpf_rs::Error| io::Error::new(io::ErrorKind::InvalidInput, error);
     let mut builder = ObjectBuilder::default();
     builder.name(name).map_err(invalid)?;
     if let Some(path) = btf_path {
         builder.btf_custom_path(path).map_err(invalid)?;
     }
-    let bytes = match source {
-        ObjectSource::File(file) => &std::fs::read(file)?,
-        ObjectSource::Embedded(bytes) => *bytes,
-    };
     let options = builder.as_libbpf_object();
+    let size = bytes.len() as libbpf_sys::size_t;
+    // libbpf-rs hides errno, which says more than its kinds: call libbpf directly.
     // SAFETY: bytes and options live through the call, and libbpf copies what it keeps of them.
     let raw = unsafe {
-        libbpf_sys::bpf_object__open_mem(
-            bytes.as_ptr().cast(),
-            bytes.len() as u64,
-            options.as_ptr(),
-        )
+        libbpf_sys::bpf_object__open_mem(bytes.as_ptr().cast(), size, options.as_ptr())
     };
-    let raw = std::ptr::NonNull::new(raw).ok_or_else(io::Error::last_os_error)?;
+    let raw = NonNull::new(raw).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: libbpf gave this open object to us alone.
     Ok(unsafe { OpenObject::from_ptr(raw) })
 }

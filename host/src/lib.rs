@@ -7,7 +7,7 @@
 //! | [`cli`] | names the flags | decides anything |
 //! | [`config`] | turns YAML into a checked plan, or into every fault it has | touches the kernel |
 //! | [`system`] | knows the host's names: symbols, devices, cgroups, interfaces | fails a scrape |
-//! | [`bpf`] | opens, checks, loads and attaches objects; reads maps | knows what a label is |
+//! | [`bpf`] | opens, checks, loads and attaches objects; reads maps | decodes a key |
 //! | [`decode`] | turns key bytes into label text | sees libbpf |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
 //! | [`exposition`] | turns series into bytes | sees a config |

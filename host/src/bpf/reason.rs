@@ -11,26 +11,32 @@ use super::host::Host;
 pub(super) mod attach;
 pub(super) mod load;
 
-/// Why an object could not be opened.
-pub(super) fn open(error: &io::Error, log: &[String]) -> String {
+/// Why an object's file could not be read.
+pub(super) fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; make the file readable for the user the exporter runs as".to_owned()
+        }
+        _ => error.raw_os_error().map_or_else(|| error.to_string(), errno_text),
+    }
+}
+
+/// Why libbpf does not take the bytes of an object.
+pub(super) fn malformed(error: &io::Error, log: &[String]) -> String {
     let said = |words: &str| log.iter().any(|line| line.contains(words));
-    if error.kind() == io::ErrorKind::NotFound {
-        return "no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml".to_owned();
-    }
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        return "permission denied; make the file readable for the user the exporter runs as"
-            .to_owned();
-    }
     if said("legacy map definitions") {
         return "its maps are defined the way libbpf 1.0 gave up; define them in `SEC(\".maps\")`"
             .to_owned();
     }
     if said("BTF is required, but is missing") {
-        return "it has no BTF; compile it with `clang -target bpf -g`".to_owned();
+        return "its BTF is missing or damaged; compile it with `clang -target bpf -g`".to_owned();
     }
-    let not_elf = said("as ELF file") || said("not a proper ELF") || said("not a valid eBPF");
-    if not_elf || said("ELF object") || error.raw_os_error() == Some(libc::EINVAL) && log.is_empty()
-    {
+    let empty = log.is_empty() && error.raw_os_error() == Some(libc::EINVAL);
+    let other = ["ELF file", "ELF object", "ELF header", "not a valid eBPF object"];
+    if empty || other.into_iter().any(said) {
         return "not a BPF object; compile it with `clang -target bpf -g`".to_owned();
     }
     let errno = error.raw_os_error().map_or_else(|| error.to_string(), errno_text);
@@ -87,9 +93,13 @@ fn errno_text(errno: i32) -> String {
     };
     let text = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
     let text = String::from_utf8_lossy(text);
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_ascii_lowercase());
-    first.into_iter().chain(chars).collect()
+    // Words begin in lowercase, but BPF stays BPF.
+    match text.as_bytes() {
+        [first, second, ..] if second.is_ascii_lowercase() => {
+            format!("{}{}", first.to_ascii_lowercase() as char, &text[1..])
+        }
+        _ => text.into_owned(),
+    }
 }
 
 /// `text` with the last thing that libbpf said, if it said any.
@@ -111,29 +121,35 @@ fn between<'line>(line: &'line str, before: &str, after: &str) -> Option<&'line 
 mod tests {
     use super::*;
 
-    fn opened(errno: i32, log: &[&str]) -> String {
+    fn parsed(errno: i32, log: &[&str]) -> String {
         let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
-        open(&io::Error::from_raw_os_error(errno), &log)
+        malformed(&io::Error::from_raw_os_error(errno), &log)
     }
 
     #[test]
-    fn open_errors() {
-        insta::assert_snapshot!(opened(libc::ENOENT, &[]), @"no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml");
-        insta::assert_snapshot!(opened(libc::EACCES, &[]), @"permission denied; make the file readable for the user the exporter runs as");
+    fn unreadable_files() {
+        let read = |errno| unreadable(&io::Error::from_raw_os_error(errno));
+        insta::assert_snapshot!(read(libc::ENOENT), @"no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml");
+        insta::assert_snapshot!(read(libc::EACCES), @"permission denied; make the file readable for the user the exporter runs as");
+        insta::assert_snapshot!(read(libc::EISDIR), @"is a directory");
+    }
+
+    #[test]
+    fn malformed_objects() {
         insta::assert_snapshot!(
-            opened(4001, &["elf: 'x' is not a proper ELF object"]),
+            parsed(4001, &["elf: 'x' is not a proper ELF object"]),
             @"not a BPF object; compile it with `clang -target bpf -g`"
         );
         insta::assert_snapshot!(
-            opened(libc::ENOTSUP, &["elf: legacy map definitions in 'maps' section are not supported by libbpf v1.0+"]),
+            parsed(libc::ENOTSUP, &["elf: legacy map definitions in 'maps' section are not supported by libbpf v1.0+"]),
             @r#"its maps are defined the way libbpf 1.0 gave up; define them in `SEC(".maps")`"#
         );
         insta::assert_snapshot!(
-            opened(libc::ENOENT + 1000, &["BTF is required, but is missing or corrupted."]),
-            @"it has no BTF; compile it with `clang -target bpf -g`"
+            parsed(libc::ENOENT, &["BTF is required, but is missing or corrupted."]),
+            @"its BTF is missing or damaged; compile it with `clang -target bpf -g`"
         );
         insta::assert_snapshot!(
-            opened(libc::EINVAL, &["map 'x': map type isn't specified."]),
+            parsed(libc::EINVAL, &["map 'x': map type isn't specified."]),
             @"invalid argument; libbpf says: map 'x': map type isn't specified."
         );
     }
@@ -143,5 +159,6 @@ mod tests {
         assert_eq!(errno_text(libc::EPERM), "operation not permitted");
         assert_eq!(errno_text(524), "not supported by this kernel");
         assert_eq!(errno_text(4005), "relocation failed");
+        assert_eq!(errno_text(4001), "BPF object format invalid");
     }
 }

@@ -3,7 +3,7 @@
 //! They need BTF and the capabilities to load programs. Where those are missing the tests are
 //! ignored, by name and with the reason; with `CI=true` in the environment none is.
 
-#![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test has no outside, and may panic")]
 
 use std::process::ExitCode;
 
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         a_missing_file,
         a_file_that_is_no_object,
         embedded_bytes,
+        names_that_are_no_text,
     ]);
     let kernel = trials![load:
         without_capabilities,

@@ -53,3 +53,13 @@ pub fn embedded_bytes() {
     assert_eq!(opened.file().to_str(), Some("<built-in>/hooks.bpf.o"));
     assert_eq!(opened.maps().len(), 3);
 }
+
+pub fn names_that_are_no_text() {
+    let mut bytes = std::fs::read(object::file("kaddrs")).unwrap();
+    let name = b"max_entries";
+    while let Some(at) = bytes.windows(name.len()).position(|part| part == name) {
+        bytes[at..at + 3].fill(0xff);
+    }
+    let error = Opened::open("x", &ObjectSource::Embedded(bytes.leak()), None).unwrap_err();
+    insta::assert_snapshot!(error.reason, @"operation not supported; libbpf says: map 'constants': unknown field '���_entries'.");
+}
