@@ -19,7 +19,6 @@ mod host;
 mod kaddr;
 mod key;
 mod log;
-mod near;
 pub mod read;
 mod reason;
 pub mod stats;

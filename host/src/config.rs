@@ -11,7 +11,7 @@ pub mod error;
 mod family;
 mod faults;
 pub mod name;
-mod near;
+pub(crate) mod near;
 mod node;
 pub mod plan;
 mod raw;

@@ -7,10 +7,10 @@ use libbpf_rs::ProgramType;
 use libbpf_rs::libbpf_sys;
 
 use super::key::KeyType;
-use super::near::nearest;
 use super::read::is_per_cpu;
 use super::{MapSpec, Opened, text};
-use crate::config::{Config, Fault, Kind, Label, Metric, Severity};
+use crate::config::near::nearest;
+use crate::config::{Config, Fault, Kind, Metric, Severity};
 
 /// How a metric's map is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,23 +55,11 @@ pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>
         match layout(metric, &maps, key.as_ref()) {
             Ok(layout) => layouts.push(layout),
             Err(findings) => faults.extend(findings.into_iter().map(|(below, problem, remedy)| {
-                fault(config, &format!("{}{below}", metric.path), problem, remedy)
+                config.fault(&format!("{}{below}", metric.path), problem, remedy)
             })),
         }
     }
     if faults.is_empty() { Ok(layouts) } else { Err(faults) }
-}
-
-/// A fault of the YAML file.
-pub(super) fn fault(config: &Config, path: &str, problem: String, remedy: String) -> Fault {
-    Fault {
-        severity: Severity::Error,
-        file: config.source.file.clone(),
-        line: None,
-        path: path.to_owned(),
-        problem,
-        remedy,
-    }
 }
 
 /// The faults of the object's programs: sections that nothing would ever attach.
@@ -137,6 +125,10 @@ fn layout(
     if kind != Key::Ignored {
         findings.extend(sizes(metric, map, key, cpu_label));
     }
+    // In a key, nothing stands behind the bucket.
+    if findings.is_empty() && metric.kind != Kind::Counter && cpu_label.is_none() {
+        findings.extend(metric.has_cpu_label().then(|| bucket_not_last(map)));
+    }
     if findings.is_empty() {
         Ok(Layout { map: name.to_owned(), per_cpu, cpu_label, key: kind })
     } else {
@@ -146,7 +138,7 @@ fn layout(
 
 fn missing(name: &str, maps: &[MapSpec]) -> Finding {
     let remedy = match nearest(name, maps.iter().map(|map| map.name.as_str())) {
-        Some(near) => format!("did you mean `{near}`"),
+        Some(near) => format!("did you mean `{near}`?"),
         None if maps.is_empty() => "define one in `SEC(\".maps\")`".to_owned(),
         None => {
             let names: Vec<_> = maps.iter().map(|map| format!("`{}`", map.name)).collect();
@@ -183,19 +175,9 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
     }
 }
 
-/// The label that is a CPU's number if the map is per-CPU: the last one, which in a histogram is
-/// the one before the bucket.
+/// The label that is a CPU's number if the map is per-CPU: the last one.
 fn cpu_label(metric: &Metric) -> Option<usize> {
-    let behind = match metric.kind {
-        Kind::Counter => 1,
-        Kind::Histogram(_) => 2,
-    };
-    let index = metric.labels.len().checked_sub(behind)?;
-    is_cpu(&metric.labels[index]).then_some(index)
-}
-
-fn is_cpu(label: &Label) -> bool {
-    label.name.as_str() == "cpu" && label.size == 2
+    metric.has_cpu_label().then(|| metric.labels.len() - 1)
 }
 
 fn kind_of_key(metric: &Metric, map: &MapSpec, cpu_label: Option<usize>) -> Key {
@@ -245,27 +227,39 @@ fn sizes(
          `{name}` have {key_size} bytes",
         size + padding
     );
-    let remedy = match (labels.last(), key) {
-        (Some(last), _) if is_cpu(last) && size + padding == key_size + 2 + last.padding => {
-            cpu_remedy(metric, map)
-        }
-        (_, Some(key)) => key.advice(),
-        (_, None) => format!("make them add up to {key_size}"),
+    let remedy = match key {
+        _ if off_by_cpu(metric, size + padding, key_size) => cpu_remedy(map),
+        Some(key) => key.advice(),
+        None => format!("make them add up to {key_size}"),
     };
     Some((".labels", problem, remedy))
 }
 
-/// What to do when the sizes are off by just the label `cpu`.
-fn cpu_remedy(metric: &Metric, map: &MapSpec) -> String {
-    match metric.kind {
-        Kind::Histogram(_) if is_per_cpu(map.kind) => {
-            "put the label `cpu` before the bucket, which has to be the last".to_owned()
-        }
-        _ => {
-            let kind = kind_name(map.kind);
-            format!("take the label `cpu` out or make the map per-CPU: a {kind} has no CPUs")
-        }
+fn bucket_not_last(map: &MapSpec) -> Finding {
+    let kind = kind_name(map.kind);
+    (
+        ".labels",
+        format!(
+            "the last part of a histogram's key is its bucket, but here it is `cpu`, which a \
+             {kind} does not have beside the key"
+        ),
+        "put the bucket last, or make the map per-CPU and take `cpu` out of the key".to_owned(),
+    )
+}
+
+/// Whether labels of `sum` bytes are too large for the key by just a label `cpu`.
+fn off_by_cpu(metric: &Metric, sum: usize, key_size: usize) -> bool {
+    let mut cpus = metric.labels.iter().filter(|label| label.is_cpu());
+    cpus.any(|cpu| sum == key_size + cpu.size + cpu.padding)
+}
+
+/// What to do about a label `cpu` that is not in the key.
+fn cpu_remedy(map: &MapSpec) -> String {
+    if is_per_cpu(map.kind) {
+        return "put the label `cpu` last: per-CPU maps have it beside the key".to_owned();
     }
+    let kind = kind_name(map.kind);
+    format!("take the label `cpu` out or make the map per-CPU: a {kind} has no CPUs")
 }
 
 /// The kernel's name for a type of map.

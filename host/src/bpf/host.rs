@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use caps::{CapSet, Capability};
 
-use super::near::nearest;
+use crate::config::near::nearest;
 
 #[cfg(test)]
 pub(super) mod fake;

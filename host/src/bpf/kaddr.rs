@@ -6,8 +6,8 @@ use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::{DataSec, Var};
 
 use super::Opened;
-use super::near::nearest;
-use crate::config::{Config, Fault, Severity};
+use crate::config::near::nearest;
+use crate::config::{Config, Fault};
 
 /// Where constants live: `.rodata`, `.rodata.str` and so on.
 const SECTION: &str = ".rodata";
@@ -44,7 +44,7 @@ impl Opened {
         for (i, symbol) in config.kaddrs.iter().enumerate() {
             let path = format!("kaddrs[{i}]");
             let mut fault = |problem: String, remedy: String| {
-                faults.push(super::check::fault(config, &path, problem, remedy));
+                faults.push(config.fault(&path, problem, remedy));
             };
             let name = format!("kaddr_{symbol}");
             // Address 0 is what a kernel shows that hides its addresses.
@@ -61,7 +61,6 @@ impl Opened {
                 );
             }
         }
-        debug_assert!(faults.iter().all(|fault| fault.severity == Severity::Error));
         faults
     }
 
@@ -93,7 +92,7 @@ impl Opened {
     fn advise(&self, name: &str) -> String {
         let constants = self.constants();
         match nearest(name, constants.iter().map(|(name, _)| name.as_str())) {
-            Some(near) if near != name => format!("did you mean the object's `{near}`"),
+            Some(near) if near != name => format!("did you mean the object's `{near}`?"),
             _ => format!("declare `const volatile __u64 {name} = 0;` in the BPF source"),
         }
     }

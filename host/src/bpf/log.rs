@@ -39,7 +39,7 @@ fn install() {
         // SAFETY: the two types differ only in what bindgen makes of a `va_list`, see above.
         unsafe {
             let callback: libbpf_sys::libbpf_print_fn_t =
-                Some(std::mem::transmute::<Callback, _>(callback));
+                Some(std::mem::transmute::<Callback, unsafe extern "C" fn(_, _, _) -> _>(callback));
             libbpf_sys::libbpf_set_print(callback);
         }
     });

@@ -1,7 +1,7 @@
 //! "Did you mean": the word that was probably meant, or the words that could have been.
 
 /// The one of `known` that `word` is most likely a slip for.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let slips = (word.chars().count() / 3).max(1);
     known
         .into_iter()

@@ -117,7 +117,8 @@ impl Metric {
 }
 
 impl Label {
-    fn is_cpu(&self) -> bool {
+    /// Whether it is called and sized as a CPU number is.
+    pub fn is_cpu(&self) -> bool {
         self.name.as_str() == "cpu" && self.size == 2
     }
 }

@@ -147,9 +147,9 @@ pub fn what_does_not_attach_costs_only_itself() {
         .collect();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     insta::assert_snapshot!(failures.replace(release.trim(), "RELEASE"), @r"
-    failed to attach program `misspelt_tracepoint` (tracepoint/syscalls/sys_enter_prctll): this kernel (RELEASE) has no tracepoint `syscalls/sys_enter_prctll`; did you mean `syscalls/sys_enter_prctl`
+    failed to attach program `misspelt_tracepoint` (tracepoint/syscalls/sys_enter_prctll): this kernel (RELEASE) has no tracepoint `syscalls/sys_enter_prctll`; did you mean `syscalls/sys_enter_prctl`?
     failed to attach program `no_group` (tracepoint/no_such_group/x): this kernel (RELEASE) has no tracepoint group `no_such_group`; look for it under /sys/kernel/tracing/events, its module may not be loaded
-    failed to attach program `misspelt_raw_tp` (raw_tp/task_renamed): this kernel (RELEASE) has no raw tracepoint `task_renamed`; did you mean `task_rename`
+    failed to attach program `misspelt_raw_tp` (raw_tp/task_renamed): this kernel (RELEASE) has no raw tracepoint `task_renamed`; did you mean `task_rename`?
     failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; give the full path
     failed to attach program `no_symbol` (uprobe//proc/self/exe:no_such_symbol): `/proc/self/exe` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s`
     failed to attach program `not_by_section` (syscall): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME

@@ -1,10 +1,11 @@
 //! Plans held against real objects. Needs no privilege.
 
 use ebpf_wasm_exporter::bpf::{Key, Layout, check};
-use ebpf_wasm_exporter::config::Fault;
+use ebpf_wasm_exporter::config::{self, Config, Fault, Source};
+use ebpf_wasm_exporter::system::System;
 
 use crate::object;
-use crate::plan::{config, counter, histogram};
+use crate::plan::{self, counter, histogram};
 
 fn text(faults: &[Fault]) -> String {
     faults.iter().map(|fault| format!("{fault}\n")).collect()
@@ -12,7 +13,8 @@ fn text(faults: &[Fault]) -> String {
 
 pub fn layouts_of_every_type_of_map() {
     let opened = object::open("workload");
-    let of = |metric| check(&config(vec![metric], &[]), &opened).map_err(|faults| text(&faults));
+    let of =
+        |metric| check(&plan::config(vec![metric], &[]), &opened).map_err(|faults| text(&faults));
     let layout = |map: &str, per_cpu, cpu_label, key| {
         Ok(vec![Layout { map: map.to_owned(), per_cpu, cpu_label, key }])
     };
@@ -47,8 +49,8 @@ pub fn layouts_of_every_type_of_map() {
         (histogram("work_exp2zero_bytes", &latency), (true, None, Key::Labels)),
         (histogram("work_linear_depth", &[("bucket", 4, 0)]), (false, None, Key::Labels)),
         (
-            histogram("work_cpu_exp2_seconds", &[("cpu", 2, 0), ("bucket", 8, 0)]),
-            (true, Some(0), Key::Labels),
+            histogram("work_cpu_exp2_seconds", &[("bucket", 8, 0), ("cpu", 2, 0)]),
+            (true, Some(1), Key::Labels),
         ),
     ] {
         let (per_cpu, cpu_label, key) = expected;
@@ -57,30 +59,83 @@ pub fn layouts_of_every_type_of_map() {
     }
 }
 
+/// The config in this text, which has no fault that can be seen without its object.
+fn read(file: &str, text: &str) -> Config {
+    let source = Source { file: file.into(), text: text.into() };
+    let (mut configs, faults) = config::load(vec![source], &System::default());
+    assert_eq!(faults, []);
+    configs.remove(0)
+}
+
+pub fn the_workload_fits_its_config() {
+    let yaml = format!("{}/workload.yaml", object::SOURCES);
+    let config = read(&yaml, &std::fs::read_to_string(&yaml).unwrap());
+    let opened = object::open("workload");
+    let layouts = check(&config, &opened).map_err(|faults| text(&faults)).unwrap();
+    assert_eq!(layouts.len(), opened.maps().len(), "every map is somebody's metric");
+}
+
+pub fn the_examples_fit_their_configs() {
+    let mut checked = 0;
+    for entry in std::fs::read_dir(object::EXAMPLES).unwrap() {
+        let yaml = entry.unwrap().path();
+        let Some(name) = yaml.to_str().and_then(|path| path.strip_suffix(".yaml")) else {
+            continue;
+        };
+        let name = name.rsplit('/').next().unwrap();
+        let config = read(&format!("{name}.yaml"), &std::fs::read_to_string(&yaml).unwrap());
+        let opened = object::open_example(name);
+        if let Err(faults) = check(&config, &opened) {
+            panic!("{}", text(&faults));
+        }
+        checked += 1;
+    }
+    assert!(checked > 0, "there are examples");
+}
+
+const MISFITS: &str = "\
+metrics:
+  counters:
+    - name: flows_total
+      help: Flows
+      labels:
+        - {name: family, size: 2, decoders: [{name: uint}]}
+        - {name: ip, size: 4, decoders: [{name: inet_ip}]}
+        - {name: port, size: 2, decoders: [{name: uint}]}
+        - {name: rest, size: 13, decoders: [{name: string}]}
+
+    - name: flow_total
+      help: The name is misspelt
+      labels: [{name: family, size: 2, decoders: [{name: uint}]}]
+
+    - name: narrow_total
+      help: Values are too small
+    - name: stacks
+      help: No counts
+      labels: [{name: index, size: 4, decoders: [{name: uint}]}]
+
+    - name: events_total
+      help: Events
+      labels: [{name: index, size: 4, decoders: [{name: uint}]}]
+";
+
 pub fn misfits() {
     let misfits = object::open("misfits");
-    let metrics = vec![
-        counter("flows_total", &[("family", 2, 0), ("ip", 4, 0), ("port", 2, 0), ("rest", 13, 0)]),
-        counter("flow_total", &[("family", 2, 0)]),
-        counter("narrow_total", &[]),
-        counter("stacks", &[("index", 4, 0)]),
-        counter("events_total", &[("index", 4, 0)]),
-    ];
-    let config = config(metrics, &[]);
+    let config = read("test.yaml", MISFITS);
     let faults = check(&config, &misfits).unwrap_err();
     let faults: Vec<_> =
         faults.into_iter().filter(|fault| fault.file.ends_with("test.yaml")).collect();
     insta::assert_snapshot!(text(&faults), @r"
-    test.yaml: metrics.counters[0].labels: sizes add up to 21 and paddings to 0, 21 in all, but keys of map `flows_total` have 32 bytes; follow the key's fields, `struct flow`: `family` at 0 {size: 2, padding: 2}, `peer.ip` at 4 {size: 4}, `peer.port` at 8 {size: 2, padding: 6}, `cgroup` at 16 {size: 8}, `comm` at 24 {size: 5, padding: 3}
-    test.yaml: metrics.counters[0].name: the object has no map `flow_total`; did you mean `flows_total`
-    test.yaml: metrics.counters[0]: values of map `narrow_total` have 4 bytes, not 8; make the map's value a `u64`, as all metrics are
-    test.yaml: metrics.counters[0]: map `stacks` is a stack_trace, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one
-    test.yaml: metrics.counters[0]: map `events_total` is a perf_event_array: its events would be counted with `perf_event_array: true`, which this version does not support; count in the BPF program, in a hash map
+    test.yaml:5: metrics.counters[0].labels: sizes add up to 21 and paddings to 0, 21 in all, but keys of map `flows_total` have 32 bytes; follow the key's fields, `struct flow`: `family` at 0 {size: 2, padding: 2}, `peer.ip` at 4 {size: 4}, `peer.port` at 8 {size: 2, padding: 6}, `cgroup` at 16 {size: 8}, `comm` at 24 {size: 5, padding: 3}
+    test.yaml:11: metrics.counters[1].name: the object has no map `flow_total`; did you mean `flows_total`?
+    test.yaml:15: metrics.counters[2]: values of map `narrow_total` have 4 bytes, not 8; make the map's value a `u64`, as all metrics are
+    test.yaml:17: metrics.counters[3]: map `stacks` is a stack_trace, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one
+    test.yaml:21: metrics.counters[4]: map `events_total` is a perf_event_array: its events would be counted with `perf_event_array: true`, which this version does not support; count in the BPF program, in a hash map
     ");
 }
 
 pub fn sections_that_nothing_attaches() {
-    let faults = check(&config(vec![], &[]), &object::open("misfits")).unwrap_err();
+    let faults = check(&plan::config(vec![], &[]), &object::open("misfits")).unwrap_err();
     let dir = object::file("misfits").parent().unwrap().display().to_string();
     insta::assert_snapshot!(text(&faults).replace(&dir, "DIR"), @r"
     DIR/misfits.bpf.o: clock: section `perf_event/type=0,config=0,frequency=1`: this version does not attach perf_event programs; take this config out of --config.names
@@ -91,18 +146,20 @@ pub fn sections_that_nothing_attaches() {
 
 pub fn kaddrs_that_are_not_there() {
     let mut opened = object::open("kaddrs");
-    let config = config(vec![], &["first_symbol", "second_symbo", "narrow", "hidden", "third"]);
+    let metric = "metrics: {counters: [{name: constants, help: Constants}]}\n";
+    let kaddrs = "kaddrs:\n- first_symbol\n- second_symbo\n- narrow\n- hidden\n- third\n";
+    let config = read("test.yaml", &format!("{metric}{kaddrs}"));
     let faults = opened.set_kaddrs(&config, &|symbol| match symbol {
         "third" => None,
         "hidden" => Some(0),
         _ => Some(1),
     });
     insta::assert_snapshot!(text(&faults), @r"
-    test.yaml: kaddrs[1]: the object has no constant `kaddr_second_symbo`; did you mean the object's `kaddr_second_symbol`
-    test.yaml: kaddrs[2]: the object's constant `kaddr_narrow` has 4 bytes, not 8; declare `const volatile __u64 kaddr_narrow = 0;` in the BPF source
-    test.yaml: kaddrs[3]: the object has no constant `kaddr_hidden`; declare `const volatile __u64 kaddr_hidden = 0;` in the BPF source
-    test.yaml: kaddrs[3]: the address of kernel symbol `hidden` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
-    test.yaml: kaddrs[4]: the object has no constant `kaddr_third`; declare `const volatile __u64 kaddr_third = 0;` in the BPF source
-    test.yaml: kaddrs[4]: the address of kernel symbol `third` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
+    test.yaml:4: kaddrs[1]: the object has no constant `kaddr_second_symbo`; did you mean the object's `kaddr_second_symbol`?
+    test.yaml:5: kaddrs[2]: the object's constant `kaddr_narrow` has 4 bytes, not 8; declare `const volatile __u64 kaddr_narrow = 0;` in the BPF source
+    test.yaml:6: kaddrs[3]: the object has no constant `kaddr_hidden`; declare `const volatile __u64 kaddr_hidden = 0;` in the BPF source
+    test.yaml:6: kaddrs[3]: the address of kernel symbol `hidden` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
+    test.yaml:7: kaddrs[4]: the object has no constant `kaddr_third`; declare `const volatile __u64 kaddr_third = 0;` in the BPF source
+    test.yaml:7: kaddrs[4]: the address of kernel symbol `third` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
     ");
 }

@@ -36,6 +36,8 @@ fn main() -> ExitCode {
     // These take no privilege, so they always run.
     let anywhere = trials![check:
         layouts_of_every_type_of_map,
+        the_workload_fits_its_config,
+        the_examples_fit_their_configs,
         misfits,
         sections_that_nothing_attaches,
         kaddrs_that_are_not_there,

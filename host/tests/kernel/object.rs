@@ -9,20 +9,27 @@ use ebpf_wasm_exporter::bpf::{Attached, ObjectSource, Opened};
 /// Where the sources are.
 pub const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bpf");
 
-static COMPILED: LazyLock<PathBuf> = LazyLock::new(|| {
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bpf");
+/// Where the examples are.
+pub const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+
+static COMPILED: LazyLock<PathBuf> = LazyLock::new(|| compile(SOURCES, "bpf"));
+static COMPILED_EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| compile(EXAMPLES, "examples"));
+
+/// Compiles all of `sources` and gives the directory of the objects.
+fn compile(sources: &str, out: &str) -> PathBuf {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(out);
     let status = Command::new("make")
-        .args(["--silent", "-C", concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")])
-        .arg(format!("SRC={SOURCES}"))
+        .args(["--silent", "-C", EXAMPLES])
+        .arg(format!("SRC={sources}"))
         .arg(format!("OUT={}", out.display()))
         .arg(concat!("LIBBPF_HEADERS=", env!("LIBBPF_HEADERS")))
         .env_remove("MAKEFLAGS")
         .env_remove("MFLAGS")
         .status()
         .expect("failed to start make");
-    assert!(status.success(), "failed to compile the test objects");
+    assert!(status.success(), "failed to compile {sources}");
     out
-});
+}
 
 /// The file of the object `name`.
 pub fn file(name: &str) -> PathBuf {
@@ -32,6 +39,12 @@ pub fn file(name: &str) -> PathBuf {
 /// The object `name`, opened.
 pub fn open(name: &str) -> Opened {
     Opened::open(name, &ObjectSource::File(file(name)), None).expect("the test object opens")
+}
+
+/// The object of the example `name`, opened.
+pub fn open_example(name: &str) -> Opened {
+    let file = COMPILED_EXAMPLES.join(format!("{name}.bpf.o"));
+    Opened::open(name, &ObjectSource::File(file), None).expect("the example opens")
 }
 
 /// The object `name`, attached as far as it goes.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::bpf::key::Field;
+use crate::config::Label;
 use crate::config::buckets::{Buckets, Scale};
 use crate::config::name::{LabelName, MetricName};
 use crate::decode::Chain;
@@ -43,7 +44,7 @@ fn missing_maps() {
     let metric = counter(&[("id", 8, 0)]);
     insta::assert_snapshot!(misfit(&metric, &[], None), @r#".name: the object has no map `x_total`; define one in `SEC(".maps")`"#);
     let maps = [map("x_totl", MapType::Hash, 8), map("other", MapType::Hash, 8)];
-    insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; did you mean `x_totl`");
+    insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; did you mean `x_totl`?");
     let maps = [map("starts", MapType::Hash, 8), map("ends", MapType::Hash, 8)];
     insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; give the metric the name of one that it has: `starts`, `ends`");
 }
@@ -85,8 +86,10 @@ fn the_cpu_label() {
     let per_cpu = [map("x_total", MapType::PercpuHash, 8)];
     let short = counter(&[("id", 4, 0), ("cpu", 2, 0)]);
     insta::assert_snapshot!(misfit(&short, &per_cpu, None), @".labels: sizes add up to 4 and paddings to 0 (without `cpu`, which stands beside the key), 4 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
-    let behind = histogram(&[("bucket", 8, 0), ("cpu", 2, 0)]);
-    insta::assert_snapshot!(misfit(&behind, &per_cpu, None), @".labels: sizes add up to 10 and paddings to 0, 10 in all, but keys of map `x_total` have 8 bytes; put the label `cpu` before the bucket, which has to be the last");
+    let before = histogram(&[("cpu", 2, 0), ("bucket", 8, 0)]);
+    insta::assert_snapshot!(misfit(&before, &per_cpu, None), @".labels: sizes add up to 10 and paddings to 0, 10 in all, but keys of map `x_total` have 8 bytes; put the label `cpu` last: per-CPU maps have it beside the key");
+    let in_key = histogram(&[("bucket", 8, 6), ("cpu", 2, 0)]);
+    insta::assert_snapshot!(misfit(&in_key, &[map("x_total", MapType::Hash, 16)], None), @".labels: the last part of a histogram's key is its bucket, but here it is `cpu`, which a hash does not have beside the key; put the bucket last, or make the map per-CPU and take `cpu` out of the key");
     let plain = [map("x_total", MapType::Hash, 8)];
     insta::assert_snapshot!(misfit(&counter(&[("id", 8, 0), ("cpu", 2, 0)]), &plain, None), @".labels: sizes add up to 10 and paddings to 0, 10 in all, but keys of map `x_total` have 8 bytes; take the label `cpu` out or make the map per-CPU: a hash has no CPUs");
     // Only an array's index can be ignored: a hash's key means something.

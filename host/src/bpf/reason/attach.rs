@@ -125,7 +125,7 @@ fn no_tracepoint(group: &str, name: &str, host: &Host) -> String {
     };
     let near = near.or_else(|| host.tracepoint_anywhere_like(name));
     match near {
-        Some(near) => format!("this kernel ({release}) has {what}; did you mean `{near}`"),
+        Some(near) => format!("this kernel ({release}) has {what}; did you mean `{near}`?"),
         None => format!(
             "this kernel ({release}) has {what}; look for it under /sys/kernel/tracing/events, \
              its module may not be loaded"
@@ -139,7 +139,9 @@ fn no_raw_tracepoint(name: &str, host: &Host) -> String {
     let release = host.release();
     match near {
         Some(near) if near != name => {
-            format!("this kernel ({release}) has no raw tracepoint `{name}`; did you mean `{near}`")
+            format!(
+                "this kernel ({release}) has no raw tracepoint `{name}`; did you mean `{near}`?"
+            )
         }
         _ => format!(
             "this kernel ({release}) has no raw tracepoint `{name}`; names are those under \
@@ -168,7 +170,7 @@ fn no_function(name: &str, host: &Host) -> String {
     match functions.copies.first() {
         Some(copy) => format!(
             "this kernel ({release}) has no function `{name}`, but what the compiler made of it; \
-             did you mean `{copy}`"
+             did you mean `{copy}`?"
         ),
         None => format!(
             "this kernel ({release}) has no function `{name}`: renamed, inlined, or in a module \

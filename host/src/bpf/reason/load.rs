@@ -130,7 +130,9 @@ fn hook(failure: &Failure, host: &Host) -> Option<String> {
     let reason = if section.starts_with("tp_btf") {
         match host.tracepoint_anywhere_like(name).as_deref().and_then(|near| near.split_once('/')) {
             Some((_, near)) if near != name => {
-                format!("this kernel ({release}) has no tracepoint `{name}`; did you mean `{near}`")
+                format!(
+                    "this kernel ({release}) has no tracepoint `{name}`; did you mean `{near}`?"
+                )
             }
             _ => format!("this kernel ({release}) has no tracepoint `{name}`"),
         }

@@ -38,9 +38,9 @@ fn tracepoints() {
     let fake = kernel();
     let log = ["failed to determine tracepoint 'syscalls/sys_enter_opneat' perf event ID: -ENOENT"];
     let explain = |section| fake.explain(section, libc::ENOENT, &log);
-    insta::assert_snapshot!(explain("tracepoint/syscalls/sys_enter_opneat"), @"this kernel (6.1.0-9-amd64) has no tracepoint `syscalls/sys_enter_opneat`; did you mean `syscalls/sys_enter_openat`");
-    insta::assert_snapshot!(explain("tp/shed/sched_switch"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `shed`; did you mean `sched`");
-    insta::assert_snapshot!(explain("tp/irq/task_rename"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `irq`; did you mean `task/task_rename`");
+    insta::assert_snapshot!(explain("tracepoint/syscalls/sys_enter_opneat"), @"this kernel (6.1.0-9-amd64) has no tracepoint `syscalls/sys_enter_opneat`; did you mean `syscalls/sys_enter_openat`?");
+    insta::assert_snapshot!(explain("tp/shed/sched_switch"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `shed`; did you mean `sched`?");
+    insta::assert_snapshot!(explain("tp/irq/task_rename"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `irq`; did you mean `task/task_rename`?");
     insta::assert_snapshot!(explain("tp/xfs/xfs_read"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `xfs`; look for it under /sys/kernel/tracing/events, its module may not be loaded");
     fake.remove("sys/kernel/tracing");
     insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::ENOENT, &log), @"tracefs is not mounted; mount it: mount -t tracefs tracefs /sys/kernel/tracing");
@@ -51,7 +51,7 @@ fn tracepoints() {
 fn raw_tracepoints() {
     let fake = kernel();
     let explain = |section| fake.explain(section, libc::ENOENT, &[]);
-    insta::assert_snapshot!(explain("raw_tp/task_renamed"), @"this kernel (6.1.0-9-amd64) has no raw tracepoint `task_renamed`; did you mean `task_rename`");
+    insta::assert_snapshot!(explain("raw_tp/task_renamed"), @"this kernel (6.1.0-9-amd64) has no raw tracepoint `task_renamed`; did you mean `task_rename`?");
     insta::assert_snapshot!(explain("raw_tracepoint/xyz"), @"this kernel (6.1.0-9-amd64) has no raw tracepoint `xyz`; names are those under /sys/kernel/tracing/events without their group");
 }
 
@@ -60,7 +60,7 @@ fn kernel_functions() {
     let fake = kernel();
     let explain = |section| fake.explain(section, libc::ENOENT, &["prog 'x': failed to create"]);
     insta::assert_snapshot!(explain("kprobe/nope"), @"this kernel (6.1.0-9-amd64) has no function `nope`: renamed, inlined, or in a module that is not loaded; look for it in /proc/kallsyms");
-    insta::assert_snapshot!(explain("kretprobe/do_accept"), @"this kernel (6.1.0-9-amd64) has no function `do_accept`, but what the compiler made of it; did you mean `do_accept.isra.0`");
+    insta::assert_snapshot!(explain("kretprobe/do_accept"), @"this kernel (6.1.0-9-amd64) has no function `do_accept`, but what the compiler made of it; did you mean `do_accept.isra.0`?");
     insta::assert_snapshot!(explain("kprobe/vfs_read+0x10"), @"this kernel (6.1.0-9-amd64) does not let `vfs_read` be probed (it is marked notrace or blacklisted); probe a function that calls it");
     insta::assert_snapshot!(explain("ksyscall/opne"), @"this kernel (6.1.0-9-amd64) has no syscall `opne`");
     insta::assert_snapshot!(explain("kprobe.multi/foo_*"), @"this kernel (6.1.0-9-amd64) has no function that matches `foo_*`");

@@ -89,7 +89,7 @@ fn hooks_by_type() {
         explained(libc::ESRCH, &[&found, &prepared])
     };
     insta::assert_snapshot!(of("on_read", "vfs_raed"), @"program `on_read` (fentry/vfs_read): this kernel (5.10.0-28-amd64) has no function `vfs_raed` to hook: renamed, inlined, or in a module that is not loaded; look for it in /proc/kallsyms");
-    insta::assert_snapshot!(of("on_switch", "sched_swich"), @"program `on_switch` (tp_btf/sched_switch): this kernel (5.10.0-28-amd64) has no tracepoint `sched_swich`; did you mean `sched_switch`");
+    insta::assert_snapshot!(of("on_switch", "sched_swich"), @"program `on_switch` (tp_btf/sched_switch): this kernel (5.10.0-28-amd64) has no tracepoint `sched_swich`; did you mean `sched_switch`?");
     insta::assert_snapshot!(of("on_switch", "xyz"), @"program `on_switch` (tp_btf/sched_switch): this kernel (5.10.0-28-amd64) has no tracepoint `xyz`");
 }
 
