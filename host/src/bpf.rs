@@ -267,9 +267,8 @@ fn parse(name: &str, bytes: &[u8], btf_path: Option<&Path>) -> io::Result<OpenOb
     let size = bytes.len() as libbpf_sys::size_t;
     // libbpf-rs hides errno, which says more than its kinds: call libbpf directly.
     // SAFETY: bytes and options live through the call, and libbpf copies what it keeps of them.
-    let raw = unsafe {
-        libbpf_sys::bpf_object__open_mem(bytes.as_ptr().cast(), size, options.as_ptr())
-    };
+    let raw =
+        unsafe { libbpf_sys::bpf_object__open_mem(bytes.as_ptr().cast(), size, options.as_ptr()) };
     let raw = NonNull::new(raw).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: libbpf gave this open object to us alone.
     Ok(unsafe { OpenObject::from_ptr(raw) })
