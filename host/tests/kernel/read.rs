@@ -146,7 +146,7 @@ pub fn no_stable_row_is_lost_or_doubled_under_churn() {
                         let _ = map.handle.delete(&key(STABLE + n, 24));
                     }
                 }
-                if round % 3 == 0 {
+                if round.is_multiple_of(3) {
                     let _ = map.handle.delete(&churning);
                 }
                 round = round.wrapping_add(1);
