@@ -4,25 +4,25 @@
 //! that cannot be decoded, costs its own series; never the scrape.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io;
-use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::bpf::read::{Entry, MapReader, ReadError, Way};
+use crate::bpf::read::{MapReader, ReadError, Way};
 use crate::bpf::{Attached, Layout, stats};
-use crate::config::buckets::Slot;
-use crate::config::{Kind, Metric};
-use crate::decode::builtin::hex;
+use crate::config::{self, Metric};
+use crate::exposition::sheet::Sheet;
 use crate::exposition::text;
-use crate::series::{Counters, Family, Histograms, Series};
+use crate::series::{Family, Kind};
 use crate::serve;
 use crate::telemetry::{self, ConfigStats, ProgramStats};
 
-mod rows;
+mod decode;
+mod feed;
+mod memory;
 
-use rows::Rows;
+use decode::KeyDecoder;
+use feed::Feed;
 
 /// What all metrics of all configs are prefixed with.
 pub const NAMESPACE: &str = "ebpf_exporter";
@@ -42,18 +42,16 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Scraper {
     feeds: Vec<Feed>,
-    families: Vec<Family>,
+    families: Vec<Fed>,
     stats: Vec<ConfigStats>,
     objects: Vec<Attached>,
 }
 
-/// One metric of one config: where its rows come from and which family they go to.
+/// A family that maps feed, and its text.
 #[derive(Debug)]
-struct Feed {
-    config: usize,
-    family: usize,
-    reader: MapReader,
-    rows: Rows,
+struct Fed {
+    family: Family,
+    sheet: Sheet,
 }
 
 impl Scraper {
@@ -72,21 +70,14 @@ impl Scraper {
         let mut known = BTreeMap::new();
         for (config, Running { name, metrics, attached }) in configs.into_iter().enumerate() {
             for (metric, layout) in metrics {
-                let map = attached.map(&layout.map).ok_or_else(|| ReadError {
-                    map: layout.map.clone(),
-                    way: Way::Batch,
-                    source: io::ErrorKind::NotFound.into(),
-                })?;
-                let reader = MapReader::new(&map)?;
-                let full_name = format!("{NAMESPACE}_{}", metric.name.as_str());
-                let family = *known.entry(full_name.clone()).or_insert(scraper.families.len());
-                let (help, kind) = (metric.help.clone(), metric.kind.clone());
-                let (rows, labels) = Rows::new(metric, &layout);
-                if family == scraper.families.len() {
-                    let series = series(&kind);
-                    scraper.families.push(Family { name: full_name, help, labels, series });
+                let reader = reader(&attached, &layout)?;
+                let next = scraper.families.len();
+                let family = *known.entry(metric.name.clone()).or_insert(next);
+                if family == next {
+                    scraper.families.push(Fed::new(&metric));
                 }
-                scraper.feeds.push(Feed { config, family, reader, rows });
+                let decoder = KeyDecoder::new(metric, &layout, reader.cpus());
+                scraper.feeds.push(Feed::new(config, family, reader, decoder));
             }
             scraper.stats.push(ConfigStats::new(&name));
             scraper.objects.push(attached);
@@ -95,36 +86,61 @@ impl Scraper {
     }
 
     /// Reads every map once and returns the exposition, families sorted by name.
-    pub fn scrape(&mut self) -> Vec<u8> {
+    pub fn scrape(&mut self) -> Bytes {
         self.read();
-        let programs = self.programs();
-        let own = telemetry::families(&self.stats, &programs);
-        let mut all: Vec<&Family> = self.families.iter().chain(&own).collect();
-        all.sort_by(|one, other| one.name.cmp(&other.name));
+        let own = telemetry::families(&self.stats, &self.programs());
+        let mut order: Vec<_> = own.iter().map(Exposed::Own).collect();
+        order.extend(self.families.iter_mut().map(Exposed::Fed));
+        order.sort_by(|one, other| one.name().cmp(other.name()));
         let mut out = Vec::new();
-        text::encode(all, &mut out);
-        out
+        for family in order {
+            match family {
+                Exposed::Own(family) => text::encode([family], &mut out),
+                Exposed::Fed(fed) => {
+                    fed.sheet.render(&fed.family, |part| out.extend_from_slice(part));
+                }
+            }
+        }
+        out.into()
     }
 
     /// Every entry of every map as it is, with the series it adds to: what `/maps` shows.
     pub fn maps(&mut self) -> String {
+        self.read();
         let mut out = String::new();
         for feed in &mut self.feeds {
             let config = &self.stats[feed.config].name;
-            feed.describe(config, &self.families[feed.family], &mut out);
+            feed.describe(config, &self.families[feed.family].family, &mut out);
         }
         out
     }
 
     fn read(&mut self) {
-        for family in &mut self.families {
-            family.series.clear();
+        for fed in &mut self.families {
+            fed.family.zero();
         }
         for stats in &mut self.stats {
             stats.begin_scrape();
         }
         for feed in &mut self.feeds {
-            feed.read(&mut self.families[feed.family], &mut self.stats[feed.config]);
+            feed.read(&mut self.families[feed.family].family, &mut self.stats[feed.config]);
+        }
+        for feed in &self.feeds {
+            self.stats[feed.config].series += self.families[feed.family].family.len() as u64;
+        }
+        self.compact();
+    }
+
+    /// Gives back the memory of families that have lost many series.
+    fn compact(&mut self) {
+        for (n, Fed { family, sheet }) in self.families.iter_mut().enumerate() {
+            if family.is_sparse() {
+                let moves = family.compact();
+                *sheet = Sheet::new(family);
+                self.feeds.iter_mut().filter(|feed| feed.family == n).for_each(|feed| {
+                    feed.moved(&moves);
+                });
+            }
         }
     }
 
@@ -144,76 +160,49 @@ impl Scraper {
     }
 }
 
+/// A family in the order of the exposition.
+enum Exposed<'a> {
+    Own(&'a Family),
+    Fed(&'a mut Fed),
+}
+
+impl Exposed<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Own(family) => &family.name,
+            Self::Fed(fed) => &fed.family.name,
+        }
+    }
+}
+
+impl Fed {
+    fn new(metric: &Metric) -> Self {
+        let kind = match &metric.kind {
+            config::Kind::Counter => Kind::Counter,
+            config::Kind::Histogram(buckets) => Kind::histogram(buckets),
+        };
+        let labels = metric.label_names().map(|label| label.as_str().to_owned()).collect();
+        let name = format!("{NAMESPACE}_{}", metric.name.as_str());
+        let family = Family::new(name, metric.help.clone(), labels, kind);
+        Self { sheet: Sheet::new(&family), family }
+    }
+}
+
+fn reader(attached: &Attached, layout: &Layout) -> Result<MapReader, ReadError> {
+    let map = attached.map(&layout.map).ok_or_else(|| ReadError {
+        map: layout.map.clone(),
+        way: Way::Batch,
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    MapReader::new(&map)
+}
+
 impl serve::Scraper for Scraper {
     fn metrics(&mut self) -> Bytes {
-        self.scrape().into()
+        self.scrape()
     }
 
     fn maps(&mut self) -> Bytes {
         self.maps().into()
-    }
-}
-
-impl Feed {
-    fn read(&mut self, family: &mut Family, stats: &mut ConfigStats) {
-        let start = Instant::now();
-        let known = family.series.sets().len();
-        let result = self.reader.read(|chunk| {
-            let entries = chunk.entries();
-            stats.entries += entries.len() as u64;
-            for entry in entries {
-                self.rows.add(entry, &mut family.series);
-            }
-        });
-        stats.series += (family.series.sets().len() - known) as u64;
-        stats.duration += start.elapsed();
-        if let Err(error) = result {
-            stats.read_failed(&error);
-        }
-        let (errors, first) = self.rows.take_errors();
-        stats.decoder_failed(self.reader.name(), errors, first);
-    }
-
-    fn describe(&mut self, config: &str, family: &Family, out: &mut String) {
-        let Self { reader, rows, .. } = self;
-        let mut lines = Vec::new();
-        let result = reader.read(|chunk| {
-            lines.extend(chunk.entries().map(|entry| describe(entry, rows, family)));
-        });
-        lines.sort();
-        let (name, way) = (reader.name(), reader.way());
-        let _ = writeln!(out, "# map {name} of config {config}, {} entries by {way}", lines.len());
-        out.extend(lines);
-        if let Err(error) = result {
-            let _ = writeln!(out, "# {error}: {}", error.source);
-        }
-        out.push('\n');
-        // Looking at rows is no scrape: what fails here was counted there.
-        rows.take_errors();
-    }
-}
-
-/// An entry as a person reads it: its key in hex, then a line for each series it adds to.
-fn describe(entry: Entry<'_>, rows: &mut Rows, family: &Family) -> String {
-    let mut key = Vec::new();
-    hex::write(entry.key, &mut key);
-    let mut line = format!("{} {:?}\n", String::from_utf8_lossy(&key), entry.values);
-    rows.each(entry, |labels, slot, value| {
-        let labels = family.labels.iter().zip(labels.values());
-        let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={value:?}")).collect();
-        let slot = match slot {
-            None => String::new(),
-            Some(Slot::Bucket(bucket)) => format!(" bucket {bucket}"),
-            Some(Slot::Sum) => " sum".to_owned(),
-        };
-        let _ = writeln!(line, "    {}{{{}}}{slot} {value}", family.name, labels.join(","));
-    });
-    line
-}
-
-fn series(kind: &Kind) -> Series {
-    match kind {
-        Kind::Counter => Series::Counters(Counters::default()),
-        Kind::Histogram(buckets) => Series::Histograms(Histograms::new(buckets)),
     }
 }

@@ -12,7 +12,7 @@ use crate::bpf::ProgramInfo;
 use crate::bpf::read::ReadError;
 use crate::bpf::stats::Stats;
 use crate::decode::DecodeError;
-use crate::series::{Counters, Family, LabelSet, Reals, Series};
+use crate::series::{Family, Kind, LabelSet};
 use crate::version;
 
 /// What is known of one config since the start.
@@ -102,22 +102,25 @@ pub fn families(configs: &[ConfigStats], programs: &[ProgramStats<'_>]) -> Vec<F
 fn config_families(configs: &[ConfigStats]) -> Vec<Family> {
     let gauge = |name: &str, help: &str, value: fn(&ConfigStats) -> f64| {
         let rows = configs.iter().map(|config| ([config.name.as_str()], value(config)));
-        family(name, help, &["config"], Series::Gauges(reals(rows)))
+        family(name, help, &["config"], Kind::Gauge, rows)
     };
-    let errors = configs.iter().map(|config| ([config.name.as_str()], config.decoder_errors));
+    let errors =
+        configs.iter().map(|config| ([config.name.as_str()], config.decoder_errors as f64));
     let enabled = configs.iter().map(|config| ([config.name.as_str()], 1.0));
     vec![
         family(
             "ebpf_exporter_enabled_configs",
             "The set of enabled configs",
             &["name"],
-            Series::Gauges(reals(enabled)),
+            Kind::Gauge,
+            enabled,
         ),
         family(
             "ebpf_exporter_decoder_errors_total",
             "Rows whose labels could not be decoded; on_error says what became of them",
             &["config"],
-            Series::Counters(counters(errors)),
+            Kind::RealCounter,
+            errors,
         ),
         gauge(
             "ebpf_exporter_scrape_duration_seconds",
@@ -155,27 +158,29 @@ fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
             "ebpf_exporter_ebpf_program_info",
             "Info about ebpf programs",
             &["config", "program", "tag", "id"],
-            Series::Gauges(reals(info)),
+            Kind::Gauge,
+            info,
         ),
         family(
             "ebpf_exporter_ebpf_program_attached",
             "Whether a program is attached",
             &["id"],
-            Series::Gauges(reals(attached)),
+            Kind::Gauge,
+            attached,
         ),
         family(
             "ebpf_exporter_ebpf_program_run_time_seconds",
             "How long a program has been executing, while kernel.bpf_stats_enabled is 1",
             &["id"],
-            Series::RealCounters(reals(
-                costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())),
-            )),
+            Kind::RealCounter,
+            costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())),
         ),
         family(
             "ebpf_exporter_ebpf_program_run_count_total",
             "How many times a program has been executed, while kernel.bpf_stats_enabled is 1",
             &["id"],
-            Series::Counters(counters(costs().map(|(id, cost)| (id, cost.run_count)))),
+            Kind::RealCounter,
+            costs().map(|(id, cost)| (id, cost.run_count as f64)),
         ),
     ]
 }
@@ -193,7 +198,8 @@ fn build_info() -> Family {
         "ebpf_exporter_build_info",
         "What this ebpf_wasm_exporter was built from; always 1",
         &labels,
-        Series::Gauges(reals([(values, 1.0)])),
+        Kind::Gauge,
+        [(values, 1.0)],
     )
 }
 
@@ -202,7 +208,7 @@ fn process_families() -> Vec<Family> {
     let Ok(process) = Process::myself() else { return Vec::new() };
     let gauge = |name: &str, help: &str, value: Option<f64>| {
         let rows = value.map(|value| ([], value));
-        family(name, help, &[], Series::Gauges(reals::<0>(rows)))
+        family(name, help, &[], Kind::Gauge, rows)
     };
     let stat = process.stat().ok();
     let stat = stat.as_ref();
@@ -222,7 +228,8 @@ fn process_families() -> Vec<Family> {
             "process_cpu_seconds_total",
             "Total user and system CPU time spent in seconds.",
             &[],
-            Series::RealCounters(reals::<0>(cpu)),
+            Kind::RealCounter,
+            cpu,
         ),
         gauge(
             "process_open_fds",
@@ -258,27 +265,18 @@ fn process_families() -> Vec<Family> {
     ]
 }
 
-fn family(name: &str, help: &str, labels: &[&str], series: Series) -> Family {
-    Family {
-        name: name.to_owned(),
-        help: help.to_owned(),
-        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-        series,
-    }
-}
-
-fn reals<'a, const N: usize>(rows: impl IntoIterator<Item = ([&'a str; N], f64)>) -> Reals {
-    let mut reals = Reals::default();
+/// A family with these rows: the values of its labels, and its number.
+fn family<'a, const N: usize>(
+    name: &str,
+    help: &str,
+    labels: &[&str; N],
+    kind: Kind,
+    rows: impl IntoIterator<Item = ([&'a str; N], f64)>,
+) -> Family {
+    let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+    let mut family = Family::new(name.to_owned(), help.to_owned(), labels, kind);
     for (labels, value) in rows {
-        reals.add(&LabelSet::of(labels), value);
+        family.set(&LabelSet::of(labels), value);
     }
-    reals
-}
-
-fn counters<'a, const N: usize>(rows: impl IntoIterator<Item = ([&'a str; N], u64)>) -> Counters {
-    let mut counters = Counters::default();
-    for (labels, value) in rows {
-        counters.add(&LabelSet::of(labels), value);
-    }
-    counters
+    family
 }

@@ -79,6 +79,16 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Chunk<'a> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.cpus
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// The entries, in the map's order.
     pub fn entries(self) -> impl ExactSizeIterator<Item = Entry<'a>> {
         self.keys
@@ -149,6 +159,16 @@ impl MapReader {
     /// The map's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Bytes of a key.
+    pub fn key_size(&self) -> usize {
+        self.map.key_size
+    }
+
+    /// Values of an entry: the number of possible CPUs if the map is per CPU, else 1.
+    pub fn cpus(&self) -> usize {
+        self.map.cpus
     }
 
     /// The way in use.

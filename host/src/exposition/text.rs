@@ -3,7 +3,7 @@
 //! Families come out in the order given, series in the order in which their label sets were met.
 //! Whatever bytes the labels are made of, the output is a valid exposition.
 
-use crate::series::{Family, Histogram, LabelValues, Series};
+use crate::series::{Family, Histogram, Kind};
 
 /// What to send as `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -11,107 +11,113 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Appends all families to `out`. Those without series are left out, as Prometheus clients do.
 pub fn encode<'a>(families: impl IntoIterator<Item = &'a Family>, out: &mut Vec<u8>) {
     for family in families {
-        if !family.series.sets().is_empty() {
+        if !family.is_empty() {
             head(family, out);
-            body(family, out);
+            let mut lines = Lines::new(family);
+            for id in family.live() {
+                lines.write(family, id, out, |_, _| {});
+            }
         }
     }
 }
 
-fn head(family: &Family, out: &mut Vec<u8>) {
-    let kind = match family.series {
-        Series::Counters(_) | Series::RealCounters(_) => "counter",
-        Series::Gauges(_) => "gauge",
-        Series::Histograms(_) => "histogram",
+/// Appends the comments that stand before a family's series.
+pub(super) fn head(family: &Family, out: &mut Vec<u8>) {
+    let kind = match family.kind {
+        Kind::Counter | Kind::RealCounter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram(_) => "histogram",
     };
     put(out, &["# HELP ", &family.name, " "]);
     escape(&family.help, false, out);
     put(out, &["\n# TYPE ", &family.name, " ", kind, "\n"]);
 }
 
-fn body(family: &Family, out: &mut Vec<u8>) {
-    let lines = Lines::new(family);
-    match &family.series {
-        Series::Counters(counters) => {
-            let mut digits = itoa::Buffer::new();
-            for (labels, value) in counters.iter() {
-                lines.line(labels, digits.format(value), out);
-            }
-        }
-        Series::RealCounters(reals) | Series::Gauges(reals) => {
-            for (labels, value) in reals.iter() {
-                lines.line(labels, &number(value), out);
-            }
-        }
-        Series::Histograms(histograms) => {
-            for (labels, histogram) in histograms.iter() {
-                histogram_lines(family, labels, histogram, out);
-            }
-        }
-    }
-}
-
-/// The parts of a family's lines that stand before each of its label values.
-struct Lines {
-    name: String,
-    /// `{first="`, `",second="`, …
-    before: Vec<String>,
+/// Writes the lines of a family's series.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// What stands between the name and the labels in each line of a series, and behind them.
+    around: Vec<(String, String)>,
+    /// The labels of the series in hand, quoted and escaped.
+    labels: Vec<u8>,
 }
 
 impl Lines {
-    fn new(family: &Family) -> Self {
-        let before = family.labels.iter().enumerate().map(|(n, label)| {
-            let open = if n == 0 { "{" } else { "\"," };
-            format!("{open}{label}=\"")
-        });
-        Self { name: family.name.clone(), before: before.collect() }
+    pub(super) fn new(family: &Family) -> Self {
+        let around = match &family.kind {
+            Kind::Counter | Kind::RealCounter | Kind::Gauge => {
+                vec![braced(&family.name, !family.labels.is_empty())]
+            }
+            Kind::Histogram(bounds) => {
+                let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
+                let comma = if family.labels.is_empty() { "" } else { "," };
+                let buckets = bounds.map(|bound| {
+                    let behind = format!("{comma}le=\"{}\"}} ", number(bound));
+                    (format!("{}_bucket{{", family.name), behind)
+                });
+                let totals = ["sum", "count"].map(|suffix| {
+                    braced(&format!("{}_{suffix}", family.name), !family.labels.is_empty())
+                });
+                buckets.chain(totals).collect()
+            }
+        };
+        Self { around, labels: Vec::new() }
     }
 
-    fn line(&self, labels: LabelValues<'_>, value: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.name.as_bytes());
-        for (before, label) in self.before.iter().zip(labels) {
-            out.extend_from_slice(before.as_bytes());
-            escape(label, true, out);
+    /// How many lines a series has; each has one number.
+    pub(super) fn len(&self) -> usize {
+        self.around.len()
+    }
+
+    /// Appends the lines of the `id`-th series to `out`. `note` is told where in `out` each number
+    /// begins, and how long it is.
+    pub(super) fn write(
+        &mut self,
+        family: &Family,
+        id: usize,
+        out: &mut Vec<u8>,
+        mut note: impl FnMut(usize, usize),
+    ) {
+        self.labels.clear();
+        for (name, value) in family.labels.iter().zip(family.label_values(id)) {
+            let comma = if self.labels.is_empty() { "" } else { "," };
+            put(&mut self.labels, &[comma, name, "=\""]);
+            escape(value, true, &mut self.labels);
+            self.labels.push(b'"');
         }
-        let close = if self.before.is_empty() { " " } else { "\"} " };
-        put(out, &[close, value, "\n"]);
+        numbers(&family.kind, family.numbers(id), |line, number| {
+            let (before, behind) = &self.around[line];
+            out.extend_from_slice(before.as_bytes());
+            out.extend_from_slice(&self.labels);
+            out.extend_from_slice(behind.as_bytes());
+            note(out.len(), number.len());
+            put(out, &[number, "\n"]);
+        });
     }
 }
 
-fn histogram_lines(
-    family: &Family,
-    labels: LabelValues<'_>,
-    histogram: Histogram<'_>,
-    out: &mut Vec<u8>,
-) {
-    let mut set = Vec::new();
-    for (name, value) in family.labels.iter().zip(labels) {
-        put(&mut set, &[name, "=\""]);
-        escape(value, true, &mut set);
-        set.extend_from_slice(b"\",");
-    }
-    let mut digits = itoa::Buffer::new();
-    let mut bucket = |bound: &str, count: u64| {
-        put(out, &[&family.name, "_bucket{"]);
-        out.extend_from_slice(&set);
-        put(out, &["le=\"", bound, "\"} ", digits.format(count), "\n"]);
-    };
-    for (bound, count) in histogram.cumulative() {
-        bucket(&number(bound), count);
-    }
-    bucket("+Inf", histogram.count());
+/// What stands around the labels of a line, if it has any.
+fn braced(name: &str, has_labels: bool) -> (String, String) {
+    let (open, close) = if has_labels { ("{", "} ") } else { ("", " ") };
+    (format!("{name}{open}"), close.to_owned())
+}
 
-    let set = set.strip_suffix(b",").unwrap_or_default();
-    for (suffix, value) in
-        [("_sum", number(histogram.sum)), ("_count", histogram.count().to_string())]
-    {
-        put(out, &[&family.name, suffix]);
-        if !set.is_empty() {
-            out.push(b'{');
-            out.extend_from_slice(set);
-            out.push(b'}');
+/// The numbers in the lines of a series with these cells, as text, with the line each stands in.
+pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &str)) {
+    let mut digits = itoa::Buffer::new();
+    match kind {
+        Kind::Counter => then(0, digits.format(cells[0])),
+        Kind::RealCounter | Kind::Gauge => then(0, &number(f64::from_bits(cells[0]))),
+        Kind::Histogram(bounds) => {
+            let histogram = Histogram::new(bounds, cells);
+            let counts = histogram.cumulative().map(|(_, count)| count);
+            for (line, count) in counts.chain([histogram.count()]).enumerate() {
+                then(line, digits.format(count));
+            }
+            let buckets = bounds.upper.len();
+            then(buckets + 1, &number(histogram.sum()));
+            then(buckets + 2, digits.format(histogram.count()));
         }
-        put(out, &[" ", &value, "\n"]);
     }
 }
 
@@ -160,30 +166,31 @@ pub fn number(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::config::buckets::{Buckets, Scale, Slot};
-    use crate::series::{Counters, Histograms, LabelSet, Reals};
+    use crate::series::LabelSet;
 
-    fn encoded(family: Family) -> String {
+    fn encoded(family: &Family) -> String {
         let mut out = Vec::new();
-        encode([&family], &mut out);
+        encode([family], &mut out);
         String::from_utf8(out).unwrap()
     }
 
-    fn family(labels: &[&str], series: Series) -> Family {
-        Family {
-            name: "ebpf_exporter_x".to_owned(),
-            help: "What \"x\" is:\na \\ b".to_owned(),
-            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-            series,
-        }
+    fn family(labels: &[&str], kind: Kind) -> Family {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        Family::new("ebpf_exporter_x".to_owned(), "What \"x\" is:\na \\ b".to_owned(), labels, kind)
+    }
+
+    fn add(family: &mut Family, labels: &[&str], slot: Option<Slot>, value: u64) {
+        let cell = family.join(&LabelSet::of(labels.iter().copied()), slot);
+        family.add(cell, value);
     }
 
     #[test]
     fn counters() {
-        let mut counters = Counters::default();
-        counters.add(&LabelSet::of(["a", "b"]), u64::MAX);
-        counters.add(&LabelSet::of(["quote \" slash \\ line\nend", "\0\r\t \u{1f41d}"]), 0);
+        let mut family = family(&["one", "two"], Kind::Counter);
+        add(&mut family, &["a", "b"], None, u64::MAX);
+        add(&mut family, &["quote \" slash \\ line\nend", "\0\r\t \u{1f41d}"], None, 0);
         assert_eq!(
-            encoded(family(&["one", "two"], Series::Counters(counters))),
+            encoded(&family),
             "# HELP ebpf_exporter_x What \"x\" is:\\na \\\\ b\n\
              # TYPE ebpf_exporter_x counter\n\
              ebpf_exporter_x{one=\"a\",two=\"b\"} 18446744073709551615\n\
@@ -193,37 +200,38 @@ mod tests {
 
     #[test]
     fn a_counter_without_labels() {
-        let mut counters = Counters::default();
-        counters.add(&LabelSet::default(), 7);
-        assert!(
-            encoded(family(&[], Series::Counters(counters))).ends_with("\nebpf_exporter_x 7\n")
-        );
+        let mut family = family(&[], Kind::Counter);
+        add(&mut family, &[], None, 7);
+        assert!(encoded(&family).ends_with("\nebpf_exporter_x 7\n"));
     }
 
     #[test]
     fn gauges_are_real_numbers() {
-        let mut reals = Reals::default();
-        reals.add(&LabelSet::of(["c"]), 0.25);
-        let text = encoded(family(&["config"], Series::Gauges(reals)));
+        let mut family = family(&["config"], Kind::Gauge);
+        family.set(&LabelSet::of(["c"]), 0.25);
+        let text = encoded(&family);
         assert!(text.contains("# TYPE ebpf_exporter_x gauge\n"));
         assert!(text.ends_with("\nebpf_exporter_x{config=\"c\"} 0.25\n"));
     }
 
     #[test]
     fn a_family_without_series_is_left_out() {
-        assert_eq!(encoded(family(&["a"], Series::Counters(Counters::default()))), "");
+        let mut family = family(&["a"], Kind::Counter);
+        assert_eq!(encoded(&family), "");
+        let cell = family.join(&LabelSet::of(["gone"]), None);
+        family.leave(cell);
+        assert_eq!(encoded(&family), "");
     }
 
     #[test]
     fn histograms() {
         let buckets = Buckets { scale: Scale::Exp2 { min: 0, max: 2 }, multiplier: 1e-6 };
-        let mut histograms = Histograms::new(&buckets);
-        let device = LabelSet::of(["sda"]);
-        histograms.add(&device, Slot::Bucket(2), 5);
-        histograms.add(&device, Slot::Bucket(0), 1);
-        histograms.add(&device, Slot::Sum, 21);
-        histograms.add(&LabelSet::of(["sdb"]), Slot::Sum, 0);
-        insta::assert_snapshot!(encoded(family(&["device"], Series::Histograms(histograms))), @r#"
+        let mut family = family(&["device"], Kind::histogram(&buckets));
+        add(&mut family, &["sda"], Some(Slot::Bucket(2)), 5);
+        add(&mut family, &["sda"], Some(Slot::Bucket(0)), 1);
+        add(&mut family, &["sda"], Some(Slot::Sum), 21);
+        add(&mut family, &["sdb"], Some(Slot::Sum), 0);
+        insta::assert_snapshot!(encoded(&family), @r#"
         # HELP ebpf_exporter_x What "x" is:\na \\ b
         # TYPE ebpf_exporter_x histogram
         ebpf_exporter_x_bucket{device="sda",le="1e-06"} 1
@@ -244,9 +252,9 @@ mod tests {
     #[test]
     fn a_histogram_without_labels() {
         let buckets = Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0 };
-        let mut histograms = Histograms::new(&buckets);
-        histograms.add(&LabelSet::default(), Slot::Bucket(0), 3);
-        insta::assert_snapshot!(encoded(family(&[], Series::Histograms(histograms))), @r#"
+        let mut family = family(&[], Kind::histogram(&buckets));
+        add(&mut family, &[], Some(Slot::Bucket(0)), 3);
+        insta::assert_snapshot!(encoded(&family), @r#"
         # HELP ebpf_exporter_x What "x" is:\na \\ b
         # TYPE ebpf_exporter_x histogram
         ebpf_exporter_x_bucket{le="1"} 3
