@@ -1,5 +1,5 @@
-//! Compiles the BPF objects of the default set, which the binary carries, and notes which
-//! revision of the source this is.
+//! Compiles the BPF objects that the binary carries, those of the default set and the harvest, and
+//! notes which revision of the source this is.
 
 #[path = "build/version.rs"]
 mod version;
@@ -24,23 +24,33 @@ fn main() {
     };
     let examples = Path::new("../examples").canonicalize().expect("examples/ stands beside host/");
 
-    let status = Command::new("make")
-        .arg("-C")
-        .arg(&examples)
-        .args([format!("OUT={out}"), format!("ARCH={arch}"), format!("LIBBPF_HEADERS={headers}")])
-        .args(DEFAULT_SET)
+    let compile = |sources: &Path, names: &[&str]| {
+        let variables = [
+            format!("SRC={}", sources.display()),
+            format!("OUT={out}"),
+            format!("ARCH={arch}"),
+            format!("LIBBPF_HEADERS={headers}"),
+        ];
         // The make that started cargo must not lend this one its flags or job slots.
-        .env_remove("MAKEFLAGS")
-        .env_remove("MFLAGS")
-        .status()
-        .expect("failed to start make; install it, and clang 19 or newer");
-    assert!(status.success(), "failed to compile the default set; see the lines above");
-
+        let status = Command::new("make")
+            .arg("-C")
+            .arg(&examples)
+            .args(variables)
+            .args(names)
+            .env_remove("MAKEFLAGS")
+            .env_remove("MFLAGS")
+            .status()
+            .expect("failed to start make; install it, and clang 19 or newer");
+        assert!(status.success(), "failed to compile {names:?}; see the lines above");
+    };
+    compile(&examples, &DEFAULT_SET);
+    compile(&Path::new("src/bpf/read").canonicalize().expect("it is ours"), &["harvest"]);
     fs::write(Path::new(&out).join("default_set.rs"), table(&examples, &out))
         .expect("OUT_DIR can be written");
 
     println!("cargo:rustc-env=LIBBPF_HEADERS={headers}");
     println!("cargo:rerun-if-changed={}", examples.join("Makefile").display());
+    println!("cargo:rerun-if-changed=src/bpf/read/harvest.bpf.c");
     println!("cargo:rerun-if-changed=../include/{arch}/vmlinux.h");
     for source in sources(&examples) {
         println!("cargo:rerun-if-changed={}", source.display());

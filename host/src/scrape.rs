@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
+use tracing::debug;
 
-use crate::bpf::read::{MapReader, ReadError, Way};
+use crate::bpf::read::{MapReader, ReadError, Sink, Way};
 use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
 use crate::exposition::sheet::Sheet;
@@ -67,10 +68,11 @@ impl Scraper {
             stats: Vec::new(),
             objects: Vec::new(),
         };
+        let sink = sink(&configs);
         let mut known = BTreeMap::new();
         for (config, Running { name, metrics, attached }) in configs.into_iter().enumerate() {
             for (metric, layout) in metrics {
-                let reader = reader(&attached, &layout)?;
+                let reader = reader(&attached, &layout, sink.as_ref())?;
                 let next = scraper.families.len();
                 let family = *known.entry(metric.name.clone()).or_insert(next);
                 if family == next {
@@ -188,13 +190,29 @@ impl Fed {
     }
 }
 
-fn reader(attached: &Attached, layout: &Layout) -> Result<MapReader, ReadError> {
+fn reader(
+    attached: &Attached,
+    layout: &Layout,
+    sink: Option<&Sink>,
+) -> Result<MapReader, ReadError> {
     let map = attached.map(&layout.map).ok_or_else(|| ReadError {
         map: layout.map.clone(),
         way: Way::Batch,
         source: io::ErrorKind::NotFound.into(),
     })?;
-    MapReader::new(&map)
+    MapReader::new(&map, sink)
+}
+
+/// Room to harvest the maps of these configs; none on kernels that have no such memory.
+fn sink(configs: &[Running]) -> Option<Sink> {
+    let maps = configs.iter().flat_map(|config| {
+        let layouts = config.metrics.iter().map(|(_, layout)| layout);
+        layouts.filter_map(|layout| Some(config.attached.map(&layout.map)?.spec))
+    });
+    Sink::for_maps(&maps.collect::<Vec<_>>()).unwrap_or_else(|error| {
+        debug!("no memory to harvest maps into: {error}");
+        None
+    })
 }
 
 impl serve::Scraper for Scraper {

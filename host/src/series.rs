@@ -193,12 +193,10 @@ impl Family {
         let mut sets = LabelSets::default();
         let (mut cells, mut rows) = (Vec::new(), Vec::new());
         let mut to = vec![u32::MAX; self.rows.len()];
-        for id in 0..self.rows.len() {
-            if self.rows[id] > 0 {
-                to[id] = sets.push(self.sets.get(id)) as u32;
-                cells.extend_from_slice(self.numbers(id));
-                rows.push(self.rows[id]);
-            }
+        for id in self.live() {
+            to[id] = sets.push(self.sets.get(id)) as u32;
+            cells.extend_from_slice(self.numbers(id));
+            rows.push(self.rows[id]);
         }
         (self.sets, self.cells, self.rows, self.dead) = (sets, cells, rows, 0);
         Moves { to, width: width as u32 }

@@ -3,13 +3,14 @@
 //! | way | for | why |
 //! |---|---|---|
 //! | [`Way::Mmap`] | arrays made with `BPF_F_MMAPABLE` | no system call, no copy by the kernel |
-//! | [`Way::Batch`] | every other map | one system call for thousands of entries |
+//! | [`Way::Harvest`] | hash maps and arrays whose keys hardly change | a third of the batch call |
+//! | [`Way::Batch`] | every other map, and those whose keys come and go | exact, whatever happens |
 //! | [`Way::Keys`] | kernels that refuse the batch call | two system calls an entry |
 //!
 //! Entries come in chunks of borrowed bytes; no way allocates per entry. This module knows nothing
-//! of labels and must never turn a map that changes while it is read into an error: an entry that
-//! stays in the map during the whole read is handed out exactly once, one that comes or goes
-//! meanwhile at most once.
+//! of labels and must never turn a map that changes while it is read into an error: but for harvest,
+//! which says what it cannot promise, an entry that stays in the map during the whole read is handed
+//! out exactly once, one that comes or goes meanwhile at most once.
 
 use std::fmt;
 use std::io;
@@ -17,11 +18,15 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use libbpf_rs::MapType;
 
-use super::{MapRef, MapSpec};
+use super::{MapRef, MapSpec, sys};
 
 mod batch;
+mod harvest;
 mod keys;
 mod mmap;
+
+use harvest::Harvest;
+pub use harvest::Sink;
 
 /// Entries to hand out at a time: large enough that a system call's fixed cost vanishes, small
 /// enough that a chunk of usual keys stays in the second-level cache.
@@ -32,6 +37,8 @@ const CHUNK: usize = 4096;
 pub enum Way {
     /// The map's own memory, mapped into this process.
     Mmap,
+    /// A walk inside the kernel, by a program of the exporter's own (Linux 5.14).
+    Harvest,
     /// `BPF_MAP_LOOKUP_BATCH` (Linux 5.6; per-CPU arrays 5.13).
     Batch,
     /// `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_LOOKUP_ELEM` for each entry.
@@ -42,6 +49,7 @@ impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Mmap => "mmap",
+            Self::Harvest => "harvest",
             Self::Batch => "batch",
             Self::Keys => "keys",
         })
@@ -61,11 +69,15 @@ pub struct ReadError {
 }
 
 /// A run of entries, borrowed from the reader until the next chunk.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
     keys: &'a [u8],
-    values: &'a [u64],
+    /// From one key to the next, bytes.
+    key_stride: usize,
     key_size: usize,
+    values: &'a [u64],
+    /// From one entry's values to the next one's.
+    value_stride: usize,
     cpus: usize,
 }
 
@@ -81,7 +93,7 @@ pub struct Entry<'a> {
 impl<'a> Chunk<'a> {
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.values.len() / self.cpus
+        self.values.len().div_ceil(self.value_stride)
     }
 
     /// Whether there is none.
@@ -91,10 +103,9 @@ impl<'a> Chunk<'a> {
 
     /// The entries, in the map's order.
     pub fn entries(self) -> impl ExactSizeIterator<Item = Entry<'a>> {
-        self.keys
-            .chunks_exact(self.key_size)
-            .zip(self.values.chunks_exact(self.cpus))
-            .map(|(key, values)| Entry { key, values })
+        self.keys.chunks(self.key_stride).zip(self.values.chunks(self.value_stride)).map(
+            move |(key, values)| Entry { key: &key[..self.key_size], values: &values[..self.cpus] },
+        )
     }
 }
 
@@ -113,7 +124,8 @@ impl Target {
     }
 
     fn chunk<'a>(&self, keys: &'a [u8], values: &'a [u64]) -> Chunk<'a> {
-        Chunk { keys, values, key_size: self.key_size, cpus: self.cpus }
+        let (key_size, cpus) = (self.key_size, self.cpus);
+        Chunk { keys, key_stride: key_size, key_size, values, value_stride: cpus, cpus }
     }
 }
 
@@ -126,34 +138,47 @@ trait Walk: Send {
 pub struct MapReader {
     name: String,
     map: Target,
-    way: Way,
+    /// The way of [`MapReader::read`].
+    exact: Way,
     walk: Box<dyn Walk>,
+    harvest: Option<Harvest>,
+    /// The way that was used last.
+    way: Way,
 }
 
 impl MapReader {
-    /// A reader of `map` in the best way that its type and this kernel allow.
+    /// A reader of `map` in the best way that its type and this kernel allow; by harvest too, if
+    /// there is a sink and it can be.
     ///
     /// # Errors
     ///
     /// If the map's descriptor cannot be duplicated, the number of CPUs cannot be read, or a
     /// mappable array cannot be mapped.
-    pub fn new(map: &MapRef<'_>) -> Result<Self, ReadError> {
+    pub fn new(map: &MapRef<'_>, sink: Option<&Sink>) -> Result<Self, ReadError> {
         let way = if is_mappable_array(&map.spec) { Way::Mmap } else { Way::Batch };
-        Self::with_way(map, way)
+        let mut reader = Self::with_way(map, way)?;
+        if let Some(sink) = sink.filter(|_| way == Way::Batch) {
+            reader.harvest = Harvest::new(&map.spec, &reader.map, sink).unwrap_or_else(|error| {
+                tracing::debug!(map = reader.name, "cannot be harvested: {error}");
+                None
+            });
+        }
+        Ok(reader)
     }
 
-    /// A reader of `map` in this way. [`Way::Batch`] still gives way to [`Way::Keys`] on a kernel
-    /// that refuses it.
+    /// A reader of `map` in this exact way. [`Way::Batch`] still gives way to [`Way::Keys`] on a
+    /// kernel that refuses it.
     ///
     /// # Errors
     ///
-    /// As [`MapReader::new`]; and for [`Way::Mmap`] if the map is not a mappable array.
+    /// As [`MapReader::new`]; and for [`Way::Mmap`] if the map is not a mappable array, for
+    /// [`Way::Harvest`] always, because that way is not exact.
     pub fn with_way(map: &MapRef<'_>, way: Way) -> Result<Self, ReadError> {
         let name = map.spec.name.clone();
         let fail = |source| ReadError { map: name.clone(), way, source };
         let map = target(map).map_err(fail)?;
         let walk = new_walk(way, &map).map_err(fail)?;
-        Ok(Self { name, map, way, walk })
+        Ok(Self { name, map, exact: way, walk, harvest: None, way })
     }
 
     /// The map's name.
@@ -171,7 +196,7 @@ impl MapReader {
         self.map.cpus
     }
 
-    /// The way in use.
+    /// The way that was used last.
     pub fn way(&self) -> Way {
         self.way
     }
@@ -184,13 +209,35 @@ impl MapReader {
     /// If the kernel refuses the read. Chunks handed out before that are good but not all.
     pub fn read(&mut self, mut visit: impl FnMut(Chunk<'_>)) -> Result<(), ReadError> {
         let mut result = self.walk.walk(&self.map, &mut visit);
-        if self.way == Way::Batch && result.as_ref().is_err_and(is_unsupported) {
+        if self.exact == Way::Batch && result.as_ref().is_err_and(is_unsupported) {
             tracing::debug!(map = self.name, "no batch lookup on this kernel, reading key by key");
-            self.way = Way::Keys;
+            self.exact = Way::Keys;
             self.walk = Box::<keys::Keys>::default();
             result = self.walk.walk(&self.map, &mut visit);
         }
+        self.way = self.exact;
         result.map_err(|source| ReadError { map: self.name.clone(), way: self.way, source })
+    }
+
+    /// Hands all entries to `visit` as [`MapReader::read`] does, but in less time and without its
+    /// promise: of entries that come or go meanwhile, any may be missing, come twice, or have a key
+    /// that the map never held. `false` if the map cannot be read so, and nothing was handed out.
+    pub fn harvest(&mut self, mut visit: impl FnMut(Chunk<'_>)) -> bool {
+        let Some(harvest) = &mut self.harvest else { return false };
+        if let Err(error) = harvest.walk(&self.map, &mut visit) {
+            tracing::debug!(map = self.name, "can no longer be harvested: {error}");
+            self.harvest = None;
+            return false;
+        }
+        self.way = Way::Harvest;
+        true
+    }
+
+    /// Fills in the values of one key, one for each CPU; `false` if the map does not hold it, or
+    /// does not say.
+    pub fn lookup(&self, key: &[u8], values: &mut [u64]) -> bool {
+        assert_eq!((key.len(), values.len()), (self.map.key_size, self.map.cpus));
+        sys::lookup(self.map.raw_fd(), key, values).unwrap_or(false)
     }
 }
 
@@ -199,6 +246,7 @@ fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
         Way::Mmap => Box::new(mmap::Mapped::new(map)?),
         Way::Batch => Box::new(batch::Batch::new(map)),
         Way::Keys => Box::<keys::Keys>::default(),
+        Way::Harvest => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 

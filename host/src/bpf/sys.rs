@@ -4,7 +4,9 @@
 //! decides anything.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 /// One `BPF_MAP_LOOKUP_BATCH`.
 #[derive(Debug)]
@@ -99,4 +101,104 @@ fn found(answer: i32) -> io::Result<bool> {
         libc::ENOENT => Ok(false),
         errno => Err(io::Error::from_raw_os_error(errno)),
     }
+}
+
+/// A new array of one value of so many u64s that can be mapped.
+pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
+    let options = libbpf_sys::bpf_map_create_opts {
+        sz: size_of::<libbpf_sys::bpf_map_create_opts>() as u64,
+        map_flags: libbpf_sys::BPF_F_MMAPABLE,
+        ..Default::default()
+    };
+    let size = u32::try_from(words * size_of::<u64>()).map_err(io::Error::other)?;
+    // SAFETY: the name is terminated, and the options live through the call.
+    let fd = unsafe {
+        libbpf_sys::bpf_map_create(
+            libbpf_sys::BPF_MAP_TYPE_ARRAY,
+            c"harvest".as_ptr(),
+            size_of::<u32>() as u32,
+            size,
+            1,
+            &options,
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Runs a `syscall` program once, on this CPU; what it returned.
+pub(super) fn run(program: RawFd) -> io::Result<u32> {
+    let mut options = libbpf_sys::bpf_test_run_opts {
+        sz: size_of::<libbpf_sys::bpf_test_run_opts>() as u64,
+        ..Default::default()
+    };
+    // SAFETY: no buffers are passed, and the options live through the call.
+    let answer = unsafe { libbpf_sys::bpf_prog_test_run_opts(program, &mut options) };
+    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(options.retval) }
+}
+
+/// The u64s of a mapped array, which the kernel's programs may write while they are read.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    words: NonNull<AtomicU64>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone, and is only read.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// Maps the first `len` u64s of the array behind `fd`.
+    pub(super) fn new(fd: RawFd, len: usize) -> io::Result<Self> {
+        // SAFETY: a new mapping at an address of the kernel's choice, checked below.
+        let address = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len * size_of::<u64>(),
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                fd,
+                0,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let words = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
+        Ok(Self { words, len })
+    }
+
+    /// How many u64s there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The u64s, whoever may be writing them.
+    pub(super) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping has this many u64s, page aligned, and lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) }
+    }
+
+    /// The u64s of an array that nobody writes while this borrow lives: its only writer is a
+    /// program that runs when its owner, who holds this borrow, says so.
+    pub(super) fn still(&mut self) -> &[u64] {
+        // SAFETY: as above; and no one writes, says the caller.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this length, and no borrow of it outlives `self`.
+        unsafe { libc::munmap(self.words.as_ptr().cast(), self.len * size_of::<u64>()) };
+    }
+}
+
+/// The bytes of these u64s, as they lie in memory.
+pub(super) fn bytes(words: &[u64]) -> &[u8] {
+    // SAFETY: any u64 is eight bytes, and bytes need no alignment.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use super::decode::KeyDecoder;
-use super::memory::{Fate, Memory, Row};
-use crate::bpf::read::{Chunk, Entry, MapReader, ReadError};
+use super::memory::{Fate, Memory};
+use crate::bpf::read::{Entry, MapReader, ReadError};
 use crate::decode::builtin::hex;
 use crate::series::{Family, Moves};
 use crate::telemetry::ConfigStats;
@@ -24,15 +24,8 @@ pub(super) struct Feed {
     reader: MapReader,
     decoder: KeyDecoder,
     memory: Memory,
-    new: NewRows,
-}
-
-/// Rows whose keys were not decoded yet, with their values.
-#[derive(Debug, Default)]
-struct NewRows {
-    rows: Vec<Row>,
-    /// The values of each row, end to end: one, or one for each CPU.
-    values: Vec<u64>,
+    /// Whether hardly any key came or went since the scrape before.
+    calm: bool,
 }
 
 impl Feed {
@@ -43,29 +36,44 @@ impl Feed {
         decoder: KeyDecoder,
     ) -> Self {
         let memory = Memory::new(reader.key_size(), decoder.width());
-        Self { config, family, reader, decoder, memory, new: NewRows::default() }
+        Self { config, family, reader, decoder, memory, calm: false }
     }
 
     /// Reads the map and adds its values to the family.
     pub(super) fn read(&mut self, family: &mut Family, stats: &mut ConfigStats) {
         let start = Instant::now();
-        let Self { reader, decoder, memory, new, .. } = self;
-        memory.begin(start, |cell| family.leave(cell));
-        let result = reader.read(|chunk| {
-            stats.entries += chunk.len() as u64;
-            add(chunk, memory, family, new);
-            if new.rows.len() >= BATCH {
-                new.settle(decoder, memory, family, start);
-            }
-        });
-        new.settle(decoder, memory, family, start);
+        self.memory.expire(start, |cell| family.leave(cell));
+        let result = self.meet(stats);
+        let Self { reader, decoder, memory, .. } = self;
         match result {
-            // Rows that were not met may only have been behind the error.
+            Ok(()) => memory.forget_missed(|cell| family.leave(cell)),
+            // What was not met may only have been behind the error: it keeps its last values.
             Err(error) => stats.read_failed(&error),
-            Ok(()) => memory.end(|cell| family.leave(cell)),
         }
+        for rows in memory.take_undecoded().chunks(BATCH) {
+            decoder.decide(rows, memory, family, start);
+        }
+        memory.sum(|cell, value| family.add(cell, value));
         stats.decoder_failed(reader.name(), memory.errors(), decoder.take_first_error());
         stats.duration += start.elapsed();
+    }
+
+    /// Reads the map into the memory: by harvest while keys hardly change, else exactly.
+    fn meet(&mut self, stats: &mut ConfigStats) -> Result<(), ReadError> {
+        let Self { reader, memory, calm, .. } = self;
+        memory.begin();
+        let harvested = *calm && reader.harvest(|chunk| memory.take(chunk));
+        let result = if harvested && memory.doubts() <= few(memory.len()) {
+            memory.confirm(|key, values| reader.lookup(key, values), reader.cpus());
+            Ok(())
+        } else {
+            memory.begin();
+            let result = reader.read(|chunk| memory.take(chunk));
+            *calm = !harvested && memory.doubts() <= few(memory.len());
+            result
+        };
+        stats.entries += memory.count() as u64;
+        result
     }
 
     /// Follows its family, which has moved its cells.
@@ -91,60 +99,10 @@ impl Feed {
     }
 }
 
-/// Adds the values of the chunk's entries where their keys say; new keys are put by.
-fn add(chunk: Chunk<'_>, memory: &mut Memory, family: &mut Family, new: &mut NewRows) {
-    for Entry { key, values } in chunk.entries() {
-        let Some(row) = memory.meet(key) else { continue };
-        match memory.fates(row) {
-            [Fate::Undecoded, ..] => new.push(row, values),
-            fates => add_values(fates, values, family),
-        }
-    }
-}
-
-#[inline]
-fn add_values(fates: &[Fate], values: &[u64], family: &mut Family) {
-    if let [fate] = fates {
-        let sum = values.iter().fold(0, |sum: u64, value| sum.wrapping_add(*value));
-        if let Fate::Add(cell) = fate {
-            family.add(*cell, sum);
-        }
-        return;
-    }
-    for (fate, value) in fates.iter().zip(values) {
-        if let Fate::Add(cell) = fate {
-            family.add(*cell, *value);
-        }
-    }
-}
-
-impl NewRows {
-    fn push(&mut self, row: Row, values: &[u64]) {
-        self.rows.push(row);
-        self.values.extend_from_slice(values);
-    }
-
-    /// Decodes the keys and adds the values.
-    fn settle(
-        &mut self,
-        decoder: &mut KeyDecoder,
-        memory: &mut Memory,
-        family: &mut Family,
-        now: Instant,
-    ) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let cpus = self.values.len() / self.rows.len();
-        for (rows, values) in self.rows.chunks(BATCH).zip(self.values.chunks(BATCH * cpus)) {
-            decoder.decide(rows, memory, family, now);
-            for (row, values) in rows.iter().zip(values.chunks(cpus)) {
-                add_values(memory.fates(*row), values, family);
-            }
-        }
-        self.rows.clear();
-        self.values.clear();
-    }
+/// How many of so many keys may come or go for a map to be called calm. A confirmation costs as
+/// much as ten entries of a batch, so with these it is still cheaper to harvest.
+fn few(keys: usize) -> usize {
+    64 + keys / 64
 }
 
 /// An entry as a person reads it: key and values, then a line for each series it adds to.

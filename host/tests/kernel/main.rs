@@ -76,6 +76,8 @@ fn main() -> ExitCode {
         ways_agree_on_lru_hashes,
         ways_agree_on_arrays,
         a_mappable_array_is_read_by_mmap,
+        a_harvest_of_a_still_map_is_exact,
+        what_cannot_be_harvested_says_so,
         no_stable_row_is_lost_or_doubled_under_churn,
     ])
     .map(|trial| trial.with_ignored_flag(missing.is_some()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ebpf_wasm_exporter::bpf::read::{MapReader, Way, is_per_cpu};
+use ebpf_wasm_exporter::bpf::read::{MapReader, Sink, Way, is_per_cpu};
 use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
@@ -123,8 +123,55 @@ pub fn a_mappable_array_is_read_by_mmap() {
         let rows = map.read(Way::Mmap);
         assert_eq!(rows.len(), entries as usize);
         assert_eq!(rows, map.read(Way::Batch));
-        let reader = MapReader::new(&MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() });
+        let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+        let reader = MapReader::new(&map, None);
         assert_eq!(reader.unwrap().way(), Way::Mmap, "and it is what is chosen");
+    }
+}
+
+pub fn a_harvest_of_a_still_map_is_exact() {
+    let kinds = [(MapType::Hash, 1.0), (MapType::LruHash, 0.5), (MapType::Array, 1.0)];
+    for (kind, filled) in kinds {
+        for (entries, key_size) in [(1, 4), (1000, 8), (1000, 12), (100_000, 24), (50, 96)] {
+            let key_size = if kind == MapType::Array { 4 } else { key_size };
+            let map = Map::new(kind, key_size, entries, 0);
+            for n in 0..(f64::from(entries) * filled) as u32 {
+                map.insert(&key(n, key_size), u64::from(n) + 1);
+            }
+            let rows = map.read(Way::Batch);
+            let sink = Sink::for_maps([&map.spec]).unwrap();
+            let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+            let mut reader = MapReader::new(&map, sink.as_ref()).unwrap();
+            for _ in 0..2 {
+                let mut harvested = Rows::new();
+                let done = reader.harvest(|chunk| {
+                    for entry in chunk.entries() {
+                        let before = harvested.insert(entry.key.to_vec(), entry.values.to_vec());
+                        assert_eq!(before, None, "key {:?} was met twice", entry.key);
+                    }
+                });
+                assert!(done, "{kind:?} with keys of {key_size} bytes can be harvested");
+                assert!(harvested == rows, "{kind:?} of {entries} with keys of {key_size} bytes");
+                assert_eq!(reader.way(), Way::Harvest);
+            }
+        }
+    }
+}
+
+pub fn what_cannot_be_harvested_says_so() {
+    for (kind, key_size, entries) in [
+        (MapType::Hash, 5, 10),
+        (MapType::Hash, 100, 10),
+        (MapType::PercpuHash, 8, 10),
+        (MapType::Hash, 8, 262_145),
+    ] {
+        let map = Map::new(kind, key_size, entries, 0);
+        assert!(Sink::for_maps([&map.spec]).unwrap().is_none());
+        let other = Map::new(MapType::Hash, 8, 1000, 0);
+        let sink = Sink::for_maps([&other.spec]).unwrap();
+        let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+        let mut reader = MapReader::new(&map, sink.as_ref()).unwrap();
+        assert!(!reader.harvest(|_| panic!("nothing is handed out")));
     }
 }
 

@@ -79,7 +79,7 @@ impl Workload {
 pub fn rows(attached: &Attached, name: &str) -> Rows {
     let map = attached.map(name).expect("the object has the map");
     let mut rows = Rows::new();
-    MapReader::new(&map)
+    MapReader::new(&map, None)
         .and_then(|mut reader| {
             reader.read(|chunk| {
                 for entry in chunk.entries() {

@@ -1,6 +1,6 @@
 //! The memory against a plain model: a map from keys to what is known of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -28,38 +28,47 @@ proptest! {
         let mut family = Family::new("x".into(), "x".into(), vec!["a".into()], Kind::Counter);
         let mut memory = Memory::new(5, 1);
         let mut model: BTreeMap<u8, Option<Instant>> = BTreeMap::new();
+        let mut known: Vec<u8> = Vec::new();
         let mut now = Instant::now();
         for (keys, pause) in walks {
             now += Duration::from_secs(pause);
-            memory.begin(now, |cell| family.leave(cell));
+            memory.expire(now, |cell| family.leave(cell));
+            memory.begin();
             model.retain(|_, due| due.is_none_or(|due| due > now));
-            let mut met = BTreeSet::new();
-            for n in keys {
-                let Some(row) = memory.meet(&key(n)) else {
-                    prop_assert!(!met.insert(n), "{} was met for the first time", n);
-                    continue;
-                };
-                prop_assert!(met.insert(n), "{} was met before", n);
-                prop_assert_eq!(memory.key(row), key(n));
-                let undecoded = memory.fates(row) == [Fate::Undecoded];
-                prop_assert_eq!(undecoded, !model.contains_key(&n));
-                if undecoded {
-                    let due = n.is_multiple_of(3).then(|| now + Duration::from_secs(2));
-                    let label = n.to_string();
-                    let cell = family.join(&LabelSet::of([label.as_str()]), None);
-                    let errors = u16::from(n.is_multiple_of(5));
-                    memory.decide(row, std::iter::once(Fate::Add(cell)), errors, due);
-                    model.insert(n, due);
-                }
-                let [Fate::Add(cell)] = memory.fates(row) else { panic!("it was decided") };
-                prop_assert_eq!(family.place(*cell).0.collect::<Vec<_>>(), [n.to_string()]);
+            let mut met = BTreeMap::new();
+            for (value, n) in (1..).zip(keys) {
+                memory.meet(&key(n), &[value, 100]);
+                met.entry(n).or_insert(value + 100);
             }
-            memory.end(|cell| family.leave(cell));
-            model.retain(|n, _| met.contains(n));
+            let new = met.keys().filter(|n| !model.contains_key(n)).count();
+            let unknown = met.keys().filter(|n| !known.contains(n)).count();
+            let gone = known.iter().filter(|n| !met.contains_key(n)).count();
+            prop_assert_eq!(memory.doubts(), unknown + gone);
+            known = met.keys().copied().collect();
+            let undecoded = memory.take_undecoded();
+            prop_assert_eq!(undecoded.len(), new);
+            for row in undecoded {
+                let n = memory.key(row)[0];
+                prop_assert!(model.insert(n, None).is_none(), "{} was decided before", n);
+                let due = n.is_multiple_of(3).then(|| now + Duration::from_secs(2));
+                let label = n.to_string();
+                let cell = family.join(&LabelSet::of([label.as_str()]), None);
+                let errors = u16::from(n.is_multiple_of(5));
+                memory.decide(row, std::iter::once(Fate::Add(cell)), errors, due);
+                model.insert(n, due);
+            }
+            memory.forget_missed(|cell| family.leave(cell));
+            family.zero();
+            memory.sum(|cell, value| family.add(cell, value));
+            for id in family.live() {
+                let n = family.label_values(id).next().unwrap().parse().unwrap();
+                prop_assert_eq!(met.get(&n), Some(&family.numbers(id)[0]));
+            }
+            model.retain(|n, _| met.contains_key(n));
             prop_assert_eq!(family.len(), met.len(), "series of gone keys are gone");
-            let errors = met.iter().filter(|n| n.is_multiple_of(5)).count();
+            let errors = met.keys().filter(|n| n.is_multiple_of(5)).count();
             prop_assert_eq!(memory.errors(), errors as u64);
-            prop_assert!((0..40).all(|n| memory.find(&key(n)).is_some() == met.contains(&n)));
+            prop_assert!((0..40).all(|n| memory.find(&key(n)).is_some() == met.contains_key(&n)));
         }
     }
 }
@@ -68,11 +77,40 @@ proptest! {
 fn room_is_used_again() {
     let mut memory = Memory::new(1, 1);
     for walk in 0..100u8 {
-        memory.begin(Instant::now(), |_| {});
+        memory.begin();
         for n in 0..10 {
-            memory.meet(&[walk.wrapping_mul(10).wrapping_add(n)]);
+            memory.meet(&[walk.wrapping_mul(10).wrapping_add(n)], &[1]);
         }
-        memory.end(|_| {});
+        memory.forget_missed(|_| {});
     }
     assert!(memory.met.len() <= 20, "{} rows for 10 keys", memory.met.len());
+}
+
+/// A walk that may err is set right: what it met and the map does not hold is no row, and what it
+/// missed and the map does hold is one.
+#[test]
+fn doubts_are_settled_by_lookup() {
+    let mut memory = Memory::new(1, 1);
+    let mut scrape = |keys: &[u8], there: &[u8]| {
+        memory.begin();
+        keys.iter().for_each(|key| memory.meet(&[*key], &[7]));
+        let lookup = |key: &[u8], values: &mut [u64]| {
+            values[0] = 9;
+            there.contains(&key[0])
+        };
+        memory.confirm(lookup, 1);
+        let new = memory.take_undecoded();
+        for (n, row) in new.iter().enumerate() {
+            memory.decide(*row, std::iter::once(Fate::Out), 0, None);
+            assert!(new[..n].iter().all(|other| other != row));
+        }
+        memory.forget_missed(|_| {});
+        let known = (0..=9).filter(|key| memory.find(&[*key]).is_some());
+        (known.collect::<Vec<_>>(), new.len())
+    };
+    assert_eq!(scrape(&[1, 2, 3], &[1, 2]), (vec![1, 2], 2), "3 was torn");
+    assert_eq!(scrape(&[1, 3, 2], &[1, 2, 3]), (vec![1, 2, 3], 1));
+    assert_eq!(scrape(&[3], &[1, 3]), (vec![1, 3], 0), "1 was missed, 2 is gone");
+    assert_eq!(scrape(&[3, 4, 1], &[1, 3]), (vec![1, 3], 0), "4 was torn");
+    assert_eq!(scrape(&[3, 4, 1], &[1, 3, 4]), (vec![1, 3, 4], 1), "4 is there now");
 }
