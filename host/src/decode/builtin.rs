@@ -9,6 +9,7 @@ mod cgroup;
 mod dname;
 mod errno;
 pub mod hex;
+mod holds;
 mod ifname;
 mod inet_ip;
 mod kstack;

@@ -1,7 +1,7 @@
 //! `cgroup`: a cgroup's id in decimal text → its path, such as `/sys/fs/cgroup/system.slice`, or
 //! `unknown_cgroup_id:N`.
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -19,11 +19,12 @@ struct Cgroup {
 impl Decoder for Cgroup {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let id = number::parse(input)?;
-        if !self.system.cgroups().path(id, out) {
-            out.extend_from_slice(b"unknown_cgroup_id:");
-            number::write(id, out);
+        if self.system.cgroups().path(id, out) {
+            return Ok(Outcome::Label);
         }
-        Ok(Outcome::Label)
+        out.extend_from_slice(b"unknown_cgroup_id:");
+        number::write(id, out);
+        Ok(holds::UNKNOWN)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ifname`: a network interface's index as a u32 → its name now, or `unknown:N`.
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -18,11 +18,12 @@ struct Ifname {
 impl Decoder for Ifname {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let index = u32::from_ne_bytes(number::exactly(input)?);
-        if !self.system.interfaces().name(index, out) {
-            out.extend_from_slice(b"unknown:");
-            number::write(index, out);
+        if self.system.interfaces().name(index, out) {
+            return Ok(holds::REUSED);
         }
-        Ok(Outcome::Label)
+        out.extend_from_slice(b"unknown:");
+        number::write(index, out);
+        Ok(holds::UNKNOWN)
     }
 }
 

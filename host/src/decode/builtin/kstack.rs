@@ -1,7 +1,7 @@
 //! `kstack`: kernel addresses as u64, up to the first 0 → the functions they lie in, joined by
 //! newlines, `??` for each that lies in none.
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -27,6 +27,7 @@ impl Decoder for Kstack {
             let text = format!("expected a multiple of 8 bytes, got {}", input.len());
             return Err(DecodeError::new(text));
         }
+        let mut outcome = holds::MODULES;
         for (frame, address) in input.chunks_exact(ADDRESS).enumerate() {
             let address = u64::from_ne_bytes(number::exactly(address)?);
             if address == 0 {
@@ -37,9 +38,10 @@ impl Decoder for Kstack {
             }
             if !self.system.kallsyms().name_around(address, out) {
                 out.extend_from_slice(b"??");
+                outcome = holds::UNKNOWN;
             }
         }
-        Ok(Outcome::Label)
+        Ok(outcome)
     }
 }
 

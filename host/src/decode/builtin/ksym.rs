@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -23,11 +23,12 @@ struct Ksym {
 impl Decoder for Ksym {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let address = u64::from_ne_bytes(number::exactly(input)?);
-        if !self.system.kallsyms().name(address, out) {
-            // Writing to a Vec does not fail.
-            let _ = write!(out, "unknown_addr:{address:#x}");
+        if self.system.kallsyms().name(address, out) {
+            return Ok(holds::MODULES);
         }
-        Ok(Outcome::Label)
+        // Writing to a Vec does not fail.
+        let _ = write!(out, "unknown_addr:{address:#x}");
+        Ok(holds::UNKNOWN)
     }
 }
 

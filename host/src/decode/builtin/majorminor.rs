@@ -1,7 +1,7 @@
 //! `majorminor`: a block device's number as a u32, in the kernel's own encoding (12 bits major, 20
 //! bits minor) → its name as in `/proc/partitions`, or `unknown:MAJOR:MINOR`.
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::partitions::MINOR_BITS;
@@ -20,13 +20,14 @@ struct MajorMinor {
 impl Decoder for MajorMinor {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let device = u32::from_ne_bytes(number::exactly(input)?);
-        if !self.system.partitions().name(device, out) {
-            out.extend_from_slice(b"unknown:");
-            number::write(device >> MINOR_BITS, out);
-            out.push(b':');
-            number::write(device & ((1 << MINOR_BITS) - 1), out);
+        if self.system.partitions().name(device, out) {
+            return Ok(holds::REUSED);
         }
-        Ok(Outcome::Label)
+        out.extend_from_slice(b"unknown:");
+        number::write(device >> MINOR_BITS, out);
+        out.push(b':');
+        number::write(device & ((1 << MINOR_BITS) - 1), out);
+        Ok(holds::UNKNOWN)
     }
 }
 

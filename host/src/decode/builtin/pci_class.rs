@@ -23,10 +23,11 @@ impl Decoder for PciClass {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let id = number::parse(input)?;
         let entry = u8::try_from(id).ok().map(Entry::Class);
-        if !pci::write(&self.system, entry, out) {
-            // Writing to a Vec does not fail.
-            let _ = write!(out, "unknown pci class: {id:#04x}");
+        if let Some(outcome) = pci::write(&self.system, entry, out) {
+            return Ok(outcome);
         }
+        // Writing to a Vec does not fail.
+        let _ = write!(out, "unknown pci class: {id:#04x}");
         Ok(Outcome::Label)
     }
 }

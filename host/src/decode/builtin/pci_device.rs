@@ -24,10 +24,11 @@ impl Decoder for PciDevice {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let id = number::parse(input)?;
         let entry = u32::try_from(id).ok().map(|id| Entry::Device((id >> 16) as u16, id as u16));
-        if !pci::write(&self.system, entry, out) {
-            // Writing to a Vec does not fail.
-            let _ = write!(out, "unknown pci device: {id:#010x}");
+        if let Some(outcome) = pci::write(&self.system, entry, out) {
+            return Ok(outcome);
         }
+        // Writing to a Vec does not fail.
+        let _ = write!(out, "unknown pci device: {id:#010x}");
         Ok(Outcome::Label)
     }
 }

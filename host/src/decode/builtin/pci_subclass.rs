@@ -28,14 +28,15 @@ impl Decoder for PciSubclass {
         let (class, subclass) = (id >> 8, id as u8);
         let known = u8::try_from(class).ok();
         let entry = known.map(|class| Entry::Subclass(class, subclass));
-        if !pci::write(&self.system, entry, out) {
-            // Writing to a Vec does not fail.
-            let _: std::io::Result<()> = if known.is_some_and(|class| self.knows(class)) {
-                write!(out, "unknown pci subclass: {subclass:#04x} (class {class:#04x})")
-            } else {
-                write!(out, "unknown pci class: {class:#04x}")
-            };
+        if let Some(outcome) = pci::write(&self.system, entry, out) {
+            return Ok(outcome);
         }
+        // Writing to a Vec does not fail.
+        let _: std::io::Result<()> = if known.is_some_and(|class| self.knows(class)) {
+            write!(out, "unknown pci subclass: {subclass:#04x} (class {class:#04x})")
+        } else {
+            write!(out, "unknown pci class: {class:#04x}")
+        };
         Ok(Outcome::Label)
     }
 }

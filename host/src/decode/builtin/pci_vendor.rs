@@ -23,10 +23,11 @@ impl Decoder for PciVendor {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let id = number::parse(input)?;
         let entry = u16::try_from(id).ok().map(Entry::Vendor);
-        if !pci::write(&self.system, entry, out) {
-            // Writing to a Vec does not fail.
-            let _ = write!(out, "unknown pci vendor: {id:#06x}");
+        if let Some(outcome) = pci::write(&self.system, entry, out) {
+            return Ok(outcome);
         }
+        // Writing to a Vec does not fail.
+        let _ = write!(out, "unknown pci vendor: {id:#06x}");
         Ok(Outcome::Label)
     }
 }
