@@ -7,24 +7,13 @@ use ebpf_wasm_exporter::bpf::{AttachError, stats};
 use libbpf_rs::ProgramHandle;
 
 use crate::object;
-use crate::workload::{Workload, rows};
+use crate::workload::{Workload, last_cpu, on_cpu, rows};
 
 /// The argument of the uprobe is its key in `uprobe_hits_total`.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn kernel_test_uprobe(key: u64) -> u64 {
     std::hint::black_box(key)
-}
-
-/// Keeps this thread on one CPU, so that it is known which one counts.
-fn run_on(cpu: usize) {
-    // SAFETY: an all-zero set is an empty one, and the kernel only reads it.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        let code = libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
-        assert_eq!(code, 0, "CPU {cpu} is there");
-    }
 }
 
 pub fn counts_in_every_type_of_map() {
@@ -62,13 +51,14 @@ pub fn counts_in_every_type_of_map() {
 
 pub fn counts_on_the_cpu_that_counted() {
     let work = Workload::start();
-    let last = std::thread::available_parallelism().unwrap().get() - 1;
+    let (session, last) = (work.session, last_cpu());
     let key = 7u64.to_ne_bytes();
     for (cpu, add) in [(0, 10), (last, 3)] {
-        run_on(cpu);
-        work.add("work_cpu_hash_total", &key, add);
-        work.add("work_cpu_array_total", &[0; 4], add);
-        work.add("work_cpu_exp2_seconds", &key, add);
+        on_cpu(cpu, || {
+            session.add("work_cpu_hash_total", &key, add);
+            session.add("work_cpu_array_total", &[0; 4], add);
+            session.add("work_cpu_exp2_seconds", &key, add);
+        });
     }
     for name in ["work_cpu_hash_total", "work_cpu_array_total", "work_cpu_exp2_seconds"] {
         let mut expected = vec![0; libbpf_rs::num_possible_cpus().unwrap()];

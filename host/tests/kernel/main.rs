@@ -11,7 +11,10 @@ use libtest_mimic::{Arguments, Trial};
 
 mod attach;
 mod check;
+mod configs;
+mod exact;
 mod load;
+mod merged;
 mod object;
 mod open;
 mod plan;
@@ -79,6 +82,23 @@ fn main() -> ExitCode {
         a_harvest_of_a_still_map_is_exact,
         what_cannot_be_harvested_says_so,
         no_stable_row_is_lost_or_doubled_under_churn,
+    ])
+    .chain(trials![exact:
+        every_type_of_map,
+        no_labels_and_padding,
+        cpus_as_a_label,
+        exp2,
+        exp2zero,
+        linear,
+        fixed,
+        a_histogram_a_cpu,
+    ])
+    .chain(trials![merged:
+        keys_that_become_equal_are_summed,
+        two_configs_share_a_family,
+        regexp_leaves_rows_out,
+        errors_are_counted_and_become_what_on_error_says,
+        keys_that_differ_only_in_what_is_no_text_are_summed,
     ])
     .map(|trial| trial.with_ignored_flag(missing.is_some()));
 

@@ -19,7 +19,7 @@ static COMPILED_EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| compile(EXAMPLES,
 fn compile(sources: &str, out: &str) -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(out);
     let status = Command::new("make")
-        .args(["--silent", "-C", EXAMPLES])
+        .args(["--silent", "--jobs=2", "-C", EXAMPLES])
         .arg(format!("SRC={sources}"))
         .arg(format!("OUT={}", out.display()))
         .arg(concat!("LIBBPF_HEADERS=", env!("LIBBPF_HEADERS")))
@@ -36,6 +36,11 @@ pub fn file(name: &str) -> PathBuf {
     COMPILED.join(format!("{name}.bpf.o"))
 }
 
+/// The file of the object of the example `name`.
+pub fn example(name: &str) -> PathBuf {
+    COMPILED_EXAMPLES.join(format!("{name}.bpf.o"))
+}
+
 /// The object `name`, opened.
 pub fn open(name: &str) -> Opened {
     Opened::open(name, &ObjectSource::File(file(name)), None).expect("the test object opens")
@@ -43,8 +48,7 @@ pub fn open(name: &str) -> Opened {
 
 /// The object of the example `name`, opened.
 pub fn open_example(name: &str) -> Opened {
-    let file = COMPILED_EXAMPLES.join(format!("{name}.bpf.o"));
-    Opened::open(name, &ObjectSource::File(file), None).expect("the example opens")
+    Opened::open(name, &ObjectSource::File(example(name)), None).expect("the example opens")
 }
 
 /// The object `name`, attached as far as it goes.
