@@ -2,6 +2,14 @@
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 
+/* For a config to have a metric. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} counts SEC(".maps");
+
 SEC("tracepoint/syscalls/sys_enter_prctl")
 int attaches(void *ctx)
 {

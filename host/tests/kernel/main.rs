@@ -1,11 +1,13 @@
-//! Tests against the running kernel: real objects loaded, real hooks pulled, exact counts.
+//! Tests against the running kernel, and of the built binary from end to end: real objects loaded, real hooks
+//! pulled, exact counts, real readers of what is served.
 //!
-//! They need BTF and the capabilities to load programs. Where those are missing the tests are
-//! ignored, by name and with the reason; with `CI=true` in the environment none is.
+//! They need BTF and the capabilities to load programs; some need Prometheus and the parser of Python's
+//! client. Where those are missing the tests are ignored, by name and with the reason; with `CI=true` in the
+//! environment none is.
 
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test has no outside, and may panic")]
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -13,11 +15,17 @@ mod attach;
 mod check;
 mod configs;
 mod exact;
+mod exits;
+mod exporter;
+mod format;
+mod judges;
 mod load;
 mod merged;
 mod object;
 mod open;
 mod plan;
+mod process;
+mod prometheus;
 mod read;
 mod workload;
 
@@ -32,28 +40,58 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    let missing = missing();
-    if let Some(missing) = missing {
-        eprintln!("kernel tests are ignored: {missing}");
+    let (kernel, judges) = if std::env::var_os("CI").is_some_and(|ci| ci == "true") {
+        (None, None)
+    } else {
+        (kernel_lacks(), judges_lack())
+    };
+    for reason in kernel.iter().chain(&judges) {
+        eprintln!("some tests are ignored: {reason}");
     }
-    // These take no privilege, so they always run.
-    let anywhere = trials![check:
+    let of_kernel = in_kernel().map(|trial| trial.with_ignored_flag(kernel.is_some()));
+    let lacks_any = kernel.is_some() || judges.is_some();
+    let judged = judged().map(|trial| trial.with_ignored_flag(lacks_any));
+    // The longest first, so that none is left alone at the end.
+    let all = judged.chain(of_kernel).chain(anywhere()).collect();
+    libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+}
+
+/// These take no privilege.
+fn anywhere() -> impl Iterator<Item = Trial> {
+    let check = trials![check:
         layouts_of_every_type_of_map,
         the_workload_fits_its_config,
         the_examples_fit_their_configs,
         misfits,
         sections_that_nothing_attaches,
         kaddrs_that_are_not_there,
-    ]
-    .into_iter()
-    .chain(trials![open:
+    ];
+    let open = trials![open:
         needs_no_capability,
         a_missing_file,
         a_file_that_is_no_object,
         embedded_bytes,
         names_that_are_no_text,
-    ]);
-    let kernel = trials![load:
+    ];
+    let exits = trials![exits:
+        two_for_the_command_line,
+        three_for_faults_of_all_configs_at_once,
+    ];
+    check.into_iter().chain(open).chain(exits)
+}
+
+/// These load programs.
+fn in_kernel() -> impl Iterator<Item = Trial> {
+    let read = trials![read:
+        ways_agree_on_hashes,
+        ways_agree_on_lru_hashes,
+        ways_agree_on_arrays,
+        a_mappable_array_is_read_by_mmap,
+        no_stable_row_is_lost_or_doubled_under_churn,
+        a_harvest_of_a_still_map_is_exact,
+        what_cannot_be_harvested_says_so,
+    ];
+    let load = trials![load:
         without_capabilities,
         a_field_that_no_kernel_has,
         a_program_that_the_verifier_refuses,
@@ -61,9 +99,8 @@ fn main() -> ExitCode {
         fentry_of_a_function_that_no_kernel_has,
         fentry_works_or_says_why_not,
         constants_reach_the_program,
-    ]
-    .into_iter()
-    .chain(trials![attach:
+    ];
+    let attach = trials![attach:
         counts_in_every_type_of_map,
         counts_on_the_cpu_that_counted,
         odd_bytes_in_keys_stay_as_they_are,
@@ -73,17 +110,13 @@ fn main() -> ExitCode {
         dropping_detaches,
         programs_are_described,
         costs_are_measured,
-    ])
-    .chain(trials![read:
-        ways_agree_on_hashes,
-        ways_agree_on_lru_hashes,
-        ways_agree_on_arrays,
-        a_mappable_array_is_read_by_mmap,
-        a_harvest_of_a_still_map_is_exact,
-        what_cannot_be_harvested_says_so,
-        no_stable_row_is_lost_or_doubled_under_churn,
-    ])
-    .chain(trials![exact:
+    ];
+    read.into_iter().chain(load).chain(attach).chain(pipeline()).chain(binary())
+}
+
+/// From the kernel's maps to the exposition, in this process.
+fn pipeline() -> impl Iterator<Item = Trial> {
+    let exact = trials![exact:
         every_type_of_map,
         no_labels_and_padding,
         cpus_as_a_label,
@@ -92,26 +125,55 @@ fn main() -> ExitCode {
         linear,
         fixed,
         a_histogram_a_cpu,
-    ])
-    .chain(trials![merged:
+    ];
+    let merged = trials![merged:
         keys_that_become_equal_are_summed,
         two_configs_share_a_family,
         regexp_leaves_rows_out,
         errors_are_counted_and_become_what_on_error_says,
         keys_that_differ_only_in_what_is_no_text_are_summed,
-    ])
-    .map(|trial| trial.with_ignored_flag(missing.is_some()));
-
-    libtest_mimic::run(&Arguments::from_args(), anywhere.chain(kernel).collect()).exit_code()
+    ];
+    exact.into_iter().chain(merged)
 }
 
-/// Why the kernel tests cannot run here; nothing if they have to.
-fn missing() -> Option<&'static str> {
+/// The built binary as a process.
+fn binary() -> impl Iterator<Item = Trial> {
+    let process = trials![process:
+        sigterm_drains_and_leaves_nothing,
+        without_capabilities_it_still_reads,
+        debug_shows_raw_entries,
+        several_names_of_one_directory,
+        a_socket_from_systemd,
+    ];
+    let exits = trials![exits:
+        zero_when_checked,
+        one_when_something_is_unexpected,
+        three_for_a_warning_only_when_strict,
+        four_when_an_object_does_not_load,
+        five_when_a_program_does_not_attach_and_that_matters,
+        six_when_the_address_is_taken,
+        checked_without_privileges,
+    ];
+    process.into_iter().chain(exits)
+}
+
+/// What the built binary serves, read by others.
+fn judged() -> impl Iterator<Item = Trial> {
+    let examples = format::examples().into_iter().map(|name| {
+        Trial::test(format!("format::example_{name}"), move || {
+            format::example(&name);
+            Ok(())
+        })
+    });
+    let prometheus = trials![prometheus: answers_what_was_counted, takes_hostile_labels];
+    let format = trials![format: the_default_set, hostile_bytes];
+    prometheus.into_iter().chain(format).chain(examples)
+}
+
+/// Why programs cannot be loaded here.
+fn kernel_lacks() -> Option<&'static str> {
     use caps::{CapSet::Effective, Capability, has_cap};
 
-    if std::env::var_os("CI").is_some_and(|ci| ci == "true") {
-        return None;
-    }
     let has = |capability| has_cap(None, Effective, capability).unwrap_or(false);
     let may_load = has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON);
     if !may_load && !has(Capability::CAP_SYS_ADMIN) {
@@ -119,4 +181,18 @@ fn missing() -> Option<&'static str> {
     }
     let types = std::path::Path::new("/sys/kernel/btf/vmlinux");
     (!types.exists()).then_some("this kernel has no BTF")
+}
+
+/// Why nobody is here to read what is served.
+fn judges_lack() -> Option<&'static str> {
+    let runs = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !runs("prometheus", &["--version"]) || !runs("promtool", &["--version"]) {
+        return Some("no prometheus and promtool; `make test` gets them");
+    }
+    let parser = runs("/usr/bin/python3", &["-c", "import prometheus_client"]);
+    (!parser).then_some("no prometheus_client for /usr/bin/python3; `make test` gets it")
 }

@@ -1,0 +1,193 @@
+//! Every exit code, and what a person reads then.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::configs::{Configs, WORKLOAD};
+use crate::exporter::{BINARY, Said, run};
+
+const ANY_PORT: &str = "--web.listen-address=127.0.0.1:0";
+
+const UNKNOWN_KEY: &str = "metrics:
+  counters:
+    - name: work_plain_total
+      help: h
+      lables: []
+";
+
+const FAULTY: &str = "metrics:
+  counters:
+    - name: work_plain_total
+      help: h
+      labels: [{name: id, size: 8, decoders: [{name: uinnt}]}]
+    - name: work_plan_total
+      help: h
+";
+
+fn exporter(configs: &Configs, flags: &[&str]) -> Said {
+    told(configs, run(Command::new(BINARY).args(configs.flags()).args(flags)))
+}
+
+/// Without what is another in every run.
+fn told(configs: &Configs, said: Said) -> Said {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let dir = configs.path().to_str().unwrap();
+    let stderr = said.stderr.replace(dir, "DIR").replace(release.trim(), "RELEASE");
+    Said { stderr, ..said }
+}
+
+fn of(name: &str, yaml: &str) -> Configs {
+    let mut configs = Configs::new();
+    configs.add_workload(name, yaml);
+    configs
+}
+
+pub fn zero_when_checked() {
+    let said = exporter(&of("good", WORKLOAD), &["--config.check", "--config.strict"]);
+    assert_eq!((said.code, &*said.stdout), (Some(0), "ok\n"));
+    assert_eq!(said.stderr, "");
+}
+
+/// A user who may have no second thread: serving takes one.
+pub fn one_when_something_is_unexpected() {
+    let configs = of("good", WORKLOAD);
+    let binary = configs.path().join("exporter");
+    fs::copy(BINARY, &binary).unwrap();
+    let mut command = Command::new("prlimit");
+    command
+        .args(["--nproc=1", "setpriv", "--reuid=4242", "--clear-groups"])
+        .args([
+            "--inh-caps=+bpf,+perfmon,+dac_override",
+            "--ambient-caps=+bpf,+perfmon,+dac_override",
+        ])
+        .arg(binary)
+        .args(configs.flags())
+        .args([ANY_PORT, "--capabilities.keep=none"]);
+    let said = told(&configs, run(&mut command));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let error = said.stderr.lines().last().unwrap();
+    insta::assert_snapshot!(error, @"error: failed to start the scrape thread: Resource temporarily unavailable (os error 11)");
+}
+
+pub fn two_for_the_command_line() {
+    let configs = of("good", WORKLOAD);
+    let said = exporter(&configs, &["--web.listen-address=nonsense"]);
+    assert_eq!(said.code, Some(2));
+    insta::assert_snapshot!(said.stderr, @"error: --web.listen-address=nonsense has no port; write [HOST]:PORT, as in :9435");
+    let said = exporter(&configs, &["--config.nmes=x"]);
+    assert_eq!(said.code, Some(2));
+    insta::assert_snapshot!(said.stderr, @"
+    error: unexpected argument '--config.nmes' found
+
+      tip: a similar argument exists: '--config.names'
+
+    Usage: ebpf_wasm_exporter --config.dir <DIR> --config.names <NAMES>
+
+    For more information, try '--help'.
+    ");
+}
+
+pub fn three_for_faults_of_all_configs_at_once() {
+    let mut configs = of("faulty", FAULTY);
+    configs.add_workload("unread", "metrics: [");
+    configs.add_workload("good", WORKLOAD);
+    for flags in [&[][..], &["--config.check"]] {
+        let said = exporter(&configs, flags);
+        assert_eq!((said.code, &*said.stdout), (Some(3), ""));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said.stderr, @"
+            DIR/faulty.yaml:5: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
+            DIR/faulty.yaml:6: metrics.counters[1].name: the object has no map `work_plan_total`; did you mean `work_plain_total`?
+            DIR/unread.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
+            error: 3 faults in the configs; nothing was loaded
+            ");
+        }
+    }
+}
+
+pub fn three_for_a_warning_only_when_strict() {
+    let configs = of("odd", UNKNOWN_KEY);
+    let said = exporter(&configs, &["--config.check"]);
+    assert_eq!((said.code, &*said.stdout), (Some(0), "ok\n"));
+    insta::assert_snapshot!(said.stderr, @"DIR/odd.yaml:5: warning: metrics.counters[0].lables: unknown key, which does nothing; did you mean `labels`?");
+    let said = exporter(&configs, &["--config.check", "--config.strict"]);
+    assert_eq!((said.code, &*said.stdout), (Some(3), ""));
+    insta::assert_snapshot!(said.stderr, @"
+    DIR/odd.yaml:5: warning: metrics.counters[0].lables: unknown key, which does nothing; did you mean `labels`?
+    error: 1 fault in the configs; nothing was loaded
+    ");
+}
+
+const ONE_COUNTER: &str = "metrics: {counters: [{name: NAME, help: h}]}";
+
+pub fn four_when_an_object_does_not_load() {
+    let mut configs = Configs::new();
+    configs.add_object("relocation", &ONE_COUNTER.replace("NAME", "counts"));
+    let said = exporter(&configs, &["--config.check"]);
+    assert_eq!(said.code, Some(4));
+    insta::assert_snapshot!(said.stderr, @"error: failed to load config `relocation`: program `unrelocated` (raw_tp/task_rename): it uses `struct task_struct___other.no_such_field`, which this kernel (RELEASE) does not have; guard it with bpf_core_field_exists() and the like, or use a config made for this kernel");
+}
+
+pub fn five_when_a_program_does_not_attach_and_that_matters() {
+    let mut configs = Configs::new();
+    configs.add_object("unattachable", &ONE_COUNTER.replace("NAME", "counts"));
+    let said = exporter(&configs, &["--config.check"]);
+    assert_eq!((said.code, &*said.stdout), (Some(0), "ok\n"));
+    let said = exporter(&configs, &["--config.strict", ANY_PORT]);
+    assert_eq!(said.code, Some(5));
+    // What a missing function is told as depends on whether the kernel has kprobes at all.
+    let stderr: Vec<_> = said.stderr.lines().filter(|line| !line.contains("(kprobe/")).collect();
+    insta::assert_snapshot!(stderr.join("\n"), @r#"
+     WARN failed to attach program `misspelt_tracepoint` (tracepoint/syscalls/sys_enter_prctll): this kernel (RELEASE) has no tracepoint `syscalls/sys_enter_prctll`; did you mean `syscalls/sys_enter_prctl`? config="unattachable"
+     WARN failed to attach program `no_group` (tracepoint/no_such_group/x): this kernel (RELEASE) has no tracepoint group `no_such_group`; look for it under /sys/kernel/tracing/events, its module may not be loaded config="unattachable"
+     WARN failed to attach program `misspelt_raw_tp` (raw_tp/task_renamed): this kernel (RELEASE) has no raw tracepoint `task_renamed`; did you mean `task_rename`? config="unattachable"
+     WARN failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; give the full path config="unattachable"
+     WARN failed to attach program `no_symbol` (uprobe//proc/self/exe:no_such_symbol): `/proc/self/exe` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s` config="unattachable"
+     WARN failed to attach program `not_by_section` (syscall): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME config="unattachable"
+    error: 7 programs did not attach; each has a line above
+    "#);
+}
+
+pub fn six_when_the_address_is_taken() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let configs = of("good", WORKLOAD);
+    let said = exporter(&configs, &[&format!("--web.listen-address=127.0.0.1:{port}")]);
+    assert_eq!(said.code, Some(6));
+    insta::assert_snapshot!(said.stderr.replace(&port, "PORT"), @"error: failed to listen on 127.0.0.1:PORT: the port is in use; stop who has it (ss -ltnp shows it) or choose another --web.listen-address");
+}
+
+/// The exporter as `nobody`, from a place where they can get at it.
+fn nobody(configs: &Configs, flags: &[&str]) -> Said {
+    const NOBODY: u32 = 65534;
+    let binary: PathBuf = configs.path().join("exporter");
+    fs::copy(BINARY, &binary).unwrap();
+    let mut command = Command::new(binary);
+    command.uid(NOBODY).gid(NOBODY).args(configs.flags()).args(flags);
+    told(configs, run(&mut command))
+}
+
+/// As a linter in CI has it.
+pub fn checked_without_privileges() {
+    let good = of("good", WORKLOAD);
+    let said = nobody(&good, &["--config.check"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    insta::assert_snapshot!(said.stdout, @"ok, as far as can be told without CAP_BPF: nothing was loaded into the kernel");
+    assert_eq!(said.stderr, "");
+
+    let said = nobody(&good, &[ANY_PORT]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    insta::assert_snapshot!(said.stderr, @"error: failed to load config `good`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+
+    let faulty = of("faulty", FAULTY);
+    let said = nobody(&faulty, &["--config.check"]);
+    assert_eq!((said.code, &*said.stdout), (Some(3), ""));
+    insta::assert_snapshot!(said.stderr, @"
+    DIR/faulty.yaml:5: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
+    DIR/faulty.yaml:6: metrics.counters[1].name: the object has no map `work_plan_total`; did you mean `work_plain_total`?
+    error: 2 faults in the configs; nothing was loaded
+    ");
+}

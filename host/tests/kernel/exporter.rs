@@ -1,0 +1,156 @@
+//! The built binary, as a user starts it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use libbpf_rs::ProgramHandle;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_ebpf_wasm_exporter");
+
+/// After this, what should have come will not.
+pub const HANG: Duration = Duration::from_secs(60);
+
+/// An exporter that serves until it is stopped or dropped.
+pub struct Exporter {
+    child: Child,
+    /// All that it has logged, once it has ended.
+    log: Option<JoinHandle<String>>,
+    /// `http://127.0.0.1:PORT/metrics`.
+    pub url: String,
+}
+
+impl Exporter {
+    /// Starts it with these flags on a free port, and waits until it serves.
+    pub fn start(flags: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(flags).args(["--web.listen-address=127.0.0.1:0", "--log.no-timestamps"]);
+        Self::serve(&mut command)
+    }
+
+    /// Starts `command`, which has to come to be an exporter, and waits until it serves.
+    pub fn serve(command: &mut Command) -> Self {
+        let mut child = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().unwrap();
+        let (log, serving) = follow(child.stderr.take().unwrap());
+        match serving.recv_timeout(HANG) {
+            Ok(url) => Self { child, log: Some(log), url },
+            Err(_) => {
+                let _ = child.kill();
+                panic!("it does not serve: {:?}\n{}", child.wait(), log.join().unwrap());
+            }
+        }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        let url = self.url.strip_prefix("http://").unwrap();
+        url.split_once('/').unwrap().0
+    }
+
+    /// The exposition.
+    pub fn metrics(&self) -> String {
+        get(&self.url)
+    }
+
+    /// The page at this path.
+    pub fn page(&self, path: &str) -> String {
+        get(&self.url.replace("/metrics", path))
+    }
+
+    /// The ids of the programs that it has in the kernel, by its own account.
+    pub fn programs(&self) -> Vec<u32> {
+        const PREFIX: &str = "ebpf_exporter_ebpf_program_attached{id=\"";
+        let metrics = self.metrics();
+        let ids = metrics.lines().filter_map(|line| line.strip_prefix(PREFIX)?.split('"').next());
+        ids.map(|id| id.parse().unwrap()).collect()
+    }
+
+    pub fn terminate(&self) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        // SAFETY: the child was not waited for, so the id is still its own.
+        assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
+    }
+
+    /// Waits for its end; its status and all that it has logged.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        until("it ends", || self.child.try_wait().unwrap().is_some());
+        let log = self.log.take().expect("it is waited for once");
+        (self.child.wait().unwrap(), log.join().unwrap())
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing running; of one that did not, nothing is left.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Collects a log, and says when it tells where it serves.
+fn follow(log: impl Read + Send + 'static) -> (JoinHandle<String>, Receiver<String>) {
+    let (tell, serving) = mpsc::channel();
+    let collect = move || {
+        let mut all = String::new();
+        for line in BufReader::new(log).lines() {
+            let line = line.unwrap();
+            if let Some((_, address)) = line.split_once(" at http://") {
+                // Nobody listens any more if it took too long.
+                let _ = tell.send(format!("http://{address}"));
+            }
+            all.push_str(&line);
+            all.push('\n');
+        }
+        all
+    };
+    (thread::spawn(collect), serving)
+}
+
+/// The body of a page that has to be there.
+pub fn get(url: &str) -> String {
+    let mut response = ureq::get(url).call().unwrap_or_else(|error| panic!("{url}: {error}"));
+    response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap()
+}
+
+/// Waits until `done`, which something else brings about.
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < HANG, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until the kernel, which takes its time for it, has freed these programs.
+pub fn until_gone(programs: &[u32]) {
+    assert!(!programs.is_empty(), "there were some");
+    until("its programs are gone", || {
+        programs.iter().all(|id| ProgramHandle::from_prog_id(*id).is_err())
+    });
+}
+
+/// What an exporter that ends by itself has said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `command`, which starts an exporter that ends by itself.
+pub fn run(command: &mut Command) -> Said {
+    let mut child = command
+        .arg("--log.no-timestamps")
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (stdout, _) = follow(child.stdout.take().unwrap());
+    let (stderr, _) = follow(child.stderr.take().unwrap());
+    until("it ends", || child.try_wait().unwrap().is_some());
+    let code = child.wait().unwrap().code();
+    Said { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}

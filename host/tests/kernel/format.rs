@@ -1,0 +1,137 @@
+//! The exposition of every example, of the default set and of hostile bytes, before its judges.
+
+use std::fs;
+
+use crate::configs::Configs;
+use crate::exporter::Exporter;
+use crate::judges::{Sample, promtool, python};
+use crate::object;
+use crate::workload::Session;
+
+/// What promtool may say: dashboards of the peer rely on this name. It is there while the kernel measures
+/// programs.
+const TOLERATED: [&str; 1] =
+    ["ebpf_exporter_ebpf_program_run_time_seconds counter metrics should have \"_total\" suffix"];
+
+fn judge(text: &str) -> Vec<Sample> {
+    for complaint in promtool(text) {
+        assert!(TOLERATED.contains(&&*complaint), "{complaint}");
+    }
+    let samples = python(text);
+    let lines = text.split_terminator('\n').filter(|line| !line.starts_with('#')).count();
+    assert_eq!(samples.len(), lines, "every line is a sample");
+    samples
+}
+
+/// The samples of this name.
+fn named<'a>(samples: &'a [Sample], name: &str) -> Vec<&'a Sample> {
+    samples.iter().filter(|Sample(other, ..)| other == name).collect()
+}
+
+/// There are samples of this name, and all are 1.
+fn all_are_one(samples: &[Sample], name: &str) {
+    let values: Vec<_> = named(samples, name).into_iter().map(|Sample(.., value)| value).collect();
+    assert!(!values.is_empty() && values.iter().all(|value| *value == "1.0"), "{name}: {values:?}");
+}
+
+/// The names of all examples, sorted.
+pub fn examples() -> Vec<String> {
+    let files = fs::read_dir(object::EXAMPLES).unwrap().map(|file| file.unwrap().path());
+    let yaml = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let mut names: Vec<_> =
+        yaml.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+pub fn example(name: &str) {
+    let yaml = fs::read_to_string(format!("{}/{name}.yaml", object::EXAMPLES)).unwrap();
+    let mut configs = Configs::new();
+    configs.add(name, &yaml, &fs::read(object::example(name)).unwrap());
+    let exporter = Exporter::start(configs.flags());
+    let samples = judge(&exporter.metrics());
+    let enabled = named(&samples, "ebpf_exporter_enabled_configs");
+    assert_eq!(enabled.len(), 1);
+    assert_eq!(enabled[0].1["name"], name);
+    all_are_one(&samples, "ebpf_exporter_ebpf_program_attached");
+    all_are_one(&samples, "ebpf_exporter_scrape_success");
+}
+
+pub fn the_default_set() {
+    let exporter = Exporter::start([""; 0]);
+    let samples = judge(&exporter.metrics());
+    assert_eq!(named(&samples, "ebpf_exporter_enabled_configs").len(), 6);
+    all_are_one(&samples, "ebpf_exporter_ebpf_program_attached");
+    // This very test calls the kernel.
+    assert!(!named(&samples, "ebpf_exporter_syscalls_total").is_empty());
+}
+
+/// A config that takes the bytes of texts as they are, NULs included.
+pub const HOSTILE: &str = "metrics:
+  counters:
+    - name: work_hash_total
+      help: \"A \\\\ and a \\n newline\"
+      labels:
+        - {name: id, size: 8, decoders: [{name: uint}]}
+        - {name: text, size: 24}
+";
+
+/// Texts that want to break out of their label, each filled up with NULs.
+pub fn hostile() -> Vec<Vec<u8>> {
+    let texts: [&[u8]; 20] = [
+        b"",
+        b"a\0b\nc\0",
+        b"\"quoted\"",
+        b"\\",
+        b"ends in \\ and \\\"",
+        b"\\n is no newline",
+        b"\xff\xfe\x80\xc0\xaf",
+        b"\xf0\x9f\xa6",
+        b"a\xf0\x9f\xa6b",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        "🦀é\u{10ffff}".as_bytes(),
+        b"\r\n\t\x1b[31m\x7f",
+        b"\"} 1\nfake_total 1\n#",
+        b"a{b=\"c\",d=\"e\"} 7 8",
+        b"# HELP x y",
+        "\u{2028}\u{85}\u{feff}\u{a0}".as_bytes(),
+        b" a, b ",
+        b"x=\"y\",",
+        &[0xff; 24],
+    ];
+    let fill = |text: &&[u8]| {
+        let mut text = text.to_vec();
+        text.resize(24, 0);
+        text
+    };
+    texts.iter().map(fill).collect()
+}
+
+/// Counts the n-th hostile text n + 1 times, as id n; what the exposition has to say then.
+pub fn count_hostile(work: Session) -> Vec<(String, String, u64)> {
+    let count = |(id, text): (u64, Vec<u8>)| {
+        let mut key = id.to_ne_bytes().to_vec();
+        key.extend(&text);
+        work.add("work_hash_total", &key, id + 1);
+        (id.to_string(), String::from_utf8_lossy(&text).into_owned(), id + 1)
+    };
+    (0..).zip(hostile()).map(count).collect()
+}
+
+pub fn hostile_bytes() {
+    let mut configs = Configs::new();
+    let work = configs.add_workload("work", HOSTILE);
+    let exporter = Exporter::start(configs.flags());
+    let expected = count_hostile(work);
+    let samples = judge(&exporter.metrics());
+    let mut found: Vec<_> = named(&samples, "ebpf_exporter_work_hash_total")
+        .into_iter()
+        .map(|Sample(_, labels, value)| (&labels["id"], &labels["text"], value))
+        .collect();
+    found.sort_by_key(|(id, ..)| id.parse::<u64>().unwrap());
+    for ((id, text, value), found) in expected.iter().zip(&found) {
+        assert_eq!((id, text, &format!("{value}.0")), *found);
+    }
+    assert_eq!(found.len(), expected.len());
+}

@@ -1,0 +1,178 @@
+//! A real Prometheus scrapes the built binary, and what PromQL answers is what was counted.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::configs::{Configs, WORKLOAD};
+use crate::exporter::{Exporter, HANG, until};
+use crate::format::{HOSTILE, count_hostile};
+use crate::workload::{flow, latency};
+
+/// A server that scrapes one exporter each second.
+struct Prometheus {
+    child: Child,
+    url: String,
+    dir: TempDir,
+}
+
+/// The series of an instant vector: labels without the name, job and instance; value.
+type Vector = BTreeMap<Vec<(String, String)>, String>;
+
+impl Prometheus {
+    /// Starts it, and waits until it has scraped `exporter`.
+    fn of(exporter: &Exporter) -> Self {
+        let target = exporter.address();
+        let dir = tempfile::tempdir().unwrap();
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+             scrape_configs: [{{job_name: it, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        );
+        fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        let (child, url) = Self::spawn(&dir);
+        let mut server = Self { child, url, dir };
+        until("Prometheus has scraped", || {
+            if server.child.try_wait().unwrap().is_some() {
+                // Somebody else took the port meanwhile.
+                (server.child, server.url) = Self::spawn(&server.dir);
+            }
+            server.ask("up").is_some_and(|up| up.into_values().eq(["1".to_owned()]))
+        });
+        server
+    }
+
+    /// Starts a server on a port that is free now, as it does not say which one it took.
+    fn spawn(dir: &TempDir) -> (Child, String) {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let log = fs::File::create(dir.path().join("log")).unwrap();
+        let child = Command::new("prometheus")
+            .current_dir(dir)
+            .arg("--config.file=prometheus.yml")
+            .arg("--storage.tsdb.path=data")
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        (child, format!("http://{address}/api/v1/query"))
+    }
+
+    /// The answer to a query; none while the server is not there.
+    fn ask(&self, query: &str) -> Option<Vector> {
+        let mut response = ureq::get(&self.url).query("query", query).call().ok()?;
+        let text = response.body_mut().read_to_string().ok()?;
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        let series = answer["data"]["result"].as_array().unwrap();
+        Some(series.iter().map(|series| (labels(&series["metric"]), value(series))).collect())
+    }
+
+    /// Waits until the answer to `query` is `expected`.
+    fn says(&self, query: &str, expected: &Vector) {
+        let start = Instant::now();
+        loop {
+            let answer = self.ask(query);
+            if answer.as_ref() == Some(expected) {
+                return;
+            }
+            if start.elapsed() > HANG {
+                assert_eq!(answer.as_ref(), Some(expected), "{query}\n{}", self.log());
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn labels(metric: &Value) -> Vec<(String, String)> {
+    let all = metric.as_object().unwrap().iter();
+    let own = all.filter(|(name, _)| !matches!(&***name, "__name__" | "job" | "instance"));
+    own.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+}
+
+fn value(series: &Value) -> String {
+    series["value"][1].as_str().unwrap().to_owned()
+}
+
+/// One series; labels sorted by name, as Prometheus has them.
+fn series(labels: &[(&str, &str)], value: u64) -> (Vec<(String, String)>, String) {
+    let owned = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    (owned.collect(), value.to_string())
+}
+
+fn number(value: u64) -> Vector {
+    [series(&[], value)].into_iter().collect()
+}
+
+pub fn answers_what_was_counted() {
+    let mut configs = Configs::new();
+    let work = configs.add_workload("work", WORKLOAD);
+    let exporter = Exporter::start(configs.flags());
+    let prometheus = Prometheus::of(&exporter);
+
+    for (id, text, add) in [(1, "nginx", 1000), (2, "nginx", 234), (1, "sshd", 5)] {
+        work.add("work_hash_total", &flow(id, text.as_bytes()), add);
+    }
+    for (kind, bucket, add) in [("read", 0, 1), ("read", 3, 9), ("read", 5, 70), ("write", 1, 4)] {
+        work.add("work_exp2_seconds", &latency(kind.as_bytes(), bucket), add);
+    }
+    let all = [
+        series(&[("id", "1"), ("text", "nginx")], 1000),
+        series(&[("id", "1"), ("text", "sshd")], 5),
+        series(&[("id", "2"), ("text", "nginx")], 234),
+    ];
+    prometheus.says("ebpf_exporter_work_hash_total", &all.into_iter().collect());
+    let by_text = [series(&[("text", "nginx")], 1234), series(&[("text", "sshd")], 5)];
+    let by_text = by_text.into_iter().collect();
+    prometheus.says("sum by (text) (ebpf_exporter_work_hash_total)", &by_text);
+
+    let counts = [series(&[("kind", "read")], 10), series(&[("kind", "write")], 4)];
+    prometheus.says("ebpf_exporter_work_exp2_seconds_count", &counts.into_iter().collect());
+    let below = [series(&[("kind", "read"), ("le", "4e-06")], 1)].into_iter().collect();
+    prometheus.says("ebpf_exporter_work_exp2_seconds_bucket{kind=\"read\", le=\"4e-06\"}", &below);
+    prometheus.says("round(1e6 * ebpf_exporter_work_exp2_seconds_sum{kind=\"read\"})", &{
+        [series(&[("kind", "read")], 70)].into_iter().collect()
+    });
+    // Nine of ten are in (4 µs, 8 µs], and a quantile is found within.
+    let median = "histogram_quantile(0.5, ebpf_exporter_work_exp2_seconds_bucket{kind=\"read\"})";
+    let within = format!("sum({median} > bool 4e-06) * sum({median} < bool 8e-06)");
+    prometheus.says(&within, &number(1));
+
+    // What the kernel counts on is in the next scrape.
+    work.add("work_hash_total", &flow(1, b"sshd"), 37);
+    let more = number(42);
+    prometheus.says("sum(ebpf_exporter_work_hash_total{text=\"sshd\"})", &more);
+    prometheus.says("ebpf_exporter_enabled_configs", &{
+        [series(&[("name", "work")], 1)].into_iter().collect()
+    });
+}
+
+pub fn takes_hostile_labels() {
+    let mut configs = Configs::new();
+    let work = configs.add_workload("work", HOSTILE);
+    let exporter = Exporter::start(configs.flags());
+    let prometheus = Prometheus::of(&exporter);
+    let expected = count_hostile(work)
+        .into_iter()
+        .map(|(id, text, value)| series(&[("id", &id), ("text", &text)], value))
+        .collect();
+    prometheus.says("ebpf_exporter_work_hash_total", &expected);
+    prometheus.says("count({__name__=~\"fake.*\"}) or vector(0)", &number(0));
+}
