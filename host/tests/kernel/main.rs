@@ -15,6 +15,7 @@ mod attach;
 mod check;
 mod configs;
 mod exact;
+mod examples;
 mod exits;
 mod exporter;
 mod format;
@@ -154,7 +155,11 @@ fn binary() -> impl Iterator<Item = Trial> {
         six_when_the_address_is_taken,
         checked_without_privileges,
     ];
-    process.into_iter().chain(exits)
+    let examples = trials![examples:
+        the_default_set_counts_programs_and_system_calls,
+        kfree_skb_counts_dropped_packets,
+    ];
+    process.into_iter().chain(exits).chain(examples)
 }
 
 /// What the built binary serves, read by others.

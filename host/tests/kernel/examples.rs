@@ -1,0 +1,67 @@
+//! Examples count what really happens: the test makes it happen a known number of times.
+
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Command;
+
+use crate::configs::Configs;
+use crate::exporter::{Exporter, until};
+use crate::object;
+
+/// The value of the sample that begins like this; 0 if there is none.
+fn value(metrics: &str, sample: &str) -> u64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().expect("a whole number"))
+}
+
+/// An exporter of the example `name`.
+fn serve(name: &str) -> Exporter {
+    let yaml = fs::read_to_string(format!("{}/{name}.yaml", object::EXAMPLES)).unwrap();
+    let mut configs = Configs::new();
+    configs.add(name, &yaml, &fs::read(object::example(name)).unwrap());
+    Exporter::start(configs.flags())
+}
+
+/// The default set: programs that nobody else starts, and a system call that nobody else makes.
+pub fn the_default_set_counts_programs_and_system_calls() {
+    let exporter = Exporter::start([""; 0]);
+    let dir = tempfile::tempdir().unwrap();
+    let name = format!("e2e-{}", std::process::id());
+    let program = dir.path().join(&name);
+    fs::copy("/bin/true", &program).unwrap();
+    for _ in 0..7 {
+        assert!(Command::new(&program).status().unwrap().success());
+    }
+    for _ in 0..1234 {
+        // SAFETY: there is no such cookie, and nothing is written.
+        unsafe { libc::syscall(libc::SYS_lookup_dcookie, 0, 0, 0) };
+    }
+    let metrics = exporter.metrics();
+    let execs = format!("ebpf_exporter_process_execs_by_comm_total{{comm=\"{name}\"}}");
+    assert_eq!(value(&metrics, &execs), 7);
+    assert!(value(&metrics, "ebpf_exporter_process_execs_total") >= 7);
+    let calls = "ebpf_exporter_syscalls_total{syscall=\"lookup_dcookie\"}";
+    assert_eq!(value(&metrics, calls), 1234);
+    for histogram in ["run_queue_latency_seconds_count", "timer_starts_total{"] {
+        assert!(metrics.contains(&format!("\nebpf_exporter_{histogram}")), "{histogram}");
+    }
+}
+
+/// Packets to a port where nobody listens.
+pub fn kfree_skb_counts_dropped_packets() {
+    let exporter = serve("kfree_skb");
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // The label names ports below 32768 alone.
+    let closed = (20_000..).find(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let port = closed.unwrap();
+    for _ in 0..50 {
+        sender.send_to(b"anyone?", (Ipv4Addr::LOCALHOST, port)).unwrap();
+    }
+    let sample = format!(
+        "ebpf_exporter_kfree_skb_total{{eth_proto=\"ipv4\",ip_proto=\"udp\",port=\"{port}\",\
+         reason=\"SKB_DROP_REASON_NO_SOCKET\"}}"
+    );
+    // Interrupts deliver them when they come to it.
+    until("all are dropped", || value(&exporter.metrics(), &sample) >= 50);
+    assert_eq!(value(&exporter.metrics(), &sample), 50);
+}
