@@ -119,12 +119,18 @@ impl Settings {
 
     fn start(&self, checked: Vec<Checked>) -> Result<Vec<Running>, Failure> {
         let mut running = Vec::new();
+        // Nobody chose the default set for this very kernel.
+        let may_skip = matches!(self.selection, Selection::BuiltIn(_)) && !self.flags.config_strict;
         for config in checked {
-            match (config.start(), &self.selection) {
-                (Ok(config), _) => running.push(config),
-                (Err(error), Selection::BuiltIn(_)) => warn!("{error}; skipped"),
-                (Err(error), Selection::Directory { .. }) => return Err(fail(Exit::Load, error)),
+            match config.start() {
+                Ok(config) => running.push(config),
+                Err(error) if may_skip => warn!("{error}; skipped"),
+                Err(error) => return Err(fail(Exit::Load, error)),
             }
+        }
+        if running.is_empty() {
+            let error = anyhow!("no config of the default set loads; each has a line above");
+            return Err(Failure { exit: Exit::Load, error });
         }
         let failures = running.iter().map(|config| config.attached.failures().len()).sum();
         if failures > 0 && self.flags.config_strict {

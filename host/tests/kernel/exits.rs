@@ -160,14 +160,19 @@ pub fn six_when_the_address_is_taken() {
     insta::assert_snapshot!(said.stderr.replace(&port, "PORT"), @"error: failed to listen on 127.0.0.1:PORT: the port is in use; stop who has it (ss -ltnp shows it) or choose another --web.listen-address");
 }
 
-/// The exporter as `nobody`, from a place where they can get at it.
+/// The exporter as `nobody`, with these configs.
 fn nobody(configs: &Configs, flags: &[&str]) -> Said {
+    let of_configs = configs.flags();
+    let of_configs = of_configs.iter().map(String::as_str);
+    nobody_runs(configs, &of_configs.chain(flags.iter().copied()).collect::<Vec<_>>())
+}
+
+/// The exporter as `nobody`, from the directory of `configs`, where they can get at it.
+fn nobody_runs(configs: &Configs, flags: &[&str]) -> Said {
     const NOBODY: u32 = 65534;
     let binary: PathBuf = configs.path().join("exporter");
     fs::copy(BINARY, &binary).unwrap();
-    let mut command = Command::new(binary);
-    command.uid(NOBODY).gid(NOBODY).args(configs.flags()).args(flags);
-    told(configs, run(&mut command))
+    told(configs, run(Command::new(binary).uid(NOBODY).gid(NOBODY).args(flags)))
 }
 
 /// As a linter in CI has it.
@@ -190,4 +195,19 @@ pub fn checked_without_privileges() {
     DIR/faulty.yaml:6: metrics.counters[1].name: the object has no map `work_plan_total`; did you mean `work_plain_total`?
     error: 2 faults in the configs; nothing was loaded
     ");
+}
+
+/// What a newcomer without root reads.
+pub fn four_when_nothing_of_the_default_set_loads() {
+    let nothing = Configs::new();
+    let said = nobody_runs(&nothing, &["--config.names=exec,runqlat", ANY_PORT]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    insta::assert_snapshot!(said.stderr, @"
+     WARN failed to load config `exec`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN); skipped
+     WARN failed to load config `runqlat`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN); skipped
+    error: no config of the default set loads; each has a line above
+    ");
+    let said = nobody_runs(&nothing, &["--config.names=exec,runqlat", "--config.strict", ANY_PORT]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    insta::assert_snapshot!(said.stderr, @"error: failed to load config `exec`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
 }

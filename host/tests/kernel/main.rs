@@ -154,6 +154,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         five_when_a_program_does_not_attach_and_that_matters,
         six_when_the_address_is_taken,
         checked_without_privileges,
+        four_when_nothing_of_the_default_set_loads,
     ];
     let examples = trials![examples:
         the_default_set_counts_programs_and_system_calls,
