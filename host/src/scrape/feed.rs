@@ -122,9 +122,12 @@ fn describe(entry: Entry<'_>, memory: &Memory, family: &Family) -> String {
         let (values, number) = family.place(*cell);
         let labels = family.labels.iter().zip(values);
         let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={value:?}")).collect();
-        let bucket =
-            if family.kind.cells() > 1 { format!(" cell {number}") } else { String::new() };
-        let _ = writeln!(text, "    {}{{{}}}{bucket}", family.name, labels.join(","));
+        let part = match family.kind.cells() {
+            1 => String::new(),
+            cells if number + 1 == cells => " sum".to_owned(),
+            _ => format!(" bucket {number}"),
+        };
+        let _ = writeln!(text, "    {}{{{}}}{part}", family.name, labels.join(","));
     }
     text
 }
