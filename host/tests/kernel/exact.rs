@@ -1,8 +1,11 @@
 //! Exact values through the whole pipeline in this process: a BPF program counts what the test tells it
 //! to, and the exposition has to say just that.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::os::fd::{AsRawFd, OwnedFd};
 
+use ebpf_wasm_exporter::bpf::Attached;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::startup;
@@ -14,6 +17,8 @@ use crate::workload::{Session, flow, last_cpu, latency, on_cpu};
 /// Configs that are loaded and attached, and the scraper that reads them.
 pub struct Pipeline {
     scraper: Scraper,
+    /// The maps of the metrics, by name.
+    maps: HashMap<String, OwnedFd>,
 }
 
 impl Pipeline {
@@ -32,7 +37,23 @@ impl Pipeline {
         let start = |config: startup::Checked| config.start().expect("it loads");
         let running: Vec<_> = checked.into_iter().map(start).collect();
         assert!(running.iter().all(|config| config.attached.failures().is_empty()));
-        Self { scraper: Scraper::new(running).unwrap() }
+        let metrics = running.iter().flat_map(|config| {
+            config.metrics.iter().map(|(metric, _)| (metric.name.as_str(), &config.attached))
+        });
+        let own = |(name, attached): (&str, &Attached)| {
+            let map = attached.map(name).unwrap();
+            (name.to_owned(), map.fd.try_clone_to_owned().unwrap())
+        };
+        let maps = metrics.map(own).collect();
+        Self { scraper: Scraper::new(running).unwrap(), maps }
+    }
+
+    /// Takes an entry out of a map, as a program or the kernel may at any time.
+    pub fn delete(&self, map: &str, key: &[u8]) {
+        let fd = self.maps[map].as_raw_fd();
+        // SAFETY: the kernel reads the key, which the caller has made as long as the map's are.
+        let code = unsafe { libbpf_sys::bpf_map_delete_elem(fd, key.as_ptr().cast()) };
+        assert_eq!(code, 0, "the entry was there");
     }
 
     /// The samples of a metric as they are exposed, sorted.

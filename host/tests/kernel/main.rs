@@ -133,6 +133,8 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         regexp_leaves_rows_out,
         errors_are_counted_and_become_what_on_error_says,
         keys_that_differ_only_in_what_is_no_text_are_summed,
+        every_scrape_says_what_is_there_then,
+        a_churning_map_is_exact_in_every_scrape,
     ];
     exact.into_iter().chain(merged)
 }

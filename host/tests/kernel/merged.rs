@@ -1,6 +1,8 @@
 //! Exact values where rows meet, or are left out: equal label sets are summed, `regexp` drops, errors are
 //! counted and become what `on_error` says.
 
+use std::collections::BTreeMap;
+
 use crate::configs::Configs;
 use crate::exact::Pipeline;
 use crate::workload::{Session, flow, latency};
@@ -168,4 +170,60 @@ pub fn keys_that_differ_only_in_what_is_no_text_are_summed() {
     ebpf_exporter_work_hash_total{id=\"1\",text=\"a\u{fffd}\"} 21
     ebpf_exporter_work_hash_total{id=\"1\",text=\"a\u{fffd}\u{fffd}\"} 300
     ");
+}
+
+/// Entries come, grow, go and come back from scrape to scrape, and series with them.
+pub fn every_scrape_says_what_is_there_then() {
+    let (mut pipeline, work) =
+        Pipeline::start(&texts("[{name: string}, {name: regexp, regexps: ['^[a-z]+']}]"));
+    let hash = "work_hash_total";
+    assert_eq!(pipeline.lines(hash), "");
+    work.add(hash, &flow(1, b"web1"), 1);
+    work.add(hash, &flow(1, b"web2"), 20);
+    work.add(hash, &flow(1, b"db1"), 300);
+    insta::assert_snapshot!(pipeline.lines(hash), @r#"
+    ebpf_exporter_work_hash_total{id="1",text="db"} 300
+    ebpf_exporter_work_hash_total{id="1",text="web"} 21
+    "#);
+    work.add(hash, &flow(1, b"web1"), 4);
+    pipeline.delete(hash, &flow(1, b"db1"));
+    insta::assert_snapshot!(pipeline.lines(hash), @r#"ebpf_exporter_work_hash_total{id="1",text="web"} 25"#);
+    pipeline.delete(hash, &flow(1, b"web2"));
+    work.add(hash, &flow(1, b"web3"), 70);
+    work.add(hash, &flow(1, b"0"), 1000);
+    insta::assert_snapshot!(pipeline.lines(hash), @r#"ebpf_exporter_work_hash_total{id="1",text="web"} 75"#);
+    work.add(hash, &flow(1, b"db1"), 9);
+    insta::assert_snapshot!(pipeline.lines(hash), @r#"
+    ebpf_exporter_work_hash_total{id="1",text="db"} 9
+    ebpf_exporter_work_hash_total{id="1",text="web"} 75
+    "#);
+    for text in [&b"web1"[..], b"web3", b"db1", b"0"] {
+        pipeline.delete(hash, &flow(1, text));
+    }
+    assert_eq!(pipeline.lines(hash), "");
+}
+
+/// Nearly all entries are replaced by others between scrapes, again and again.
+pub fn a_churning_map_is_exact_in_every_scrape() {
+    let (mut pipeline, work) = Pipeline::start(&texts("[{name: string}]"));
+    let hash = "work_hash_total";
+    let mut there = BTreeMap::new();
+    for round in 0..6u64 {
+        for id in round * 2000..round * 2000 + 3000 {
+            *there.entry(id).or_insert(0) += id + 1;
+            work.add(hash, &flow(id, b"x"), id + 1);
+        }
+        let gone: Vec<_> =
+            there.keys().copied().filter(|id| id % 3000 >= 10 && id % 2 == 0).collect();
+        for id in gone {
+            there.remove(&id);
+            pipeline.delete(hash, &flow(id, b"x"));
+        }
+        let line = |(id, value)| {
+            format!("ebpf_exporter_work_hash_total{{id=\"{id}\",text=\"x\"}} {value}\n")
+        };
+        let mut expected: Vec<_> = there.iter().map(line).collect();
+        expected.sort_unstable();
+        assert!(pipeline.lines(hash) == expected.concat(), "round {round}");
+    }
 }
