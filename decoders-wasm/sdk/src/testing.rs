@@ -54,7 +54,7 @@ impl<D: Decoder> TestDecoder<D> {
     }
 }
 
-/// A transform under test, of the rows of a counter named `test_total`.
+/// A transform under test, of the rows of a counter named `ebpf_exporter_test_total`.
 pub struct TestTransform<T> {
     agreed: Agreed<T>,
     names: Vec<String>,
@@ -70,7 +70,7 @@ impl<T: Transform> TestTransform<T> {
     pub fn new(settings: serde_json::Value, labels: &[&str]) -> Result<Self, String> {
         let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
         let width = labels.len();
-        let metric = Metric { name: "test_total".to_owned(), kind: Kind::Counter, labels };
+        let metric = Metric { name: "ebpf_exporter_test_total".to_owned(), kind: Kind::Counter, labels };
         let (agreed, names) = Agreed::configure(&settings.to_string(), &metric)?;
         Ok(Self { agreed, names, width })
     }

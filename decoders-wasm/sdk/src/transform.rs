@@ -47,7 +47,7 @@ pub enum RowOutcome {
 /// The metric whose rows a transform sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// Its name as in the config, without the exporter's prefix.
+    /// Its name as exposed: `ebpf_exporter_packets_total`.
     pub name: String,
     /// What its values are.
     pub kind: Kind,
