@@ -59,12 +59,14 @@
 //! ]);
 //! ```
 //!
-//! **3.** Build it for `wasm32-unknown-unknown` and make the core module a component (the
-//! repository's `make plugins` does both for its own plugins):
+//! **3.** Build it for `wasm32-unknown-unknown`, and make the core module a component, which also
+//! checks it against the contract:
 //!
 //! ```text
+//! rustup target add wasm32-unknown-unknown
+//! cargo install --git https://github.com/ebpf-wasm-exporter/ebpf_wasm_exporter componentize
 //! cargo build --release --target wasm32-unknown-unknown
-//! cargo run -p componentize -- target/wasm32-unknown-unknown/release/queue.wasm queue.wasm
+//! componentize target/wasm32-unknown-unknown/release/queue.wasm queue.wasm
 //! ```
 //!
 //! **4.** Put `queue.wasm` beside the config, and name it there:
@@ -145,9 +147,6 @@
 //! - **Bounded.** Memory and time have limits in the config. A panic costs the plugin's own labels
 //!   only: its message is logged, and the host goes on with a new instance.
 //! - The exact contract, with all bounds, is in `wit/0.1.0` of the repository.
-
-#![forbid(clippy::unwrap_used)]
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 extern crate self as ebpf_exporter_plugin;
 

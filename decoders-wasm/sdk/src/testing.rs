@@ -70,7 +70,8 @@ impl<T: Transform> TestTransform<T> {
     pub fn new(settings: serde_json::Value, labels: &[&str]) -> Result<Self, String> {
         let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
         let width = labels.len();
-        let metric = Metric { name: "ebpf_exporter_test_total".to_owned(), kind: Kind::Counter, labels };
+        let metric =
+            Metric { name: "ebpf_exporter_test_total".to_owned(), kind: Kind::Counter, labels };
         let (agreed, names) = Agreed::configure(&settings.to_string(), &metric)?;
         Ok(Self { agreed, names, width })
     }
