@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples test lint
+.PHONY: help run build examples plugins test lint
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -36,6 +36,10 @@ build: ## build the release binary
 
 examples: build ## compile examples/*.bpf.c to examples/*.bpf.o
 	@headers=$$($(call headers,build --release)); $(MAKE) --no-print-directory -C examples LIBBPF_HEADERS=$$headers
+
+plugins: ## build the plugins of decoders-wasm as components, target/plugins/*.wasm
+	@.ci/install plugins
+	@$(MAKE) --no-print-directory -C decoders-wasm
 
 test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
 	@.ci/install test
