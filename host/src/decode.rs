@@ -282,6 +282,11 @@ impl Chain {
         Self { steps, work: Work::default() }
     }
 
+    /// Puts a step before the `at`-th, or at the end if there are not so many.
+    pub fn insert(&mut self, at: usize, step: Step) {
+        self.steps.insert(at.min(self.steps.len()), step);
+    }
+
     /// Runs each of `inputs` through all steps, all of them through one step at a time. What was
     /// in `decodings` is replaced.
     pub fn decode(&mut self, inputs: &Batch, decodings: &mut Decodings) {
@@ -312,7 +317,7 @@ impl Step {
             match outcome {
                 Ok(Outcome::Drop) => decodings.of[*n].outcome = Outcome::Drop,
                 Ok(outcome) => {
-                    decodings.of[*n].outcome = sooner(decodings.of[*n].outcome, *outcome);
+                    decodings.of[*n].outcome = decodings.of[*n].outcome.sooner(*outcome);
                     next.push(text);
                     next_from.push(*n);
                 }
@@ -342,12 +347,14 @@ impl OnError {
     }
 }
 
-/// The outcome of two steps in a row that both gave a label: it holds as long as both do.
-fn sooner(one: Outcome, other: Outcome) -> Outcome {
-    match (one, other) {
-        (Outcome::LabelFor(one), Outcome::LabelFor(other)) => Outcome::LabelFor(one.min(other)),
-        (Outcome::LabelFor(_), _) => one,
-        _ => other,
+impl Outcome {
+    /// The outcome of two steps in a row that both gave a label: it holds as long as both do.
+    pub(crate) fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::LabelFor(one), Self::LabelFor(other)) => Self::LabelFor(one.min(other)),
+            (Self::LabelFor(_), _) => self,
+            _ => other,
+        }
     }
 }
 

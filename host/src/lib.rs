@@ -9,6 +9,8 @@
 //! | [`system`] | knows the host's names: symbols, devices, cgroups, interfaces | fails a scrape |
 //! | [`bpf`] | opens, checks, loads and attaches objects; reads maps | decodes a key |
 //! | [`decode`] | turns key bytes into label text | sees libbpf |
+//! | [`transform`] | turns label sets into other label sets | counts |
+//! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins the four above | is run twice at once |
@@ -17,6 +19,7 @@
 //! | [`privileges`] | drops capabilities | runs beside another thread |
 //! | [`logging`] | writes the log | decides what is worth a line |
 //! | [`version`] | knows which build this is | |
+//! | [`tools`] | shows what a plugin is and does | prints, or needs a kernel |
 //! | [`telemetry`] | the exporter's metrics about itself | |
 
 pub mod bpf;
@@ -25,6 +28,7 @@ pub mod config;
 pub mod decode;
 pub mod exposition;
 pub mod logging;
+pub mod plugin;
 pub mod privileges;
 pub mod scrape;
 pub mod series;
@@ -32,4 +36,6 @@ pub mod serve;
 pub mod startup;
 pub mod system;
 pub mod telemetry;
+pub mod tools;
+pub mod transform;
 pub mod version;

@@ -1,0 +1,370 @@
+//! Plugins: decoders and transforms that are WebAssembly components.
+//!
+//! ```text
+//! component  file → bytes → what they are → machine code, imports given or stubbed
+//! instance   one store, asked within bounds, replaced after a failure; breaker
+//! decoder    the instance as a Decoder, transform as a Transform
+//! ```
+//!
+//! Callers never see wasmtime, and a guest is hostile until it returns: its memory, time, output
+//! and log are bounded, and nothing it says is passed on unchecked. A process that loads no plugin
+//! starts no engine.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::name::LabelName;
+use crate::decode::Decoder;
+use crate::transform::Transform;
+
+mod bindings;
+mod breaker;
+mod component;
+mod decoder;
+mod engine;
+mod instance;
+pub mod limits;
+mod log;
+mod stats;
+mod transform;
+
+pub use breaker::BreakerState;
+pub use component::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect, read};
+pub use limits::Limits;
+pub use stats::{Cause, Kind, Stats};
+pub use transform::MetricShape;
+
+use component::Linked;
+use decoder::GuestDecoder;
+use engine::Engine;
+use instance::{Failure, Shared};
+
+/// Why a plugin cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// No such file.
+    #[error("there is no {}", paths(looked))]
+    NotThere {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// The file cannot be read.
+    #[error("failed to read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A directory, a pipe, a device.
+    #[error("{} is no regular file", file.display())]
+    NoFile {
+        /// What it is instead of a file.
+        file: PathBuf,
+    },
+    /// The file is larger than any plugin.
+    #[error("the file has {size} bytes, more than {}", limits::LARGEST_FILE)]
+    TooLarge {
+        /// Its bytes.
+        size: u64,
+    },
+    /// The file is not the one that is pinned.
+    #[error("the file's SHA-256 is {found}, not the one that is pinned")]
+    Pin {
+        /// What it is.
+        found: Digest,
+    },
+    /// The file is no plugin.
+    #[error(transparent)]
+    NoPlugin(#[from] NoPlugin),
+    /// It is a decoder where a transform is wanted, or the other way round.
+    #[error("the plugin is a {found}, not a {wanted}")]
+    World {
+        /// What it is.
+        found: World,
+        /// What is wanted.
+        wanted: World,
+    },
+    /// The component is invalid, or uses what this host does not know.
+    #[error("failed to compile the component: {0}")]
+    Compile(String),
+    /// The component does not fit the contract.
+    #[error("the component does not fit the contract: {0}")]
+    Link(String),
+    /// It refuses what it is given, or agreed to labels that cannot be.
+    #[error("the plugin refuses its configuration: {0}")]
+    Configure(String),
+    /// It failed before it was ever asked.
+    #[error("the plugin failed at its start: {text}")]
+    Start {
+        /// Why.
+        cause: Cause,
+        /// What happened.
+        text: String,
+    },
+    /// The host cannot run any plugin.
+    #[error("failed to start the engine of plugins: {0}")]
+    Engine(String),
+}
+
+impl PluginError {
+    fn engine(error: wasmtime::Error) -> Self {
+        Self::Engine(words(&error))
+    }
+
+    fn link(error: wasmtime::Error) -> Self {
+        Self::Link(words(&error))
+    }
+
+    /// What to do about it: imperative, no final period.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NotThere { .. } => {
+                "put the file beside the config, or into the directory of --plugins.dir".to_owned()
+            }
+            Self::Read { source, .. } => format!("{}; make it readable", lowercase(source)),
+            Self::NoFile { .. } => "name a file that holds a component".to_owned(),
+            Self::TooLarge { .. } => "strip it, or build it smaller".to_owned(),
+            Self::Pin { found } => format!(
+                "find out where the file comes from, and if it is right write `sha256: {found}`"
+            ),
+            Self::NoPlugin(error) => error.remedy().to_owned(),
+            Self::World { wanted, .. } => format!("name a plugin that is a {wanted}"),
+            Self::Compile(_) | Self::Link(_) => {
+                "build it again against wit/0.1.0 of this exporter".to_owned()
+            }
+            Self::Configure(_) => "correct its `settings`".to_owned(),
+            Self::Start { cause: Cause::Deadline, .. } => {
+                "raise `limits.deadline`, or give it less to do in `configure`".to_owned()
+            }
+            Self::Start { cause: Cause::Memory, .. } => {
+                "raise `limits.memory`, or use a plugin that wants less".to_owned()
+            }
+            Self::Start { .. } => {
+                "try it with `ebpf_wasm_exporter plugin check`, and tell its author".to_owned()
+            }
+            Self::Engine(_) => "allow this process memory that is writable, then executable \
+                                (systemd: MemoryDenyWriteExecute=no)"
+                .to_owned(),
+        }
+    }
+}
+
+impl From<Failure> for PluginError {
+    fn from(Failure { cause, text }: Failure) -> Self {
+        match cause {
+            Cause::Configure => Self::Configure(text),
+            cause => Self::Start { cause, text },
+        }
+    }
+}
+
+/// What a config says of a plugin.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The config's name.
+    pub config: &'a str,
+    /// The plugin's name in it.
+    pub name: &'a str,
+    /// Its file, relative to one of `places` or absolute.
+    pub file: &'a Path,
+    /// Where the file may be; the first that has it counts.
+    pub places: &'a [&'a Path],
+    /// What the file's SHA-256 has to be.
+    pub pin: Option<Digest>,
+    /// The settings, as the text of a JSON object.
+    pub settings: &'a str,
+    /// What its instances may use.
+    pub limits: Limits,
+}
+
+/// Loads plugins. Those of the same bytes share their machine code, never an instance.
+#[derive(Default)]
+pub struct Loader {
+    engine: Option<Arc<Engine>>,
+    linked: HashMap<Digest, Linked>,
+}
+
+impl Loader {
+    /// Finds, checks and compiles a plugin. Nothing of it has run after that.
+    ///
+    /// # Errors
+    ///
+    /// See [`PluginError`]: everything up to [`PluginError::Link`].
+    pub fn load(&mut self, request: &Request<'_>) -> Result<Plugin, PluginError> {
+        let path = component::find(request.file, request.places)?;
+        let bytes = read(&path)?;
+        let digest = Digest::of(&bytes);
+        if request.pin.is_some_and(|pin| pin != digest) {
+            return Err(PluginError::Pin { found: digest });
+        }
+        let Inspection { world, version, .. } = inspect(&bytes)?;
+        let engine = self.engine()?;
+        let linked = match self.linked.get(&digest) {
+            Some(linked) => linked.clone(),
+            None => {
+                let linked = component::link(&engine, &bytes)?;
+                self.linked.insert(digest, linked.clone());
+                linked
+            }
+        };
+        let names = (request.config.to_owned(), request.name.to_owned());
+        let shared = Shared::new(engine, names, request.limits, request.settings.to_owned());
+        Ok(Plugin { shared: Arc::new(shared), linked, digest, world, version, decoder: None })
+    }
+
+    /// Whether anything was compiled yet.
+    #[cfg(test)]
+    pub(crate) fn has_engine(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    fn engine(&mut self) -> Result<Arc<Engine>, PluginError> {
+        match &self.engine {
+            Some(engine) => Ok(Arc::clone(engine)),
+            None => Ok(Arc::clone(self.engine.insert(Arc::new(Engine::start()?)))),
+        }
+    }
+}
+
+/// A plugin of one config: compiled, and ready to be made a step of chains.
+pub struct Plugin {
+    shared: Arc<Shared>,
+    linked: Linked,
+    digest: Digest,
+    world: World,
+    version: String,
+    /// The one that all labels share, once it was asked for.
+    decoder: Option<GuestDecoder>,
+}
+
+impl Plugin {
+    /// What it is.
+    pub fn world(&self) -> World {
+        self.world
+    }
+
+    /// It as a decoder. All of one plugin share an instance.
+    ///
+    /// # Errors
+    ///
+    /// If it is a transform, fails at its start or refuses its settings.
+    pub fn decoder(&mut self) -> Result<Box<dyn Decoder>, PluginError> {
+        let decoder = match &self.decoder {
+            Some(decoder) => decoder.clone(),
+            None => {
+                let pre = self.ready(World::Decoder)?;
+                GuestDecoder::start(Arc::clone(&self.shared), pre)?
+            }
+        };
+        Ok(Box::new(self.decoder.insert(decoder).clone()))
+    }
+
+    /// It as a transform for one metric, with an instance of its own, and the labels it agreed to.
+    ///
+    /// # Errors
+    ///
+    /// If it is a decoder, fails at its start, or refuses its settings or the metric.
+    pub fn transform(
+        &self,
+        metric: MetricShape,
+    ) -> Result<(Box<dyn Transform>, Vec<LabelName>), PluginError> {
+        let pre = self.ready(World::Transform)?;
+        let (transform, labels) =
+            transform::GuestTransform::start(Arc::clone(&self.shared), pre, metric)?;
+        Ok((Box::new(transform), labels))
+    }
+
+    /// What it has done and cost from now on.
+    pub fn gauge(&self) -> Gauge {
+        Gauge {
+            shared: Arc::clone(&self.shared),
+            digest: self.digest,
+            world: self.world,
+            version: self.version.clone(),
+        }
+    }
+
+    fn ready(
+        &self,
+        wanted: World,
+    ) -> Result<wasmtime::component::InstancePre<instance::State>, PluginError> {
+        if self.world != wanted {
+            return Err(PluginError::World { found: self.world, wanted });
+        }
+        let Linked { component, linker } = &self.linked;
+        linker.instantiate_pre(component).map_err(PluginError::link)
+    }
+}
+
+/// Reads the numbers of one plugin of one config.
+#[derive(Clone)]
+pub struct Gauge {
+    shared: Arc<Shared>,
+    digest: Digest,
+    world: World,
+    version: String,
+}
+
+impl Gauge {
+    /// The config's name.
+    pub fn config(&self) -> &str {
+        &self.shared.config
+    }
+
+    /// The plugin's name in it.
+    pub fn plugin(&self) -> &str {
+        &self.shared.plugin
+    }
+
+    /// Of its file.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What it is.
+    pub fn world(&self) -> World {
+        self.world
+    }
+
+    /// The version of the contract that it was built for.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Its numbers now.
+    pub fn read(&self) -> Stats {
+        self.shared.stats()
+    }
+}
+
+impl std::fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gauge({}/{})", self.config(), self.plugin())
+    }
+}
+
+/// An error of wasmtime's in one line, its causes behind it.
+fn words(error: &wasmtime::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    log::plain(&causes.join(": ").replace('\n', " "), 500)
+}
+
+/// An error of the system in its words alone, lowercase and without the number.
+fn lowercase(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(" and no ")
+}
+
+#[cfg(test)]
+#[path = "../tests/guests/compose.rs"]
+pub(crate) mod guests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! What a file is, from its bytes alone: nothing of it is compiled or run.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+use wasmparser::{BinaryReaderError, ComponentExternalKind, Encoding, Parser, Payload};
+
+/// The version of the contract that this host knows.
+pub const VERSION: &str = "0.1.0";
+/// What the names of all interfaces of the contract begin with.
+const PACKAGE: &str = "ebpf-exporter:plugin/";
+
+/// What a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// A step in a label's chain.
+    Decoder,
+    /// A step after all decoders of a metric.
+    Transform,
+}
+
+impl World {
+    const ALL: [Self; 2] = [Self::Decoder, Self::Transform];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Decoder => "decoder",
+            Self::Transform => "transform",
+        }
+    }
+
+    /// The interface that its components export.
+    fn interface(self) -> &'static str {
+        match self {
+            Self::Decoder => "decoding",
+            Self::Transform => "transforming",
+        }
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The SHA-256 of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// From 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut digest = [0; 32];
+        for (index, byte) in digest.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
+        }
+        Some(Self(digest))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A component of the contract, as its file describes itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// What it is.
+    pub world: World,
+    /// The version of the contract that it was built for: always [`VERSION`] now.
+    pub version: String,
+    /// The interfaces that it imports.
+    pub imports: Vec<Import>,
+    /// Bytes of the file.
+    pub size: usize,
+    /// Of the file.
+    pub digest: Digest,
+    /// Bytes of linear memory that an instance has at its start.
+    pub memory: u64,
+}
+
+/// Something that a component imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Its name, such as `wasi:cli/environment@0.2.0`.
+    pub name: String,
+    /// Whether the contract gives it. All others trap when they are called.
+    pub given: bool,
+}
+
+/// Why a file is no plugin that this host knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlugin {
+    /// Anything else, text included.
+    #[error("found no WebAssembly, expected a component")]
+    NoWasm,
+    /// What compilers make before it is wrapped.
+    #[error("found a core module, expected a component")]
+    CoreModule,
+    /// Cut short or forged.
+    #[error("the component is damaged: {0}")]
+    Damaged(String),
+    /// A component of something else.
+    #[error("found a component that exports {}, expected one that exports {}", listed(.0), wanted())]
+    Foreign(Vec<String>),
+    /// Both worlds in one.
+    #[error("found a component that is a decoder and a transform, expected one of them")]
+    Both,
+    /// A plugin of another time.
+    #[error("found a {world} for version {found} of the contract, expected {VERSION}")]
+    Version {
+        /// What it is.
+        world: World,
+        /// Its version.
+        found: String,
+    },
+}
+
+impl NoPlugin {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoWasm => "name a .wasm file that holds a component",
+            Self::CoreModule => {
+                "make a component of it: `make plugins` does, or `wasm-tools component new`"
+            }
+            Self::Damaged(_) => "build or copy the file again",
+            Self::Foreign(_) => "build it for a world of wit/0.1.0",
+            Self::Both => "split it into two components",
+            Self::Version { .. } => {
+                "build it against the wit/ directory of this exporter, or use an exporter that knows \
+                 that version"
+            }
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 4;
+    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 => "nothing".to_owned(),
+        more if more > MOST => format!("{} and {} others", shown.join(", "), more - MOST),
+        _ => shown.join(", "),
+    }
+}
+
+fn wanted() -> String {
+    World::ALL.map(|world| format!("`{PACKAGE}{}@{VERSION}`", world.interface())).join(" or ")
+}
+
+/// The name of the one interface that the contract gives.
+pub(in crate::plugin) fn log_interface() -> String {
+    format!("{PACKAGE}log@{VERSION}")
+}
+
+/// Looks at the bytes of a file.
+///
+/// # Errors
+///
+/// See [`NoPlugin`].
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(NoPlugin::NoWasm);
+    }
+    let found = Found::read(bytes)?;
+    let (world, version) = found.world()?;
+    if version != VERSION {
+        return Err(NoPlugin::Version { world, found: version });
+    }
+    let given = log_interface();
+    let import = |name: String| Import { given: name == given, name };
+    Ok(Inspection {
+        world,
+        version,
+        imports: found.imports.into_iter().map(import).collect(),
+        size: bytes.len(),
+        digest: Digest::of(bytes),
+        memory: found.memory,
+    })
+}
+
+/// The names in a component.
+#[derive(Default)]
+struct Found {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    memory: u64,
+}
+
+impl Found {
+    fn read(bytes: &[u8]) -> Result<Self, NoPlugin> {
+        let mut found = Self::default();
+        // How many modules and components the reader is inside of.
+        let mut depth = 0;
+        for payload in Parser::new(0).parse_all(bytes) {
+            found.take(payload.map_err(damaged)?, &mut depth)?;
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, payload: Payload<'_>, depth: &mut usize) -> Result<(), NoPlugin> {
+        match payload {
+            Payload::Version { encoding: Encoding::Module, .. } if *depth == 0 => {
+                return Err(NoPlugin::CoreModule);
+            }
+            Payload::Version { .. } => *depth += 1,
+            Payload::End(_) => *depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(imports) if *depth == 1 => {
+                for import in imports {
+                    self.imports.push(import.map_err(damaged)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(exports) if *depth == 1 => {
+                for export in exports {
+                    let export = export.map_err(damaged)?;
+                    if export.kind != ComponentExternalKind::Type {
+                        self.exports.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    let memory = memory.map_err(damaged)?;
+                    let page = 1 << memory.page_size_log2.unwrap_or(16).min(16);
+                    self.memory = self.memory.saturating_add(memory.initial.saturating_mul(page));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// World and version, from the exports' names.
+    fn world(&self) -> Result<(World, String), NoPlugin> {
+        let of = |world: World| {
+            let prefix = format!("{PACKAGE}{}@", world.interface());
+            let version = self.exports.iter().find_map(|name| name.strip_prefix(&prefix));
+            version.map(|version| (world, version.to_owned()))
+        };
+        match World::ALL.map(of) {
+            [Some(_), Some(_)] => Err(NoPlugin::Both),
+            [Some(found), None] | [None, Some(found)] => Ok(found),
+            [None, None] => Err(NoPlugin::Foreign(self.exports.clone())),
+        }
+    }
+}
+
+fn damaged(error: BinaryReaderError) -> NoPlugin {
+    NoPlugin::Damaged(format!("{} at byte {}", error.message(), error.offset()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! The compiler and the clock: one of each in a process, and none in one without plugins.
+//!
+//! The clock ticks every 10 ms while a guest runs and sleeps otherwise. All threads started here
+//! give up their capabilities first: those of the process are dropped per thread, later.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::Config;
+use wasmtime::component::Component;
+
+use super::PluginError;
+use crate::privileges::Keep;
+
+/// How often a running guest is looked at.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Compiles components and bounds the time of their calls.
+pub(super) struct Engine {
+    wasmtime: wasmtime::Engine,
+    clock: Arc<Clock>,
+}
+
+impl Engine {
+    /// Starts the engine and its threads.
+    pub(super) fn start() -> Result<Self, PluginError> {
+        let mut config = Config::new();
+        config
+            .epoch_interruption(true)
+            // What a guest answers may depend on its input only.
+            .relaxed_simd_deterministic(true)
+            .cranelift_nan_canonicalization(true);
+        compile_without_capabilities();
+        let wasmtime = wasmtime::Engine::new(&config).map_err(PluginError::engine)?;
+        let clock = Arc::new(Clock::default());
+        let (ticking, weak) = (Arc::clone(&clock), wasmtime.weak());
+        thread::Builder::new()
+            .name("plugin-clock".to_owned())
+            .spawn(move || {
+                give_up_capabilities();
+                ticking.run(|| weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
+            })
+            .map_err(|error| PluginError::engine(error.into()))?;
+        Ok(Self { wasmtime, clock })
+    }
+
+    /// Machine code for a component.
+    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        Component::from_binary(&self.wasmtime, bytes)
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    /// Lets the clock tick until the answer is dropped.
+    pub(super) fn run(&self) -> Ticking {
+        self.clock.enter();
+        Ticking(Arc::clone(&self.clock))
+    }
+
+    /// A deadline in ticks from now: never shorter than asked for, and at most two ticks longer.
+    pub(super) fn ticks(deadline: Duration) -> u64 {
+        u64::try_from(deadline.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX - 1) + 1
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.clock.close();
+    }
+}
+
+/// The compiler works on threads of rayon's, which live as long as the process.
+fn compile_without_capabilities() {
+    let threads = rayon::ThreadPoolBuilder::new()
+        .thread_name(|_| "plugin-compile".to_owned())
+        .start_handler(|_| give_up_capabilities());
+    // It fails only when there are such threads already.
+    let _ = threads.build_global();
+}
+
+fn give_up_capabilities() {
+    if let Err(error) = Keep::Only(caps::CapsHashSet::new()).apply() {
+        tracing::debug!("{error}");
+    }
+}
+
+/// Ticks while anything runs.
+#[derive(Default)]
+struct Clock {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    running: usize,
+    closed: bool,
+}
+
+/// A call under way.
+pub(super) struct Ticking(Arc<Clock>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+    }
+}
+
+impl Clock {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self) {
+        let mut state = self.lock();
+        state.running += 1;
+        if state.running == 1 {
+            self.changed.notify_one();
+        }
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Calls `tick` every [`TICK`] while anything runs, until it says no or the clock is closed.
+    fn run(&self, tick: impl Fn() -> bool) {
+        loop {
+            let idle = |state: &mut State| state.running == 0 && !state.closed;
+            let state = self.changed.wait_while(self.lock(), idle);
+            if state.unwrap_or_else(PoisonError::into_inner).closed {
+                return;
+            }
+            thread::sleep(TICK);
+            if !tick() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn ticks_only_while_something_runs() {
+        let clock = Clock::default();
+        let ticks = AtomicU64::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                clock.run(|| {
+                    ticks.fetch_add(1, Ordering::SeqCst);
+                    true
+                });
+            });
+            thread::sleep(TICK * 5);
+            assert_eq!(ticks.load(Ordering::SeqCst), 0);
+            clock.enter();
+            while ticks.load(Ordering::SeqCst) < 3 {
+                thread::sleep(TICK);
+            }
+            clock.lock().running -= 1;
+            // One may be on its way.
+            thread::sleep(TICK * 3);
+            let then = ticks.load(Ordering::SeqCst);
+            thread::sleep(TICK * 5);
+            assert_eq!(ticks.load(Ordering::SeqCst), then);
+            clock.close();
+        });
+    }
+
+    #[test]
+    fn a_deadline_is_never_shorter_than_asked_for() {
+        for (millis, ticks) in [(10, 2), (11, 3), (100, 11), (105, 12)] {
+            assert_eq!(Engine::ticks(Duration::from_millis(millis)), ticks, "{millis}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! One instance of a plugin: asked within bounds, and replaced after every failure.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use wasmtime::{ResourceLimiter, Store, Trap};
+
+use super::bindings::log;
+use super::breaker::{Breaker, Pause};
+use super::engine::Engine;
+use super::limits::{COPIED, INSTANCES, LONGEST_REFUSAL, Limits, MEMORIES, TABLE_ELEMENTS, TABLES};
+use super::log::{GuestLog, plain};
+use super::stats::{Cause, Kind, Stats};
+use crate::decode::DecodeError;
+
+/// What all instances of one plugin of one config have in common.
+pub(super) struct Shared {
+    pub(super) engine: Arc<Engine>,
+    pub(super) config: String,
+    pub(super) plugin: String,
+    pub(super) limits: Limits,
+    /// As JSON text.
+    pub(super) settings: String,
+    vital: Mutex<Vital>,
+}
+
+struct Vital {
+    stats: Stats,
+    breaker: Breaker,
+    log: GuestLog,
+}
+
+impl Shared {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        (config, plugin): (String, String),
+        limits: Limits,
+        settings: String,
+    ) -> Self {
+        let (breaker, log) = (Breaker::default(), GuestLog::default());
+        let vital = Mutex::new(Vital { stats: Stats::new(), breaker, log });
+        Self { engine, config, plugin, limits, settings, vital }
+    }
+
+    fn vital(&self) -> MutexGuard<'_, Vital> {
+        self.vital.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let vital = self.vital();
+        Stats {
+            breaker: vital.breaker.state(Instant::now()),
+            lines_written: vital.log.written,
+            lines_dropped: vital.log.dropped,
+            ..vital.stats.clone()
+        }
+    }
+
+    /// Counts what became of inputs.
+    pub(super) fn count(&self, kind: Kind, inputs: usize) {
+        self.vital().stats.count(kind, inputs as u64);
+    }
+
+    fn begin(&self, inputs: usize, now: Instant) -> Result<(), Pause> {
+        let vital = &mut *self.vital();
+        vital.stats.inputs += inputs as u64;
+        vital.breaker.check(now).inspect_err(|_| vital.stats.count(Kind::NotAsked, inputs as u64))
+    }
+
+    fn end<R>(&self, inputs: usize, start: Instant, result: &Result<R, Failure>) {
+        let took = start.elapsed();
+        let vital = &mut *self.vital();
+        vital.stats.called(took);
+        vital.breaker.called(start, took, result.is_ok());
+        if let Err(failure) = result {
+            vital.stats.count(Kind::Failed, inputs as u64);
+            vital.stats.failed(failure.cause);
+        }
+    }
+}
+
+/// What a store holds beside its instance.
+pub(super) struct State {
+    meter: Meter,
+    shared: Arc<Shared>,
+}
+
+impl log::Host for State {
+    fn log(&mut self, level: log::Level, message: String) {
+        let Shared { config, plugin, .. } = &*self.shared;
+        self.shared.vital().log.write(config, plugin, level, &message);
+    }
+}
+
+/// Bounds what an instance takes.
+struct Meter {
+    limit: usize,
+    memory: usize,
+    elements: usize,
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let memory = self.memory.saturating_add(desired.saturating_sub(current));
+        if memory > self.limit {
+            return Err(wasmtime::Error::new(Stop::Memory));
+        }
+        self.memory = memory;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.elements = self.elements.saturating_add(desired.saturating_sub(current));
+        if self.elements > TABLE_ELEMENTS {
+            return Err(wasmtime::Error::new(Stop::Tables));
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+}
+
+/// Why the host stops a guest, beside the traps that wasmtime knows.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    #[error("it wanted more memory than its limit")]
+    Memory,
+    #[error("it wanted larger tables than the host gives")]
+    Tables,
+    #[error("it called `{0}`, which the contract does not give")]
+    Import(String),
+    #[error("it imports code, `{0}`, and plugins are given none")]
+    Code(String),
+}
+
+/// A call that failed.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) cause: Cause,
+    /// What happened: lowercase, with "it" for the guest.
+    pub(super) text: String,
+}
+
+impl Failure {
+    pub(super) fn new(cause: Cause, text: impl Into<String>) -> Self {
+        Self { cause, text: text.into() }
+    }
+}
+
+impl From<wasmtime::Error> for Failure {
+    fn from(error: wasmtime::Error) -> Self {
+        if let Some(stop) = error.downcast_ref::<Stop>() {
+            let cause = match stop {
+                Stop::Memory | Stop::Tables => Cause::Memory,
+                Stop::Import(_) | Stop::Code(_) => Cause::Import,
+            };
+            return Self::new(cause, plain(&stop.to_string(), 256));
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Self::new(Cause::Deadline, "it ran longer than its deadline"),
+            Some(Trap::StackOverflow) => Self::new(Cause::Stack, "its stack overflowed"),
+            Some(Trap::UnreachableCodeReached) => {
+                Self::new(Cause::Trap, "it trapped: `unreachable`, which is what a panic does")
+            }
+            Some(trap) => {
+                let text = trap.to_string();
+                let text = text.strip_prefix("wasm trap: ").unwrap_or(&text);
+                Self::new(Cause::Trap, format!("it trapped: {text}"))
+            }
+            None => {
+                let text = error.root_cause().to_string();
+                if text.contains("fuel allocated for hostcalls") {
+                    return Self::new(Cause::Output, "it returned more than the host copies");
+                }
+                Self::new(Cause::Trap, format!("it returned what cannot be read: {text}"))
+            }
+        }
+    }
+}
+
+/// What [`Seat::ask`] says instead of a result.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    Paused(Pause),
+    Failed(Failure),
+}
+
+impl Unanswered {
+    /// As the error of each input.
+    pub(super) fn error(&self, plugin: &str) -> DecodeError {
+        DecodeError::new(match self {
+            Self::Failed(failure) => format!("plugin `{plugin}`: {}", failure.text),
+            Self::Paused(Pause::Broken) => {
+                format!("plugin `{plugin}`: it is not asked for a while, after repeated failures")
+            }
+            Self::Paused(Pause::Spent) => {
+                format!("plugin `{plugin}`: it is not asked for a while, having used up its time")
+            }
+        })
+    }
+}
+
+/// Instantiates and configures. The inner error is the guest's own.
+pub(super) type Start<G> =
+    Box<dyn Fn(&mut Store<State>, &str) -> Result<Result<G, String>, Failure> + Send>;
+
+/// Where an instance of a plugin sits: empty after a failure, until it is asked again.
+pub(super) struct Seat<G> {
+    shared: Arc<Shared>,
+    start: Start<G>,
+    live: Option<(Store<State>, G)>,
+}
+
+impl<G> Seat<G> {
+    pub(super) fn new(shared: Arc<Shared>, start: Start<G>) -> Self {
+        Self { shared, start, live: None }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Instantiates and configures, if that was not done.
+    pub(super) fn warm(&mut self) -> Result<(), Failure> {
+        if self.live.is_some() {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let meter = Meter { limit: shared.limits.memory, memory: 0, elements: 0 };
+        let state = State { meter, shared: Arc::clone(shared) };
+        let mut store = Store::new(shared.engine.wasmtime(), state);
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(COPIED.max(shared.limits.output.saturating_mul(2)));
+        store.set_epoch_deadline(Engine::ticks(shared.limits.deadline));
+        let ticking = shared.engine.run();
+        let started = (self.start)(&mut store, &shared.settings);
+        drop(ticking);
+        self.peak(&store);
+        let guest = started?
+            .map_err(|text| Failure::new(Cause::Configure, plain(&text, LONGEST_REFUSAL)))?;
+        self.live = Some((store, guest));
+        Ok(())
+    }
+
+    /// Asks the guest within its bounds, with a new instance if the last one failed.
+    pub(super) fn ask<R>(
+        &mut self,
+        inputs: usize,
+        call: impl FnOnce(&mut Store<State>, &G) -> Result<R, Failure>,
+    ) -> Result<R, Unanswered> {
+        let now = Instant::now();
+        self.shared.begin(inputs, now).map_err(Unanswered::Paused)?;
+        let result = self.warm().and_then(|()| self.call(call));
+        if result.is_err() {
+            self.live = None;
+        }
+        self.shared.end(inputs, now, &result);
+        result.map_err(Unanswered::Failed)
+    }
+
+    fn call<R>(
+        &mut self,
+        call: impl FnOnce(&mut Store<State>, &G) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let Some((store, guest)) = &mut self.live else {
+            return Err(Failure::new(Cause::Trap, "it has no instance"));
+        };
+        let ticking = self.shared.engine.run();
+        store.set_epoch_deadline(Engine::ticks(self.shared.limits.deadline));
+        let result = call(store, guest);
+        drop(ticking);
+        if let Some((store, _)) = &self.live {
+            self.peak(store);
+        }
+        result
+    }
+
+    fn peak(&self, store: &Store<State>) {
+        let stats = &mut self.shared.vital().stats;
+        stats.memory_peak = stats.memory_peak.max(store.data().meter.memory);
+    }
+}

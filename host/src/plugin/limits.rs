@@ -1,0 +1,63 @@
+//! What a guest may use: the numbers, and nothing else.
+//!
+//! A guest is hostile until it returns, so everything it can take from the host has a bound here.
+
+use std::time::Duration;
+
+/// The bounds that a config may set for a plugin (`limits:`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all linear memories of an instance together.
+    pub memory: usize,
+    /// How long one call may take: `configure`, or a batch.
+    pub deadline: Duration,
+    /// Bytes of text that one call may return.
+    pub output: usize,
+}
+
+impl Default for Limits {
+    /// 16 MiB, 100 ms and 1 MiB: an instance of a Rust guest takes 1.1 MiB, and a batch of 1,024
+    /// inputs about 0.2 ms.
+    fn default() -> Self {
+        Self { memory: 16 << 20, deadline: Duration::from_millis(100), output: 1 << 20 }
+    }
+}
+
+/// How large a component's file may be, in bytes. A Python guest has 18 MB.
+pub const LARGEST_FILE: u64 = 64 << 20;
+/// How much text `settings` may hold, in bytes.
+pub const LARGEST_SETTINGS: usize = 4 << 20;
+
+/// Inputs, or rows, of one call.
+pub(super) const MOST_INPUTS: usize = 1024;
+/// Bytes of all inputs of one call, unless a single one is longer.
+pub(super) const MOST_BYTES: usize = 1 << 20;
+/// Bytes of one label.
+pub(super) const LONGEST_LABEL: usize = 16_384;
+/// Bytes of an error of one input that are kept.
+pub(super) const LONGEST_ERROR: usize = 256;
+/// Bytes of an error of `configure` that are shown.
+pub(super) const LONGEST_REFUSAL: usize = 4096;
+/// Labels that a transform may return.
+pub(super) const MOST_LABELS: usize = 64;
+/// An answer never holds longer, in seconds.
+pub(super) const LONGEST_HOLD: u32 = 86_400;
+
+/// Core instances of a component. Each Wasm module of a guest and each adapter is one; Python
+/// guests, which bring their libraries as modules, have some dozens.
+pub(super) const INSTANCES: usize = 128;
+/// Tables of an instance.
+pub(super) const TABLES: usize = 128;
+/// Elements of all tables of an instance together, 8 bytes each.
+pub(super) const TABLE_ELEMENTS: usize = 100_000;
+/// Linear memories of an instance.
+pub(super) const MEMORIES: usize = 16;
+/// Bytes that wasmtime may allocate to copy one result out of a guest. Above [`Limits::output`],
+/// because a list's elements count too: 32 bytes an outcome.
+pub(super) const COPIED: usize = 8 << 20;
+
+/// Time that a plugin may spend in its guests in each [`BUDGET_WINDOW`]. So that a guest that stays
+/// within its deadline at every one of a hundred calls cannot hold a scrape for ten seconds.
+pub(super) const BUDGET: Duration = Duration::from_secs(2);
+/// See [`BUDGET`].
+pub(super) const BUDGET_WINDOW: Duration = Duration::from_secs(10);

@@ -1,0 +1,95 @@
+//! What guests write to the log: marked as theirs, escaped, cut, and not too often.
+
+use std::time::{Duration, Instant};
+
+use tracing::{debug, error, info, warn};
+
+use super::bindings::log::Level;
+
+/// Lines of one plugin in each [`WINDOW`] that are written.
+const LINES: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(1);
+/// Bytes of a message that are written.
+const LONGEST: usize = 1024;
+
+/// The lines of one plugin.
+#[derive(Debug, Default)]
+pub(super) struct GuestLog {
+    window: Option<Instant>,
+    lines: u32,
+    /// Since the start.
+    pub(super) written: u64,
+    pub(super) dropped: u64,
+}
+
+impl GuestLog {
+    /// Whether a line may be written at `now`. Counts it either way.
+    fn admit(&mut self, now: Instant) -> bool {
+        if self.window.is_none_or(|start| now.saturating_duration_since(start) >= WINDOW) {
+            (self.window, self.lines) = (Some(now), 0);
+        }
+        let admitted = self.lines < LINES;
+        if admitted {
+            self.lines += 1;
+            self.written += 1;
+        } else {
+            self.dropped += 1;
+        }
+        admitted
+    }
+
+    /// Writes a line of a guest, unless there were too many.
+    pub(super) fn write(&mut self, config: &str, plugin: &str, level: Level, message: &str) {
+        if !self.admit(Instant::now()) {
+            return;
+        }
+        let message = plain(message, LONGEST);
+        match level {
+            Level::Error => error!(config, plugin, "guest: {message}"),
+            Level::Warn => warn!(config, plugin, "guest: {message}"),
+            Level::Info => info!(config, plugin, "guest: {message}"),
+            Level::Debug => debug!(config, plugin, "guest: {message}"),
+        }
+    }
+}
+
+/// A guest's text as a message may show it: at most `longest` bytes of it, on one line, nothing in
+/// it that a terminal obeys.
+pub(super) fn plain(text: &str, longest: usize) -> String {
+    let end = text.floor_char_boundary(longest);
+    let mut plain = String::with_capacity(end);
+    for char in text[..end].chars() {
+        match char {
+            '"' | '\'' => plain.push(char),
+            _ => plain.extend(char.escape_debug()),
+        }
+    }
+    if end < text.len() {
+        plain.push('…');
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_lines_a_second() {
+        let (mut log, now) = (GuestLog::default(), Instant::now());
+        let admitted = (0..100).filter(|_| log.admit(now)).count();
+        assert_eq!((admitted, log.written, log.dropped), (10, 10, 90));
+        assert!(!log.admit(now + WINDOW / 2));
+        assert!(log.admit(now + WINDOW));
+    }
+
+    #[test]
+    fn nothing_in_it_is_obeyed() {
+        insta::assert_snapshot!(
+            plain("it's \"ok\": ü\n\x1b[31mred\u{202e}\\n", 99),
+            @r#"it's "ok": ü\n\u{1b}[31mred\u{202e}\\n"#
+        );
+        assert_eq!(plain("aü", 2), "a…");
+        assert_eq!(plain("aü", 3), "aü");
+    }
+}

@@ -1,0 +1,193 @@
+//! What a plugin has done and cost since the start.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::breaker::BreakerState;
+
+/// Numbers of one plugin of one config, all of its instances together.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// Calls with inputs.
+    pub calls: u64,
+    /// Inputs, or rows, that the plugin was to answer.
+    pub inputs: u64,
+    /// How many of them became what, in the order of [`Kind::ALL`].
+    pub outcomes: [u64; Kind::ALL.len()],
+    /// Failures of calls, in the order of [`Cause::ALL`].
+    pub failures: [u64; Cause::ALL.len()],
+    /// Calls by the time they took: those in bucket k took at most 2^k µs, or are in the last.
+    pub times: [u64; Stats::BUCKETS],
+    /// Time in the guest, of all calls.
+    pub time: Duration,
+    /// Whether it is asked.
+    pub breaker: BreakerState,
+    /// The most linear memory that an instance had, in bytes.
+    pub memory_peak: usize,
+    /// Lines that the guest wrote to the log.
+    pub lines_written: u64,
+    /// Lines of the guest that were left out because there were too many.
+    pub lines_dropped: u64,
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A label that holds as long as the key.
+    Label,
+    /// A label that holds for some time.
+    LabelFor,
+    /// The row is left out.
+    Drop,
+    /// The guest has no answer, or none that can be a label.
+    Error,
+    /// The call failed.
+    Failed,
+    /// The plugin was not asked: its breaker is open, or its time used up.
+    NotAsked,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Label, Self::LabelFor, Self::Drop, Self::Error, Self::Failed, Self::NotAsked];
+
+    /// The word for it in metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Label => "label",
+            Self::LabelFor => "label_for",
+            Self::Drop => "drop",
+            Self::Error => "error",
+            Self::Failed => "failed",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
+/// Why a call failed. The instance is replaced after each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It ran longer than `limits.deadline`.
+    Deadline,
+    /// It wanted more memory or tables than `limits.memory` and the host allow.
+    Memory,
+    /// Its stack overflowed.
+    Stack,
+    /// It called an import that the contract does not give.
+    Import,
+    /// It trapped otherwise: a panic, a wild pointer.
+    Trap,
+    /// It returned more than `limits.output`.
+    Output,
+    /// It returned too few or too many outcomes, or values that make no rows.
+    Count,
+    /// An instance in the place of one that failed refused its settings, or agreed to other labels.
+    Configure,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Deadline,
+        Self::Memory,
+        Self::Stack,
+        Self::Import,
+        Self::Trap,
+        Self::Output,
+        Self::Count,
+        Self::Configure,
+    ];
+
+    /// The word for it in metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::Stack => "stack",
+            Self::Import => "import",
+            Self::Trap => "trap",
+            Self::Output => "output",
+            Self::Count => "count",
+            Self::Configure => "configure",
+        }
+    }
+}
+
+impl Stats {
+    /// Buckets of [`Stats::times`]: up to 2^24 µs, longer than any deadline.
+    pub const BUCKETS: usize = 25;
+
+    pub(super) fn new() -> Self {
+        Self {
+            calls: 0,
+            inputs: 0,
+            outcomes: [0; Kind::ALL.len()],
+            failures: [0; Cause::ALL.len()],
+            times: [0; Self::BUCKETS],
+            time: Duration::ZERO,
+            breaker: BreakerState::Closed,
+            memory_peak: 0,
+            lines_written: 0,
+            lines_dropped: 0,
+        }
+    }
+
+    pub(super) fn count(&mut self, kind: Kind, inputs: u64) {
+        self.outcomes[kind as usize] += inputs;
+    }
+
+    pub(super) fn failed(&mut self, cause: Cause) {
+        self.failures[cause as usize] += 1;
+    }
+
+    /// Notes a call that took so long.
+    pub(super) fn called(&mut self, took: Duration) {
+        self.calls += 1;
+        self.time += took;
+        let micros = took.as_nanos().div_ceil(1000).max(1);
+        let bucket = micros.next_power_of_two().trailing_zeros() as usize;
+        self.times[bucket.min(Self::BUCKETS - 1)] += 1;
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_causes_are_where_their_numbers_are() {
+        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index);
+        }
+        for (index, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, index);
+        }
+    }
+
+    #[test]
+    fn times_are_in_the_smallest_bucket_that_holds_them() {
+        let bucket = |nanos: u64| {
+            let mut stats = Stats::new();
+            stats.called(Duration::from_nanos(nanos));
+            stats.times.iter().position(|calls| *calls == 1)
+        };
+        for (nanos, expected) in [
+            (0, Some(0)),
+            (1000, Some(0)),
+            (1001, Some(1)),
+            (2000, Some(1)),
+            (4_000_001, Some(12)),
+            (1_048_576_001, Some(21)),
+            (99_000_000_000, Some(24)),
+        ] {
+            assert_eq!(bucket(nanos), expected, "{nanos}");
+        }
+    }
+}

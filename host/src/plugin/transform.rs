@@ -1,0 +1,227 @@
+//! A plugin as a [`Transform`].
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::component::InstancePre;
+
+use super::PluginError;
+use super::bindings::transform::{
+    Answers as Got, Kind as GuestKind, Metric as GuestMetric, RowOutcome, Rows as GuestRows,
+    Transform as Guest, TransformPre, ValuesParam,
+};
+use super::decoder::{hold, too_long};
+use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
+use super::limits::{LONGEST_ERROR, LONGEST_LABEL, MOST_BYTES, MOST_INPUTS, MOST_LABELS};
+use super::log::plain;
+use super::stats::{Cause, Kind};
+use crate::config::name::LabelName;
+use crate::decode::{DecodeError, Outcome};
+use crate::transform::{RowAnswers, Rows, Transform};
+
+/// The metric that a transform is made for.
+#[derive(Clone, Debug)]
+pub struct MetricShape {
+    /// Its name as exposed: `ebpf_exporter_packets_total`.
+    pub name: String,
+    /// Whether its rows are histograms.
+    pub histogram: bool,
+    /// The names of the labels that rows come with.
+    pub labels: Vec<LabelName>,
+}
+
+/// An instance for one metric.
+pub(super) struct GuestTransform {
+    seat: Seat<Guest>,
+    /// How many labels it agreed to.
+    width: usize,
+    /// The rows of the call in hand; kept for their memory.
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl GuestTransform {
+    /// An instance that is configured, and the labels it agreed to.
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        pre: InstancePre<State>,
+        metric: MetricShape,
+    ) -> Result<(Self, Vec<LabelName>), PluginError> {
+        let pre = TransformPre::new(pre).map_err(PluginError::link)?;
+        let agreed: Arc<Mutex<Option<Vec<String>>>> = Arc::default();
+        let first = Arc::clone(&agreed);
+        let shape = metric.clone();
+        let start: Start<Guest> = Box::new(move |store, settings| {
+            let guest = pre.instantiate(&mut *store)?;
+            let labels: Vec<&str> = shape.labels.iter().map(LabelName::as_str).collect();
+            let kind = if shape.histogram { GuestKind::Histogram } else { GuestKind::Counter };
+            let metric = GuestMetric { name: &shape.name, kind, labels: &labels };
+            let interface = guest.ebpf_exporter_plugin_transforming();
+            let answer = interface.call_configure(store, settings, metric)?;
+            let mut agreed = first.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(answer.and_then(|names| match &*agreed {
+                Some(before) if *before != names => {
+                    Err("it agrees to other labels than before".to_owned())
+                }
+                _ => {
+                    *agreed = Some(names);
+                    Ok(guest)
+                }
+            }))
+        });
+        let mut seat = Seat::new(shared, start);
+        seat.warm()?;
+        let names = agreed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let names = names.unwrap_or_default();
+        let labels = checked(&names, metric.histogram)
+            .map_err(|text| Failure::new(Cause::Configure, text))?;
+        *agreed.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+        let width = labels.len();
+        Ok((Self { seat, width, text: String::new(), ends: Vec::new() }, labels))
+    }
+
+    /// Copies rows from the `first` on, as many as make one call, at least one.
+    fn copy(&mut self, rows: &Rows, first: usize) -> usize {
+        self.text.clear();
+        self.ends.clear();
+        let last = rows.len().min(first + MOST_INPUTS);
+        for n in first..last {
+            let (text, ends) = (self.text.len(), self.ends.len());
+            for value in rows.get(n) {
+                self.text.push_str(&String::from_utf8_lossy(value));
+                self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+            }
+            if self.text.len() > MOST_BYTES && n > first {
+                self.text.truncate(text);
+                self.ends.truncate(ends);
+                return n - first;
+            }
+        }
+        last - first
+    }
+
+    fn call(&mut self, count: usize) -> Result<Got, Unanswered> {
+        let Self { seat, width, text, ends } = self;
+        let output = seat.shared().limits.output;
+        seat.ask(count, |store, guest| {
+            #[allow(clippy::cast_possible_truncation, reason = "there are at most 1,024")]
+            let rows = GuestRows { count: count as u32, values: ValuesParam { text, ends } };
+            let got = guest.ebpf_exporter_plugin_transforming().call_transform(store, rows)?;
+            check(&got, count, *width, output)?;
+            Ok(got)
+        })
+    }
+
+    /// Adds what a guest answered, its values and errors within bounds.
+    fn take(&self, got: &Got, answers: &mut RowAnswers) {
+        let shared = self.seat.shared();
+        let mut counts = [0; Kind::ALL.len()];
+        let mut ends = got.values.ends.iter().map(|end| *end as usize);
+        let mut start = 0;
+        let mut values = Vec::with_capacity(self.width);
+        for outcome in &got.outcomes {
+            let (mut kind, mut answer) = meaning(outcome);
+            values.clear();
+            if matches!(kind, Kind::Label | Kind::LabelFor) {
+                for end in ends.by_ref().take(self.width) {
+                    values.push(&got.values.text.as_bytes()[start..end]);
+                    start = end;
+                }
+            }
+            if let Some(long) = values.iter().find(|value| value.len() > LONGEST_LABEL) {
+                (kind, answer) = (Kind::Error, Err(too_long(long.len())));
+            }
+            counts[kind as usize] += 1;
+            let error = |text| DecodeError::new(format!("plugin `{}`: {text}", shared.plugin));
+            answers.push(answer.map_err(error), values.iter().copied());
+        }
+        for kind in Kind::ALL {
+            shared.count(kind, counts[kind as usize]);
+        }
+    }
+}
+
+impl Transform for GuestTransform {
+    fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers) {
+        let mut first = 0;
+        while first < rows.len() {
+            let count = self.copy(rows, first);
+            match self.call(count) {
+                Ok(got) => self.take(&got, answers),
+                Err(unanswered) => {
+                    let error = unanswered.error(&self.seat.shared().plugin);
+                    (0..count).for_each(|_| answers.push(Err(error.clone()), []));
+                }
+            }
+            first += count;
+        }
+    }
+}
+
+fn meaning(outcome: &RowOutcome) -> (Kind, Result<Outcome, String>) {
+    match outcome {
+        RowOutcome::Labels => (Kind::Label, Ok(Outcome::Label)),
+        RowOutcome::LabelsFor(seconds) => (Kind::LabelFor, Ok(hold(*seconds))),
+        RowOutcome::Drop => (Kind::Drop, Ok(Outcome::Drop)),
+        RowOutcome::Error(text) => (Kind::Error, Err(plain(text, LONGEST_ERROR))),
+    }
+}
+
+/// The names that a transform agreed to, if they can be a metric's labels.
+fn checked(names: &[String], histogram: bool) -> Result<Vec<LabelName>, String> {
+    if names.len() > MOST_LABELS {
+        return Err(format!("it returns {} labels, more than {MOST_LABELS}", names.len()));
+    }
+    let mut seen = HashSet::new();
+    let mut labels = Vec::with_capacity(names.len());
+    for name in names {
+        let shown = plain(name, 60);
+        if histogram && name == "le" {
+            return Err("it returns the label `le`, as a histogram's buckets are called".to_owned());
+        }
+        if !seen.insert(name) {
+            return Err(format!("it returns the label `{shown}` twice"));
+        }
+        match LabelName::new(name) {
+            Some(label) => labels.push(label),
+            None => return Err(format!("it returns `{shown}`, which cannot be a label's name")),
+        }
+    }
+    Ok(labels)
+}
+
+/// Whether results are as many and as large as they may be, and can be cut where they say.
+fn check(got: &Got, rows: usize, width: usize, output: usize) -> Result<(), Failure> {
+    let fail = |cause, text| Err(Failure::new(cause, text));
+    let Got { outcomes, values } = got;
+    if outcomes.len() != rows {
+        let text = format!("it returned {} outcomes for {rows} rows", outcomes.len());
+        return fail(Cause::Count, text);
+    }
+    let kept =
+        |outcome: &&RowOutcome| matches!(outcome, RowOutcome::Labels | RowOutcome::LabelsFor(_));
+    let wanted = outcomes.iter().filter(kept).count() * width;
+    if values.ends.len() != wanted {
+        let text = format!("it returned {} values, not {wanted}", values.ends.len());
+        return fail(Cause::Count, text);
+    }
+    let ascending = values.ends.is_sorted();
+    let cut = |end: &u32| values.text.is_char_boundary(*end as usize);
+    let whole = values.ends.last().map_or(0, |end| *end as usize) == values.text.len();
+    if !ascending || !whole || !values.ends.iter().all(cut) {
+        return fail(Cause::Count, "it returned values that end where none can".to_owned());
+    }
+    let errors = outcomes.iter().map(|outcome| match outcome {
+        RowOutcome::Error(text) => text.len(),
+        _ => 0,
+    });
+    let total = values.text.len() + errors.sum::<usize>();
+    if total > output {
+        let text = format!("it returned {total} bytes, more than limits.output, {output}");
+        return fail(Cause::Output, text);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What transforms answer, well and badly.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::plugin::{Limits, Loader, PluginError, Request, guests};
+
+fn transform(
+    guest: &str,
+    labels: &[&str],
+) -> Result<(Box<dyn Transform>, Vec<LabelName>), PluginError> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("guest.wasm"), guests::component(guest)).unwrap();
+    let request = Request {
+        config: "config",
+        name: "pods",
+        file: Path::new("guest.wasm"),
+        places: &[dir.path()],
+        pin: None,
+        settings: "{}",
+        limits: Limits::default(),
+    };
+    let labels = labels.iter().map(|label| LabelName::new(label).unwrap()).collect();
+    let shape = MetricShape { name: "m".to_owned(), histogram: true, labels };
+    Loader::default().load(&request)?.transform(shape)
+}
+
+fn answers(transform: &mut dyn Transform, width: usize, rows: &[&[&[u8]]]) -> RowAnswers {
+    let (mut batch, mut answers) = (Rows::default(), RowAnswers::default());
+    batch.reset(width);
+    rows.iter().for_each(|row| batch.push(row.iter().copied()));
+    answers.reset(width);
+    transform.transform(&batch, &mut answers);
+    assert_eq!(answers.len(), rows.len());
+    answers
+}
+
+#[test]
+fn rows_come_back_as_they_were_sent() {
+    let (mut pass, labels) = transform("pass", &["a", "b"]).unwrap();
+    assert_eq!(labels.iter().map(LabelName::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    let many: Vec<[&[u8]; 2]> = (0..2500).map(|_| [&b"x"[..], "\u{fc}".as_bytes()]).collect();
+    let many: Vec<&[&[u8]]> = many.iter().map(|row| &row[..]).collect();
+    let answers = answers(&mut *pass, 2, &many);
+    for (n, row) in many.iter().enumerate() {
+        let (outcome, values) = answers.get(n);
+        assert_eq!(*outcome, Ok(Outcome::Label));
+        assert!(values.eq(row.iter().copied()));
+    }
+}
+
+#[test]
+fn rows_without_labels_are_rows() {
+    let (mut pass, labels) = transform("pass", &[]).unwrap();
+    assert_eq!(labels, []);
+    let answers = answers(&mut *pass, 0, &[&[], &[], &[]]);
+    assert_eq!((answers.get(2).0, answers.get(2).1.len()), (&Ok(Outcome::Label), 0));
+}
+
+#[test]
+fn bytes_become_text() {
+    let (mut pass, _) = transform("pass", &["a"]).unwrap();
+    let answers = answers(&mut *pass, 1, &[&[b"a\xff"]]);
+    assert!(answers.get(0).1.eq(["a\u{fffd}".as_bytes()]));
+}
+
+#[test]
+fn values_that_are_cut_badly_fail_the_call() {
+    let (mut cut, _) = transform("cut", &["a"]).unwrap();
+    let answers = answers(&mut *cut, 1, &[&[b"a"], &[b"b"]]);
+    insta::assert_snapshot!(answers.get(1).0.clone().unwrap_err(), @"plugin `pods`: it returned values that end where none can");
+}
+
+#[test]
+fn names_are_those_of_prometheus() {
+    insta::assert_snapshot!(transform("names", &["a"]).err().unwrap(), @"the plugin refuses its configuration: it returns `__bad`, which cannot be a label's name");
+    // The guest agrees to what it is given.
+    insta::assert_snapshot!(transform("pass", &["le"]).err().unwrap(), @"the plugin refuses its configuration: it returns the label `le`, as a histogram's buckets are called");
+    insta::assert_snapshot!(transform("pass", &["a", "b", "a"]).err().unwrap(), @"the plugin refuses its configuration: it returns the label `a` twice");
+    let many: Vec<String> = (0..65).map(|n| format!("l{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    insta::assert_snapshot!(transform("pass", &many).err().unwrap(), @"the plugin refuses its configuration: it returns 65 labels, more than 64");
+}

@@ -1,0 +1,91 @@
+//! Guests for tests, made of text: most of them behave badly.
+//!
+//! A file of this folder is the core module of one, without what all have in common.
+
+#![allow(dead_code, reason = "not every test needs all of it")]
+
+macro_rules! text {
+    ($name:literal) => {
+        include_str!($name)
+    };
+}
+
+/// The modules of decoders.
+const DECODERS: [(&str, &str); 15] = [
+    ("chatter", text!("chatter.wat")),
+    ("echo", text!("echo.wat")),
+    ("few", text!("few.wat")),
+    ("flood", text!("flood.wat")),
+    ("grow", text!("grow.wat")),
+    ("import", text!("import.wat")),
+    ("loop", text!("loop.wat")),
+    ("many", text!("many.wat")),
+    ("panic", text!("panic.wat")),
+    ("refuse", text!("refuse.wat")),
+    ("stack", text!("stack.wat")),
+    ("start", text!("start.wat")),
+    ("wild", text!("wild.wat")),
+    ("wordy", text!("wordy.wat")),
+    ("late", text!("late.wat")),
+];
+
+/// The modules of transforms.
+const TRANSFORMS: [(&str, &str); 3] =
+    [("cut", text!("cut.wat")), ("names", text!("names.wat")), ("pass", text!("pass.wat"))];
+
+const RANDOM: &str = r#"(import "wasi:random/random@0.2.0" (instance $random
+    (export "get-random-u64" (func (result u64)))))
+  (core func $get (canon lower (func $random "get-random-u64")))"#;
+
+const LOG: &str = r#"(import "ebpf-exporter:plugin/log@0.1.0" (instance $log
+    (type $level (enum "error" "warn" "info" "debug"))
+    (export "level" (type $named (eq $level)))
+    (export "log" (func (param "level" $named) (param "message" string)))))
+  (core module $shared (memory (export "memory") 2))
+  (core instance $shared (instantiate $shared))
+  (core func $write (canon lower (func $log "log") (memory (core memory $shared "memory"))))"#;
+
+/// The component of the guest `name`.
+pub(crate) fn component(name: &str) -> Vec<u8> {
+    let text = match name {
+        "core" => "(module)".to_owned(),
+        "foreign" => text!("foreign.wat").to_owned(),
+        "newer" => component_text("echo").replace("@0.1.0", "@0.2.0"),
+        name => component_text(name),
+    };
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn component_text(name: &str) -> String {
+    let find = |all: &[(&str, &'static str)]| {
+        all.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    };
+    let (frame, module) = match find(&DECODERS) {
+        Some(module) => (text!("decoder.wat"), module),
+        None => (text!("transform.wat"), find(&TRANSFORMS).expect("a guest of this name")),
+    };
+    let is_decoder = find(&DECODERS).is_some();
+    let configure =
+        if is_decoder && !module.contains("\"configure\"") { text!("configure.wat") } else { "" };
+    let memory = text!("memory.wat");
+    let (imports, with, import, memory) = match name {
+        "import" => (
+            RANDOM,
+            r#"(with "host" (instance (export "random" (func $get))))"#,
+            r#"(import "host" "random" (func $random (result i64)))"#,
+            memory.to_owned(),
+        ),
+        // Its memory has to be there before what it imports is, so another module has it.
+        "chatter" => (
+            LOG,
+            r#"(with "host" (instance
+                (export "log" (func $write)) (export "memory" (memory $shared "memory"))))"#,
+            r#"(import "host" "log" (func $log (param i32 i32 i32)))
+               (import "host" "memory" (memory 2)) (export "memory" (memory 0))"#,
+            memory.replace("(memory (export \"memory\") 2)", ""),
+        ),
+        _ => ("", "", "", memory.to_owned()),
+    };
+    let module = format!("(core module $guest {import}\n{memory}\n{configure}\n{module})");
+    frame.replace(";; IMPORTS", imports).replace(";; MODULE", &module).replace("(;WITH;)", with)
+}

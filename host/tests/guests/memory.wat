@@ -1,0 +1,18 @@
+;; What every module here begins with: memory that is given out upwards. `$reset` forgets all of it.
+(memory (export "memory") 2)
+(global $next (mut i32) (i32.const 1024))
+(func $alloc (param $size i32) (result i32)
+  (local $at i32)
+  (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+  (global.set $next (i32.add (local.get $at) (local.get $size)))
+  (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
+    (then (drop (memory.grow (i32.const 32)))))
+  (local.get $at))
+(func (export "realloc") (param i32 i32 i32) (param $size i32) (result i32)
+  (call $alloc (local.get $size)))
+(func $reset (global.set $next (i32.const 1024)))
+;; A list or a string, as a result: the place where its address and its length stand.
+(func $pair (param $at i32) (param $len i32) (result i32)
+  (i32.store (i32.const 16) (local.get $at))
+  (i32.store (i32.const 20) (local.get $len))
+  (i32.const 16))

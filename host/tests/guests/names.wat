@@ -1,0 +1,10 @@
+;; A transform that agrees to labels that Prometheus does not take.
+(data (i32.const 64) "ok__bad")
+(func (export "configure") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (i32.store (i32.const 128) (i32.const 64)) (i32.store (i32.const 132) (i32.const 2))
+  (i32.store (i32.const 136) (i32.const 66)) (i32.store (i32.const 140) (i32.const 5))
+  (i32.store8 (i32.const 32) (i32.const 0))
+  (i32.store (i32.const 36) (i32.const 128))
+  (i32.store (i32.const 40) (i32.const 2))
+  (i32.const 32))
+(func (export "transform") (param i32 i32 i32 i32 i32) (result i32) (unreachable))
