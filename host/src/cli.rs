@@ -11,15 +11,17 @@ use clap::Parser;
 use crate::version;
 
 mod selection;
+mod tool;
 
 pub use selection::{Selection, SelectionError};
+pub use tool::{Command, Subject, Tool};
 
 const AFTER: &str = "\
 Exit codes:
   0  served until SIGINT or SIGTERM, or nothing wrong under --config.check
   1  something unexpected
   2  the command line
-  3  a config
+  3  a config or a plugin
   4  a BPF object does not load
   5  a program does not attach, under --config.strict
   6  the address cannot be listened on
@@ -35,7 +37,9 @@ RUST_LOG, if set, chooses what is logged instead of --debug: RUST_LOG=warn, for 
     after_help = AFTER,
     help_template = "{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}",
     next_line_help = false,
-    max_term_width = 100
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
 )]
 pub struct Flags {
     /// Directory of NAME.yaml and NAME.bpf.o; without it, a default set is served
@@ -60,6 +64,10 @@ pub struct Flags {
         hide_default_value = true, help_heading = CONFIGS
     )]
     pub config_skip_cache_size: u64,
+
+    /// Directory of plugins, for those that are not beside their config
+    #[arg(long = "plugins.dir", value_name = "DIR", help_heading = CONFIGS)]
+    pub plugins_dir: Option<PathBuf>,
 
     /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd
     #[arg(
@@ -96,6 +104,10 @@ pub struct Flags {
     )]
     pub log_no_timestamps: bool,
 
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     #[command(flatten)]
     negations: Negations,
 }
@@ -129,7 +141,7 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line.
     Usage = 2,
-    /// A config.
+    /// A config or a plugin.
     Config = 3,
     /// A BPF object does not load.
     Load = 4,

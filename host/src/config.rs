@@ -21,7 +21,7 @@ mod scalar;
 mod tests;
 
 pub use error::{Fault, Severity, Source};
-pub use plan::{Config, Kind, Label, Metric};
+pub use plan::{Config, DecoderStep, Kind, Label, Metric, Plugin, PluginStep};
 pub use read::read;
 
 use std::collections::HashMap;
@@ -51,6 +51,22 @@ pub fn load(sources: Vec<Source>, system: &System) -> (Vec<Config>, Vec<Fault>) 
     faults.extend(family::check(&configs));
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     (configs, faults)
+}
+
+/// The settings of a plugin that a text of their own holds: the text of a JSON object. Files that
+/// they name are beside the source's.
+///
+/// # Errors
+///
+/// Every fault of the text.
+pub fn settings(source: &Source) -> Result<String, Vec<Fault>> {
+    let document = node::parse(&source.text).map_err(|error| vec![no_yaml(source, &error)])?;
+    let faults = Faults::new(source, &document.root);
+    let settings = check::settings(raw::setting(&document.root), source, &faults);
+    match faults.errors() {
+        0 => Ok(settings.as_str().to_owned()),
+        _ => Err(faults.into_found()),
+    }
 }
 
 fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {

@@ -5,20 +5,25 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser;
-use ebpf_wasm_exporter::cli::{Exit, Flags, Selection};
+use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{Fault, Severity};
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::privileges::{self, Keep};
 use ebpf_wasm_exporter::scrape::{Running, Scraper};
 use ebpf_wasm_exporter::serve::{self, ListenAddress, Site, TelemetryPath};
-use ebpf_wasm_exporter::startup::{self, Checked};
+use ebpf_wasm_exporter::startup::{self, Checked, Places};
 use ebpf_wasm_exporter::system::System;
+use ebpf_wasm_exporter::tools::{self, ToolError};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
     logging::start(logging::Options { debug: flags.debug, timestamps: !flags.log_no_timestamps });
-    let result = if flags.config_check { check(flags) } else { run(flags) };
+    let result = match &flags.command {
+        Some(Command::Plugin { tool }) => tool_of(tool),
+        None if flags.config_check => check(flags),
+        None => run(flags),
+    };
     match result {
         Ok(()) => Exit::Done.into(),
         Err(Failure { exit, error }) => {
@@ -59,6 +64,17 @@ fn check(flags: Flags) -> Result<(), Failure> {
     Ok(())
 }
 
+/// `plugin …`.
+fn tool_of(tool: &Tool) -> Result<(), Failure> {
+    let exit = |error: &ToolError| match error {
+        ToolError::Settings(_) | ToolError::Usage(_) => Exit::Usage,
+        ToolError::Plugin { .. } | ToolError::Contract { .. } => Exit::Config,
+    };
+    let text = tools::run(tool).map_err(|error| fail(exit(&error), error))?;
+    print!("{text}");
+    Ok(())
+}
+
 /// The flags, each as what it means.
 struct Settings {
     selection: Selection,
@@ -93,13 +109,17 @@ impl Settings {
     }
 
     fn check(&self, system: &System) -> Result<Vec<Checked>, Failure> {
-        let (mut checked, mut faults) =
-            startup::check(&self.selection, self.flags.btf_path.as_deref(), system);
+        let (mut checked, mut faults) = startup::check(&self.selection, self.places(), system);
         if privileges::can_load() {
             faults.extend(checked.iter_mut().flat_map(|config| config.resolve(system)));
         }
         self.report(&faults)?;
         Ok(checked)
+    }
+
+    fn places(&self) -> Places<'_> {
+        let Flags { btf_path, plugins_dir, .. } = &self.flags;
+        Places { btf: btf_path.as_deref(), plugins: plugins_dir.as_deref() }
     }
 
     /// Says every fault, and fails if any of them is fatal.

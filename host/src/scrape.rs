@@ -14,6 +14,7 @@ use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
 use crate::exposition::sheet::Sheet;
 use crate::exposition::text;
+use crate::plugin::Gauge;
 use crate::series::{Family, Kind};
 use crate::serve;
 use crate::telemetry::{self, ConfigStats, ProgramStats};
@@ -37,6 +38,8 @@ pub struct Running {
     pub metrics: Vec<(Metric, Layout)>,
     /// Its object in the kernel.
     pub attached: Attached,
+    /// What its plugins cost.
+    pub plugins: Vec<Gauge>,
 }
 
 /// Turns the maps of all configs into an exposition, again and again.
@@ -46,6 +49,7 @@ pub struct Scraper {
     families: Vec<Fed>,
     stats: Vec<ConfigStats>,
     objects: Vec<Attached>,
+    plugins: Vec<Gauge>,
 }
 
 /// A family that maps feed, and its text.
@@ -67,10 +71,13 @@ impl Scraper {
             families: Vec::new(),
             stats: Vec::new(),
             objects: Vec::new(),
+            plugins: Vec::new(),
         };
         let sink = sink(&configs);
         let mut known = BTreeMap::new();
-        for (config, Running { name, metrics, attached }) in configs.into_iter().enumerate() {
+        for (config, Running { name, metrics, attached, plugins }) in
+            configs.into_iter().enumerate()
+        {
             for (metric, layout) in metrics {
                 let reader = reader(&attached, &layout, sink.as_ref())?;
                 let next = scraper.families.len();
@@ -83,6 +90,7 @@ impl Scraper {
             }
             scraper.stats.push(ConfigStats::new(&name));
             scraper.objects.push(attached);
+            scraper.plugins.extend(plugins);
         }
         Ok(scraper)
     }
@@ -90,7 +98,7 @@ impl Scraper {
     /// Reads every map once and returns the exposition, families sorted by name.
     pub fn scrape(&mut self) -> Bytes {
         self.read();
-        let own = telemetry::families(&self.stats, &self.programs());
+        let own = telemetry::families(&self.stats, &self.programs(), &self.plugins);
         let mut order: Vec<_> = own.iter().map(Exposed::Own).collect();
         order.extend(self.families.iter_mut().map(Exposed::Fed));
         order.sort_by(|one, other| one.name().cmp(other.name()));

@@ -9,8 +9,11 @@ use std::path::Path;
 use crate::bpf::{self, Attached, Layout, LoadError, ObjectSource, Opened};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
+use crate::plugin::{Gauge, Loader};
 use crate::scrape::Running;
 use crate::system::System;
+
+mod plugins;
 
 /// A config that the binary carries.
 #[derive(Debug)]
@@ -30,32 +33,58 @@ pub struct Checked {
     config: Config,
     opened: Opened,
     layouts: Vec<Layout>,
+    plugins: Vec<Gauge>,
 }
 
-/// Reads the selected configs and checks them against their objects. The faults are those of all
+/// Where to look for what configs name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Places<'a> {
+    /// The kernel's BTF, if not where the kernel has it (`--btf.path`).
+    pub btf: Option<&'a Path>,
+    /// Plugins that are not beside their config (`--plugins.dir`).
+    pub plugins: Option<&'a Path>,
+}
+
+/// Reads the selected configs, loads their plugins, and checks them against their objects. The faults are those of all
 /// configs together; a config that has any but warnings is not among the checked ones.
 pub fn check(
     selection: &Selection,
-    btf_path: Option<&Path>,
+    places: Places<'_>,
     system: &System,
 ) -> (Vec<Checked>, Vec<Fault>) {
     let (sources, mut faults) = sources(selection);
     let (configs, found) = config::load(sources, system);
     faults.extend(found);
     let mut checked = Vec::new();
-    for config in configs {
+    let mut loader = Loader::default();
+    for mut config in configs {
+        let (plugins, found) = plugins::bind(&mut config, &mut loader, places.plugins);
+        faults.extend(found);
+        faults.extend(untransformed(&config));
         let object = object(selection, &config.name);
-        match check_one(&config, &object, btf_path) {
-            Ok((opened, layouts)) => checked.push(Checked { config, opened, layouts }),
+        match check_one(&config, &object, places.btf) {
+            Ok((opened, layouts)) => checked.push(Checked { config, opened, layouts, plugins }),
             Err(found) => faults.extend(found),
         }
     }
+    let configs: Vec<_> = checked.iter().map(|checked| &checked.config).collect();
+    faults.extend(plugins::compare(&configs));
     faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     checked.retain(|checked| {
         let file = &checked.config.source.file;
         !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
     });
     (checked, faults)
+}
+
+/// Refuses transforms: the scrape does not apply them, and a redaction must not be passed over.
+fn untransformed(config: &Config) -> Vec<Fault> {
+    let metrics = config.metrics.iter().filter(|metric| !metric.transforms.is_empty());
+    let fault = |metric: &config::Metric| {
+        let problem = "`transforms` is not supported by this version";
+        config.fault(&format!("{}.transforms", metric.path), problem, "remove it")
+    };
+    metrics.map(fault).collect()
 }
 
 fn check_one(
@@ -119,9 +148,9 @@ impl Checked {
     ///
     /// When the kernel does not take the object.
     pub fn start(self) -> Result<Running, LoadError> {
-        let Self { config, opened, layouts } = self;
+        let Self { config, opened, layouts, plugins } = self;
         let attached: Attached = opened.load()?.attach();
         let metrics = config.metrics.into_iter().zip(layouts).collect();
-        Ok(Running { name: config.name, metrics, attached })
+        Ok(Running { name: config.name, metrics, attached, plugins })
     }
 }

@@ -12,8 +12,11 @@ use crate::bpf::ProgramInfo;
 use crate::bpf::read::ReadError;
 use crate::bpf::stats::Stats;
 use crate::decode::DecodeError;
+use crate::plugin::Gauge;
 use crate::series::{Family, Kind, LabelSet};
 use crate::version;
+
+mod plugins;
 
 /// What is known of one config since the start.
 #[derive(Clone, Debug)]
@@ -91,9 +94,14 @@ pub struct ProgramStats<'a> {
 }
 
 /// The families of all metrics about the exporter itself, in no particular order.
-pub fn families(configs: &[ConfigStats], programs: &[ProgramStats<'_>]) -> Vec<Family> {
+pub fn families(
+    configs: &[ConfigStats],
+    programs: &[ProgramStats<'_>],
+    plugins: &[Gauge],
+) -> Vec<Family> {
     let mut families = config_families(configs);
     families.extend(program_families(programs));
+    families.extend(plugins::families(plugins));
     families.extend(process_families());
     families.push(build_info());
     families

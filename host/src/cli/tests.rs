@@ -127,9 +127,10 @@ fn says_what_is_wrong() {
     For more information, try '--help'.
     ");
     insta::assert_snapshot!(parse(&["timers"]).unwrap_err(), @"
-    error: unexpected argument 'timers' found
+    error: unrecognized subcommand 'timers'
 
     Usage: ebpf_wasm_exporter [OPTIONS]
+           ebpf_wasm_exporter <COMMAND>
 
     For more information, try '--help'.
     ");

@@ -2,16 +2,18 @@
 
 mod histogram;
 mod label;
+mod plugin;
 
 use std::collections::{HashMap, HashSet};
 
 use super::error::{Source, quote};
 use super::faults::Faults;
 use super::name::MetricName;
-use super::plan::{Config, Kind, Metric};
+use super::plan::{Config, Kind, Metric, PluginStep, Settings};
 use super::raw::{self, Field};
 use super::{duration, near};
 use crate::system::System;
+use crate::transform::{OnError, Transforms};
 
 /// The checked part of a file. What is faulty is told and left out.
 pub(super) fn config(
@@ -21,7 +23,6 @@ pub(super) fn config(
     faults: &Faults<'_>,
 ) -> Config {
     for section in &raw.refused {
-        let refuse = if *section == "plugins" { refuse_later } else { refuse };
         refuse(faults, section, &format!("`{section}`"));
     }
     if !raw.has_metrics && raw.refused.is_empty() {
@@ -32,11 +33,19 @@ pub(super) fn config(
         );
     }
     twice(&raw.metrics, faults);
-    let metrics = raw.metrics.into_iter().filter_map(|raw| metric(raw, system, faults));
-    let mut names = HashSet::new();
-    let metrics = metrics.filter(|metric| names.insert(metric.name.clone())).collect();
+    let names = plugin::Names::of(&raw.plugins);
+    let plugins = plugin::all(raw.plugins, source, faults);
+    let metrics = raw.metrics.into_iter().filter_map(|raw| metric(raw, system, &names, faults));
+    let mut first = HashSet::new();
+    let metrics = metrics.filter(|metric| first.insert(metric.name.clone())).collect();
+    names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
-    Config { name: source.name(), source: source.clone(), metrics, kaddrs }
+    Config { name: source.name(), source: source.clone(), metrics, kaddrs, plugins }
+}
+
+/// Settings that are a document of their own.
+pub(super) fn settings(raw: raw::Setting, source: &Source, faults: &Faults<'_>) -> Settings {
+    plugin::settings(Field::Given(raw), "", plugin::folder(source), faults)
 }
 
 /// Tells what the peer has and this version lacks.
@@ -46,12 +55,6 @@ fn refuse(faults: &Faults<'_>, path: &str, what: &str) {
         format!("{what} is not supported by this version"),
         "remove it, or serve this config with cloudflare/ebpf_exporter for now",
     );
-}
-
-/// Tells what only later versions have.
-fn refuse_later(faults: &Faults<'_>, path: &str, what: &str) {
-    let problem = format!("{what} is not supported by this version");
-    faults.error(path, problem, "remove it, or use a later version");
 }
 
 /// Tells of metrics that have the name, and so the map, of one before them.
@@ -71,14 +74,19 @@ fn twice(metrics: &[raw::Metric], faults: &Faults<'_>) {
     }
 }
 
-fn metric(raw: raw::Metric, system: &System, faults: &Faults<'_>) -> Option<Metric> {
+fn metric(
+    raw: raw::Metric,
+    system: &System,
+    plugins: &plugin::Names,
+    faults: &Faults<'_>,
+) -> Option<Metric> {
     let before = faults.errors();
     let path = raw.path;
     let name = name(raw.name, &path, faults);
     let help = help(raw.help, &path, faults);
-    if raw.has_transforms {
-        refuse_later(faults, &format!("{path}.transforms"), "`transforms`");
-    }
+    let steps = raw.transforms.given().unwrap_or_default();
+    let transform_steps =
+        steps.into_iter().filter_map(|raw| transform(raw, plugins, faults)).collect();
     let has_buckets = matches!(raw.kind, raw::Kind::Histogram { .. });
     let kind = match raw.kind {
         raw::Kind::Counter { perf_event_array, ringbuf, flush_interval } => {
@@ -96,9 +104,32 @@ fn metric(raw: raw::Metric, system: &System, faults: &Faults<'_>) -> Option<Metr
         };
         histogram::bucket_label(&raw.labels, buckets, &path, faults);
     }
-    let labels = label::all(raw.labels, &path, has_buckets, system, faults);
-    let metric = Metric { name: name?, help: help?, path, kind: kind?, labels };
+    let (labels, decoder_steps) =
+        label::all(raw.labels, &path, has_buckets, (system, plugins), faults);
+    let (name, help, kind) = (name?, help?, kind?);
+    let transforms = Transforms::default();
+    let metric =
+        Metric { name, help, path, kind, labels, decoder_steps, transform_steps, transforms };
     (faults.errors() == before).then_some(metric)
+}
+
+fn transform(
+    raw: raw::Transform,
+    plugins: &plugin::Names,
+    faults: &Faults<'_>,
+) -> Option<PluginStep<OnError>> {
+    let on_error = match raw.on_error {
+        Field::Absent => Some(OnError::default()),
+        Field::Faulty => None,
+        Field::Given(raw::OnError::Label(text)) => Some(OnError::Label(text)),
+        Field::Given(raw::OnError::Word(word)) if word == "drop" => Some(OnError::Drop),
+        Field::Given(raw::OnError::Word(word)) => {
+            let problem = format!("{} is nothing to do on an error of a row", quote(&word));
+            faults.error(&format!("{}.on_error", raw.path), problem, raw::ON_ERROR_OF_ROWS);
+            None
+        }
+    };
+    plugins.step(raw.plugin, &raw.path, on_error, faults)
 }
 
 fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<MetricName> {

@@ -6,7 +6,8 @@ pub(super) fn is_duration(text: &str) -> bool {
     text == "0" || nanoseconds(text).is_some_and(|total| total < 9.223_372_036_854_775e18)
 }
 
-fn nanoseconds(text: &str) -> Option<f64> {
+/// How many nanoseconds it is; none if it is no duration.
+pub(super) fn nanoseconds(text: &str) -> Option<f64> {
     let mut total = 0.0;
     let mut rest = text;
     loop {

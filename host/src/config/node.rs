@@ -16,7 +16,18 @@ use std::borrow::Cow;
 pub(crate) struct Node<'t> {
     /// The line it is on, from 1: of its key if it has one.
     pub(crate) line: usize,
+    /// What YAML takes it for, if it is a scalar.
+    pub(crate) plain: Plain,
     pub(crate) value: Value<'t>,
+}
+
+/// What YAML 1.2 takes a scalar for: what plugins see in their settings.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Plain {
+    /// Written in quotes, or nothing else. Numbers that JSON has no form for are texts too.
+    Text,
+    Bool(bool),
+    Number(serde_json::Number),
 }
 
 /// What stands at a place.

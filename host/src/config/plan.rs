@@ -1,10 +1,15 @@
 //! The checked plan: what is here can be relied on without looking again.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use super::buckets::Buckets;
 use super::error::{Fault, Severity, Source};
 use super::name::{LabelName, MetricName};
 use super::node;
-use crate::decode::Chain;
+use crate::decode::{self, Chain};
+use crate::plugin::{Digest, Limits};
+use crate::transform::{self, Transforms};
 
 /// One config: its metrics and what its object needs before it is loaded.
 #[derive(Debug)]
@@ -17,6 +22,57 @@ pub struct Config {
     pub metrics: Vec<Metric>,
     /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`.
     pub kaddrs: Vec<String>,
+    /// Its plugins, in the file's order. None has been looked at.
+    pub plugins: Vec<Plugin>,
+}
+
+/// A plugin as a file describes it.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// Its name in this file: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// Its place in the file: `plugins.NAME`.
+    pub path: String,
+    /// Where its component is: beside the config, else in the directory for plugins.
+    pub file: PathBuf,
+    /// What the file's SHA-256 has to be.
+    pub sha256: Option<Digest>,
+    /// What it is given when it starts.
+    pub settings: Settings,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// The settings of a plugin: the text of a JSON object. May hold secrets, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings(String);
+
+impl Settings {
+    pub(super) fn new(json: String) -> Self {
+        Self(json)
+    }
+
+    /// The JSON.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Settings({} bytes)", self.0.len())
+    }
+}
+
+/// A step that a plugin takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginStep<E> {
+    /// The name of the plugin, which the file has.
+    pub plugin: String,
+    /// The step's place in the file: `metrics.counters[2].labels[0].decoders[1]`.
+    pub path: String,
+    /// What becomes of what it cannot answer.
+    pub on_error: E,
 }
 
 /// A metric and the map of the same name that feeds it.
@@ -32,6 +88,12 @@ pub struct Metric {
     pub kind: Kind,
     /// The parts of the key, in order. One of a histogram's is no label: see [`Metric::bucket`].
     pub labels: Vec<Label>,
+    /// The steps of its labels' chains that are plugins.
+    pub decoder_steps: Vec<DecoderStep>,
+    /// What its transforms are to be, in order.
+    pub transform_steps: Vec<PluginStep<transform::OnError>>,
+    /// Its transforms: none before plugins are loaded.
+    pub transforms: Transforms,
 }
 
 /// What a metric's rows become.
@@ -52,8 +114,19 @@ pub struct Label {
     pub size: usize,
     /// How many bytes to pass over behind it.
     pub padding: usize,
-    /// Its decoders.
+    /// Its decoders: before plugins are loaded, the built-in ones.
     pub chain: Chain,
+}
+
+/// A step of a label's chain that a plugin takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecoderStep {
+    /// Which label of the metric.
+    pub label: usize,
+    /// The step's place in the whole chain. Steps of one label come in ascending order.
+    pub at: usize,
+    /// The step.
+    pub step: PluginStep<decode::OnError>,
 }
 
 impl Config {

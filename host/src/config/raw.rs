@@ -4,10 +4,12 @@
 //! the fields mean together is decided in [`super::check`].
 
 mod fields;
+mod plugin;
 
 use super::faults::Faults;
 use super::node::{Node, Value};
 use fields::Fields;
+pub(super) use plugin::{Limits, Plugin, Setting, setting};
 
 /// A field of the file.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ pub(super) struct Document {
     pub(super) has_metrics: bool,
     /// Path and text of each symbol.
     pub(super) kaddrs: Vec<(String, String)>,
+    pub(super) plugins: Vec<Plugin>,
     /// The sections that are there and not empty, of those that this version does not know.
     pub(super) refused: Vec<&'static str>,
 }
@@ -50,7 +53,7 @@ pub(super) struct Metric {
     pub(super) name: Field<String>,
     pub(super) help: Field<String>,
     pub(super) labels: Field<Vec<Label>>,
-    pub(super) has_transforms: bool,
+    pub(super) transforms: Field<Vec<Transform>>,
     pub(super) kind: Kind,
 }
 
@@ -84,9 +87,15 @@ pub(super) struct Decoder {
     pub(super) regexps: Vec<String>,
     pub(super) allow_unknown: Field<bool>,
     pub(super) on_error: Field<OnError>,
-    pub(super) has_plugin: bool,
+    pub(super) plugin: Field<String>,
     /// Whether a fault was found in it, so that its settings may lack something.
     pub(super) faulty: bool,
+}
+
+pub(super) struct Transform {
+    pub(super) path: String,
+    pub(super) plugin: Field<String>,
+    pub(super) on_error: Field<OnError>,
 }
 
 pub(super) enum OnError {
@@ -98,8 +107,8 @@ pub(super) enum OnError {
 
 /// Reads a file's root, which has to be a mapping.
 pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document> {
-    const LATER: [&str; 3] = ["tracing", "cgroup_id_map", "plugins"];
-    const KEYS: [&str; 5] = ["metrics", "kaddrs", LATER[0], LATER[1], LATER[2]];
+    const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
+    const KEYS: [&str; 5] = ["metrics", "kaddrs", "plugins", LATER[0], LATER[1]];
     let fields = Fields::open(root, "", &KEYS, faults)?;
     let mut metrics = Vec::new();
     let mut has_metrics = false;
@@ -116,8 +125,9 @@ pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document>
         }
     }
     let kaddrs = fields.texts("kaddrs");
+    let plugins = plugin::all(&fields);
     let refused = LATER.into_iter().filter(|key| fields.has(key)).collect();
-    Some(Document { metrics, has_metrics, kaddrs, refused })
+    Some(Document { metrics, has_metrics, kaddrs, plugins, refused })
 }
 
 type ReadMetric = fn(&Node<'_>, &str, &Faults<'_>) -> Option<Metric>;
@@ -163,7 +173,7 @@ fn metric(fields: &Fields<'_, '_>, kind: Kind) -> Metric {
         name: fields.word("name"),
         help: fields.word("help"),
         labels: fields.items("labels", label),
-        has_transforms: fields.has("transforms"),
+        transforms: fields.items("transforms", transform),
         kind,
     }
 }
@@ -190,14 +200,23 @@ fn decoder(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Decoder> 
         static_map: fields.pairs("static_map"),
         regexps: fields.texts("regexps").into_iter().map(|(_, text)| text).collect(),
         allow_unknown: fields.boolean("allow_unknown"),
-        on_error: on_error(&fields),
-        has_plugin: fields.has("plugin"),
+        on_error: on_error(&fields, ON_ERROR),
+        plugin: fields.word("plugin"),
         faulty: false,
     };
     Some(Decoder { faulty: faults.errors() > before, ..decoder })
 }
 
-fn on_error(fields: &Fields<'_, '_>) -> Field<OnError> {
+fn transform(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Transform> {
+    let fields = Fields::open(node, path, &["plugin", "on_error"], faults)?;
+    Some(Transform {
+        path: path.to_owned(),
+        plugin: fields.word("plugin"),
+        on_error: on_error(&fields, ON_ERROR_OF_ROWS),
+    })
+}
+
+fn on_error(fields: &Fields<'_, '_>, remedy: &'static str) -> Field<OnError> {
     let (key, path) = ("on_error", fields.at("on_error"));
     match fields.get(key) {
         Some(node) if matches!(node.value, Value::Map(_)) => {
@@ -208,7 +227,7 @@ fn on_error(fields: &Fields<'_, '_>) -> Field<OnError> {
                 Field::Given(text) => Field::Given(OnError::Label(text)),
                 Field::Faulty => Field::Faulty,
                 Field::Absent => {
-                    fields.faults.error(&path, "the label's text is missing", ON_ERROR);
+                    fields.faults.error(&path, "the label's text is missing", remedy);
                     Field::Faulty
                 }
             }
@@ -221,5 +240,7 @@ fn on_error(fields: &Fields<'_, '_>) -> Field<OnError> {
     }
 }
 
-/// What to write as `on_error`.
+/// What to write as `on_error` of a decoder.
 pub(super) const ON_ERROR: &str = "write `drop`, `raw` or `{label: TEXT}`";
+/// What to write as `on_error` of a transform.
+pub(super) const ON_ERROR_OF_ROWS: &str = "write `drop` or `{label: TEXT}`";

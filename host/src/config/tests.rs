@@ -6,6 +6,7 @@ mod histograms;
 mod hostile;
 mod labels;
 mod metrics;
+mod plugins;
 mod yaml;
 
 use super::{Config, Fault, Severity, Source, load};

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use ebpf_wasm_exporter::bpf::Attached;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::scrape::Scraper;
-use ebpf_wasm_exporter::startup;
+use ebpf_wasm_exporter::startup::{self, Places};
 use ebpf_wasm_exporter::system::System;
 
 use crate::configs::{Configs, WORKLOAD};
@@ -32,7 +32,7 @@ impl Pipeline {
     pub fn of(configs: &Configs) -> Self {
         let (dir, names) = (configs.path().to_owned(), configs.names().to_vec());
         let selection = Selection::Directory { dir, names };
-        let (checked, faults) = startup::check(&selection, None, &System::default());
+        let (checked, faults) = startup::check(&selection, Places::default(), &System::default());
         assert_eq!(faults, []);
         let start = |config: startup::Checked| config.start().expect("it loads");
         let running: Vec<_> = checked.into_iter().map(start).collect();

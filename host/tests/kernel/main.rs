@@ -25,10 +25,14 @@ mod merged;
 mod object;
 mod open;
 mod plan;
+mod plugins;
 mod process;
 mod prometheus;
 mod read;
 mod workload;
+
+#[path = "../guests/compose.rs"]
+mod guests;
 
 /// The trials of the functions of a module, named as the functions are.
 macro_rules! trials {
@@ -136,7 +140,14 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         every_scrape_says_what_is_there_then,
         a_churning_map_is_exact_in_every_scrape,
     ];
-    exact.into_iter().chain(merged)
+    let plugins = trials![plugins:
+        a_good_guest_gives_what_a_native_decoder_gives,
+        a_hostile_guest_costs_its_own_labels,
+        what_a_failing_label_becomes_is_the_configs_choice,
+        a_guest_that_cannot_start_is_told_before_anything_is_loaded,
+        their_threads_have_no_capabilities,
+    ];
+    exact.into_iter().chain(merged).chain(plugins)
 }
 
 /// The built binary as a process.

@@ -4,6 +4,7 @@ use ebpf_wasm_exporter::config::buckets::{Buckets, Scale};
 use ebpf_wasm_exporter::config::name::{LabelName, MetricName};
 use ebpf_wasm_exporter::config::{Config, Kind, Label, Metric, Source};
 use ebpf_wasm_exporter::decode::Chain;
+use ebpf_wasm_exporter::transform::Transforms;
 
 /// A config of these metrics and symbols.
 pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
@@ -11,6 +12,7 @@ pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
         name: "test".to_owned(),
         source: Source { file: "test.yaml".into(), text: "".into() },
         metrics,
+        plugins: Vec::new(),
         kaddrs: kaddrs.iter().map(|symbol| (*symbol).to_owned()).collect(),
     }
 }
@@ -29,6 +31,9 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         path: "metrics.counters[0]".to_owned(),
         kind: Kind::Counter,
         labels: labels.iter().map(label).collect(),
+        decoder_steps: Vec::new(),
+        transform_steps: Vec::new(),
+        transforms: Transforms::default(),
     }
 }
 

@@ -22,6 +22,9 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         path: "metrics.counters[0]".to_owned(),
         kind: Kind::Counter,
         labels: labels.iter().map(label).collect(),
+        decoder_steps: Vec::new(),
+        transform_steps: Vec::new(),
+        transforms: crate::transform::Transforms::default(),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{one_of, refuse_later};
+use super::one_of;
+use super::plugin::Names;
 use crate::config::error::quote;
 use crate::config::faults::Faults;
 use crate::config::name::LabelName;
-use crate::config::plan::Label;
+use crate::config::plan::{DecoderStep, Label, PluginStep};
 use crate::config::raw::{self, Field, ON_ERROR};
 use crate::decode::builtin::{self, Builtin, Settings, SettingsError, Sizes};
 use crate::decode::{Chain, OnError, Step};
@@ -14,22 +15,26 @@ use crate::system::System;
 
 /// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
 const LARGEST: i128 = 4 << 20;
+/// What a step that is a plugin calls its decoder.
+const WASM: &str = "wasm";
 
-/// The labels of a metric. `has_bucket` says that one of them is a bucket and no label.
+/// The labels of a metric, and the steps of their chains that are plugins. `has_bucket` says that one of them is a bucket and no label; `tools`
+/// are what decoders are made of.
 pub(super) fn all(
     raw: Field<Vec<raw::Label>>,
     path: &str,
     has_bucket: bool,
-    system: &System,
+    tools: (&System, &Names),
     faults: &Faults<'_>,
-) -> Vec<Label> {
+) -> (Vec<Label>, Vec<DecoderStep>) {
     let raw = raw.given().unwrap_or_default();
     let bucket = if has_bucket { super::histogram::bucket(&raw) } else { None };
     let mut first = HashMap::new();
     let mut labels = Vec::with_capacity(raw.len());
+    let mut steps = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let at = raw.path.clone();
-        let Some(label) = label(raw, system, faults) else { continue };
+        let Some((label, plugins)) = label(raw, tools, faults) else { continue };
         if Some(index) != bucket {
             named(&label.name, &at, has_bucket, faults);
             let earlier = *first.entry(label.name.clone()).or_insert(index);
@@ -44,9 +49,11 @@ pub(super) fn all(
                 );
             }
         }
+        let step = |(at, step)| DecoderStep { label: labels.len(), at, step };
+        steps.extend(plugins.into_iter().map(step));
         labels.push(label);
     }
-    labels
+    (labels, steps)
 }
 
 /// Tells of a name that the exposition needs for itself.
@@ -60,21 +67,38 @@ fn named(name: &LabelName, at: &str, has_bucket: bool, faults: &Faults<'_>) {
     }
 }
 
-fn label(raw: raw::Label, system: &System, faults: &Faults<'_>) -> Option<Label> {
+/// A step and its place in the whole chain.
+type Placed = (usize, PluginStep<OnError>);
+
+/// A label, and the steps of its chain that are plugins, each with its place.
+fn label(
+    raw: raw::Label,
+    (system, plugins): (&System, &Names),
+    faults: &Faults<'_>,
+) -> Option<(Label, Vec<Placed>)> {
     let path = raw.path;
     let name = name(raw.name, &path, faults);
     let size = size(raw.size, &path, faults);
     let padding = padding(raw.padding, &path, faults);
     let raw = raw.decoders.given().unwrap_or_default();
     let mut steps = Vec::with_capacity(raw.len());
+    let mut plugin_steps = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
+        if matches!(&raw.name, Field::Given(name) if name == WASM) {
+            let on_error = on_error(raw.on_error, &raw.path, faults);
+            let step = plugins.step(raw.plugin, &raw.path, on_error, faults);
+            let at = steps.len() + plugin_steps.len();
+            plugin_steps.extend(step.map(|step| (at, step)));
+            continue;
+        }
         let Some(builtin) = builtin(&raw, faults) else { continue };
         if let (0, Some(size)) = (index, size) {
             fits(builtin, size, &path, faults);
         }
         steps.extend(step(builtin, raw, system, faults));
     }
-    Some(Label { name: name?, size: size?, padding: padding?, chain: Chain::new(steps) })
+    let (name, size, padding) = (name?, size?, padding?);
+    Some((Label { name, size, padding, chain: Chain::new(steps) }, plugin_steps))
 }
 
 fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
@@ -128,25 +152,31 @@ fn padding(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
 
 /// The built-in decoder that is named.
 fn builtin(raw: &raw::Decoder, faults: &Faults<'_>) -> Option<&'static Builtin> {
-    let known: Vec<_> = builtin::ALL.iter().map(|builtin| builtin.name).collect();
-    let list = || format!("add `name:`, one of {}", known.join(", "));
+    let known: Vec<_> = builtin::ALL.iter().map(|builtin| builtin.name).chain([WASM]).collect();
     match &raw.name {
-        _ if raw.has_plugin => refuse_later(faults, &format!("{}.plugin", raw.path), "`plugin`"),
-        Field::Given(name) if name == "wasm" => {
-            refuse_later(faults, &format!("{}.name", raw.path), "the decoder `wasm`");
-        }
         Field::Given(name) => {
             let builtin = builtin::find(name);
             if builtin.is_none() {
                 let problem = format!("no decoder is called {}", quote(name));
                 faults.error(&format!("{}.name", raw.path), problem, one_of(name, &known));
+            } else if !raw.plugin.is_absent() {
+                let problem = format!("`{name}` is built in and takes no plugin");
+                let remedy = "write `name: wasm` for the plugin, or remove `plugin`";
+                faults.error(&format!("{}.plugin", raw.path), problem, remedy);
             }
-            return builtin;
+            builtin
         }
-        Field::Absent => faults.error(&raw.path, "the decoder has no name", list()),
-        Field::Faulty => {}
+        Field::Absent if !raw.plugin.is_absent() => {
+            faults.error(&raw.path, "the decoder has a plugin and no name", "add `name: wasm`");
+            None
+        }
+        Field::Absent => {
+            let remedy = format!("add `name:`, one of {}", known.join(", "));
+            faults.error(&raw.path, "the decoder has no name", remedy);
+            None
+        }
+        Field::Faulty => None,
     }
-    None
 }
 
 /// Tells if the first decoder of a label cannot take so many bytes.

@@ -9,8 +9,9 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
+use serde_json::Number;
 
-use super::{Document, EXPANDS, Node, Value};
+use super::{Document, EXPANDS, Node, Plain, Value};
 
 /// How much a file may come to when its aliases are written out: bytes of text, and
 /// [`NODE_COST`] for each node. What people write by hand is far below, and a few lines of
@@ -23,7 +24,7 @@ pub(super) fn read(text: &str) -> Result<Document<'_>, serde_yaml::Error> {
     let budget = Budget(Cell::new(BUDGET));
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let Some(first) = documents.next() else {
-        let root = Node { line: 1, value: Value::Null };
+        let root = Node { line: 1, plain: Plain::Text, value: Value::Null };
         return Ok(Document { root, more: false, shadowed: Vec::new() });
     };
     let shape = ShapeSeed(&budget).deserialize(first)?;
@@ -34,7 +35,7 @@ pub(super) fn read(text: &str) -> Result<Document<'_>, serde_yaml::Error> {
     let seed = NodeSeed { shape, line: 1, keyed: false, reading: &reading };
     let root = match serde_yaml::Deserializer::from_str(text).next() {
         Some(again) => seed.deserialize(again)?,
-        None => Node { line: 1, value: Value::Null },
+        None => Node { line: 1, plain: Plain::Text, value: Value::Null },
     };
     let mut shadowed = reading.shadowed.into_inner();
     // An anchor's are found again wherever it is used.
@@ -57,7 +58,7 @@ impl Budget {
 /// The tree without its texts.
 enum Shape {
     Null,
-    Text,
+    Scalar(Plain),
     List(Vec<Shape>),
     Map(Vec<Shape>),
 }
@@ -89,32 +90,32 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
         Ok(Shape::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
-        Ok(Shape::Text)
+    fn visit_bool<E>(self, value: bool) -> Result<Shape, E> {
+        Ok(Shape::Scalar(Plain::Bool(value)))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
-        Ok(Shape::Text)
+    fn visit_u64<E>(self, value: u64) -> Result<Shape, E> {
+        Ok(Shape::Scalar(Plain::Number(value.into())))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
-        Ok(Shape::Text)
+    fn visit_i64<E>(self, value: i64) -> Result<Shape, E> {
+        Ok(Shape::Scalar(Plain::Number(value.into())))
     }
 
     fn visit_u128<E>(self, _: u128) -> Result<Shape, E> {
-        Ok(Shape::Text)
+        Ok(Shape::Scalar(Plain::Text))
     }
 
     fn visit_i128<E>(self, _: i128) -> Result<Shape, E> {
-        Ok(Shape::Text)
+        Ok(Shape::Scalar(Plain::Text))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
-        Ok(Shape::Text)
+    fn visit_f64<E>(self, value: f64) -> Result<Shape, E> {
+        Ok(Shape::Scalar(Number::from_f64(value).map_or(Plain::Text, Plain::Number)))
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
-        Ok(Shape::Text)
+        Ok(Shape::Scalar(Plain::Text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
@@ -211,12 +212,14 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
 
     fn deserialize<D: Deserializer<'de>>(self, node: D) -> Result<Node<'de>, D::Error> {
         let Self { shape, line, keyed, reading } = self;
+        let mut plain = Plain::Text;
         let (value, own) = match shape {
             Shape::Null => {
                 node.deserialize_ignored_any(IgnoredAny)?;
                 (Value::Null, None)
             }
-            Shape::Text => {
+            Shape::Scalar(kind) => {
+                plain = kind;
                 let text = TextSeed.deserialize(node)?;
                 reading.budget.spend(text.len())?;
                 let own = reading.line(&text);
@@ -234,7 +237,7 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
             }
         };
         let line = if keyed { line } else { own.unwrap_or(line) };
-        Ok(Node { line, value })
+        Ok(Node { line, plain, value })
     }
 }
 
@@ -308,7 +311,7 @@ fn resolve<'t>(entries: Entries<'t>, shadowed: &mut Vec<(usize, String)>) -> Ent
                     }
                 }
             }
-            value => own.push((key, Node { line: node.line, value })),
+            value => own.push((key, Node { value, ..node })),
         }
     }
     // The last of equal keys stays: written ones come after merged ones, and those backwards.

@@ -133,24 +133,31 @@ impl<'f, 't> Fields<'f, 't> {
         }
     }
 
-    /// The texts of a mapping to texts. Nothing behind a key is the empty text.
-    pub(super) fn pairs(&self, key: &str) -> Vec<(String, String)> {
+    /// The entries of a mapping, each with its path.
+    pub(super) fn entries(&self, key: &str) -> Vec<(String, &'f str, &'f Node<'t>)> {
         let path = self.at(key);
         match self.get(key) {
             None => Vec::new(),
-            Some(Node { value: Value::Map(entries), .. }) => entries
-                .iter()
-                .filter_map(|(from, node)| {
-                    let at = format!("{path}.{from}");
-                    let to = one(node, &at, A_TEXT, |text| Some(text.to_owned()), self.faults)?;
-                    Some((from.clone().into_owned(), to))
-                })
-                .collect(),
+            Some(Node { value: Value::Map(entries), .. }) => {
+                let at = |(name, node): &'f (std::borrow::Cow<'t, str>, Node<'t>)| {
+                    (format!("{path}.{name}"), &**name, node)
+                };
+                entries.iter().map(at).collect()
+            }
             Some(node) => {
                 wrong_kind(node, &path, A_MAPPING, self.faults);
                 Vec::new()
             }
         }
+    }
+
+    /// The texts of a mapping to texts. Nothing behind a key is the empty text.
+    pub(super) fn pairs(&self, key: &str) -> Vec<(String, String)> {
+        let pair = |(at, from, node): (String, &str, &Node<'_>)| {
+            let to = one(node, &at, A_TEXT, |text| Some(text.to_owned()), self.faults)?;
+            Some((from.to_owned(), to))
+        };
+        self.entries(key).into_iter().filter_map(pair).collect()
     }
 }
 

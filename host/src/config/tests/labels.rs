@@ -82,8 +82,8 @@ fn decoders_are_known_by_name() {
 {name: c, size: 4, decoders: [{}]}";
     assert_snapshot!(faults(&with_labels(text)), @"
     x.yaml:2: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `hexx`; did you mean `hex`?
-    x.yaml:3: metrics.counters[0].labels[1].decoders[0].name: no decoder is called `base64`; write one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint
-    x.yaml:4: metrics.counters[0].labels[2].decoders[0]: the decoder has no name; add `name:`, one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint
+    x.yaml:3: metrics.counters[0].labels[1].decoders[0].name: no decoder is called `base64`; write one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
+    x.yaml:4: metrics.counters[0].labels[2].decoders[0]: the decoder has no name; add `name:`, one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
     ");
 }
 

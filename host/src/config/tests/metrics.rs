@@ -118,27 +118,16 @@ fn what_later_versions_bring_is_refused() {
     let text = "\
 tracing: {spans: [{name: s, ringbuf: r, labels: []}]}
 cgroup_id_map: {name: m, type: hash}
-plugins: {zone: {file: zone.wasm}}
 metrics:
   counters:
     - {name: a, help: A, perf_event_array: yes}
     - {name: b, help: B, ringbuf: true}
-    - {name: c, help: C, transforms: [{plugin: zone}]}
-    - name: d
-      help: D
-      labels:
-        - {name: e, size: 1, decoders: [{name: wasm, plugin: zone}]}
-        - {name: f, size: 1, decoders: [{name: wasm}]}
 ";
     assert_snapshot!(faults(text), @"
     x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
     x.yaml:2: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:3: plugins: `plugins` is not supported by this version; remove it, or use a later version
-    x.yaml:6: metrics.counters[0].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:7: metrics.counters[1].ringbuf: `ringbuf: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:8: metrics.counters[2].transforms: `transforms` is not supported by this version; remove it, or use a later version
-    x.yaml:12: metrics.counters[3].labels[0].decoders[0].plugin: `plugin` is not supported by this version; remove it, or use a later version
-    x.yaml:13: metrics.counters[3].labels[1].decoders[0].name: the decoder `wasm` is not supported by this version; remove it, or use a later version
+    x.yaml:5: metrics.counters[0].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    x.yaml:6: metrics.counters[1].ringbuf: `ringbuf: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
     ");
     assert_snapshot!(faults("tracing: {spans: [{name: s}]}"), @"x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
     assert_eq!(

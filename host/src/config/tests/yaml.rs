@@ -152,7 +152,7 @@ fn bombs_are_defused() {
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
     assert_snapshot!(faults_of(&[("a\nb.yaml", "\"\\e[31m\\n\": 1\nkaddrs: [\"\\r\"]")]), @r"
-    a\nb.yaml:1: warning: \u{1b}[31m\n: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, tracing, cgroup_id_map, plugins
+    a\nb.yaml:1: warning: \u{1b}[31m\n: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, plugins, tracing, cgroup_id_map
     a\nb.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`
     a\nb.yaml:2: kaddrs[0]: `\r` cannot be a symbol with a `kaddr_` variable; write a kernel symbol made of letters, digits and `_`
     ");

@@ -1,0 +1,82 @@
+//! `ebpf_wasm_exporter plugin …`, as it was typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// What is done instead of serving.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Look at a plugin, try it, measure it, check it; needs no kernel and no privilege
+    Plugin {
+        /// What to do with it.
+        #[command(subcommand)]
+        tool: Tool,
+    },
+}
+
+/// What can be done with a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Tool {
+    /// Say what a file is: world, version, imports, digest; runs nothing of it
+    Inspect {
+        /// The .wasm file
+        file: PathBuf,
+    },
+    /// Ask it and show what it answers
+    Run {
+        /// What is asked.
+        #[command(flatten)]
+        subject: Subject,
+        /// Answers as JSON, one a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure what an input costs, by the size of batches
+    Bench {
+        /// What is asked.
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// Hold it against the contract: all answered, the same twice, nothing too much for it
+    Check {
+        /// What is asked.
+        #[command(flatten)]
+        subject: Subject,
+    },
+}
+
+/// A plugin and what it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Subject {
+    /// The .wasm file
+    pub file: PathBuf,
+
+    /// Inputs of a decoder; of a transform, the values of a row, separated by commas
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+
+    /// Inputs are written in hex
+    #[arg(long)]
+    pub hex: bool,
+
+    /// Its settings, as YAML or JSON
+    #[arg(long, value_name = "YAML", default_value = "{}", conflicts_with = "settings_file")]
+    pub settings: String,
+
+    /// File with its settings
+    #[arg(long, value_name = "FILE")]
+    pub settings_file: Option<PathBuf>,
+
+    /// For a transform: the names of the labels that rows come with, comma separated
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub labels: Vec<String>,
+
+    /// For a transform: the name of the metric
+    #[arg(long, value_name = "NAME", default_value = "ebpf_exporter_test_total")]
+    pub metric: String,
+
+    /// For a transform: rows are those of a histogram
+    #[arg(long)]
+    pub histogram: bool,
+}

@@ -1,0 +1,272 @@
+//! Plugins: their files' names, pins, settings and limits. What the files hold is looked at when
+//! they are loaded.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use super::one_of;
+use crate::config::duration;
+use crate::config::error::{Source, quote};
+use crate::config::faults::Faults;
+use crate::config::plan::{Plugin, PluginStep, Settings};
+use crate::config::raw::{self, Field, Setting};
+use crate::plugin::limits::LARGEST_SETTINGS;
+use crate::plugin::{Digest, Limits};
+
+/// The plugins that a file has, be they faulty, and those that it uses.
+pub(super) struct Names {
+    known: Vec<String>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl Names {
+    pub(super) fn of(plugins: &[raw::Plugin]) -> Self {
+        let known = plugins.iter().map(|plugin| plugin.name.clone()).collect();
+        Self { known, used: RefCell::default() }
+    }
+
+    /// The plugin that is named at `path`; it stands for the step there.
+    pub(super) fn step<E>(
+        &self,
+        name: Field<String>,
+        path: &str,
+        on_error: Option<E>,
+        faults: &Faults<'_>,
+    ) -> Option<PluginStep<E>> {
+        if name.is_absent() {
+            faults.error(path, "no plugin is named", "add `plugin:` with a name of `plugins`");
+        }
+        let name = name.given()?;
+        if !self.known.contains(&name) {
+            let known: Vec<_> = self.known.iter().map(String::as_str).collect();
+            let remedy = match &*known {
+                [] => "add it to `plugins`, with its `file`".to_owned(),
+                known => one_of(&name, known),
+            };
+            let problem = format!("the file has no plugin {}", quote(&name));
+            faults.error(&format!("{path}.plugin"), problem, remedy);
+            return None;
+        }
+        self.used.borrow_mut().insert(name.clone());
+        Some(PluginStep { plugin: name, path: path.to_owned(), on_error: on_error? })
+    }
+
+    /// Warns of plugins that nothing uses.
+    pub(super) fn unused(&self, faults: &Faults<'_>) {
+        for name in self.known.iter().filter(|name| !self.used.borrow().contains(*name)) {
+            let remedy = "name it as `plugin:` of a decoder `wasm` or of a transform, or remove it";
+            faults.warning(&format!("plugins.{name}"), "nothing uses the plugin", remedy);
+        }
+    }
+}
+
+/// The plugins of a file. What is faulty is told and left out.
+pub(super) fn all(raw: Vec<raw::Plugin>, source: &Source, faults: &Faults<'_>) -> Vec<Plugin> {
+    raw.into_iter().filter_map(|raw| one(raw, folder(source), faults)).collect()
+}
+
+/// Where the files are that settings name.
+pub(super) fn folder(source: &Source) -> &Path {
+    source.file.parent().unwrap_or(Path::new(""))
+}
+
+fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<Plugin> {
+    let before = faults.errors();
+    let path = raw.path;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if raw.name.is_empty() || !raw.name.bytes().all(plain) {
+        let problem = format!("{} cannot be a plugin's name", quote(&raw.name));
+        faults.error(&path, problem, "use letters, digits, `_`, `-` and `.`");
+    }
+    if raw.file.is_absent() {
+        faults.error(&path, "the plugin has no file", "add `file:` with its .wasm");
+    }
+    let sha256 = digest(raw.sha256, &format!("{path}.sha256"), faults);
+    let settings = settings(raw.settings, &format!("{path}.settings"), folder, faults);
+    let limits = limits(&raw.limits, &format!("{path}.limits"), faults);
+    let file = raw.file.given()?.into();
+    let plugin = Plugin { name: raw.name, path, file, sha256, settings, limits };
+    (faults.errors() == before).then_some(plugin)
+}
+
+fn digest(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<Digest> {
+    let text = raw.given()?;
+    let digest = Digest::parse(&text);
+    if digest.is_none() {
+        let problem = format!("{} is no SHA-256", quote(&text));
+        faults.error(path, problem, "write the 64 hexadecimal digits that `sha256sum` prints");
+    }
+    digest
+}
+
+fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
+    let default = Limits::default();
+    let bytes = |key: &str, text: &Option<String>, range: (usize, usize)| {
+        let text = text.as_deref()?;
+        let size = size(text).filter(|size| (range.0..=range.1).contains(size));
+        if size.is_none() {
+            let problem = format!("{} is no size that this can have", quote(text));
+            let remedy = format!("write one from {} to {}", shown(range.0), shown(range.1));
+            faults.error(&format!("{path}.{key}"), problem, remedy);
+        }
+        size
+    };
+    let deadline = |text: &str| {
+        let nanoseconds = duration::nanoseconds(text).filter(|nanos| (1e6..=1e10).contains(nanos));
+        if nanoseconds.is_none() {
+            let problem = format!("{} is no time that a call can have", quote(text));
+            faults.error(&format!("{path}.deadline"), problem, "write one from 1ms to 10s");
+        }
+        nanoseconds.map(|nanos| Duration::from_secs_f64(nanos / 1e9))
+    };
+    Limits {
+        memory: bytes("memory", &raw.memory, (64 << 10, 1 << 30)).unwrap_or(default.memory),
+        deadline: raw.deadline.as_deref().and_then(deadline).unwrap_or(default.deadline),
+        output: bytes("output", &raw.output, (1 << 10, 64 << 20)).unwrap_or(default.output),
+    }
+}
+
+const UNITS: [(&str, u32); 3] = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+
+/// `16MiB`, `64 KiB`, or bytes without a unit.
+fn size(text: &str) -> Option<usize> {
+    let (number, shift) = UNITS
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
+        .unwrap_or((text, 0));
+    let number: usize = number.trim_end().parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
+fn shown(size: usize) -> String {
+    let fits = |(_, shift): &&(&str, u32)| size.is_multiple_of(1 << shift);
+    match UNITS.iter().rev().find(fits) {
+        Some((unit, shift)) => format!("{}{unit}", size >> shift),
+        None => size.to_string(),
+    }
+}
+
+/// The settings as JSON text, with the files that they name.
+pub(super) fn settings(
+    raw: Field<Setting>,
+    path: &str,
+    folder: &Path,
+    faults: &Faults<'_>,
+) -> Settings {
+    let mut out = String::new();
+    match raw {
+        Field::Absent | Field::Faulty | Field::Given(Setting::Null) => out.push_str("{}"),
+        Field::Given(Setting::Map(entries)) => {
+            Writer { folder, faults }.map(&entries, path, &mut out);
+        }
+        Field::Given(_) => {
+            let remedy = "write lines of `KEY: VALUE`, or `{KEY: VALUE}`";
+            faults.error(path, "expected a mapping of settings", remedy);
+        }
+    }
+    if out.len() > LARGEST_SETTINGS {
+        let problem = format!("the settings are {} bytes of JSON", out.len());
+        faults.error(path, problem, format!("keep them below {LARGEST_SETTINGS}"));
+    }
+    Settings::new(out)
+}
+
+/// Writes settings as JSON.
+struct Writer<'a> {
+    folder: &'a Path,
+    faults: &'a Faults<'a>,
+}
+
+impl Writer<'_> {
+    fn value(&self, setting: &Setting, path: &str, out: &mut String) {
+        match setting {
+            Setting::Null => out.push_str("null"),
+            Setting::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Setting::Number(number) => out.push_str(&number.to_string()),
+            Setting::Text(text) => quoted(text, out),
+            Setting::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { "," });
+                    self.value(item, &format!("{path}[{index}]"), out);
+                }
+                out.push(']');
+            }
+            Setting::Map(entries) => match &**entries {
+                [(key, Setting::Text(file))] if key == "file" => self.file(file, path, out),
+                entries => self.map(entries, path, out),
+            },
+        }
+    }
+
+    fn map(&self, entries: &[(String, Setting)], path: &str, out: &mut String) {
+        out.push('{');
+        for (index, (key, value)) in entries.iter().enumerate() {
+            out.push_str(if index == 0 { "" } else { "," });
+            quoted(key, out);
+            out.push(':');
+            let dot = if path.is_empty() { "" } else { "." };
+            self.value(value, &format!("{path}{dot}{key}"), out);
+        }
+        out.push('}');
+    }
+
+    /// Writes what the file holds, without the line feed at its end.
+    fn file(&self, name: &str, path: &str, out: &mut String) {
+        match read(&self.folder.join(name)) {
+            Ok(text) => quoted(text.strip_suffix('\n').unwrap_or(&text), out),
+            Err(problem) => {
+                let problem = format!("failed to read {}: {problem}", quote(name));
+                let remedy = "put the file beside the config, as text that the exporter may read";
+                self.faults.error(&format!("{path}.file"), problem, remedy);
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let words = |error: std::io::Error| {
+        error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+    };
+    // A pipe or a device would hold up the start.
+    if !fs::metadata(path).map_err(words)?.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let most = LARGEST_SETTINGS as u64;
+    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(words)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it has more than {most} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+fn quoted(text: &str, out: &mut String) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units_of_1024() {
+        for (text, bytes) in [
+            ("16MiB", Some(16 << 20)),
+            ("64 KiB", Some(64 << 10)),
+            ("1GiB", Some(1 << 30)),
+            ("4096", Some(4096)),
+            ("16MB", None),
+            ("MiB", None),
+            ("-1KiB", None),
+            ("99999999999999GiB", None),
+        ] {
+            assert_eq!(size(text), bytes, "{text}");
+        }
+        assert_eq!([64 << 10, 1 << 30, 1000].map(shown), ["64KiB", "1GiB", "1000"]);
+    }
+}

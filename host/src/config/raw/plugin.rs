@@ -1,0 +1,90 @@
+//! The `plugins` section as it was typed.
+
+use super::Field;
+use super::fields::Fields;
+use crate::config::faults::Faults;
+use crate::config::node::{Node, Plain, Value};
+
+pub(in crate::config) struct Plugin {
+    pub(in crate::config) path: String,
+    pub(in crate::config) name: String,
+    pub(in crate::config) file: Field<String>,
+    pub(in crate::config) sha256: Field<String>,
+    pub(in crate::config) settings: Field<Setting>,
+    pub(in crate::config) limits: Limits,
+}
+
+#[derive(Default)]
+pub(in crate::config) struct Limits {
+    pub(in crate::config) memory: Option<String>,
+    pub(in crate::config) deadline: Option<String>,
+    pub(in crate::config) output: Option<String>,
+}
+
+/// Any YAML, as JSON has it; mappings keep their order.
+pub(in crate::config) enum Setting {
+    Null,
+    Bool(bool),
+    Number(serde_json::Number),
+    Text(String),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
+}
+
+/// The plugins of a file.
+pub(super) fn all(fields: &Fields<'_, '_>) -> Vec<Plugin> {
+    let read = |(path, name, node): (String, &str, &Node<'_>)| one(node, path, name, fields.faults);
+    fields.entries("plugins").into_iter().map(read).collect()
+}
+
+fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin {
+    let name = name.to_owned();
+    let known = ["file", "sha256", "settings", "limits"];
+    let Some(fields) = Fields::open(node, &path, &known, faults) else {
+        let (file, sha256, settings) = (Field::Faulty, Field::Faulty, Field::Faulty);
+        return Plugin { path, name, file, sha256, settings, limits: Limits::default() };
+    };
+    let settings = match fields.get("settings") {
+        None => Field::Absent,
+        Some(node) => Field::Given(setting(node)),
+    };
+    Plugin {
+        name,
+        file: fields.word("file"),
+        sha256: fields.word("sha256"),
+        settings,
+        limits: limits(&fields),
+        path,
+    }
+}
+
+fn limits(fields: &Fields<'_, '_>) -> Limits {
+    let at = fields.at("limits");
+    let Some(node) = fields.get("limits") else { return Limits::default() };
+    let known = ["memory", "deadline", "output"];
+    let Some(fields) = Fields::open(node, &at, &known, fields.faults) else {
+        return Limits::default();
+    };
+    Limits {
+        memory: fields.word("memory").given(),
+        deadline: fields.word("deadline").given(),
+        output: fields.word("output").given(),
+    }
+}
+
+/// A value as JSON has it.
+pub(in crate::config) fn setting(node: &Node<'_>) -> Setting {
+    match &node.value {
+        Value::Null => Setting::Null,
+        Value::Text(text) => match &node.plain {
+            Plain::Text => Setting::Text(text.clone().into_owned()),
+            Plain::Bool(value) => Setting::Bool(*value),
+            Plain::Number(number) => Setting::Number(number.clone()),
+        },
+        Value::List(items) => Setting::List(items.iter().map(setting).collect()),
+        Value::Map(entries) => {
+            let entries = entries.iter().map(|(key, node)| (key.to_string(), setting(node)));
+            Setting::Map(entries.collect())
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Plugins, and the steps that name them.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+
+use super::{faults, good, lines, source};
+use crate::config::load;
+use crate::decode::OnError;
+use crate::plugin::{Digest, Limits};
+use crate::system::System;
+use crate::transform;
+
+/// A file with these plugins and one counter with these decoders.
+fn with(plugins: &str, decoders: &str) -> String {
+    format!(
+        "plugins:\n{plugins}\nmetrics: {{counters: [{{name: a, help: A, labels: [\n\
+         {{name: l, size: 4, decoders: [{decoders}]}}]}}]}}"
+    )
+}
+
+fn settings(yaml: &str) -> String {
+    let text =
+        with(&format!("  zone: {{file: f, settings: {yaml}}}"), "{name: wasm, plugin: zone}");
+    good(&text).plugins[0].settings.as_str().to_owned()
+}
+
+#[test]
+fn steps_stand_where_they_were_written() {
+    let decoders =
+        "{name: wasm, plugin: zone}, {name: hex}, {name: wasm, plugin: pod, on_error: drop}";
+    let config = good(&with("  zone: {file: zone.wasm}\n  pod: {file: /x/pod.wasm}", decoders));
+    let steps: Vec<_> = config.metrics[0]
+        .decoder_steps
+        .iter()
+        .map(|step| (step.label, step.at, &*step.step.plugin, &*step.step.path))
+        .collect();
+    let path = "metrics.counters[0].labels[0].decoders";
+    assert_eq!(
+        steps,
+        [(0, 0, "zone", &*format!("{path}[0]")), (0, 2, "pod", &*format!("{path}[2]"))]
+    );
+    assert_eq!(config.metrics[0].decoder_steps[0].step.on_error, OnError::default());
+    assert_eq!(config.metrics[0].decoder_steps[1].step.on_error, OnError::Drop);
+    assert_eq!(config.plugins[1].file.to_str(), Some("/x/pod.wasm"));
+    assert_eq!(config.plugins[1].limits, Limits::default());
+}
+
+#[test]
+fn transforms_are_a_metrics_own() {
+    let text = "plugins: {pods: {file: p}}\nmetrics: {counters: [{name: a, help: A, transforms: [\
+                {plugin: pods}, {plugin: pods, on_error: drop}, {plugin: pods, on_error: {label: x}}]}]}";
+    let config = good(text);
+    let steps: Vec<_> =
+        config.metrics[0].transform_steps.iter().map(|step| step.on_error.clone()).collect();
+    let label = |text: &str| transform::OnError::Label(text.to_owned());
+    assert_eq!(steps, [label("error"), transform::OnError::Drop, label("x")]);
+    assert!(config.metrics[0].transforms.is_empty());
+}
+
+#[test]
+fn limits_have_units() {
+    let limits = "limits: {memory: 64MiB, deadline: 1.5s, output: 65536}";
+    let pin = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let plugin = format!("  zone: {{file: f, sha256: {pin}, {limits}}}");
+    let config = good(&with(&plugin, "{name: wasm, plugin: zone}"));
+    let expected =
+        Limits { memory: 64 << 20, deadline: Duration::from_millis(1500), output: 65536 };
+    assert_eq!(config.plugins[0].limits, expected);
+    assert_eq!(config.plugins[0].sha256, Some(Digest::of(b"")));
+}
+
+#[test]
+fn settings_become_json_in_their_order() {
+    assert_eq!(settings("~"), "{}");
+    assert_eq!(
+        settings("{z: 1, a: -2.5, m: 0x10, b: true, n: ~, t: '1', w: yes, p: 10.0.0.0/8}"),
+        r#"{"z":1,"a":-2.5,"m":16,"b":true,"n":null,"t":"1","w":"yes","p":"10.0.0.0/8"}"#
+    );
+    assert_eq!(
+        settings(r#"{list: [{a: []}, {}, "\"\n\u00fc"], 10: x}"#),
+        r#"{"list":[{"a":[]},{},"\"\nü"],"10":"x"}"#
+    );
+    // Aliases and merges are what they stand for.
+    assert_eq!(
+        settings("{a: &a {x: 1}, b: {<<: *a, y: *a}}"),
+        r#"{"a":{"x":1},"b":{"x":1,"y":{"x":1}}}"#
+    );
+}
+
+#[test]
+fn settings_can_be_filled_from_files() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    write("key", b"s3cret \"\n");
+    write("latin", b"\xff");
+    let load = |settings: &str| {
+        let plugin = format!("  zone: {{file: f, settings: {settings}}}");
+        let text = with(&plugin, "{name: wasm, plugin: zone}");
+        let file = dir.path().join("x.yaml");
+        let (mut configs, faults) =
+            load(vec![source(file.to_str().unwrap(), &text)], &System::default());
+        let faults = lines(&faults).replace(&dir.path().display().to_string(), "DIR");
+        (configs.remove(0), faults)
+    };
+    let (config, faults) = load("{key: {file: key}, list: [{file: key}], file: key}");
+    assert_eq!(faults, "");
+    assert_eq!(
+        config.plugins[0].settings.as_str(),
+        r#"{"key":"s3cret \"","list":["s3cret \""],"file":"key"}"#
+    );
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let (_, faults) = load("{a: {file: gone}, b: {file: latin}, c: {file: .}}");
+    assert_snapshot!(faults, @"
+    DIR/x.yaml:2: plugins.zone.settings.a.file: failed to read `gone`: no such file or directory; put the file beside the config, as text that the exporter may read
+    DIR/x.yaml:2: plugins.zone.settings.b.file: failed to read `latin`: it is not UTF-8; put the file beside the config, as text that the exporter may read
+    DIR/x.yaml:2: plugins.zone.settings.c.file: failed to read `.`: it is no regular file; put the file beside the config, as text that the exporter may read
+    ");
+}
+
+#[test]
+fn plugins_are_checked() {
+    let plugins = "  a: {}
+  'b c': {file: f}
+  d: {file: f, sha256: 3f1a, settings: [x]}
+  e: {file: f, limits: {memory: 1KiB, deadline: 100, output: 1TB, fuel: 3}}
+  f: [x]
+  g: {file: f, limits: 3, path: x}";
+    let decoders = ["a", "b c", "d", "e", "f", "g"]
+        .map(|name| format!("{{name: wasm, plugin: {name}}}"))
+        .join(", ");
+    assert_snapshot!(faults(&with(plugins, &decoders)), @"
+    x.yaml:2: plugins.a: the plugin has no file; add `file:` with its .wasm
+    x.yaml:3: plugins.b c: `b c` cannot be a plugin's name; use letters, digits, `_`, `-` and `.`
+    x.yaml:4: plugins.d.sha256: `3f1a` is no SHA-256; write the 64 hexadecimal digits that `sha256sum` prints
+    x.yaml:4: plugins.d.settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:5: warning: plugins.e.limits.fuel: unknown key, which does nothing; remove it, or write one of memory, deadline, output
+    x.yaml:5: plugins.e.limits.memory: `1KiB` is no size that this can have; write one from 64KiB to 1GiB
+    x.yaml:5: plugins.e.limits.deadline: `100` is no time that a call can have; write one from 1ms to 10s
+    x.yaml:5: plugins.e.limits.output: `1TB` is no size that this can have; write one from 1KiB to 64MiB
+    x.yaml:6: plugins.f: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:7: warning: plugins.g.path: unknown key, which does nothing; remove it, or write one of file, sha256, settings, limits
+    x.yaml:7: plugins.g.limits: expected a mapping, found `3`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    ");
+}
+
+#[test]
+fn steps_are_checked() {
+    let decoders = "{name: wasm}, {name: wasm, plugin: zome}, {name: hex, plugin: zone}, {plugin: zone}, \
+                    {name: wasm, plugin: zone, on_error: ignore}";
+    let text = with("  zone: {file: f}\n  other: {file: f}", decoders);
+    assert_snapshot!(faults(&text), @"
+    x.yaml:3: warning: plugins.other: nothing uses the plugin; name it as `plugin:` of a decoder `wasm` or of a transform, or remove it
+    x.yaml:5: metrics.counters[0].labels[0].decoders[0]: no plugin is named; add `plugin:` with a name of `plugins`
+    x.yaml:5: metrics.counters[0].labels[0].decoders[1].plugin: the file has no plugin `zome`; did you mean `zone`?
+    x.yaml:5: metrics.counters[0].labels[0].decoders[2].plugin: `hex` is built in and takes no plugin; write `name: wasm` for the plugin, or remove `plugin`
+    x.yaml:5: metrics.counters[0].labels[0].decoders[3]: the decoder has a plugin and no name; add `name: wasm`
+    x.yaml:5: metrics.counters[0].labels[0].decoders[4].on_error: `ignore` is nothing to do on an error; write `drop`, `raw` or `{label: TEXT}`
+    ");
+    let text = "metrics: {counters: [{name: a, help: A, transforms: [{}, {plugin: pods}, {plugin: p, on_error: raw}]}]}";
+    assert_snapshot!(faults(text), @"
+    x.yaml:1: metrics.counters[0].transforms[0]: no plugin is named; add `plugin:` with a name of `plugins`
+    x.yaml:1: metrics.counters[0].transforms[1].plugin: the file has no plugin `pods`; add it to `plugins`, with its `file`
+    x.yaml:1: metrics.counters[0].transforms[2].on_error: `raw` is nothing to do on an error of a row; write `drop` or `{label: TEXT}`
+    x.yaml:1: metrics.counters[0].transforms[2].plugin: the file has no plugin `p`; add it to `plugins`, with its `file`
+    ");
+}

@@ -1,0 +1,258 @@
+//! `ebpf_wasm_exporter plugin …`: what a person who writes or is given a plugin wants to know.
+//!
+//! Everything runs within the bounds that a config would set. Nothing here touches the kernel, and
+//! nothing prints: results are text for `main`.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::cli::{Subject, Tool};
+use crate::config::name::LabelName;
+use crate::config::{self, Source};
+use crate::decode::{Answers, Batch, Decoder, Outcome};
+use crate::plugin::{
+    self, Gauge, Limits, Loader, MetricShape, Plugin, PluginError, Request, World,
+};
+use crate::transform::{RowAnswers, Rows, Transform};
+
+mod bench;
+mod check;
+mod inspect;
+mod run;
+
+/// Why a tool gives no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The plugin cannot be used.
+    #[error("{error}; {}", error.remedy())]
+    Plugin {
+        /// Why.
+        error: PluginError,
+    },
+    /// The settings are no YAML, or name files that cannot be read.
+    #[error("{0}")]
+    Settings(String),
+    /// What was typed makes no sense for this plugin.
+    #[error("{0}")]
+    Usage(String),
+    /// The plugin breaks the contract; what it was found to do stands before.
+    #[error("{report}\nthe plugin breaks the contract in {faults} of the points above")]
+    Contract {
+        /// What was found.
+        report: String,
+        /// How many points failed.
+        faults: usize,
+    },
+}
+
+impl From<PluginError> for ToolError {
+    fn from(error: PluginError) -> Self {
+        Self::Plugin { error }
+    }
+}
+
+/// Does what was asked, and says what there is to be said.
+///
+/// # Errors
+///
+/// See [`ToolError`].
+pub fn run(tool: &Tool) -> Result<String, ToolError> {
+    match tool {
+        Tool::Inspect { file } => inspect::inspect(file),
+        Tool::Run { subject, json } => run::run(&Bench::load(subject)?, *json),
+        Tool::Bench { subject } => bench::bench(&Bench::load(subject)?),
+        Tool::Check { subject } => check::check(&Bench::load(subject)?),
+    }
+}
+
+/// A plugin on the work bench, and what it is to be asked.
+struct Bench<'a> {
+    subject: &'a Subject,
+    settings: String,
+    labels: Vec<LabelName>,
+    inputs: Vec<Vec<u8>>,
+}
+
+impl<'a> Bench<'a> {
+    fn load(subject: &'a Subject) -> Result<Self, ToolError> {
+        let label = |name: &String| {
+            let problem = || ToolError::Usage(format!("--labels: `{name}` is no label's name"));
+            LabelName::new(name).ok_or_else(problem)
+        };
+        let labels = subject.labels.iter().map(label).collect::<Result<_, _>>()?;
+        let inputs = subject.inputs.iter().map(|input| bytes(input, subject.hex));
+        let inputs = inputs.collect::<Result<_, _>>()?;
+        Ok(Self { subject, settings: settings(subject)?, labels, inputs })
+    }
+
+    /// The plugin, compiled by `loader`, with counters of its own.
+    fn plugin(&self, loader: &mut Loader) -> Result<Plugin, ToolError> {
+        let request = Request {
+            config: "plugin",
+            name: "plugin",
+            file: &self.subject.file,
+            places: &[Path::new("")],
+            pin: None,
+            settings: &self.settings,
+            limits: Limits::default(),
+        };
+        Ok(loader.load(&request)?)
+    }
+
+    /// An instance of it.
+    fn start(&self, loader: &mut Loader) -> Result<Guest, ToolError> {
+        let mut plugin = self.plugin(loader)?;
+        let (step, labels) = match plugin.world() {
+            World::Decoder => (Step::Decoder(plugin.decoder()?), Vec::new()),
+            World::Transform => {
+                let shape = MetricShape {
+                    name: self.subject.metric.clone(),
+                    histogram: self.subject.histogram,
+                    labels: self.labels.clone(),
+                };
+                let (transform, labels) = plugin.transform(shape)?;
+                (Step::Transform(transform, self.labels.len()), labels)
+            }
+        };
+        Ok(Guest { step, labels, gauge: plugin.gauge() })
+    }
+}
+
+fn settings(subject: &Subject) -> Result<String, ToolError> {
+    let source = match &subject.settings_file {
+        None => Source { file: "--settings".into(), text: subject.settings.as_str().into() },
+        Some(file) => {
+            let failed =
+                |error| ToolError::Settings(format!("failed to read {}: {error}", file.display()));
+            Source { file: file.clone(), text: fs::read_to_string(file).map_err(failed)?.into() }
+        }
+    };
+    config::settings(&source).map_err(|faults| {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        ToolError::Settings(faults.join("\n"))
+    })
+}
+
+fn bytes(input: &str, hex: bool) -> Result<Vec<u8>, ToolError> {
+    if !hex {
+        return Ok(input.as_bytes().to_vec());
+    }
+    let problem =
+        || ToolError::Usage(format!("--hex: `{input}` is not written in pairs of digits"));
+    let digits = input.as_bytes();
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err(problem());
+    }
+    let byte = |at| u8::from_str_radix(&input[at..at + 2], 16).map_err(|_| problem());
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
+/// An instance, asked in one way whatever it is.
+struct Guest {
+    step: Step,
+    /// Those that a transform agreed to.
+    labels: Vec<LabelName>,
+    gauge: Gauge,
+}
+
+enum Step {
+    Decoder(Box<dyn Decoder>),
+    /// With the number of labels that rows come with.
+    Transform(Box<dyn Transform>, usize),
+}
+
+/// What became of an input: one value, or one for each label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    outcome: Result<Outcome, String>,
+    values: Vec<String>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            Ok(Outcome::Label) => write!(f, "label {:?}", self.values),
+            Ok(Outcome::LabelFor(time)) => {
+                write!(f, "label {:?} for {} s", self.values, time.as_secs())
+            }
+            Ok(Outcome::Drop) => f.write_str("drop"),
+            Err(error) => write!(f, "error: {error}"),
+        }
+    }
+}
+
+impl Guest {
+    fn ask(&mut self, inputs: &[Vec<u8>]) -> Vec<Answer> {
+        match &mut self.step {
+            Step::Decoder(decoder) => {
+                let (mut batch, mut answers) = (Batch::default(), Answers::default());
+                inputs.iter().for_each(|input| batch.push(input));
+                decoder.decode_batch(&batch, &mut answers);
+                let answer = |(text, outcome): (&[u8], &Result<_, _>)| {
+                    Answer::of(outcome.clone(), std::iter::once(text))
+                };
+                answers.iter().map(answer).collect()
+            }
+            Step::Transform(transform, width) => {
+                let (mut rows, mut answers) = (Rows::default(), RowAnswers::default());
+                rows.reset(*width);
+                inputs.iter().for_each(|input| rows.push(input.split(|byte| *byte == b',')));
+                answers.reset(self.labels.len());
+                transform.transform(&rows, &mut answers);
+                let answer = |n| {
+                    let (outcome, values) = answers.get(n);
+                    Answer::of(outcome.clone(), values)
+                };
+                (0..answers.len()).map(answer).collect()
+            }
+        }
+    }
+
+    /// How long it takes to answer, with nothing made of the answers.
+    fn time(&mut self, inputs: &[Vec<u8>]) -> Duration {
+        let (mut batch, mut rows) = (Batch::default(), Rows::default());
+        let (mut answers, mut row_answers) = (Answers::default(), RowAnswers::default());
+        match &mut self.step {
+            Step::Decoder(decoder) => {
+                inputs.iter().for_each(|input| batch.push(input));
+                let start = Instant::now();
+                decoder.decode_batch(&batch, &mut answers);
+                start.elapsed()
+            }
+            Step::Transform(transform, width) => {
+                rows.reset(*width);
+                inputs.iter().for_each(|input| rows.push(input.split(|byte| *byte == b',')));
+                row_answers.reset(self.labels.len());
+                let start = Instant::now();
+                transform.transform(&rows, &mut row_answers);
+                start.elapsed()
+            }
+        }
+    }
+
+    /// Calls that failed so far.
+    fn failures(&self) -> u64 {
+        self.gauge.read().failures.iter().sum()
+    }
+}
+
+impl Answer {
+    fn of<'v>(
+        outcome: Result<Outcome, crate::decode::DecodeError>,
+        values: impl Iterator<Item = &'v [u8]>,
+    ) -> Self {
+        let kept = matches!(outcome, Ok(Outcome::Label | Outcome::LabelFor(_)));
+        let values = values.filter(|_| kept).map(|value| String::from_utf8_lossy(value).into());
+        let prefix = "plugin `plugin`: ";
+        let error = |error: crate::decode::DecodeError| {
+            let text = error.to_string();
+            text.strip_prefix(prefix).unwrap_or(&text).to_owned()
+        };
+        Self { outcome: outcome.map_err(error), values: values.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

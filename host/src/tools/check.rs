@@ -1,0 +1,136 @@
+//! `plugin check`: whether a plugin keeps to the contract, whatever it is asked.
+
+use std::fmt::Write as _;
+
+use super::{Answer, Bench, Guest, Loader, ToolError};
+
+/// Calls after which an instance should have all the memory that it needs.
+const SETTLED: usize = 64;
+
+pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
+    let mut loader = Loader::default();
+    let guest = bench.start(&mut loader)?;
+    let mut report = Report::default();
+    let world = guest.gauge.world();
+    report.note("is a plugin", Ok(format!("a {world} for {}", guest.gauge.version())));
+    report.note("starts and takes its settings", Ok(String::new()));
+    for (what, inputs) in batches(bench) {
+        // Each in a new one, so that none is refused for what another did.
+        let mut guest = bench.start(&mut loader)?;
+        report
+            .note(&format!("answers {what}"), answers(&mut guest, &inputs).map(|_| String::new()));
+    }
+    if report.faults == 0 {
+        repeat(bench, &mut loader, &mut report)?;
+    }
+    report.finish()
+}
+
+/// Asks the same in several ways, of a plugin that answers.
+fn repeat(bench: &Bench<'_>, loader: &mut Loader, report: &mut Report) -> Result<(), ToolError> {
+    let (mut guest, mut other) = (bench.start(loader)?, bench.start(loader)?);
+    let (_, inputs) = random(bench);
+    let first = guest.ask(&inputs);
+    report.note("answers the same again", same(&first, &guest.ask(&inputs)));
+    let mut ask = |input| guest.ask(std::slice::from_ref(input));
+    let alone: Vec<_> = inputs.iter().take(64).flat_map(&mut ask).collect();
+    report.note("answers the same one by one", same(&first[..alone.len()], &alone));
+    report.note("answers the same in another instance", same(&first, &other.ask(&inputs)));
+    report.note("keeps its memory", memory(&mut other, &inputs));
+    Ok(())
+}
+
+/// What is asked, by what it is.
+fn batches(bench: &Bench<'_>) -> Vec<(String, Vec<Vec<u8>>)> {
+    let bytes = |byte: u8, count: usize| vec![byte; count];
+    let mut batches = vec![
+        ("an empty input".to_owned(), vec![Vec::new()]),
+        ("bytes that are not UTF-8".to_owned(), vec![bytes(0xff, 24), bytes(0, 24)]),
+        ("1 MiB in one input".to_owned(), vec![bytes(b'a', 1 << 20)]),
+        random(bench),
+    ];
+    if !bench.inputs.is_empty() {
+        batches.push(("the inputs given".to_owned(), bench.inputs.clone()));
+    }
+    batches
+}
+
+/// 1,024 inputs of 0 to 63 bytes, the same at every run.
+fn random(bench: &Bench<'_>) -> (String, Vec<Vec<u8>>) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut input = |n: usize| match bench.inputs.get(n) {
+        Some(input) => input.clone(),
+        None => (0..next() % 64).map(|_| next().to_le_bytes()[0]).collect(),
+    };
+    ("1,024 random inputs".to_owned(), (0..1024).map(&mut input).collect())
+}
+
+/// The answers, or how the call failed.
+fn answers(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<Vec<Answer>, String> {
+    let answers = guest.ask(inputs);
+    if guest.failures() == 0 {
+        return Ok(answers);
+    }
+    let error = answers.into_iter().find_map(|answer| answer.outcome.err());
+    Err(error.unwrap_or_default())
+}
+
+fn same(one: &[Answer], other: &[Answer]) -> Result<String, String> {
+    match one.iter().zip(other).position(|(one, other)| one != other) {
+        None if one.len() == other.len() => Ok(String::new()),
+        None => Err("there are more or fewer answers".to_owned()),
+        Some(n) => Err(format!("input {n}: {}, then {}", one[n], other[n])),
+    }
+}
+
+/// Whether an instance that is asked the same on and on takes no more memory.
+fn memory(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<String, String> {
+    let mut peak = || {
+        for _ in 0..SETTLED {
+            guest.ask(inputs);
+        }
+        guest.gauge.read().memory_peak
+    };
+    let (before, after) = (peak(), peak());
+    if guest.failures() > 0 {
+        return Err("it fails when it is asked on and on".to_owned());
+    }
+    if after > before {
+        return Err(format!("{before} bytes after {SETTLED} calls, {after} after as many again"));
+    }
+    Ok(format!("{after} bytes"))
+}
+
+/// What was found, point by point.
+#[derive(Default)]
+struct Report {
+    text: String,
+    faults: usize,
+}
+
+impl Report {
+    fn note(&mut self, what: &str, found: Result<String, String>) {
+        let (mark, more) = match found {
+            Ok(more) => ("ok  ", more),
+            Err(why) => {
+                self.faults += 1;
+                ("FAIL", why)
+            }
+        };
+        let colon = if more.is_empty() { "" } else { ": " };
+        let _ = writeln!(self.text, "{mark}  {what}{colon}{more}");
+    }
+
+    fn finish(self) -> Result<String, ToolError> {
+        match self.faults {
+            0 => Ok(self.text),
+            faults => Err(ToolError::Contract { report: self.text, faults }),
+        }
+    }
+}

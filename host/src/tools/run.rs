@@ -1,0 +1,88 @@
+//! `plugin run`: inputs and what becomes of them.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::{Answer, Bench, Guest, Loader, ToolError};
+use crate::decode::Outcome;
+
+pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError> {
+    if bench.inputs.is_empty() {
+        let problem = "no input was given; write some behind the file";
+        return Err(ToolError::Usage(problem.to_owned()));
+    }
+    let mut guest = bench.start(&mut Loader::default())?;
+    let answers = guest.ask(&bench.inputs);
+    let rows = bench.subject.inputs.iter().zip(&answers);
+    let mut out = String::new();
+    if as_json {
+        for (input, answer) in rows {
+            let _ = writeln!(out, "{}", object(input, answer, &guest));
+        }
+        return Ok(out);
+    }
+    let width = bench.subject.inputs.iter().map(|input| plain(input).len()).max().unwrap_or(0);
+    let width = width.clamp(5, 48);
+    let _ = writeln!(out, "{:width$}  {:10}  ANSWER", "INPUT", "OUTCOME");
+    for (input, answer) in rows {
+        let (word, text) = words(answer, &guest);
+        let _ =
+            writeln!(out, "{}", format!("{:width$}  {word:10}  {text}", plain(input)).trim_end());
+    }
+    Ok(out)
+}
+
+fn words(answer: &Answer, guest: &Guest) -> (&'static str, String) {
+    let labels = |suffix: String| {
+        let named = guest.labels.iter().zip(&answer.values);
+        let named: Vec<_> =
+            named.map(|(name, value)| format!("{}={value:?}", name.as_str())).collect();
+        match guest.labels.len() {
+            0 => format!(
+                "{}{suffix}",
+                answer.values.first().map(|text| plain(text)).unwrap_or_default()
+            ),
+            _ => format!("{}{suffix}", named.join(" ")),
+        }
+    };
+    match &answer.outcome {
+        Ok(Outcome::Label) => ("label", labels(String::new())),
+        Ok(Outcome::LabelFor(time)) => {
+            ("label-for", labels(format!(" (for {} s)", time.as_secs())))
+        }
+        Ok(Outcome::Drop) => ("drop", String::new()),
+        Err(text) => ("error", text.clone()),
+    }
+}
+
+fn object(input: &str, answer: &Answer, guest: &Guest) -> serde_json::Value {
+    let labels = || match guest.labels.len() {
+        0 => json!(answer.values.first()),
+        _ => guest
+            .labels
+            .iter()
+            .zip(&answer.values)
+            .map(|(name, value)| (name.as_str().to_owned(), json!(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    };
+    match &answer.outcome {
+        Ok(Outcome::Label) => json!({"input": input, "outcome": "label", "label": labels()}),
+        Ok(Outcome::LabelFor(time)) => {
+            json!({"input": input, "outcome": "label-for", "label": labels(), "seconds": time.as_secs()})
+        }
+        Ok(Outcome::Drop) => json!({"input": input, "outcome": "drop"}),
+        Err(text) => json!({"input": input, "outcome": "error", "error": text}),
+    }
+}
+
+/// A text on one line, nothing in it that a terminal obeys.
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|char| match char {
+            '"' | '\'' | '\\' => char.to_string().chars().collect::<Vec<_>>(),
+            _ => char.escape_debug().collect(),
+        })
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! What a person who has a plugin sees.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::*;
+use crate::cli::{Command, Flags};
+use crate::plugin::guests;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn of(guests: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in guests {
+            fs::write(dir.path().join(format!("{name}.wasm")), guests::component(name)).unwrap();
+        }
+        Self(dir)
+    }
+
+    /// What `plugin VERB FILE …` gives.
+    fn plugin(&self, verb: &str, file: &str, more: &[&str]) -> Result<String, String> {
+        let file: PathBuf = self.0.path().join(format!("{file}.wasm"));
+        let start = ["ebpf_wasm_exporter", "plugin", verb, file.to_str().unwrap()];
+        let flags = Flags::try_parse_from(start.iter().chain(more)).unwrap();
+        let Some(Command::Plugin { tool }) = flags.command else { panic!("no tool") };
+        let place = self.0.path().display().to_string();
+        run(&tool).map_err(|error| error.to_string().replace(&place, "DIR"))
+    }
+}
+
+#[test]
+fn inspecting_runs_nothing() {
+    let folder = Folder::of(&["start", "import", "core", "newer"]);
+    let start = folder.plugin("inspect", "start", &[]).unwrap();
+    let digest = plugin::Digest::of(&guests::component("start")).to_string();
+    insta::assert_snapshot!(start.replace(&digest, "DIGEST"), @"
+    world    decoder
+    version  0.1.0
+    size     1102 bytes
+    sha256   DIGEST
+    memory   131072 bytes at the start
+    imports  nothing
+    ");
+    let import = folder.plugin("inspect", "import", &[]).unwrap();
+    insta::assert_snapshot!(import.split_once("imports").unwrap().1, @"
+
+    wasi:random/random@0.2.0  (not given: a call of it traps)
+    ");
+    insta::assert_snapshot!(folder.plugin("inspect", "core", &[]).unwrap_err(), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");
+    insta::assert_snapshot!(folder.plugin("inspect", "gone", &[]).unwrap_err(), @"failed to read DIR/gone.wasm; no such file or directory; make it readable");
+}
+
+#[test]
+fn answers_are_shown() {
+    let folder = Folder::of(&["echo", "pass", "panic"]);
+    let inputs = ["abc", "drop", "err\n", "for", ""];
+    insta::assert_snapshot!(folder.plugin("run", "echo", &inputs).unwrap(), @r"
+    INPUT  OUTCOME     ANSWER
+    abc    label       abc
+    drop   drop
+    err\n  error       err\n
+    for    label-for   for (for 30 s)
+           label
+    ");
+    let json = [&["--json"][..], &inputs].concat();
+    insta::assert_snapshot!(folder.plugin("run", "echo", &json).unwrap(), @r#"
+    {"input":"abc","label":"abc","outcome":"label"}
+    {"input":"drop","outcome":"drop"}
+    {"error":"err\\n","input":"err\n","outcome":"error"}
+    {"input":"for","label":"for","outcome":"label-for","seconds":30}
+    {"input":"","label":"","outcome":"label"}
+    "#);
+    insta::assert_snapshot!(folder.plugin("run", "echo", &["--hex", "616263"]).unwrap(), @"
+    INPUT   OUTCOME     ANSWER
+    616263  label       abc
+    ");
+    let rows = ["--labels=a,b", "x,y", "\"x\""];
+    insta::assert_snapshot!(folder.plugin("run", "pass", &rows).unwrap(), @r#"
+    INPUT  OUTCOME     ANSWER
+    x,y    label       a="x" b="y"
+    "x"    label       a="\"x\"" b=""
+    "#);
+    let rows = ["--json", "--labels=a,b", "x,y"];
+    insta::assert_snapshot!(folder.plugin("run", "pass", &rows).unwrap(), @r#"{"input":"x,y","label":{"a":"x","b":"y"},"outcome":"label"}"#);
+    insta::assert_snapshot!(folder.plugin("run", "panic", &["a"]).unwrap(), @"
+    INPUT  OUTCOME     ANSWER
+    a      error       it trapped: `unreachable`, which is what a panic does
+    ");
+}
+
+#[test]
+fn what_makes_no_sense_is_told() {
+    let folder = Folder::of(&["echo", "refuse"]);
+    let refusal = |file, more: &[&str]| folder.plugin("run", file, more).unwrap_err();
+    insta::assert_snapshot!(refusal("echo", &[]), @"no input was given; write some behind the file");
+    insta::assert_snapshot!(refusal("echo", &["--hex", "abc"]), @"--hex: `abc` is not written in pairs of digits");
+    insta::assert_snapshot!(refusal("echo", &["--labels=a,b-c", "x"]), @"--labels: `b-c` is no label's name");
+    insta::assert_snapshot!(refusal("echo", &["--settings={a: {file: gone}}", "x"]), @"--settings:1: a.file: failed to read `gone`: no such file or directory; put the file beside the config, as text that the exporter may read");
+    insta::assert_snapshot!(refusal("echo", &["--settings=[", "x"]), @"--settings:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there");
+    insta::assert_snapshot!(refusal("echo", &["--settings=x", "x"]), @"--settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
+    insta::assert_snapshot!(refusal("refuse", &["x"]), @r"the plugin refuses its configuration: `zones` is missing\n\u{1b}[31m; write one; correct its `settings`");
+}
+
+#[test]
+fn costs_are_measured_by_the_size_of_batches() {
+    let folder = Folder::of(&["echo", "pass"]);
+    for (file, more) in [("echo", &["abc"][..]), ("pass", &["--labels=a,b"])] {
+        let text = folder.plugin("bench", file, more).unwrap();
+        let costs: Vec<_> =
+            text.lines().filter(|line| line.starts_with("input, batch of")).collect();
+        assert_eq!(costs.len(), 4, "{text}");
+        assert!(costs.iter().all(|line| line.ends_with(" ns")), "{text}");
+        assert!(!text.contains("failed"), "{text}");
+    }
+}
+
+#[test]
+fn the_contract_is_checked_point_by_point() {
+    let folder = Folder::of(&["pass", "few", "late"]);
+    insta::assert_snapshot!(folder.plugin("check", "pass", &["--labels=a,b"]).unwrap(), @"
+    ok    is a plugin: a transform for 0.1.0
+    ok    starts and takes its settings
+    ok    answers an empty input
+    ok    answers bytes that are not UTF-8
+    ok    answers 1 MiB in one input
+    ok    answers 1,024 random inputs
+    ok    answers the same again
+    ok    answers the same one by one
+    ok    answers the same in another instance
+    ok    keeps its memory: 131072 bytes
+    ");
+    insta::assert_snapshot!(folder.plugin("check", "few", &[]).unwrap_err(), @"
+    ok    is a plugin: a decoder for 0.1.0
+    ok    starts and takes its settings
+    FAIL  answers an empty input: it returned 0 outcomes for 1 inputs
+    FAIL  answers bytes that are not UTF-8: it returned 0 outcomes for 2 inputs
+    FAIL  answers 1 MiB in one input: it returned 0 outcomes for 1 inputs
+    FAIL  answers 1,024 random inputs: it returned 0 outcomes for 1024 inputs
+
+    the plugin breaks the contract in 4 of the points above
+    ");
+    insta::assert_snapshot!(folder.plugin("check", "late", &["x"]).unwrap_err(), @r#"
+    ok    is a plugin: a decoder for 0.1.0
+    ok    starts and takes its settings
+    ok    answers an empty input
+    ok    answers bytes that are not UTF-8
+    ok    answers 1 MiB in one input
+    ok    answers 1,024 random inputs
+    ok    answers the inputs given
+    FAIL  answers the same again: input 0: label [""], then error: it trapped: `unreachable`, which is what a panic does
+    FAIL  answers the same one by one: input 1: label [""], then error: it trapped: `unreachable`, which is what a panic does
+    ok    answers the same in another instance
+    FAIL  keeps its memory: it fails when it is asked on and on
+
+    the plugin breaks the contract in 3 of the points above
+    "#);
+}
