@@ -1,0 +1,236 @@
+//! Plugins, good and hostile, in scrapes of live maps.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ebpf_wasm_exporter::cli::Selection;
+use ebpf_wasm_exporter::config::Fault;
+use ebpf_wasm_exporter::scrape::Scraper;
+use ebpf_wasm_exporter::startup::{self, Checked, Places};
+use ebpf_wasm_exporter::system::System;
+
+use crate::guests;
+use crate::workload::{Session, flow};
+
+/// Rows of the metric whose label a plugin makes: several calls of it.
+const ROWS: u64 = 3000;
+/// What every one of them counts.
+const EACH: u64 = 7;
+/// A scrape never takes longer, whatever a guest does. Prometheus' own patience is 10 s.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A config of the workload, whose first metric has a label that `step` makes.
+fn config(plugin: &str, step: &str) -> String {
+    format!(
+        "{plugin}
+metrics:
+  counters:
+    - name: work_hash_total
+      help: A label by a plugin
+      labels:
+        - {{name: id, size: 8, decoders: [{{name: uint}}]}}
+        - {{name: text, size: 24, decoders: [{{name: string}}{step}]}}
+    - name: work_lru_hash_total
+      help: No plugin
+      labels:
+        - {{name: id, size: 8, decoders: [{{name: uint}}]}}
+"
+    )
+}
+
+const STEP: &str = ", {name: wasm, plugin: guest}";
+
+fn plugin(limits: &str) -> String {
+    format!("plugins: {{guest: {{file: guest.wasm, limits: {{{limits}}}}}}}")
+}
+
+/// Checks a config in a directory of its own, with a guest beside it.
+fn check(config: &str, guest: &str, work: Session) -> (Vec<Checked>, Vec<Fault>) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(dir.path().join(name), bytes).expect("a file in it");
+    };
+    write("workload.yaml", config.as_bytes());
+    write("guest.wasm", &guests::component(guest));
+    write("workload.bpf.o", &work.object());
+    let names = vec!["workload".to_owned()];
+    let selection = Selection::Directory { dir: dir.path().to_owned(), names };
+    startup::check(&selection, Places::default(), &System::default())
+}
+
+/// A scraper of a workload that has counted.
+struct Live(Scraper);
+
+impl Live {
+    fn start(config: &str, guest: &str) -> Self {
+        let work = Session::new();
+        let (mut checked, faults) = check(config, guest, work);
+        assert_eq!(faults, [], "{guest}");
+        let running = checked.remove(0).start().expect("the workload loads");
+        for id in 0..ROWS {
+            work.add("work_hash_total", &flow(id, b"text"), EACH);
+            work.add("work_lru_hash_total", &(id % 9).to_ne_bytes(), 1);
+        }
+        Self(Scraper::new(vec![running]).expect("its maps can be read"))
+    }
+
+    fn scrape(&mut self) -> Scrape {
+        let start = Instant::now();
+        let text = String::from_utf8(self.0.scrape().to_vec()).expect("text");
+        let took = start.elapsed();
+        assert!(took < PATIENCE, "{took:?}");
+        Scrape(text)
+    }
+}
+
+/// An exposition.
+struct Scrape(String);
+
+impl Scrape {
+    /// The series of a metric, sorted.
+    fn series(&self, name: &str) -> Vec<(&str, u64)> {
+        let start = format!("ebpf_exporter_{name}");
+        let lines = self.0.lines().filter_map(|line| line.strip_prefix(&*start));
+        let mut series: Vec<_> = lines
+            .filter(|line| line.starts_with('{'))
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(labels, value)| (labels, value.parse::<f64>().expect("a number") as u64))
+            .collect();
+        series.sort_unstable();
+        series
+    }
+
+    /// The number of the one series of a metric with this label.
+    fn one(&self, name: &str, label: &str) -> u64 {
+        let series = self.series(name);
+        let found: Vec<_> = series.iter().filter(|(labels, _)| labels.contains(label)).collect();
+        assert_eq!(found.len(), 1, "{name} {label}: {series:?}");
+        found[0].1
+    }
+
+    /// Checks what no plugin may change.
+    fn is_whole(&self, guest: &str) {
+        let others = self.series("work_lru_hash_total");
+        assert_eq!(others.len(), 9, "{guest}");
+        for (labels, value) in others {
+            let id: u64 =
+                labels.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("an id");
+            assert_eq!(value, (ROWS - id).div_ceil(9), "{guest}: {labels}");
+        }
+        let success = self.one("scrape_success", "workload");
+        assert_eq!(success, 1, "{guest}");
+    }
+
+    fn total(&self) -> u64 {
+        self.series("work_hash_total").iter().map(|(_, value)| value).sum()
+    }
+}
+
+pub fn a_good_guest_gives_what_a_native_decoder_gives() {
+    let native = Live::start(&config("", ""), "echo").scrape();
+    let mut live = Live::start(&config(&plugin(""), STEP), "echo");
+    let wasm = live.scrape();
+    wasm.is_whole("echo");
+    assert_eq!(wasm.series("work_hash_total"), native.series("work_hash_total"));
+    assert_eq!(wasm.total(), ROWS * EACH);
+    assert_eq!(wasm.one("plugin_outcomes_total", "outcome=\"label\""), ROWS);
+    assert_eq!(wasm.one("plugin_inputs_total", "plugin=\"guest\""), ROWS);
+    assert_eq!(wasm.one("plugin_calls_total", "plugin=\"guest\""), ROWS.div_ceil(1024));
+    assert_eq!(wasm.one("plugin_call_seconds_count", "plugin=\"guest\""), ROWS.div_ceil(1024));
+    assert_eq!(wasm.one("plugin_breaker_state", "plugin=\"guest\""), 0);
+    assert_eq!(wasm.one("plugin_info", "world=\"decoder\",version=\"0.1.0\""), 1);
+    // Nothing is asked twice.
+    let again = live.scrape();
+    assert_eq!(again.series("work_hash_total"), native.series("work_hash_total"));
+    assert_eq!(again.one("plugin_inputs_total", "plugin=\"guest\""), ROWS);
+    assert_eq!(native.series("plugin_info"), []);
+}
+
+pub fn a_hostile_guest_costs_its_own_labels() {
+    let roomy = "memory: 1GiB, deadline: 900ms";
+    for (guest, limits, cause) in [
+        ("loop", "", "deadline"),
+        ("grow", "", "memory"),
+        ("stack", "", "stack"),
+        ("panic", "", "trap"),
+        ("few", "", "count"),
+        ("many", "", "count"),
+        ("flood", "", "memory"),
+        ("flood", roomy, "output"),
+        ("import", "", "import"),
+        ("wild", "", "trap"),
+        ("chatter", "", "count"),
+    ] {
+        let mut live = Live::start(&config(&plugin(limits), STEP), guest);
+        let mut scrape = live.scrape();
+        for scrapes in 1..4 {
+            scrape.is_whole(guest);
+            let series = scrape.series("work_hash_total");
+            assert_eq!((series.len() as u64, scrape.total()), (ROWS, ROWS * EACH), "{guest}");
+            assert!(series.iter().all(|(labels, _)| labels.ends_with("text=\"error\"}")));
+            assert_eq!(scrape.one("decoder_errors_total", "workload"), ROWS * scrapes, "{guest}");
+            // Three calls, then the breaker.
+            let failures = scrape.one("plugin_failures_total", &format!("cause=\"{cause}\""));
+            assert_eq!(failures, 3, "{guest}");
+            assert_eq!(scrape.one("plugin_breaker_state", "guest"), 2, "{guest}");
+            scrape = live.scrape();
+        }
+    }
+}
+
+pub fn what_a_failing_label_becomes_is_the_configs_choice() {
+    let step = |on_error| format!(", {{name: wasm, plugin: guest, on_error: {on_error}}}");
+    for (guest, on_error, label) in [
+        ("panic", "raw", Some("74657874")),
+        ("panic", "{label: unknown}", Some("unknown")),
+        ("panic", "drop", None),
+        ("wordy", "{label: long}", Some("long")),
+        // It answers its first call, which is the first batch of new keys, and then no other.
+        ("late", "{label: late}", None),
+    ] {
+        let scrape = Live::start(&config(&plugin(""), &step(on_error)), guest).scrape();
+        scrape.is_whole(guest);
+        let series = scrape.series("work_hash_total");
+        let with = |text: &str| {
+            let end = format!("text=\"{text}\"}}");
+            series.iter().filter(|(labels, _)| labels.ends_with(&end)).count() as u64
+        };
+        match (guest, label) {
+            ("late", _) => {
+                assert_eq!((with("late"), scrape.total()), (1024, ROWS * EACH), "{guest}");
+                assert_eq!(with(""), ROWS - 1024, "{guest}");
+            }
+            (_, Some(label)) => assert_eq!(with(label), ROWS, "{guest} {on_error}"),
+            (_, None) => assert_eq!(series, [], "{guest} {on_error}"),
+        }
+    }
+}
+
+pub fn a_guest_that_cannot_start_is_told_before_anything_is_loaded() {
+    for (guest, place) in [
+        ("start", "plugins.guest: "),
+        ("refuse", "plugins.guest.settings: "),
+        ("core", "plugins.guest.file: found a core module"),
+        ("foreign", "plugins.guest.file: found a component that exports `wasi:cli/run@0.2.0`"),
+        ("newer", "plugins.guest.file: found a decoder for version 0.2.0"),
+    ] {
+        let (checked, faults) = check(&config(&plugin(""), STEP), guest, Session::new());
+        assert_eq!((checked.len(), faults.len()), (0, 1), "{guest}: {faults:?}");
+        assert!(faults[0].to_string().contains(place), "{}", faults[0]);
+    }
+}
+
+pub fn their_threads_have_no_capabilities() {
+    let _live = Live::start(&config(&plugin(""), STEP), "echo");
+    let mut threads = 0;
+    for task in Path::new("/proc/self/task").read_dir().expect("the threads") {
+        let read = |file| fs::read_to_string(task.as_ref().expect("a thread").path().join(file));
+        let (Ok(name), Ok(status)) = (read("comm"), read("status")) else { continue };
+        if name.starts_with("plugin-") {
+            threads += 1;
+            assert!(status.contains("CapEff:\t0000000000000000"), "{name}: {status}");
+        }
+    }
+    assert!(threads >= 2, "the clock and the compiler's");
+}
