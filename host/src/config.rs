@@ -26,6 +26,7 @@ pub use read::read;
 
 use std::collections::HashMap;
 
+use crate::plugin::Limits;
 use crate::system::System;
 use faults::Faults;
 use node::{Node, Value};
@@ -67,6 +68,15 @@ pub fn settings(source: &Source) -> Result<String, Vec<Fault>> {
         0 => Ok(settings.as_str().to_owned()),
         _ => Err(faults.into_found()),
     }
+}
+
+/// The limits of a plugin that are written as in a config, the others being the default.
+///
+/// # Errors
+///
+/// What is wrong with one, and what to write instead.
+pub fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, String> {
+    check::limits(memory, deadline)
 }
 
 fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {

@@ -6,6 +6,23 @@
 //! decoder    the instance as a Decoder, transform as a Transform
 //! ```
 //!
+//! What a plugin may use, and what happens when it wants more:
+//!
+//! | of | bound | beyond it |
+//! |---|---|---|
+//! | file | 64 MiB | refused at start |
+//! | memory of an instance | 16 MiB, `limits.memory` | the call fails |
+//! | time of a call | 100 ms, `limits.deadline` (within two ticks of 10 ms) | the call fails |
+//! | time of all calls | 2 s in 10 s | not asked until the 10 s are over |
+//! | text of a call | 1 MiB, `limits.output` | the call fails |
+//! | a label | 16 KiB | an error of its input |
+//! | instances, tables, memories | 128, 128, 16 | refused, or the call fails |
+//! | lines in the log | 10 a second, 1 KiB each | left out, and counted |
+//!
+//! A call that fails costs the instance, and all its inputs get `on_error`. After three failures in
+//! a row the plugin is not asked for 10 s; then one call decides, and with each that fails the
+//! pause doubles, up to 300 s.
+//!
 //! Callers never see wasmtime, and a guest is hostile until it returns: its memory, time, output
 //! and log are bounded, and nothing it says is passed on unchecked. A process that loads no plugin
 //! starts no engine.

@@ -71,6 +71,7 @@ pub fn run(tool: &Tool) -> Result<String, ToolError> {
 struct Bench<'a> {
     subject: &'a Subject,
     settings: String,
+    limits: Limits,
     labels: Vec<LabelName>,
     inputs: Vec<Vec<u8>>,
 }
@@ -84,7 +85,9 @@ impl<'a> Bench<'a> {
         let labels = subject.labels.iter().map(label).collect::<Result<_, _>>()?;
         let inputs = subject.inputs.iter().map(|input| bytes(input, subject.hex));
         let inputs = inputs.collect::<Result<_, _>>()?;
-        Ok(Self { subject, settings: settings(subject)?, labels, inputs })
+        let (memory, deadline) = (subject.memory.as_deref(), subject.deadline.as_deref());
+        let limits = config::limits(memory, deadline).map_err(ToolError::Usage)?;
+        Ok(Self { subject, settings: settings(subject)?, limits, labels, inputs })
     }
 
     /// The plugin, compiled by `loader`, with counters of its own.
@@ -96,7 +99,7 @@ impl<'a> Bench<'a> {
             places: &[Path::new("")],
             pin: None,
             settings: &self.settings,
-            limits: Limits::default(),
+            limits: self.limits,
         };
         Ok(loader.load(&request)?)
     }

@@ -68,6 +68,14 @@ pub struct Subject {
     #[arg(long, value_name = "FILE")]
     pub settings_file: Option<PathBuf>,
 
+    /// How much memory it may have, as `limits.memory` of a config
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+
+    /// How long a call may take, as `limits.deadline` of a config
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
+
     /// For a transform: the names of the labels that rows come with, comma separated
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub labels: Vec<String>,

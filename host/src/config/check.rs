@@ -12,6 +12,7 @@ use super::name::MetricName;
 use super::plan::{Config, Kind, Metric, PluginStep, Settings};
 use super::raw::{self, Field};
 use super::{duration, near};
+use crate::plugin::Limits;
 use crate::system::System;
 use crate::transform::{OnError, Transforms};
 
@@ -46,6 +47,19 @@ pub(super) fn config(
 /// Settings that are a document of their own.
 pub(super) fn settings(raw: raw::Setting, source: &Source, faults: &Faults<'_>) -> Settings {
     plugin::settings(Field::Given(raw), "", plugin::folder(source), faults)
+}
+
+/// The limits of a plugin, from texts of their own.
+pub(super) fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, String> {
+    let said = |(problem, remedy): (String, String)| format!("{problem}; {remedy}");
+    let mut limits = Limits::default();
+    if let Some(text) = memory {
+        limits.memory = plugin::bytes(text, plugin::MEMORY).map_err(said)?;
+    }
+    if let Some(text) = deadline {
+        limits.deadline = plugin::time(text).map_err(said)?;
+    }
+    Ok(limits)
 }
 
 /// Tells what the peer has and this version lacks.

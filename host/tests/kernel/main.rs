@@ -146,6 +146,8 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         what_a_failing_label_becomes_is_the_configs_choice,
         a_guest_that_cannot_start_is_told_before_anything_is_loaded,
         their_threads_have_no_capabilities,
+        plugins_may_have_a_directory_of_their_own,
+        a_faulty_plugin_is_exit_code_three,
     ];
     exact.into_iter().chain(merged).chain(plugins)
 }

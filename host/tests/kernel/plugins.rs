@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ebpf_wasm_exporter::cli::Selection;
@@ -10,6 +11,10 @@ use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::startup::{self, Checked, Places};
 use ebpf_wasm_exporter::system::System;
 
+use tempfile::TempDir;
+
+use crate::configs::Configs;
+use crate::exporter::{BINARY, run};
 use crate::guests;
 use crate::workload::{Session, flow};
 
@@ -233,4 +238,43 @@ pub fn their_threads_have_no_capabilities() {
         }
     }
     assert!(threads >= 2, "the clock and the compiler's");
+}
+
+/// A directory with a config of the workload, and another one with a guest.
+fn apart(guest: &str) -> (Configs, TempDir) {
+    let (mut configs, plugins) = (Configs::new(), tempfile::tempdir().expect("a directory"));
+    configs.add_workload("workload", &config(&plugin(""), STEP));
+    fs::write(plugins.path().join("guest.wasm"), guests::component(guest)).expect("a file");
+    (configs, plugins)
+}
+
+pub fn plugins_may_have_a_directory_of_their_own() {
+    let (configs, plugins) = apart("echo");
+    let mut check = Command::new(BINARY);
+    check.args(configs.flags()).arg("--config.check");
+    let said = run(&mut check);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let place = configs.path().display().to_string();
+    insta::assert_snapshot!(said.stderr.replace(&place, "DIR"), @"
+    DIR/workload.yaml:1: plugins.guest.file: there is no DIR/guest.wasm; put the file beside the config, or into the directory of --plugins.dir
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    let dir = format!("--plugins.dir={}", plugins.path().display());
+    assert_eq!(run(check.arg(dir)).code, Some(0));
+}
+
+pub fn a_faulty_plugin_is_exit_code_three() {
+    let (_configs, plugins) = apart("panic");
+    let tool = |verb| {
+        let mut tool = Command::new(BINARY);
+        tool.args(["plugin", verb]).arg(plugins.path().join("guest.wasm"));
+        tool
+    };
+    let code = |command: &mut Command| {
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it runs").code()
+    };
+    assert_eq!(code(&mut tool("inspect")), Some(0));
+    assert_eq!(code(&mut tool("check")), Some(3));
+    assert_eq!(code(tool("run").arg("a")), Some(0));
+    assert_eq!(code(&mut tool("run")), Some(2));
 }

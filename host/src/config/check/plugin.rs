@@ -105,29 +105,44 @@ fn digest(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<Digest>
 
 fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     let default = Limits::default();
-    let bytes = |key: &str, text: &Option<String>, range: (usize, usize)| {
-        let text = text.as_deref()?;
-        let size = size(text).filter(|size| (range.0..=range.1).contains(size));
-        if size.is_none() {
-            let problem = format!("{} is no size that this can have", quote(text));
-            let remedy = format!("write one from {} to {}", shown(range.0), shown(range.1));
-            faults.error(&format!("{path}.{key}"), problem, remedy);
-        }
-        size
+    let refuse = |key: &str, (problem, remedy): (String, String)| {
+        faults.error(&format!("{path}.{key}"), problem, remedy);
     };
-    let deadline = |text: &str| {
-        let nanoseconds = duration::nanoseconds(text).filter(|nanos| (1e6..=1e10).contains(nanos));
-        if nanoseconds.is_none() {
-            let problem = format!("{} is no time that a call can have", quote(text));
-            faults.error(&format!("{path}.deadline"), problem, "write one from 1ms to 10s");
-        }
-        nanoseconds.map(|nanos| Duration::from_secs_f64(nanos / 1e9))
+    let bytes = |key, text: &Option<String>, range| {
+        bytes(text.as_deref()?, range).map_err(|fault| refuse(key, fault)).ok()
+    };
+    let time = |text: &Option<String>| {
+        time(text.as_deref()?).map_err(|fault| refuse("deadline", fault)).ok()
     };
     Limits {
-        memory: bytes("memory", &raw.memory, (64 << 10, 1 << 30)).unwrap_or(default.memory),
-        deadline: raw.deadline.as_deref().and_then(deadline).unwrap_or(default.deadline),
-        output: bytes("output", &raw.output, (1 << 10, 64 << 20)).unwrap_or(default.output),
+        memory: bytes("memory", &raw.memory, MEMORY).unwrap_or(default.memory),
+        deadline: time(&raw.deadline).unwrap_or(default.deadline),
+        output: bytes("output", &raw.output, OUTPUT).unwrap_or(default.output),
     }
+}
+
+/// A problem and its remedy.
+type Refusal = (String, String);
+
+/// What `limits.memory` may be, in bytes.
+pub(super) const MEMORY: (usize, usize) = (64 << 10, 1 << 30);
+/// What `limits.output` may be, in bytes.
+const OUTPUT: (usize, usize) = (1 << 10, 64 << 20);
+
+pub(super) fn bytes(text: &str, (least, most): (usize, usize)) -> Result<usize, Refusal> {
+    size(text).filter(|size| (least..=most).contains(size)).ok_or_else(|| {
+        let problem = format!("{} is no size that this can have", quote(text));
+        (problem, format!("write one from {} to {}", shown(least), shown(most)))
+    })
+}
+
+pub(super) fn time(text: &str) -> Result<Duration, Refusal> {
+    let nanoseconds = duration::nanoseconds(text).filter(|nanos| (1e6..=1e10).contains(nanos));
+    let time = nanoseconds.map(|nanos| Duration::from_secs_f64(nanos / 1e9));
+    time.ok_or_else(|| {
+        let problem = format!("{} is no time that a call can have", quote(text));
+        (problem, "write one from 1ms to 10s".to_owned())
+    })
 }
 
 const UNITS: [(&str, u32); 3] = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
