@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins test lint
+.PHONY: help run build examples plugins test bench lint
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -47,6 +47,10 @@ test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -
 	  $(if $(RUNNER),--config 'target."cfg(all())".runner = "$(RUNNER)"') $(ARGS)
 	@[ -z "$(SUDO)" ] || [ -n "$(RUNNER)" ] \
 	  || echo "make test: kernel tests were SKIPPED without root; run: make test RUNNER='sudo -E'"
+
+bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some sizes
+	@.ci/install test
+	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench scrape
 
 lint: ## check format, lints, docs, examples for arm64, and dependencies
 	@.ci/install lint

@@ -12,8 +12,9 @@ use tracing::debug;
 use crate::bpf::read::{MapReader, ReadError, Sink, Way};
 use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
+use crate::exposition::gzip::{Deflater, Member};
 use crate::exposition::sheet::Sheet;
-use crate::exposition::text;
+use crate::exposition::{Body, text};
 use crate::plugin::Gauge;
 use crate::series::{Family, Kind};
 use crate::serve;
@@ -28,6 +29,9 @@ use feed::Feed;
 
 /// What all metrics of all configs are prefixed with.
 pub const NAMESPACE: &str = "ebpf_exporter";
+
+/// Bytes from which a text is a part of the exposition of its own.
+const SHORT: usize = 8192;
 
 /// A config whose programs run.
 #[derive(Debug)]
@@ -50,6 +54,25 @@ pub struct Scraper {
     stats: Vec<ConfigStats>,
     objects: Vec<Attached>,
     plugins: Vec<Gauge>,
+    /// What the last scrape returned.
+    page: Vec<Part>,
+    deflater: Deflater,
+}
+
+/// A piece of an exposition.
+#[derive(Debug)]
+struct Part {
+    text: Bytes,
+    /// The family and the block that it is, if it is kept from scrape to scrape.
+    block: Option<(usize, usize)>,
+}
+
+/// An exposition in the making.
+#[derive(Debug, Default)]
+struct Page {
+    parts: Vec<Part>,
+    /// What stands behind the parts so far.
+    loose: Vec<u8>,
 }
 
 /// A family that maps feed, and its text.
@@ -72,6 +95,8 @@ impl Scraper {
             stats: Vec::new(),
             objects: Vec::new(),
             plugins: Vec::new(),
+            page: Vec::new(),
+            deflater: Deflater::default(),
         };
         let sink = sink(&configs);
         let mut known = BTreeMap::new();
@@ -96,22 +121,43 @@ impl Scraper {
     }
 
     /// Reads every map once and returns the exposition, families sorted by name.
-    pub fn scrape(&mut self) -> Bytes {
+    pub fn scrape(&mut self) -> Body {
+        // Blocks can be written over only when nobody else has them.
+        self.page.clear();
         self.read();
         let own = telemetry::families(&self.stats, &self.programs(), &self.plugins);
         let mut order: Vec<_> = own.iter().map(Exposed::Own).collect();
-        order.extend(self.families.iter_mut().map(Exposed::Fed));
+        order.extend(self.families.iter_mut().enumerate().map(|(n, fed)| Exposed::Fed(n, fed)));
         order.sort_by(|one, other| one.name().cmp(other.name()));
-        let mut out = Vec::new();
+        let mut page = Page::default();
         for family in order {
             match family {
-                Exposed::Own(family) => text::encode([family], &mut out),
-                Exposed::Fed(fed) => {
-                    fed.sheet.render(&fed.family, |part| out.extend_from_slice(part));
+                Exposed::Own(family) => text::encode([family], &mut page.loose),
+                Exposed::Fed(n, fed) => {
+                    let Fed { family, sheet } = fed;
+                    sheet.render(family, |text, block| {
+                        page.push(text, block.map(|block| (n, block)))
+                    });
                 }
             }
         }
-        out.into()
+        self.page = page.finish();
+        self.page.iter().map(|part| part.text.clone()).collect()
+    }
+
+    /// What the last scrape returned, as one gzip member.
+    fn gzip(&mut self) -> Body {
+        let mut member = Member::default();
+        for Part { text, block } in &self.page {
+            match *block {
+                Some((family, block)) => {
+                    let sheet = &mut self.families[family].sheet;
+                    member.push(sheet.deflated(block, &mut self.deflater));
+                }
+                None => member.push(&self.deflater.deflate(text)),
+            }
+        }
+        member.finish().into_iter().collect()
     }
 
     /// Every entry of every map as it is, with the series it adds to: what `/maps` shows.
@@ -170,17 +216,42 @@ impl Scraper {
     }
 }
 
+impl Page {
+    /// Adds a text. Short ones are copied together: to send or compress each alone costs more.
+    fn push(&mut self, text: &Bytes, block: Option<(usize, usize)>) {
+        if text.len() < SHORT {
+            self.loose.extend_from_slice(text);
+        } else {
+            self.flush();
+            self.parts.push(Part { text: text.clone(), block });
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.loose.is_empty() {
+            let text = std::mem::take(&mut self.loose).into();
+            self.parts.push(Part { text, block: None });
+        }
+    }
+
+    fn finish(mut self) -> Vec<Part> {
+        self.flush();
+        self.parts
+    }
+}
+
 /// A family in the order of the exposition.
 enum Exposed<'a> {
     Own(&'a Family),
-    Fed(&'a mut Fed),
+    /// With its number among those that maps feed.
+    Fed(usize, &'a mut Fed),
 }
 
 impl Exposed<'_> {
     fn name(&self) -> &str {
         match self {
             Self::Own(family) => &family.name,
-            Self::Fed(fed) => &fed.family.name,
+            Self::Fed(_, fed) => &fed.family.name,
         }
     }
 }
@@ -224,11 +295,15 @@ fn sink(configs: &[Running]) -> Option<Sink> {
 }
 
 impl serve::Scraper for Scraper {
-    fn metrics(&mut self) -> Bytes {
+    fn metrics(&mut self) -> Body {
         self.scrape()
     }
 
-    fn maps(&mut self) -> Bytes {
+    fn gzip(&mut self, _: &Body) -> Body {
+        self.gzip()
+    }
+
+    fn maps(&mut self) -> Body {
         self.maps().into()
     }
 }

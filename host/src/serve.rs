@@ -6,6 +6,7 @@ mod address;
 mod connections;
 mod encoding;
 mod pages;
+mod parts;
 mod patience;
 mod scrapes;
 

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bytes::Bytes;
+use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::serve::{self, Scraper, Site, TelemetryPath};
 use tempfile::TempDir;
 
@@ -21,14 +21,14 @@ const HANG: Duration = Duration::from_secs(60);
 struct Told;
 
 impl Scraper for Told {
-    fn metrics(&mut self) -> Bytes {
+    fn metrics(&mut self) -> Body {
         println!("scraping");
         std::io::stdin().read_line(&mut String::new()).unwrap();
-        Bytes::from_static(TEXT.as_bytes())
+        TEXT.as_bytes().into()
     }
 
-    fn maps(&mut self) -> Bytes {
-        Bytes::new()
+    fn maps(&mut self) -> Body {
+        Body::default()
     }
 }
 

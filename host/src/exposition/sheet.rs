@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::gzip::{Deflated, Deflater};
 use super::text::{self, Lines};
 use crate::series::Family;
 
@@ -36,6 +37,8 @@ struct Block {
     live: Vec<bool>,
     /// The number among `numbers` that each series begins with.
     first: Vec<u32>,
+    /// `text`, deflated, if anyone has asked for it since it changed.
+    deflated: Option<Deflated>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,20 +54,27 @@ impl Sheet {
         Self { head: head.into(), lines: Lines::new(family), blocks: Vec::new() }
     }
 
-    /// Brings the text up to date with the family and hands out its parts, in order.
-    pub(crate) fn render(&mut self, family: &Family, mut part: impl FnMut(&Bytes)) {
+    /// Brings the text up to date with the family and hands out its parts, in order: the comments,
+    /// then the blocks, each with its number.
+    pub(crate) fn render(&mut self, family: &Family, mut part: impl FnMut(&Bytes, Option<usize>)) {
         let per_block = (LINES / self.lines.len()).max(1);
         let room = family.room();
         self.blocks.resize_with(room.div_ceil(per_block), Block::default);
         if family.is_empty() {
             return;
         }
-        part(&self.head);
+        part(&self.head, None);
         for (n, block) in self.blocks.iter_mut().enumerate() {
             let ids = n * per_block..((n + 1) * per_block).min(room);
             block.update(family, ids, &mut self.lines);
-            part(&block.text);
+            part(&block.text, Some(n));
         }
+    }
+
+    /// The `n`-th block's text, deflated.
+    pub(crate) fn deflated(&mut self, n: usize, deflater: &mut Deflater) -> &Deflated {
+        let Block { text, deflated, .. } = &mut self.blocks[n];
+        deflated.get_or_insert_with(|| deflater.deflate(text))
     }
 }
 
@@ -80,6 +90,7 @@ impl Block {
         } else {
             return;
         }
+        self.deflated = None;
         self.cells.clear();
         self.cells.extend_from_slice(cells);
     }
@@ -208,14 +219,14 @@ mod tests {
                         family.add(rows[row % rows.len()], value);
                     }
                     Change::Hold => {
-                        let mut hold = |part: &Bytes| held.push((part.clone(), part.to_vec()));
+                        let mut hold = |part: &Bytes, _| held.push((part.clone(), part.to_vec()));
                         sheet.render(&family, &mut hold);
                     }
                     Change::Leave(_) | Change::Add(..) => {}
                 }
             }
             let mut out = Vec::new();
-            sheet.render(&family, |part| out.extend_from_slice(part));
+            sheet.render(&family, |part, _| out.extend_from_slice(part));
             let mut expected = Vec::new();
             text::encode([&family], &mut expected);
             assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(expected).unwrap());

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::decode::KeyDecoder;
 use super::memory::{Fate, Memory};
-use crate::bpf::read::{Entry, MapReader, ReadError};
+use crate::bpf::read::{Entry, MapReader, ReadError, Way};
 use crate::decode::builtin::hex;
 use crate::series::{Family, Moves};
 use crate::telemetry::ConfigStats;
@@ -26,6 +26,8 @@ pub(super) struct Feed {
     memory: Memory,
     /// Whether hardly any key came or went since the scrape before.
     calm: bool,
+    /// How the last scrape read the map.
+    way: Way,
 }
 
 impl Feed {
@@ -36,7 +38,8 @@ impl Feed {
         decoder: KeyDecoder,
     ) -> Self {
         let memory = Memory::new(reader.key_size(), decoder.width());
-        Self { config, family, reader, decoder, memory, calm: false }
+        let way = reader.way();
+        Self { config, family, reader, decoder, memory, calm: false, way }
     }
 
     /// Reads the map and adds its values to the family.
@@ -72,6 +75,7 @@ impl Feed {
             *calm = !harvested && memory.doubts() <= few(memory.len());
             result
         };
+        self.way = reader.way();
         stats.entries += memory.count() as u64;
         result
     }
@@ -89,7 +93,7 @@ impl Feed {
             entries.extend(chunk.entries().map(|entry| describe(entry, memory, family)));
         });
         entries.sort();
-        let (name, way, count) = (reader.name(), reader.way(), entries.len());
+        let (name, way, count) = (reader.name(), self.way, entries.len());
         let _ = writeln!(out, "# map {name} of config {config}, {count} entries by {way}");
         out.extend(entries);
         if let Err(ReadError { source, .. }) = &result {

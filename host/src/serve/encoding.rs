@@ -1,11 +1,6 @@
-//! Whether a client takes gzip (RFC 9110 §12.5.3), and gzip itself.
-
-use std::io::{self, Write};
+//! Whether a client takes gzip (RFC 9110 §12.5.3).
 
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 /// Whether gzip is what these headers ask for: acceptable, and not liked less than plain text.
 pub(super) fn wants_gzip(headers: &HeaderMap) -> bool {
@@ -45,24 +40,9 @@ impl Weights {
     }
 }
 
-/// `text` as gzip, at the level that costs least.
-///
-/// # Errors
-///
-/// None that writing to memory could have.
-pub(super) fn gzip(text: &[u8]) -> io::Result<Bytes> {
-    // Expositions shrink to between a twentieth and an eighth.
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    encoder.write_all(text)?;
-    encoder.finish().map(Bytes::from)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use axum::http::HeaderValue;
-    use flate2::read::GzDecoder;
 
     use super::*;
 
@@ -95,17 +75,6 @@ mod tests {
                 headers.append(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
             }
             assert_eq!(wants_gzip(&headers), wanted, "{values:?}");
-        }
-    }
-
-    #[test]
-    fn gzip_gives_the_text_back() {
-        for text in ["", "a", &"timer_starts_total{function=\"tick\"} 7\n".repeat(10_000)] {
-            let zipped = gzip(text.as_bytes()).unwrap();
-            let mut back = String::new();
-            GzDecoder::new(&zipped[..]).read_to_string(&mut back).unwrap();
-            assert_eq!(back, text);
-            assert!(zipped.len() < 64 + text.len() / 8);
         }
     }
 }

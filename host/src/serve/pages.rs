@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use super::encoding::wants_gzip;
+use super::parts::Parts;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::exposition::text::CONTENT_TYPE;
 use crate::version;
@@ -107,8 +108,8 @@ async fn maps(State(scrapes): State<Scrapes>) -> Response {
 
 fn page(answer: Result<Answer, ScrapeError>, content_type: &'static str) -> Response {
     match answer {
-        Ok(Answer { bytes, gzipped }) => {
-            let mut response = typed(content_type, Body::from(bytes)).into_response();
+        Ok(Answer { body, gzipped }) => {
+            let mut response = typed(content_type, Body::new(Parts::of(&body))).into_response();
             if gzipped {
                 let gzip = HeaderValue::from_static("gzip");
                 response.headers_mut().insert(header::CONTENT_ENCODING, gzip);

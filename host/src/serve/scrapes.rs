@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::error;
 
-use super::encoding;
+use crate::exposition::Body;
+use crate::exposition::gzip::{Deflater, Member};
 
 /// Makes the pages. Called from one thread, one call at a time.
 ///
@@ -19,10 +19,17 @@ use super::encoding;
 pub trait Scraper: Send + 'static {
     /// All metrics, as text 0.0.4. Bytes that were kept from the last call can be written again
     /// once no client holds them (`Bytes::try_into_mut`).
-    fn metrics(&mut self) -> Bytes;
+    fn metrics(&mut self) -> Body;
+
+    /// `metrics`, which [`Scraper::metrics`] gave last, as one gzip member.
+    fn gzip(&mut self, metrics: &Body) -> Body {
+        let (mut deflater, mut member) = (Deflater::default(), Member::default());
+        metrics.parts().iter().for_each(|part| member.push(&deflater.deflate(part)));
+        member.finish().into_iter().collect()
+    }
 
     /// Each raw entry of each map, its labels and its value, for people to read.
-    fn maps(&mut self) -> Bytes;
+    fn maps(&mut self) -> Body;
 }
 
 /// What a client asks the scraper for.
@@ -38,7 +45,7 @@ pub enum Page {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Shared by all who asked; never copied per client.
-    pub bytes: Bytes,
+    pub body: Body,
     /// Whether they are gzip.
     pub gzipped: bool,
 }
@@ -99,7 +106,8 @@ fn work(mut scraper: impl Scraper, requests: &Receiver<Request>) {
     while let Ok(first) = requests.recv() {
         waiting.push(first);
         while let Some(page) = next_page(&mut waiting) {
-            answer(page, render(&mut scraper, page), &mut waiting, requests);
+            let text = render(&mut scraper, page);
+            answer(&mut scraper, page, text, &mut waiting, requests);
         }
     }
 }
@@ -110,7 +118,7 @@ fn next_page(waiting: &mut Vec<Request>) -> Option<Page> {
     waiting.first().map(|request| request.page)
 }
 
-fn render(scraper: &mut impl Scraper, page: Page) -> Result<Bytes, ScrapeError> {
+fn render(scraper: &mut impl Scraper, page: Page) -> Result<Body, ScrapeError> {
     let call = || match page {
         Page::Metrics => scraper.metrics(),
         Page::Maps => scraper.maps(),
@@ -131,15 +139,19 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 
 /// Gives the page to all who wait for it, those included who came while it was made.
 fn answer(
+    scraper: &mut impl Scraper,
     page: Page,
-    text: Result<Bytes, ScrapeError>,
+    text: Result<Body, ScrapeError>,
     waiting: &mut Vec<Request>,
     requests: &Receiver<Request>,
 ) {
     waiting.extend(requests.try_iter());
     let wants_gzip = |request: &Request| request.page == page && request.gzip;
     let zipped = match &text {
-        Ok(text) if waiting.iter().any(wants_gzip) => encoding::gzip(text).ok(),
+        Ok(text) if waiting.iter().any(wants_gzip) => {
+            // As above: a panic is no reason to stop, and who takes gzip takes plain text as well.
+            catch_unwind(AssertUnwindSafe(|| scraper.gzip(text))).ok()
+        }
         _ => None,
     };
     if zipped.is_some() {
@@ -147,10 +159,9 @@ fn answer(
     }
     for request in waiting.extract_if(.., |request| request.page == page) {
         let zipped = zipped.as_ref().filter(|_| request.gzip);
-        let answer = text.as_ref().map(|text| Answer {
-            bytes: zipped.unwrap_or(text).clone(),
-            gzipped: zipped.is_some(),
-        });
+        let answer = text
+            .as_ref()
+            .map(|text| Answer { body: zipped.unwrap_or(text).clone(), gzipped: zipped.is_some() });
         // A client that has gone meanwhile misses nothing.
         let _ = request.reply.send(answer.map_err(Clone::clone));
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use bytes::Bytes;
+use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::serve::{Limits, Scraper, Scrapes, Site, TelemetryPath, router, serve};
 use tokio::sync::mpsc as stops;
 
@@ -31,18 +32,18 @@ pub(crate) struct Gate {
 }
 
 impl Scraper for Fake {
-    fn metrics(&mut self) -> Bytes {
+    fn metrics(&mut self) -> Body {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
             gate.begun.send(()).unwrap();
             gate.go_on.recv_timeout(HANG).unwrap();
         }
         assert_ne!(self.metrics, "panic", "as the test wants it");
-        self.metrics.clone()
+        self.metrics.clone().into()
     }
 
-    fn maps(&mut self) -> Bytes {
-        Bytes::from_static(b"00 {} 1\n")
+    fn maps(&mut self) -> Body {
+        Bytes::from_static(b"00 {} 1\n").into()
     }
 }
 

@@ -58,7 +58,7 @@ impl Pipeline {
 
     /// The samples of a metric as they are exposed, sorted.
     pub fn lines(&mut self, metric: &str) -> String {
-        let text = String::from_utf8(self.scraper.scrape().into()).unwrap();
+        let text = String::from_utf8(self.scraper.scrape().concat()).unwrap();
         let name = format!("ebpf_exporter_{metric}");
         let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with(&name)).collect();
         lines.sort_unstable();

@@ -1,6 +1,11 @@
 //! The exposition of every example, of the default set and of hostile bytes, before its judges.
 
+use std::collections::BTreeMap;
 use std::fs;
+
+use ebpf_wasm_exporter::exposition::text::encode;
+use ebpf_wasm_exporter::series::{Family, Kind, LabelSet};
+use proptest::prelude::*;
 
 use crate::configs::Configs;
 use crate::exporter::Exporter;
@@ -134,4 +139,38 @@ pub fn hostile_bytes() {
         assert_eq!((id, text, &format!("{value}.0")), *found);
     }
     assert_eq!(found.len(), expected.len());
+}
+
+/// Whatever bytes labels and help are made of, both judges can read the exposition, and Python's parser
+/// finds the same labels and numbers in it.
+pub fn any_bytes() {
+    let row = (prop::collection::vec(any::<u8>(), 0..40), ".*", any::<u64>());
+    // Each case starts two judges, so it is large and there are few.
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) };
+    proptest!(config, |(help in ".*", rows in prop::collection::vec(row, 1..300))| {
+        let labels = ["a", "b", "row"].map(str::to_owned).to_vec();
+        let help = format!("x{help}x");
+        let mut family = Family::new("x_total".to_owned(), help, labels, Kind::Counter);
+        let mut expected = Vec::new();
+        for (n, (bytes, text, value)) in rows.iter().enumerate() {
+            let n = n.to_string();
+            let mut set = LabelSet::default();
+            for value in [bytes, text.as_bytes(), n.as_bytes()] {
+                set.push(value);
+            }
+            let cell = family.join(&set, None);
+            family.add(cell, *value);
+            let bytes = String::from_utf8_lossy(bytes).into_owned();
+            let labels = [("a", bytes), ("b", text.clone()), ("row", n)];
+            expected.push((labels.map(|(name, value)| (name.to_owned(), value)), *value as f64));
+        }
+        let mut out = Vec::new();
+        encode([&family], &mut out);
+        let samples = judge(&String::from_utf8(out).unwrap());
+        prop_assert_eq!(samples.len(), expected.len());
+        for (Sample(_, labels, value), (expected_labels, expected)) in samples.into_iter().zip(expected) {
+            prop_assert_eq!(labels, BTreeMap::from(expected_labels));
+            prop_assert_eq!(value.parse(), Ok(expected));
+        }
+    });
 }

@@ -187,7 +187,7 @@ fn judged() -> impl Iterator<Item = Trial> {
         })
     });
     let prometheus = trials![prometheus: answers_what_was_counted, takes_hostile_labels];
-    let format = trials![format: the_default_set, hostile_bytes];
+    let format = trials![format: the_default_set, hostile_bytes, any_bytes];
     prometheus.into_iter().chain(format).chain(examples)
 }
 

@@ -82,7 +82,7 @@ impl Live {
 
     fn scrape(&mut self) -> Scrape {
         let start = Instant::now();
-        let text = String::from_utf8(self.0.scrape().to_vec()).expect("text");
+        let text = String::from_utf8(self.0.scrape().concat()).expect("text");
         let took = start.elapsed();
         assert!(took < PATIENCE, "{took:?}");
         Scrape(text)
