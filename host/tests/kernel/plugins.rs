@@ -250,17 +250,18 @@ fn apart(guest: &str) -> (Configs, TempDir) {
 
 pub fn plugins_may_have_a_directory_of_their_own() {
     let (configs, plugins) = apart("echo");
-    let mut check = Command::new(BINARY);
-    check.args(configs.flags()).arg("--config.check");
-    let said = run(&mut check);
+    let check = |more: &[String]| {
+        run(Command::new(BINARY).args(configs.flags()).arg("--config.check").args(more))
+    };
+    let said = check(&[]);
     assert_eq!(said.code, Some(3), "{said:?}");
     let place = configs.path().display().to_string();
     insta::assert_snapshot!(said.stderr.replace(&place, "DIR"), @"
     DIR/workload.yaml:1: plugins.guest.file: there is no DIR/guest.wasm; put the file beside the config, or into the directory of --plugins.dir
     error: 1 fault in the configs; nothing was loaded
     ");
-    let dir = format!("--plugins.dir={}", plugins.path().display());
-    assert_eq!(run(check.arg(dir)).code, Some(0));
+    let said = check(&[format!("--plugins.dir={}", plugins.path().display())]);
+    assert_eq!(said.code, Some(0), "{said:?}");
 }
 
 pub fn a_faulty_plugin_is_exit_code_three() {
