@@ -16,7 +16,9 @@
 //! | time of all calls | 2 s in 10 s | not asked until the 10 s are over |
 //! | text of a call | 1 MiB, `limits.output` | the call fails |
 //! | a label | 16 KiB | an error of its input |
-//! | instances, tables, memories | 128, 128, 16 | refused, or the call fails |
+//! | elements of tables | 100,000, `limits.table` | the call fails |
+//! | core instances | 128, `limits.instances` | refused at start |
+//! | tables, memories | 128, 16 | refused at start |
 //! | lines in the log | 10 a second, 1 KiB each | left out, and counted |
 //!
 //! A call that fails costs the instance, and all its inputs get `on_error`. After three failures in
@@ -157,7 +159,7 @@ impl PluginError {
                 "raise `limits.deadline`, or give it less to do in `configure`".to_owned()
             }
             Self::Start { cause: Cause::Memory, .. } => {
-                "raise `limits.memory`, or use a plugin that wants less".to_owned()
+                "raise its `limits`, or use a plugin that wants less".to_owned()
             }
             Self::Start { .. } => {
                 "try it with `ebpf_wasm_exporter plugin check`, and tell its author".to_owned()
@@ -178,8 +180,8 @@ impl From<Failure> for PluginError {
     }
 }
 
-/// What a config says of a plugin.
-#[derive(Clone, Debug)]
+/// What a config says of a plugin. It may hold secrets, so it is never printed.
+#[derive(Clone)]
 pub struct Request<'a> {
     /// The config's name.
     pub config: &'a str,

@@ -57,7 +57,7 @@ pub(super) struct Linked {
     pub(super) linker: Linker<State>,
 }
 
-/// Compiles and links what [`inspect`] took for a plugin.
+/// Compiles and links what [`inspect()`] took for a plugin.
 pub(super) fn link(engine: &Engine, bytes: &[u8]) -> Result<Linked, PluginError> {
     let component = engine.compile(bytes).map_err(|error| PluginError::Compile(words(&error)))?;
     let mut linker = Linker::new(engine.wasmtime());

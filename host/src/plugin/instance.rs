@@ -8,7 +8,7 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 use super::bindings::log;
 use super::breaker::{Breaker, Pause};
 use super::engine::Engine;
-use super::limits::{COPIED, INSTANCES, LONGEST_REFUSAL, Limits, MEMORIES, TABLE_ELEMENTS, TABLES};
+use super::limits::{COPIED, LONGEST_REFUSAL, Limits, MEMORIES, TABLES};
 use super::log::{GuestLog, plain};
 use super::stats::{Cause, Kind, Stats};
 use crate::decode::DecodeError;
@@ -94,7 +94,7 @@ impl log::Host for State {
 
 /// Bounds what an instance takes.
 struct Meter {
-    limit: usize,
+    limits: Limits,
     memory: usize,
     elements: usize,
 }
@@ -110,7 +110,7 @@ impl ResourceLimiter for Meter {
             return Ok(false);
         }
         let memory = self.memory.saturating_add(desired.saturating_sub(current));
-        if memory > self.limit {
+        if memory > self.limits.memory {
             return Err(wasmtime::Error::new(Stop::Memory));
         }
         self.memory = memory;
@@ -127,14 +127,14 @@ impl ResourceLimiter for Meter {
             return Ok(false);
         }
         self.elements = self.elements.saturating_add(desired.saturating_sub(current));
-        if self.elements > TABLE_ELEMENTS {
+        if self.elements > self.limits.table {
             return Err(wasmtime::Error::new(Stop::Tables));
         }
         Ok(true)
     }
 
     fn instances(&self) -> usize {
-        INSTANCES
+        self.limits.instances
     }
 
     fn tables(&self) -> usize {
@@ -198,6 +198,12 @@ impl From<wasmtime::Error> for Failure {
                 if text.contains("fuel allocated for hostcalls") {
                     return Self::new(Cause::Output, "it returned more than the host copies");
                 }
+                if let Some((_, what)) = text.split_once("resource limit exceeded: ") {
+                    return Self::new(
+                        Cause::Memory,
+                        format!("it wanted more than its limits: {what}"),
+                    );
+                }
                 Self::new(Cause::Trap, format!("it returned what cannot be read: {text}"))
             }
         }
@@ -252,7 +258,7 @@ impl<G> Seat<G> {
             return Ok(());
         }
         let shared = &self.shared;
-        let meter = Meter { limit: shared.limits.memory, memory: 0, elements: 0 };
+        let meter = Meter { limits: shared.limits, memory: 0, elements: 0 };
         let state = State { meter, shared: Arc::clone(shared) };
         let mut store = Store::new(shared.engine.wasmtime(), state);
         store.limiter(|state| &mut state.meter);

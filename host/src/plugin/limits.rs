@@ -13,13 +13,24 @@ pub struct Limits {
     pub deadline: Duration,
     /// Bytes of text that one call may return.
     pub output: usize,
+    /// Elements of all tables of an instance together, 8 bytes each.
+    pub table: usize,
+    /// Core instances of an instance: each Wasm module of a guest and each adapter is one. Python
+    /// guests, which bring their libraries as modules, have some dozens.
+    pub instances: usize,
 }
 
 impl Default for Limits {
-    /// 16 MiB, 100 ms and 1 MiB: an instance of a Rust guest takes 1.1 MiB, and a batch of 1,024
+    /// 16 MiB, 100 ms, 1 MiB, 100,000 and 128: an instance of a Rust guest takes 1.1 MiB, and a batch of 1,024
     /// inputs about 0.2 ms.
     fn default() -> Self {
-        Self { memory: 16 << 20, deadline: Duration::from_millis(100), output: 1 << 20 }
+        Self {
+            memory: 16 << 20,
+            deadline: Duration::from_millis(100),
+            output: 1 << 20,
+            table: 100_000,
+            instances: 128,
+        }
     }
 }
 
@@ -43,13 +54,8 @@ pub(super) const MOST_LABELS: usize = 64;
 /// An answer never holds longer, in seconds.
 pub(super) const LONGEST_HOLD: u32 = 86_400;
 
-/// Core instances of a component. Each Wasm module of a guest and each adapter is one; Python
-/// guests, which bring their libraries as modules, have some dozens.
-pub(super) const INSTANCES: usize = 128;
 /// Tables of an instance.
 pub(super) const TABLES: usize = 128;
-/// Elements of all tables of an instance together, 8 bytes each.
-pub(super) const TABLE_ELEMENTS: usize = 100_000;
 /// Linear memories of an instance.
 pub(super) const MEMORIES: usize = 16;
 /// Bytes that wasmtime may allocate to copy one result out of a guest. Above [`Limits::output`],

@@ -114,10 +114,21 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     let time = |text: &Option<String>| {
         time(text.as_deref()?).map_err(|fault| refuse("deadline", fault)).ok()
     };
+    let count = |key, number: Option<i128>, most| {
+        let number = number?;
+        let count = usize::try_from(number).ok().filter(|count| (1..=most).contains(count));
+        if count.is_none() {
+            let problem = format!("{number} is no number that this can have");
+            refuse(key, (problem, format!("write one from 1 to {most}")));
+        }
+        count
+    };
     Limits {
         memory: bytes("memory", &raw.memory, MEMORY).unwrap_or(default.memory),
         deadline: time(&raw.deadline).unwrap_or(default.deadline),
         output: bytes("output", &raw.output, OUTPUT).unwrap_or(default.output),
+        table: count("table", raw.table, TABLE).unwrap_or(default.table),
+        instances: count("instances", raw.instances, INSTANCES).unwrap_or(default.instances),
     }
 }
 
@@ -128,6 +139,10 @@ type Refusal = (String, String);
 pub(super) const MEMORY: (usize, usize) = (64 << 10, 1 << 30);
 /// What `limits.output` may be, in bytes.
 const OUTPUT: (usize, usize) = (1 << 10, 64 << 20);
+/// The most that `limits.table` may be.
+const TABLE: usize = 10_000_000;
+/// The most that `limits.instances` may be.
+const INSTANCES: usize = 10_000;
 
 pub(super) fn bytes(text: &str, (least, most): (usize, usize)) -> Result<usize, Refusal> {
     size(text).filter(|size| (least..=most).contains(size)).ok_or_else(|| {

@@ -19,6 +19,8 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) memory: Option<String>,
     pub(in crate::config) deadline: Option<String>,
     pub(in crate::config) output: Option<String>,
+    pub(in crate::config) table: Option<i128>,
+    pub(in crate::config) instances: Option<i128>,
 }
 
 /// Any YAML, as JSON has it; mappings keep their order.
@@ -61,7 +63,7 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
 fn limits(fields: &Fields<'_, '_>) -> Limits {
     let at = fields.at("limits");
     let Some(node) = fields.get("limits") else { return Limits::default() };
-    let known = ["memory", "deadline", "output"];
+    let known = ["memory", "deadline", "output", "table", "instances"];
     let Some(fields) = Fields::open(node, &at, &known, fields.faults) else {
         return Limits::default();
     };
@@ -69,6 +71,8 @@ fn limits(fields: &Fields<'_, '_>) -> Limits {
         memory: fields.word("memory").given(),
         deadline: fields.word("deadline").given(),
         output: fields.word("output").given(),
+        table: fields.integer("table").given(),
+        instances: fields.integer("instances").given(),
     }
 }
 
