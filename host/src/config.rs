@@ -8,7 +8,7 @@ pub mod buckets;
 mod check;
 mod duration;
 pub mod error;
-mod family;
+pub(crate) mod family;
 mod faults;
 pub mod name;
 pub(crate) mod near;

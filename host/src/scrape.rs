@@ -262,7 +262,10 @@ impl Fed {
             config::Kind::Counter => Kind::Counter,
             config::Kind::Histogram(buckets) => Kind::histogram(buckets),
         };
-        let labels = metric.label_names().map(|label| label.as_str().to_owned()).collect();
+        let labels = match metric.transforms.labels() {
+            Some(labels) => labels.iter().map(|label| label.as_str().to_owned()).collect(),
+            None => metric.label_names().map(|label| label.as_str().to_owned()).collect(),
+        };
         let name = format!("{NAMESPACE}_{}", metric.name.as_str());
         let family = Family::new(name, metric.help.clone(), labels, kind);
         Self { sheet: Sheet::new(&family), family }

@@ -232,11 +232,6 @@ impl<'a> Histogram<'a> {
         self.bounds.upper.iter().copied().zip(counts)
     }
 
-    /// How many observations there are: what `+Inf` and `_count` say.
-    pub fn count(&self) -> u64 {
-        self.counts().iter().fold(0, |total, count| total.wrapping_add(*count))
-    }
-
     /// The sum of all observations, 0 if the program keeps none.
     pub fn sum(&self) -> f64 {
         self.cells[self.cells.len() - 1] as f64 * self.bounds.multiplier

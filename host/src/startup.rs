@@ -60,7 +60,6 @@ pub fn check(
     for mut config in configs {
         let (plugins, found) = plugins::bind(&mut config, &mut loader, places.plugins);
         faults.extend(found);
-        faults.extend(untransformed(&config));
         let object = object(selection, &config.name);
         match check_one(&config, &object, places.btf) {
             Ok((opened, layouts)) => checked.push(Checked { config, opened, layouts, plugins }),
@@ -75,16 +74,6 @@ pub fn check(
         !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
     });
     (checked, faults)
-}
-
-/// Refuses transforms: the scrape does not apply them, and a redaction must not be passed over.
-fn untransformed(config: &Config) -> Vec<Fault> {
-    let metrics = config.metrics.iter().filter(|metric| !metric.transforms.is_empty());
-    let fault = |metric: &config::Metric| {
-        let problem = "`transforms` is not supported by this version";
-        config.fault(&format!("{}.transforms", metric.path), problem, "remove it")
-    };
-    metrics.map(fault).collect()
 }
 
 fn check_one(

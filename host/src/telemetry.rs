@@ -33,8 +33,10 @@ pub struct ConfigStats {
     pub duration: Duration,
     /// Whether all of its maps could be read in the last scrape.
     pub success: bool,
-    /// The maps whose trouble has been logged.
-    reported: HashSet<String>,
+    /// The maps that could not be read the last time, which has been logged.
+    unreadable: HashSet<String>,
+    /// The metrics of which a label could not be decoded, which has been logged.
+    undecoded: HashSet<String>,
 }
 
 impl ConfigStats {
@@ -47,7 +49,8 @@ impl ConfigStats {
             series: 0,
             duration: Duration::ZERO,
             success: true,
-            reported: HashSet::new(),
+            unreadable: HashSet::new(),
+            undecoded: HashSet::new(),
         }
     }
 
@@ -62,8 +65,15 @@ impl ConfigStats {
     /// Notes that a map could not be read.
     pub fn read_failed(&mut self, error: &ReadError) {
         self.success = false;
-        if self.reported.insert(error.map.clone()) {
+        if self.unreadable.insert(error.map.clone()) {
             warn!(config = self.name, "{error}: {}; its metric is not complete", error.source);
+        }
+    }
+
+    /// Notes that a map could be read.
+    pub fn read_worked(&mut self, map: &str) {
+        if self.unreadable.remove(map) {
+            warn!(config = self.name, "map {map} can be read again");
         }
     }
 
@@ -71,7 +81,7 @@ impl ConfigStats {
     pub fn decoder_failed(&mut self, metric: &str, errors: u64, first: Option<DecodeError>) {
         self.decoder_errors += errors;
         if let Some(error) = first
-            && self.reported.insert(metric.to_owned())
+            && self.undecoded.insert(metric.to_owned())
         {
             warn!(
                 config = self.name,
@@ -125,7 +135,7 @@ fn config_families(configs: &[ConfigStats]) -> Vec<Family> {
         ),
         family(
             "ebpf_exporter_decoder_errors_total",
-            "Rows whose labels could not be decoded; on_error says what became of them",
+            "Labels that could not be decoded, each scrape anew; on_error says what became of them",
             &["config"],
             Kind::RealCounter,
             errors,
@@ -142,7 +152,7 @@ fn config_families(configs: &[ConfigStats]) -> Vec<Family> {
         ),
         gauge(
             "ebpf_exporter_scrape_series",
-            "Label sets that the config's entries became in this scrape",
+            "Series of the families that the config's maps feed; one that another feeds too counts for both",
             |config| config.series as f64,
         ),
         gauge(
@@ -287,4 +297,34 @@ fn family<'a, const N: usize>(
         family.set(&LabelSet::of(labels), value);
     }
     family
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::family::OWN;
+
+    #[test]
+    fn names_are_kept_from_configs() {
+        let own = families(&[ConfigStats::new("a")], &[], &[]);
+        let names = own.iter().filter_map(|family| family.name.strip_prefix("ebpf_exporter_"));
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        // Those of plugins are held against the list when there are any.
+        let expected = OWN.iter().filter(|name| !name.starts_with("plugin_"));
+        assert!(names.iter().eq(expected), "{names:?}");
+    }
+
+    #[test]
+    fn a_map_that_fails_again_is_told_again() {
+        let mut stats = ConfigStats::new("a");
+        let source = std::io::Error::from_raw_os_error(libc::EPERM);
+        let way = crate::bpf::read::Way::Batch;
+        let error = ReadError { map: "m".to_owned(), way, source };
+        stats.decoder_failed("m", 1, Some(DecodeError::new("x")));
+        stats.read_failed(&error);
+        assert!(stats.unreadable.contains("m"), "whatever was said of its labels");
+        stats.read_worked("m");
+        assert!(stats.unreadable.is_empty() && stats.undecoded.contains("m"));
+    }
 }

@@ -231,6 +231,11 @@ impl Transformed {
         TransformedRow { outcome: *outcome, error, values: &self.values, range }
     }
 
+    /// What became of each row, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = TransformedRow<'_>> {
+        (0..self.len()).map(|n| self.get(n))
+    }
+
     fn reset(&mut self, rows: usize) {
         self.values.clear();
         self.of.clear();

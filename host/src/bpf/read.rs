@@ -233,11 +233,19 @@ impl MapReader {
         true
     }
 
-    /// Fills in the values of one key, one for each CPU; `false` if the map does not hold it, or
-    /// does not say.
-    pub fn lookup(&self, key: &[u8], values: &mut [u64]) -> bool {
+    /// How many entries the map can hold.
+    pub fn max_entries(&self) -> usize {
+        self.map.max_entries
+    }
+
+    /// Fills in the values of one key, one for each CPU; `false` if the map does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not say.
+    pub fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
         assert_eq!((key.len(), values.len()), (self.map.key_size, self.map.cpus));
-        sys::lookup(self.map.raw_fd(), key, values).unwrap_or(false)
+        sys::lookup(self.map.raw_fd(), key, values)
     }
 }
 

@@ -5,11 +5,42 @@ use std::collections::HashMap;
 use super::error::{Fault, quote};
 use super::plan::{Config, Kind, Metric};
 
+/// The names, without their prefix, of what the exporter says about itself. A test of
+/// [`crate::telemetry`] keeps the list whole.
+pub(crate) const OWN: [&str; 20] = [
+    "build_info",
+    "decoder_errors_total",
+    "ebpf_program_attached",
+    "ebpf_program_info",
+    "ebpf_program_run_count_total",
+    "ebpf_program_run_time_seconds",
+    "enabled_configs",
+    "plugin_breaker_state",
+    "plugin_call_seconds",
+    "plugin_calls_total",
+    "plugin_failures_total",
+    "plugin_info",
+    "plugin_inputs_total",
+    "plugin_log_lines_total",
+    "plugin_memory_peak_bytes",
+    "plugin_outcomes_total",
+    "scrape_duration_seconds",
+    "scrape_entries",
+    "scrape_series",
+    "scrape_success",
+];
+
 /// Every disagreement between metrics of different configs, told of the later one.
 pub(super) fn check(configs: &[Config]) -> Vec<Fault> {
     let mut first: HashMap<&str, (&Config, &Metric)> = HashMap::new();
     let mut faults = Vec::new();
     for (config, metric) in metrics(configs) {
+        if OWN.contains(&metric.name.as_str()) {
+            let problem =
+                format!("`{}` is what the exporter tells of itself", metric.name.as_str());
+            let path = format!("{}.name", metric.path);
+            faults.push(config.fault(&path, problem, "rename it and its map"));
+        }
         let (owner, earlier) = *first.entry(metric.name.as_str()).or_insert((config, metric));
         if let Some((key, problem)) = difference(metric, earlier, || place(owner, earlier)) {
             let path = format!("{}{key}", metric.path);

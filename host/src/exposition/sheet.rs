@@ -80,7 +80,9 @@ impl Sheet {
 
 impl Block {
     fn update(&mut self, family: &Family, ids: Range<usize>, lines: &mut Lines) {
-        let same_series = self.live.len() == ids.len()
+        // Without cells, a panic has cut short what was done here the last time.
+        let same_series = !self.cells.is_empty()
+            && self.live.len() == ids.len()
             && ids.clone().zip(&self.live).all(|(id, live)| family.is_live(id) == *live);
         let cells = family.numbers_of(ids.clone());
         if !same_series {
@@ -119,7 +121,8 @@ impl Block {
         let width = family.kind.cells();
         let mut text = into_mut(std::mem::take(&mut self.text));
         let mut moved = Vec::new();
-        let old = self.cells.chunks_exact(width);
+        let cells = std::mem::take(&mut self.cells);
+        let old = cells.chunks_exact(width);
         for ((id, old), (live, first)) in ids.zip(old).zip(self.live.iter().zip(&self.first)) {
             let new = family.numbers(id);
             if old == new || !live {

@@ -110,13 +110,15 @@ pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &s
         Kind::RealCounter | Kind::Gauge => then(0, &number(f64::from_bits(cells[0]))),
         Kind::Histogram(bounds) => {
             let histogram = Histogram::new(bounds, cells);
-            let counts = histogram.cumulative().map(|(_, count)| count);
-            for (line, count) in counts.chain([histogram.count()]).enumerate() {
+            let mut all = 0;
+            for (line, (_, count)) in histogram.cumulative().enumerate() {
                 then(line, digits.format(count));
+                all = count;
             }
             let buckets = bounds.upper.len();
+            then(buckets, digits.format(all));
             then(buckets + 1, &number(histogram.sum()));
-            then(buckets + 2, digits.format(histogram.count()));
+            then(buckets + 2, digits.format(all));
         }
     }
 }

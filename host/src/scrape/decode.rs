@@ -1,4 +1,5 @@
-//! New keys of one map, decoded in batches: from key bytes to the numbers their values add to.
+//! New keys of one map, decoded and transformed in batches: from key bytes to the numbers that
+//! their values add to.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use crate::config::buckets::{Buckets, Slot};
 use crate::config::{Kind, Label, Metric};
 use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome};
 use crate::series::{Family, LabelSet};
+use crate::transform::{Rows, Transformed, TransformedRow, Transforms};
 
 /// How long a label that could not be decoded stands before it is tried again.
 const RETRY: Duration = Duration::from_secs(30);
@@ -24,10 +26,14 @@ pub(super) struct KeyDecoder {
     /// Decodes the CPU number, which per-CPU maps have beside the key.
     cpu: Option<Chain>,
     cpus: usize,
+    transforms: Transforms,
     inputs: Batch,
     decodings: Decodings,
     /// The keys in hand; kept for their memory.
     keys: Vec<Decoding>,
+    /// The label sets of the keys in hand, and what the transforms made of them.
+    sets: Rows,
+    transformed: Transformed,
     /// Why the first label since this was last asked could not be decoded.
     first_error: Option<DecodeError>,
 }
@@ -80,9 +86,12 @@ impl KeyDecoder {
             bucket: bucket.zip(buckets),
             cpu,
             cpus,
+            transforms: metric.transforms,
             inputs: Batch::default(),
             decodings: Decodings::default(),
             keys: Vec::new(),
+            sets: Rows::default(),
+            transformed: Transformed::default(),
             first_error: None,
         }
     }
@@ -105,19 +114,33 @@ impl KeyDecoder {
             self.label(part, rows, memory);
         }
         self.bucket(rows, memory);
-        let cpus = self.cpu_labels();
-        for (row, key) in rows.iter().zip(&mut self.keys) {
-            let (errors, due) = (key.errors, key.holds.map(|holds| now + holds));
-            if key.out {
-                memory.decide(*row, std::iter::repeat(Fate::Out), errors, due);
-            } else if let Some(cpus) = &cpus {
-                let fates = cpus.iter().map(|cpu| cpu_fate(key, cpu.as_deref(), family));
-                memory.decide(*row, fates, errors, due);
-            } else {
-                let fate = Fate::Add(family.join(&key.labels, key.slot));
-                memory.decide(*row, std::iter::once(fate), errors, due);
+        let cpus = self.cpu_labels(rows.len());
+        self.transform(rows.len(), &cpus);
+        let Self { keys, transforms, transformed, first_error, .. } = self;
+        let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
+        for (row, key) in rows.iter().zip(keys) {
+            let fates: Vec<Fate> = cpus
+                .iter()
+                .map(|cpu| key.fate(cpu, transformed.as_mut(), family, first_error))
+                .collect();
+            let due = key.holds.map(|holds| now + holds);
+            memory.decide(*row, &fates, key.errors, due);
+        }
+    }
+
+    /// Has the label sets of all keys transformed that are not left out, if there are transforms.
+    fn transform(&mut self, count: usize, cpus: &[Cpu]) {
+        let Self { transforms, keys, sets, transformed, labels, cpu, .. } = self;
+        if transforms.is_empty() {
+            return;
+        }
+        sets.reset(labels.len() + usize::from(cpu.is_some()));
+        for key in &keys[..count] {
+            for cpu in cpus.iter().filter(|cpu| !key.out && !cpu.is_out()) {
+                sets.push(key.labels.values().map(str::as_bytes).chain(cpu.label()));
             }
         }
+        transforms.apply(sets, transformed);
     }
 
     fn begin(&mut self, rows: &[Row], memory: &Memory) {
@@ -152,19 +175,29 @@ impl KeyDecoder {
         }
     }
 
-    /// The label of each CPU, if CPUs are a label; `None` for one that is left out.
-    fn cpu_labels(&mut self) -> Option<Vec<Option<Vec<u8>>>> {
-        let chain = self.cpu.as_mut()?;
+    /// The label of each CPU if CPUs are a label, else that there is none. What is to be said of
+    /// them is said of each of the first `count` keys.
+    fn cpu_labels(&mut self, count: usize) -> Vec<Cpu> {
+        let Some(chain) = &mut self.cpu else { return vec![Cpu::Any] };
         self.inputs.clear();
         for cpu in 0..self.cpus as u16 {
             self.inputs.push(&cpu.to_ne_bytes());
         }
         chain.decode(&self.inputs, &mut self.decodings);
-        let labels = self
-            .decodings
-            .iter()
-            .map(|decoded| (decoded.outcome != Outcome::Drop).then(|| decoded.text.to_vec()));
-        Some(labels.collect())
+        let mut all = Decoding::default();
+        let labels = self.decodings.iter().map(|decoded| {
+            all.note(decoded.outcome, decoded.error, &mut self.first_error);
+            match decoded.outcome {
+                Outcome::Drop => Cpu::Out,
+                Outcome::Label | Outcome::LabelFor(_) => Cpu::Label(decoded.text.to_vec()),
+            }
+        });
+        let labels = labels.collect();
+        for key in self.keys[..count].iter_mut().filter(|key| !key.out) {
+            key.errors = key.errors.saturating_add(all.errors);
+            key.holds = [key.holds, all.holds].into_iter().flatten().min();
+        }
+        labels
     }
 
     /// Why the first label since this was last asked could not be decoded.
@@ -173,13 +206,78 @@ impl KeyDecoder {
     }
 }
 
-fn cpu_fate(key: &mut Decoding, cpu: Option<&[u8]>, family: &mut Family) -> Fate {
-    let Some(cpu) = cpu else { return Fate::Out };
-    let width = key.labels.len();
-    key.labels.push(cpu);
-    let cell = family.join(&key.labels, key.slot);
-    key.labels.truncate(width);
-    Fate::Add(cell)
+/// What a CPU adds to a label set.
+#[derive(Debug)]
+enum Cpu {
+    /// Nothing: CPUs are summed.
+    Any,
+    /// A label.
+    Label(Vec<u8>),
+    /// Its values are left out.
+    Out,
+}
+
+impl Cpu {
+    fn label(&self) -> Option<&[u8]> {
+        match self {
+            Self::Label(label) => Some(label),
+            Self::Any | Self::Out => None,
+        }
+    }
+
+    fn is_out(&self) -> bool {
+        matches!(self, Self::Out)
+    }
+}
+
+impl Decoding {
+    /// Where the key's value of this CPU is added. `transformed` gives the label sets of all that
+    /// are not left out, in order, if there are transforms.
+    fn fate<'a>(
+        &mut self,
+        cpu: &Cpu,
+        transformed: Option<&mut impl Iterator<Item = TransformedRow<'a>>>,
+        family: &mut Family,
+        first_error: &mut Option<DecodeError>,
+    ) -> Fate {
+        if self.out || cpu.is_out() {
+            return Fate::Out;
+        }
+        let Some(transformed) = transformed else {
+            let width = self.labels.len();
+            cpu.label().into_iter().for_each(|label| self.labels.push(label));
+            let cell = family.join(&self.labels, self.slot);
+            self.labels.truncate(width);
+            return Fate::Add(cell);
+        };
+        let Some(row) = transformed.next() else { return Fate::Out };
+        self.note(row.outcome, row.error, first_error);
+        if row.outcome == Outcome::Drop {
+            return Fate::Out;
+        }
+        let mut set = LabelSet::default();
+        row.values().for_each(|value| set.push(value));
+        Fate::Add(family.join(&set, self.slot))
+    }
+
+    /// Notes how long an answer holds, and the error behind it.
+    fn note(
+        &mut self,
+        outcome: Outcome,
+        error: Option<&DecodeError>,
+        first_error: &mut Option<DecodeError>,
+    ) {
+        let mut holds = match outcome {
+            Outcome::LabelFor(holds) => Some(holds),
+            Outcome::Label | Outcome::Drop => None,
+        };
+        if let Some(error) = error {
+            self.errors = self.errors.saturating_add(1);
+            holds = Some(RETRY);
+            first_error.get_or_insert_with(|| error.clone());
+        }
+        self.holds = [self.holds, holds].into_iter().flatten().min();
+    }
 }
 
 /// Decodes the same bytes of all keys that are not left out yet.
@@ -210,16 +308,7 @@ fn answers<'a>(
 ) -> impl Iterator<Item = (&'a mut Decoding, &'a [u8])> {
     let keys = keys[..count].iter_mut().filter(|key| !key.out);
     keys.zip(decodings.iter()).filter_map(|(key, decoded)| {
-        let mut holds = match decoded.outcome {
-            Outcome::LabelFor(holds) => Some(holds),
-            Outcome::Label | Outcome::Drop => None,
-        };
-        if let Some(error) = decoded.error {
-            key.errors += 1;
-            holds = Some(RETRY);
-            first_error.get_or_insert_with(|| error.clone());
-        }
-        key.holds = [key.holds, holds].into_iter().flatten().min();
+        key.note(decoded.outcome, decoded.error, first_error);
         key.out = decoded.outcome == Outcome::Drop;
         (!key.out).then_some((key, decoded.text))
     })

@@ -45,14 +45,23 @@ impl Feed {
     /// Reads the map and adds its values to the family.
     pub(super) fn read(&mut self, family: &mut Family, stats: &mut ConfigStats) {
         let start = Instant::now();
-        self.memory.expire(start, |cell| family.leave(cell));
         let result = self.meet(stats);
         let Self { reader, decoder, memory, .. } = self;
         match result {
-            Ok(()) => memory.forget_missed(|cell| family.leave(cell)),
+            Ok(()) => {
+                stats.read_worked(reader.name());
+                memory.forget_missed(|cell| family.leave(cell));
+            }
             // What was not met may only have been behind the error: it keeps its last values.
-            Err(error) => stats.read_failed(&error),
+            Err(error) => {
+                stats.read_failed(&error);
+                if memory.len() > 2 * reader.max_entries() {
+                    memory.forget_missed(|cell| family.leave(cell));
+                }
+            }
         }
+        // After the walk: a row that it did not meet but that stays is to be decoded again too.
+        memory.expire(start, |cell| family.leave(cell));
         for rows in memory.take_undecoded().chunks(BATCH) {
             decoder.decide(rows, memory, family, start);
         }
@@ -66,15 +75,15 @@ impl Feed {
         let Self { reader, memory, calm, .. } = self;
         memory.begin();
         let harvested = *calm && reader.harvest(|chunk| memory.take(chunk));
-        let result = if harvested && memory.doubts() <= few(memory.len()) {
-            memory.confirm(|key, values| reader.lookup(key, values), reader.cpus());
-            Ok(())
-        } else {
-            memory.begin();
-            let result = reader.read(|chunk| memory.take(chunk));
-            *calm = !harvested && memory.doubts() <= few(memory.len());
-            result
+        let confirmed = harvested && memory.doubts() <= few(memory.len()) && {
+            memory.confirm(|key, values| reader.lookup(key, values), reader.cpus()).is_ok()
         };
+        let mut result = Ok(());
+        if !confirmed {
+            memory.begin();
+            result = reader.read(|chunk| memory.take(chunk));
+            *calm = !harvested && memory.doubts() <= few(memory.len());
+        }
         self.way = reader.way();
         stats.entries += memory.count() as u64;
         result

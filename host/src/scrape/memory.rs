@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::BuildHasher;
+use std::io;
 use std::time::Instant;
 
 use foldhash::fast::RandomState;
@@ -108,12 +109,17 @@ impl Memory {
             let Some(Reverse((due, row))) = self.due.pop() else { break };
             if self.until.get(&row) == Some(&due) {
                 self.reset(row, &mut then);
+                self.undecoded.push(row);
             }
         }
     }
 
     /// Begins a walk over the map.
     pub(super) fn begin(&mut self) {
+        if self.walk == u32::MAX {
+            self.met.iter_mut().filter(|met| **met != FREE).for_each(|met| *met = NEVER + 1);
+            self.walk = NEVER + 1;
+        }
         self.walk += 1;
         self.position = 0;
         self.count = 0;
@@ -217,14 +223,18 @@ impl Memory {
 
     /// Asks `lookup` for every key that [`Memory::doubts`] counts. It fills in the values and says
     /// whether the key is there: one that is counts as met, with these values.
+    ///
+    /// # Errors
+    ///
+    /// The first of `lookup`. The walk is then to be made again, in a way that needs no asking.
     pub(super) fn confirm(
         &mut self,
-        mut lookup: impl FnMut(&[u8], &mut [u64]) -> bool,
+        mut lookup: impl FnMut(&[u8], &mut [u64]) -> io::Result<bool>,
         cpus: usize,
-    ) {
+    ) -> io::Result<()> {
         let mut values = vec![0; cpus];
         for row in std::mem::take(&mut self.inserted) {
-            if lookup(self.key(row), &mut values) {
+            if lookup(self.key(row), &mut values)? {
                 self.put(row, &values);
             } else {
                 self.met[row.0 as usize] = NEVER;
@@ -232,16 +242,20 @@ impl Memory {
             }
         }
         for row in self.missed() {
-            if self.met[row.0 as usize] != NEVER && lookup(self.key(row), &mut values) {
+            if self.met[row.0 as usize] != NEVER && lookup(self.key(row), &mut values)? {
                 self.put(row, &values);
                 self.met[row.0 as usize] = self.walk;
                 self.count += 1;
+                if self.fates[row.0 as usize * self.width] == Fate::Undecoded {
+                    self.undecoded.push(row);
+                }
             }
         }
         let Self { met, walk, order, undecoded, position, .. } = self;
         order.truncate(*position);
         order.retain(|row| met[row.0 as usize] != NEVER);
         undecoded.retain(|row| met[row.0 as usize] == *walk);
+        Ok(())
     }
 
     /// Forgets the keys that this walk has not met. Their cells go to `then`.
@@ -295,22 +309,17 @@ impl Memory {
     }
 
     /// Decides a row's fates: for ever, or until `due`. `errors` of its labels were not decoded.
-    pub(super) fn decide(
-        &mut self,
-        row: Row,
-        fates: impl Iterator<Item = Fate>,
-        errors: u16,
-        due: Option<Instant>,
-    ) {
+    pub(super) fn decide(&mut self, row: Row, fates: &[Fate], errors: u16, due: Option<Instant>) {
         let at = row.0 as usize * self.width;
-        for (place, fate) in self.fates[at..at + self.width].iter_mut().zip(fates) {
-            *place = fate;
-        }
+        self.fates[at..at + self.width].copy_from_slice(fates);
         self.errors[row.0 as usize] = errors;
         self.all_errors += u64::from(errors);
         if let Some(due) = due {
             self.until.insert(row, due);
             self.due.push(Reverse((due, row)));
+            if self.due.len() > 2 * self.until.len() + 64 {
+                self.due = self.until.iter().map(|(row, due)| Reverse((*due, *row))).collect();
+            }
         }
     }
 

@@ -48,7 +48,13 @@ impl AsyncRead for Patient {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            // A new request: the answer to the one before has been taken.
+            self.deadline = None;
+        }
+        read
     }
 }
 
@@ -76,8 +82,6 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The server flushes when it has nothing left to write.
-        self.deadline = None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -2,6 +2,7 @@
 
 use super::family;
 use crate::config::buckets::{Buckets, Scale, Slot};
+use crate::config::family::OWN;
 use crate::plugin::{BreakerState, Cause, Gauge, Kind, Stats};
 use crate::series::{Family, Kind as Type, LabelSet};
 
@@ -76,6 +77,7 @@ impl<'a> Read<'a> {
 const LABELS: [&str; 2] = ["config", "plugin"];
 
 fn name(of: &str) -> String {
+    debug_assert!(OWN.contains(&&*format!("plugin_{of}")), "{of} is kept from configs");
     format!("ebpf_exporter_plugin_{of}")
 }
 

@@ -62,8 +62,9 @@ impl Sink {
 /// The u64s that a walk over the map may fill; `None` if it cannot be harvested.
 fn room(map: &MapSpec) -> Option<usize> {
     let kind = matches!(map.kind, MapType::Hash | MapType::LruHash | MapType::Array);
+    let mapped = map.flags & libbpf_sys::BPF_F_MMAPABLE != 0;
     let key = map.key_size.is_multiple_of(4) && map.key_size <= LONGEST_KEY;
-    (kind && key && map.max_entries <= MOST_ENTRIES)
+    (kind && key && !mapped && map.max_entries <= MOST_ENTRIES)
         .then(|| (map.max_entries as usize + SLACK) * row_words(map.key_size as usize))
 }
 

@@ -46,6 +46,12 @@ fn a_counter_must_not_be_called_as_a_histograms_series() {
 }
 
 #[test]
+fn the_exporters_own_names_are_taken() {
+    let c = with_labels("").replace("name: a", "name: build_info");
+    assert_snapshot!(faults_of(&[("a.yaml", &c)]), @"a.yaml:1: metrics.counters[0].name: `build_info` is what the exporter tells of itself; rename it and its map");
+}
+
+#[test]
 fn faults_are_sorted_by_file_and_line() {
     let text = "metrics:\n  counters:\n    - name: a\n      help: A\n      labels: [{name: x, size: 0}]\n    - name: b\n";
     assert_snapshot!(faults_of(&[("b.yaml", "["), ("c.yaml", "[]"), ("a.yaml", text)]), @"

@@ -32,19 +32,20 @@ proptest! {
         let mut now = Instant::now();
         for (keys, pause) in walks {
             now += Duration::from_secs(pause);
-            memory.expire(now, |cell| family.leave(cell));
             memory.begin();
-            model.retain(|_, due| due.is_none_or(|due| due > now));
             let mut met = BTreeMap::new();
             for (value, n) in (1..).zip(keys) {
                 memory.meet(&key(n), &[value, 100]);
                 met.entry(n).or_insert(value + 100);
             }
-            let new = met.keys().filter(|n| !model.contains_key(n)).count();
             let unknown = met.keys().filter(|n| !known.contains(n)).count();
             let gone = known.iter().filter(|n| !met.contains_key(n)).count();
             prop_assert_eq!(memory.doubts(), unknown + gone);
             known = met.keys().copied().collect();
+            memory.forget_missed(|cell| family.leave(cell));
+            memory.expire(now, |cell| family.leave(cell));
+            model.retain(|n, due| met.contains_key(n) && due.is_none_or(|due| due > now));
+            let new = met.keys().filter(|n| !model.contains_key(n)).count();
             let undecoded = memory.take_undecoded();
             prop_assert_eq!(undecoded.len(), new);
             for row in undecoded {
@@ -54,17 +55,15 @@ proptest! {
                 let label = n.to_string();
                 let cell = family.join(&LabelSet::of([label.as_str()]), None);
                 let errors = u16::from(n.is_multiple_of(5));
-                memory.decide(row, std::iter::once(Fate::Add(cell)), errors, due);
+                memory.decide(row, &[Fate::Add(cell)], errors, due);
                 model.insert(n, due);
             }
-            memory.forget_missed(|cell| family.leave(cell));
             family.zero();
             memory.sum(|cell, value| family.add(cell, value));
             for id in family.live() {
                 let n = family.label_values(id).next().unwrap().parse().unwrap();
                 prop_assert_eq!(met.get(&n), Some(&family.numbers(id)[0]));
             }
-            model.retain(|n, _| met.contains_key(n));
             prop_assert_eq!(family.len(), met.len(), "series of gone keys are gone");
             let errors = met.keys().filter(|n| n.is_multiple_of(5)).count();
             prop_assert_eq!(memory.errors(), errors as u64);
@@ -96,12 +95,12 @@ fn doubts_are_settled_by_lookup() {
         keys.iter().for_each(|key| memory.meet(&[*key], &[7]));
         let lookup = |key: &[u8], values: &mut [u64]| {
             values[0] = 9;
-            there.contains(&key[0])
+            Ok(there.contains(&key[0]))
         };
-        memory.confirm(lookup, 1);
+        memory.confirm(lookup, 1).unwrap();
         let new = memory.take_undecoded();
         for (n, row) in new.iter().enumerate() {
-            memory.decide(*row, std::iter::once(Fate::Out), 0, None);
+            memory.decide(*row, &[Fate::Out], 0, None);
             assert!(new[..n].iter().all(|other| other != row));
         }
         memory.forget_missed(|_| {});
@@ -113,4 +112,76 @@ fn doubts_are_settled_by_lookup() {
     assert_eq!(scrape(&[3], &[1, 3]), (vec![1, 3], 0), "1 was missed, 2 is gone");
     assert_eq!(scrape(&[3, 4, 1], &[1, 3]), (vec![1, 3], 0), "4 was torn");
     assert_eq!(scrape(&[3, 4, 1], &[1, 3, 4]), (vec![1, 3, 4], 1), "4 is there now");
+}
+
+/// A scrape that decodes key 1 with an answer that ends, then one after its end of which `walk` is
+/// the walk; how many rows are to be decoded then, and the sum of all values once they are.
+fn after_the_end(walk: impl FnOnce(&mut Memory)) -> (usize, u64) {
+    let mut family = Family::new("x".into(), "x".into(), Vec::new(), Kind::Counter);
+    let mut memory = Memory::new(1, 1);
+    let now = Instant::now();
+    memory.begin();
+    memory.meet(&[1], &[7]);
+    let mut decode = |memory: &mut Memory, due| {
+        let rows = memory.take_undecoded();
+        for row in &rows {
+            let cell = family.join(&LabelSet::default(), None);
+            memory.decide(*row, &[Fate::Add(cell)], 0, due);
+        }
+        rows.len()
+    };
+    decode(&mut memory, Some(now));
+    memory.begin();
+    walk(&mut memory);
+    memory.expire(now, |_| {});
+    let decoded = decode(&mut memory, None);
+    let mut sum = 0;
+    memory.sum(|_, value| sum += value);
+    (decoded, sum)
+}
+
+#[test]
+fn an_answer_that_ends_is_asked_again_and_costs_no_row() {
+    assert_eq!(after_the_end(|memory| memory.meet(&[1], &[8])), (1, 8), "met as usual");
+    assert_eq!(after_the_end(|_| {}), (1, 7), "behind an error: the last value stays");
+    let confirmed = |memory: &mut Memory| {
+        let lookup = |_: &[u8], values: &mut [u64]| {
+            values[0] = 9;
+            Ok(true)
+        };
+        memory.confirm(lookup, 1).unwrap();
+        memory.forget_missed(|_| {});
+    };
+    assert_eq!(after_the_end(confirmed), (1, 9), "missed by a harvest, and there");
+}
+
+#[test]
+fn ends_of_gone_keys_are_forgotten() {
+    let mut memory = Memory::new(2, 1);
+    let due = Instant::now() + Duration::from_secs(600);
+    for n in 0..1000u16 {
+        memory.begin();
+        memory.meet(&n.to_ne_bytes(), &[7]);
+        for row in memory.take_undecoded() {
+            memory.decide(row, &[Fate::Out], 0, Some(due));
+        }
+        memory.forget_missed(|_| {});
+    }
+    assert!(memory.due.len() <= 200, "{} ends for 1 key", memory.due.len());
+}
+
+#[test]
+fn walks_are_counted_anew_when_the_number_is_at_its_end() {
+    let mut memory = Memory::new(1, 1);
+    memory.begin();
+    (0..3).for_each(|n| memory.meet(&[n], &[1]));
+    memory.forget_missed(|_| {});
+    memory.walk = u32::MAX - 1;
+    for _ in 0..3 {
+        memory.begin();
+        (0..2).for_each(|n| memory.meet(&[n], &[1]));
+        assert_eq!(memory.count(), 2);
+        memory.forget_missed(|_| {});
+        assert_eq!(memory.len(), 2);
+    }
 }
