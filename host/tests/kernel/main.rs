@@ -143,6 +143,7 @@ fn pipeline() -> impl Iterator<Item = Trial> {
     let plugins = trials![plugins:
         a_good_guest_gives_what_a_native_decoder_gives,
         a_hostile_guest_costs_its_own_labels,
+        a_transform_sees_label_sets_after_decoding,
         what_a_failing_label_becomes_is_the_configs_choice,
         a_guest_that_cannot_start_is_told_before_anything_is_loaded,
         their_threads_have_no_capabilities,

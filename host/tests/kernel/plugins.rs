@@ -184,6 +184,32 @@ pub fn a_hostile_guest_costs_its_own_labels() {
     }
 }
 
+pub fn a_transform_sees_label_sets_after_decoding() {
+    let transformed = |guest, on_error: &str| {
+        let step = format!("      transforms: [{{plugin: guest{on_error}}}]\n    - name: work_lru");
+        let config = config(&plugin(""), "").replacen("    - name: work_lru", &step, 1);
+        let mut live = Live::start(&config, guest);
+        live.scrape().is_whole(guest);
+        let scrape = live.scrape();
+        scrape.is_whole(guest);
+        scrape
+    };
+    let native = Live::start(&config("", ""), "echo").scrape();
+    let passed = transformed("pass", "");
+    assert_eq!(passed.series("work_hash_total"), native.series("work_hash_total"));
+    assert_eq!(
+        passed.one("plugin_inputs_total", "plugin=\"guest\""),
+        ROWS,
+        "warm, none is asked again"
+    );
+
+    // All labels of all rows become the same, so all rows are one series: nothing is lost of the total.
+    let failed = transformed("cut", "");
+    assert_eq!(failed.series("work_hash_total"), [("{id=\"error\",text=\"error\"}", ROWS * EACH)]);
+    assert_eq!(failed.one("decoder_errors_total", "workload"), 2 * ROWS, "in each of two scrapes");
+    assert_eq!(transformed("cut", ", on_error: drop").series("work_hash_total"), []);
+}
+
 pub fn what_a_failing_label_becomes_is_the_configs_choice() {
     let step = |on_error| format!(", {{name: wasm, plugin: guest, on_error: {on_error}}}");
     for (guest, on_error, label) in [

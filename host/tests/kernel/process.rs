@@ -74,7 +74,9 @@ pub fn without_capabilities_it_still_reads() {
     }
     let maps = exporter.page("/maps");
     assert!(maps.contains("# map work_mmap_array_total of config work, 600 entries by mmap\n"));
-    assert!(maps.contains("# map work_lru_hash_total of config work, 1 entries by batch\n"));
+    // The second scrape of a map that is calm; before Linux 5.19 that way needs a capability.
+    let by = |way| format!("# map work_lru_hash_total of config work, 1 entries by {way}\n");
+    assert!(maps.contains(&by("harvest")) || maps.contains(&by("batch")), "{maps}");
     exporter.terminate();
     let (status, log) = exporter.wait();
     assert_eq!(status.code(), Some(0), "{log}");
