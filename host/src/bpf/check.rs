@@ -162,8 +162,8 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
         MapType::PerfEventArray | MapType::RingBuf => Some((
             "",
             format!(
-                "map `{name}` is a {kind}: its events would be counted with \
-                 `perf_event_array: true`, which this version does not support"
+                "map `{name}` is a {kind}: its events would be counted with `{kind}: true`, which \
+                 this version does not support"
             ),
             "count in the BPF program, in a hash map".to_owned(),
         )),

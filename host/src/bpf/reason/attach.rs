@@ -19,13 +19,34 @@ pub(in super::super) struct Attempt<'a> {
 /// What a section names.
 #[derive(Debug, PartialEq, Eq)]
 enum Hook<'a> {
-    Tracepoint { group: &'a str, name: &'a str },
-    RawTracepoint { name: &'a str },
-    Function { name: &'a str },
-    Syscall { name: &'a str },
-    Functions { pattern: &'a str },
-    Uprobe { path: &'a str },
-    Usdt { path: &'a str, provider: &'a str, name: &'a str },
+    Tracepoint {
+        group: &'a str,
+        name: &'a str,
+    },
+    /// `tracepoint/NAME`, which libbpf does not take.
+    Groupless {
+        name: &'a str,
+    },
+    RawTracepoint {
+        name: &'a str,
+    },
+    Function {
+        name: &'a str,
+    },
+    Syscall {
+        name: &'a str,
+    },
+    Functions {
+        pattern: &'a str,
+    },
+    Uprobe {
+        path: &'a str,
+    },
+    Usdt {
+        path: &'a str,
+        provider: &'a str,
+        name: &'a str,
+    },
     Other,
 }
 
@@ -50,7 +71,7 @@ impl<'a> Hook<'a> {
         match kind {
             "tracepoint" | "tp" => match target.split_once('/') {
                 Some((group, name)) => Self::Tracepoint { group, name },
-                None => Self::Other,
+                None => Self::Groupless { name: target },
             },
             "raw_tracepoint" | "raw_tp" | "raw_tracepoint.w" | "raw_tp.w" => {
                 Self::RawTracepoint { name: target }
@@ -93,6 +114,7 @@ fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<Stri
     let absent = attempt.errno == libc::ENOENT;
     match hook {
         Hook::Tracepoint { group, name } if absent => Some(no_tracepoint(group, name, host)),
+        Hook::Groupless { name } => Some(groupless(name, host)),
         Hook::RawTracepoint { name } if absent || attempt.errno == libc::EINVAL => {
             Some(no_raw_tracepoint(name, host))
         }
@@ -131,6 +153,15 @@ fn no_tracepoint(group: &str, name: &str, host: &Host) -> String {
              its module may not be loaded"
         ),
     }
+}
+
+fn groupless(name: &str, host: &Host) -> String {
+    let near = host.tracepoint_anywhere_like(name);
+    let remedy = match near {
+        Some(near) => format!("did you mean `tracepoint/{near}`?"),
+        None => "groups are the directories of /sys/kernel/tracing/events".to_owned(),
+    };
+    format!("the section lacks the tracepoint's group, tracepoint/GROUP/NAME; {remedy}")
 }
 
 fn no_raw_tracepoint(name: &str, host: &Host) -> String {

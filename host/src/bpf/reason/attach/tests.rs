@@ -42,6 +42,9 @@ fn tracepoints() {
     insta::assert_snapshot!(explain("tp/shed/sched_switch"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `shed`; did you mean `sched`?");
     insta::assert_snapshot!(explain("tp/irq/task_rename"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `irq`; did you mean `task/task_rename`?");
     insta::assert_snapshot!(explain("tp/xfs/xfs_read"), @"this kernel (6.1.0-9-amd64) has no tracepoint group `xfs`; look for it under /sys/kernel/tracing/events, its module may not be loaded");
+    let groupless = |section| fake.explain(section, libc::EINVAL, &[]);
+    insta::assert_snapshot!(groupless("tracepoint/sched_switch"), @"the section lacks the tracepoint's group, tracepoint/GROUP/NAME; did you mean `tracepoint/sched/sched_switch`?");
+    insta::assert_snapshot!(groupless("tp/xyz"), @"the section lacks the tracepoint's group, tracepoint/GROUP/NAME; groups are the directories of /sys/kernel/tracing/events");
     fake.remove("sys/kernel/tracing");
     insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::ENOENT, &log), @"tracefs is not mounted; mount it: mount -t tracefs tracefs /sys/kernel/tracing");
     insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::EACCES, &log), @"tracefs cannot be read; run as root or grant CAP_DAC_READ_SEARCH");
@@ -106,6 +109,6 @@ fn sections() {
     let usdt = Hook::Usdt { path: "/a", provider: "p", name: "n" };
     assert_eq!(Hook::of("usdt.s//a:p:n"), usdt);
     assert_eq!(Hook::of("kretprobe/f+8"), Hook::Function { name: "f" });
-    assert_eq!(Hook::of("tp/lonely"), Hook::Other);
+    assert_eq!(Hook::of("tp/lonely"), Hook::Groupless { name: "lonely" });
     assert_eq!(Hook::of("socket"), Hook::Other);
 }
