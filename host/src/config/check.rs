@@ -124,7 +124,7 @@ fn metric(
     let transforms = Transforms::default();
     let metric =
         Metric { name, help, path, kind, labels, decoder_steps, transform_steps, transforms };
-    (faults.errors() == before).then_some(metric)
+    (!raw.faulty && faults.errors() == before).then_some(metric)
 }
 
 fn transform(
@@ -203,7 +203,7 @@ fn kaddrs(raw: Vec<(String, String)>, faults: &Faults<'_>) -> Vec<String> {
                 format!("{} cannot be a symbol with a `kaddr_` variable", quote(&text)),
                 "write a kernel symbol made of letters, digits and `_`",
             );
-        } else if !symbols.contains(&text) {
+        } else {
             symbols.push(text);
         }
     }

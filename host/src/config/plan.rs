@@ -20,7 +20,8 @@ pub struct Config {
     pub source: Source,
     /// Its metrics, in the file's order, counters first.
     pub metrics: Vec<Metric>,
-    /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`.
+    /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`, each at its place in the
+    /// file's list.
     pub kaddrs: Vec<String>,
     /// Its plugins, in the file's order. None has been looked at.
     pub plugins: Vec<Plugin>,

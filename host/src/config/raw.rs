@@ -55,6 +55,8 @@ pub(super) struct Metric {
     pub(super) labels: Field<Vec<Label>>,
     pub(super) transforms: Field<Vec<Transform>>,
     pub(super) kind: Kind,
+    /// Whether a fault was found in it, so that its parts may lack something.
+    pub(super) faulty: bool,
 }
 
 pub(super) enum Kind {
@@ -135,13 +137,14 @@ type ReadMetric = fn(&Node<'_>, &str, &Faults<'_>) -> Option<Metric>;
 fn counter(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric> {
     const KEYS: [&str; 7] =
         ["name", "help", "labels", "perf_event_array", "ringbuf", "flush_interval", "transforms"];
+    let before = faults.errors();
     let fields = Fields::open(node, path, &KEYS, faults)?;
     let kind = Kind::Counter {
         perf_event_array: fields.boolean("perf_event_array"),
         ringbuf: fields.boolean("ringbuf"),
         flush_interval: fields.text("flush_interval"),
     };
-    Some(metric(&fields, kind))
+    Some(metric(&fields, kind, before))
 }
 
 fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric> {
@@ -156,6 +159,7 @@ fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric>
         "bucket_keys",
         "transforms",
     ];
+    let before = faults.errors();
     let fields = Fields::open(node, path, &KEYS, faults)?;
     let kind = Kind::Histogram {
         bucket_type: fields.word("bucket_type"),
@@ -164,18 +168,21 @@ fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric>
         bucket_max: fields.integer("bucket_max"),
         bucket_keys: fields.numbers("bucket_keys"),
     };
-    Some(metric(&fields, kind))
+    Some(metric(&fields, kind, before))
 }
 
-fn metric(fields: &Fields<'_, '_>, kind: Kind) -> Metric {
-    Metric {
+/// `before`: how many faults were known before the metric was read.
+fn metric(fields: &Fields<'_, '_>, kind: Kind, before: usize) -> Metric {
+    let metric = Metric {
         path: fields.path.to_owned(),
         name: fields.word("name"),
         help: fields.word("help"),
         labels: fields.items("labels", label),
         transforms: fields.items("transforms", transform),
         kind,
-    }
+        faulty: false,
+    };
+    Metric { faulty: fields.faults.errors() > before, ..metric }
 }
 
 fn label(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Label> {

@@ -32,7 +32,7 @@ metrics:
 ",
     );
     assert_eq!(config.name, "x");
-    assert_eq!(config.kaddrs, ["jiffies", "bpf_jit_current"]);
+    assert_eq!(config.kaddrs, ["jiffies", "jiffies", "bpf_jit_current"]);
     let shown: Vec<_> = config
         .metrics
         .iter()
@@ -162,4 +162,18 @@ fn a_later_stage_can_add_its_own() {
     assert_snapshot!(fault, @"x.yaml:3: metrics.counters[0].name: no map has this name; add one");
     let warning = config.warning("", "the object is old", "compile it again");
     assert_snapshot!(warning, @"x.yaml: warning: the object is old; compile it again");
+}
+
+/// It would be held against the map without that label, which is another fault.
+#[test]
+fn a_metric_with_a_part_that_cannot_be_read_is_none() {
+    let text = "metrics:
+  counters:
+    - {name: a, help: A, labels: [{name: l, size: eight}]}
+    - {name: b, help: B}
+";
+    let (configs, found) = load(vec![source("x.yaml", text)], &System::default());
+    assert_snapshot!(lines(&found), @"x.yaml:3: metrics.counters[0].labels[0].size: expected a whole number, found `eight`; write digits alone, such as 8");
+    let left: Vec<_> = configs[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(left, ["b"]);
 }
