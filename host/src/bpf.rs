@@ -26,7 +26,7 @@ mod sys;
 
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{Key, Layout, check};
-pub use kaddr::NoSuchConstant;
+pub use kaddr::{Addresses, NoSuchConstant};
 
 use crate::config::{Fault, Severity};
 

@@ -110,9 +110,11 @@ impl Settings {
 
     fn check(&self, system: &System) -> Result<Vec<Checked>, Failure> {
         let (mut checked, mut faults) = startup::check(&self.selection, self.places(), system);
-        if privileges::can_load() {
-            faults.extend(checked.iter_mut().flat_map(|config| config.resolve(system)));
-        }
+        let kaddrs = |config: &mut Checked| match privileges::can_load() {
+            true => config.resolve(system),
+            false => config.expect_kaddrs(),
+        };
+        faults.extend(checked.iter_mut().flat_map(kaddrs));
         self.report(&faults)?;
         Ok(checked)
     }
@@ -138,15 +140,19 @@ impl Settings {
     }
 
     fn start(&self, checked: Vec<Checked>) -> Result<Vec<Running>, Failure> {
-        let mut running = Vec::new();
+        let (mut running, mut refused) = (Vec::new(), Vec::new());
         // Nobody chose the default set for this very kernel.
         let may_skip = matches!(self.selection, Selection::BuiltIn(_)) && !self.flags.config_strict;
         for config in checked {
             match config.start() {
                 Ok(config) => running.push(config),
                 Err(error) if may_skip => warn!("{error}; skipped"),
-                Err(error) => return Err(fail(Exit::Load, error)),
+                Err(error) => refused.push(error),
             }
+        }
+        if let Some(last) = refused.pop() {
+            refused.iter().for_each(|error| eprintln!("error: {error}"));
+            return Err(fail(Exit::Load, last));
         }
         if running.is_empty() {
             let error = anyhow!("no config of the default set loads; each has a line above");

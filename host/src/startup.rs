@@ -127,7 +127,16 @@ impl Checked {
     /// A fault for each symbol that this kernel does not have or does not show.
     pub fn resolve(&mut self, system: &System) -> Vec<Fault> {
         let address = |symbol: &str| system.kallsyms().address_of(symbol);
-        self.opened.set_kaddrs(&self.config, &address)
+        self.opened.set_kaddrs(&self.config, Some(&address))
+    }
+
+    /// As [`Checked::resolve`], without asking the kernel: whether the object has the variables.
+    ///
+    /// # Errors
+    ///
+    /// A fault for each that it lacks.
+    pub fn expect_kaddrs(&mut self) -> Vec<Fault> {
+        self.opened.set_kaddrs(&self.config, None)
     }
 
     /// Loads the object and attaches its programs. Those that do not attach have been logged, and

@@ -19,6 +19,9 @@ struct Place {
     size: usize,
 }
 
+/// Gives a kernel symbol's address, 0 if the kernel hides it.
+pub type Addresses<'a> = &'a dyn Fn(&str) -> Option<u64>;
+
 /// The object has no such constant of 8 bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoSuchConstant {
@@ -32,14 +35,11 @@ pub enum NoSuchConstant {
 
 impl Opened {
     /// Sets `kaddr_SYMBOL` to the symbol's address for each of the config's `kaddrs`.
-    /// `address` knows the kernel's symbols.
+    /// `address` knows the kernel's symbols; without it nothing is set that could be loaded, and
+    /// only the object's variables are looked for.
     ///
     /// Gives the faults: symbols that the kernel lacks or hides, variables that the object lacks.
-    pub fn set_kaddrs(
-        &mut self,
-        config: &Config,
-        address: &dyn Fn(&str) -> Option<u64>,
-    ) -> Vec<Fault> {
+    pub fn set_kaddrs(&mut self, config: &Config, address: Option<Addresses<'_>>) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (i, symbol) in config.kaddrs.iter().enumerate() {
             let path = format!("kaddrs[{i}]");
@@ -48,11 +48,11 @@ impl Opened {
             };
             let name = format!("kaddr_{symbol}");
             // Address 0 is what a kernel shows that hides its addresses.
-            let known = address(symbol).filter(|address| *address != 0);
+            let known = address.and_then(|of| of(symbol)).filter(|address| *address != 0);
             if let Err(error) = self.set_constant(&name, known.unwrap_or_default()) {
                 fault(error.to_string(), self.advise(&name));
             }
-            if known.is_none() {
+            if address.is_some() && known.is_none() {
                 fault(
                     format!("the address of kernel symbol `{symbol}` is not known"),
                     "check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG \

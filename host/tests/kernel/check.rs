@@ -147,19 +147,29 @@ pub fn sections_that_nothing_attaches() {
 pub fn kaddrs_that_are_not_there() {
     let mut opened = object::open("kaddrs");
     let metric = "metrics: {counters: [{name: constants, help: Constants}]}\n";
-    let kaddrs = "kaddrs:\n- first_symbol\n- second_symbo\n- narrow\n- hidden\n- third\n";
+    let kaddrs =
+        "kaddrs:\n- first_symbol\n- first_symbol\n- second_symbo\n- narrow\n- hidden\n- third\n";
     let config = read("test.yaml", &format!("{metric}{kaddrs}"));
-    let faults = opened.set_kaddrs(&config, &|symbol| match symbol {
-        "third" => None,
-        "hidden" => Some(0),
-        _ => Some(1),
-    });
+    let faults = opened.set_kaddrs(
+        &config,
+        Some(&|symbol| match symbol {
+            "third" => None,
+            "hidden" => Some(0),
+            _ => Some(1),
+        }),
+    );
     insta::assert_snapshot!(text(&faults), @r"
-    test.yaml:4: kaddrs[1]: the object has no constant `kaddr_second_symbo`; did you mean the object's `kaddr_second_symbol`?
-    test.yaml:5: kaddrs[2]: the object's constant `kaddr_narrow` has 4 bytes, not 8; declare `const volatile __u64 kaddr_narrow = 0;` in the BPF source
-    test.yaml:6: kaddrs[3]: the object has no constant `kaddr_hidden`; declare `const volatile __u64 kaddr_hidden = 0;` in the BPF source
-    test.yaml:6: kaddrs[3]: the address of kernel symbol `hidden` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
-    test.yaml:7: kaddrs[4]: the object has no constant `kaddr_third`; declare `const volatile __u64 kaddr_third = 0;` in the BPF source
-    test.yaml:7: kaddrs[4]: the address of kernel symbol `third` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
+    test.yaml:5: kaddrs[2]: the object has no constant `kaddr_second_symbo`; did you mean the object's `kaddr_second_symbol`?
+    test.yaml:6: kaddrs[3]: the object's constant `kaddr_narrow` has 4 bytes, not 8; declare `const volatile __u64 kaddr_narrow = 0;` in the BPF source
+    test.yaml:7: kaddrs[4]: the object has no constant `kaddr_hidden`; declare `const volatile __u64 kaddr_hidden = 0;` in the BPF source
+    test.yaml:7: kaddrs[4]: the address of kernel symbol `hidden` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
+    test.yaml:8: kaddrs[5]: the object has no constant `kaddr_third`; declare `const volatile __u64 kaddr_third = 0;` in the BPF source
+    test.yaml:8: kaddrs[5]: the address of kernel symbol `third` is not known; check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG and kernel.kptr_restrict below 2
     ");
+    let unasked = opened.set_kaddrs(&config, None);
+    assert_eq!(unasked, faults.into_iter().filter(of_the_object).collect::<Vec<_>>());
+}
+
+fn of_the_object(fault: &Fault) -> bool {
+    fault.problem.starts_with("the object")
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::configs::{Configs, WORKLOAD};
 use crate::exporter::{BINARY, Said, run};
+use crate::object;
 
 const ANY_PORT: &str = "--web.listen-address=127.0.0.1:0";
 
@@ -131,6 +132,25 @@ pub fn four_when_an_object_does_not_load() {
     insta::assert_snapshot!(said.stderr, @"error: failed to load config `relocation`: program `unrelocated` (raw_tp/task_rename): it uses `struct task_struct___other.no_such_field`, which this kernel (RELEASE) does not have; guard it with bpf_core_field_exists() and the like, or use a config made for this kernel");
 }
 
+/// Not one a try.
+pub fn four_for_all_objects_that_do_not_load() {
+    let mut configs = Configs::new();
+    configs.add_object("relocation", &ONE_COUNTER.replace("NAME", "counts"));
+    configs.add(
+        "another",
+        &ONE_COUNTER.replace("NAME", "counts"),
+        &fs::read(object::file("relocation")).unwrap(),
+    );
+    let said = exporter(&configs, &["--config.check"]);
+    assert_eq!(said.code, Some(4));
+    let heads: Vec<_> = said.stderr.lines().filter_map(|line| line.split_once("`: ")).collect();
+    let heads: Vec<_> = heads.into_iter().map(|(head, _)| head).collect();
+    insta::assert_snapshot!(heads.join("\n"), @"
+    error: failed to load config `relocation
+    error: failed to load config `another
+    ");
+}
+
 pub fn five_when_a_program_does_not_attach_and_that_matters() {
     let mut configs = Configs::new();
     configs.add_object("unattachable", &ONE_COUNTER.replace("NAME", "counts"));
@@ -195,6 +215,14 @@ pub fn checked_without_privileges() {
     DIR/faulty.yaml:6: metrics.counters[1].name: the object has no map `work_plan_total`; did you mean `work_plain_total`?
     error: 2 faults in the configs; nothing was loaded
     ");
+
+    let lacking = of("lacking", &format!("kaddrs: [schedule]\n{WORKLOAD}"));
+    let said = nobody(&lacking, &["--config.check"]);
+    assert_eq!((said.code, &*said.stdout), (Some(3), ""));
+    insta::assert_snapshot!(said.stderr, @"
+    DIR/lacking.yaml:1: kaddrs[0]: the object has no constant `kaddr_schedule`; declare `const volatile __u64 kaddr_schedule = 0;` in the BPF source
+    error: 1 fault in the configs; nothing was loaded
+    ");
 }
 
 /// What a newcomer without root reads.
@@ -209,5 +237,8 @@ pub fn four_when_nothing_of_the_default_set_loads() {
     ");
     let said = nobody_runs(&nothing, &["--config.names=exec,runqlat", "--config.strict", ANY_PORT]);
     assert_eq!(said.code, Some(4), "{said:?}");
-    insta::assert_snapshot!(said.stderr, @"error: failed to load config `exec`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+    insta::assert_snapshot!(said.stderr, @"
+    error: failed to load config `exec`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)
+    error: failed to load config `runqlat`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)
+    ");
 }

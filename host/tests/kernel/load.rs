@@ -68,7 +68,7 @@ pub fn constants_reach_the_program() {
         "second_symbol" => Some(u64::MAX),
         _ => None,
     };
-    assert_eq!(opened.set_kaddrs(&config, &address), []);
+    assert_eq!(opened.set_kaddrs(&config, Some(&address)), []);
     let attached = opened.load().unwrap().attach();
     assert_eq!(attached.failures(), []);
     // SAFETY: the kernel knows no such option and reads no argument.
