@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins test bench lint
+.PHONY: help run build examples plugins test bench bench-overhead lint
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -24,7 +24,7 @@ headers = cargo $(1) --quiet $(LOCKED) --message-format=json-render-diagnostics 
 	| sed -n 's|.*"package_id":"[^"]*libbpf-sys@.*"out_dir":"\([^"]*\)".*|\1/include|p'
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: examples ## build everything and serve this kernel's metrics on http://localhost:9435/metrics
 	@.ci/install run
@@ -51,6 +51,10 @@ test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some sizes
 	@.ci/install test
 	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench scrape
+
+bench-overhead: ## measure what counting an event costs it, as root; ONLY=raw_tp,tp_btf for some hooks
+	@.ci/install test
+	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench overhead
 
 lint: ## check format, lints, docs, examples for arm64, and dependencies
 	@.ci/install lint

@@ -4,18 +4,22 @@
 use std::time::{Duration, Instant};
 
 mod exporter;
+#[path = "../common/objects.rs"]
+mod objects;
+#[path = "../common/report.rs"]
+mod report;
 mod rows;
 
 use exporter::Exporter;
+use report::{median, print, wanted};
 use rows::Rows;
 
 /// Scrapes to take the median of.
 const ROUNDS: usize = 15;
 
 fn main() {
-    let only = std::env::var("ONLY").unwrap_or_default();
     for (label, entries) in [("1k", 1_000), ("10k", 10_000), ("100k", 100_000), ("1M", 1_000_000)] {
-        if !only.is_empty() && !only.split(',').any(|wanted| wanted == label) {
+        if !wanted(label) {
             continue;
         }
         let exporter = Exporter::start(&rows::config(entries));
@@ -59,17 +63,8 @@ fn measure(label: &str, exporter: &Exporter, rows: &mut Rows, changed: usize, gz
     print(label, &format!("{name}.cpu_to_floor"), cpu.as_secs_f64() / floor.as_secs_f64(), "ratio");
 }
 
-fn print(label: &str, name: &str, value: f64, unit: &str) {
-    println!("{label}.{name} {value:.3} {unit}");
-}
-
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
-}
-
-fn median(mut all: Vec<Duration>) -> Duration {
-    all.sort();
-    all[all.len() / 2]
 }
 
 /// How long `work` takes.

@@ -4,7 +4,6 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use ebpf_wasm_exporter::bpf::read::{MapReader, Way};
@@ -37,15 +36,7 @@ pub(crate) fn config(entries: usize) -> PathBuf {
     );
     fs::write(dir.join("rows.bpf.c"), source).expect("as above");
     fs::write(dir.join("rows.yaml"), YAML).expect("as above");
-    let status = Command::new("make")
-        .args(["--silent", "-C", concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")])
-        .arg(format!("SRC={}", dir.display()))
-        .arg(concat!("LIBBPF_HEADERS=", env!("LIBBPF_HEADERS")))
-        .env_remove("MAKEFLAGS")
-        .env_remove("MFLAGS")
-        .status()
-        .expect("make starts");
-    assert!(status.success());
+    crate::objects::compile(&dir);
     dir
 }
 
