@@ -128,6 +128,10 @@ pub enum PluginError {
     Engine(String),
 }
 
+/// What to do when the system forbids a compiler in the process.
+const EXECUTABLE: &str = "allow this process memory that is writable, then executable \
+                          (systemd: MemoryDenyWriteExecute=no)";
+
 impl PluginError {
     fn engine(error: wasmtime::Error) -> Self {
         Self::Engine(words(&error))
@@ -151,6 +155,8 @@ impl PluginError {
             ),
             Self::NoPlugin(error) => error.remedy().to_owned(),
             Self::World { wanted, .. } => format!("name a plugin that is a {wanted}"),
+            // Said of code that was compiled well, and then may not be run.
+            Self::Compile(text) if text.contains("executable") => EXECUTABLE.to_owned(),
             Self::Compile(_) | Self::Link(_) => {
                 "build it again against wit/0.1.0 of this exporter".to_owned()
             }
@@ -164,9 +170,7 @@ impl PluginError {
             Self::Start { .. } => {
                 "try it with `ebpf_wasm_exporter plugin check`, and tell its author".to_owned()
             }
-            Self::Engine(_) => "allow this process memory that is writable, then executable \
-                                (systemd: MemoryDenyWriteExecute=no)"
-                .to_owned(),
+            Self::Engine(_) => EXECUTABLE.to_owned(),
         }
     }
 }

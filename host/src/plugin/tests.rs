@@ -133,3 +133,9 @@ fn memory_that_is_there_at_the_start_counts() {
     assert!(loader.load(&request).unwrap().decoder().is_ok());
     assert_eq!(loader.linked.len(), 1);
 }
+
+#[test]
+fn a_system_that_forbids_compiled_code_is_told_of() {
+    let error = PluginError::Compile("unable to make memory executable: EACCES".to_owned());
+    insta::assert_snapshot!(error.remedy(), @"allow this process memory that is writable, then executable (systemd: MemoryDenyWriteExecute=no)");
+}
