@@ -8,8 +8,9 @@ use std::time::Instant;
 /// fastest of them is a time without disturbance. Other tasks only ever add to it.
 const CALLS: u64 = 2_000;
 
-/// Samples of one measurement, after one that only warms up.
-const SAMPLES: u64 = 20;
+/// Samples of one measurement, after one that only warms up. Many, for with other work on the
+/// machine there are not always two CPUs at a time for this.
+const SAMPLES: u64 = 50;
 
 /// Calls of one measurement.
 pub(crate) const MEASUREMENT: u64 = (1 + SAMPLES) * CALLS;
@@ -36,9 +37,9 @@ impl Cpus {
         fastest(|| true).expect("all samples count")
     }
 
-    /// Nanoseconds that it takes while every other CPU makes the same calls. Samples during which a
-    /// neighbour hardly came to run do not count, for the machine may have other work for it;
-    /// nothing if none is left, or there is no other CPU.
+    /// Nanoseconds that it takes while every other CPU makes the same calls. A sample counts if each
+    /// neighbour made about as many meanwhile: with far fewer, it did not run; with far more, this
+    /// thread did not. Nothing if none counts, or there is no other CPU.
     pub(crate) fn together(&self) -> Option<f64> {
         if self.others.is_empty() {
             return None;
@@ -57,8 +58,10 @@ impl Cpus {
                 });
             }
             // Each one's count starts anew, whatever another's says.
-            let busy = |made: &Made| made.0.swap(0, Ordering::Relaxed) >= CALLS / 2;
-            let fastest = fastest(|| made.iter().map(busy).fold(true, |all, busy| all & busy));
+            let in_step =
+                |made: &Made| (CALLS / 2..=CALLS * 2).contains(&made.0.swap(0, Ordering::Relaxed));
+            let fastest =
+                fastest(|| made.iter().map(in_step).fold(true, |all, in_step| all & in_step));
             stop.store(true, Ordering::Relaxed);
             fastest
         })

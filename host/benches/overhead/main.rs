@@ -16,7 +16,7 @@ use programs::Program;
 use report::{median, print, wanted};
 
 /// Times that each program is attached.
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 15;
 
 /// Nanoseconds of a call, without the program and with it.
 type Pair = (f64, f64);
