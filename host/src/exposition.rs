@@ -3,8 +3,32 @@
 use bytes::Bytes;
 
 pub(crate) mod gzip;
+pub mod openmetrics;
+pub mod protobuf;
 pub(crate) mod sheet;
 pub mod text;
+
+/// A format that an exposition can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// See [`text`].
+    Text,
+    /// See [`openmetrics`].
+    OpenMetrics,
+    /// See [`protobuf`].
+    Protobuf,
+}
+
+impl Format {
+    /// What to send as `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => text::CONTENT_TYPE,
+            Self::OpenMetrics => openmetrics::CONTENT_TYPE,
+            Self::Protobuf => protobuf::CONTENT_TYPE,
+        }
+    }
+}
 
 /// A page in parts, to be sent one behind the other. Its clones share the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

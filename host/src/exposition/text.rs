@@ -23,14 +23,18 @@ pub fn encode<'a>(families: impl IntoIterator<Item = &'a Family>, out: &mut Vec<
 
 /// Appends the comments that stand before a family's series.
 pub(super) fn head(family: &Family, out: &mut Vec<u8>) {
-    let kind = match family.kind {
+    put(out, &["# HELP ", &family.name, " "]);
+    escape(&family.help, false, out);
+    put(out, &["\n# TYPE ", &family.name, " ", type_of(&family.kind), "\n"]);
+}
+
+/// What the format calls a type.
+pub(super) fn type_of(kind: &Kind) -> &'static str {
+    match kind {
         Kind::Counter | Kind::RealCounter => "counter",
         Kind::Gauge => "gauge",
         Kind::Histogram(_) => "histogram",
-    };
-    put(out, &["# HELP ", &family.name, " "]);
-    escape(&family.help, false, out);
-    put(out, &["\n# TYPE ", &family.name, " ", kind, "\n"]);
+    }
 }
 
 /// Writes the lines of a family's series.
@@ -44,24 +48,34 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(family: &Family) -> Self {
+        Self::named(family, &family.name, number)
+    }
+
+    /// Lines under another name, and with bounds as `bound` writes them.
+    pub(super) fn named(family: &Family, name: &str, bound: fn(f64) -> String) -> Self {
         let around = match &family.kind {
             Kind::Counter | Kind::RealCounter | Kind::Gauge => {
-                vec![braced(&family.name, !family.labels.is_empty())]
+                vec![braced(name, !family.labels.is_empty())]
             }
             Kind::Histogram(bounds) => {
                 let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
                 let comma = if family.labels.is_empty() { "" } else { "," };
-                let buckets = bounds.map(|bound| {
-                    let behind = format!("{comma}le=\"{}\"}} ", number(bound));
-                    (format!("{}_bucket{{", family.name), behind)
+                let buckets = bounds.map(|upper| {
+                    let behind = format!("{comma}le=\"{}\"}} ", bound(upper));
+                    (format!("{name}_bucket{{"), behind)
                 });
-                let totals = ["sum", "count"].map(|suffix| {
-                    braced(&format!("{}_{suffix}", family.name), !family.labels.is_empty())
-                });
+                let totals = ["sum", "count"]
+                    .map(|suffix| braced(&format!("{name}_{suffix}"), !family.labels.is_empty()));
                 buckets.chain(totals).collect()
             }
         };
         Self { around, labels: Vec::new() }
+    }
+
+    /// Leaves out the lines of the sum and the count, which are the last ones of a histogram.
+    pub(super) fn without_totals(mut self) -> Self {
+        self.around.truncate(self.around.len().saturating_sub(2));
+        self
     }
 
     /// How many lines a series has; each has one number.
@@ -86,7 +100,7 @@ impl Lines {
             self.labels.push(b'"');
         }
         numbers(&family.kind, family.numbers(id), |line, number| {
-            let (before, behind) = &self.around[line];
+            let Some((before, behind)) = self.around.get(line) else { return };
             out.extend_from_slice(before.as_bytes());
             out.extend_from_slice(&self.labels);
             out.extend_from_slice(behind.as_bytes());
@@ -123,14 +137,14 @@ pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &s
     }
 }
 
-fn put(out: &mut Vec<u8>, parts: &[&str]) {
+pub(super) fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
 }
 
 /// Appends `text` with backslash and newline escaped, and quotes where it stands in them.
-fn escape(text: &str, quoted: bool, out: &mut Vec<u8>) {
+pub(super) fn escape(text: &str, quoted: bool, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     let special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (quoted && *byte == b'"');
     while let Some(at) = rest.iter().position(special) {
