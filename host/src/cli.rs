@@ -83,6 +83,13 @@ pub struct Flags {
     )]
     pub web_telemetry_path: String,
 
+    /// Serve OpenMetrics to those who ask for it; counters without _total get it then
+    #[arg(
+        long = "web.enable-openmetrics", overrides_with = "no_web_enable_openmetrics",
+        help_heading = WEB
+    )]
+    pub web_enable_openmetrics: bool,
+
     /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
     #[arg(
         long = "capabilities.keep", value_name = "CAPS", default_value = "all",
@@ -125,6 +132,12 @@ struct Negations {
     no_config_check: bool,
     #[arg(long = "no-config.strict", overrides_with = "config_strict", hide = true)]
     no_config_strict: bool,
+    #[arg(
+        long = "no-web.enable-openmetrics",
+        overrides_with = "web_enable_openmetrics",
+        hide = true
+    )]
+    no_web_enable_openmetrics: bool,
     #[arg(long = "no-debug", overrides_with = "debug", hide = true)]
     no_debug: bool,
     #[arg(long = "no-log.no-timestamps", overrides_with = "log_no_timestamps", hide = true)]

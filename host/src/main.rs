@@ -98,6 +98,7 @@ impl Settings {
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
                 maps: flags.debug,
+                openmetrics: flags.web_enable_openmetrics,
             },
             keep: Keep::parse(&flags.capabilities_keep)?,
             flags,

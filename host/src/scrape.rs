@@ -12,9 +12,9 @@ use tracing::debug;
 use crate::bpf::read::{MapReader, ReadError, Sink, Way};
 use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
-use crate::exposition::gzip::{Deflater, Member};
+use crate::exposition::gzip::{self, Deflater, Member};
 use crate::exposition::sheet::Sheet;
-use crate::exposition::{Body, text};
+use crate::exposition::{Body, Format, openmetrics, protobuf, text};
 use crate::plugin::Gauge;
 use crate::series::{Family, Kind};
 use crate::serve;
@@ -54,8 +54,10 @@ pub struct Scraper {
     stats: Vec<ConfigStats>,
     objects: Vec<Attached>,
     plugins: Vec<Gauge>,
-    /// What the last scrape returned.
-    page: Vec<Part>,
+    /// What the exporter says about itself, as of the last reading.
+    own: Vec<Family>,
+    /// The text of the last scrape.
+    text: Vec<Part>,
     deflater: Deflater,
 }
 
@@ -95,7 +97,8 @@ impl Scraper {
             stats: Vec::new(),
             objects: Vec::new(),
             plugins: Vec::new(),
-            page: Vec::new(),
+            own: Vec::new(),
+            text: Vec::new(),
             deflater: Deflater::default(),
         };
         let sink = sink(&configs);
@@ -120,13 +123,15 @@ impl Scraper {
         Ok(scraper)
     }
 
-    /// Reads every map once and returns the exposition, families sorted by name.
+    /// Reads every map once and returns the exposition as text, families sorted by name.
     pub fn scrape(&mut self) -> Body {
-        // Blocks can be written over only when nobody else has them.
-        self.page.clear();
         self.read();
-        let own = telemetry::families(&self.stats, &self.programs(), &self.plugins);
-        let mut order: Vec<_> = own.iter().map(Exposed::Own).collect();
+        self.text()
+    }
+
+    /// What was read, as text: only what changed is written again.
+    fn text(&mut self) -> Body {
+        let mut order: Vec<_> = self.own.iter().map(Exposed::Own).collect();
         order.extend(self.families.iter_mut().enumerate().map(|(n, fed)| Exposed::Fed(n, fed)));
         order.sort_by(|one, other| one.name().cmp(other.name()));
         let mut page = Page::default();
@@ -141,14 +146,14 @@ impl Scraper {
                 }
             }
         }
-        self.page = page.finish();
-        self.page.iter().map(|part| part.text.clone()).collect()
+        self.text = page.finish();
+        self.text.iter().map(|part| part.text.clone()).collect()
     }
 
-    /// What the last scrape returned, as one gzip member.
+    /// What [`Scraper::text`] returned last, as one gzip member.
     fn gzip(&mut self) -> Body {
         let mut member = Member::default();
-        for Part { text, block } in &self.page {
+        for Part { text, block } in &self.text {
             match *block {
                 Some((family, block)) => {
                     let sheet = &mut self.families[family].sheet;
@@ -160,9 +165,23 @@ impl Scraper {
         member.finish().into_iter().collect()
     }
 
+    /// What was read, as OpenMetrics.
+    fn openmetrics(&self) -> Body {
+        let mut out = Vec::new();
+        openmetrics::encode(&self.sorted(), &mut out);
+        out.into()
+    }
+
+    /// All families, sorted by name.
+    fn sorted(&self) -> Vec<&Family> {
+        let fed = self.families.iter().map(|fed| &fed.family);
+        let mut families: Vec<_> = self.own.iter().chain(fed).collect();
+        families.sort_by(|one, other| one.name.cmp(&other.name));
+        families
+    }
+
     /// Every entry of every map as it is, with the series it adds to: what `/maps` shows.
-    pub fn maps(&mut self) -> String {
-        self.read();
+    fn maps(&mut self) -> String {
         let mut out = String::new();
         for feed in &mut self.feeds {
             let config = &self.stats[feed.config].name;
@@ -172,6 +191,8 @@ impl Scraper {
     }
 
     fn read(&mut self) {
+        // Blocks can be written over only when nobody else has them.
+        self.text.clear();
         for fed in &mut self.families {
             fed.family.zero();
         }
@@ -185,6 +206,7 @@ impl Scraper {
             self.stats[feed.config].series += self.families[feed.family].family.len() as u64;
         }
         self.compact();
+        self.own = telemetry::families(&self.stats, &self.programs(), &self.plugins);
     }
 
     /// Gives back the memory of families that have lost many series.
@@ -298,15 +320,23 @@ fn sink(configs: &[Running]) -> Option<Sink> {
 }
 
 impl serve::Scraper for Scraper {
-    fn metrics(&mut self) -> Body {
-        self.scrape()
+    fn read(&mut self) {
+        self.read();
     }
 
-    fn gzip(&mut self, _: &Body) -> Body {
-        self.gzip()
+    fn page(&mut self, page: serve::Page) -> Body {
+        match page {
+            serve::Page::Metrics(Format::Text) => self.text(),
+            serve::Page::Metrics(Format::OpenMetrics) => self.openmetrics(),
+            serve::Page::Metrics(Format::Protobuf) => protobuf::encode(self.sorted()),
+            serve::Page::Maps => self.maps().into(),
+        }
     }
 
-    fn maps(&mut self) -> Body {
-        self.maps().into()
+    fn gzip(&mut self, page: serve::Page, body: &Body) -> Body {
+        match page {
+            serve::Page::Metrics(Format::Text) => self.gzip(),
+            _ => gzip::compress(body),
+        }
     }
 }

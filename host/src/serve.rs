@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a metric is: the text comes from a [`Scraper`].
 
+mod accept;
 mod address;
 mod connections;
 mod encoding;

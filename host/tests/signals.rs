@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ebpf_wasm_exporter::exposition::Body;
-use ebpf_wasm_exporter::serve::{self, Scraper, Site, TelemetryPath};
+use ebpf_wasm_exporter::serve::{self, Page, Scraper, Site, TelemetryPath};
 use tempfile::TempDir;
 
 const TEXT: &str = "up 1\n";
@@ -21,14 +21,13 @@ const HANG: Duration = Duration::from_secs(60);
 struct Told;
 
 impl Scraper for Told {
-    fn metrics(&mut self) -> Body {
+    fn read(&mut self) {
         println!("scraping");
         std::io::stdin().read_line(&mut String::new()).unwrap();
-        TEXT.as_bytes().into()
     }
 
-    fn maps(&mut self) -> Body {
-        Body::default()
+    fn page(&mut self, _: Page) -> Body {
+        TEXT.as_bytes().into()
     }
 }
 
@@ -46,7 +45,8 @@ fn child() {
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("\nport {}", listener.local_addr().unwrap().port());
-    let site = Site { telemetry_path: TelemetryPath::parse("/metrics").unwrap(), maps: false };
+    let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
+    let site = Site { telemetry_path, maps: false, openmetrics: false };
     serve::run(listener, &site, Told, "serving one config").unwrap();
     println!("returned");
 }

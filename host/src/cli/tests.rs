@@ -38,7 +38,7 @@ fn defaults_are_those_of_the_peer() {
     assert_eq!(flags.config_dir, None);
     assert_eq!(flags.config_names, Vec::<String>::new());
     assert!(!flags.config_check && !flags.config_strict);
-    assert!(!flags.debug && !flags.log_no_timestamps);
+    assert!(!flags.debug && !flags.log_no_timestamps && !flags.web_enable_openmetrics);
     assert_eq!(flags.web_listen_address, ":9435");
     assert_eq!(flags.web_telemetry_path, "/metrics");
     assert_eq!(flags.capabilities_keep, "all");
@@ -56,6 +56,7 @@ fn values_follow_an_equals_sign_or_a_space() {
         "--config.skip-cache-size=10",
         "--web.listen-address=127.0.0.1:1",
         "--web.telemetry-path=/m",
+        "--web.enable-openmetrics",
         "--capabilities.keep=none",
         "--btf.path=/b",
         "--debug",
@@ -76,6 +77,7 @@ fn values_follow_an_equals_sign_or_a_space() {
         "127.0.0.1:1",
         "--web.telemetry-path",
         "/m",
+        "--web.enable-openmetrics",
         "--capabilities.keep",
         "none",
         "--btf.path",
@@ -87,12 +89,15 @@ fn values_follow_an_equals_sign_or_a_space() {
     assert_eq!(flags.config_names, ["a", "b", "c"]);
     assert_eq!(flags.config_skip_cache_size, 10);
     assert!(flags.config_check && flags.config_strict && flags.debug && flags.log_no_timestamps);
+    assert!(flags.web_enable_openmetrics);
     assert_eq!(flags, split.unwrap());
 }
 
 #[test]
 fn of_a_switch_and_its_negation_the_last_counts() {
-    for name in ["debug", "config.check", "config.strict", "log.no-timestamps"] {
+    let names =
+        ["debug", "config.check", "config.strict", "log.no-timestamps", "web.enable-openmetrics"];
+    for name in names {
         let (yes, no) = (format!("--{name}"), format!("--no-{name}"));
         let set = |arguments: &[&str]| {
             let flags = parse(arguments).unwrap();
@@ -100,6 +105,7 @@ fn of_a_switch_and_its_negation_the_last_counts() {
                 "debug" => flags.debug,
                 "config.check" => flags.config_check,
                 "config.strict" => flags.config_strict,
+                "web.enable-openmetrics" => flags.web_enable_openmetrics,
                 _ => flags.log_no_timestamps,
             }
         };

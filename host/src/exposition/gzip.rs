@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
+use super::Body;
+
 /// The header of a member without name, time or comment (RFC 1952).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// The last block of a deflate stream, with nothing in it.
@@ -82,6 +84,13 @@ impl Member {
         self.parts.push(end.into());
         self.parts
     }
+}
+
+/// A body of which nothing is kept, as one gzip member.
+pub(crate) fn compress(body: &Body) -> Body {
+    let (mut deflater, mut member) = (Deflater::default(), Member::default());
+    body.parts().iter().for_each(|part| member.push(&deflater.deflate(part)));
+    member.finish().into_iter().collect()
 }
 
 #[cfg(test)]

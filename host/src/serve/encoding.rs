@@ -13,6 +13,11 @@ pub(super) fn wants_gzip(headers: &HeaderMap) -> bool {
     gzip > 0.0 && gzip >= weights.identity.unwrap_or(0.0)
 }
 
+/// The weight that this text says; one that makes no sense counts as refused.
+pub(super) fn weight(text: &str) -> f32 {
+    text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)
+}
+
 /// The weights from 0 to 1 that were given.
 #[derive(Default)]
 struct Weights {
@@ -25,12 +30,9 @@ impl Weights {
     /// Takes one element such as `gzip;q=0.5`; one that makes no sense counts as refused.
     fn note(&mut self, element: &str) {
         let (coding, parameter) = element.split_once(';').unwrap_or((element, "q=1"));
-        let weight = parameter
-            .trim()
-            .split_once('=')
-            .filter(|(name, _)| name.trim_end().eq_ignore_ascii_case("q"));
-        let weight = weight.and_then(|(_, value)| value.trim().parse().ok());
-        let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0);
+        let q = parameter.trim().split_once('=');
+        let q = q.filter(|(name, _)| name.trim_end().eq_ignore_ascii_case("q"));
+        let weight = q.map_or(0.0, |(_, value)| weight(value.trim()));
         match coding.trim().to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => self.gzip = Some(weight),
             "identity" => self.identity = Some(weight),

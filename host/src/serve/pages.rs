@@ -5,12 +5,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 
+use super::accept::preferred;
 use super::encoding::wants_gzip;
 use super::parts::Parts;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
-use crate::exposition::text::CONTENT_TYPE;
 use crate::version;
 
 const MAPS: &str = "/maps";
@@ -23,6 +23,8 @@ pub struct Site {
     pub telemetry_path: TelemetryPath,
     /// Whether there is `/maps`.
     pub maps: bool,
+    /// Whether clients that ask for OpenMetrics get it.
+    pub openmetrics: bool,
 }
 
 /// The value of `--web.telemetry-path`: an absolute path of characters that stand for themselves
@@ -77,7 +79,7 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
     let path = site.telemetry_path.as_str();
     let elsewhere = format!("no such page; the metrics are at {path}\n");
     // A path that begins with a colon or a star is meant as it is.
-    let mut router = Router::new().without_v07_checks().route(path, get(metrics));
+    let mut router = Router::new().without_v07_checks().route(path, metrics(site.openmetrics));
     if path != "/" {
         let page = landing_page(site);
         router = router.route("/", get(async || Html(page)));
@@ -94,12 +96,15 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
         .with_state(scrapes)
 }
 
-async fn metrics(State(scrapes): State<Scrapes>, headers: HeaderMap) -> Response {
-    let answer = scrapes.get(Page::Metrics, wants_gzip(&headers)).await;
-    let mut response = page(answer, CONTENT_TYPE);
-    let vary = HeaderValue::from_static("Accept-Encoding");
-    response.headers_mut().insert(header::VARY, vary);
-    response
+fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
+    get(async move |State(scrapes): State<Scrapes>, headers: HeaderMap| {
+        let format = preferred(&headers, openmetrics);
+        let answer = scrapes.get(Page::Metrics(format), wants_gzip(&headers)).await;
+        let mut response = page(answer, format.content_type());
+        let vary = HeaderValue::from_static("Accept, Accept-Encoding");
+        response.headers_mut().insert(header::VARY, vary);
+        response
+    })
 }
 
 async fn maps(State(scrapes): State<Scrapes>) -> Response {
@@ -178,7 +183,7 @@ mod tests {
     use super::*;
 
     fn site(path: &str, maps: bool) -> Site {
-        Site { telemetry_path: TelemetryPath::parse(path).unwrap(), maps }
+        Site { telemetry_path: TelemetryPath::parse(path).unwrap(), maps, openmetrics: false }
     }
 
     #[test]

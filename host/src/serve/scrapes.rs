@@ -9,35 +9,34 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 use tracing::error;
 
-use crate::exposition::Body;
-use crate::exposition::gzip::{Deflater, Member};
+use crate::exposition::{Body, Format, gzip};
 
 /// Makes the pages. Called from one thread, one call at a time.
 ///
 /// A call that panics is answered as an error, and the next call is made on the same value: begin
 /// each by clearing what it collects, so that nothing of a call that was cut off remains.
 pub trait Scraper: Send + 'static {
-    /// All metrics, as text 0.0.4. Bytes that were kept from the last call can be written again
-    /// once no client holds them (`Bytes::try_into_mut`).
-    fn metrics(&mut self) -> Body;
+    /// Reads the maps: all pages until the next call say what was read now. Bytes that were kept
+    /// from the last pages can be written again once no client holds them
+    /// (`Bytes::try_into_mut`).
+    fn read(&mut self);
 
-    /// `metrics`, which [`Scraper::metrics`] gave last, as one gzip member.
-    fn gzip(&mut self, metrics: &Body) -> Body {
-        let (mut deflater, mut member) = (Deflater::default(), Member::default());
-        metrics.parts().iter().for_each(|part| member.push(&deflater.deflate(part)));
-        member.finish().into_iter().collect()
+    /// A page of what was read.
+    fn page(&mut self, page: Page) -> Body;
+
+    /// `body`, which [`Scraper::page`] gave last, for `page`, as one gzip member.
+    fn gzip(&mut self, page: Page, body: &Body) -> Body {
+        let _ = page;
+        gzip::compress(body)
     }
-
-    /// Each raw entry of each map, its labels and its value, for people to read.
-    fn maps(&mut self) -> Body;
 }
 
 /// What a client asks the scraper for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// [`Scraper::metrics`].
-    Metrics,
-    /// [`Scraper::maps`].
+    /// All metrics.
+    Metrics(Format),
+    /// Each raw entry of each map, its labels and its value, for people to read.
     Maps,
 }
 
@@ -87,7 +86,8 @@ impl Scrapes {
         Ok((Self { queue }, thread))
     }
 
-    /// A page made by a call that began before this one or begins now. The request stands in the
+    /// A page of a reading that is under way or begins now. Who asks for a page while it is made
+    /// shares it; who asks for another one meanwhile shares the reading. The request stands in the
     /// queue when the future is first polled; drop it, and no call is made for it.
     ///
     /// # Errors
@@ -105,27 +105,39 @@ fn work(mut scraper: impl Scraper, requests: &Receiver<Request>) {
     let mut waiting = Vec::new();
     while let Ok(first) = requests.recv() {
         waiting.push(first);
-        while let Some(page) = next_page(&mut waiting) {
-            let text = render(&mut scraper, page);
-            answer(&mut scraper, page, text, &mut waiting, requests);
+        while next_page(&mut waiting, &[]).is_some() {
+            answer_all(&mut scraper, &mut waiting, requests);
         }
     }
 }
 
-/// What the one who waits longest asked for. Clients that have gone are forgotten.
-fn next_page(waiting: &mut Vec<Request>) -> Option<Page> {
+/// What the one who waits longest asked for, leaving out the pages in `made`. Clients that have gone
+/// are forgotten.
+fn next_page(waiting: &mut Vec<Request>, made: &[Page]) -> Option<Page> {
     waiting.retain(|request| !request.reply.is_closed());
-    waiting.first().map(|request| request.page)
+    waiting.iter().map(|request| request.page).find(|page| !made.contains(page))
 }
 
-fn render(scraper: &mut impl Scraper, page: Page) -> Result<Body, ScrapeError> {
-    let call = || match page {
-        Page::Metrics => scraper.metrics(),
-        Page::Maps => scraper.maps(),
-    };
+/// Reads once, and makes of it each page that is asked for until then. No page is made twice, or
+/// clients that ask often enough would never see anything new.
+fn answer_all(
+    scraper: &mut impl Scraper,
+    waiting: &mut Vec<Request>,
+    requests: &Receiver<Request>,
+) {
+    let read = call(|| scraper.read());
+    let mut made = Vec::new();
+    while let Some(page) = next_page(waiting, &made) {
+        let body = read.clone().and_then(|()| call(|| scraper.page(page)));
+        answer(scraper, page, body, waiting, requests);
+        made.push(page);
+    }
+}
+
+fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
     // Going on beats exiting: to exit would detach the programs and lose every count, and the
     // scraper starts afresh with each call.
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+    catch_unwind(AssertUnwindSafe(what)).map_err(|panic| {
         let panicked = ScrapeError::Panicked(text_of(panic.as_ref()));
         error!("{panicked}");
         panicked
@@ -141,16 +153,16 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 fn answer(
     scraper: &mut impl Scraper,
     page: Page,
-    text: Result<Body, ScrapeError>,
+    body: Result<Body, ScrapeError>,
     waiting: &mut Vec<Request>,
     requests: &Receiver<Request>,
 ) {
     waiting.extend(requests.try_iter());
     let wants_gzip = |request: &Request| request.page == page && request.gzip;
-    let zipped = match &text {
-        Ok(text) if waiting.iter().any(wants_gzip) => {
-            // As above: a panic is no reason to stop, and who takes gzip takes plain text as well.
-            catch_unwind(AssertUnwindSafe(|| scraper.gzip(text))).ok()
+    let zipped = match &body {
+        Ok(body) if waiting.iter().any(wants_gzip) => {
+            // As above: a panic is no reason to stop, and who takes gzip takes the page as it is.
+            call(|| scraper.gzip(page, body)).ok()
         }
         _ => None,
     };
@@ -159,9 +171,9 @@ fn answer(
     }
     for request in waiting.extract_if(.., |request| request.page == page) {
         let zipped = zipped.as_ref().filter(|_| request.gzip);
-        let answer = text
+        let answer = body
             .as_ref()
-            .map(|text| Answer { body: zipped.unwrap_or(text).clone(), gzipped: zipped.is_some() });
+            .map(|body| Answer { body: zipped.unwrap_or(body).clone(), gzipped: zipped.is_some() });
         // A client that has gone meanwhile misses nothing.
         let _ = request.reply.send(answer.map_err(Clone::clone));
     }

@@ -22,7 +22,7 @@ fn serves_metrics() {
     assert_eq!(response.status(), "200");
     assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(response.header("content-length"), Some(TEXT.len().to_string().as_str()));
-    assert_eq!(response.header("vary"), Some("accept-encoding"));
+    assert_eq!(response.header("vary"), Some("accept, accept-encoding"));
     assert_eq!(response.header("content-encoding"), None);
     assert_eq!(response.text(), TEXT);
     assert!(server.ask("GET /metrics?x=1 HTTP/1.0").text() == TEXT);
@@ -34,7 +34,7 @@ fn serves_gzip_to_those_who_want_it() {
     let server = Server::start(Options::default());
     let zipped = server.ask("GET /metrics HTTP/1.1\r\nAccept-Encoding: deflate, gzip;q=0.5");
     assert_eq!(zipped.header("content-encoding"), Some("gzip"));
-    assert_eq!(zipped.header("vary"), Some("accept-encoding"));
+    assert_eq!(zipped.header("vary"), Some("accept, accept-encoding"));
     assert_eq!(zipped.header("content-length"), Some(zipped.body.len().to_string().as_str()));
     let mut text = String::new();
     GzDecoder::new(&zipped.body[..]).read_to_string(&mut text).unwrap();
@@ -42,6 +42,39 @@ fn serves_gzip_to_those_who_want_it() {
 
     let plain = server.ask("GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip;q=0");
     assert_eq!((plain.header("content-encoding"), plain.text()), (None, TEXT));
+}
+
+#[test]
+fn serves_the_format_that_is_liked_best() {
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let protobuf = "application/vnd.google.protobuf; \
+                    proto=io.prometheus.client.metricfamily; encoding=delimited";
+    for enabled in [true, false] {
+        let server = Server::start(Options { openmetrics: enabled, ..Options::default() });
+        let ask = |accept: &str| {
+            let request = format!("GET /metrics HTTP/1.1\r\nAccept: {accept}");
+            let response = server.ask(&request);
+            assert_eq!(response.header("vary"), Some("accept, accept-encoding"));
+            (response.header("content-type").unwrap().to_owned(), response.body)
+        };
+        let wanted = if enabled { (openmetrics, "# EOF\n") } else { (text, TEXT) };
+        let wanted = (wanted.0.to_owned(), wanted.1.as_bytes().to_vec());
+        assert_eq!(ask("application/openmetrics-text, text/plain;q=0.5"), wanted);
+        assert_eq!(ask(protobuf), (protobuf.to_owned(), b"\0".to_vec()));
+        assert_eq!(ask("*/*"), (text.to_owned(), TEXT.as_bytes().to_vec()));
+    }
+}
+
+#[test]
+fn gzip_goes_with_any_format() {
+    let server = Server::start(Options { openmetrics: true, ..Options::default() });
+    let accept = "Accept: application/openmetrics-text\r\nAccept-Encoding: gzip";
+    let zipped = server.ask(&format!("GET /metrics HTTP/1.1\r\n{accept}"));
+    assert_eq!(zipped.header("content-encoding"), Some("gzip"));
+    let mut text = String::new();
+    GzDecoder::new(&zipped.body[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "# EOF\n");
 }
 
 #[test]

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use bytes::Bytes;
-use ebpf_wasm_exporter::exposition::Body;
-use ebpf_wasm_exporter::serve::{Limits, Scraper, Scrapes, Site, TelemetryPath, router, serve};
+use ebpf_wasm_exporter::exposition::{Body, Format};
+use ebpf_wasm_exporter::serve::{
+    Limits, Page, Scraper, Scrapes, Site, TelemetryPath, router, serve,
+};
 use tokio::sync::mpsc as stops;
 
 pub(crate) const TEXT: &str = "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n";
@@ -32,24 +34,31 @@ pub(crate) struct Gate {
 }
 
 impl Scraper for Fake {
-    fn metrics(&mut self) -> Body {
+    fn read(&mut self) {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
             gate.begun.send(()).unwrap();
             gate.go_on.recv_timeout(HANG).unwrap();
         }
-        assert_ne!(self.metrics, "panic", "as the test wants it");
-        self.metrics.clone().into()
     }
 
-    fn maps(&mut self) -> Body {
-        Bytes::from_static(b"00 {} 1\n").into()
+    fn page(&mut self, page: Page) -> Body {
+        match page {
+            Page::Metrics(Format::Text) => {
+                assert_ne!(self.metrics, "panic", "as the test wants it");
+                self.metrics.clone().into()
+            }
+            Page::Metrics(Format::OpenMetrics) => Bytes::from_static(b"# EOF\n").into(),
+            Page::Metrics(Format::Protobuf) => Bytes::from_static(b"\0").into(),
+            Page::Maps => Bytes::from_static(b"00 {} 1\n").into(),
+        }
     }
 }
 
 pub(crate) struct Options {
     pub(crate) path: &'static str,
     pub(crate) maps: bool,
+    pub(crate) openmetrics: bool,
     pub(crate) metrics: Bytes,
     pub(crate) limits: Limits,
     pub(crate) gate: Option<Gate>,
@@ -60,6 +69,7 @@ impl Default for Options {
         Self {
             path: "/metrics",
             maps: false,
+            openmetrics: false,
             metrics: Bytes::from_static(TEXT.as_bytes()),
             limits: Limits::default(),
             gate: None,
@@ -123,7 +133,7 @@ fn run(
     let scraper = Fake { metrics: options.metrics, calls, gate: options.gate };
     let (scrapes, thread) = Scrapes::start(scraper).unwrap();
     let telemetry_path = TelemetryPath::parse(options.path).unwrap();
-    let site = Site { telemetry_path, maps: options.maps };
+    let site = Site { telemetry_path, maps: options.maps, openmetrics: options.openmetrics };
     let router = router(&site, scrapes);
     let router = router.layer(axum::middleware::map_request(move |request: Request| {
         arrived.fetch_add(1, Ordering::SeqCst);

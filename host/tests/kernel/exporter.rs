@@ -54,6 +54,15 @@ impl Exporter {
         get(&self.url)
     }
 
+    /// The exposition in OpenMetrics, as it is where the flag is set.
+    pub fn openmetrics(&self) -> String {
+        let request = ureq::get(&self.url).header("Accept", "application/openmetrics-text");
+        let mut response = request.call().unwrap();
+        let content_type = response.headers()["content-type"].to_str().unwrap();
+        assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap()
+    }
+
     /// The page at this path.
     pub fn page(&self, path: &str) -> String {
         get(&self.url.replace("/metrics", path))

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use ebpf_wasm_exporter::exposition::openmetrics;
 use ebpf_wasm_exporter::exposition::text::encode;
-use ebpf_wasm_exporter::series::{Family, Kind, LabelSet};
+use ebpf_wasm_exporter::series::{Bounds, Family, Kind, LabelSet};
 use proptest::prelude::*;
 
 use crate::configs::Configs;
 use crate::exporter::Exporter;
-use crate::judges::{Sample, promtool, python};
+use crate::judges::{self, Sample, promtool, python};
 use crate::object;
 use crate::workload::Session;
 
@@ -23,6 +24,13 @@ fn judge(text: &str) -> Vec<Sample> {
         assert!(TOLERATED.contains(&&*complaint), "{complaint}");
     }
     let samples = python(text);
+    let lines = text.split_terminator('\n').filter(|line| !line.starts_with('#')).count();
+    assert_eq!(samples.len(), lines, "every line is a sample");
+    samples
+}
+
+fn judge_openmetrics(text: &str) -> Vec<Sample> {
+    let samples = judges::openmetrics(text);
     let lines = text.split_terminator('\n').filter(|line| !line.starts_with('#')).count();
     assert_eq!(samples.len(), lines, "every line is a sample");
     samples
@@ -69,6 +77,45 @@ pub fn the_default_set() {
     all_are_one(&samples, "ebpf_exporter_ebpf_program_attached");
     // This very test calls the kernel.
     assert!(!named(&samples, "ebpf_exporter_syscalls_total").is_empty());
+}
+
+pub fn the_default_set_in_openmetrics() {
+    let exporter = Exporter::start(["--web.enable-openmetrics"]);
+    let samples = judge_openmetrics(&exporter.openmetrics());
+    assert_eq!(named(&samples, "ebpf_exporter_enabled_configs").len(), 6);
+    all_are_one(&samples, "ebpf_exporter_ebpf_program_attached");
+    assert!(!named(&samples, "ebpf_exporter_syscalls_total").is_empty());
+    let buckets = named(&samples, "ebpf_exporter_run_queue_latency_seconds_bucket");
+    assert!(buckets.iter().any(|Sample(_, labels, _)| labels["le"] == "4e-06"), "{buckets:?}");
+    assert!(exporter.metrics().starts_with("# HELP"), "text is there for those who do not ask");
+}
+
+/// Families that OpenMetrics would take for the same, or for parts of each other.
+pub fn names_that_meet_in_openmetrics() {
+    let bounds = Bounds { upper: vec![-1.0, 1.0], multiplier: 1.0 };
+    let families = [
+        ("a", Kind::Counter),
+        ("a_total", Kind::Counter),
+        ("b", Kind::Histogram(bounds)),
+        ("b_bucket_total", Kind::Counter),
+        ("b_total", Kind::Counter),
+        ("c_created", Kind::Gauge),
+        ("c_total", Kind::RealCounter),
+        ("d", Kind::Counter),
+    ];
+    let families = families.map(|(name, kind)| {
+        let mut family = Family::new(name.to_owned(), "Help".to_owned(), Vec::new(), kind);
+        family.join(&LabelSet::default(), None);
+        family
+    });
+    let mut out = Vec::new();
+    openmetrics::encode(&families.each_ref(), &mut out);
+    let samples = judge_openmetrics(&String::from_utf8(out).unwrap());
+    let mut names: Vec<_> = samples.iter().map(|Sample(name, ..)| name.as_str()).collect();
+    names.dedup();
+    let mut expected = families.each_ref().map(|family| family.name.as_str());
+    (expected[2], expected[7]) = ("b_bucket", "d_total");
+    assert_eq!(names, expected);
 }
 
 /// A config that takes the bytes of texts as they are, NULs included.
@@ -127,18 +174,22 @@ pub fn count_hostile(work: Session) -> Vec<(String, String, u64)> {
 pub fn hostile_bytes() {
     let mut configs = Configs::new();
     let work = configs.add_workload("work", HOSTILE);
-    let exporter = Exporter::start(configs.flags());
+    let [dir, names] = configs.flags();
+    let exporter = Exporter::start([dir, names, "--web.enable-openmetrics".to_owned()]);
     let expected = count_hostile(work);
-    let samples = judge(&exporter.metrics());
-    let mut found: Vec<_> = named(&samples, "ebpf_exporter_work_hash_total")
-        .into_iter()
-        .map(|Sample(_, labels, value)| (&labels["id"], &labels["text"], value))
-        .collect();
-    found.sort_by_key(|(id, ..)| id.parse::<u64>().unwrap());
-    for ((id, text, value), found) in expected.iter().zip(&found) {
-        assert_eq!((id, text, &format!("{value}.0")), *found);
+    let text = judge(&exporter.metrics());
+    let openmetrics = judge_openmetrics(&exporter.openmetrics());
+    for samples in [text, openmetrics] {
+        let mut found: Vec<_> = named(&samples, "ebpf_exporter_work_hash_total")
+            .into_iter()
+            .map(|Sample(_, labels, value)| (&labels["id"], &labels["text"], value))
+            .collect();
+        found.sort_by_key(|(id, ..)| id.parse::<u64>().unwrap());
+        for ((id, text, value), found) in expected.iter().zip(&found) {
+            assert_eq!((id, text, &format!("{value}.0")), *found);
+        }
+        assert_eq!(found.len(), expected.len());
     }
-    assert_eq!(found.len(), expected.len());
 }
 
 /// Whatever bytes labels and help are made of, both judges can read the exposition, and Python's parser
@@ -164,13 +215,18 @@ pub fn any_bytes() {
             let labels = [("a", bytes), ("b", text.clone()), ("row", n)];
             expected.push((labels.map(|(name, value)| (name.to_owned(), value)), *value as f64));
         }
-        let mut out = Vec::new();
-        encode([&family], &mut out);
-        let samples = judge(&String::from_utf8(out).unwrap());
-        prop_assert_eq!(samples.len(), expected.len());
-        for (Sample(_, labels, value), (expected_labels, expected)) in samples.into_iter().zip(expected) {
-            prop_assert_eq!(labels, BTreeMap::from(expected_labels));
-            prop_assert_eq!(value.parse(), Ok(expected));
+        let mut text = Vec::new();
+        encode([&family], &mut text);
+        let mut other = Vec::new();
+        openmetrics::encode(&[&family], &mut other);
+        let text = judge(&String::from_utf8(text).unwrap());
+        let other = judge_openmetrics(&String::from_utf8(other).unwrap());
+        for samples in [text, other] {
+            prop_assert_eq!(samples.len(), expected.len());
+            for (Sample(_, labels, value), (expected_labels, expected)) in samples.into_iter().zip(&expected) {
+                prop_assert_eq!(labels, BTreeMap::from(expected_labels.clone()));
+                prop_assert_eq!(value.parse(), Ok(*expected));
+            }
         }
     });
 }

@@ -7,12 +7,13 @@ use std::process::{Command, Output, Stdio};
 
 use serde::Deserialize;
 
-/// Prints `[[name, {label: value}, value as text], …]` as JSON, ASCII alone.
+/// Prints `[[name, {label: value}, value as text], …]` as JSON, ASCII alone, of a text that the parser
+/// of the module in the first argument can read.
 const PYTHON: &str = "
-import json, sys
-from prometheus_client.parser import text_string_to_metric_families
+import importlib, json, sys
+text_string_to_metric_families = importlib.import_module(sys.argv[1]).text_string_to_metric_families
 text = sys.stdin.buffer.read().decode('utf-8')
-print(json.dumps([[s.name, s.labels, repr(s.value)]
+print(json.dumps([[s.name, s.labels, repr(float(s.value))]
                   for family in text_string_to_metric_families(text) for s in family.samples]))
 ";
 
@@ -39,7 +40,20 @@ pub struct Sample(pub String, pub BTreeMap<String, String>, pub String);
 ///
 /// If it cannot.
 pub fn python(text: &str) -> Vec<Sample> {
-    let output = feed(Command::new("/usr/bin/python3").args(["-c", PYTHON]), text);
+    parsed_by("prometheus_client.parser", text)
+}
+
+/// All samples of a text in OpenMetrics as Python's parser, which is strict, reads them.
+///
+/// # Panics
+///
+/// If it cannot.
+pub fn openmetrics(text: &str) -> Vec<Sample> {
+    parsed_by("prometheus_client.openmetrics.parser", text)
+}
+
+fn parsed_by(module: &str, text: &str) -> Vec<Sample> {
+    let output = feed(Command::new("/usr/bin/python3").args(["-c", PYTHON, module]), text);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -188,8 +188,20 @@ fn judged() -> impl Iterator<Item = Trial> {
             Ok(())
         })
     });
-    let prometheus = trials![prometheus: answers_what_was_counted, takes_hostile_labels];
-    let format = trials![format: the_default_set, hostile_bytes, any_bytes];
+    let prometheus = trials![prometheus:
+        answers_what_was_counted,
+        answers_the_same_in_openmetrics,
+        answers_the_same_in_protobuf,
+        sees_names_as_they_are_documented,
+        takes_hostile_labels,
+    ];
+    let format = trials![format:
+        the_default_set,
+        the_default_set_in_openmetrics,
+        names_that_meet_in_openmetrics,
+        hostile_bytes,
+        any_bytes,
+    ];
     prometheus.into_iter().chain(format).chain(examples)
 }
 

@@ -22,12 +22,36 @@ struct Prometheus {
     dir: TempDir,
 }
 
+/// How Prometheus and the exporter talk.
+#[derive(Clone, Copy, PartialEq)]
+enum Protocol {
+    Text,
+    OpenMetrics,
+    Protobuf,
+}
+
+impl Protocol {
+    /// The flag of the exporter.
+    fn exporter_flag(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "--web.enable-openmetrics",
+            Self::Text | Self::Protobuf => "--no-web.enable-openmetrics",
+        }
+    }
+
+    /// The flag of Prometheus: it asks for OpenMetrics first, or for protobuf if it is to have
+    /// native histograms. `scrape_protocols` is not known to all versions.
+    fn prometheus_flag(self) -> Option<&'static str> {
+        (self == Self::Protobuf).then_some("--enable-feature=native-histograms")
+    }
+}
+
 /// The series of an instant vector: labels without the name, job and instance; value.
 type Vector = BTreeMap<Vec<(String, String)>, String>;
 
 impl Prometheus {
     /// Starts it, and waits until it has scraped `exporter`.
-    fn of(exporter: &Exporter) -> Self {
+    fn of(exporter: &Exporter, protocol: Protocol) -> Self {
         let target = exporter.address();
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
@@ -35,12 +59,12 @@ impl Prometheus {
              scrape_configs: [{{job_name: it, static_configs: [{{targets: ['{target}']}}]}}]\n"
         );
         fs::write(dir.path().join("prometheus.yml"), config).unwrap();
-        let (child, url) = Self::spawn(&dir);
+        let (child, url) = Self::spawn(&dir, protocol);
         let mut server = Self { child, url, dir };
         until("Prometheus has scraped", || {
             if server.child.try_wait().unwrap().is_some() {
                 // Somebody else took the port meanwhile.
-                (server.child, server.url) = Self::spawn(&server.dir);
+                (server.child, server.url) = Self::spawn(&server.dir, protocol);
             }
             server.ask("up").is_some_and(|up| up.into_values().eq(["1".to_owned()]))
         });
@@ -48,7 +72,7 @@ impl Prometheus {
     }
 
     /// Starts a server on a port that is free now, as it does not say which one it took.
-    fn spawn(dir: &TempDir) -> (Child, String) {
+    fn spawn(dir: &TempDir, protocol: Protocol) -> (Child, String) {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
@@ -58,6 +82,7 @@ impl Prometheus {
             .arg("--config.file=prometheus.yml")
             .arg("--storage.tsdb.path=data")
             .arg(format!("--web.listen-address={address}"))
+            .args(protocol.prometheus_flag())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -121,11 +146,39 @@ fn number(value: u64) -> Vector {
     [series(&[], value)].into_iter().collect()
 }
 
+/// A counter whose name does not end as OpenMetrics wants it to.
+const EVENTS: &str = "metrics:
+  counters:
+    - name: work_fixed_size
+      help: A counter of another name
+      labels:
+        - {name: id, size: 8, decoders: [{name: uint}]}
+";
+
 pub fn answers_what_was_counted() {
+    answers(Protocol::Text);
+}
+
+pub fn answers_the_same_in_openmetrics() {
+    answers(Protocol::OpenMetrics);
+}
+
+pub fn answers_the_same_in_protobuf() {
+    answers(Protocol::Protobuf);
+}
+
+fn start(configs: &Configs, protocol: Protocol) -> (Exporter, Prometheus) {
+    let flags = configs.flags();
+    let flags = flags.iter().map(String::as_str).chain([protocol.exporter_flag()]);
+    let exporter = Exporter::start(flags);
+    let prometheus = Prometheus::of(&exporter, protocol);
+    (exporter, prometheus)
+}
+
+fn answers(protocol: Protocol) {
     let mut configs = Configs::new();
     let work = configs.add_workload("work", WORKLOAD);
-    let exporter = Exporter::start(configs.flags());
-    let prometheus = Prometheus::of(&exporter);
+    let (_exporter, prometheus) = start(&configs, protocol);
 
     for (id, text, add) in [(1, "nginx", 1000), (2, "nginx", 234), (1, "sshd", 5)] {
         work.add("work_hash_total", &flow(id, text.as_bytes()), add);
@@ -150,6 +203,14 @@ pub fn answers_what_was_counted() {
     prometheus.says("round(1e6 * ebpf_exporter_work_exp2_seconds_sum{kind=\"read\"})", &{
         [series(&[("kind", "read")], 70)].into_iter().collect()
     });
+    if protocol != Protocol::Text {
+        // What tells that it was not text, before Prometheus 3.
+        work.add("work_fixed_size", &10u64.to_ne_bytes(), 2);
+        let bucket = [series(&[("le", "10.0")], 2)].into_iter().collect();
+        prometheus.says("ebpf_exporter_work_fixed_size_bucket{le=~\"10(.0)?\"}", &bucket);
+        let all = [series(&[("le", "+Inf")], 2)].into_iter().collect();
+        prometheus.says("ebpf_exporter_work_fixed_size_bucket{le=\"+Inf\"}", &all);
+    }
     // Nine of ten are in (4 µs, 8 µs], and a quantile is found within.
     let median = "histogram_quantile(0.5, ebpf_exporter_work_exp2_seconds_bucket{kind=\"read\"})";
     let within = format!("sum({median} > bool 4e-06) * sum({median} < bool 8e-06)");
@@ -164,11 +225,33 @@ pub fn answers_what_was_counted() {
     });
 }
 
+/// Which name a counter has if its own does not end in `_total`.
+pub fn sees_names_as_they_are_documented() {
+    for protocol in [Protocol::Text, Protocol::OpenMetrics, Protocol::Protobuf] {
+        let mut configs = Configs::new();
+        let work = configs.add_workload("work", EVENTS);
+        let (_exporter, prometheus) = start(&configs, protocol);
+        work.add("work_fixed_size", &7u64.to_ne_bytes(), 3);
+        let expected = [series(&[("id", "7")], 3)].into_iter().collect();
+        let (here, not_here) = match protocol {
+            Protocol::OpenMetrics => ("work_fixed_size_total", "work_fixed_size"),
+            Protocol::Text | Protocol::Protobuf => ("work_fixed_size", "work_fixed_size_total"),
+        };
+        prometheus.says(&format!("ebpf_exporter_{here}"), &expected);
+        prometheus.says(&format!("ebpf_exporter_{not_here}"), &Vector::new());
+    }
+}
+
 pub fn takes_hostile_labels() {
+    for protocol in [Protocol::Text, Protocol::OpenMetrics, Protocol::Protobuf] {
+        takes_hostile(protocol);
+    }
+}
+
+fn takes_hostile(protocol: Protocol) {
     let mut configs = Configs::new();
     let work = configs.add_workload("work", HOSTILE);
-    let exporter = Exporter::start(configs.flags());
-    let prometheus = Prometheus::of(&exporter);
+    let (_exporter, prometheus) = start(&configs, protocol);
     let expected = count_hostile(work)
         .into_iter()
         .map(|(id, text, value)| series(&[("id", &id), ("text", &text)], value))

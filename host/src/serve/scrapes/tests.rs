@@ -11,35 +11,45 @@ use super::*;
 /// After this, what should have come will not.
 const HANG: Duration = Duration::from_secs(60);
 
+const METRICS: Page = Page::Metrics(Format::Text);
+const PROTOBUF: Page = Page::Metrics(Format::Protobuf);
+
 /// A scraper whose calls begin and end when the test says so.
 struct Steered {
-    begun: Sender<Page>,
+    begun: Sender<Call>,
     texts: Receiver<&'static str>,
 }
 
+#[derive(Debug, PartialEq)]
+enum Call {
+    Read,
+    Page(Page),
+}
+
 impl Steered {
-    fn call(&mut self, page: Page) -> Body {
-        self.begun.send(page).unwrap();
+    fn call(&mut self, call: Call) -> &'static str {
+        let text = format!("no luck with {call:?}");
+        self.begun.send(call).unwrap();
         match self.texts.recv_timeout(HANG).unwrap() {
-            "panic" => panic!("no luck with {page:?}"),
-            text => text.as_bytes().into(),
+            "panic" => panic!("{text}"),
+            text => text,
         }
     }
 }
 
 impl Scraper for Steered {
-    fn metrics(&mut self) -> Body {
-        self.call(Page::Metrics)
+    fn read(&mut self) {
+        self.call(Call::Read);
     }
 
-    fn maps(&mut self) -> Body {
-        self.call(Page::Maps)
+    fn page(&mut self, page: Page) -> Body {
+        self.call(Call::Page(page)).as_bytes().into()
     }
 }
 
 struct Fixture {
     scrapes: Scrapes,
-    begun: Receiver<Page>,
+    begun: Receiver<Call>,
     texts: Sender<&'static str>,
     thread: JoinHandle<()>,
 }
@@ -48,6 +58,30 @@ fn start() -> Fixture {
     let ((begin, begun), (texts, answers)) = (mpsc::channel(), mpsc::channel());
     let (scrapes, thread) = Scrapes::start(Steered { begun: begin, texts: answers }).unwrap();
     Fixture { scrapes, begun, texts, thread }
+}
+
+impl Fixture {
+    /// Waits until this call has begun.
+    fn begins(&self, call: Call) {
+        assert_eq!(self.begun.recv_timeout(HANG), Ok(call));
+    }
+
+    /// Lets the call that has begun return this, or panic.
+    fn ends(&self, text: &'static str) {
+        self.texts.send(text).unwrap();
+    }
+
+    /// Waits until the maps are read, and lets that go well.
+    fn reads(&self) {
+        self.begins(Call::Read);
+        self.ends("read");
+    }
+
+    /// Waits until a page is made, which has this text then.
+    fn makes(&self, page: Page, text: &'static str) {
+        self.begins(Call::Page(page));
+        self.ends(text);
+    }
 }
 
 type Asked<'a> = Pin<Box<dyn Future<Output = Result<Answer, ScrapeError>> + 'a>>;
@@ -72,10 +106,11 @@ fn plain(text: &'static str) -> Result<Answer, ScrapeError> {
 #[test]
 fn all_who_ask_during_a_scrape_share_it() {
     let f = start();
-    let first = ask(&f.scrapes, Page::Metrics, false);
-    assert_eq!(f.begun.recv(), Ok(Page::Metrics));
-    let rest: Vec<_> = (0..50).map(|_| ask(&f.scrapes, Page::Metrics, false)).collect();
-    f.texts.send("once").unwrap();
+    let first = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.begins(Call::Page(METRICS));
+    let rest: Vec<_> = (0..50).map(|_| ask(&f.scrapes, METRICS, false)).collect();
+    f.ends("once");
     let first = wait(first).unwrap();
     for other in rest {
         let other = wait(other).unwrap();
@@ -83,15 +118,18 @@ fn all_who_ask_during_a_scrape_share_it() {
     }
     assert!(f.begun.try_recv().is_err(), "one call");
 
-    f.texts.send("twice").unwrap();
-    assert_eq!(wait(f.scrapes.get(Page::Metrics, false)), plain("twice"), "not kept for later");
+    let next = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.makes(METRICS, "twice");
+    assert_eq!(wait(next), plain("twice"), "not kept for later");
 }
 
 #[test]
 fn gzip_is_made_once_and_only_for_those_who_want_it() {
     let f = start();
-    let asked = [true, false, true].map(|gzip| ask(&f.scrapes, Page::Metrics, gzip));
-    f.texts.send("text").unwrap();
+    let asked = [true, false, true].map(|gzip| ask(&f.scrapes, METRICS, gzip));
+    f.reads();
+    f.makes(METRICS, "text");
     let [one, two, three] = asked.map(|asked| wait(asked).unwrap());
     assert_eq!([one.gzipped, two.gzipped, three.gzipped], [true, false, true]);
     assert_eq!(two.body.concat(), b"text");
@@ -102,54 +140,91 @@ fn gzip_is_made_once_and_only_for_those_who_want_it() {
 }
 
 #[test]
-fn each_page_is_made_for_those_who_asked_for_it() {
+fn pages_that_are_asked_for_together_are_made_of_one_reading() {
     let f = start();
-    let metrics = ask(&f.scrapes, Page::Metrics, false);
-    assert_eq!(f.begun.recv(), Ok(Page::Metrics));
-    let maps = [0; 2].map(|_| ask(&f.scrapes, Page::Maps, false));
-    f.texts.send("metrics").unwrap();
-    assert_eq!(f.begun.recv(), Ok(Page::Maps));
-    f.texts.send("maps").unwrap();
-    assert_eq!(wait(metrics), plain("metrics"));
-    for asked in maps {
-        assert_eq!(wait(asked), plain("maps"));
+    let text = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read);
+    let protobuf = [0; 2].map(|_| ask(&f.scrapes, PROTOBUF, false));
+    f.ends("read");
+    f.begins(Call::Page(METRICS));
+    let maps = ask(&f.scrapes, Page::Maps, false);
+    f.ends("text");
+    f.makes(PROTOBUF, "protobuf");
+    f.makes(Page::Maps, "maps");
+    assert_eq!(wait(text), plain("text"));
+    for asked in protobuf {
+        assert_eq!(wait(asked), plain("protobuf"));
     }
+    assert_eq!(wait(maps), plain("maps"));
 }
 
 #[test]
-fn nobody_is_scraped_for_who_has_gone() {
+fn no_page_is_made_twice_of_one_reading() {
     let f = start();
-    let first = ask(&f.scrapes, Page::Metrics, false);
-    assert_eq!(f.begun.recv(), Ok(Page::Metrics));
+    let text = ask(&f.scrapes, METRICS, false);
+    let protobuf = ask(&f.scrapes, PROTOBUF, false);
+    f.reads();
+    f.makes(METRICS, "old");
+    f.begins(Call::Page(PROTOBUF));
+    assert_eq!(wait(text), plain("old"));
+    let text = ask(&f.scrapes, METRICS, false);
+    f.ends("protobuf");
+    assert_eq!(wait(protobuf), plain("protobuf"));
+    f.reads();
+    f.makes(METRICS, "new");
+    assert_eq!(wait(text), plain("new"));
+}
+
+#[test]
+fn nothing_is_made_for_who_has_gone() {
+    let f = start();
+    let first = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.begins(Call::Page(METRICS));
     drop(ask(&f.scrapes, Page::Maps, false));
-    f.texts.send("metrics").unwrap();
+    f.ends("metrics");
     assert_eq!(wait(first), plain("metrics"));
-    let last = ask(&f.scrapes, Page::Metrics, false);
-    assert_eq!(f.begun.recv(), Ok(Page::Metrics), "not Maps");
-    f.texts.send("metrics").unwrap();
+    let last = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.makes(METRICS, "metrics");
     wait(last).unwrap();
+    assert!(f.begun.try_recv().is_err(), "no maps");
 }
 
 #[test]
 fn a_panic_is_an_answer_and_the_next_call_is_made() {
     let f = start();
-    f.texts.send("panic").unwrap();
-    let error = wait(f.scrapes.get(Page::Metrics, true)).unwrap_err();
+    let asked = ask(&f.scrapes, METRICS, true);
+    let other = ask(&f.scrapes, Page::Maps, false);
+    f.reads();
+    f.makes(METRICS, "panic");
+    f.makes(Page::Maps, "maps");
+    assert_eq!(wait(other), plain("maps"), "made of the same reading");
     insta::assert_snapshot!(
-        error,
-        @"failed to scrape: no luck with Metrics; this is a bug, please report it with the exporter's log"
+        wait(asked).unwrap_err(),
+        @"failed to scrape: no luck with Page(Metrics(Text)); this is a bug, please report it with the exporter's log"
     );
-    f.texts.send("well").unwrap();
-    assert_eq!(wait(f.scrapes.get(Page::Metrics, false)), plain("well"));
+
+    let asked = [METRICS, PROTOBUF].map(|page| ask(&f.scrapes, page, false));
+    f.begins(Call::Read);
+    f.ends("panic");
+    let [one, other] = asked.map(|asked| wait(asked).unwrap_err());
+    assert_eq!(one, ScrapeError::Panicked("no luck with Read".to_owned()));
+    assert_eq!(one, other);
+    let asked = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.makes(METRICS, "well");
+    assert_eq!(wait(asked), plain("well"));
 }
 
 #[test]
 fn the_thread_answers_before_it_ends() {
     let Fixture { scrapes, begun, texts, thread } = start();
     let (reply, answer) = oneshot::channel();
-    scrapes.queue.send(Request { page: Page::Metrics, gzip: false, reply }).unwrap();
-    assert_eq!(begun.recv(), Ok(Page::Metrics));
+    scrapes.queue.send(Request { page: METRICS, gzip: false, reply }).unwrap();
+    assert_eq!(begun.recv(), Ok(Call::Read));
     drop(scrapes);
+    texts.send("read").unwrap();
     texts.send("last").unwrap();
     thread.join().unwrap();
     assert_eq!(wait(answer).unwrap(), plain("last"));
@@ -159,6 +234,6 @@ fn the_thread_answers_before_it_ends() {
 fn without_a_thread_there_is_no_answer() {
     let (queue, requests) = mpsc::channel();
     drop(requests);
-    let error = wait(Scrapes { queue }.get(Page::Metrics, false)).unwrap_err();
+    let error = wait(Scrapes { queue }.get(METRICS, false)).unwrap_err();
     insta::assert_snapshot!(error, @"failed to scrape: the exporter is stopping");
 }
