@@ -10,7 +10,7 @@ use super::key::KeyType;
 use super::read::is_per_cpu;
 use super::{MapSpec, Opened, text};
 use crate::config::near::nearest;
-use crate::config::{Config, Fault, Kind, Metric, Severity};
+use crate::config::{Config, Fault, Metric, Outline, Part, Severity};
 
 /// How a metric's map is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub enum Key {
 /// What is wrong with a metric: the place below it, the problem, the remedy.
 type Finding = (&'static str, String, String);
 
-/// The layouts of the config's metrics, in their order.
+/// The layouts of the config's metrics, in their order. Metrics that are faulty in themselves are
+/// held against the object too, as far as they are known.
 ///
 /// # Errors
 ///
@@ -49,15 +50,20 @@ pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>
     let maps = opened.maps();
     let mut layouts = Vec::new();
     let mut faults = programs(opened);
-    for metric in &config.metrics {
-        let name = metric.name.as_str();
-        let key = KeyType::of_map(&opened.object, name);
-        match layout(metric, &maps, key.as_ref()) {
-            Ok(layout) => layouts.push(layout),
-            Err(findings) => faults.extend(findings.into_iter().map(|(below, problem, remedy)| {
-                config.fault(&format!("{}{below}", metric.path), problem, remedy)
-            })),
-        }
+    let mut fit = |outline: &Outline| {
+        let key = KeyType::of_map(&opened.object, outline.name.as_str());
+        let findings = match layout(outline, &maps, key.as_ref()) {
+            Ok(layout) => return Some(layout),
+            Err(findings) => findings,
+        };
+        faults.extend(findings.into_iter().map(|(below, problem, remedy)| {
+            config.fault(&format!("{}{below}", outline.path), problem, remedy)
+        }));
+        None
+    };
+    layouts.extend(config.metrics.iter().map(Metric::outline).filter_map(|metric| fit(&metric)));
+    for outline in &config.faulty {
+        fit(outline);
     }
     if faults.is_empty() { Ok(layouts) } else { Err(faults) }
 }
@@ -97,10 +103,10 @@ fn section(section: &str, known: bool) -> Option<(String, String)> {
     }
 }
 
-/// How to read the metric's map, or all that speaks against it. `key` is the map's key type, if
-/// the object tells it.
+/// How to read the metric's map, or all that speaks against it: nothing that could be told if its
+/// labels are not known. `key` is the map's key type, if the object tells it.
 fn layout(
-    metric: &Metric,
+    metric: &Outline,
     maps: &[MapSpec],
     key: Option<&KeyType>,
 ) -> Result<Layout, Vec<Finding>> {
@@ -119,15 +125,17 @@ fn layout(
             "make the map's value a `u64`, as all metrics are".to_owned(),
         ));
     }
+    let Some(parts) = &metric.parts else { return Err(findings) };
     let per_cpu = is_per_cpu(map.kind);
-    let cpu_label = cpu_label(metric).filter(|_| per_cpu);
-    let kind = kind_of_key(metric, map, cpu_label);
+    let last_is_cpu = parts.last().is_some_and(Part::is_cpu);
+    let cpu_label = (per_cpu && last_is_cpu).then(|| parts.len() - 1);
+    let kind = kind_of_key(parts, map, cpu_label);
     if kind != Key::Ignored {
-        findings.extend(sizes(metric, map, key, cpu_label));
+        findings.extend(sizes(parts, map, key, cpu_label));
     }
     // In a key, nothing stands behind the bucket.
-    if findings.is_empty() && metric.kind != Kind::Counter && cpu_label.is_none() {
-        findings.extend(metric.has_cpu_label().then(|| bucket_not_last(map)));
+    if findings.is_empty() && metric.histogram && last_is_cpu && !per_cpu {
+        findings.push(bucket_not_last(map));
     }
     if findings.is_empty() {
         Ok(Layout { map: name.to_owned(), per_cpu, cpu_label, key: kind })
@@ -175,14 +183,9 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
     }
 }
 
-/// The label that is a CPU's number if the map is per-CPU: the last one.
-fn cpu_label(metric: &Metric) -> Option<usize> {
-    metric.has_cpu_label().then(|| metric.labels.len() - 1)
-}
-
-fn kind_of_key(metric: &Metric, map: &MapSpec, cpu_label: Option<usize>) -> Key {
-    let only_cpu = cpu_label.is_some() && metric.labels.len() == 1;
-    if metric.labels.is_empty() {
+fn kind_of_key(parts: &[Part], map: &MapSpec, cpu_label: Option<usize>) -> Key {
+    let only_cpu = cpu_label.is_some() && parts.len() == 1;
+    if parts.is_empty() {
         Key::Zero
     } else if only_cpu && map.kind == MapType::PercpuArray {
         Key::Ignored
@@ -193,15 +196,14 @@ fn kind_of_key(metric: &Metric, map: &MapSpec, cpu_label: Option<usize>) -> Key 
 
 /// What is wrong with the sizes of the metric's labels.
 fn sizes(
-    metric: &Metric,
+    parts: &[Part],
     map: &MapSpec,
     key: Option<&KeyType>,
     cpu_label: Option<usize>,
 ) -> Option<Finding> {
-    let Metric { labels, .. } = metric;
     let MapSpec { name, key_size, .. } = map;
     let key_size = *key_size as usize;
-    if labels.is_empty() {
+    if parts.is_empty() {
         let advice = key.map(KeyType::advice).unwrap_or_else(|| format!("add up to {key_size}"));
         return (key_size != 4).then(|| {
             (
@@ -214,9 +216,9 @@ fn sizes(
             )
         });
     }
-    let in_key = || labels.iter().enumerate().filter(|(i, _)| Some(*i) != cpu_label);
-    let size: usize = in_key().map(|(_, label)| label.size).sum();
-    let padding: usize = in_key().map(|(_, label)| label.padding).sum();
+    let in_key = || parts.iter().enumerate().filter(|(i, _)| Some(*i) != cpu_label);
+    let size: usize = in_key().map(|(_, part)| part.size).sum();
+    let padding: usize = in_key().map(|(_, part)| part.padding).sum();
     if size + padding == key_size {
         return None;
     }
@@ -228,7 +230,7 @@ fn sizes(
         size + padding
     );
     let remedy = match key {
-        _ if off_by_cpu(metric, size + padding, key_size) => cpu_remedy(map),
+        _ if off_by_cpu(parts, size + padding, key_size) => cpu_remedy(map),
         Some(key) => key.advice(),
         None => format!("make them add up to {key_size}"),
     };
@@ -248,8 +250,8 @@ fn bucket_not_last(map: &MapSpec) -> Finding {
 }
 
 /// Whether labels of `sum` bytes are too large for the key by just a label `cpu`.
-fn off_by_cpu(metric: &Metric, sum: usize, key_size: usize) -> bool {
-    let mut cpus = metric.labels.iter().filter(|label| label.is_cpu());
+fn off_by_cpu(parts: &[Part], sum: usize, key_size: usize) -> bool {
+    let mut cpus = parts.iter().filter(|part| part.is_cpu());
     cpus.any(|cpu| sum == key_size + cpu.size + cpu.padding)
 }
 

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::error::{Source, quote};
 use super::faults::Faults;
 use super::name::MetricName;
-use super::plan::{Config, Kind, Metric, PluginStep, Settings};
+use super::plan::{Config, Kind, Metric, Outline, PluginStep, Settings};
 use super::raw::{self, Field};
 use super::{duration, near};
 use crate::plugin::Limits;
@@ -36,12 +36,23 @@ pub(super) fn config(
     twice(&raw.metrics, faults);
     let names = plugin::Names::of(&raw.plugins);
     let plugins = plugin::all(raw.plugins, source, faults);
-    let metrics = raw.metrics.into_iter().filter_map(|raw| metric(raw, system, &names, faults));
-    let mut first = HashSet::new();
-    let metrics = metrics.filter(|metric| first.insert(metric.name.clone())).collect();
+    let (mut metrics, mut faulty) = (Vec::new(), Vec::new());
+    let mut maps = HashSet::new();
+    for raw in raw.metrics {
+        let outline = outline(&raw);
+        let metric = metric(raw, system, &names, faults);
+        // Of metrics with the same map, the first is held against it.
+        if outline.as_ref().is_some_and(|outline| !maps.insert(outline.name.clone())) {
+            continue;
+        }
+        match metric {
+            Some(metric) => metrics.push(metric),
+            None => faulty.extend(outline),
+        }
+    }
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
-    Config { name: source.name(), source: source.clone(), metrics, kaddrs, plugins }
+    Config { name: source.name(), source: source.clone(), metrics, faulty, kaddrs, plugins }
 }
 
 /// Settings that are a document of their own.
@@ -86,6 +97,26 @@ fn twice(metrics: &[raw::Metric], faults: &Faults<'_>) {
             );
         }
     }
+}
+
+/// What of a metric has to fit its map, as far as it can be read. None of events that are
+/// streamed: they are refused, whatever their map.
+fn outline(raw: &raw::Metric) -> Option<Outline> {
+    let Field::Given(name) = &raw.name else { return None };
+    let histogram = match &raw.kind {
+        raw::Kind::Histogram { .. } => true,
+        raw::Kind::Counter { perf_event_array, ringbuf, .. } => {
+            let kept = |field| matches!(field, &Field::Absent | &Field::Given(false));
+            if !kept(perf_event_array) || !kept(ringbuf) {
+                return None;
+            }
+            false
+        }
+    };
+    let parts = label::parts(&raw.labels);
+    // Without labels there is no bucket, which has been told.
+    let parts = parts.filter(|parts| !histogram || !parts.is_empty());
+    Some(Outline { name: MetricName::new(name)?, path: raw.path.clone(), histogram, parts })
 }
 
 fn metric(

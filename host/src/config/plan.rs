@@ -20,6 +20,8 @@ pub struct Config {
     pub source: Source,
     /// Its metrics, in the file's order, counters first.
     pub metrics: Vec<Metric>,
+    /// What is known of metrics that are left out, because something of theirs is faulty.
+    pub faulty: Vec<Outline>,
     /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`, each at its place in the
     /// file's list.
     pub kaddrs: Vec<String>,
@@ -97,6 +99,30 @@ pub struct Metric {
     pub transforms: Transforms,
 }
 
+/// What of a metric has to fit its map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// The map's name.
+    pub name: MetricName,
+    /// The metric's place in the file: `metrics.counters[2]`.
+    pub path: String,
+    /// Whether it is a histogram, whose key ends with a bucket.
+    pub histogram: bool,
+    /// The parts of the key, in order; none if not all of them could be read.
+    pub parts: Option<Vec<Part>>,
+}
+
+/// What a label takes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Whether the label is called `cpu`.
+    pub named_cpu: bool,
+    /// How many bytes of the key it has; never 0.
+    pub size: usize,
+    /// How many bytes to pass over behind it.
+    pub padding: usize,
+}
+
 /// What a metric's rows become.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
@@ -166,6 +192,16 @@ impl Config {
 }
 
 impl Metric {
+    /// What of it has to fit its map.
+    pub fn outline(&self) -> Outline {
+        Outline {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            histogram: matches!(self.kind, Kind::Histogram(_)),
+            parts: Some(self.labels.iter().map(Label::part).collect()),
+        }
+    }
+
     /// Whether its last label is a CPU number, which per-CPU maps have beside the key.
     pub fn has_cpu_label(&self) -> bool {
         self.labels.last().is_some_and(Label::is_cpu)
@@ -193,6 +229,18 @@ impl Metric {
 impl Label {
     /// Whether it is called and sized as a CPU number is.
     pub fn is_cpu(&self) -> bool {
-        self.name.as_str() == "cpu" && self.size == 2
+        self.part().is_cpu()
+    }
+
+    fn part(&self) -> Part {
+        let Self { size, padding, .. } = *self;
+        Part { named_cpu: self.name.as_str() == "cpu", size, padding }
+    }
+}
+
+impl Part {
+    /// Whether it is called and sized as a CPU number is.
+    pub fn is_cpu(&self) -> bool {
+        self.named_cpu && self.size == 2
     }
 }

@@ -134,6 +134,45 @@ pub fn misfits() {
     ");
 }
 
+const FAULTY: &str = "\
+metrics:
+  counters:
+    - name: flow_total
+      labels: [{name: family, size: 2, decoders: [{name: uint}]}]
+
+    - name: narrow_total
+      labels: [{name: family}]
+
+    - name: flows_total
+      labels: [{name: family, size: 2, decoders: [{name: uinnt}]}]
+
+    - name: events_total
+      help: Refused already
+      perf_event_array: true
+";
+
+/// What is faulty without its object is held against it all the same, as far as it can be read.
+pub fn misfits_that_are_faulty_in_themselves() {
+    let source = Source { file: "test.yaml".into(), text: FAULTY.into() };
+    let (configs, faults) = config::load(vec![source], &System::default());
+    insta::assert_snapshot!(text(&faults), @r"
+    test.yaml:3: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
+    test.yaml:6: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
+    test.yaml:7: metrics.counters[1].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    test.yaml:9: metrics.counters[2]: the metric has no help; add `help:` with a line on what it counts
+    test.yaml:10: metrics.counters[2].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
+    test.yaml:14: metrics.counters[3].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    ");
+    let faults = check(&configs[0], &object::open("misfits")).unwrap_err();
+    let faults: Vec<_> =
+        faults.into_iter().filter(|fault| fault.file.ends_with("test.yaml")).collect();
+    insta::assert_snapshot!(text(&faults), @r"
+    test.yaml:3: metrics.counters[0].name: the object has no map `flow_total`; did you mean `flows_total`?
+    test.yaml:6: metrics.counters[1]: values of map `narrow_total` have 4 bytes, not 8; make the map's value a `u64`, as all metrics are
+    test.yaml:10: metrics.counters[2].labels: sizes add up to 2 and paddings to 0, 2 in all, but keys of map `flows_total` have 32 bytes; follow the key's fields, `struct flow`: `family` at 0 {size: 2, padding: 2}, `peer.ip` at 4 {size: 4}, `peer.port` at 8 {size: 2, padding: 6}, `cgroup` at 16 {size: 8}, `comm` at 24 {size: 5, padding: 3}
+    ");
+}
+
 pub fn sections_that_nothing_attaches() {
     let faults = check(&plan::config(vec![], &[]), &object::open("misfits")).unwrap_err();
     let dir = object::file("misfits").parent().unwrap().display().to_string();

@@ -101,9 +101,10 @@ pub fn three_for_faults_of_all_configs_at_once() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(said.stderr, @"
             DIR/faulty.yaml:5: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
+            DIR/faulty.yaml:5: metrics.counters[0].labels: sizes add up to 8 and paddings to 0, 8 in all, but keys of map `work_plain_total` have 4 bytes; make them add up to the 4 bytes of the key, `u32`
             DIR/faulty.yaml:6: metrics.counters[1].name: the object has no map `work_plan_total`; did you mean `work_plain_total`?
             DIR/unread.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
-            error: 3 faults in the configs; nothing was loaded
+            error: 4 faults in the configs; nothing was loaded
             ");
         }
     }
@@ -212,8 +213,9 @@ pub fn checked_without_privileges() {
     assert_eq!((said.code, &*said.stdout), (Some(3), ""));
     insta::assert_snapshot!(said.stderr, @"
     DIR/faulty.yaml:5: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
+    DIR/faulty.yaml:5: metrics.counters[0].labels: sizes add up to 8 and paddings to 0, 8 in all, but keys of map `work_plain_total` have 4 bytes; make them add up to the 4 bytes of the key, `u32`
     DIR/faulty.yaml:6: metrics.counters[1].name: the object has no map `work_plan_total`; did you mean `work_plain_total`?
-    error: 2 faults in the configs; nothing was loaded
+    error: 3 faults in the configs; nothing was loaded
     ");
 
     let lacking = of("lacking", &format!("kaddrs: [schedule]\n{WORKLOAD}"));

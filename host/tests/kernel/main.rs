@@ -68,6 +68,7 @@ fn anywhere() -> impl Iterator<Item = Trial> {
         the_workload_fits_its_config,
         the_examples_fit_their_configs,
         misfits,
+        misfits_that_are_faulty_in_themselves,
         sections_that_nothing_attaches,
         kaddrs_that_are_not_there,
     ];

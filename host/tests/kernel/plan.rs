@@ -12,6 +12,7 @@ pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
         name: "test".to_owned(),
         source: Source { file: "test.yaml".into(), text: "".into() },
         metrics,
+        faulty: Vec::new(),
         plugins: Vec::new(),
         kaddrs: kaddrs.iter().map(|symbol| (*symbol).to_owned()).collect(),
     }

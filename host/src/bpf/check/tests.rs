@@ -1,8 +1,8 @@
 use super::*;
 use crate::bpf::key::Field;
-use crate::config::Label;
 use crate::config::buckets::{Buckets, Scale};
 use crate::config::name::{LabelName, MetricName};
+use crate::config::{Kind, Label};
 use crate::decode::Chain;
 
 fn map(name: &str, kind: MapType, key_size: u32) -> MapSpec {
@@ -35,7 +35,7 @@ fn histogram(labels: &[(&str, usize, usize)]) -> Metric {
 
 /// The findings for a metric that does not fit, one a line.
 fn misfit(metric: &Metric, maps: &[MapSpec], key: Option<&KeyType>) -> String {
-    let findings = layout(metric, maps, key).expect_err("it does not fit");
+    let findings = layout(&metric.outline(), maps, key).expect_err("it does not fit");
     findings
         .iter()
         .map(|(below, problem, remedy)| format!("{below}: {problem}; {remedy}\n"))

@@ -7,7 +7,7 @@ use super::plugin::Names;
 use crate::config::error::quote;
 use crate::config::faults::Faults;
 use crate::config::name::LabelName;
-use crate::config::plan::{DecoderStep, Label, PluginStep};
+use crate::config::plan::{DecoderStep, Label, Part, PluginStep};
 use crate::config::raw::{self, Field, ON_ERROR};
 use crate::decode::builtin::{self, Builtin, Settings, SettingsError, Sizes};
 use crate::decode::{Chain, OnError, Step};
@@ -54,6 +54,35 @@ pub(super) fn all(
         labels.push(label);
     }
     (labels, steps)
+}
+
+/// What the labels take of the key, if all of it could be read.
+pub(super) fn parts(raw: &Field<Vec<raw::Label>>) -> Option<Vec<Part>> {
+    match raw {
+        Field::Absent => Some(Vec::new()),
+        Field::Faulty => None,
+        Field::Given(labels) => labels.iter().map(part).collect(),
+    }
+}
+
+fn part(raw: &raw::Label) -> Option<Part> {
+    let (Field::Given(name), Field::Given(size)) = (&raw.name, &raw.size) else { return None };
+    let padding = match &raw.padding {
+        Field::Absent => 0,
+        Field::Faulty => return None,
+        Field::Given(padding) => *padding,
+    };
+    Some(Part { named_cpu: name == "cpu", size: sized(*size)?, padding: padded(padding)? })
+}
+
+/// A label's size in bytes, if a label can have it.
+fn sized(size: i128) -> Option<usize> {
+    usize::try_from(size).ok().filter(|_| (1..=LARGEST).contains(&size))
+}
+
+/// A label's padding in bytes, if a label can have it.
+fn padded(padding: i128) -> Option<usize> {
+    usize::try_from(padding).ok().filter(|_| (0..=LARGEST).contains(&padding))
 }
 
 /// Tells of a name that the exposition needs for itself.
@@ -124,30 +153,30 @@ fn size(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
     if raw.is_absent() {
         faults.error(path, "the label has no size", format!("add `size:` with {remedy}"));
     }
-    let size = raw.given()?;
-    if !(1..=LARGEST).contains(&size) {
-        let problem = format!("no label of a key has {size} bytes");
+    let given = raw.given()?;
+    let size = sized(given);
+    if size.is_none() {
+        let problem = format!("no label of a key has {given} bytes");
         faults.error(&format!("{path}.size"), problem, format!("write {remedy}"));
-        return None;
     }
-    usize::try_from(size).ok()
+    size
 }
 
 fn padding(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
-    let padding = match raw {
+    let given = match raw {
         Field::Absent => 0,
         Field::Faulty => return None,
         Field::Given(padding) => padding,
     };
-    if !(0..=LARGEST).contains(&padding) {
+    let padding = padded(given);
+    if padding.is_none() {
         faults.error(
             &format!("{path}.padding"),
-            format!("no key has {padding} bytes of padding"),
+            format!("no key has {given} bytes of padding"),
             "write how many bytes of the map's key to pass over behind this label",
         );
-        return None;
     }
-    usize::try_from(padding).ok()
+    padding
 }
 
 /// The built-in decoder that is named.
