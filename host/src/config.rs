@@ -21,7 +21,9 @@ mod scalar;
 mod tests;
 
 pub use error::{Fault, Severity, Source};
-pub use plan::{Config, DecoderStep, Kind, Label, Metric, Outline, Part, Plugin, PluginStep};
+pub use plan::{
+    Config, DecoderStep, Kaddr, Kind, Label, Metric, Outline, Part, Plugin, PluginStep,
+};
 pub use read::read;
 
 use std::collections::HashMap;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser;
+use ebpf_wasm_exporter::bpf::Addresses;
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{Fault, Severity};
 use ebpf_wasm_exporter::logging;
@@ -110,12 +111,9 @@ impl Settings {
     }
 
     fn check(&self, system: &System) -> Result<Vec<Checked>, Failure> {
-        let (mut checked, mut faults) = startup::check(&self.selection, self.places(), system);
-        let kaddrs = |config: &mut Checked| match privileges::can_load() {
-            true => config.resolve(system),
-            false => config.expect_kaddrs(),
-        };
-        faults.extend(checked.iter_mut().flat_map(kaddrs));
+        let address = |symbol: &str| system.kallsyms().address_of(symbol);
+        let addresses = privileges::can_load().then_some(&address as Addresses<'_>);
+        let (checked, faults) = startup::check(&self.selection, self.places(), system, addresses);
         self.report(&faults)?;
         Ok(checked)
     }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::bpf::{self, Attached, Layout, LoadError, ObjectSource, Opened};
+use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
 use crate::plugin::{Gauge, Loader};
@@ -45,12 +45,17 @@ pub struct Places<'a> {
     pub plugins: Option<&'a Path>,
 }
 
-/// Reads the selected configs, loads their plugins, and checks them against their objects. The faults are those of all
-/// configs together; a config that has any but warnings is not among the checked ones.
+/// Reads the selected configs, loads their plugins, and checks them against their objects. The
+/// faults are those of all configs together; a config that has any but warnings is not among the
+/// checked ones.
+///
+/// `addresses` knows the kernel's symbols, for the objects that ask for them. Without it the
+/// objects are only held against their configs, and none is to be loaded that asks for any.
 pub fn check(
     selection: &Selection,
     places: Places<'_>,
     system: &System,
+    addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
     let (sources, mut faults) = sources(selection);
     let (configs, found) = config::load(sources, system);
@@ -61,8 +66,16 @@ pub fn check(
         let (plugins, found) = plugins::bind(&mut config, &mut loader, places.plugins);
         faults.extend(found);
         let object = object(selection, &config.name);
-        match check_one(&config, &object, places.btf) {
-            Ok((opened, layouts)) => checked.push(Checked { config, opened, layouts, plugins }),
+        let mut opened = match Opened::open(&config.name, &object, places.btf) {
+            Ok(opened) => opened,
+            Err(error) => {
+                faults.push(error.into_fault());
+                continue;
+            }
+        };
+        faults.extend(opened.set_kaddrs(&config, addresses));
+        match bpf::check(&config, &opened) {
+            Ok(layouts) => checked.push(Checked { config, opened, layouts, plugins }),
             Err(found) => faults.extend(found),
         }
     }
@@ -74,17 +87,6 @@ pub fn check(
         !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
     });
     (checked, faults)
-}
-
-fn check_one(
-    config: &Config,
-    object: &ObjectSource,
-    btf_path: Option<&Path>,
-) -> Result<(Opened, Vec<Layout>), Vec<Fault>> {
-    let opened =
-        Opened::open(&config.name, object, btf_path).map_err(|error| vec![error.into_fault()])?;
-    let layouts = bpf::check(config, &opened)?;
-    Ok((opened, layouts))
 }
 
 fn sources(selection: &Selection) -> (Vec<Source>, Vec<Fault>) {
@@ -118,25 +120,6 @@ impl Checked {
     /// The config's name.
     pub fn name(&self) -> &str {
         &self.config.name
-    }
-
-    /// Gives the object the addresses of the kernel symbols it asks for.
-    ///
-    /// # Errors
-    ///
-    /// A fault for each symbol that this kernel does not have or does not show.
-    pub fn resolve(&mut self, system: &System) -> Vec<Fault> {
-        let address = |symbol: &str| system.kallsyms().address_of(symbol);
-        self.opened.set_kaddrs(&self.config, Some(&address))
-    }
-
-    /// As [`Checked::resolve`], without asking the kernel: whether the object has the variables.
-    ///
-    /// # Errors
-    ///
-    /// A fault for each that it lacks.
-    pub fn expect_kaddrs(&mut self) -> Vec<Fault> {
-        self.opened.set_kaddrs(&self.config, None)
     }
 
     /// Loads the object and attaches its programs. Those that do not attach have been logged, and

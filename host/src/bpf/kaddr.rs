@@ -7,7 +7,7 @@ use libbpf_rs::btf::types::{DataSec, Var};
 
 use super::Opened;
 use crate::config::near::nearest;
-use crate::config::{Config, Fault};
+use crate::config::{Config, Fault, Kaddr};
 
 /// Where constants live: `.rodata`, `.rodata.str` and so on.
 const SECTION: &str = ".rodata";
@@ -41,10 +41,9 @@ impl Opened {
     /// Gives the faults: symbols that the kernel lacks or hides, variables that the object lacks.
     pub fn set_kaddrs(&mut self, config: &Config, address: Option<Addresses<'_>>) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for (i, symbol) in config.kaddrs.iter().enumerate() {
-            let path = format!("kaddrs[{i}]");
+        for Kaddr { symbol, path } in &config.kaddrs {
             let mut fault = |problem: String, remedy: String| {
-                faults.push(config.fault(&path, problem, remedy));
+                faults.push(config.fault(path, problem, remedy));
             };
             let name = format!("kaddr_{symbol}");
             // Address 0 is what a kernel shows that hides its addresses.

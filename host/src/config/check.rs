@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::error::{Source, quote};
 use super::faults::Faults;
 use super::name::MetricName;
-use super::plan::{Config, Kind, Metric, Outline, PluginStep, Settings};
+use super::plan::{Config, Kaddr, Kind, Metric, Outline, PluginStep, Settings};
 use super::raw::{self, Field};
 use super::{duration, near};
 use crate::plugin::Limits;
@@ -225,20 +225,20 @@ fn events(
     }
 }
 
-fn kaddrs(raw: Vec<(String, String)>, faults: &Faults<'_>) -> Vec<String> {
-    let mut symbols: Vec<String> = Vec::new();
-    for (path, text) in raw {
-        if !is_identifier(&text) {
+fn kaddrs(raw: Vec<(String, String)>, faults: &Faults<'_>) -> Vec<Kaddr> {
+    let mut kaddrs = Vec::new();
+    for (path, symbol) in raw {
+        if !is_identifier(&symbol) {
             faults.error(
                 &path,
-                format!("{} cannot be a symbol with a `kaddr_` variable", quote(&text)),
+                format!("{} cannot be a symbol with a `kaddr_` variable", quote(&symbol)),
                 "write a kernel symbol made of letters, digits and `_`",
             );
         } else {
-            symbols.push(text);
+            kaddrs.push(Kaddr { symbol, path });
         }
     }
-    symbols
+    kaddrs
 }
 
 fn is_identifier(text: &str) -> bool {

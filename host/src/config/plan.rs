@@ -22,11 +22,19 @@ pub struct Config {
     pub metrics: Vec<Metric>,
     /// What is known of metrics that are left out, because something of theirs is faulty.
     pub faulty: Vec<Outline>,
-    /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`, each at its place in the
-    /// file's list.
-    pub kaddrs: Vec<String>,
+    /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`.
+    pub kaddrs: Vec<Kaddr>,
     /// Its plugins, in the file's order. None has been looked at.
     pub plugins: Vec<Plugin>,
+}
+
+/// A kernel symbol that the object wants the address of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kaddr {
+    /// Its name: letters, digits and `_`.
+    pub symbol: String,
+    /// Its place in the file: `kaddrs[2]`.
+    pub path: String,
 }
 
 /// A plugin as a file describes it.

@@ -70,7 +70,8 @@ pub(super) enum Kind {
         bucket_multiplier: Field<f64>,
         bucket_min: Field<i128>,
         bucket_max: Field<i128>,
-        bucket_keys: Field<Vec<f64>>,
+        /// Those that are no numbers have been told.
+        bucket_keys: Field<Vec<Option<f64>>>,
     },
 }
 

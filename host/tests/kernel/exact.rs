@@ -32,7 +32,8 @@ impl Pipeline {
     pub fn of(configs: &Configs) -> Self {
         let (dir, names) = (configs.path().to_owned(), configs.names().to_vec());
         let selection = Selection::Directory { dir, names };
-        let (checked, faults) = startup::check(&selection, Places::default(), &System::default());
+        let (checked, faults) =
+            startup::check(&selection, Places::default(), &System::default(), None);
         assert_eq!(faults, []);
         let start = |config: startup::Checked| config.start().expect("it loads");
         let running: Vec<_> = checked.into_iter().map(start).collect();

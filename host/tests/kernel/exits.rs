@@ -227,6 +227,25 @@ pub fn checked_without_privileges() {
     ");
 }
 
+pub fn three_for_symbols_of_faulty_files_too() {
+    let mut configs = of("b", &format!("kaddrs: [schedule]\n{FAULTY}"));
+    configs.add_workload("c", "metrics: [");
+    configs.add_workload("a", &format!("kaddrs: [a.cold, schedule]\n{WORKLOAD}"));
+    let said = exporter(&configs, &["--config.check"]);
+    assert_eq!((said.code, &*said.stdout), (Some(3), ""));
+    let heads = said.stderr.lines().map(|line| line.split("; ").next().unwrap());
+    insta::assert_snapshot!(heads.collect::<Vec<_>>().join("\n"), @"
+    DIR/a.yaml:1: kaddrs[0]: `a.cold` cannot be a symbol with a `kaddr_` variable
+    DIR/a.yaml:1: kaddrs[1]: the object has no constant `kaddr_schedule`
+    DIR/b.yaml:1: kaddrs[0]: the object has no constant `kaddr_schedule`
+    DIR/b.yaml:6: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `uinnt`
+    DIR/b.yaml:6: metrics.counters[0].labels: sizes add up to 8 and paddings to 0, 8 in all, but keys of map `work_plain_total` have 4 bytes
+    DIR/b.yaml:7: metrics.counters[1].name: the object has no map `work_plan_total`
+    DIR/c.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node
+    error: 7 faults in the configs
+    ");
+}
+
 /// What a newcomer without root reads.
 pub fn four_when_nothing_of_the_default_set_loads() {
     let nothing = Configs::new();

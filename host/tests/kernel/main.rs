@@ -167,6 +167,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         zero_when_checked,
         one_when_something_is_unexpected,
         three_for_a_warning_only_when_strict,
+        three_for_symbols_of_faulty_files_too,
         four_when_an_object_does_not_load,
         four_for_all_objects_that_do_not_load,
         five_when_a_program_does_not_attach_and_that_matters,

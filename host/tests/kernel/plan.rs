@@ -2,19 +2,20 @@
 
 use ebpf_wasm_exporter::config::buckets::{Buckets, Scale};
 use ebpf_wasm_exporter::config::name::{LabelName, MetricName};
-use ebpf_wasm_exporter::config::{Config, Kind, Label, Metric, Source};
+use ebpf_wasm_exporter::config::{Config, Kaddr, Kind, Label, Metric, Source};
 use ebpf_wasm_exporter::decode::Chain;
 use ebpf_wasm_exporter::transform::Transforms;
 
 /// A config of these metrics and symbols.
 pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
+    let kaddr = |symbol: &&str| Kaddr { symbol: (*symbol).to_owned(), path: "kaddrs".to_owned() };
     Config {
         name: "test".to_owned(),
         source: Source { file: "test.yaml".into(), text: "".into() },
         metrics,
         faulty: Vec::new(),
         plugins: Vec::new(),
-        kaddrs: kaddrs.iter().map(|symbol| (*symbol).to_owned()).collect(),
+        kaddrs: kaddrs.iter().map(kaddr).collect(),
     }
 }
 

@@ -61,7 +61,7 @@ fn check(config: &str, guest: &str, work: Session) -> (Vec<Checked>, Vec<Fault>)
     write("workload.bpf.o", &work.object());
     let names = vec!["workload".to_owned()];
     let selection = Selection::Directory { dir: dir.path().to_owned(), names };
-    startup::check(&selection, Places::default(), &System::default())
+    startup::check(&selection, Places::default(), &System::default(), None)
 }
 
 /// A scraper of a workload that has counted.

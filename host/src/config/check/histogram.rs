@@ -134,7 +134,7 @@ fn range(
     Some((min, max))
 }
 
-fn fixed(raw: Field<Vec<f64>>, path: &str, faults: &Faults<'_>) -> Option<Vec<f64>> {
+fn fixed(raw: Field<Vec<Option<f64>>>, path: &str, faults: &Faults<'_>) -> Option<Vec<f64>> {
     let keys = match raw {
         Field::Given(keys) if !keys.is_empty() => keys,
         Field::Faulty => return None,
@@ -150,22 +150,34 @@ fn fixed(raw: Field<Vec<f64>>, path: &str, faults: &Faults<'_>) -> Option<Vec<f6
         faults.error(&at, problem, "leave some out");
         return None;
     }
+    let mut good = Vec::with_capacity(keys.len());
+    let mut last = None;
+    for (index, key) in keys.iter().enumerate() {
+        let key = key.and_then(|key| exact(key, &format!("{at}[{index}]"), faults));
+        if let (Some(key), Some(last)) = (key, last)
+            && key <= last
+        {
+            let problem = format!("{key} follows {last}");
+            faults.error(&format!("{at}[{index}]"), problem, "list each key once, ascending");
+        } else {
+            good.extend(key);
+        }
+        last = key.or(last);
+    }
+    (good.len() == keys.len()).then_some(good)
+}
+
+/// A number as a bucket's key, if it can be one.
+fn exact(key: f64, at: &str, faults: &Faults<'_>) -> Option<f64> {
     #[allow(clippy::cast_precision_loss)]
-    let exact = |key: &f64| key.abs() < LARGEST_EXACT as f64;
-    if let Some(index) = keys.iter().position(|key| !exact(key)) {
-        let problem = format!("{} cannot be a bucket's key", keys[index]);
-        let remedy = format!("write a number below {LARGEST_EXACT}, which is 2^53");
-        faults.error(&format!("{at}[{index}]"), problem, remedy);
-        return None;
+    if key.abs() < LARGEST_EXACT as f64 {
+        // Adding turns -0 into 0, which the search for a key tells apart.
+        return Some(key + 0.0);
     }
-    if let Some(index) = keys.windows(2).position(|pair| pair[0] >= pair[1]) {
-        let problem = format!("{} follows {}", keys[index + 1], keys[index]);
-        let remedy = "list each key once, ascending";
-        faults.error(&format!("{at}[{}]", index + 1), problem, remedy);
-        return None;
-    }
-    // Adding turns -0 into 0, which the search for a key tells apart.
-    Some(keys.into_iter().map(|key| key + 0.0).collect())
+    let problem = format!("{key} cannot be a bucket's key");
+    let remedy = format!("write a number below {LARGEST_EXACT}, which is 2^53");
+    faults.error(at, problem, remedy);
+    None
 }
 
 /// Which of a histogram's labels is the bucket: the last, or the one before the CPU number.

@@ -112,8 +112,9 @@ impl<'f, 't> Fields<'f, 't> {
         self.list(key).given().unwrap_or_default().into_iter().filter_map(read).collect()
     }
 
-    pub(super) fn numbers(&self, key: &str) -> Field<Vec<f64>> {
-        self.items(key, |node, path, faults| one(node, path, A_NUMBER, scalar::float, faults))
+    /// The numbers of a list; those that are none are told.
+    pub(super) fn numbers(&self, key: &str) -> Field<Vec<Option<f64>>> {
+        self.items(key, |node, path, faults| Some(one(node, path, A_NUMBER, scalar::float, faults)))
     }
 
     /// The items of a list as `read` reads them; faulty if it cannot read one.

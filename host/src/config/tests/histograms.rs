@@ -78,6 +78,13 @@ fn fixed_keys_have_to_ascend() {
     assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1,.inf]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[1]: inf cannot be a bucket's key; write a number below 9007199254740992, which is 2^53");
     assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1,18446744073709551615]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[1]: 18446744073709552000 cannot be a bucket's key; write a number below 9007199254740992, which is 2^53");
     assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[.nan]"), @"x.yaml:6: metrics.histograms[0].bucket_keys[0]: NaN cannot be a bucket's key; write a number below 9007199254740992, which is 2^53");
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1,x,.nan,1,3,2,{},4]"), @"
+    x.yaml:6: metrics.histograms[0].bucket_keys[1]: expected a number, found `x`; write digits alone, such as 8 or 0.001
+    x.yaml:6: metrics.histograms[0].bucket_keys[6]: expected a number, found a mapping; write digits alone, such as 8 or 0.001
+    x.yaml:6: metrics.histograms[0].bucket_keys[2]: NaN cannot be a bucket's key; write a number below 9007199254740992, which is 2^53
+    x.yaml:6: metrics.histograms[0].bucket_keys[3]: 1 follows 1; list each key once, ascending
+    x.yaml:6: metrics.histograms[0].bucket_keys[5]: 2 follows 3; list each key once, ascending
+    ");
     let many = format!("bucket_type:fixed bucket_keys:[{}]", "1,".repeat(10_001));
     assert_snapshot!(buckets_faults(&many), @"x.yaml:6: metrics.histograms[0].bucket_keys: 10001 buckets are more than 10000; leave some out");
 }

@@ -32,7 +32,8 @@ metrics:
 ",
     );
     assert_eq!(config.name, "x");
-    assert_eq!(config.kaddrs, ["jiffies", "jiffies", "bpf_jit_current"]);
+    let symbols: Vec<_> = config.kaddrs.iter().map(|kaddr| &*kaddr.symbol).collect();
+    assert_eq!(symbols, ["jiffies", "jiffies", "bpf_jit_current"]);
     let shown: Vec<_> = config
         .metrics
         .iter()
