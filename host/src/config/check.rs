@@ -1,5 +1,6 @@
 //! From what was typed to what can be relied on: every rule that needs no kernel and no object.
 
+mod chain;
 mod histogram;
 mod label;
 mod plugin;

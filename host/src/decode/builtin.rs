@@ -62,6 +62,19 @@ pub enum Sizes {
     MultipleOf(usize),
 }
 
+/// What passes between the decoders of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The key's bytes as they are.
+    Bytes,
+    /// A whole number in decimal text.
+    Decimal,
+    /// A text that is no number.
+    Text,
+    /// Any of these: nothing is known of it, or all are taken.
+    Any,
+}
+
 /// A decoder made for a label, or what is wrong with its settings.
 pub type Built = Result<Box<dyn Decoder>, SettingsError>;
 
@@ -71,10 +84,19 @@ pub struct Builtin {
     pub name: &'static str,
     /// The sizes of key bytes it can take.
     pub sizes: Sizes,
-    /// Whether its answer can be the decimal number that a histogram's bucket has to be.
-    pub numeric: bool,
+    /// What it can make sense of.
+    pub takes: Form,
+    /// What it answers.
+    pub gives: Form,
     /// Makes one for a label. Does no I/O: tables are read when first asked.
     pub build: fn(&Settings, &System) -> Built,
+}
+
+impl Builtin {
+    /// Whether its answer can be the decimal number that a histogram's bucket has to be.
+    pub fn is_numeric(&self) -> bool {
+        matches!(self.gives, Form::Decimal | Form::Any)
+    }
 }
 
 /// Every built-in decoder, sorted by name.
@@ -120,7 +142,7 @@ mod tests {
 
     #[test]
     fn only_these_can_be_buckets() {
-        let numeric = ALL.iter().filter(|builtin| builtin.numeric).map(|builtin| builtin.name);
+        let numeric = ALL.iter().filter(|builtin| builtin.is_numeric()).map(|builtin| builtin.name);
         assert_eq!(numeric.collect::<Vec<_>>(), ["regexp", "static_map", "string", "uint"]);
     }
 }

@@ -218,7 +218,7 @@ pub(super) fn bucket_label(
     };
     let Field::Given(name) = &last.name else { return };
     match builtin::find(name) {
-        Some(builtin) if !builtin.numeric => {
+        Some(builtin) if !builtin.is_numeric() => {
             let problem = format!(
                 "the label of the buckets has to be a number, which `{name}` does not give"
             );

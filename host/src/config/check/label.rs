@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::chain::Flow;
 use super::one_of;
 use super::plugin::Names;
 use crate::config::error::quote;
@@ -112,15 +113,21 @@ fn label(
     let raw = raw.decoders.given().unwrap_or_default();
     let mut steps = Vec::with_capacity(raw.len());
     let mut plugin_steps = Vec::new();
+    let mut flow = Flow::start();
     for (index, raw) in raw.into_iter().enumerate() {
         if matches!(&raw.name, Field::Given(name) if name == WASM) {
             let on_error = on_error(raw.on_error, &raw.path, faults);
             let step = plugins.step(raw.plugin, &raw.path, on_error, faults);
             let at = steps.len() + plugin_steps.len();
             plugin_steps.extend(step.map(|step| (at, step)));
+            flow.pass_unknown();
             continue;
         }
-        let Some(builtin) = builtin(&raw, faults) else { continue };
+        let Some(builtin) = builtin(&raw, faults) else {
+            flow.pass_unknown();
+            continue;
+        };
+        flow.pass(builtin, &raw.path, faults);
         if let (0, Some(size)) = (index, size) {
             fits(builtin, size, &path, faults);
         }

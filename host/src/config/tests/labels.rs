@@ -70,8 +70,31 @@ fn the_first_decoder_has_to_take_the_size() {
 {name: c, size: 12, decoders: [{name: kstack}]}";
     assert_snapshot!(faults(&with_labels(text)), @"
     x.yaml:2: metrics.counters[0].labels[0].size: `uint` takes 1, 2, 4 or 8 bytes, not 3; correct the size, or put a decoder first that takes it
+    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[1].name: `uint` takes the key's bytes, which `hex` has made a text of; remove `hex` before it
     x.yaml:4: metrics.counters[0].labels[2].size: `kstack` takes a multiple of 8 bytes, not 12; correct the size, or put a decoder first that takes it
     ");
+}
+
+#[test]
+fn decoders_have_to_understand_each_other() {
+    let text = "\
+{name: a, size: 4, decoders: [{name: errno}]},
+{name: b, size: 8, decoders: [{name: uint}, {name: ksym}]},
+{name: c, size: 8, decoders: [{name: ksym}, {name: cgroup}]},
+{name: d, size: 4, decoders: [{name: uint}, {name: inet_ip}, {name: hex}, {name: string}, {name: uint}]}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: warning: metrics.counters[0].labels[0].decoders[0].name: `errno` takes decimal text, not the key's bytes; put `uint` before it
+    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[1].name: `ksym` takes the key's bytes, which `uint` has made a text of; remove `uint` before it
+    x.yaml:4: warning: metrics.counters[0].labels[2].decoders[1].name: `cgroup` takes decimal text, which `ksym` does not give; put `uint` before it in place of `ksym`
+    x.yaml:5: warning: metrics.counters[0].labels[3].decoders[1].name: `inet_ip` takes the key's bytes, which `uint` has made a text of; remove `uint` before it
+    ");
+    for unknown in ["static_map, static_map: {a: b}", "regexp, regexps: [a]", "string"] {
+        for then in ["errno", "dname", "uint", "pci_vendor", "kstack"] {
+            let chain =
+                format!("{{name: a, size: 4, decoders: [{{name: {unknown}}}, {{name: {then}}}]}}");
+            assert_eq!(faults(&with_labels(&chain)), "", "{chain}");
+        }
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! `cgroup`: a cgroup's id in decimal text → its path, such as `/sys/fs/cgroup/system.slice`, or
 //! `unknown_cgroup_id:N`.
 
-use super::{Builtin, Sizes, holds, number};
+use super::{Builtin, Form, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "cgroup",
     sizes: Sizes::Any,
-    numeric: false,
+    takes: Form::Decimal,
+    gives: Form::Text,
     build: |_, system| Ok(Box::new(Cgroup { system: system.clone() })),
 };
 

@@ -4,14 +4,19 @@
 //! the end of the input, or above 63 (what a compression pointer would be, for which a key has
 //! nothing to point at), says that this is no such name: the input is passed on as it is.
 
-use super::{Builtin, Sizes};
+use super::{Builtin, Form, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 /// No label of DNS is longer.
 const MAX_LABEL: usize = 63;
 
-pub(super) const BUILTIN: Builtin =
-    Builtin { name: "dname", sizes: Sizes::Any, numeric: false, build: |_, _| Ok(Box::new(Dname)) };
+pub(super) const BUILTIN: Builtin = Builtin {
+    name: "dname",
+    sizes: Sizes::Any,
+    takes: Form::Bytes,
+    gives: Form::Text,
+    build: |_, _| Ok(Box::new(Dname)),
+};
 
 struct Dname;
 

@@ -2,11 +2,16 @@
 
 mod names;
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Form, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
-pub(super) const BUILTIN: Builtin =
-    Builtin { name: "errno", sizes: Sizes::Any, numeric: false, build: |_, _| Ok(Box::new(Errno)) };
+pub(super) const BUILTIN: Builtin = Builtin {
+    name: "errno",
+    sizes: Sizes::Any,
+    takes: Form::Decimal,
+    gives: Form::Text,
+    build: |_, _| Ok(Box::new(Errno)),
+};
 
 struct Errno;
 

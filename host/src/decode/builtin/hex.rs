@@ -1,10 +1,15 @@
 //! `hex`: any bytes → their lowercase hex.
 
-use super::{Builtin, Sizes};
+use super::{Builtin, Form, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
-pub(super) const BUILTIN: Builtin =
-    Builtin { name: "hex", sizes: Sizes::Any, numeric: false, build: |_, _| Ok(Box::new(Hex)) };
+pub(super) const BUILTIN: Builtin = Builtin {
+    name: "hex",
+    sizes: Sizes::Any,
+    takes: Form::Any,
+    gives: Form::Text,
+    build: |_, _| Ok(Box::new(Hex)),
+};
 
 struct Hex;
 

@@ -1,13 +1,14 @@
 //! `ifname`: a network interface's index as a u32 → its name now, or `unknown:N`.
 
-use super::{Builtin, Sizes, holds, number};
+use super::{Builtin, Form, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "ifname",
     sizes: Sizes::OneOf(&[4]),
-    numeric: false,
+    takes: Form::Bytes,
+    gives: Form::Text,
     build: |_, system| Ok(Box::new(Ifname { system: system.clone() })),
 };
 

@@ -6,13 +6,14 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Builtin, Sizes, hex};
+use super::{Builtin, Form, Sizes, hex};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "inet_ip",
     sizes: Sizes::Any,
-    numeric: false,
+    takes: Form::Bytes,
+    gives: Form::Text,
     build: |_, _| Ok(Box::new(InetIp)),
 };
 

@@ -1,7 +1,7 @@
 //! `kstack`: kernel addresses as u64, up to the first 0 → the functions they lie in, joined by
 //! newlines, `??` for each that lies in none.
 
-use super::{Builtin, Sizes, holds, number};
+use super::{Builtin, Form, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -10,7 +10,8 @@ const ADDRESS: usize = size_of::<u64>();
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "kstack",
     sizes: Sizes::MultipleOf(ADDRESS),
-    numeric: false,
+    takes: Form::Bytes,
+    gives: Form::Text,
     build: |_, system| {
         system.kallsyms().want();
         Ok(Box::new(Kstack { system: system.clone() }))

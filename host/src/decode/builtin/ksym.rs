@@ -2,14 +2,15 @@
 
 use std::io::Write;
 
-use super::{Builtin, Sizes, holds, number};
+use super::{Builtin, Form, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "ksym",
     sizes: Sizes::OneOf(&[8]),
-    numeric: false,
+    takes: Form::Bytes,
+    gives: Form::Text,
     build: |_, system| {
         system.kallsyms().want();
         Ok(Box::new(Ksym { system: system.clone() }))

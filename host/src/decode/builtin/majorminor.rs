@@ -1,7 +1,7 @@
 //! `majorminor`: a block device's number as a u32, in the kernel's own encoding (12 bits major, 20
 //! bits minor) → its name as in `/proc/partitions`, or `unknown:MAJOR:MINOR`.
 
-use super::{Builtin, Sizes, holds, number};
+use super::{Builtin, Form, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::partitions::MINOR_BITS;
@@ -9,7 +9,8 @@ use crate::system::partitions::MINOR_BITS;
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "majorminor",
     sizes: Sizes::OneOf(&[4]),
-    numeric: false,
+    takes: Form::Bytes,
+    gives: Form::Text,
     build: |_, system| Ok(Box::new(MajorMinor { system: system.clone() })),
 };
 

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Sizes, number, pci};
+use super::{Builtin, Form, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::pci_ids::Entry;
@@ -11,7 +11,8 @@ use crate::system::pci_ids::Entry;
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "pci_class",
     sizes: Sizes::Any,
-    numeric: false,
+    takes: Form::Decimal,
+    gives: Form::Text,
     build: |_, system| Ok(Box::new(PciClass { system: system.clone() })),
 };
 

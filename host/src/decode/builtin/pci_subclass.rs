@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Sizes, number, pci};
+use super::{Builtin, Form, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::pci_ids::{Entry, Found};
@@ -12,7 +12,8 @@ use crate::system::pci_ids::{Entry, Found};
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "pci_subclass",
     sizes: Sizes::Any,
-    numeric: false,
+    takes: Form::Decimal,
+    gives: Form::Text,
     build: |_, system| Ok(Box::new(PciSubclass { system: system.clone(), class_name: Vec::new() })),
 };
 

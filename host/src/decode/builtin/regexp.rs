@@ -8,13 +8,14 @@
 
 use regex::{CaptureLocations, Regex};
 
-use super::{Builtin, SettingsError, Sizes};
+use super::{Builtin, Form, SettingsError, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "regexp",
     sizes: Sizes::Any,
-    numeric: true,
+    takes: Form::Any,
+    gives: Form::Any,
     build: |settings, _| Ok(Box::new(Regexp::new(&settings.regexps)?)),
 };
 

@@ -4,13 +4,14 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Builtin, Settings, SettingsError, Sizes};
+use super::{Builtin, Form, Settings, SettingsError, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "static_map",
     sizes: Sizes::Any,
-    numeric: true,
+    takes: Form::Any,
+    gives: Form::Any,
     build: |settings, _| Ok(Box::new(StaticMap::new(settings)?)),
 };
 

@@ -2,11 +2,16 @@
 
 use std::ffi::CStr;
 
-use super::{Builtin, Sizes};
+use super::{Builtin, Form, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
-pub(super) const BUILTIN: Builtin =
-    Builtin { name: "string", sizes: Sizes::Any, numeric: true, build: |_, _| Ok(Box::new(Text)) };
+pub(super) const BUILTIN: Builtin = Builtin {
+    name: "string",
+    sizes: Sizes::Any,
+    takes: Form::Any,
+    gives: Form::Any,
+    build: |_, _| Ok(Box::new(Text)),
+};
 
 struct Text;
 

@@ -12,13 +12,14 @@ use aarch64::NAMES;
 #[cfg(target_arch = "x86_64")]
 use x86_64::NAMES;
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Form, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "syscall",
     sizes: Sizes::Any,
-    numeric: false,
+    takes: Form::Decimal,
+    gives: Form::Text,
     build: |_, _| Ok(Box::new(Syscall)),
 };
 

@@ -1,12 +1,13 @@
 //! `uint`: 1, 2, 4 or 8 bytes in host order → the unsigned number in decimal.
 
-use super::{Builtin, Sizes, number};
+use super::{Builtin, Form, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "uint",
     sizes: Sizes::OneOf(&[1, 2, 4, 8]),
-    numeric: true,
+    takes: Form::Bytes,
+    gives: Form::Decimal,
     build: |_, _| Ok(Box::new(Uint)),
 };
 
