@@ -28,7 +28,20 @@ pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Optio
         return None;
     };
     let multiplier = multiplier(bucket_multiplier, path, faults);
-    let scale = match kind_of(bucket_type, path, faults)?.as_str() {
+    let kind = kind_of(bucket_type, path, faults)?;
+    let misplaced = |key: &str, remedy: &str| {
+        let problem = format!("{kind} buckets do nothing with {key}");
+        faults.warning(&format!("{path}.{key}"), problem, remedy);
+    };
+    if kind == "fixed" {
+        let remedy = "remove it, as the keys are those of bucket_keys";
+        for (key, field) in [("bucket_min", &bucket_min), ("bucket_max", &bucket_max)] {
+            (!field.is_absent()).then(|| misplaced(key, remedy));
+        }
+    } else if !bucket_keys.is_absent() {
+        misplaced("bucket_keys", "remove it, or write `bucket_type: fixed`");
+    }
+    let scale = match kind.as_str() {
         "fixed" => Scale::Fixed(fixed(bucket_keys, path, faults)?),
         kind => {
             let (min, max) = range(kind, bucket_min, bucket_max, path, faults)?;

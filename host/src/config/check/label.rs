@@ -116,6 +116,7 @@ fn label(
     let mut flow = Flow::start();
     for (index, raw) in raw.into_iter().enumerate() {
         if matches!(&raw.name, Field::Given(name) if name == WASM) {
+            misplaced(WASM, &raw, faults);
             let on_error = on_error(raw.on_error, &raw.path, faults);
             let step = plugins.step(raw.plugin, &raw.path, on_error, faults);
             let at = steps.len() + plugin_steps.len();
@@ -128,6 +129,7 @@ fn label(
             continue;
         };
         flow.pass(builtin, &raw.path, faults);
+        misplaced(builtin.name, &raw, faults);
         if let (0, Some(size)) = (index, size) {
             fits(builtin, size, &path, faults);
         }
@@ -212,6 +214,23 @@ fn builtin(raw: &raw::Decoder, faults: &Faults<'_>) -> Option<&'static Builtin> 
             None
         }
         Field::Faulty => None,
+    }
+}
+
+/// Warns of settings that belong to other decoders than `name`.
+fn misplaced(name: &str, raw: &raw::Decoder, faults: &Faults<'_>) {
+    for (key, owner, given) in [
+        ("static_map", "static_map", !raw.static_map.is_empty()),
+        ("allow_unknown", "static_map", !raw.allow_unknown.is_absent()),
+        ("regexps", "regexp", !raw.regexps.is_empty()),
+    ] {
+        if given && name != owner {
+            faults.warning(
+                &format!("{}.{key}", raw.path),
+                format!("`{name}` does nothing with `{key}`, which is for `{owner}`"),
+                format!("remove it, or write `name: {owner}`"),
+            );
+        }
     }
 }
 

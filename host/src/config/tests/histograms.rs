@@ -90,6 +90,15 @@ fn fixed_keys_have_to_ascend() {
 }
 
 #[test]
+fn fields_of_other_types_are_told() {
+    assert_snapshot!(buckets_faults("bucket_type:fixed bucket_keys:[1] bucket_min:0 bucket_max:3"), @"
+    x.yaml:7: warning: metrics.histograms[0].bucket_min: fixed buckets do nothing with bucket_min; remove it, as the keys are those of bucket_keys
+    x.yaml:8: warning: metrics.histograms[0].bucket_max: fixed buckets do nothing with bucket_max; remove it, as the keys are those of bucket_keys
+    ");
+    assert_snapshot!(buckets_faults("bucket_type:linear bucket_keys:[1] bucket_max:3"), @"x.yaml:6: warning: metrics.histograms[0].bucket_keys: linear buckets do nothing with bucket_keys; remove it, or write `bucket_type: fixed`");
+}
+
+#[test]
 fn the_multiplier_has_to_give_bounds() {
     for multiplier in ["-1", ".nan", ".inf"] {
         let fields = format!("bucket_type:exp2 bucket_max:3 bucket_multiplier:{multiplier}");

@@ -123,6 +123,20 @@ fn settings_of_decoders_are_checked() {
 }
 
 #[test]
+fn settings_of_other_decoders_are_told() {
+    let text = "\
+{name: a, size: 4, decoders: [{name: uint, regexps: [a], static_map: {}}]},
+{name: b, size: 4, decoders: [{name: regexp, regexps: [a], static_map: {a: b}, allow_unknown: no}]},
+{name: c, size: 4, decoders: [{name: static_map, regexps: [a], static_map: {a: b}, allow_unknown: yes}]}";
+    assert_snapshot!(faults(&with_labels(text)), @"
+    x.yaml:2: warning: metrics.counters[0].labels[0].decoders[0].regexps: `uint` does nothing with `regexps`, which is for `regexp`; remove it, or write `name: regexp`
+    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[0].static_map: `regexp` does nothing with `static_map`, which is for `static_map`; remove it, or write `name: static_map`
+    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[0].allow_unknown: `regexp` does nothing with `allow_unknown`, which is for `static_map`; remove it, or write `name: static_map`
+    x.yaml:4: warning: metrics.counters[0].labels[2].decoders[0].regexps: `static_map` does nothing with `regexps`, which is for `regexp`; remove it, or write `name: regexp`
+    ");
+}
+
+#[test]
 fn on_error_is_drop_raw_or_a_label() {
     let text = "\
 {name: a, size: 1, decoders: [{name: hex, on_error: ignore}]},
