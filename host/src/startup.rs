@@ -74,6 +74,7 @@ pub fn check(
             }
         };
         faults.extend(opened.set_kaddrs(&config, addresses));
+        faults.extend(bpf::check::warnings(&config, &opened));
         match bpf::check(&config, &opened) {
             Ok(layouts) => checked.push(Checked { config, opened, layouts, plugins }),
             Err(found) => faults.extend(found),

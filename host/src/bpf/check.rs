@@ -68,6 +68,33 @@ pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>
     if faults.is_empty() { Ok(layouts) } else { Err(faults) }
 }
 
+/// What can be read as it stands, but is hardly meant so: a CPU's number of the wrong size.
+pub fn warnings(config: &Config, opened: &Opened) -> Vec<Fault> {
+    let maps = opened.maps();
+    let good = config.metrics.iter().map(Metric::outline);
+    good.chain(config.faulty.iter().cloned())
+        .filter_map(|metric| {
+            let map = maps.iter().find(|map| map.name == metric.name.as_str())?;
+            let (below, problem, remedy) = summed_cpus(metric.parts.as_deref()?, map)?;
+            Some(config.warning(&format!("{}{below}", metric.path), problem, remedy))
+        })
+        .collect()
+}
+
+/// A last label `cpu` that cannot be the CPU's number beside the key, although there is one.
+fn summed_cpus(parts: &[Part], map: &MapSpec) -> Option<(String, String, String)> {
+    let last = parts.last().filter(|part| part.named_cpu && !part.is_cpu())?;
+    let (name, size) = (&map.name, last.size);
+    is_per_cpu(map.kind).then(|| {
+        let problem = format!(
+            "the label `cpu` has {size} bytes, so it is read from the key of map `{name}`, and \
+             the values of all CPUs are summed"
+        );
+        let remedy = "give it size 2: the CPU's number stands beside the key".to_owned();
+        (format!(".labels[{}].size", parts.len() - 1), problem, remedy)
+    })
+}
+
 /// The faults of the object's programs: sections that nothing would ever attach.
 fn programs(opened: &Opened) -> Vec<Fault> {
     let loaded = opened.object.progs().filter(|program| program.autoload());

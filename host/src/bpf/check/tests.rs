@@ -100,6 +100,20 @@ fn the_cpu_label() {
 }
 
 #[test]
+fn a_cpu_label_of_another_size() {
+    let warned = |labels, kind| {
+        let parts = counter(labels).outline().parts.unwrap();
+        summed_cpus(&parts, &map("x_total", kind, 8))
+            .map(|(below, problem, remedy)| format!("{below}: {problem}; {remedy}"))
+    };
+    let wide = [("id", 4, 0), ("cpu", 4, 0)];
+    insta::assert_snapshot!(warned(&wide, MapType::PercpuHash).unwrap(), @".labels[1].size: the label `cpu` has 4 bytes, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2: the CPU's number stands beside the key");
+    assert_eq!(warned(&wide, MapType::Hash), None);
+    assert_eq!(warned(&[("id", 4, 0), ("cpu", 2, 0)], MapType::PercpuHash), None);
+    assert_eq!(warned(&[("cpu", 4, 0), ("id", 4, 0)], MapType::PercpuHash), None);
+}
+
+#[test]
 fn sections() {
     assert_eq!(section("tracepoint/sched/sched_switch", true), None);
     assert!(section("xdp.frags/eth0", true).is_some());
