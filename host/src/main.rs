@@ -100,7 +100,8 @@ impl Settings {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
                 maps: flags.debug,
                 openmetrics: flags.web_enable_openmetrics,
-            },
+            }
+            .checked()?,
             keep: Keep::parse(&flags.capabilities_keep)?,
             flags,
         })

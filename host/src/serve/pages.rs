@@ -49,6 +49,21 @@ pub enum PathError {
         /// The first such character.
         character: char,
     },
+    /// It is where the maps are.
+    #[error("--web.telemetry-path=/maps is where --debug shows the maps; write another path")]
+    Maps,
+}
+
+impl Site {
+    /// The same, if no page stands where another is.
+    ///
+    /// # Errors
+    ///
+    /// When the metrics would hide the maps: [`PathError::Maps`].
+    pub fn checked(self) -> Result<Self, PathError> {
+        let hidden = self.maps && self.telemetry_path.as_str() == MAPS;
+        if hidden { Err(PathError::Maps) } else { Ok(self) }
+    }
 }
 
 impl TelemetryPath {
@@ -231,6 +246,12 @@ mod tests {
             refusal("/a?b"),
             @"--web.telemetry-path=/a?b has '?', which a path in a URL cannot have; leave it out or write it as %XX"
         );
+        let maps = site("/maps", true).checked().unwrap_err();
+        insta::assert_snapshot!(
+            maps,
+            @"--web.telemetry-path=/maps is where --debug shows the maps; write another path"
+        );
+        assert!(site("/maps", false).checked().is_ok());
         for text in ["", "/a b", "/a#b", "/{a}", "/\u{e9}", "/a\n"] {
             refusal(text);
         }

@@ -78,6 +78,9 @@ pub fn two_for_the_command_line() {
     let said = exporter(&configs, &["--web.listen-address=nonsense"]);
     assert_eq!(said.code, Some(2));
     insta::assert_snapshot!(said.stderr, @"error: --web.listen-address=nonsense has no port; write [HOST]:PORT, as in :9435");
+    let said = exporter(&configs, &["--web.telemetry-path=/maps", "--debug"]);
+    assert_eq!(said.code, Some(2));
+    insta::assert_snapshot!(said.stderr, @"error: --web.telemetry-path=/maps is where --debug shows the maps; write another path");
     let said = exporter(&configs, &["--config.nmes=x"]);
     assert_eq!(said.code, Some(2));
     insta::assert_snapshot!(said.stderr, @"
