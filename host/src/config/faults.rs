@@ -1,6 +1,8 @@
 //! The faults of one file as they are found, each with the line that its path leads to.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::ops::Range;
 
 use super::error::{Fault, Severity, Source};
 use super::node::Node;
@@ -52,6 +54,14 @@ impl<'t> Faults<'t> {
         self.root.line_of(path)
     }
 
+    /// Whether an anchor in these lines is used in others.
+    pub(super) fn lends(&self, lines: &Range<usize>) -> bool {
+        let numbered = self.source.text.lines().zip(1..);
+        let (within, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, n)| lines.contains(n));
+        let used: HashSet<_> = others.iter().flat_map(|(line, _)| marked(line, '*')).collect();
+        within.iter().flat_map(|(line, _)| marked(line, '&')).any(|name| used.contains(name))
+    }
+
     pub(super) fn into_found(self) -> Vec<Fault> {
         self.found.into_inner()
     }
@@ -62,4 +72,10 @@ impl<'t> Faults<'t> {
         let fault = Fault { severity, file, line, path: path.to_owned(), problem, remedy };
         self.found.borrow_mut().push(fault);
     }
+}
+
+/// The names in a line that stand behind `mark`: of anchors behind `&`, of aliases behind `*`.
+fn marked(line: &str, mark: char) -> impl Iterator<Item = &str> {
+    let words = line.split(|c: char| c.is_whitespace() || "[]{},".contains(c));
+    words.filter_map(move |word| word.strip_prefix(mark))
 }

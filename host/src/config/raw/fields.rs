@@ -27,7 +27,18 @@ impl<'f, 't> Fields<'f, 't> {
             return None;
         };
         let fields = Self { node, path, faults };
-        for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
+        for (key, node) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
+            if key == "<<" {
+                wrong_kind(node, &fields.at(key), TO_MERGE, faults);
+                continue;
+            }
+            let next = entries.iter().map(|(_, next)| next.line).filter(|next| *next > node.line);
+            let lines = node.line..next.min().unwrap_or(usize::MAX);
+            // A section that only holds what others use, as `x-labels: &labels [...]` does.
+            let misspelt = near::nearest(key, known.iter().copied()).is_some();
+            if path.is_empty() && !misspelt && faults.lends(&lines) {
+                continue;
+            }
             let remedy = near::suggest(key, known, "remove it, or write one of");
             faults.warning(&fields.at(key), "unknown key, which does nothing", remedy);
         }
@@ -203,6 +214,7 @@ fn example(wanted: &str) -> &'static str {
         A_MAPPING => "write lines of `KEY: VALUE`, or `{KEY: VALUE}`",
         A_WHOLE_NUMBER => "write digits alone, such as 8",
         A_NUMBER => "write digits alone, such as 8 or 0.001",
+        TO_MERGE => "write an alias of a mapping, such as `<<: *NAME`",
         TRUE_OR_FALSE => "write one of the two",
         _ => "write one text, in quotes if it has special characters",
     }
@@ -213,4 +225,5 @@ const A_MAPPING: &str = "a mapping";
 const A_NUMBER: &str = "a number";
 const A_TEXT: &str = "a text";
 const A_WHOLE_NUMBER: &str = "a whole number";
+const TO_MERGE: &str = "a mapping to merge";
 const TRUE_OR_FALSE: &str = "true or false";

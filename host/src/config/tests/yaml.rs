@@ -190,6 +190,32 @@ metrics:
 }
 
 #[test]
+fn sections_of_anchors_are_not_unknown() {
+    let text = "\
+x-uint: &uint [{name: uint}]
+parts:
+  - &id {name: id, size: 8, decoders: *uint}
+unused: &unused [1]
+metric: &metric {name: a, help: A}
+metrics: {counters: [{<<: *metric, labels: [*id]}]}
+";
+    assert_snapshot!(faults(text), @"
+    x.yaml:4: warning: unused: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, plugins, tracing, cgroup_id_map
+    x.yaml:5: warning: metric: unknown key, which does nothing; did you mean `metrics`?
+    ");
+    assert_eq!(good(text).metrics[0].labels.len(), 1);
+}
+
+#[test]
+fn only_mappings_can_be_merged() {
+    let text = "metrics: {counters: [\n{name: a, help: A, <<: 3},\n{name: b, help: B, <<: [x]}]}";
+    assert_snapshot!(faults(text), @"
+    x.yaml:2: metrics.counters[0].<<: expected a mapping to merge, found `3`; write an alias of a mapping, such as `<<: *NAME`
+    x.yaml:3: metrics.counters[1].<<: expected a mapping to merge, found a list; write an alias of a mapping, such as `<<: *NAME`
+    ");
+}
+
+#[test]
 fn wrong_kinds_are_told() {
     let text = "\
 metrics:
