@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
+use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapType, Object, ObjectBuilder, OpenObject};
 
@@ -112,6 +113,29 @@ pub struct LoadError {
     pub name: String,
     /// What is wrong and what to do; several lines when the verifier has to be quoted.
     pub reason: String,
+}
+
+/// Why a file that is to describe the kernel's types cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the kernel's types from {} (--btf.path): {reason}; give the BTF of this kernel", file.display())]
+pub struct TypesError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Checks that a file (`--btf.path`) describes types at all: only objects that need them read it,
+/// and late.
+///
+/// # Errors
+///
+/// When it cannot be read or holds no BTF.
+pub fn check_types(file: &Path) -> Result<(), TypesError> {
+    let failed = |reason| TypesError { file: file.to_owned(), reason };
+    std::fs::File::open(file).map_err(|error| failed(reason::of_system(&error)))?;
+    let (types, _) = log::capture(|| Btf::from_path(file));
+    types.map(|_| ()).map_err(|_| failed("it holds no BTF".to_owned()))
 }
 
 impl OpenError {

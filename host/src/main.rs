@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser;
-use ebpf_wasm_exporter::bpf::Addresses;
+use ebpf_wasm_exporter::bpf::{self, Addresses};
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{Fault, Severity};
 use ebpf_wasm_exporter::logging;
@@ -92,6 +92,7 @@ impl Settings {
 
     fn parse(flags: Flags) -> anyhow::Result<Self> {
         let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
+        flags.btf_path.as_deref().map_or(Ok(()), bpf::check_types)?;
         let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?,

@@ -20,8 +20,13 @@ pub(super) fn unreadable(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => {
             "permission denied; make the file readable for the user the exporter runs as".to_owned()
         }
-        _ => error.raw_os_error().map_or_else(|| error.to_string(), errno_text),
+        _ => of_system(error),
     }
+}
+
+/// What an error of the system means.
+pub(super) fn of_system(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), errno_text)
 }
 
 /// Why libbpf does not take the bytes of an object.
@@ -39,8 +44,7 @@ pub(super) fn malformed(error: &io::Error, log: &[String]) -> String {
     if empty || other.into_iter().any(said) {
         return "not a BPF object; compile it with `clang -target bpf -g`".to_owned();
     }
-    let errno = error.raw_os_error().map_or_else(|| error.to_string(), errno_text);
-    quoting(errno, log)
+    quoting(of_system(error), log)
 }
 
 /// The capabilities among `needed` that are missing, in words with a remedy.

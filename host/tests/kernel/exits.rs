@@ -81,6 +81,12 @@ pub fn two_for_the_command_line() {
     let said = exporter(&configs, &["--web.telemetry-path=/maps", "--debug"]);
     assert_eq!(said.code, Some(2));
     insta::assert_snapshot!(said.stderr, @"error: --web.telemetry-path=/maps is where --debug shows the maps; write another path");
+    let said = exporter(&configs, &["--btf.path=/no/such/vmlinux", "--config.check"]);
+    assert_eq!(said.code, Some(2));
+    insta::assert_snapshot!(said.stderr, @"error: failed to read the kernel's types from /no/such/vmlinux (--btf.path): no such file or directory; give the BTF of this kernel");
+    let said = exporter(&configs, &["--btf.path=/proc/self/status", "--config.check"]);
+    assert_eq!(said.code, Some(2));
+    insta::assert_snapshot!(said.stderr, @"error: failed to read the kernel's types from /proc/self/status (--btf.path): it holds no BTF; give the BTF of this kernel");
     let said = exporter(&configs, &["--config.nmes=x"]);
     assert_eq!(said.code, Some(2));
     insta::assert_snapshot!(said.stderr, @"
