@@ -39,6 +39,9 @@ pub(super) fn malformed(error: &io::Error, log: &[String]) -> String {
     if said("BTF is required, but is missing") {
         return "its BTF is missing or damaged; compile it with `clang -target bpf -g`".to_owned();
     }
+    if said("failed to get section names strings") {
+        return "its end is missing or damaged; compile it again".to_owned();
+    }
     let empty = log.is_empty() && error.raw_os_error() == Some(libc::EINVAL);
     let other = ["ELF file", "ELF object", "ELF header", "not a valid eBPF object"];
     if empty || other.into_iter().any(said) {

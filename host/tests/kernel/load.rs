@@ -36,6 +36,10 @@ pub fn a_program_that_the_verifier_refuses() {
     assert!(!quoted.contains("processed "), "{quoted}");
 }
 
+pub fn a_helper_that_takes_the_gpl() {
+    insta::assert_snapshot!(refused("license"), @r#"failed to load config `license`: program `unlicensed` (tracepoint/syscalls/sys_enter_prctl): it calls the helper `bpf_probe_read_kernel`, which the kernel keeps for programs under the GPL; if this one is, say so in its source: `char LICENSE[] SEC("license") = "GPL";`"#);
+}
+
 pub fn a_file_of_types_that_is_none() {
     let source = ObjectSource::File(object::file("relocation"));
     let path = std::path::Path::new("/no/such/vmlinux");

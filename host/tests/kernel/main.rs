@@ -76,6 +76,7 @@ fn anywhere() -> impl Iterator<Item = Trial> {
         needs_no_capability,
         a_missing_file,
         a_file_that_is_no_object,
+        a_file_that_was_cut_short,
         embedded_bytes,
         names_that_are_no_text,
     ];
@@ -101,6 +102,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         without_capabilities,
         a_field_that_no_kernel_has,
         a_program_that_the_verifier_refuses,
+        a_helper_that_takes_the_gpl,
         a_file_of_types_that_is_none,
         fentry_of_a_function_that_no_kernel_has,
         fentry_works_or_says_why_not,

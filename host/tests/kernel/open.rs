@@ -46,6 +46,17 @@ pub fn a_file_that_is_no_object() {
     insta::assert_snapshot!(error, @"failed to open <built-in>/x.bpf.o: not a BPF object; compile it with `clang -target bpf -g`");
 }
 
+pub fn a_file_that_was_cut_short() {
+    let bytes = std::fs::read(object::file("hooks")).unwrap();
+    for size in [64, bytes.len() / 2, bytes.len() - 1] {
+        let cut = bytes[..size].to_vec();
+        let error = Opened::open("x", &ObjectSource::Embedded(cut.leak()), None).unwrap_err();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error.reason, @"its end is missing or damaged; compile it again");
+        }
+    }
+}
+
 pub fn embedded_bytes() {
     let bytes = std::fs::read(object::file("hooks")).unwrap();
     let source = ObjectSource::Embedded(bytes.leak());

@@ -30,7 +30,8 @@ pub(in super::super) struct Failure {
 
 /// What went wrong and what to do.
 pub(in super::super) fn explain(failure: &Failure, host: &Host) -> String {
-    let rules = [capabilities, memlock, kernel_types, hook, relocation, symbol, map, helper];
+    let rules =
+        [capabilities, memlock, kernel_types, hook, relocation, symbol, map, license, helper];
     rules
         .into_iter()
         .find_map(|rule| rule(failure, host))
@@ -216,6 +217,17 @@ fn since(kind: MapType) -> Option<(u32, u32)> {
         MapType::Arena => Some((6, 9)),
         _ => None,
     }
+}
+
+fn license(failure: &Failure, _: &Host) -> Option<String> {
+    let refused = |line: &String| line.contains("GPL-restricted function");
+    let at = failure.log.iter().position(refused)?;
+    let calls = failure.log[..at].iter().rev().find_map(|line| between(line, "call ", "#"));
+    let helper = calls.map_or_else(|| "a helper".to_owned(), |name| format!("the helper `{name}`"));
+    Some(failure.at_program(&format!(
+        "it calls {helper}, which the kernel keeps for programs under the GPL; if this one is, say \
+         so in its source: `char LICENSE[] SEC(\"license\") = \"GPL\";`"
+    )))
 }
 
 fn helper(failure: &Failure, host: &Host) -> Option<String> {
