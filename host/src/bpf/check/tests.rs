@@ -1,3 +1,5 @@
+//! Plans against objects that do not fit them: what is told, and where.
+
 use super::*;
 use crate::bpf::key::Field;
 use crate::config::buckets::{Buckets, Scale};

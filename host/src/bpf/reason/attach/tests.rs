@@ -1,3 +1,5 @@
+//! What is said of programs that do not attach, on hosts made of files.
+
 use super::*;
 use crate::bpf::host::fake::Fake;
 

@@ -1,3 +1,5 @@
+//! What is said of objects that do not load, on hosts made of files.
+
 use super::*;
 use crate::bpf::host::fake::Fake;
 
