@@ -7,7 +7,8 @@ use std::fmt;
 
 use caps::errors::CapsError;
 use caps::{CapSet, Capability, CapsHashSet};
-use strsim::damerau_levenshtein;
+
+use crate::config::near::nearest;
 
 /// Which capabilities to keep: the value of `--capabilities.keep`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,10 +160,8 @@ fn capability(name: &str) -> Result<Capability, KeepError> {
 
 fn hint(name: &str) -> String {
     let all = names(&caps::all());
-    let near = |other: &&String| {
-        other.strip_prefix("cap_") == Some(name) || damerau_levenshtein(name, other) <= 2
-    };
-    match all.iter().find(near) {
+    let without = all.iter().find(|other| other.strip_prefix("cap_") == Some(name));
+    match without.map(String::as_str).or_else(|| nearest(name, all.iter().map(String::as_str))) {
         Some(near) => format!(", did you mean {near:?}"),
         None => String::new(),
     }

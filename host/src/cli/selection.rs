@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use strsim::damerau_levenshtein;
+use crate::config::near::nearest;
 
 /// The configs that `--config.dir` and `--config.names` ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,8 +123,7 @@ fn list(names: &[String]) -> String {
 }
 
 fn hint(name: &str, known: &[String]) -> String {
-    let near = known.iter().min_by_key(|other| damerau_levenshtein(name, other));
-    match near.filter(|other| damerau_levenshtein(name, other) <= 2) {
+    match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => format!(", did you mean {near:?}"),
         None => String::new(),
     }
