@@ -101,6 +101,12 @@ pub struct Flags {
     #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
     pub btf_path: Option<PathBuf>,
 
+    /// How to read maps: auto, or all by harvest, batch or keys, to compare them
+    #[arg(
+        long = "maps.read", value_name = "WAY", default_value = "auto", help_heading = KERNEL
+    )]
+    pub maps_read: String,
+
     /// Log more, libbpf's own messages included, and serve /maps
     #[arg(long, overrides_with = "no_debug", help_heading = LOG)]
     pub debug: bool,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser;
+use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::bpf::{self, Addresses};
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{Fault, Severity};
@@ -41,7 +42,8 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let listener = settings.listen()?;
     let running = settings.start(checked)?;
     let status = format!("serving {}", counted(running.len(), "config"));
-    let scraper = Scraper::new(running).map_err(|error| fail(Exit::Load, error))?;
+    let scraper =
+        Scraper::new(running, settings.reading).map_err(|error| fail(Exit::Load, error))?;
     // The last that needs them: symbols show their addresses only to the privileged.
     system.prepare();
     let dropped = settings.keep.apply().map_err(|error| fail(Exit::Unexpected, error))?;
@@ -82,6 +84,7 @@ struct Settings {
     address: ListenAddress,
     site: Site,
     keep: Keep,
+    reading: Reading,
     flags: Flags,
 }
 
@@ -104,6 +107,7 @@ impl Settings {
             }
             .checked()?,
             keep: Keep::parse(&flags.capabilities_keep)?,
+            reading: flags.maps_read.parse()?,
             flags,
         })
     }

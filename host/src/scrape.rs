@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tracing::debug;
 
-use crate::bpf::read::{MapReader, ReadError, Sink, Way};
+use crate::bpf::read::{MapReader, ReadError, Reading, Sink, Way};
 use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
 use crate::exposition::gzip::{self, Deflater, Member};
@@ -18,7 +19,7 @@ use crate::exposition::{Body, Format, openmetrics, protobuf, text};
 use crate::plugin::Gauge;
 use crate::series::{Family, Kind};
 use crate::serve;
-use crate::telemetry::{self, ConfigStats, ProgramStats};
+use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
 
 mod decode;
 mod feed;
@@ -59,6 +60,9 @@ pub struct Scraper {
     /// The text of the last scrape.
     text: Vec<Part>,
     deflater: Deflater,
+    phases: Phases,
+    /// Whether a reading has begun and not ended.
+    reading: bool,
 }
 
 /// A piece of an exposition.
@@ -85,12 +89,13 @@ struct Fed {
 }
 
 impl Scraper {
-    /// A scraper of these configs. Metrics of the same name are one family.
+    /// A scraper of these configs, whose maps are read in this way. Metrics of the same name are
+    /// one family.
     ///
     /// # Errors
     ///
     /// If a map cannot be made ready for reading.
-    pub fn new(configs: Vec<Running>) -> Result<Self, ReadError> {
+    pub fn new(configs: Vec<Running>, reading: Reading) -> Result<Self, ReadError> {
         let mut scraper = Self {
             feeds: Vec::new(),
             families: Vec::new(),
@@ -100,14 +105,16 @@ impl Scraper {
             own: Vec::new(),
             text: Vec::new(),
             deflater: Deflater::default(),
+            phases: Phases::default(),
+            reading: false,
         };
-        let sink = sink(&configs);
+        let sink = sink(&configs, reading);
         let mut known = BTreeMap::new();
         for (config, Running { name, metrics, attached, plugins }) in
             configs.into_iter().enumerate()
         {
             for (metric, layout) in metrics {
-                let reader = reader(&attached, &layout, sink.as_ref())?;
+                let reader = reader(&attached, &layout, reading, sink.as_ref())?;
                 let next = scraper.families.len();
                 let family = *known.entry(metric.name.clone()).or_insert(next);
                 if family == next {
@@ -131,6 +138,7 @@ impl Scraper {
 
     /// What was read, as text: only what changed is written again.
     fn text(&mut self) -> Body {
+        let start = Instant::now();
         let mut order: Vec<_> = self.own.iter().map(Exposed::Own).collect();
         order.extend(self.families.iter_mut().enumerate().map(|(n, fed)| Exposed::Fed(n, fed)));
         order.sort_by(|one, other| one.name().cmp(other.name()));
@@ -147,11 +155,13 @@ impl Scraper {
             }
         }
         self.text = page.finish();
+        self.phases.render += start.elapsed();
         self.text.iter().map(|part| part.text.clone()).collect()
     }
 
     /// What [`Scraper::text`] returned last, as one gzip member.
     fn gzip(&mut self) -> Body {
+        let start = Instant::now();
         let mut member = Member::default();
         for Part { text, block } in &self.text {
             match *block {
@@ -162,6 +172,7 @@ impl Scraper {
                 None => member.push(&self.deflater.deflate(text)),
             }
         }
+        self.phases.compress += start.elapsed();
         member.finish().into_iter().collect()
     }
 
@@ -193,20 +204,31 @@ impl Scraper {
     fn read(&mut self) {
         // Blocks can be written over only when nobody else has them.
         self.text.clear();
-        for fed in &mut self.families {
-            fed.family.zero();
+        if std::mem::replace(&mut self.reading, true) {
+            self.begin_anew();
         }
         for stats in &mut self.stats {
             stats.begin_scrape();
         }
         for feed in &mut self.feeds {
-            feed.read(&mut self.families[feed.family].family, &mut self.stats[feed.config]);
+            let (family, stats) =
+                (&mut self.families[feed.family].family, &mut self.stats[feed.config]);
+            feed.read(family, stats, &mut self.phases);
         }
         for feed in &self.feeds {
             self.stats[feed.config].series += self.families[feed.family].family.len() as u64;
         }
         self.compact();
-        self.own = telemetry::families(&self.stats, &self.programs(), &self.plugins);
+        let (programs, maps) = (self.programs(), self.map_stats());
+        let own = telemetry::families(&self.stats, &programs, &maps, &self.phases, &self.plugins);
+        self.own = own;
+        self.reading = false;
+    }
+
+    /// Forgets all rows and series: a panic has cut short what was done with them.
+    fn begin_anew(&mut self) {
+        self.feeds.iter_mut().for_each(Feed::forget);
+        self.families.iter_mut().for_each(Fed::clear);
     }
 
     /// Gives back the memory of families that have lost many series.
@@ -220,6 +242,15 @@ impl Scraper {
                 });
             }
         }
+    }
+
+    fn map_stats(&self) -> Vec<MapStats<'_>> {
+        let maps = self.feeds.iter().map(|feed| MapStats {
+            config: &self.stats[feed.config].name,
+            map: feed.map(),
+            way: feed.way(),
+        });
+        maps.collect()
     }
 
     fn programs(&self) -> Vec<ProgramStats<'_>> {
@@ -292,11 +323,19 @@ impl Fed {
         let family = Family::new(name, metric.help.clone(), labels, kind);
         Self { sheet: Sheet::new(&family), family }
     }
+
+    /// Forgets all series.
+    fn clear(&mut self) {
+        let Family { name, help, labels, kind, .. } = &self.family;
+        self.family = Family::new(name.clone(), help.clone(), labels.clone(), kind.clone());
+        self.sheet = Sheet::new(&self.family);
+    }
 }
 
 fn reader(
     attached: &Attached,
     layout: &Layout,
+    reading: Reading,
     sink: Option<&Sink>,
 ) -> Result<MapReader, ReadError> {
     let map = attached.map(&layout.map).ok_or_else(|| ReadError {
@@ -304,16 +343,16 @@ fn reader(
         way: Way::Batch,
         source: io::ErrorKind::NotFound.into(),
     })?;
-    MapReader::new(&map, sink)
+    MapReader::new(&map, reading, sink)
 }
 
 /// Room to harvest the maps of these configs; none on kernels that have no such memory.
-fn sink(configs: &[Running]) -> Option<Sink> {
+fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
     let maps = configs.iter().flat_map(|config| {
         let layouts = config.metrics.iter().map(|(_, layout)| layout);
         layouts.filter_map(|layout| Some(config.attached.map(&layout.map)?.spec))
     });
-    Sink::for_maps(&maps.collect::<Vec<_>>()).unwrap_or_else(|error| {
+    Sink::for_maps(&maps.collect::<Vec<_>>(), reading).unwrap_or_else(|error| {
         debug!("no memory to harvest maps into: {error}");
         None
     })

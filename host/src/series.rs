@@ -1,12 +1,18 @@
 //! Families of series: label sets and the numbers that are summed under them. Plain values, no I/O.
 //!
 //! A family that is fed from a map lives as long as the exporter: its label sets stay while any row
-//! of a map belongs to them, and only the numbers start again at every scrape. Label sets are
-//! compared value by value, never as joined text.
+//! of a map belongs to them, and its numbers are the sums of what those rows hold now. It knows which
+//! series changed since it was last written out. Label sets are compared value by value, never as
+//! joined text.
+
+use std::ops::Range;
 
 use crate::config::buckets::{Buckets, Slot};
 
 mod labels;
+mod marks;
+
+use marks::Marks;
 
 pub use labels::{LabelSet, LabelSets, LabelValues};
 
@@ -28,6 +34,10 @@ pub struct Family {
     rows: Vec<u32>,
     /// How many series have no rows.
     dead: usize,
+    /// Series of which a number may have changed since [`Family::settle`].
+    changed: Marks,
+    /// Series that have come or gone since then.
+    turned: Marks,
 }
 
 /// The type of a family.
@@ -83,7 +93,18 @@ impl Family {
     /// A family without series.
     pub fn new(name: String, help: String, labels: Vec<String>, kind: Kind) -> Self {
         let sets = LabelSets::default();
-        Self { name, help, labels, kind, sets, cells: Vec::new(), rows: Vec::new(), dead: 0 }
+        Self {
+            name,
+            help,
+            labels,
+            kind,
+            sets,
+            cells: Vec::new(),
+            rows: Vec::new(),
+            dead: 0,
+            changed: Marks::default(),
+            turned: Marks::default(),
+        }
     }
 
     /// Takes one more row into the series of `labels`, which is made if it is not there; where the
@@ -98,6 +119,7 @@ impl Family {
         }
         if self.rows[id] == 0 {
             self.dead -= 1;
+            self.turned.mark(id);
         }
         self.rows[id] += 1;
         let cell = match slot {
@@ -108,19 +130,32 @@ impl Family {
         Cell(u32::try_from(cell).unwrap_or(u32::MAX))
     }
 
-    /// Takes a row out of its series again.
-    pub fn leave(&mut self, cell: Cell) {
-        let id = cell.0 as usize / self.kind.cells();
+    /// Takes a row that has added so much out of its series again.
+    pub fn leave(&mut self, cell: Cell, value: u64) {
+        self.add(cell, value.wrapping_neg());
+        let id = self.series_of(cell);
         self.rows[id] -= 1;
         if self.rows[id] == 0 {
             self.dead += 1;
+            self.turned.mark(id);
         }
     }
 
-    /// Adds to a number. Wraps at 2^64, as the kernel's own counters do.
+    /// Adds to a number. Wraps at 2^64, as the kernel's own counters do: to add the difference to
+    /// what was added before is to set it.
+    #[inline]
     pub fn add(&mut self, cell: Cell, value: u64) {
         let sum = &mut self.cells[cell.0 as usize];
         *sum = sum.wrapping_add(value);
+        self.changed.mark(self.series_of(cell));
+    }
+
+    #[inline]
+    fn series_of(&self, cell: Cell) -> usize {
+        match &self.kind {
+            Kind::Histogram(_) => cell.0 as usize / self.kind.cells(),
+            Kind::Counter | Kind::RealCounter | Kind::Gauge => cell.0 as usize,
+        }
     }
 
     /// Sets the real number of `labels`: for families that no map feeds.
@@ -129,9 +164,20 @@ impl Family {
         self.cells[cell.0 as usize] = value.to_bits();
     }
 
-    /// Sets all numbers to 0.
-    pub fn zero(&mut self) {
-        self.cells.fill(0);
+    /// Which of these series have changed numbers, ascending.
+    pub fn changed(&self, ids: Range<usize>) -> impl Iterator<Item = usize> {
+        self.changed.among(ids)
+    }
+
+    /// Whether any of these series has come or gone.
+    pub fn turned(&self, ids: Range<usize>) -> bool {
+        self.turned.among(ids).next().is_some()
+    }
+
+    /// Takes all changes as known.
+    pub fn settle(&mut self) {
+        self.changed.clear();
+        self.turned.clear();
     }
 
     /// How many series have rows.
@@ -165,12 +211,6 @@ impl Family {
         &self.cells[id * width..(id + 1) * width]
     }
 
-    /// The numbers of these series, end to end.
-    pub fn numbers_of(&self, ids: std::ops::Range<usize>) -> &[u64] {
-        let width = self.kind.cells();
-        &self.cells[ids.start * width..ids.end * width]
-    }
-
     /// The series that have rows, in the order in which their label sets were met.
     pub fn live(&self) -> impl Iterator<Item = usize> {
         (0..self.rows.len()).filter(|id| self.is_live(*id))
@@ -187,7 +227,8 @@ impl Family {
         self.dead > 1024 && self.dead > self.rows.len() / 4
     }
 
-    /// Forgets the series without rows. All cells move: the answer says where to.
+    /// Forgets the series without rows. All cells move: the answer says where to. What was written
+    /// out of the family before says nothing of it any more.
     pub fn compact(&mut self) -> Moves {
         let width = self.kind.cells();
         let mut sets = LabelSets::default();
@@ -199,6 +240,7 @@ impl Family {
             rows.push(self.rows[id]);
         }
         (self.sets, self.cells, self.rows, self.dead) = (sets, cells, rows, 0);
+        (self.changed, self.turned) = (Marks::default(), Marks::default());
         Moves { to, width: width as u32 }
     }
 }

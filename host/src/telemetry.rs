@@ -9,7 +9,7 @@ use procfs::process::{LimitValue, Process};
 use tracing::warn;
 
 use crate::bpf::ProgramInfo;
-use crate::bpf::read::ReadError;
+use crate::bpf::read::{ReadError, Way, Why};
 use crate::bpf::stats::Stats;
 use crate::decode::DecodeError;
 use crate::plugin::Gauge;
@@ -103,14 +103,45 @@ pub struct ProgramStats<'a> {
     pub cost: Option<Stats>,
 }
 
+/// A map and how the last scrape read it.
+#[derive(Clone, Copy, Debug)]
+pub struct MapStats<'a> {
+    /// The config it belongs to.
+    pub config: &'a str,
+    /// Its name.
+    pub map: &'a str,
+    /// How it was read, and why so.
+    pub way: (Way, Why),
+}
+
+/// What scrapes have spent their time on since the start. Those that share a reading or a page
+/// spend it once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Phases {
+    /// Reading maps.
+    pub read: Duration,
+    /// Holding what was read against the rows that are known, and adding what changed.
+    pub matching: Duration,
+    /// Decoding and transforming what is new, and what has to be asked again.
+    pub decode: Duration,
+    /// Writing the text.
+    pub render: Duration,
+    /// Compressing it.
+    pub compress: Duration,
+}
+
 /// The families of all metrics about the exporter itself, in no particular order.
 pub fn families(
     configs: &[ConfigStats],
     programs: &[ProgramStats<'_>],
+    maps: &[MapStats<'_>],
+    phases: &Phases,
     plugins: &[Gauge],
 ) -> Vec<Family> {
     let mut families = config_families(configs);
     families.extend(program_families(programs));
+    families.push(map_family(maps));
+    families.push(phase_family(phases));
     families.extend(plugins::families(plugins));
     families.extend(process_families());
     families.push(build_info());
@@ -201,6 +232,37 @@ fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
             costs().map(|(id, cost)| (id, cost.run_count as f64)),
         ),
     ]
+}
+
+fn map_family(maps: &[MapStats<'_>]) -> Family {
+    let rows = maps.iter().map(|MapStats { config, map, way: (way, why) }| {
+        ([*config, *map, way.as_str(), why.as_str()], 1.0)
+    });
+    family(
+        "ebpf_exporter_map_read_info",
+        "How this scrape read a map, and why so; always 1",
+        &["config", "map", "way", "why"],
+        Kind::Gauge,
+        rows,
+    )
+}
+
+fn phase_family(phases: &Phases) -> Family {
+    let Phases { read, matching, decode, render, compress } = *phases;
+    let rows = [
+        ("read", read),
+        ("match", matching),
+        ("decode", decode),
+        ("render", render),
+        ("compress", compress),
+    ];
+    family(
+        "ebpf_exporter_scrape_phase_seconds_total",
+        "Time that scrapes have spent, by phase; the last two of this one count with the next",
+        &["phase"],
+        Kind::RealCounter,
+        rows.map(|(phase, time)| ([phase], time.as_secs_f64())),
+    )
 }
 
 fn build_info() -> Family {
@@ -306,7 +368,7 @@ mod tests {
 
     #[test]
     fn names_are_kept_from_configs() {
-        let own = families(&[ConfigStats::new("a")], &[], &[]);
+        let own = families(&[ConfigStats::new("a")], &[], &[], &Phases::default(), &[]);
         let names = own.iter().filter_map(|family| family.name.strip_prefix("ebpf_exporter_"));
         let mut names: Vec<_> = names.collect();
         names.sort_unstable();

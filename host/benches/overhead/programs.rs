@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ebpf_wasm_exporter::bpf::read::MapReader;
+use ebpf_wasm_exporter::bpf::read::{MapReader, Reading};
 use ebpf_wasm_exporter::bpf::{Attached, ObjectSource, Opened};
 
 /// Hooks that a call of getpid() passes.
@@ -76,7 +76,7 @@ impl Program {
             return;
         };
         let mut counted = 0;
-        MapReader::new(&map, None)
+        MapReader::new(&map, Reading::Auto, None)
             .and_then(|mut reader| {
                 reader.read(|chunk| {
                     counted += chunk.entries().flat_map(|entry| entry.values).sum::<u64>();

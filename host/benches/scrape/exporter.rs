@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
+
 pub(crate) struct Exporter {
     process: Child,
     address: String,
@@ -21,23 +23,27 @@ pub(crate) struct Scrape {
 }
 
 impl Exporter {
-    /// Starts it with the only config in `dir`, which is called `rows`.
-    pub(crate) fn start(dir: &Path) -> Self {
+    /// Starts it with these configs of `dir`.
+    pub(crate) fn start(dir: &Path, names: &str, args: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter"))
             .arg("--config.dir")
             .arg(dir)
-            .args(["--config.names=rows", "--web.listen-address=127.0.0.1:0"])
+            .arg(format!("--config.names={names}"))
+            .arg("--web.listen-address=127.0.0.1:0")
+            .args(args)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the exporter starts");
         let log = BufReader::new(process.stderr.take().expect("piped"));
         let mut lines = log.lines().map_while(Result::ok);
-        let address = lines
-            .find_map(|line| {
-                let (_, rest) = line.split_once("http://")?;
-                Some(rest.split('/').next()?.to_owned())
-            })
-            .expect("the exporter says where it serves");
+        let mut said = Vec::new();
+        let address = lines.find_map(|line| {
+            let address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next());
+            let address = address.map(ToOwned::to_owned);
+            said.push(line);
+            address
+        });
+        let Some(address) = address else { panic!("the exporter does not serve: {said:#?}") };
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address, body: Mutex::default() }
     }
@@ -57,6 +63,24 @@ impl Exporter {
         let wall = start.elapsed();
         assert!(body.starts_with(b"HTTP/1.1 200"));
         Scrape { wall, cpu: self.cpu().saturating_sub(cpu) }
+    }
+
+    /// What the last answer says of where time went since the start: phases and seconds.
+    pub(crate) fn phases(&self) -> Vec<(String, f64)> {
+        let body = self.body.lock().expect("one scrape at a time");
+        let head = body.windows(4).position(|end| end == b"\r\n\r\n").expect("an answer") + 4;
+        let mut text = Vec::new();
+        // Not gzip: as it is.
+        if GzDecoder::new(&body[head..]).read_to_end(&mut text).is_err() {
+            text = body[head..].to_vec();
+        }
+        let text = String::from_utf8_lossy(&text);
+        let phases = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix("ebpf_exporter_scrape_phase_seconds_total{phase=\"")?;
+            let (phase, seconds) = rest.split_once("\"} ")?;
+            Some((phase.to_owned(), seconds.parse().ok()?))
+        });
+        phases.collect()
     }
 
     /// Time on a CPU of all threads, from the scheduler's own account in nanoseconds.

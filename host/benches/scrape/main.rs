@@ -1,5 +1,8 @@
 //! What a scrape costs: the built exporter, real maps filled from user space, and the kernel's own
 //! batch read of the same maps beside it as the floor. Prints `name value unit` lines.
+//!
+//! `ONLY=10k,plugin` measures some parts: 1k, 10k, 100k, 1M, replaced, histograms, percpu, array,
+//! chains, plugin, start.
 
 use std::time::{Duration, Instant};
 
@@ -9,62 +12,189 @@ mod objects;
 #[path = "../common/report.rs"]
 mod report;
 mod rows;
+mod shapes;
+mod start;
 
-use exporter::Exporter;
+use exporter::{Exporter, Scrape};
 use report::{median, print, wanted};
 use rows::Rows;
+use shapes::Shape;
 
-/// Scrapes to take the median of.
-const ROUNDS: usize = 15;
+/// One map and what is done with it.
+struct Case {
+    label: &'static str,
+    shape: Shape,
+    entries: usize,
+    /// Scrapes to take the median of.
+    rounds: usize,
+    args: &'static [&'static str],
+}
+
+/// What happens between two scrapes.
+#[derive(Clone, Copy)]
+enum Between {
+    /// So many of a hundred values change.
+    Change(usize),
+    /// So many of a hundred keys are replaced by new ones.
+    Replace(usize),
+}
 
 fn main() {
-    for (label, entries) in [("1k", 1_000), ("10k", 10_000), ("100k", 100_000), ("1M", 1_000_000)] {
-        if !wanted(label) {
-            continue;
+    for (label, entries, rounds) in
+        [("1k", 1_000, 41), ("10k", 10_000, 21), ("100k", 100_000, 15), ("1M", 1_000_000, 5)]
+    {
+        if wanted(label) {
+            sizes(&Case { label, shape: shapes::ROWS, entries, rounds, args: &[] });
         }
-        let exporter = Exporter::start(&rows::config(entries));
-        let idle = exporter.resident();
-        let mut rows = Rows::fill(entries);
-        let cold = exporter.scrape(false);
-        print(label, "cold.wall", millis(cold.wall), "ms");
-        for changed in [0, 10, 100] {
-            for gzip in [false, true] {
-                measure(label, &exporter, &mut rows, changed, gzip);
-            }
+    }
+    if wanted("1M") {
+        let args = &["--maps.read=harvest"];
+        let label = "1M_harvested";
+        let case = Case { label, shape: shapes::ROWS, entries: 1_000_000, rounds: 5, args };
+        case.run(&[(Between::Change(10), false), (Between::Change(10), true)]);
+    }
+    if wanted("replaced") {
+        let label = "replaced";
+        let case = Case { label, shape: shapes::ROWS, entries: 100_000, rounds: 9, args: &[] };
+        case.run(&[(Between::Replace(10), false)]);
+    }
+    for (part, label, shape, entries) in [
+        ("histograms", "histograms", shapes::HISTOGRAMS, 270_000),
+        ("percpu", "percpu", shapes::PER_CPU, 10_000),
+        ("array", "array", shapes::ARRAY, 10_000),
+        ("chains", "regexp", shapes::REGEXP, 10_000),
+        ("chains", "cgroup", shapes::CGROUP, 10_000),
+    ] {
+        if wanted(part) {
+            let case = Case { label, shape, entries, rounds: 9, args: &[] };
+            case.run(&[(Between::Change(10), false), (Between::Change(10), true)]);
         }
-        print(label, "rss.above_idle", (exporter.resident() - idle) / 1048576.0, "MiB");
-        print(label, "rss.peak", exporter.peak() / 1048576.0, "MiB");
+    }
+    if wanted("plugin") {
+        plugin();
+    }
+    if wanted("start") {
+        start::measure();
     }
 }
 
-fn measure(label: &str, exporter: &Exporter, rows: &mut Rows, changed: usize, gzip: bool) {
-    let mut walls = Vec::new();
-    let mut cpus = Vec::new();
-    let mut floors = Vec::new();
-    exporter.scrape(gzip);
-    for _ in 0..ROUNDS {
-        rows.change(changed);
-        floors.push(rows.floor());
-        let scrape = exporter.scrape(gzip);
-        walls.push(scrape.wall);
-        cpus.push(scrape.cpu);
+fn sizes(case: &Case) {
+    let all = [0, 10, 100].map(Between::Change);
+    let all: Vec<_> =
+        all.into_iter().flat_map(|between| [(between, false), (between, true)]).collect();
+    case.run(&all);
+}
+
+/// The same labels by native decoders and by a plugin, scrape by scrape in turn.
+fn plugin() {
+    const ENTRIES: usize = 100_000;
+    let plugins = concat!(env!("CARGO_TARGET_TMPDIR"), "/../plugins");
+    if !std::path::Path::new(plugins).join("cidr.wasm").exists() {
+        println!("plugin is left out: target/plugins/cidr.wasm is missing, make plugins builds it");
+        return;
     }
-    let (wall, cpu, floor) = (median(walls), median(cpus), median(floors));
-    let name = format!("{}.changed_{changed}", if gzip { "gzip" } else { "identity" });
-    print(label, &format!("{name}.floor"), millis(floor), "ms");
-    print(label, &format!("{name}.wall"), millis(wall), "ms");
-    print(label, &format!("{name}.cpu"), millis(cpu), "ms");
-    print(
-        label,
-        &format!("{name}.wall_to_floor"),
-        wall.as_secs_f64() / floor.as_secs_f64(),
-        "ratio",
-    );
-    print(label, &format!("{name}.cpu_to_floor"), cpu.as_secs_f64() / floor.as_secs_f64(), "ratio");
+    let mut both =
+        [("native", shapes::ZONES), ("wasm", shapes::WASM_ZONES)].map(|(label, shape)| {
+            let dir = shape.write(label, ENTRIES);
+            let exporter = Exporter::start(&dir, "rows", &["--plugins.dir", plugins]);
+            let rows = Rows::fill(shape, ENTRIES);
+            print(
+                "plugin",
+                &format!("{label}.cold.wall"),
+                millis(exporter.scrape(false).wall),
+                "ms",
+            );
+            (label, exporter, rows, Vec::new(), Vec::new())
+        });
+    for _ in 0..21 {
+        for (_, exporter, rows, walls, cpus) in &mut both {
+            rows.change(10);
+            let Scrape { wall, cpu } = exporter.scrape(false);
+            walls.push(wall);
+            cpus.push(cpu);
+        }
+    }
+    let both = both.map(|(label, _, _, walls, cpus)| (label, median(walls), median(cpus)));
+    for (label, wall, cpu) in both {
+        print("plugin", &format!("{label}.warm.wall"), millis(wall), "ms");
+        print("plugin", &format!("{label}.warm.cpu"), millis(cpu), "ms");
+    }
+    let [(_, native, native_cpu), (_, wasm, wasm_cpu)] = both;
+    print("plugin", "warm.wall_wasm_to_native", ratio(wasm, native), "ratio");
+    print("plugin", "warm.cpu_wasm_to_native", ratio(wasm_cpu, native_cpu), "ratio");
+}
+
+impl Case {
+    /// Measures scrapes, each after what happens between two; `true` for gzip.
+    fn run(&self, scrapes: &[(Between, bool)]) {
+        let Self { label, shape, entries, args, .. } = *self;
+        let exporter = Exporter::start(&shape.write(label, entries), "rows", args);
+        let idle = exporter.resident();
+        let mut rows = Rows::fill(shape, entries);
+        print(label, "cold.wall", millis(exporter.scrape(false).wall), "ms");
+        for (between, gzip) in scrapes {
+            self.measure(&exporter, &mut rows, *between, *gzip);
+        }
+        print(label, "rss.above_idle", (exporter.resident() - idle) / 1048576.0, "MiB");
+        print(label, "rss.peak_above_idle", (exporter.peak() - idle) / 1048576.0, "MiB");
+    }
+
+    fn measure(&self, exporter: &Exporter, rows: &mut Rows, between: Between, gzip: bool) {
+        let (mut walls, mut cpus, mut floors) = (Vec::new(), Vec::new(), Vec::new());
+        let mut harvests = Vec::new();
+        // The first two find the way and make what is kept.
+        exporter.scrape(gzip);
+        exporter.scrape(gzip);
+        let before = exporter.phases();
+        let tries = if self.entries > 500_000 { 1 } else { 3 };
+        for _ in 0..self.rounds {
+            match between {
+                Between::Change(percent) => rows.change(percent),
+                Between::Replace(percent) => rows.replace(percent),
+            }
+            floors.push(rows.floor(tries));
+            harvests.extend(rows.harvest(tries));
+            let scrape = exporter.scrape(gzip);
+            walls.push(scrape.wall);
+            cpus.push(scrape.cpu);
+        }
+        let name = format!("{}.{between}", if gzip { "gzip" } else { "identity" });
+        let print =
+            |what: &str, value, unit| print(self.label, &format!("{name}.{what}"), value, unit);
+        let (wall, cpu, floor) = (median(walls), median(cpus), median(floors));
+        print("floor", millis(floor), "ms");
+        if !harvests.is_empty() {
+            print("harvest_floor", millis(median(harvests)), "ms");
+        }
+        let mut rest = millis(wall);
+        for ((phase, before), (_, after)) in before.into_iter().zip(exporter.phases()) {
+            let mean = (after - before) * 1000.0 / self.rounds as f64;
+            print(&format!("{phase}_phase"), mean, "ms");
+            rest -= mean;
+        }
+        print("rest", rest, "ms");
+        print("wall", millis(wall), "ms");
+        print("cpu", millis(cpu), "ms");
+        print("wall_to_floor", ratio(wall, floor), "ratio");
+        print("cpu_to_floor", ratio(cpu, floor), "ratio");
+    }
+}
+
+impl std::fmt::Display for Between {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Change(percent) => write!(f, "changed_{percent}"),
+            Self::Replace(percent) => write!(f, "replaced_{percent}"),
+        }
+    }
 }
 
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
+}
+
+fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
 }
 
 /// How long `work` takes.

@@ -2,15 +2,10 @@
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 
-struct row {
-	u64 id;
-	char comm[16];
-};
-
 struct {
 	__uint(type, BENCH_TYPE);
 	__uint(max_entries, BENCH_ENTRIES);
-	__type(key, BENCH_KEY);
+	__uint(key_size, BENCH_KEY_SIZE);
 	__type(value, u64);
 } rows_total SEC(".maps");
 

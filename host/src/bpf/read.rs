@@ -24,9 +24,11 @@ mod batch;
 mod harvest;
 mod keys;
 mod mmap;
+mod reading;
 
 use harvest::Harvest;
 pub use harvest::Sink;
+pub use reading::{Reading, UnknownWay, Why};
 
 /// Entries to hand out at a time: large enough that a system call's fixed cost vanishes, small
 /// enough that a chunk of usual keys stays in the second-level cache.
@@ -45,14 +47,21 @@ pub enum Way {
     Keys,
 }
 
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Way {
+    /// As a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Mmap => "mmap",
             Self::Harvest => "harvest",
             Self::Batch => "batch",
             Self::Keys => "keys",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -91,6 +100,11 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Chunk<'a> {
+    /// Entries whose keys stand end to end, and so do their values, `cpus` for each.
+    pub fn new(keys: &'a [u8], key_size: usize, values: &'a [u64], cpus: usize) -> Self {
+        Self { keys, key_stride: key_size, key_size, values, value_stride: cpus, cpus }
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.values.len().div_ceil(self.value_stride)
@@ -124,8 +138,7 @@ impl Target {
     }
 
     fn chunk<'a>(&self, keys: &'a [u8], values: &'a [u64]) -> Chunk<'a> {
-        let (key_size, cpus) = (self.key_size, self.cpus);
-        Chunk { keys, key_stride: key_size, key_size, values, value_stride: cpus, cpus }
+        Chunk::new(keys, self.key_size, values, self.cpus)
     }
 }
 
@@ -144,24 +157,30 @@ pub struct MapReader {
     harvest: Option<Harvest>,
     /// The way that was used last.
     way: Way,
+    /// Why `exact` is the way when it is.
+    why: Why,
 }
 
 impl MapReader {
-    /// A reader of `map` in the best way that its type and this kernel allow; by harvest too, if
-    /// there is a sink and it can be.
+    /// A reader of `map` in the best way that its type and this kernel allow, or in the one that
+    /// `reading` says; by harvest only if there is a sink.
     ///
     /// # Errors
     ///
     /// If the map's descriptor cannot be duplicated, the number of CPUs cannot be read, or a
     /// mappable array cannot be mapped.
-    pub fn new(map: &MapRef<'_>, sink: Option<&Sink>) -> Result<Self, ReadError> {
-        let way = if is_mappable_array(&map.spec) { Way::Mmap } else { Way::Batch };
-        let mut reader = Self::with_way(map, way)?;
-        if let Some(sink) = sink.filter(|_| way == Way::Batch) {
-            reader.harvest = Harvest::new(&map.spec, &reader.map, sink).unwrap_or_else(|error| {
-                tracing::debug!(map = reader.name, "cannot be harvested: {error}");
-                None
-            });
+    pub fn new(map: &MapRef<'_>, reading: Reading, sink: Option<&Sink>) -> Result<Self, ReadError> {
+        match reading {
+            Reading::Pinned(way @ (Way::Batch | Way::Keys)) => return Self::with_way(map, way),
+            Reading::Auto | Reading::Pinned(_) => {}
+        }
+        if is_mappable_array(&map.spec) {
+            return Ok(Self { why: Why::Mappable, ..Self::with_way(map, Way::Mmap)? });
+        }
+        let mut reader = Self::with_way(map, Way::Batch)?;
+        match Harvest::new(&map.spec, reading, &reader.map, sink) {
+            Ok(harvest) => (reader.harvest, reader.why) = (Some(harvest), Why::Churn),
+            Err(why) => reader.why = why,
         }
         Ok(reader)
     }
@@ -178,7 +197,7 @@ impl MapReader {
         let fail = |source| ReadError { map: name.clone(), way, source };
         let map = target(map).map_err(fail)?;
         let walk = new_walk(way, &map).map_err(fail)?;
-        Ok(Self { name, map, exact: way, walk, harvest: None, way })
+        Ok(Self { name, map, exact: way, walk, harvest: None, way, why: Why::Pinned })
     }
 
     /// The map's name.
@@ -201,6 +220,11 @@ impl MapReader {
         self.way
     }
 
+    /// Why it was this one.
+    pub fn why(&self) -> Why {
+        if self.way == Way::Harvest { Why::Calm } else { self.why }
+    }
+
     /// Hands all entries to `visit`, chunk by chunk. Entries come in the map's order, which is the
     /// same each time as long as no key comes or goes.
     ///
@@ -211,7 +235,7 @@ impl MapReader {
         let mut result = self.walk.walk(&self.map, &mut visit);
         if self.exact == Way::Batch && result.as_ref().is_err_and(is_unsupported) {
             tracing::debug!(map = self.name, "no batch lookup on this kernel, reading key by key");
-            self.exact = Way::Keys;
+            (self.exact, self.why) = (Way::Keys, Why::Kernel);
             self.walk = Box::<keys::Keys>::default();
             result = self.walk.walk(&self.map, &mut visit);
         }
@@ -226,7 +250,7 @@ impl MapReader {
         let Some(harvest) = &mut self.harvest else { return false };
         if let Err(error) = harvest.walk(&self.map, &mut visit) {
             tracing::debug!(map = self.name, "can no longer be harvested: {error}");
-            self.harvest = None;
+            (self.harvest, self.why) = (None, Why::Kernel);
             return false;
         }
         self.way = Way::Harvest;

@@ -7,7 +7,7 @@ use super::plan::{Config, Kind, Metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 20] = [
+pub(crate) const OWN: [&str; 22] = [
     "build_info",
     "decoder_errors_total",
     "ebpf_program_attached",
@@ -15,6 +15,7 @@ pub(crate) const OWN: [&str; 20] = [
     "ebpf_program_run_count_total",
     "ebpf_program_run_time_seconds",
     "enabled_configs",
+    "map_read_info",
     "plugin_breaker_state",
     "plugin_call_seconds",
     "plugin_calls_total",
@@ -26,6 +27,7 @@ pub(crate) const OWN: [&str; 20] = [
     "plugin_outcomes_total",
     "scrape_duration_seconds",
     "scrape_entries",
+    "scrape_phase_seconds_total",
     "scrape_series",
     "scrape_success",
 ];

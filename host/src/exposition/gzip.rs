@@ -1,12 +1,21 @@
 //! gzip made of parts: what did not change since the last scrape is not compressed again.
 //!
 //! Each part is deflated on its own and ends on a byte (a full flush), so parts can be put one
-//! behind the other in any order. What comes out is one gzip member, as any reader expects.
+//! behind the other in any order. What comes out is one gzip member, as any reader expects. Parts
+//! that are kept are deflated here ([`Packed`]), so that they can be changed; all others by a library.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 use super::Body;
+use packed::Matcher;
+pub(crate) use packed::Packed;
+
+mod bits;
+mod huffman;
+mod packed;
 
 /// The header of a member without name, time or comment (RFC 1952).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -24,16 +33,26 @@ pub(crate) struct Deflated {
 #[derive(Debug)]
 pub(crate) struct Deflater {
     compress: Compress,
+    matcher: Matcher,
 }
 
 impl Default for Deflater {
     fn default() -> Self {
         // At 100,000 series, level 1 takes a third of the time of level 6 and gives a tenth more.
-        Self { compress: Compress::new(Compression::fast(), false) }
+        Self { compress: Compress::new(Compression::fast(), false), matcher: Matcher::default() }
     }
 }
 
 impl Deflater {
+    /// Deflates a text that is kept, so that its numbers, which stand at `numbers`, can change.
+    pub(crate) fn pack(
+        &mut self,
+        text: &[u8],
+        numbers: impl Iterator<Item = Range<usize>> + Clone,
+    ) -> Packed {
+        Packed::new(text, numbers, &mut self.matcher)
+    }
+
     /// Deflates `text`.
     pub(crate) fn deflate(&mut self, text: &[u8]) -> Deflated {
         let mut crc = Crc::new();

@@ -1,15 +1,15 @@
 //! A family's text, kept from one scrape to the next: only what changed is written again.
 //!
-//! A sheet is cut into blocks of series. A block whose numbers are all what they were costs one
-//! comparison; a number that changed is written over the old one where it stands if it is as long,
-//! else its block is joined anew from the parts of the old one. Labels are escaped once, when their
-//! series is first seen. What comes out is byte for byte what [`super::text::encode`] writes.
+//! A sheet is cut into blocks of series. A block of which no number changed costs a look at a few
+//! bits; a number that changed is written over the old one where it stands if it is as long, else its
+//! block is joined anew from the parts of the old one. Labels are escaped once, when their series is
+//! first seen. What comes out is byte for byte what [`super::text::encode`] writes.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::gzip::{Deflated, Deflater};
+use super::gzip::{Deflated, Deflater, Packed};
 use super::text::{self, Lines};
 use crate::series::Family;
 
@@ -29,22 +29,29 @@ pub(crate) struct Sheet {
 #[derive(Debug, Default)]
 struct Block {
     text: Bytes,
+    /// Whether `text` is what the family was when it was last settled. If not, it is to be written
+    /// anew: so it is at first, and after a panic in the middle of a change.
+    sound: bool,
     /// Where each number stands in `text`, in order.
     numbers: Vec<Number>,
-    /// What the numbers were made of; empty before the first time.
-    cells: Vec<u64>,
-    /// Which of the block's series are in `text`.
-    live: Vec<bool>,
     /// The number among `numbers` that each series begins with.
     first: Vec<u32>,
-    /// `text`, deflated, if anyone has asked for it since it changed.
-    deflated: Option<Deflated>,
+    /// A text that was deflated, and from which `text` differs in `changed` alone.
+    packed: Option<Packed>,
+    /// The numbers that were written over since then, in no order.
+    changed: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Number {
     at: u32,
     len: u32,
+}
+
+impl Number {
+    fn range(self) -> Range<usize> {
+        self.at as usize..(self.at + self.len) as usize
+    }
 }
 
 impl Sheet {
@@ -54,58 +61,54 @@ impl Sheet {
         Self { head: head.into(), lines: Lines::new(family), blocks: Vec::new() }
     }
 
-    /// Brings the text up to date with the family and hands out its parts, in order: the comments,
-    /// then the blocks, each with its number.
-    pub(crate) fn render(&mut self, family: &Family, mut part: impl FnMut(&Bytes, Option<usize>)) {
+    /// Brings the text up to date with the family, which is settled by it, and hands out its parts,
+    /// in order: the comments, then the blocks, each with its number.
+    pub(crate) fn render(
+        &mut self,
+        family: &mut Family,
+        mut part: impl FnMut(&Bytes, Option<usize>),
+    ) {
         let per_block = (LINES / self.lines.len()).max(1);
         let room = family.room();
         self.blocks.resize_with(room.div_ceil(per_block), Block::default);
+        for (n, block) in self.blocks.iter_mut().enumerate() {
+            let ids = n * per_block..((n + 1) * per_block).min(room);
+            block.update(family, ids, &mut self.lines);
+        }
+        family.settle();
         if family.is_empty() {
             return;
         }
         part(&self.head, None);
-        for (n, block) in self.blocks.iter_mut().enumerate() {
-            let ids = n * per_block..((n + 1) * per_block).min(room);
-            block.update(family, ids, &mut self.lines);
+        for (n, block) in self.blocks.iter().enumerate() {
             part(&block.text, Some(n));
         }
     }
 
     /// The `n`-th block's text, deflated.
     pub(crate) fn deflated(&mut self, n: usize, deflater: &mut Deflater) -> &Deflated {
-        let Block { text, deflated, .. } = &mut self.blocks[n];
-        deflated.get_or_insert_with(|| deflater.deflate(text))
+        self.blocks[n].deflated(deflater)
     }
 }
 
 impl Block {
     fn update(&mut self, family: &Family, ids: Range<usize>, lines: &mut Lines) {
-        // Without cells, a panic has cut short what was done here the last time.
-        let same_series = !self.cells.is_empty()
-            && self.live.len() == ids.len()
-            && ids.clone().zip(&self.live).all(|(id, live)| family.is_live(id) == *live);
-        let cells = family.numbers_of(ids.clone());
-        if !same_series {
-            self.write(family, ids, lines);
-        } else if self.cells != cells {
+        if self.sound && self.first.len() == ids.len() && !family.turned(ids.clone()) {
             self.patch(family, ids);
         } else {
-            return;
+            self.write(family, ids, lines);
         }
-        self.deflated = None;
-        self.cells.clear();
-        self.cells.extend_from_slice(cells);
     }
 
     /// Writes all lines.
     fn write(&mut self, family: &Family, ids: Range<usize>, lines: &mut Lines) {
-        let Self { numbers, live, first, .. } = self;
+        let Self { numbers, first, .. } = self;
+        self.sound = false;
+        self.packed = None;
         numbers.clear();
-        live.clear();
         first.clear();
         let mut out = Vec::with_capacity(self.text.len() + 64);
         for id in ids {
-            live.push(family.is_live(id));
             first.push(numbers.len() as u32);
             if family.is_live(id) {
                 lines.write(family, id, &mut out, |at, len| {
@@ -114,47 +117,81 @@ impl Block {
             }
         }
         self.text = out.into();
+        self.sound = true;
     }
 
-    /// Writes the numbers of those series whose cells changed.
+    /// Writes the numbers of those series that changed.
     fn patch(&mut self, family: &Family, ids: Range<usize>) {
-        let width = family.kind.cells();
+        let start = ids.start;
+        let mut changed = family.changed(ids).filter(|id| family.is_live(*id)).peekable();
+        if changed.peek().is_none() {
+            return;
+        }
+        self.sound = false;
         let mut text = into_mut(std::mem::take(&mut self.text));
-        let mut moved = Vec::new();
-        let cells = std::mem::take(&mut self.cells);
-        let old = cells.chunks_exact(width);
-        for ((id, old), (live, first)) in ids.zip(old).zip(self.live.iter().zip(&self.first)) {
-            let new = family.numbers(id);
-            if old == new || !live {
-                continue;
-            }
-            text::numbers(&family.kind, new, |line, digits| {
-                let n = *first as usize + line;
-                let Number { at, len } = self.numbers[n];
-                if digits.len() == len as usize {
-                    text[at as usize..(at + len) as usize].copy_from_slice(digits.as_bytes());
-                } else {
-                    moved.push((n, digits.to_owned()));
+        let (mut moved, mut longer) = (Vec::new(), String::new());
+        for id in changed {
+            let first = self.first[id - start] as usize;
+            text::numbers(&family.kind, family.numbers(id), |line, digits| {
+                let n = first + line;
+                let old = &mut text[self.numbers[n].range()];
+                if digits.len() != old.len() {
+                    longer.push_str(digits);
+                    moved.push((n, digits.len()));
+                } else if digits.as_bytes() != old {
+                    old.copy_from_slice(digits.as_bytes());
+                    if self.packed.is_some() {
+                        self.changed.push(n as u32);
+                    }
                 }
             });
         }
-        self.text = if moved.is_empty() { text.freeze() } else { self.join(&text, &moved) };
+        if moved.is_empty() {
+            self.text = text.freeze();
+        } else {
+            self.text = self.join(&text, &moved, &longer);
+            self.packed = None;
+        }
+        // Nobody has asked for it lately.
+        if self.changed.len() > self.numbers.len() {
+            self.packed = None;
+        }
+        self.sound = true;
     }
 
-    /// Joins the text anew around the numbers whose length changed.
-    fn join(&mut self, text: &[u8], moved: &[(usize, String)]) -> Bytes {
-        let mut out = Vec::with_capacity(text.len() + moved.len() * 4);
-        let mut from = 0;
+    /// The text, deflated.
+    fn deflated(&mut self, deflater: &mut Deflater) -> &Deflated {
+        let Self { text, numbers, packed, changed, .. } = self;
+        let packed = match packed.take() {
+            Some(mut old) if !changed.is_empty() => {
+                changed.sort_unstable();
+                changed.dedup();
+                let changed = changed.iter().map(|n| *n as usize);
+                old.patch(text, changed.map(|n| (n, numbers[n].range())));
+                packed.insert(old)
+            }
+            Some(old) => packed.insert(old),
+            None => packed.insert(deflater.pack(text, numbers.iter().map(|number| number.range()))),
+        };
+        changed.clear();
+        packed.deflated()
+    }
+
+    /// Joins the text anew around the numbers whose length changed: `moved` has their places among
+    /// all numbers and their new lengths, `digits` their new digits, end to end.
+    fn join(&mut self, text: &[u8], moved: &[(usize, usize)], digits: &str) -> Bytes {
+        let mut out = Vec::with_capacity(text.len() + digits.len());
+        let (mut from, mut digits) = (0, digits.as_bytes());
         let mut moved = moved.iter().peekable();
         for (n, number) in self.numbers.iter_mut().enumerate() {
-            let (at, end) = (number.at as usize, (number.at + number.len) as usize);
-            let shift = out.len() as i64 - from as i64;
-            number.at = (at as i64 + shift) as u32;
-            if let Some((_, digits)) = moved.next_if(|(moved, _)| *moved == n) {
-                out.extend_from_slice(&text[from..at]);
-                out.extend_from_slice(digits.as_bytes());
-                number.len = digits.len() as u32;
-                from = end;
+            let Range { start, end } = number.range();
+            number.at = (out.len() + start - from) as u32;
+            if let Some((_, len)) = moved.next_if(|(moved, _)| *moved == n) {
+                let (new, rest) = digits.split_at(*len);
+                out.extend_from_slice(&text[from..start]);
+                out.extend_from_slice(new);
+                number.len = *len as u32;
+                (from, digits) = (end, rest);
             }
         }
         out.extend_from_slice(&text[from..]);
@@ -169,10 +206,15 @@ fn into_mut(bytes: Bytes) -> BytesMut {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::config::buckets::{Buckets, Scale, Slot};
+    use crate::exposition::gzip::Member;
     use crate::series::{Cell, Kind, LabelSet};
-    use proptest::prelude::*;
 
     /// What is done to a family between two scrapes.
     #[derive(Clone, Debug)]
@@ -198,10 +240,23 @@ mod tests {
         Family::new("x".to_owned(), "help".to_owned(), vec!["a\\b".to_owned()], kind)
     }
 
+    /// What a client reads that takes gzip.
+    fn unzipped(sheet: &mut Sheet, deflater: &mut Deflater) -> Vec<u8> {
+        let mut member = Member::default();
+        for n in 0..sheet.blocks.len() {
+            member.push(sheet.deflated(n, deflater));
+        }
+        let mut text = Vec::new();
+        GzDecoder::new(&*member.finish().concat()).read_to_end(&mut text).unwrap();
+        text
+    }
+
     fn check(mut family: Family, scrapes: Vec<Vec<Change>>) {
         let slots = matches!(family.kind, Kind::Histogram(_));
         let mut sheet = Sheet::new(&family);
-        let mut rows: Vec<Cell> = Vec::new();
+        let mut deflater = Deflater::default();
+        let mut zipping = false;
+        let mut rows: Vec<(Cell, u64)> = Vec::new();
         // A client that is slow to read holds the bytes of an old scrape, which must not change.
         let mut held: Vec<(Bytes, Vec<u8>)> = Vec::new();
         for changes in scrapes {
@@ -213,26 +268,35 @@ mod tests {
                             slot => Slot::Bucket(slot.into()),
                         });
                         let label = LabelSet::of([format!("\"{label}").as_str()]);
-                        rows.push(family.join(&label, slot));
+                        rows.push((family.join(&label, slot), 0));
                     }
                     Change::Leave(row) if !rows.is_empty() => {
-                        family.leave(rows.swap_remove(row % rows.len()));
+                        let (cell, value) = rows.swap_remove(row % rows.len());
+                        family.leave(cell, value);
                     }
                     Change::Add(row, value) if !rows.is_empty() => {
-                        family.add(rows[row % rows.len()], value);
+                        let row = row % rows.len();
+                        family.add(rows[row].0, value);
+                        rows[row].1 = rows[row].1.wrapping_add(value);
                     }
                     Change::Hold => {
+                        zipping = !zipping;
                         let mut hold = |part: &Bytes, _| held.push((part.clone(), part.to_vec()));
-                        sheet.render(&family, &mut hold);
+                        sheet.render(&mut family, &mut hold);
                     }
                     Change::Leave(_) | Change::Add(..) => {}
                 }
             }
             let mut out = Vec::new();
-            sheet.render(&family, |part, _| out.extend_from_slice(part));
+            sheet.render(&mut family, |part, _| out.extend_from_slice(part));
             let mut expected = Vec::new();
             text::encode([&family], &mut expected);
-            assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(expected).unwrap());
+            let expected = String::from_utf8(expected).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            if zipping && !family.is_empty() {
+                let body = &expected.as_bytes()[sheet.head.len()..];
+                assert!(unzipped(&mut sheet, &mut deflater) == body, "gzip differs");
+            }
             assert!(held.iter().all(|(part, was)| part == was), "a part in use was changed");
         }
     }

@@ -235,7 +235,7 @@ mod tests {
         let mut family = family(&["a"], Kind::Counter);
         assert_eq!(encoded(&family), "");
         let cell = family.join(&LabelSet::of(["gone"]), None);
-        family.leave(cell);
+        family.leave(cell, 0);
         assert_eq!(encoded(&family), "");
     }
 

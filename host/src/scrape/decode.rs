@@ -124,7 +124,7 @@ impl KeyDecoder {
                 .map(|cpu| key.fate(cpu, transformed.as_mut(), family, first_error))
                 .collect();
             let due = key.holds.map(|holds| now + holds);
-            memory.decide(*row, &fates, key.errors, due);
+            memory.decide(*row, &fates, key.errors, due, family);
         }
     }
 

@@ -1,14 +1,16 @@
 //! One metric of one config: from the entries of its map to the numbers of its family.
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tracing::debug;
 
 use super::decode::KeyDecoder;
 use super::memory::{Fate, Memory};
-use crate::bpf::read::{Entry, MapReader, ReadError, Way};
+use crate::bpf::read::{Chunk, Entry, MapReader, ReadError, Way, Why};
 use crate::decode::builtin::hex;
 use crate::series::{Family, Moves};
-use crate::telemetry::ConfigStats;
+use crate::telemetry::{ConfigStats, Phases};
 
 /// New keys to decode at a time: enough that a plugin's call costs little a key, few enough that
 /// its answer is not long in coming.
@@ -26,8 +28,8 @@ pub(super) struct Feed {
     memory: Memory,
     /// Whether hardly any key came or went since the scrape before.
     calm: bool,
-    /// How the last scrape read the map.
-    way: Way,
+    /// How the last scrape read the map, and why so.
+    way: (Way, Why),
 }
 
 impl Feed {
@@ -38,55 +40,95 @@ impl Feed {
         decoder: KeyDecoder,
     ) -> Self {
         let memory = Memory::new(reader.key_size(), decoder.width());
-        let way = reader.way();
+        let way = (reader.way(), reader.why());
         Self { config, family, reader, decoder, memory, calm: false, way }
     }
 
+    /// The map's name.
+    pub(super) fn map(&self) -> &str {
+        self.reader.name()
+    }
+
+    /// How the last scrape read the map, and why so.
+    pub(super) fn way(&self) -> (Way, Why) {
+        self.way
+    }
+
     /// Reads the map and adds its values to the family.
-    pub(super) fn read(&mut self, family: &mut Family, stats: &mut ConfigStats) {
+    pub(super) fn read(
+        &mut self,
+        family: &mut Family,
+        stats: &mut ConfigStats,
+        phases: &mut Phases,
+    ) {
         let start = Instant::now();
-        let result = self.meet(stats);
+        let result = self.meet(family, phases);
         let Self { reader, decoder, memory, .. } = self;
+        stats.entries += memory.count() as u64;
         match result {
             Ok(()) => {
                 stats.read_worked(reader.name());
-                memory.forget_missed(|cell| family.leave(cell));
+                memory.forget_missed(family);
             }
             // What was not met may only have been behind the error: it keeps its last values.
             Err(error) => {
                 stats.read_failed(&error);
                 if memory.len() > 2 * reader.max_entries() {
-                    memory.forget_missed(|cell| family.leave(cell));
+                    memory.forget_missed(family);
                 }
             }
         }
         // After the walk: a row that it did not meet but that stays is to be decoded again too.
-        memory.expire(start, |cell| family.leave(cell));
+        memory.expire(start, family);
+        let decoding = Instant::now();
         for rows in memory.take_undecoded().chunks(BATCH) {
             decoder.decide(rows, memory, family, start);
         }
-        memory.sum(|cell, value| family.add(cell, value));
+        phases.decode += decoding.elapsed();
         stats.decoder_failed(reader.name(), memory.errors(), decoder.take_first_error());
         stats.duration += start.elapsed();
     }
 
     /// Reads the map into the memory: by harvest while keys hardly change, else exactly.
-    fn meet(&mut self, stats: &mut ConfigStats) -> Result<(), ReadError> {
+    fn meet(&mut self, family: &mut Family, phases: &mut Phases) -> Result<(), ReadError> {
         let Self { reader, memory, calm, .. } = self;
+        let start = Instant::now();
+        let mut matching = Duration::ZERO;
+        let mut take = |memory: &mut Memory, family: &mut Family, chunk: Chunk<'_>| {
+            let start = Instant::now();
+            memory.take(chunk, family);
+            matching += start.elapsed();
+        };
         memory.begin();
-        let harvested = *calm && reader.harvest(|chunk| memory.take(chunk));
+        let harvested = *calm && reader.harvest(|chunk| take(memory, family, chunk));
         let confirmed = harvested && memory.doubts() <= few(memory.len()) && {
-            memory.confirm(|key, values| reader.lookup(key, values), reader.cpus()).is_ok()
+            let lookup = |key: &[u8], values: &mut [u64]| reader.lookup(key, values);
+            memory.confirm(lookup, reader.cpus(), family).is_ok()
         };
         let mut result = Ok(());
         if !confirmed {
             memory.begin();
-            result = reader.read(|chunk| memory.take(chunk));
+            result = reader.read(|chunk| take(memory, family, chunk));
             *calm = !harvested && memory.doubts() <= few(memory.len());
         }
-        self.way = reader.way();
-        stats.entries += memory.count() as u64;
+        phases.read += start.elapsed().saturating_sub(matching);
+        phases.matching += matching;
+        self.note_way();
         result
+    }
+
+    fn note_way(&mut self) {
+        let (way, why) = (self.reader.way(), self.reader.why());
+        if self.way != (way, why) {
+            debug!(map = self.reader.name(), "read by {way} from now on: {why}");
+            self.way = (way, why);
+        }
+    }
+
+    /// Forgets all that was decided: its family begins anew.
+    pub(super) fn forget(&mut self) {
+        self.memory = Memory::new(self.reader.key_size(), self.decoder.width());
+        self.calm = false;
     }
 
     /// Follows its family, which has moved its cells.
@@ -102,8 +144,8 @@ impl Feed {
             entries.extend(chunk.entries().map(|entry| describe(entry, memory, family)));
         });
         entries.sort();
-        let (name, way, count) = (reader.name(), self.way, entries.len());
-        let _ = writeln!(out, "# map {name} of config {config}, {count} entries by {way}");
+        let (name, (way, why), count) = (reader.name(), self.way, entries.len());
+        let _ = writeln!(out, "# map {name} of config {config}, {count} entries by {way} ({why})");
         out.extend(entries);
         if let Err(ReadError { source, .. }) = &result {
             let _ = writeln!(out, "# failed to read on: {source}");

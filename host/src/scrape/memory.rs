@@ -1,9 +1,11 @@
 //! What is known of the rows of one map: for every key, its values and where they are added.
 //!
 //! Maps hand out their entries in an order that stays while keys stay. So an entry is first held
-//! against the key that stood at its position the last time, which in steady state is all there is
-//! to do; only what differs is looked up by hash. Keys that the map no longer holds are forgotten
-//! at the end of each scrape, so this is never larger than the map.
+//! against the key that stood at its position the last time, and its value against the one it had:
+//! in steady state that is all there is to do. Only what differs is looked up by hash, and only by
+//! what a value differs, its series changes: a number of a family is at all times the sum of the
+//! values here that are added to it. Keys that the map no longer holds are forgotten at the end of
+//! each scrape, so this is never larger than the map.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,13 +16,15 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::bpf::read::Chunk;
-use crate::series::Cell;
+use crate::bpf::read::{Chunk, Entry};
+use crate::series::{Cell, Family};
 
 /// The place of a key in the memory. It stays while the key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Row(u32);
 
+/// How many rows further on the next one is looked for in a walk that is not as the last one was.
+const NEAR: usize = 256;
 /// Of a row without a key.
 const FREE: u32 = 0;
 /// Of a row whose key was no key of the map after all.
@@ -47,14 +51,23 @@ pub(super) struct Memory {
     keys: Vec<u8>,
     /// The fates of each row, end to end.
     fates: Vec<Fate>,
-    /// The values of each row when it was last met, end to end: as many as it has fates.
+    /// The values of each row when it was last met, end to end: as many as it has fates. What is
+    /// decided for a row has been done with these.
     values: Vec<u64>,
     /// How many labels of each row could not be decoded.
     errors: Vec<u16>,
-    /// The walk in which each row was last met, or [`FREE`], or [`NEVER`].
+    /// The walk in which each row was last met, or [`FREE`], or [`NEVER`]. While the walk is
+    /// straight, those that it has met are not noted yet.
     met: Vec<u32>,
-    /// The row at each position of the last walk.
+    /// The rows of the last walk in the order in which they were met, and while this walk is not
+    /// straight, of this one.
     order: Vec<Row>,
+    /// Once this walk is not straight, what the last one met behind the place where they parted.
+    ahead: Vec<Row>,
+    /// How much of `ahead` lies behind.
+    passed: usize,
+    /// Whether this walk has met the rows of the last one in the same order so far.
+    straight: bool,
     /// All rows, by their keys.
     index: HashTable<Row>,
     hasher: RandomState,
@@ -66,7 +79,6 @@ pub(super) struct Memory {
     due: BinaryHeap<Reverse<(Instant, Row)>>,
     /// The number of this walk.
     walk: u32,
-    position: usize,
     /// Rows met in this walk.
     count: usize,
     /// Rows of keys that were unknown before this walk.
@@ -89,13 +101,15 @@ impl Memory {
             errors: Vec::new(),
             met: Vec::new(),
             order: Vec::new(),
+            ahead: Vec::new(),
+            passed: 0,
+            straight: true,
             index: HashTable::new(),
             hasher: RandomState::default(),
             free: Vec::new(),
             until: HashMap::new(),
             due: BinaryHeap::new(),
             walk: NEVER,
-            position: 0,
             count: 0,
             inserted: Vec::new(),
             undecoded: Vec::new(),
@@ -103,12 +117,12 @@ impl Memory {
         }
     }
 
-    /// Undoes what was decided for rows whose answers have ended by `now`. Their cells go to `then`.
-    pub(super) fn expire(&mut self, now: Instant, mut then: impl FnMut(Cell)) {
+    /// Undoes what was decided for rows whose answers have ended by `now`.
+    pub(super) fn expire(&mut self, now: Instant, family: &mut Family) {
         while self.due.peek().is_some_and(|Reverse((due, _))| *due <= now) {
             let Some(Reverse((due, row))) = self.due.pop() else { break };
             if self.until.get(&row) == Some(&due) {
-                self.reset(row, &mut then);
+                self.reset(row, family);
                 self.undecoded.push(row);
             }
         }
@@ -121,61 +135,125 @@ impl Memory {
             self.walk = NEVER + 1;
         }
         self.walk += 1;
-        self.position = 0;
+        self.straight = true;
         self.count = 0;
         self.inserted.clear();
-        self.undecoded.clear();
+        // A walk that was given up has left rows whose fates are to be decided: look at each.
+        if !self.undecoded.is_empty() {
+            self.undecoded.clear();
+            self.part();
+        }
     }
 
-    /// Takes the entries at the next positions.
-    pub(super) fn take(&mut self, chunk: Chunk<'_>) {
-        chunk.entries().for_each(|entry| self.meet(entry.key, entry.values));
+    /// Takes the next entries. An entry whose key this walk has met before is passed over, as may
+    /// come while others delete and insert.
+    pub(super) fn take(&mut self, chunk: Chunk<'_>, family: &mut Family) {
+        // Keys of a known size are compared word by word, without a call.
+        match self.key_size {
+            4 => self.take_by(chunk, family, same::<4>),
+            8 => self.take_by(chunk, family, same::<8>),
+            12 => self.take_by(chunk, family, same::<12>),
+            16 => self.take_by(chunk, family, same::<16>),
+            20 => self.take_by(chunk, family, same::<20>),
+            24 => self.take_by(chunk, family, same::<24>),
+            32 => self.take_by(chunk, family, same::<32>),
+            40 => self.take_by(chunk, family, same::<40>),
+            _ => self.take_by(chunk, family, |one, other| one == other),
+        }
     }
 
-    /// Takes the entry at the next position. One whose key this walk has met before is passed over,
-    /// as may happen while others delete and insert.
     #[inline]
-    fn meet(&mut self, key: &[u8], values: &[u64]) {
-        let row = match self.order.get(self.position) {
-            Some(row) if self.key(*row) == key => *row,
-            _ => self.seek(key),
-        };
+    fn take_by(
+        &mut self,
+        chunk: Chunk<'_>,
+        family: &mut Family,
+        same: impl Fn(&[u8], &[u8]) -> bool,
+    ) {
+        let mut entries = chunk.entries();
+        if self.straight {
+            for entry in entries.by_ref() {
+                match self.order.get(self.count) {
+                    Some(row) if same(self.key(*row), entry.key) => {
+                        self.put(*row, entry.values, family);
+                        self.count += 1;
+                    }
+                    _ => {
+                        self.part();
+                        self.meet(entry, family);
+                        break;
+                    }
+                }
+            }
+        }
+        for entry in entries {
+            self.meet(entry, family);
+        }
+    }
+
+    /// Ends the part of the walk that was as the last one.
+    #[cold]
+    fn part(&mut self) {
+        let Self { met, order, ahead, walk, count, .. } = self;
+        ahead.clear();
+        ahead.extend(order.drain(*count..));
+        order.iter().for_each(|row| met[row.0 as usize] = *walk);
+        self.passed = 0;
+        self.straight = false;
+    }
+
+    /// Takes the next entry of a walk that is not straight.
+    fn meet(&mut self, Entry { key, values }: Entry<'_>, family: &mut Family) {
+        let row = self.expected(key).unwrap_or_else(|| self.seek(key));
         let met = &mut self.met[row.0 as usize];
         if *met == self.walk {
             return;
         }
         *met = self.walk;
+        self.order.push(row);
         self.count += 1;
-        self.position += 1;
-        self.put(row, values);
+        self.put(row, values, family);
         if self.fates[row.0 as usize * self.width] == Fate::Undecoded {
             self.undecoded.push(row);
         }
     }
 
-    /// Notes a row's values: one for each CPU, or their sum.
+    /// The row that comes next if the walk is as the last one again, or that would if it were not
+    /// for one that is gone.
+    fn expected(&mut self, key: &[u8]) -> Option<Row> {
+        let mut next = (self.passed..self.ahead.len()).take(2);
+        let at = next.find(|at| self.key(self.ahead[*at]) == key)?;
+        self.passed = at + 1;
+        Some(self.ahead[at])
+    }
+
+    /// Notes a row's values, one for each CPU or their sum, and passes on by what they differ.
     #[inline]
-    fn put(&mut self, row: Row, values: &[u64]) {
+    fn put(&mut self, row: Row, values: &[u64], family: &mut Family) {
         let at = row.0 as usize * self.width;
-        match (&mut self.values[at..at + self.width], values) {
-            ([place], values) => {
-                *place = values.iter().fold(0, |sum, value| sum.wrapping_add(*value));
-            }
-            (places, values) => places.copy_from_slice(values),
+        if let ([place], [fate]) =
+            (&mut self.values[at..at + self.width], &self.fates[at..at + self.width])
+        {
+            let value = values.iter().fold(0u64, |sum, value| sum.wrapping_add(*value));
+            return pass_on(place, value, *fate, family);
+        }
+        let places = self.values[at..].iter_mut().zip(&self.fates[at..]);
+        for ((place, fate), value) in places.zip(values) {
+            pass_on(place, *value, *fate, family);
         }
     }
 
-    /// The row of a key that is not where it was, or new; notes that it is here now.
+    /// The row of a key that is not where it was, or new. Behind one that was further ahead, the
+    /// walk is as the last one again.
     #[cold]
     fn seek(&mut self, key: &[u8]) -> Row {
-        let row = self.find(key).unwrap_or_else(|| {
+        let Some(row) = self.find(key) else {
             let row = self.insert(key);
             self.inserted.push(row);
-            row
-        });
-        match self.order.get_mut(self.position) {
-            Some(place) => *place = row,
-            None => self.order.push(row),
+            return row;
+        };
+        let mut near = self.ahead[self.passed..].iter().take(NEAR);
+        if let Some(skipped) = near.position(|ahead| *ahead == row) {
+            self.passed += skipped + 1;
         }
         row
     }
@@ -231,11 +309,12 @@ impl Memory {
         &mut self,
         mut lookup: impl FnMut(&[u8], &mut [u64]) -> io::Result<bool>,
         cpus: usize,
+        family: &mut Family,
     ) -> io::Result<()> {
         let mut values = vec![0; cpus];
         for row in std::mem::take(&mut self.inserted) {
             if lookup(self.key(row), &mut values)? {
-                self.put(row, &values);
+                self.put(row, &values, family);
             } else {
                 self.met[row.0 as usize] = NEVER;
                 self.count -= 1;
@@ -243,7 +322,7 @@ impl Memory {
         }
         for row in self.missed() {
             if self.met[row.0 as usize] != NEVER && lookup(self.key(row), &mut values)? {
-                self.put(row, &values);
+                self.put(row, &values, family);
                 self.met[row.0 as usize] = self.walk;
                 self.count += 1;
                 if self.fates[row.0 as usize * self.width] == Fate::Undecoded {
@@ -251,18 +330,18 @@ impl Memory {
                 }
             }
         }
-        let Self { met, walk, order, undecoded, position, .. } = self;
-        order.truncate(*position);
-        order.retain(|row| met[row.0 as usize] != NEVER);
-        undecoded.retain(|row| met[row.0 as usize] == *walk);
+        if !self.straight {
+            let Self { met, walk, order, undecoded, .. } = self;
+            order.retain(|row| met[row.0 as usize] != NEVER);
+            undecoded.retain(|row| met[row.0 as usize] == *walk);
+        }
         Ok(())
     }
 
-    /// Forgets the keys that this walk has not met. Their cells go to `then`.
-    pub(super) fn forget_missed(&mut self, mut then: impl FnMut(Cell)) {
-        self.order.truncate(self.position);
+    /// Forgets the keys that this walk has not met.
+    pub(super) fn forget_missed(&mut self, family: &mut Family) {
         for row in self.missed() {
-            self.reset(row, &mut then);
+            self.reset(row, family);
             let hash = self.hasher.hash_one(self.key(row));
             if let Ok(entry) = self.index.find_entry(hash, |known| *known == row) {
                 entry.remove();
@@ -273,9 +352,12 @@ impl Memory {
     }
 
     /// The rows whose keys this walk has not met.
-    fn missed(&self) -> Vec<Row> {
+    fn missed(&mut self) -> Vec<Row> {
         if self.count == self.index.len() {
             return Vec::new();
+        }
+        if self.straight {
+            self.part();
         }
         let missed = |met: u32| met != self.walk && met != FREE;
         let rows = self.met.iter().zip(0..).filter(|(met, _)| missed(**met));
@@ -285,15 +367,6 @@ impl Memory {
     /// The rows met in this walk whose fates are to be decided.
     pub(super) fn take_undecoded(&mut self) -> Vec<Row> {
         std::mem::take(&mut self.undecoded)
-    }
-
-    /// Hands the values of all rows to `then`, with the cells they are to be added to.
-    pub(super) fn sum(&self, mut then: impl FnMut(Cell, u64)) {
-        for (fate, value) in self.fates.iter().zip(&self.values) {
-            if let Fate::Add(cell) = fate {
-                then(*cell, *value);
-            }
-        }
     }
 
     /// A row's key.
@@ -309,9 +382,21 @@ impl Memory {
     }
 
     /// Decides a row's fates: for ever, or until `due`. `errors` of its labels were not decoded.
-    pub(super) fn decide(&mut self, row: Row, fates: &[Fate], errors: u16, due: Option<Instant>) {
+    pub(super) fn decide(
+        &mut self,
+        row: Row,
+        fates: &[Fate],
+        errors: u16,
+        due: Option<Instant>,
+        family: &mut Family,
+    ) {
         let at = row.0 as usize * self.width;
         self.fates[at..at + self.width].copy_from_slice(fates);
+        for (fate, value) in fates.iter().zip(&self.values[at..]) {
+            if let Fate::Add(cell) = *fate {
+                family.add(cell, *value);
+            }
+        }
         self.errors[row.0 as usize] = errors;
         self.all_errors += u64::from(errors);
         if let Some(due) = due {
@@ -324,11 +409,12 @@ impl Memory {
     }
 
     /// Makes a row undecoded again.
-    fn reset(&mut self, row: Row, then: &mut impl FnMut(Cell)) {
+    fn reset(&mut self, row: Row, family: &mut Family) {
         let at = row.0 as usize * self.width;
-        for fate in &mut self.fates[at..at + self.width] {
+        let fates = &mut self.fates[at..at + self.width];
+        for (fate, value) in fates.iter_mut().zip(&self.values[at..]) {
             if let Fate::Add(cell) = *fate {
-                then(cell);
+                family.leave(cell, *value);
             }
             *fate = Fate::Undecoded;
         }
@@ -349,6 +435,23 @@ impl Memory {
             }
         }
     }
+}
+
+/// Puts a value in its place, and adds to its series by what it differs from the one before.
+#[inline]
+fn pass_on(place: &mut u64, value: u64, fate: Fate, family: &mut Family) {
+    let before = std::mem::replace(place, value);
+    if value != before
+        && let Fate::Add(cell) = fate
+    {
+        family.add(cell, value.wrapping_sub(before));
+    }
+}
+
+/// Whether two keys of `N` bytes are equal.
+#[inline]
+fn same<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+    matches!((one.first_chunk::<N>(), other.first_chunk::<N>()), (Some(one), Some(other)) if one == other)
 }
 
 #[cfg(test)]

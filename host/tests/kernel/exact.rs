@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use ebpf_wasm_exporter::bpf::Attached;
+use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::startup::{self, Places};
@@ -46,7 +47,7 @@ impl Pipeline {
             (name.to_owned(), map.fd.try_clone_to_owned().unwrap())
         };
         let maps = metrics.map(own).collect();
-        Self { scraper: Scraper::new(running).unwrap(), maps }
+        Self { scraper: Scraper::new(running, Reading::Auto).unwrap(), maps }
     }
 
     /// Takes an entry out of a map, as a program or the kernel may at any time.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::config::Fault;
 use ebpf_wasm_exporter::scrape::Scraper;
@@ -77,7 +78,7 @@ impl Live {
             work.add("work_hash_total", &flow(id, b"text"), EACH);
             work.add("work_lru_hash_total", &(id % 9).to_ne_bytes(), 1);
         }
-        Self(Scraper::new(vec![running]).expect("its maps can be read"))
+        Self(Scraper::new(vec![running], Reading::Auto).expect("its maps can be read"))
     }
 
     fn scrape(&mut self) -> Scrape {

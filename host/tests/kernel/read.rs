@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ebpf_wasm_exporter::bpf::read::{MapReader, Sink, Way, is_per_cpu};
+use ebpf_wasm_exporter::bpf::read::{MapReader, Reading, Sink, Way, is_per_cpu};
 use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
@@ -124,7 +124,7 @@ pub fn a_mappable_array_is_read_by_mmap() {
         assert_eq!(rows.len(), entries as usize);
         assert_eq!(rows, map.read(Way::Batch));
         let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
-        let reader = MapReader::new(&map, None);
+        let reader = MapReader::new(&map, Reading::Auto, None);
         assert_eq!(reader.unwrap().way(), Way::Mmap, "and it is what is chosen");
     }
 }
@@ -139,9 +139,9 @@ pub fn a_harvest_of_a_still_map_is_exact() {
                 map.insert(&key(n, key_size), u64::from(n) + 1);
             }
             let rows = map.read(Way::Batch);
-            let sink = Sink::for_maps([&map.spec]).unwrap();
+            let sink = Sink::for_maps([&map.spec], Reading::Auto).unwrap();
             let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
-            let mut reader = MapReader::new(&map, sink.as_ref()).unwrap();
+            let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
             for _ in 0..2 {
                 let mut harvested = Rows::new();
                 let done = reader.harvest(|chunk| {
@@ -166,11 +166,11 @@ pub fn what_cannot_be_harvested_says_so() {
         (MapType::Hash, 8, 262_145),
     ] {
         let map = Map::new(kind, key_size, entries, 0);
-        assert!(Sink::for_maps([&map.spec]).unwrap().is_none());
+        assert!(Sink::for_maps([&map.spec], Reading::Auto).unwrap().is_none());
         let other = Map::new(MapType::Hash, 8, 1000, 0);
-        let sink = Sink::for_maps([&other.spec]).unwrap();
+        let sink = Sink::for_maps([&other.spec], Reading::Auto).unwrap();
         let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
-        let mut reader = MapReader::new(&map, sink.as_ref()).unwrap();
+        let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
         assert!(!reader.harvest(|_| panic!("nothing is handed out")));
     }
 }

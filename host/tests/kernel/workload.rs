@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ebpf_wasm_exporter::bpf::Attached;
-use ebpf_wasm_exporter::bpf::read::MapReader;
+use ebpf_wasm_exporter::bpf::read::{MapReader, Reading};
 
 use crate::object;
 
@@ -140,7 +140,7 @@ impl Workload {
 pub fn rows(attached: &Attached, name: &str) -> Rows {
     let map = attached.map(name).expect("the object has the map");
     let mut rows = Rows::new();
-    MapReader::new(&map, None)
+    MapReader::new(&map, Reading::Auto, None)
         .and_then(|mut reader| {
             reader.read(|chunk| {
                 for entry in chunk.entries() {

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libbpf_rs::{MapType, Object, ObjectBuilder};
 
-use super::{Chunk, MapSpec, Target};
+use super::{Chunk, MapSpec, Reading, Target, Way, Why};
 use crate::bpf::{log, sys};
 
-/// Entries of a map that is read this way at most: the walk has no point at which the kernel could
+/// Entries of a map that is read this way at most, unless it is pinned: the walk has no point at which the kernel could
 /// run something else on its CPU, and at up to 100 ns an entry this bounds it to 26 ms.
 const MOST_ENTRIES: u32 = 262_144;
 /// Bytes of the longest key that the program can copy.
@@ -51,21 +51,34 @@ impl Sink {
     /// # Errors
     ///
     /// When the kernel refuses the memory.
-    pub fn for_maps<'a>(maps: impl IntoIterator<Item = &'a MapSpec>) -> io::Result<Option<Self>> {
-        let Some(words) = maps.into_iter().filter_map(room).max() else { return Ok(None) };
+    pub fn for_maps<'a>(
+        maps: impl IntoIterator<Item = &'a MapSpec>,
+        reading: Reading,
+    ) -> io::Result<Option<Self>> {
+        let rooms = maps.into_iter().filter_map(|map| room(map, reading).ok());
+        let Some(words) = rooms.max() else { return Ok(None) };
         let fd = sys::create_mappable(words)?;
         let words = sys::Mapping::new(fd.as_raw_fd(), words)?;
         Ok(Some(Self(Arc::new(Mutex::new(Memory { fd, words })))))
     }
 }
 
-/// The u64s that a walk over the map may fill; `None` if it cannot be harvested.
-fn room(map: &MapSpec) -> Option<usize> {
+/// The u64s that a walk over the map may fill, or why it cannot be harvested.
+fn room(map: &MapSpec, reading: Reading) -> Result<usize, Why> {
     let kind = matches!(map.kind, MapType::Hash | MapType::LruHash | MapType::Array);
-    let mapped = map.flags & libbpf_sys::BPF_F_MMAPABLE != 0;
-    let key = map.key_size.is_multiple_of(4) && map.key_size <= LONGEST_KEY;
-    (kind && key && !mapped && map.max_entries <= MOST_ENTRIES)
-        .then(|| (map.max_entries as usize + SLACK) * row_words(map.key_size as usize))
+    if !kind || map.flags & libbpf_sys::BPF_F_MMAPABLE != 0 {
+        return Err(Why::Type);
+    }
+    if !map.key_size.is_multiple_of(4) || map.key_size > LONGEST_KEY {
+        return Err(Why::KeySize);
+    }
+    match reading {
+        Reading::Auto if map.max_entries > MOST_ENTRIES => Err(Why::Size),
+        Reading::Auto | Reading::Pinned(Way::Harvest) => {
+            Ok((map.max_entries as usize + SLACK) * row_words(map.key_size as usize))
+        }
+        Reading::Pinned(_) => Err(Why::Pinned),
+    }
 }
 
 fn row_words(key_size: usize) -> usize {
@@ -73,20 +86,31 @@ fn row_words(key_size: usize) -> usize {
 }
 
 impl Harvest {
-    /// A walk over `map`; `None` if it cannot be harvested into this sink.
-    pub(super) fn new(spec: &MapSpec, map: &Target, sink: &Sink) -> io::Result<Option<Self>> {
-        let Some(room) = room(spec) else { return Ok(None) };
+    /// A walk over `map`, or why it cannot be made.
+    pub(super) fn new(
+        spec: &MapSpec,
+        reading: Reading,
+        map: &Target,
+        sink: Option<&Sink>,
+    ) -> Result<Self, Why> {
+        let room = room(spec, reading)?;
+        // Without a sink, or with too small a one, the kernel refused the memory.
+        let sink = sink.ok_or(Why::Kernel)?;
         let memory = sink.0.lock().unwrap_or_else(PoisonError::into_inner);
         if room > memory.words.len() {
-            return Ok(None);
+            return Err(Why::Kernel);
         }
         let (object, _) = log::capture(|| load(map, &memory, room));
-        let object = object.map_err(io::Error::other)?;
         drop(memory);
+        let refused = |error: &dyn std::fmt::Display| {
+            tracing::debug!(map = spec.name, "cannot be harvested: {error}");
+            Why::Kernel
+        };
+        let object = object.map_err(|error| refused(&error))?;
         let program = object.progs().next().map(|program| program.as_fd().as_raw_fd());
-        let program = program.ok_or(io::ErrorKind::NotFound)?;
+        let program = program.ok_or_else(|| refused(&"there is no program"))?;
         let key_words = row_words(map.key_size) - 1;
-        Ok(Some(Self { _object: object, program, sink: sink.clone(), key_words }))
+        Ok(Self { _object: object, program, sink: sink.clone(), key_words })
     }
 
     /// Hands all rows to `visit`.

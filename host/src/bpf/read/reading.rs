@@ -1,0 +1,90 @@
+//! Which way of reading is taken, and why: for people to see, and to choose.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Way;
+
+/// How maps are to be read (`--maps.read`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Each map in the way that costs least.
+    #[default]
+    Auto,
+    /// Every map in this way, if it can be; for [`Way::Harvest`], however large it is.
+    Pinned(Way),
+}
+
+/// A text that is no [`Reading`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown way of reading maps {0:?}; give --maps.read auto, harvest, batch or keys")]
+pub struct UnknownWay(String);
+
+impl FromStr for Reading {
+    type Err = UnknownWay;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWay> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "harvest" => Ok(Self::Pinned(Way::Harvest)),
+            "batch" => Ok(Self::Pinned(Way::Batch)),
+            "keys" => Ok(Self::Pinned(Way::Keys)),
+            _ => Err(UnknownWay(text.to_owned())),
+        }
+    }
+}
+
+/// Why a map is read the way it is. Its text is the value of a label: one or two words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its memory can be mapped.
+    Mappable,
+    /// Hardly a key came or went since the scrape before.
+    Calm,
+    /// It would be harvested, but keys come and go, or this is the first scrape.
+    Churn,
+    /// Its type cannot be harvested, or gains nothing by it.
+    Type,
+    /// Its keys are not made of whole 4-byte words, or longer than 96 bytes.
+    KeySize,
+    /// It may hold more entries than the kernel should walk over at a stretch.
+    Size,
+    /// The kernel, or what this process may do, rules the better way out.
+    Kernel,
+    /// `--maps.read` says so.
+    Pinned,
+}
+
+impl Why {
+    /// As a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mappable => "mappable",
+            Self::Calm => "calm",
+            Self::Churn => "churn",
+            Self::Type => "type",
+            Self::KeySize => "key_size",
+            Self::Size => "size",
+            Self::Kernel => "kernel",
+            Self::Pinned => "pinned",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_are_chosen_by_name() {
+        assert_eq!("auto".parse(), Ok(Reading::Auto));
+        assert_eq!("keys".parse(), Ok(Reading::Pinned(Way::Keys)));
+        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err(), @r#"unknown way of reading maps "Batch"; give --maps.read auto, harvest, batch or keys"#);
+    }
+}
