@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-pub(crate) mod gzip;
+pub mod gzip;
 pub mod openmetrics;
 pub mod protobuf;
-pub(crate) mod sheet;
+pub mod sheet;
 pub mod text;
 
 /// A format that an exposition can have.

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::anyhow;
 use clap::Parser;
@@ -40,12 +41,15 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let checked = settings.check(&system)?;
     let listener = settings.listen()?;
-    let running = settings.start(checked)?;
+    // What needs privileges: symbols show their addresses only to those who have them. The kernel
+    // takes the programs meanwhile.
+    let running = thread::scope(|scope| {
+        scope.spawn(|| system.prepare());
+        settings.start(checked)
+    })?;
     let status = format!("serving {}", counted(running.len(), "config"));
-    let scraper =
-        Scraper::new(running, settings.reading).map_err(|error| fail(Exit::Load, error))?;
-    // The last that needs them: symbols show their addresses only to the privileged.
-    system.prepare();
+    let scraper = Scraper::new(running, settings.reading);
+    let scraper = scraper.map_err(|error| fail(Exit::Load, error))?;
     let dropped = settings.keep.apply().map_err(|error| fail(Exit::Unexpected, error))?;
     info!("{dropped}");
     info!("{status} at http://{}{}", address_of(&listener), settings.site.telemetry_path.as_str());

@@ -23,7 +23,7 @@ use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
 
 mod decode;
 mod feed;
-mod memory;
+pub mod memory;
 
 use decode::KeyDecoder;
 use feed::Feed;

@@ -11,7 +11,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 use super::Body;
 use packed::Matcher;
-pub(crate) use packed::Packed;
+pub use packed::Packed;
 
 mod bits;
 mod huffman;
@@ -24,14 +24,14 @@ const END: [u8; 2] = [3, 0];
 
 /// A part, deflated.
 #[derive(Debug)]
-pub(crate) struct Deflated {
+pub struct Deflated {
     bytes: Bytes,
     crc: Crc,
 }
 
 /// Deflates parts, one after the other.
 #[derive(Debug)]
-pub(crate) struct Deflater {
+pub struct Deflater {
     compress: Compress,
     matcher: Matcher,
 }
@@ -45,7 +45,7 @@ impl Default for Deflater {
 
 impl Deflater {
     /// Deflates a text that is kept, so that its numbers, which stand at `numbers`, can change.
-    pub(crate) fn pack(
+    pub fn pack(
         &mut self,
         text: &[u8],
         numbers: impl Iterator<Item = Range<usize>> + Clone,
@@ -54,7 +54,7 @@ impl Deflater {
     }
 
     /// Deflates `text`.
-    pub(crate) fn deflate(&mut self, text: &[u8]) -> Deflated {
+    pub fn deflate(&mut self, text: &[u8]) -> Deflated {
         let mut crc = Crc::new();
         crc.update(text);
         self.compress.reset();
@@ -77,7 +77,7 @@ impl Deflater {
 
 /// A gzip member, put together part by part.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub struct Member {
     parts: Vec<Bytes>,
     crc: Crc,
 }
@@ -90,13 +90,13 @@ impl Default for Member {
 
 impl Member {
     /// Adds a part.
-    pub(crate) fn push(&mut self, part: &Deflated) {
+    pub fn push(&mut self, part: &Deflated) {
         self.parts.push(part.bytes.clone());
         self.crc.combine(&part.crc);
     }
 
     /// The member's bytes, in parts.
-    pub(crate) fn finish(mut self) -> Vec<Bytes> {
+    pub fn finish(mut self) -> Vec<Bytes> {
         let mut end = END.to_vec();
         end.extend_from_slice(&self.crc.sum().to_le_bytes());
         end.extend_from_slice(&self.crc.amount().to_le_bytes());
@@ -106,7 +106,7 @@ impl Member {
 }
 
 /// A body of which nothing is kept, as one gzip member.
-pub(crate) fn compress(body: &Body) -> Body {
+pub fn compress(body: &Body) -> Body {
     let (mut deflater, mut member) = (Deflater::default(), Member::default());
     body.parts().iter().for_each(|part| member.push(&deflater.deflate(part)));
     member.finish().into_iter().collect()

@@ -19,7 +19,7 @@ const LINES: usize = 512;
 
 /// The text of one family.
 #[derive(Debug)]
-pub(crate) struct Sheet {
+pub struct Sheet {
     head: Bytes,
     lines: Lines,
     blocks: Vec<Block>,
@@ -55,7 +55,8 @@ impl Number {
 }
 
 impl Sheet {
-    pub(crate) fn new(family: &Family) -> Self {
+    /// A sheet that nothing is written on yet.
+    pub fn new(family: &Family) -> Self {
         let mut head = Vec::new();
         text::head(family, &mut head);
         Self { head: head.into(), lines: Lines::new(family), blocks: Vec::new() }
@@ -63,7 +64,7 @@ impl Sheet {
 
     /// Brings the text up to date with the family, which is settled by it, and hands out its parts,
     /// in order: the comments, then the blocks, each with its number.
-    pub(crate) fn render(
+    pub fn render(
         &mut self,
         family: &mut Family,
         mut part: impl FnMut(&Bytes, Option<usize>),
@@ -86,7 +87,7 @@ impl Sheet {
     }
 
     /// The `n`-th block's text, deflated.
-    pub(crate) fn deflated(&mut self, n: usize, deflater: &mut Deflater) -> &Deflated {
+    pub fn deflated(&mut self, n: usize, deflater: &mut Deflater) -> &Deflated {
         self.blocks[n].deflated(deflater)
     }
 }

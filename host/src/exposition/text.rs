@@ -3,6 +3,8 @@
 //! Families come out in the order given, series in the order in which their label sets were met.
 //! Whatever bytes the labels are made of, the output is a valid exposition.
 
+use std::fmt::{self, Write as _};
+
 use crate::series::{Family, Histogram, Kind};
 
 /// What to send as `Content-Type`.
@@ -121,7 +123,7 @@ pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &s
     let mut digits = itoa::Buffer::new();
     match kind {
         Kind::Counter => then(0, digits.format(cells[0])),
-        Kind::RealCounter | Kind::Gauge => then(0, &number(f64::from_bits(cells[0]))),
+        Kind::RealCounter | Kind::Gauge => then(0, Real::of(f64::from_bits(cells[0])).as_str()),
         Kind::Histogram(bounds) => {
             let histogram = Histogram::new(bounds, cells);
             let mut all = 0;
@@ -131,7 +133,7 @@ pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &s
             }
             let buckets = bounds.upper.len();
             then(buckets, digits.format(all));
-            then(buckets + 1, &number(histogram.sum()));
+            then(buckets + 1, Real::of(histogram.sum()).as_str());
             then(buckets + 2, digits.format(all));
         }
     }
@@ -162,20 +164,56 @@ pub(super) fn escape(text: &str, quoted: bool, out: &mut Vec<u8>) {
 /// A real number as Go's `%g` writes it: bounds are labels, so dashboards made for another exporter
 /// find the same text only if it is the same to the letter.
 pub fn number(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
+    Real::of(value).as_str().to_owned()
+}
+
+/// The text of a real number, held without an allocation: sums are written in every scrape.
+#[derive(Default)]
+struct Real {
+    /// The longest, with sign, point and exponent, has 24 bytes.
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Real {
+    fn of(value: f64) -> Self {
+        let mut text = Self::default();
+        // There is room for all that is written.
+        let _ = text.write(value);
+        text
     }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+
+    fn write(&mut self, value: f64) -> fmt::Result {
+        if value.is_nan() {
+            return self.write_str("NaN");
+        }
+        if value.is_infinite() {
+            return self.write_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+        }
+        write!(self, "{value:e}")?;
+        let (digits, exponent) = self.as_str().split_once('e').unwrap_or_default();
+        let (digits, exponent) = (digits.len(), exponent.parse::<i32>().unwrap_or_default());
+        if (-4..6).contains(&exponent) {
+            self.len = 0;
+            return write!(self, "{value}");
+        }
+        self.len = digits;
+        let sign = if exponent < 0 { '-' } else { '+' };
+        write!(self, "e{sign}{:02}", exponent.abs())
     }
-    let scientific = format!("{value:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..6).contains(&exponent) {
-        return format!("{value}");
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+impl fmt::Write for Real {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -300,6 +338,8 @@ mod tests {
             (1e22, "1e+22"),
             (5e-324, "5e-324"),
             (1.5e300, "1.5e+300"),
+            (-2.2250738585072014e-308, "-2.2250738585072014e-308"),
+            (-0.00012345678901234567, "-0.00012345678901234567"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),

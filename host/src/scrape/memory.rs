@@ -21,7 +21,7 @@ use crate::series::{Cell, Family};
 
 /// The place of a key in the memory. It stays while the key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Row(u32);
+pub struct Row(u32);
 
 /// How many rows further on the next one is looked for in a walk that is not as the last one was.
 const NEAR: usize = 256;
@@ -32,7 +32,7 @@ const NEVER: u32 = 1;
 
 /// What is to be done with a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
     /// The key's labels are to be decoded first.
     Undecoded,
     /// The value is added nowhere: a decoder left the row out, or it is in no bucket.
@@ -43,7 +43,7 @@ pub(super) enum Fate {
 
 /// The rows of one map.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub struct Memory {
     key_size: usize,
     /// Fates of a row: one, or one for each CPU.
     width: usize,
@@ -91,7 +91,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// An empty memory of keys of this size in bytes, each with `width` fates.
-    pub(super) fn new(key_size: usize, width: usize) -> Self {
+    pub fn new(key_size: usize, width: usize) -> Self {
         Self {
             key_size,
             width,
@@ -118,7 +118,7 @@ impl Memory {
     }
 
     /// Undoes what was decided for rows whose answers have ended by `now`.
-    pub(super) fn expire(&mut self, now: Instant, family: &mut Family) {
+    pub fn expire(&mut self, now: Instant, family: &mut Family) {
         while self.due.peek().is_some_and(|Reverse((due, _))| *due <= now) {
             let Some(Reverse((due, row))) = self.due.pop() else { break };
             if self.until.get(&row) == Some(&due) {
@@ -129,7 +129,7 @@ impl Memory {
     }
 
     /// Begins a walk over the map.
-    pub(super) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         if self.walk == u32::MAX {
             self.met.iter_mut().filter(|met| **met != FREE).for_each(|met| *met = NEVER + 1);
             self.walk = NEVER + 1;
@@ -147,7 +147,7 @@ impl Memory {
 
     /// Takes the next entries. An entry whose key this walk has met before is passed over, as may
     /// come while others delete and insert.
-    pub(super) fn take(&mut self, chunk: Chunk<'_>, family: &mut Family) {
+    pub fn take(&mut self, chunk: Chunk<'_>, family: &mut Family) {
         // Keys of a known size are compared word by word, without a call.
         match self.key_size {
             4 => self.take_by(chunk, family, same::<4>),
@@ -259,7 +259,7 @@ impl Memory {
     }
 
     /// The row of this key.
-    pub(super) fn find(&self, key: &[u8]) -> Option<Row> {
+    pub fn find(&self, key: &[u8]) -> Option<Row> {
         let hash = self.hasher.hash_one(key);
         self.index.find(hash, |row| self.key(*row) == key).copied()
     }
@@ -285,17 +285,22 @@ impl Memory {
     }
 
     /// How many keys are known.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.index.len()
     }
 
+    /// Whether no key is known.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
     /// How many keys this walk has met.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 
     /// How many keys this walk has met that were unknown before, or has not met that were known.
-    pub(super) fn doubts(&self) -> usize {
+    pub fn doubts(&self) -> usize {
         self.inserted.len() + self.index.len() - self.count
     }
 
@@ -305,7 +310,7 @@ impl Memory {
     /// # Errors
     ///
     /// The first of `lookup`. The walk is then to be made again, in a way that needs no asking.
-    pub(super) fn confirm(
+    pub fn confirm(
         &mut self,
         mut lookup: impl FnMut(&[u8], &mut [u64]) -> io::Result<bool>,
         cpus: usize,
@@ -339,7 +344,7 @@ impl Memory {
     }
 
     /// Forgets the keys that this walk has not met.
-    pub(super) fn forget_missed(&mut self, family: &mut Family) {
+    pub fn forget_missed(&mut self, family: &mut Family) {
         for row in self.missed() {
             self.reset(row, family);
             let hash = self.hasher.hash_one(self.key(row));
@@ -365,24 +370,24 @@ impl Memory {
     }
 
     /// The rows met in this walk whose fates are to be decided.
-    pub(super) fn take_undecoded(&mut self) -> Vec<Row> {
+    pub fn take_undecoded(&mut self) -> Vec<Row> {
         std::mem::take(&mut self.undecoded)
     }
 
     /// A row's key.
-    pub(super) fn key(&self, row: Row) -> &[u8] {
+    pub fn key(&self, row: Row) -> &[u8] {
         let at = row.0 as usize * self.key_size;
         &self.keys[at..at + self.key_size]
     }
 
     /// A row's fates: one, or one for each CPU.
-    pub(super) fn fates(&self, row: Row) -> &[Fate] {
+    pub fn fates(&self, row: Row) -> &[Fate] {
         let at = row.0 as usize * self.width;
         &self.fates[at..at + self.width]
     }
 
     /// Decides a row's fates: for ever, or until `due`. `errors` of its labels were not decoded.
-    pub(super) fn decide(
+    pub fn decide(
         &mut self,
         row: Row,
         fates: &[Fate],
@@ -423,12 +428,12 @@ impl Memory {
     }
 
     /// Labels, of all rows, that could not be decoded.
-    pub(super) fn errors(&self) -> u64 {
+    pub fn errors(&self) -> u64 {
         self.all_errors
     }
 
     /// Moves all fates to where their family has moved its cells.
-    pub(super) fn moved(&mut self, to: impl Fn(Cell) -> Cell) {
+    pub fn moved(&mut self, to: impl Fn(Cell) -> Cell) {
         for fate in &mut self.fates {
             if let Fate::Add(cell) = fate {
                 *cell = to(*cell);

@@ -27,6 +27,8 @@ pub struct Limits {
     pub connections: usize,
     /// Bytes of a request's line and headers.
     pub header_bytes: usize,
+    /// About so many bytes of a response that its connection holds until its client takes them.
+    pub buffer_bytes: usize,
     /// Time for a request to arrive; also how long a connection may idle.
     pub header_time: Duration,
     /// Time for a response to be taken.
@@ -40,6 +42,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             header_bytes: 16 << 10,
+            buffer_bytes: 128 << 10,
             header_time: Duration::from_secs(10),
             response_time: Duration::from_secs(60),
             drain_time: Duration::from_secs(10),
@@ -86,7 +89,8 @@ async fn accept_all(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)
-        .max_header_size(limits.header_bytes);
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(limits.buffer_bytes);
     // The semaphore is never closed.
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         let stream = accept(listener).await;

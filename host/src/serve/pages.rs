@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::accept::preferred;
 use super::encoding::wants_gzip;
-use super::parts::Parts;
+use super::parts::Sending;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::version;
 
@@ -115,7 +115,7 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
     get(async move |State(scrapes): State<Scrapes>, headers: HeaderMap| {
         let format = preferred(&headers, openmetrics);
         let answer = scrapes.get(Page::Metrics(format), wants_gzip(&headers)).await;
-        let mut response = page(answer, format.content_type());
+        let mut response = page(answer, format.content_type(), scrapes.sending());
         let vary = HeaderValue::from_static("Accept, Accept-Encoding");
         response.headers_mut().insert(header::VARY, vary);
         response
@@ -123,13 +123,17 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
 }
 
 async fn maps(State(scrapes): State<Scrapes>) -> Response {
-    page(scrapes.get(Page::Maps, false).await, TEXT_TYPE)
+    page(scrapes.get(Page::Maps, false).await, TEXT_TYPE, scrapes.sending())
 }
 
-fn page(answer: Result<Answer, ScrapeError>, content_type: &'static str) -> Response {
+fn page(
+    answer: Result<Answer, ScrapeError>,
+    content_type: &'static str,
+    sending: &Sending,
+) -> Response {
     match answer {
         Ok(Answer { body, gzipped }) => {
-            let mut response = typed(content_type, Body::new(Parts::of(&body))).into_response();
+            let mut response = typed(content_type, Body::new(sending.begin(&body))).into_response();
             if gzipped {
                 let gzip = HeaderValue::from_static("gzip");
                 response.headers_mut().insert(header::CONTENT_ENCODING, gzip);

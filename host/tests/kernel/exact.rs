@@ -17,7 +17,7 @@ use crate::workload::{Session, flow, last_cpu, latency, on_cpu};
 
 /// Configs that are loaded and attached, and the scraper that reads them.
 pub struct Pipeline {
-    scraper: Scraper,
+    pub scraper: Scraper,
     /// The maps of the metrics, by name.
     maps: HashMap<String, OwnedFd>,
 }
@@ -56,6 +56,16 @@ impl Pipeline {
         // SAFETY: the kernel reads the key, which the caller has made as long as the map's are.
         let code = unsafe { libbpf_sys::bpf_map_delete_elem(fd, key.as_ptr().cast()) };
         assert_eq!(code, 0, "the entry was there");
+    }
+
+    /// Gives an entry of a map a value, as a program may at any time.
+    pub fn set(&self, map: &str, key: &[u8], value: u64) {
+        let fd = self.maps[map].as_raw_fd();
+        let value = (&raw const value).cast();
+        // SAFETY: the kernel reads the key, which the caller has made as long as the map's are, and
+        // a value of 8 bytes, as all of the workload's are.
+        let code = unsafe { libbpf_sys::bpf_map_update_elem(fd, key.as_ptr().cast(), value, 0) };
+        assert_eq!(code, 0, "there is room for the entry");
     }
 
     /// The samples of a metric as they are exposed, sorted.

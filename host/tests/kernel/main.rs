@@ -29,10 +29,14 @@ mod plugins;
 mod process;
 mod prometheus;
 mod read;
+mod steady;
 mod workload;
 
 #[path = "../guests/compose.rs"]
 mod guests;
+
+#[global_allocator]
+static COUNTING: steady::Counting = steady::Counting;
 
 /// The trials of the functions of a module, named as the functions are.
 macro_rules! trials {
@@ -153,7 +157,11 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         plugins_may_have_a_directory_of_their_own,
         a_faulty_plugin_is_exit_code_three,
     ];
-    exact.into_iter().chain(merged).chain(plugins)
+    let steady = trials![steady:
+        a_warm_scrape_allocates_nothing_for_a_row,
+        shortcuts_give_what_the_plain_path_gives,
+    ];
+    exact.into_iter().chain(merged).chain(plugins).chain(steady)
 }
 
 /// The built binary as a process.

@@ -73,10 +73,10 @@ pub fn without_capabilities_it_still_reads() {
         assert!(metrics.contains(&format!("\nebpf_exporter_{line}\n")), "{line}\n{metrics}");
     }
     let maps = exporter.page("/maps");
-    assert!(maps.contains("# map work_mmap_array_total of config work, 600 entries by mmap\n"));
+    assert!(maps.contains("# map work_mmap_array_total of config work, 600 entries by mmap (mappable)\n"));
     // The second scrape of a map that is calm; before Linux 5.19 that way needs a capability.
     let by = |way| format!("# map work_lru_hash_total of config work, 1 entries by {way}\n");
-    assert!(maps.contains(&by("harvest")) || maps.contains(&by("batch")), "{maps}");
+    assert!(maps.contains(&by("harvest (calm)")) || maps.contains(&by("batch (kernel)")), "{maps}");
     exporter.terminate();
     let (status, log) = exporter.wait();
     assert_eq!(status.code(), Some(0), "{log}");
@@ -93,11 +93,11 @@ pub fn debug_shows_raw_entries() {
     work.add("work_fixed_size", &10u64.to_le_bytes(), 3);
     work.add("work_fixed_size", &21u64.to_le_bytes(), 30);
     insta::assert_snapshot!(exporter.page("/maps"), @r#"
-    # map work_lru_hash_total of config work, 1 entries by batch
+    # map work_lru_hash_total of config work, 1 entries by batch (churn)
     0201000000000000 [7]
         ebpf_exporter_work_lru_hash_total{id="258"}
 
-    # map work_fixed_size of config work, 2 entries by batch
+    # map work_fixed_size of config work, 2 entries by batch (churn)
     0a00000000000000 [3]
         ebpf_exporter_work_fixed_size{} bucket 0
     1500000000000000 [30]

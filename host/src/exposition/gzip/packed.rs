@@ -23,7 +23,7 @@ const PLACES: u32 = 12;
 
 /// A deflated text and what is needed to change its numbers.
 #[derive(Debug)]
-pub(crate) struct Packed {
+pub struct Packed {
     deflated: Deflated,
     code: Code,
     /// The bits that each number has.
@@ -55,13 +55,13 @@ impl Packed {
     }
 
     /// The deflated text.
-    pub(crate) fn deflated(&self) -> &Deflated {
+    pub fn deflated(&self) -> &Deflated {
         &self.deflated
     }
 
     /// Takes over a text that differs only in numbers that are as long as before: at most in those
     /// that `changed` gives, in order, each with its place among all numbers.
-    pub(crate) fn patch(
+    pub fn patch(
         &mut self,
         text: &[u8],
         changed: impl Iterator<Item = (usize, Range<usize>)>,

@@ -1,0 +1,142 @@
+//! What is kept from scrape to scrape: that it gives what the plain path gives, and what it costs.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use ebpf_wasm_exporter::exposition::Format;
+use ebpf_wasm_exporter::serve::{Page, Scraper as _};
+use flate2::read::GzDecoder;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::exact::Pipeline;
+use crate::workload::flow;
+
+/// Counts what each thread allocates.
+pub struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: all is passed on as it is; the counter has no destructor and allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+const YAML: &str = "
+metrics:
+  counters:
+    - name: work_hash_total
+      help: h
+      labels:
+        - {name: id, size: 8, decoders: [{name: uint}]}
+        - {name: text, size: 24, decoders: [{name: string}]}
+";
+
+/// What one scrape of so many rows allocates, a tenth of them changed, as text and as gzip.
+fn allocations(rows: u64) -> usize {
+    const HASH: &str = "work_hash_total";
+    let (mut pipeline, work) = Pipeline::start(YAML);
+    (0..rows).for_each(|id| work.add(HASH, &flow(id, b"text"), 1_000_000 + id));
+    let mut before = 0;
+    for round in 0..4 {
+        (round..rows).step_by(10).for_each(|id| work.add(HASH, &flow(id, b"text"), 7));
+        before = ALLOCATIONS.get();
+        let page = Page::Metrics(Format::Text);
+        pipeline.scraper.read();
+        let body = pipeline.scraper.page(page);
+        pipeline.scraper.gzip(page, &body);
+    }
+    let after = ALLOCATIONS.get();
+    assert!(pipeline.lines("map_read_info").contains("harvest"), "the map is calm");
+    after - before
+}
+
+pub fn a_warm_scrape_allocates_nothing_for_a_row() {
+    let (few, many) = (allocations(2_000), allocations(22_000));
+    // A block of 512 lines is passed on in a few pieces of memory.
+    let blocks = 20_000 / 512 + 1;
+    assert!(many > few, "something is counted");
+    assert!(many - few < 10 * blocks, "{few} for 2,000 rows, {many} for 22,000");
+}
+
+/// What is done to the map between two scrapes: keys and their new values, or that they go.
+type Changes = Vec<(u8, Option<u64>)>;
+
+fn changes() -> impl Strategy<Value = Vec<Changes>> {
+    let value = prop_oneof![0..20u64, any::<u64>(), (0..20u32).prop_map(|n| 10u64.pow(n) - 1)];
+    let change = (any::<u8>(), prop::option::weighted(0.8, value));
+    let some = prop::collection::vec(change.clone(), 0..20);
+    // More than what is confirmed one by one.
+    let many = prop::collection::vec(change, 200..400);
+    prop::collection::vec(prop_oneof![4 => some, 1 => many], 1..12)
+}
+
+/// Whatever happens to a map, each scrape is what its rows are, all of them rendered anew; and gzip
+/// is that text.
+pub fn shortcuts_give_what_the_plain_path_gives() {
+    let key = |n: u8| flow(u64::from(n), format!("{}\"\\", n % 7).as_bytes());
+    let ways = RefCell::new(BTreeSet::new());
+    let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
+    let result = runner.run(&changes(), |scrapes| {
+        let (mut pipeline, _) = Pipeline::start(YAML);
+        let mut model = BTreeMap::new();
+        for changes in scrapes {
+            for (n, value) in changes {
+                match value {
+                    Some(value) => pipeline.set("work_hash_total", &key(n), value),
+                    None if model.contains_key(&n) => pipeline.delete("work_hash_total", &key(n)),
+                    None => {}
+                }
+                model.remove(&n);
+                model.extend(value.map(|value| (n, value)));
+            }
+            let page = Page::Metrics(Format::Text);
+            pipeline.scraper.read();
+            let body = pipeline.scraper.page(page);
+            let zipped = pipeline.scraper.gzip(page, &body).concat();
+            let mut text = String::new();
+            GzDecoder::new(&*zipped).read_to_string(&mut text).unwrap();
+            prop_assert!(text.as_bytes() == body.concat(), "gzip is not the text");
+            let (way, lines): (Vec<_>, Vec<_>) = text
+                .lines()
+                .filter(|line| line.contains("work_hash_total") && !line.starts_with('#'))
+                .partition(|line| line.contains("map_read_info"));
+            ways.borrow_mut().insert(way.concat());
+            let expected: BTreeSet<_> = model
+                .iter()
+                .map(|(n, value)| {
+                    let text = n % 7;
+                    format!(
+                        "ebpf_exporter_work_hash_total{{id=\"{n}\",text=\"{text}\\\"\\\\\"}} {value}"
+                    )
+                })
+                .collect();
+            prop_assert_eq!(lines.len(), expected.len());
+            prop_assert!(lines.iter().all(|line| expected.contains(*line)), "{:#?}", lines);
+        }
+        Ok(())
+    });
+    assert_eq!(result, Ok(()));
+    let ways = ways.take();
+    let by = |way: &str| ways.iter().any(|line| line.contains(&format!("way=\"{way}\"")));
+    assert!(by("harvest") && by("batch"), "{ways:?}");
+}
