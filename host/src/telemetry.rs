@@ -3,6 +3,7 @@
 //! Never fails a scrape: what cannot be read of the own process is left out.
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use procfs::process::{LimitValue, Process};
@@ -292,16 +293,9 @@ fn process_families() -> Vec<Family> {
     };
     let stat = process.stat().ok();
     let stat = stat.as_ref();
-    let limits = process.limits().ok();
-    let limit = |value: LimitValue| match value {
-        LimitValue::Value(value) => value as f64,
-        LimitValue::Unlimited => f64::INFINITY,
-    };
+    let Fixed { max_fds, max_address_space, started } = *FIXED.get_or_init(|| Fixed::of(&process));
     let ticks = procfs::ticks_per_second() as f64;
     let cpu = stat.map(|stat| ([], (stat.utime + stat.stime) as f64 / ticks));
-    let started = stat.and_then(|stat| {
-        Some(procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks)
-    });
     let resident = stat.map(|stat| stat.rss as f64 * procfs::page_size() as f64);
     vec![
         family(
@@ -316,11 +310,7 @@ fn process_families() -> Vec<Family> {
             "Number of open file descriptors.",
             process.fd_count().ok().map(|count| count as f64),
         ),
-        gauge(
-            "process_max_fds",
-            "Maximum number of open file descriptors.",
-            limits.as_ref().map(|limits| limit(limits.max_open_files.soft_limit)),
-        ),
+        gauge("process_max_fds", "Maximum number of open file descriptors.", max_fds),
         gauge(
             "process_virtual_memory_bytes",
             "Virtual memory size in bytes.",
@@ -329,7 +319,7 @@ fn process_families() -> Vec<Family> {
         gauge(
             "process_virtual_memory_max_bytes",
             "Maximum amount of virtual memory available in bytes.",
-            limits.as_ref().map(|limits| limit(limits.max_address_space.soft_limit)),
+            max_address_space,
         ),
         gauge("process_resident_memory_bytes", "Resident memory size in bytes.", resident),
         gauge(
@@ -343,6 +333,35 @@ fn process_families() -> Vec<Family> {
             stat.map(|stat| stat.num_threads as f64),
         ),
     ]
+}
+
+/// What stays as long as the process does. To read it takes longer than all the rest.
+struct Fixed {
+    max_fds: Option<f64>,
+    max_address_space: Option<f64>,
+    started: Option<f64>,
+}
+
+static FIXED: OnceLock<Fixed> = OnceLock::new();
+
+impl Fixed {
+    fn of(process: &Process) -> Self {
+        let limits = process.limits().ok();
+        let limit = |value: LimitValue| match value {
+            LimitValue::Value(value) => value as f64,
+            LimitValue::Unlimited => f64::INFINITY,
+        };
+        let started = || {
+            let since_boot = process.stat().ok()?.starttime as f64;
+            let boot = procfs::boot_time_secs().ok()? as f64;
+            Some(boot + since_boot / procfs::ticks_per_second() as f64)
+        };
+        Self {
+            max_fds: limits.as_ref().map(|limits| limit(limits.max_open_files.soft_limit)),
+            max_address_space: limits.map(|limits| limit(limits.max_address_space.soft_limit)),
+            started: started(),
+        }
+    }
 }
 
 /// A family with these rows: the values of its labels, and its number.

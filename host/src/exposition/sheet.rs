@@ -64,11 +64,7 @@ impl Sheet {
 
     /// Brings the text up to date with the family, which is settled by it, and hands out its parts,
     /// in order: the comments, then the blocks, each with its number.
-    pub fn render(
-        &mut self,
-        family: &mut Family,
-        mut part: impl FnMut(&Bytes, Option<usize>),
-    ) {
+    pub fn render(&mut self, family: &mut Family, mut part: impl FnMut(&Bytes, Option<usize>)) {
         let per_block = (LINES / self.lines.len()).max(1);
         let room = family.room();
         self.blocks.resize_with(room.div_ceil(per_block), Block::default);

@@ -23,6 +23,8 @@ use crate::series::{Cell, Family};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(u32);
 
+/// Within how many places rows may change theirs in a walk that is still as the last one.
+const NEARBY: usize = 8;
 /// How many rows further on the next one is looked for in a walk that is not as the last one was.
 const NEAR: usize = 256;
 /// Of a row without a key.
@@ -172,22 +174,34 @@ impl Memory {
         let mut entries = chunk.entries();
         if self.straight {
             for entry in entries.by_ref() {
-                match self.order.get(self.count) {
-                    Some(row) if same(self.key(*row), entry.key) => {
-                        self.put(*row, entry.values, family);
-                        self.count += 1;
-                    }
-                    _ => {
-                        self.part();
-                        self.meet(entry, family);
-                        break;
-                    }
-                }
+                let next = self.order.get(self.count);
+                let row = match next {
+                    Some(row) if same(self.key(*row), entry.key) => Some(*row),
+                    _ => self.nearby(|key| same(key, entry.key)),
+                };
+                let Some(row) = row else {
+                    self.part();
+                    self.meet(entry, family);
+                    break;
+                };
+                self.put(row, entry.values, family);
+                self.count += 1;
             }
         }
         for entry in entries {
             self.meet(entry, family);
         }
+    }
+
+    /// The row with this key if it is only a few places further on, and now the next one. So it is
+    /// when an entry is written anew, which moves it within its bucket, or when one is gone: its row
+    /// is passed on from place to place until the walk ends without it.
+    #[cold]
+    fn nearby(&mut self, is_key: impl Fn(&[u8]) -> bool) -> Option<Row> {
+        let end = self.order.len().min(self.count + NEARBY);
+        let further = (self.count..end).find(|at| is_key(self.key(self.order[*at])))?;
+        self.order[self.count..=further].rotate_right(1);
+        Some(self.order[self.count])
     }
 
     /// Ends the part of the walk that was as the last one.

@@ -35,7 +35,9 @@ struct Rest {
 
 /// Why a response ends before its page does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cut off: {MOST} newer responses are under way, and this client has waited longest to read")]
+#[error(
+    "cut off: {MOST} newer responses are under way, and this client has waited longest to read"
+)]
 pub(super) struct CutOff;
 
 impl Sending {

@@ -73,7 +73,11 @@ pub fn without_capabilities_it_still_reads() {
         assert!(metrics.contains(&format!("\nebpf_exporter_{line}\n")), "{line}\n{metrics}");
     }
     let maps = exporter.page("/maps");
-    assert!(maps.contains("# map work_mmap_array_total of config work, 600 entries by mmap (mappable)\n"));
+    assert!(
+        maps.contains(
+            "# map work_mmap_array_total of config work, 600 entries by mmap (mappable)\n"
+        )
+    );
     // The second scrape of a map that is calm; before Linux 5.19 that way needs a capability.
     let by = |way| format!("# map work_lru_hash_total of config work, 1 entries by {way}\n");
     assert!(maps.contains(&by("harvest (calm)")) || maps.contains(&by("batch (kernel)")), "{maps}");

@@ -1,5 +1,7 @@
 //! Bits end to end, the lowest first, as deflate wants them.
 
+use std::ops::Range;
+
 /// Appends bits to bytes.
 #[derive(Debug, Default)]
 pub(super) struct BitWriter {
@@ -28,8 +30,21 @@ impl BitWriter {
     }
 
     /// Appends the bits of `from` that stand at `bits`.
-    pub(super) fn copy(&mut self, from: &[u8], bits: std::ops::Range<u32>) {
-        let mut at = bits.start;
+    pub(super) fn copy(&mut self, from: &[u8], bits: Range<u32>) {
+        let whole = (bits.end - bits.start) / 64;
+        let (first, shift) = (bits.start as usize / 8, bits.start % 8);
+        // Nine bytes hold 64 bits wherever they begin.
+        let source = from.get(first..).unwrap_or_default();
+        let count = (whole as usize).min(source.len().saturating_sub(1) / 8);
+        let (words, next) = (source.as_chunks::<8>().0, source.get(8..).unwrap_or_default());
+        self.out.reserve(count * 8 + 8);
+        for (word, next) in words.iter().zip(next.iter().step_by(8)).take(count) {
+            let word = u64::from_le_bytes(*word) >> shift | u64::from(*next) << 1 << (63 - shift);
+            let out = self.pending | word << self.count;
+            self.out.extend_from_slice(&out.to_le_bytes());
+            self.pending = word >> 1 >> (63 - self.count);
+        }
+        let mut at = bits.start + count as u32 * 64;
         while bits.end - at >= 32 {
             self.push(word(from, at) as u32, 32);
             at += 32;

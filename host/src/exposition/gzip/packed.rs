@@ -61,11 +61,7 @@ impl Packed {
 
     /// Takes over a text that differs only in numbers that are as long as before: at most in those
     /// that `changed` gives, in order, each with its place among all numbers.
-    pub fn patch(
-        &mut self,
-        text: &[u8],
-        changed: impl Iterator<Item = (usize, Range<usize>)>,
-    ) {
+    pub fn patch(&mut self, text: &[u8], changed: impl Iterator<Item = (usize, Range<usize>)>) {
         let Self { deflated, code, numbers, end } = self;
         let mut out = BitWriter::with_capacity(deflated.bytes.len() + 64);
         // How far the old bits are written, and by how much they have moved.
