@@ -17,6 +17,8 @@ unexport MAKEFLAGS
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LOCKED := $(if $(CI),--locked)
+# Where plugins are, unless ARGS has another directory or tries one.
+PLUGINS := $(if $(filter plugin --plugins.dir%,$(ARGS)),,--plugins.dir $(TARGET)/plugins)
 
 # $(call headers,CARGO COMMAND) prints where that build has unpacked libbpf's headers, so that the
 # examples are compiled with those of the very libbpf that loads them.
@@ -28,7 +30,9 @@ help: ## list the verbs
 
 run: examples ## build everything and serve this kernel's metrics on http://localhost:9435/metrics
 	@.ci/install run
-	$(SUDO) $(TARGET)/release/ebpf_wasm_exporter $(ARGS)
+	@$(MAKE) --no-print-directory plugins \
+	  || echo 'make run: plugins could NOT be built, see above; what needs one is left out'
+	$(SUDO) $(TARGET)/release/ebpf_wasm_exporter $(PLUGINS) $(ARGS)
 
 build: ## build the release binary
 	@.ci/install build
@@ -41,7 +45,7 @@ plugins: ## build the plugins of decoders-wasm as components, target/plugins/*.w
 	@.ci/install plugins
 	@$(MAKE) --no-print-directory -C decoders-wasm
 
-test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
+test: plugins ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
 	@.ci/install test
 	cargo test --workspace $(LOCKED) \
 	  $(if $(RUNNER),--config 'target."cfg(all())".runner = "$(RUNNER)"') $(ARGS)

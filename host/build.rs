@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The examples that are served when no `--config.dir` is given.
-const DEFAULT_SET: [&str; 6] =
-    ["timers", "syscalls", "softirq-latency", "biolatency", "runqlat", "exec"];
+const DEFAULT_SET: [&str; 7] =
+    ["timers", "syscalls", "softirq-latency", "biolatency", "runqlat", "exec", "tcp-connections"];
 
 fn main() {
     version::emit();

@@ -151,7 +151,8 @@ impl Settings {
     fn start(&self, checked: Vec<Checked>) -> Result<Vec<Running>, Failure> {
         let (mut running, mut refused) = (Vec::new(), Vec::new());
         // Nobody chose the default set for this very kernel.
-        let may_skip = matches!(self.selection, Selection::BuiltIn(_)) && !self.flags.config_strict;
+        let built_in = !matches!(self.selection, Selection::Directory { .. });
+        let may_skip = built_in && !self.flags.config_strict;
         for config in checked {
             match config.start() {
                 Ok(config) => running.push(config),

@@ -13,6 +13,8 @@ use crate::plugin::{Gauge, Loader};
 use crate::scrape::Running;
 use crate::system::System;
 
+use tracing::info;
+
 mod plugins;
 
 /// A config that the binary carries.
@@ -47,7 +49,8 @@ pub struct Places<'a> {
 
 /// Reads the selected configs, loads their plugins, and checks them against their objects. The
 /// faults are those of all configs together; a config that has any but warnings is not among the
-/// checked ones.
+/// checked ones. Nor is one of the default set whose plugin is not here, unless it was asked for;
+/// the log says so.
 ///
 /// `addresses` knows the kernel's symbols, for the objects that ask for them. Without it the
 /// objects are only held against their configs, and none is to be loaded that asks for any.
@@ -63,6 +66,13 @@ pub fn check(
     let mut checked = Vec::new();
     let mut loader = Loader::default();
     for mut config in configs {
+        if *selection == Selection::DefaultSet
+            && let Some(file) = plugins::missing(&config, places.plugins)
+        {
+            let name = &config.name;
+            info!("left out config `{name}`: it needs {file} in the directory of --plugins.dir");
+            continue;
+        }
         let (plugins, found) = plugins::bind(&mut config, &mut loader, places.plugins);
         faults.extend(found);
         let object = object(selection, &config.name);
@@ -93,28 +103,35 @@ pub fn check(
 fn sources(selection: &Selection) -> (Vec<Source>, Vec<Fault>) {
     match selection {
         Selection::Directory { dir, names } => config::read(dir, names),
+        Selection::DefaultSet => (DEFAULT_SET.iter().map(BuiltIn::source).collect(), Vec::new()),
         Selection::BuiltIn(names) => {
-            let sources = names.iter().filter_map(|name| built_in(name)).map(|config| Source {
-                file: Path::new("<built-in>").join(config.name).with_extension("yaml"),
-                text: config.yaml.into(),
-            });
-            (sources.collect(), Vec::new())
+            let configs = names.iter().filter_map(|name| built_in(name));
+            (configs.map(BuiltIn::source).collect(), Vec::new())
         }
     }
 }
 
 fn object(selection: &Selection, name: &str) -> ObjectSource {
     match (selection, built_in(name)) {
-        (Selection::BuiltIn(_), Some(config)) => ObjectSource::Embedded(config.object),
-        (Selection::BuiltIn(_), None) => ObjectSource::Embedded(&[]),
         (Selection::Directory { dir, .. }, _) => {
             ObjectSource::File(dir.join(format!("{name}.bpf.o")))
         }
+        (_, Some(config)) => ObjectSource::Embedded(config.object),
+        (_, None) => ObjectSource::Embedded(&[]),
     }
 }
 
 fn built_in(name: &str) -> Option<&'static BuiltIn> {
     DEFAULT_SET.iter().find(|config| config.name == name)
+}
+
+impl BuiltIn {
+    fn source(&self) -> Source {
+        Source {
+            file: Path::new("<built-in>").join(self.name).with_extension("yaml"),
+            text: self.yaml.into(),
+        }
+    }
 }
 
 impl Checked {

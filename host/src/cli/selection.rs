@@ -8,6 +8,8 @@ use crate::config::near::nearest;
 /// The configs that `--config.dir` and `--config.names` ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
+    /// The set that the binary carries, as far as this host has what its configs need.
+    DefaultSet,
     /// Configs of the set that the binary carries, in the order asked for.
     BuiltIn(Vec<String>),
     /// `DIR/NAME.yaml` with `DIR/NAME.bpf.o` for each name, at least one. Whether they are there
@@ -75,7 +77,7 @@ impl Selection {
         match dir {
             Some(dir) if names.is_empty() => Err(without_names(dir)),
             Some(dir) => Ok(Self::Directory { dir, names }),
-            None if names.is_empty() => Ok(Self::BuiltIn(owned(built_in))),
+            None if names.is_empty() => Ok(Self::DefaultSet),
             None => match names.iter().find(|name| !built_in.contains(&name.as_str())) {
                 Some(name) => {
                     Err(SelectionError::NotBuiltIn { name: name.clone(), known: owned(built_in) })
@@ -145,8 +147,7 @@ mod tests {
 
     #[test]
     fn settles_what_is_asked_for() {
-        let all = Selection::BuiltIn(owned(&SET));
-        assert_eq!(select(None, &[]).unwrap(), all);
+        assert_eq!(select(None, &[]).unwrap(), Selection::DefaultSet);
         assert_eq!(select(None, &["timers"]).unwrap(), Selection::BuiltIn(owned(&["timers"])));
         let dir = PathBuf::from("/etc/ebpf");
         assert_eq!(

@@ -47,6 +47,13 @@ pub(super) fn bind(
     (gauges.map(Plugin::gauge).collect(), binding.faults)
 }
 
+/// The file of the first plugin of `config` that is not in `dir`, as the config calls it.
+pub(super) fn missing(config: &Config, dir: Option<&Path>) -> Option<String> {
+    let is_there = |file: &Path| dir.is_some_and(|dir| dir.join(file).exists());
+    let missing = config.plugins.iter().find(|plan| !is_there(&plan.file));
+    missing.map(|plan| plan.file.display().to_string())
+}
+
 struct Binding {
     plugins: HashMap<String, Plugin>,
     /// The plugins whose failure to start was told.
