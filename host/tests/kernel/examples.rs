@@ -6,19 +6,22 @@ use std::process::Command;
 
 use crate::configs::Configs;
 use crate::exporter::{Exporter, until};
-use crate::object;
 
 /// The value of the sample that begins like this; 0 if there is none.
-fn value(metrics: &str, sample: &str) -> u64 {
+pub fn value(metrics: &str, sample: &str) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
     line.map_or(0, |value| value.parse().expect("a whole number"))
 }
 
 /// An exporter of the example `name`.
-fn serve(name: &str) -> Exporter {
-    let yaml = fs::read_to_string(format!("{}/{name}.yaml", object::EXAMPLES)).unwrap();
+pub fn serve(name: &str) -> Exporter {
+    serve_changed(name, |yaml| yaml)
+}
+
+/// An exporter of the example `name`, with `edit` done to its YAML.
+pub fn serve_changed(name: &str, edit: impl FnOnce(String) -> String) -> Exporter {
     let mut configs = Configs::new();
-    configs.add(name, &yaml, &fs::read(object::example(name)).unwrap());
+    configs.add_example(name, edit);
     Exporter::start(configs.flags())
 }
 

@@ -58,9 +58,8 @@ pub fn examples() -> Vec<String> {
 }
 
 pub fn example(name: &str) {
-    let yaml = fs::read_to_string(format!("{}/{name}.yaml", object::EXAMPLES)).unwrap();
     let mut configs = Configs::new();
-    configs.add(name, &yaml, &fs::read(object::example(name)).unwrap());
+    configs.add_example(name, |yaml| yaml);
     let exporter = Exporter::start(configs.flags());
     let samples = judge(&exporter.metrics());
     let enabled = named(&samples, "ebpf_exporter_enabled_configs");

@@ -29,6 +29,7 @@ mod plugins;
 mod process;
 mod prometheus;
 mod read;
+mod shipped;
 mod steady;
 mod workload;
 
@@ -49,20 +50,35 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    let (kernel, judges) = if std::env::var_os("CI").is_some_and(|ci| ci == "true") {
-        (None, None)
-    } else {
-        (kernel_lacks(), judges_lack())
-    };
+    let (kernel, judges) = if ci() { (None, None) } else { (kernel_lacks(), judges_lack()) };
     for reason in kernel.iter().chain(&judges) {
         eprintln!("some tests are ignored: {reason}");
     }
-    let of_kernel = in_kernel().map(|trial| trial.with_ignored_flag(kernel.is_some()));
-    let lacks_any = kernel.is_some() || judges.is_some();
-    let judged = judged().map(|trial| trial.with_ignored_flag(lacks_any));
+    let ignored_if = |lacks: bool| move |trial: Trial| if lacks { ignored(trial) } else { trial };
+    let of_kernel = in_kernel().map(ignored_if(kernel.is_some()));
+    let judged = judged().map(ignored_if(kernel.is_some() || judges.is_some()));
     // The longest first, so that none is left alone at the end.
     let all = judged.chain(of_kernel).chain(anywhere()).collect();
     libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+}
+
+/// In CI nothing is ignored: what cannot run fails.
+fn ci() -> bool {
+    std::env::var_os("CI").is_some_and(|ci| ci == "true")
+}
+
+fn ignored(trial: Trial) -> Trial {
+    trial.with_ignored_flag(true)
+}
+
+/// Ignores a trial for these reasons.
+fn unless(lacks: impl IntoIterator<Item = String>, trial: Trial) -> Trial {
+    let reasons: Vec<String> = if ci() { Vec::new() } else { lacks.into_iter().collect() };
+    if reasons.is_empty() {
+        return trial;
+    }
+    eprintln!("{} is ignored: {}", trial.name(), reasons.join("; "));
+    ignored(trial)
 }
 
 /// These take no privilege.
@@ -189,16 +205,44 @@ fn binary() -> impl Iterator<Item = Trial> {
         the_default_set_counts_programs_and_system_calls,
         kfree_skb_counts_dropped_packets,
     ];
-    process.into_iter().chain(exits).chain(examples)
+    let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_not_there];
+    process.into_iter().chain(exits).chain(examples).chain(without).chain(with_shipped_plugins())
+}
+
+/// The built binary with plugins that `make plugins` has built.
+fn with_shipped_plugins() -> impl Iterator<Item = Trial> {
+    use shipped::{lacks, no_cgroups, no_ipv6};
+
+    let trial = |(lacks, [trial]): (Vec<Option<String>>, [Trial; 1])| {
+        unless(lacks.into_iter().flatten(), trial)
+    };
+    let (cidr, domain) = (lacks("tcp-connections"), lacks("dns-queries"));
+    let all = [
+        (vec![cidr.clone()], trials![shipped: cidr_names_zones_of_tcp_connections]),
+        (vec![cidr.clone(), no_ipv6()], trials![shipped: cidr_names_zones_of_ipv6]),
+        (vec![cidr.clone()], trials![shipped: the_file_beside_a_config_decides_its_label]),
+        (vec![cidr], trials![shipped: the_default_set_takes_in_a_config_whose_plugin_is_there]),
+        (vec![domain.clone()], trials![shipped: domain_sums_dns_queries]),
+        (vec![domain, no_ipv6()], trials![shipped: domain_sums_dns_queries_over_ipv6]),
+        (
+            vec![lacks("runqlat-pods"), no_cgroups()],
+            trials![shipped: cgroup_pod_names_pods_and_containers],
+        ),
+        (vec![lacks("exec-paths")], trials![shipped: redact_hashes_users_and_paths]),
+        (vec![lacks("syscall-errors")], trials![shipped: relabel_makes_services_of_threads]),
+    ];
+    all.into_iter().map(trial)
 }
 
 /// What the built binary serves, read by others.
 fn judged() -> impl Iterator<Item = Trial> {
     let examples = format::examples().into_iter().map(|name| {
-        Trial::test(format!("format::example_{name}"), move || {
+        let lacks = shipped::lacks(&name);
+        let trial = Trial::test(format!("format::example_{name}"), move || {
             format::example(&name);
             Ok(())
-        })
+        });
+        unless(lacks, trial)
     });
     let prometheus = trials![prometheus:
         answers_what_was_counted,

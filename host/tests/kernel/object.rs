@@ -12,6 +12,9 @@ pub const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bpf");
 /// Where the examples are.
 pub const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
 
+/// Where `make plugins` puts the plugins we ship.
+pub const PLUGINS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../plugins");
+
 static COMPILED: LazyLock<PathBuf> = LazyLock::new(|| compile(SOURCES, "bpf"));
 static COMPILED_EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| compile(EXAMPLES, "examples"));
 
@@ -39,6 +42,11 @@ pub fn file(name: &str) -> PathBuf {
 /// The file of the object of the example `name`.
 pub fn example(name: &str) -> PathBuf {
     COMPILED_EXAMPLES.join(format!("{name}.bpf.o"))
+}
+
+/// The file of a plugin we ship, which need not be built.
+pub fn plugin(file: &str) -> PathBuf {
+    Path::new(PLUGINS).join(file)
 }
 
 /// The object `name`, opened.
