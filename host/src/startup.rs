@@ -6,14 +6,14 @@
 
 use std::path::Path;
 
+use tracing::info;
+
 use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
 use crate::plugin::{Gauge, Loader};
 use crate::scrape::Running;
 use crate::system::System;
-
-use tracing::info;
 
 mod plugins;
 

@@ -54,7 +54,12 @@ fn main() -> ExitCode {
     for reason in kernel.iter().chain(&judges) {
         eprintln!("some tests are ignored: {reason}");
     }
-    let ignored_if = |lacks: bool| move |trial: Trial| if lacks { ignored(trial) } else { trial };
+    let ignored_if = |lacks: bool| {
+        move |trial: Trial| {
+            let ignored = lacks || trial.has_ignored_flag();
+            trial.with_ignored_flag(ignored)
+        }
+    };
     let of_kernel = in_kernel().map(ignored_if(kernel.is_some()));
     let judged = judged().map(ignored_if(kernel.is_some() || judges.is_some()));
     // The longest first, so that none is left alone at the end.
@@ -67,10 +72,6 @@ fn ci() -> bool {
     std::env::var_os("CI").is_some_and(|ci| ci == "true")
 }
 
-fn ignored(trial: Trial) -> Trial {
-    trial.with_ignored_flag(true)
-}
-
 /// Ignores a trial for these reasons.
 fn unless(lacks: impl IntoIterator<Item = String>, trial: Trial) -> Trial {
     let reasons: Vec<String> = if ci() { Vec::new() } else { lacks.into_iter().collect() };
@@ -78,7 +79,7 @@ fn unless(lacks: impl IntoIterator<Item = String>, trial: Trial) -> Trial {
         return trial;
     }
     eprintln!("{} is ignored: {}", trial.name(), reasons.join("; "));
-    ignored(trial)
+    trial.with_ignored_flag(true)
 }
 
 /// These take no privilege.

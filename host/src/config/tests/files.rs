@@ -72,16 +72,20 @@ fn what_is_no_text_is_told() {
 
 #[test]
 fn our_own_examples_have_no_faults() {
-    let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"));
-    let entries = fs::read_dir(dir).expect("the examples").flatten();
-    let paths: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .collect();
-    assert!(!paths.is_empty());
-    for path in paths {
-        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
-        let (sources, unread) = read(dir, &[name.to_owned()]);
+    let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"));
+    // A copy, for one of them asks for a key, which is no part of the repository.
+    let dir = dir(&[("redact.key", b"sixteen bytes or more\n")]);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(examples).expect("the examples").flatten() {
+        let file = entry.file_name().into_string().expect("a name");
+        if let Some(name) = file.strip_suffix(".yaml") {
+            fs::copy(entry.path(), dir.path().join(&file)).expect("a copy");
+            names.push(name.to_owned());
+        }
+    }
+    assert!(!names.is_empty());
+    for name in names {
+        let (sources, unread) = read(dir.path(), std::slice::from_ref(&name));
         // Each alone: two of them need not agree on what they share.
         let (configs, faults) = load(sources, &System::default());
         assert_eq!(super::lines(&unread) + &super::lines(&faults), "");
