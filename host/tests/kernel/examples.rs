@@ -1,11 +1,10 @@
 //! Examples count what really happens: the test makes it happen a known number of times.
 
-use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
 use crate::configs::Configs;
-use crate::exporter::{Exporter, until};
+use crate::exporter::{Exporter, copy_program, until};
 
 /// The value of the sample that begins like this; 0 if there is none.
 pub fn value(metrics: &str, sample: &str) -> u64 {
@@ -31,7 +30,7 @@ pub fn the_default_set_counts_programs_and_system_calls() {
     let dir = tempfile::tempdir().unwrap();
     let name = format!("e2e-{}", std::process::id());
     let program = dir.path().join(&name);
-    fs::copy("/bin/true", &program).unwrap();
+    copy_program("/bin/true", &program);
     for _ in 0..7 {
         assert!(Command::new(&program).status().unwrap().success());
     }

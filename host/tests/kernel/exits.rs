@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::configs::{Configs, WORKLOAD};
-use crate::exporter::{BINARY, Said, run};
+use crate::exporter::{BINARY, Said, copy_program, run};
 use crate::object;
 
 const ANY_PORT: &str = "--web.listen-address=127.0.0.1:0";
@@ -56,7 +56,7 @@ pub fn zero_when_checked() {
 pub fn one_when_something_is_unexpected() {
     let configs = of("good", WORKLOAD);
     let binary = configs.path().join("exporter");
-    fs::copy(BINARY, &binary).unwrap();
+    copy_program(BINARY, &binary);
     let mut command = Command::new("prlimit");
     command
         .args(["--nproc=1", "setpriv", "--reuid=4242", "--clear-groups"])
@@ -201,7 +201,7 @@ fn nobody(configs: &Configs, flags: &[&str]) -> Said {
 fn nobody_runs(configs: &Configs, flags: &[&str]) -> Said {
     const NOBODY: u32 = 65534;
     let binary: PathBuf = configs.path().join("exporter");
-    fs::copy(BINARY, &binary).unwrap();
+    copy_program(BINARY, &binary);
     told(configs, run(Command::new(binary).uid(NOBODY).gid(NOBODY).args(flags)))
 }
 

@@ -1,6 +1,7 @@
 //! The built binary, as a user starts it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
@@ -138,6 +139,13 @@ pub fn until_gone(programs: &[u32]) {
     until("its programs are gone", || {
         programs.iter().all(|id| ProgramHandle::from_prog_id(*id).is_err())
     });
+}
+
+/// Copies a program to where it is to be started. `cp` writes it, not this process: whatever another test starts
+/// meanwhile would have the file open too, and what is open for writing cannot be started.
+pub fn copy_program(from: &str, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "cp {from} {}: {status}", to.display());
 }
 
 /// What an exporter that ends by itself has said.

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::configs::{Configs, KEY, plugins_of};
 use crate::examples::{serve, serve_changed, value};
-use crate::exporter::{BINARY, Exporter, run};
+use crate::exporter::{BINARY, Exporter, copy_program, run};
 use crate::guests;
 use crate::object;
 
@@ -234,7 +234,7 @@ pub fn redact_hashes_users_and_paths() {
     let exporter = serve("exec-paths");
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("secret-project");
-    fs::copy("/bin/true", &program).unwrap();
+    copy_program("/bin/true", &program);
     for _ in 0..9 {
         assert!(Command::new(&program).status().unwrap().success());
     }
