@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins test bench bench-overhead lint
+.PHONY: help run build examples plugins test bench bench-micro bench-instructions bench-overhead lint
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -55,9 +55,22 @@ test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -
 	@[ -z "$(SUDO)" ] || [ -n "$(RUNNER)" ] \
 	  || echo "make test: kernel tests were SKIPPED without root; run: make test RUNNER='sudo -E'"
 
-bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some sizes
+bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts
 	@.ci/install test
+	@$(call try,plugins,what needs one is left out)
 	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench scrape
+
+bench-micro: ## measure the parts of a warm scrape between kernel and socket alone; ARGS=gzip for some
+	@.ci/install build
+	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench micro -- $(ARGS)
+
+# Two runs that differ by ten scrapes: what they share, the start above all, does not count.
+bench-instructions: ## count the instructions of one such scrape of 10,000 rows, text and gzip
+	@.ci/install instructions
+	@micro=$$(cargo bench -p ebpf_wasm_exporter --quiet $(LOCKED) --bench micro --no-run --message-format=json-render-diagnostics \
+	    | sed -n 's|.*"executable":"\([^"]*/micro-[^"]*\)".*|\1|p'); \
+	  count() { valgrind --tool=callgrind --callgrind-out-file=/dev/null $$micro --scrapes $$1 2>&1 | sed -n 's/.*Collected : //p'; }; \
+	  echo "10k.warm_scrape.instructions $$(( ($$(count 12) - $$(count 2)) / 10 )) instructions"
 
 bench-overhead: ## measure what counting an event costs it, as root; ONLY=raw_tp,tp_btf for some hooks
 	@.ci/install test

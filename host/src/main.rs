@@ -41,12 +41,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let checked = settings.check(&system)?;
     let listener = settings.listen()?;
-    // What needs privileges: symbols show their addresses only to those who have them. The kernel
-    // takes the programs meanwhile.
-    let running = thread::scope(|scope| {
-        scope.spawn(|| system.prepare());
-        settings.start(checked)
-    })?;
+    let running = settings.start_while(checked, || system.prepare())?;
     let status = format!("serving {}", counted(running.len(), "config"));
     let scraper = Scraper::new(running, settings.reading);
     let scraper = scraper.map_err(|error| fail(Exit::Load, error))?;
@@ -146,6 +141,21 @@ impl Settings {
                 error: anyhow!("{} in the configs; nothing was loaded", counted(n, "fault")),
             }),
         }
+    }
+
+    /// [`Settings::start`], and meanwhile `work`, which needs the same privileges: symbols show
+    /// their addresses only to those who have them.
+    fn start_while(
+        &self,
+        checked: Vec<Checked>,
+        work: impl Fn() + Sync,
+    ) -> Result<Vec<Running>, Failure> {
+        thread::scope(|scope| {
+            if thread::Builder::new().spawn_scoped(scope, &work).is_err() {
+                work();
+            }
+            self.start(checked)
+        })
     }
 
     fn start(&self, checked: Vec<Checked>) -> Result<Vec<Running>, Failure> {
