@@ -54,7 +54,7 @@ pub struct Flags {
     #[arg(long = "config.check", overrides_with = "no_config_check", help_heading = CONFIGS)]
     pub config_check: bool,
 
-    /// Take a program that does not attach, or an unknown key in a config, as fatal
+    /// Take a program that does not attach, or a warning about a config, as fatal
     #[arg(long = "config.strict", overrides_with = "no_config_strict", help_heading = CONFIGS)]
     pub config_strict: bool,
 

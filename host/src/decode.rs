@@ -143,6 +143,15 @@ impl Answers {
         self.outcomes.is_empty()
     }
 
+    /// The `n`-th answer: text and outcome.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn get(&self, n: usize) -> (&[u8], &Result<Outcome, DecodeError>) {
+        (self.texts.get(n), &self.outcomes[n])
+    }
+
     /// The answers, in order: text and outcome.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &Result<Outcome, DecodeError>)> {
         self.texts.iter().zip(&self.outcomes)
@@ -151,13 +160,34 @@ impl Answers {
 
 /// Why one input could not be decoded: lowercase, no final period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct DecodeError(Cow<'static, str>);
+#[error("{text}")]
+pub struct DecodeError {
+    text: Cow<'static, str>,
+    retry: Option<Duration>,
+}
+
+/// How long an error stands that does not say so itself.
+pub const RETRY: Duration = Duration::from_secs(30);
 
 impl DecodeError {
     /// An error with this text.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), retry: None }
+    }
+
+    /// The same error, and that it stands for so long.
+    pub fn again_in(self, retry: Duration) -> Self {
+        Self { retry: Some(retry), ..self }
+    }
+
+    /// How long it says that it stands.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    /// How long it stands before the input is asked again.
+    pub fn holds(&self) -> Duration {
+        self.retry.unwrap_or(RETRY)
     }
 }
 

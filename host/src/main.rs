@@ -72,9 +72,10 @@ fn tool_of(tool: &Tool) -> Result<(), Failure> {
         ToolError::Settings(_) | ToolError::Usage(_) => Exit::Usage,
         ToolError::Plugin { .. } | ToolError::Contract { .. } => Exit::Config,
     };
-    let text = tools::run(tool).map_err(|error| fail(exit(&error), error))?;
+    let result = tools::run(tool);
+    let text = result.as_ref().map_or_else(ToolError::report, String::as_str);
     print!("{text}");
-    Ok(())
+    result.map(|_| ()).map_err(|error| fail(exit(&error), error))
 }
 
 /// The flags, each as what it means.

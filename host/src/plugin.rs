@@ -3,6 +3,7 @@
 //! ```text
 //! component  file → bytes → what they are → machine code, imports given or stubbed
 //! instance   one store, asked within bounds, replaced after a failure; breaker
+//! answers    what was answered, so that it need not be asked again
 //! decoder    the instance as a Decoder, transform as a Transform
 //! ```
 //!
@@ -13,12 +14,13 @@
 //! | file | 64 MiB | refused at start |
 //! | memory of an instance | 16 MiB, `limits.memory` | the call fails |
 //! | time of a call | 100 ms, `limits.deadline` (within two ticks of 10 ms) | the call fails |
-//! | time of all calls | 2 s in 10 s | not asked until the 10 s are over |
+//! | time of all calls | 2 s in any 10 s | not asked until less lies in the last 10 s (11 at most) |
 //! | text of a call | 1 MiB, `limits.output` | the call fails |
 //! | a label | 16 KiB | an error of its input |
 //! | elements of tables | 100,000, `limits.table` | the call fails |
 //! | core instances | 128, `limits.instances` | refused at start |
 //! | tables, memories | 128, 16 | refused at start |
+//! | answers that are remembered | 4 MiB, `limits.answers` | the one wanted longest ago is forgotten |
 //! | lines in the log | 10 a second, 1 KiB each | left out, and counted |
 //!
 //! A call that fails costs the instance, and all its inputs get `on_error`. After three failures in
@@ -38,6 +40,7 @@ use crate::config::name::LabelName;
 use crate::decode::Decoder;
 use crate::transform::Transform;
 
+mod answers;
 mod bindings;
 mod breaker;
 mod component;
@@ -52,7 +55,7 @@ mod transform;
 pub use breaker::BreakerState;
 pub use component::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect, read};
 pub use limits::Limits;
-pub use stats::{Cause, Kind, Stats};
+pub use stats::{Cause, Kind, Remembered, Stats};
 pub use transform::MetricShape;
 
 use component::Linked;
@@ -163,6 +166,11 @@ impl PluginError {
             Self::Configure(_) => "correct its `settings`".to_owned(),
             Self::Start { cause: Cause::Deadline, .. } => {
                 "raise `limits.deadline`, or give it less to do in `configure`".to_owned()
+            }
+            Self::Start { cause: Cause::System, .. } => {
+                "lift the limit on the process's addresses (`ulimit -v`, systemd: LimitAS), of which \
+                 each memory of an instance has 4 GiB set aside and uses little"
+                    .to_owned()
             }
             Self::Start { cause: Cause::Memory, .. } => {
                 "raise its `limits`, or use a plugin that wants less".to_owned()

@@ -37,14 +37,26 @@ pub enum ToolError {
     /// What was typed makes no sense for this plugin.
     #[error("{0}")]
     Usage(String),
-    /// The plugin breaks the contract; what it was found to do stands before.
-    #[error("{report}\nthe plugin breaks the contract in {faults} of the points above")]
+    /// The plugin breaks the contract.
+    #[error("the plugin breaks the contract in {faults} of {points} points")]
     Contract {
-        /// What was found.
+        /// What was found, as a table.
         report: String,
         /// How many points failed.
         faults: usize,
+        /// Of how many.
+        points: usize,
     },
+}
+
+impl ToolError {
+    /// What there is to be said although it failed.
+    pub fn report(&self) -> &str {
+        match self {
+            Self::Contract { report, .. } => report,
+            Self::Plugin { .. } | Self::Settings(_) | Self::Usage(_) => "",
+        }
+    }
 }
 
 impl From<PluginError> for ToolError {
@@ -91,7 +103,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The plugin, compiled by `loader`, with counters of its own.
-    fn plugin(&self, loader: &mut Loader) -> Result<Plugin, ToolError> {
+    fn plugin(&self, loader: &mut Loader, limits: Limits) -> Result<Plugin, ToolError> {
         let request = Request {
             config: "plugin",
             name: "plugin",
@@ -99,14 +111,18 @@ impl<'a> Bench<'a> {
             places: &[Path::new("")],
             pin: None,
             settings: &self.settings,
-            limits: self.limits,
+            limits,
         };
         Ok(loader.load(&request)?)
     }
 
-    /// An instance of it.
+    /// An instance of it, whose answers are not remembered: whatever is asked is asked of the guest.
     fn start(&self, loader: &mut Loader) -> Result<Guest, ToolError> {
-        let mut plugin = self.plugin(loader)?;
+        self.start_within(loader, Limits { answers: 0, ..self.limits })
+    }
+
+    fn start_within(&self, loader: &mut Loader, limits: Limits) -> Result<Guest, ToolError> {
+        let mut plugin = self.plugin(loader, limits)?;
         let (step, labels) = match plugin.world() {
             World::Decoder => (Step::Decoder(plugin.decoder()?), Vec::new()),
             World::Transform => {

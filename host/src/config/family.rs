@@ -7,7 +7,7 @@ use super::plan::{Config, Kind, Metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 22] = [
+pub(crate) const OWN: [&str; 27] = [
     "build_info",
     "decoder_errors_total",
     "ebpf_program_attached",
@@ -17,7 +17,12 @@ pub(crate) const OWN: [&str; 22] = [
     "enabled_configs",
     "map_read_info",
     "plugin_breaker_state",
-    "plugin_call_seconds",
+    "plugin_cache_bytes",
+    "plugin_cache_entries",
+    "plugin_cache_evictions_total",
+    "plugin_cache_hits_total",
+    "plugin_cache_misses_total",
+    OWN_HISTOGRAM,
     "plugin_calls_total",
     "plugin_failures_total",
     "plugin_info",
@@ -32,12 +37,23 @@ pub(crate) const OWN: [&str; 22] = [
     "scrape_success",
 ];
 
+/// The one among them that is a histogram: its series have names of their own.
+const OWN_HISTOGRAM: &str = "plugin_call_seconds";
+/// What the names of a histogram's series end in.
+const SERIES: [&str; 3] = ["_bucket", "_count", "_sum"];
+
+/// Whether the exporter has series of this name.
+fn is_own(name: &str) -> bool {
+    let of_histogram = |suffix: &&str| name.strip_suffix(*suffix) == Some(OWN_HISTOGRAM);
+    OWN.contains(&name) || SERIES.iter().any(of_histogram)
+}
+
 /// Every disagreement between metrics of different configs, told of the later one.
 pub(super) fn check(configs: &[Config]) -> Vec<Fault> {
     let mut first: HashMap<&str, (&Config, &Metric)> = HashMap::new();
     let mut faults = Vec::new();
     for (config, metric) in metrics(configs) {
-        if OWN.contains(&metric.name.as_str()) {
+        if is_own(metric.name.as_str()) {
             let problem =
                 format!("`{}` is what the exporter tells of itself", metric.name.as_str());
             let path = format!("{}.name", metric.path);
@@ -51,7 +67,7 @@ pub(super) fn check(configs: &[Config]) -> Vec<Fault> {
         }
     }
     for (owner, histogram) in metrics(configs).filter(|(_, m)| m.kind != Kind::Counter) {
-        for suffix in ["_bucket", "_count", "_sum"] {
+        for suffix in SERIES {
             let series = format!("{}{suffix}", histogram.name.as_str());
             if let Some((config, metric)) = first.get(series.as_str()) {
                 let place = place(owner, histogram);

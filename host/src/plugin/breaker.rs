@@ -2,6 +2,7 @@
 //!
 //! Decides by the clock that it is handed; never looks at one itself.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::limits::{BUDGET, BUDGET_WINDOW};
@@ -24,13 +25,13 @@ pub enum BreakerState {
     Open,
 }
 
-/// Why a plugin is not asked now.
+/// Why a plugin is not asked now, and how long that lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {
     /// It failed too often.
-    Broken,
+    Broken(Duration),
     /// It has used up its time.
-    Spent,
+    Spent(Duration),
 }
 
 /// Counts failures and time in the guests of one plugin.
@@ -39,7 +40,7 @@ pub(super) struct Breaker {
     /// Since the last success.
     failures: u32,
     open: Option<Open>,
-    window: Option<Window>,
+    spent: Spent,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,21 +49,22 @@ struct Open {
     pause: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    start: Instant,
-    spent: Duration,
-}
+/// Time in guests, by when it ended: what came within [`GRAIN`] together, oldest first.
+#[derive(Debug, Default)]
+struct Spent(VecDeque<(Instant, Duration)>);
+
+/// How exactly it is remembered when time was spent. It counts for so much longer than it has to.
+const GRAIN: Duration = Duration::from_secs(1);
 
 impl Breaker {
     /// Whether the plugin may be asked at `now`.
     pub(super) fn check(&self, now: Instant) -> Result<(), Pause> {
-        if self.state(now) == BreakerState::Open {
-            return Err(Pause::Broken);
+        if let Some(open) = self.open.filter(|open| now < open.until) {
+            return Err(Pause::Broken(open.until - now));
         }
-        match self.window {
-            Some(window) if window.holds(now) && window.spent >= BUDGET => Err(Pause::Spent),
-            _ => Ok(()),
+        match self.spent.until(now) {
+            Some(until) => Err(Pause::Spent(until - now)),
+            None => Ok(()),
         }
     }
 
@@ -76,10 +78,7 @@ impl Breaker {
 
     /// Notes a call that began at `start`, took so long and went well or not.
     pub(super) fn called(&mut self, start: Instant, took: Duration, well: bool) {
-        match &mut self.window {
-            Some(window) if window.holds(start) => window.spent += took,
-            window => *window = Some(Window { start, spent: took }),
-        }
+        self.spent.add(start + took, took);
         if well {
             (self.failures, self.open) = (0, None);
             return;
@@ -94,10 +93,34 @@ impl Breaker {
     }
 }
 
-impl Window {
-    fn holds(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.start) < BUDGET_WINDOW
+impl Spent {
+    fn add(&mut self, end: Instant, took: Duration) {
+        while self.0.front().is_some_and(|(since, _)| forgotten(*since) <= end) {
+            self.0.pop_front();
+        }
+        match self.0.back_mut() {
+            Some((since, spent)) if end < *since + GRAIN => *spent += took,
+            _ => self.0.push_back((end, took)),
+        }
     }
+
+    /// When enough of it will be long ago, if that is after `now`.
+    fn until(&self, now: Instant) -> Option<Instant> {
+        let mut counts = Duration::ZERO;
+        let recent = self.0.iter().rev().take_while(|(since, _)| now < forgotten(*since));
+        for (since, spent) in recent {
+            counts += *spent;
+            if counts >= BUDGET {
+                return Some(forgotten(*since));
+            }
+        }
+        None
+    }
+}
+
+/// When time no longer counts that was spent within [`GRAIN`] from `since` on.
+fn forgotten(since: Instant) -> Instant {
+    since + GRAIN + BUDGET_WINDOW
 }
 
 #[cfg(test)]
@@ -123,7 +146,7 @@ mod tests {
             assert_eq!(breaker.state(now), BreakerState::Closed);
             fail(&mut breaker, now);
         }
-        assert_eq!(breaker.check(now + CALL), Err(Pause::Broken));
+        assert_eq!(breaker.check(now + CALL), Err(Pause::Broken(FIRST_PAUSE)));
     }
 
     #[test]
@@ -149,14 +172,42 @@ mod tests {
     }
 
     #[test]
-    fn time_is_bounded_in_each_window() {
+    fn time_is_bounded_in_any_window() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         breaker.called(now, BUDGET - CALL, true);
-        assert_eq!(breaker.check(now + CALL), Ok(()));
-        breaker.called(now + CALL, CALL, true);
-        assert_eq!(breaker.check(now + CALL), Err(Pause::Spent));
-        assert_eq!(breaker.check(now + BUDGET_WINDOW), Ok(()));
-        breaker.called(now + BUDGET_WINDOW, CALL, true);
-        assert_eq!(breaker.check(now + BUDGET_WINDOW + CALL), Ok(()));
+        let end = now + BUDGET - CALL;
+        assert_eq!(breaker.check(end), Ok(()));
+        breaker.called(end, CALL, true);
+        let last = GRAIN + BUDGET_WINDOW;
+        assert_eq!(breaker.check(end + CALL), Err(Pause::Spent(last - CALL)));
+        assert_eq!(breaker.check(end + last - CALL), Err(Pause::Spent(CALL)));
+        assert_eq!(breaker.check(end + last), Ok(()));
+    }
+
+    #[test]
+    fn no_window_of_any_start_has_more_than_its_budget_and_a_call() {
+        let (mut breaker, begin) = (Breaker::default(), Instant::now());
+        let took = Duration::from_millis(70);
+        let (mut now, mut ends) = (begin, Vec::new());
+        while now < begin + BUDGET_WINDOW * 6 {
+            match breaker.check(now) {
+                Ok(()) => {
+                    breaker.called(now, took, true);
+                    now += took;
+                    ends.push(now);
+                }
+                Err(Pause::Spent(left)) => now += left,
+                Err(Pause::Broken(_)) => unreachable!("no call failed"),
+            }
+        }
+        let within = |first: &Instant| {
+            ends.iter().filter(|end| (*first..*first + BUDGET_WINDOW).contains(end)).count() as u32
+        };
+        let most = ends.iter().map(within).max().unwrap() * took;
+        assert!((BUDGET..BUDGET + took).contains(&most), "{most:?}");
+        // And it is asked again and again: about 2 s in each 11.
+        let all = ends.len() as u32 * took;
+        assert!(all > BUDGET * 5, "{all:?}");
+        assert!(breaker.spent.0.len() <= 11, "{}", breaker.spent.0.len());
     }
 }

@@ -1,11 +1,12 @@
 //! A plugin as a [`Decoder`].
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::InstancePre;
 
 use super::PluginError;
+use super::answers::Memory;
 use super::bindings::decoder::{Batch as GuestBatch, Decoder as Guest, DecoderPre, Outcome as Got};
 use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
 use super::limits::{LONGEST_ERROR, LONGEST_HOLD, LONGEST_LABEL, MOST_BYTES, MOST_INPUTS};
@@ -13,11 +14,16 @@ use super::log::plain;
 use super::stats::{Cause, Kind};
 use crate::decode::{Answers, Batch, DecodeError, Decoder, Outcome};
 
-/// The instance of one plugin of one config, which all labels that name it share.
+/// The instance of one plugin of one config and its answers, which all labels that name it share.
 #[derive(Clone)]
 pub(super) struct GuestDecoder(Arc<Mutex<Caller>>);
 
 struct Caller {
+    memory: Memory,
+    guest: Asked,
+}
+
+struct Asked {
     seat: Seat<Guest>,
     /// Where the inputs of the call in hand end; kept for its memory.
     ends: Vec<u32>,
@@ -34,7 +40,9 @@ impl GuestDecoder {
         });
         let mut seat = Seat::new(shared, start);
         seat.warm()?;
-        Ok(Self(Arc::new(Mutex::new(Caller { seat, ends: Vec::new() }))))
+        let memory = Memory::new(seat.shared().limits.answers);
+        let guest = Asked { seat, ends: Vec::new() };
+        Ok(Self(Arc::new(Mutex::new(Caller { memory, guest }))))
     }
 }
 
@@ -58,6 +66,17 @@ impl Decoder for GuestDecoder {
 }
 
 impl Caller {
+    fn decode(&mut self, inputs: &Batch, answers: &mut Answers) {
+        let Self { memory, guest } = self;
+        let before = memory.counts();
+        memory.answer(inputs, Instant::now(), answers, |inputs, answers| {
+            guest.decode(inputs, answers);
+        });
+        guest.seat.shared().remembered(before, memory.counts());
+    }
+}
+
+impl Asked {
     fn decode(&mut self, inputs: &Batch, answers: &mut Answers) {
         let mut first = 0;
         while first < inputs.len() {

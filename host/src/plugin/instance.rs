@@ -8,9 +8,10 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 use super::bindings::log;
 use super::breaker::{Breaker, Pause};
 use super::engine::Engine;
-use super::limits::{COPIED, LONGEST_REFUSAL, Limits, MEMORIES, TABLES};
+use super::limits::{COPIED, FIRST_RETRY, LONGEST_REFUSAL, Limits, MEMORIES, TABLES};
 use super::log::{GuestLog, plain};
-use super::stats::{Cause, Kind, Stats};
+use super::lowercase;
+use super::stats::{Cause, Kind, Remembered, Stats};
 use crate::decode::DecodeError;
 
 /// What all instances of one plugin of one config have in common.
@@ -59,6 +60,11 @@ impl Shared {
     /// Counts what became of inputs.
     pub(super) fn count(&self, kind: Kind, inputs: usize) {
         self.vital().stats.count(kind, inputs as u64);
+    }
+
+    /// Notes what the counts of one memory of answers have become.
+    pub(super) fn remembered(&self, before: Remembered, now: Remembered) {
+        self.vital().stats.remembered.change(before, now);
     }
 
     fn begin(&self, inputs: usize, now: Instant) -> Result<(), Pause> {
@@ -182,6 +188,10 @@ impl From<wasmtime::Error> for Failure {
             };
             return Self::new(cause, plain(&stop.to_string(), 256));
         }
+        if let Some(error) = error.downcast_ref::<rustix::io::Errno>() {
+            let text = lowercase(&std::io::Error::from(*error));
+            return Self::new(Cause::System, format!("the system gave it no memory: {text}"));
+        }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Self::new(Cause::Deadline, "it ran longer than its deadline"),
             Some(Trap::StackOverflow) => Self::new(Cause::Stack, "its stack overflowed"),
@@ -218,17 +228,18 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
-    /// As the error of each input.
+    /// As the error of each input. It is asked again as soon as the plugin is.
     pub(super) fn error(&self, plugin: &str) -> DecodeError {
-        DecodeError::new(match self {
-            Self::Failed(failure) => format!("plugin `{plugin}`: {}", failure.text),
-            Self::Paused(Pause::Broken) => {
-                format!("plugin `{plugin}`: it is not asked for a while, after repeated failures")
+        let (text, retry) = match self {
+            Self::Failed(failure) => (&*failure.text, FIRST_RETRY),
+            Self::Paused(Pause::Broken(left)) => {
+                ("it is not asked for a while, after repeated failures", *left)
             }
-            Self::Paused(Pause::Spent) => {
-                format!("plugin `{plugin}`: it is not asked for a while, having used up its time")
+            Self::Paused(Pause::Spent(left)) => {
+                ("it is not asked for a while, having used up its time", *left)
             }
-        })
+        };
+        DecodeError::new(format!("plugin `{plugin}`: {text}")).again_in(retry)
     }
 }
 

@@ -18,11 +18,14 @@ pub struct Limits {
     /// Core instances of an instance: each Wasm module of a guest and each adapter is one. Python
     /// guests, which bring their libraries as modules, have some dozens.
     pub instances: usize,
+    /// Bytes of answers that are remembered: of a decoder, all of them; of a transform, those of
+    /// each of its metrics. With 0 each new key asks.
+    pub answers: usize,
 }
 
 impl Default for Limits {
-    /// 16 MiB, 100 ms, 1 MiB, 100,000 and 128: an instance of a Rust guest takes 1.1 MiB, and a batch of 1,024
-    /// inputs about 0.2 ms.
+    /// 16 MiB, 100 ms, 1 MiB, 100,000, 128 and 4 MiB: an instance of a Rust guest takes 1.1 MiB, a
+    /// batch of 1,024 inputs about 0.2 ms, and an answer about 200 bytes.
     fn default() -> Self {
         Self {
             memory: 16 << 20,
@@ -30,6 +33,7 @@ impl Default for Limits {
             output: 1 << 20,
             table: 100_000,
             instances: 128,
+            answers: 4 << 20,
         }
     }
 }
@@ -54,6 +58,11 @@ pub(super) const MOST_LABELS: usize = 64;
 /// An answer never holds longer, in seconds.
 pub(super) const LONGEST_HOLD: u32 = 86_400;
 
+/// How long the first error of an input stands. It doubles with every one that follows.
+pub(super) const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// The longest that an error of an input stands.
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
 /// Tables of an instance.
 pub(super) const TABLES: usize = 128;
 /// Linear memories of an instance.
@@ -62,7 +71,7 @@ pub(super) const MEMORIES: usize = 16;
 /// because a list's elements count too: 32 bytes an outcome.
 pub(super) const COPIED: usize = 8 << 20;
 
-/// Time that a plugin may spend in its guests in each [`BUDGET_WINDOW`]. So that a guest that stays
+/// Time that a plugin may spend in its guests in any [`BUDGET_WINDOW`], and one call. So that a guest that stays
 /// within its deadline at every one of a hundred calls cannot hold a scrape for ten seconds.
 pub(super) const BUDGET: Duration = Duration::from_secs(2);
 /// See [`BUDGET`].

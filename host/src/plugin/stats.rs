@@ -24,10 +24,38 @@ pub struct Stats {
     pub breaker: BreakerState,
     /// The most linear memory that an instance had, in bytes.
     pub memory_peak: usize,
+    /// Answers that are remembered.
+    pub remembered: Remembered,
     /// Lines that the guest wrote to the log.
     pub lines_written: u64,
     /// Lines of the guest that were left out because there were too many.
     pub lines_dropped: u64,
+}
+
+/// What has come of remembering answers, and what it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Inputs whose answer was remembered, or that another input of the same batch asked for.
+    pub hits: u64,
+    /// Inputs that were asked.
+    pub misses: u64,
+    /// Answers that were forgotten to make room.
+    pub evictions: u64,
+    /// Answers that are remembered now.
+    pub entries: usize,
+    /// Bytes that they take.
+    pub bytes: usize,
+}
+
+impl Remembered {
+    /// Adds what one memory of several has changed.
+    pub(super) fn change(&mut self, before: Self, now: Self) {
+        self.hits += now.hits - before.hits;
+        self.misses += now.misses - before.misses;
+        self.evictions += now.evictions - before.evictions;
+        self.entries = self.entries + now.entries - before.entries;
+        self.bytes = self.bytes + now.bytes - before.bytes;
+    }
 }
 
 /// What became of an input.
@@ -84,11 +112,13 @@ pub enum Cause {
     Count,
     /// An instance in the place of one that failed refused its settings, or agreed to other labels.
     Configure,
+    /// The system had no memory or addresses for an instance.
+    System,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Deadline,
         Self::Memory,
         Self::Stack,
@@ -97,6 +127,7 @@ impl Cause {
         Self::Output,
         Self::Count,
         Self::Configure,
+        Self::System,
     ];
 
     /// The word for it in metrics.
@@ -110,6 +141,7 @@ impl Cause {
             Self::Output => "output",
             Self::Count => "count",
             Self::Configure => "configure",
+            Self::System => "system",
         }
     }
 }
@@ -128,6 +160,7 @@ impl Stats {
             time: Duration::ZERO,
             breaker: BreakerState::Closed,
             memory_peak: 0,
+            remembered: Remembered::default(),
             lines_written: 0,
             lines_dropped: 0,
         }

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use wasmtime::component::InstancePre;
 
 use super::PluginError;
+use super::answers::Memory;
 use super::bindings::transform::{
     Answers as Got, Kind as GuestKind, Metric as GuestMetric, RowOutcome, Rows as GuestRows,
     Transform as Guest, TransformPre, ValuesParam,
@@ -16,7 +18,7 @@ use super::limits::{LONGEST_ERROR, LONGEST_LABEL, MOST_BYTES, MOST_INPUTS, MOST_
 use super::log::plain;
 use super::stats::{Cause, Kind};
 use crate::config::name::LabelName;
-use crate::decode::{DecodeError, Outcome};
+use crate::decode::{Answers, Batch, DecodeError, Outcome};
 use crate::transform::{RowAnswers, Rows, Transform};
 
 /// The metric that a transform is made for.
@@ -30,8 +32,22 @@ pub struct MetricShape {
     pub labels: Vec<LabelName>,
 }
 
-/// An instance for one metric.
+/// An instance for one metric, and its answers.
+///
+/// They are remembered because rows come again that have other keys: all buckets of a histogram
+/// have the same labels, and each is a key.
 pub(super) struct GuestTransform {
+    memory: Memory,
+    guest: Asked,
+    /// The rows in hand and their answers, as the memory has them; kept for their memory.
+    inputs: Batch,
+    answers: Answers,
+    rows: Rows,
+    row_answers: RowAnswers,
+    row: Vec<u8>,
+}
+
+struct Asked {
     seat: Seat<Guest>,
     /// How many labels it agreed to.
     width: usize,
@@ -77,9 +93,74 @@ impl GuestTransform {
             .map_err(|text| Failure::new(Cause::Configure, text))?;
         *agreed.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
         let width = labels.len();
-        Ok((Self { seat, width, text: String::new(), ends: Vec::new() }, labels))
+        let memory = Memory::new(seat.shared().limits.answers);
+        let guest = Asked { seat, width, text: String::new(), ends: Vec::new() };
+        Ok((Self::new(memory, guest), labels))
     }
 
+    fn new(memory: Memory, guest: Asked) -> Self {
+        let (inputs, answers) = (Batch::default(), Answers::default());
+        let (rows, row_answers) = (Rows::default(), RowAnswers::default());
+        Self { memory, guest, inputs, answers, rows, row_answers, row: Vec::new() }
+    }
+}
+
+impl Transform for GuestTransform {
+    fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers) {
+        if !self.memory.is_on() {
+            return self.guest.transform(rows, answers);
+        }
+        self.inputs.clear();
+        self.answers.clear();
+        for row in rows.iter() {
+            self.row.clear();
+            flat::write(row, &mut self.row);
+            self.inputs.push(&self.row);
+        }
+        let before = self.memory.counts();
+        let Self { memory, guest, inputs, row_answers, .. } = self;
+        let asked = &mut self.rows;
+        memory.answer(inputs, Instant::now(), &mut self.answers, |inputs, out| {
+            asked.reset(rows.width());
+            inputs.iter().for_each(|row| asked.push(flat::read(row)));
+            row_answers.reset(guest.width);
+            guest.transform(asked, row_answers);
+            for n in 0..row_answers.len() {
+                let (outcome, values) = row_answers.get(n);
+                out.push(|out| {
+                    flat::write(values, out);
+                    outcome.clone()
+                });
+            }
+        });
+        guest.seat.shared().remembered(before, memory.counts());
+        for (values, outcome) in self.answers.iter() {
+            answers.push(outcome.clone(), flat::read(values));
+        }
+    }
+}
+
+/// Values in one piece of bytes, each behind its length.
+mod flat {
+    pub(super) fn write<'a>(values: impl Iterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+        for value in values {
+            out.extend_from_slice(&(value.len() as u64).to_ne_bytes());
+            out.extend_from_slice(value);
+        }
+    }
+
+    pub(super) fn read(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+        std::iter::from_fn(move || {
+            let (len, rest) = bytes.split_first_chunk()?;
+            let len = usize::try_from(u64::from_ne_bytes(*len)).ok()?;
+            let (value, rest) = rest.split_at_checked(len)?;
+            bytes = rest;
+            Some(value)
+        })
+    }
+}
+
+impl Asked {
     /// Copies rows from the `first` on, as many as make one call, at least one.
     fn copy(&mut self, rows: &Rows, first: usize) -> usize {
         self.text.clear();
@@ -139,9 +220,7 @@ impl GuestTransform {
             shared.count(kind, counts[kind as usize]);
         }
     }
-}
 
-impl Transform for GuestTransform {
     fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers) {
         let mut first = 0;
         while first < rows.len() {

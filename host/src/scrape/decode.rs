@@ -12,9 +12,6 @@ use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome};
 use crate::series::{Family, LabelSet};
 use crate::transform::{Rows, Transformed, TransformedRow, Transforms};
 
-/// How long a label that could not be decoded stands before it is tried again.
-const RETRY: Duration = Duration::from_secs(30);
-
 /// Decodes the keys of one metric.
 #[derive(Debug)]
 pub(super) struct KeyDecoder {
@@ -273,7 +270,7 @@ impl Decoding {
         };
         if let Some(error) = error {
             self.errors = self.errors.saturating_add(1);
-            holds = Some(RETRY);
+            holds = Some(error.holds());
             first_error.get_or_insert_with(|| error.clone());
         }
         self.holds = [self.holds, holds].into_iter().flatten().min();

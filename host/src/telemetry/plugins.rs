@@ -35,6 +35,30 @@ pub(super) fn families(gauges: &[Gauge]) -> Vec<Family> {
             &read,
             |stats| Cause::ALL.map(|cause| (cause.word(), stats.failures[cause as usize])).to_vec(),
         ),
+        count(
+            "cache_hits_total",
+            "Inputs and rows whose answer was remembered, and which no guest was asked",
+            &read,
+            |stats| stats.remembered.hits,
+        ),
+        count(
+            "cache_misses_total",
+            "Inputs and rows whose answer was not remembered",
+            &read,
+            |stats| stats.remembered.misses,
+        ),
+        count(
+            "cache_evictions_total",
+            "Answers that were forgotten to make room for others",
+            &read,
+            |stats| stats.remembered.evictions,
+        ),
+        gauge("cache_entries", "Answers that are remembered", &read, |stats| {
+            stats.remembered.entries as f64
+        }),
+        gauge("cache_bytes", "Memory of the answers that are remembered", &read, |stats| {
+            stats.remembered.bytes as f64
+        }),
         by_word(
             "log_lines_total",
             "Lines that a plugin's guests logged, and how many were dropped for being too many",
@@ -135,4 +159,35 @@ fn seconds(read: &[Read<'_>]) -> Family {
         family.add(cell, u64::try_from(stats.time.as_micros()).unwrap_or(u64::MAX));
     }
     family
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::plugin::{Limits, Loader, Request, guests};
+
+    #[test]
+    fn names_are_kept_from_configs() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("echo.wasm"), guests::component("echo")).unwrap();
+        let request = Request {
+            config: "config",
+            name: "zone",
+            file: Path::new("echo.wasm"),
+            places: &[dir.path()],
+            pin: None,
+            settings: "{}",
+            limits: Limits::default(),
+        };
+        let gauge = Loader::default().load(&request).unwrap().gauge();
+        let own = families(&[gauge]);
+        let names = own.iter().filter_map(|family| family.name.strip_prefix("ebpf_exporter_"));
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        let expected = OWN.iter().filter(|name| name.starts_with("plugin_"));
+        assert!(names.iter().eq(expected), "{names:?}");
+        assert_eq!(families(&[]).len(), 0);
+    }
 }

@@ -13,7 +13,7 @@ const TIME: Duration = Duration::from_millis(250);
 pub(super) fn bench(bench: &Bench<'_>) -> Result<String, ToolError> {
     let mut loader = Loader::default();
     let start = Instant::now();
-    bench.plugin(&mut loader)?;
+    bench.plugin(&mut loader, bench.limits)?;
     let compiled = start.elapsed();
     let start = Instant::now();
     let mut guest = bench.start(&mut loader)?;
@@ -33,6 +33,10 @@ pub(super) fn bench(bench: &Bench<'_>) -> Result<String, ToolError> {
         let cost = per_call(&mut guest, &batch) / size as f64;
         let _ = writeln!(out, "input, batch of {size:<5} {cost:9.0} ns");
     }
+    let mut remembering = bench.start_within(&mut loader, bench.limits)?;
+    let batch: Vec<_> = inputs.iter().cycle().take(1024).cloned().collect();
+    let cost = per_call(&mut remembering, &batch) / 1024.0;
+    let _ = writeln!(out, "input, remembered     {cost:9.0} ns");
     match guest.failures() {
         0 => Ok(out),
         failures => {

@@ -20,7 +20,7 @@ pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
         report
             .note(&format!("answers {what}"), answers(&mut guest, &inputs).map(|_| String::new()));
     }
-    if report.faults == 0 {
+    if report.faults() == 0 {
         repeat(bench, &mut loader, &mut report)?;
     }
     report.finish()
@@ -107,30 +107,33 @@ fn memory(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<String, String> {
     Ok(format!("{after} bytes"))
 }
 
-/// What was found, point by point.
+/// What was found, point by point: the point, and what there is to say of it if it is kept, or how
+/// it is broken.
 #[derive(Default)]
-struct Report {
-    text: String,
-    faults: usize,
-}
+struct Report(Vec<(String, Result<String, String>)>);
 
 impl Report {
-    fn note(&mut self, what: &str, found: Result<String, String>) {
-        let (mark, more) = match found {
-            Ok(more) => ("ok  ", more),
-            Err(why) => {
-                self.faults += 1;
-                ("FAIL", why)
-            }
-        };
-        let colon = if more.is_empty() { "" } else { ": " };
-        let _ = writeln!(self.text, "{mark}  {what}{colon}{more}");
+    fn note(&mut self, point: &str, found: Result<String, String>) {
+        self.0.push((point.to_owned(), found));
+    }
+
+    fn faults(&self) -> usize {
+        self.0.iter().filter(|(_, found)| found.is_err()).count()
     }
 
     fn finish(self) -> Result<String, ToolError> {
-        match self.faults {
-            0 => Ok(self.text),
-            faults => Err(ToolError::Contract { report: self.text, faults }),
+        let width = self.0.iter().map(|(point, _)| point.len()).max().unwrap_or(0);
+        let mut report = format!("RESULT  {:width$}  FOUND\n", "POINT");
+        for (point, found) in &self.0 {
+            let (mark, text) = match found {
+                Ok(text) => ("ok", text),
+                Err(text) => ("FAIL", text),
+            };
+            let _ = writeln!(report, "{}", format!("{mark:6}  {point:width$}  {text}").trim_end());
+        }
+        match (self.faults(), self.0.len()) {
+            (0, _) => Ok(report),
+            (faults, points) => Err(ToolError::Contract { report, faults, points }),
         }
     }
 }

@@ -26,7 +26,8 @@ impl Folder {
         let flags = Flags::try_parse_from(start.iter().chain(more)).unwrap();
         let Some(Command::Plugin { tool }) = flags.command else { panic!("no tool") };
         let place = self.0.path().display().to_string();
-        run(&tool).map_err(|error| error.to_string().replace(&place, "DIR"))
+        let said = |error: ToolError| format!("{}{error}", error.report()).replace(&place, "DIR");
+        run(&tool).map_err(said)
     }
 }
 
@@ -114,6 +115,7 @@ fn costs_are_measured_by_the_size_of_batches() {
         let costs: Vec<_> =
             text.lines().filter(|line| line.starts_with("input, batch of")).collect();
         assert_eq!(costs.len(), 4, "{text}");
+        assert!(text.contains("\ninput, remembered "), "{text}");
         assert!(costs.iter().all(|line| line.ends_with(" ns")), "{text}");
         assert!(!text.contains("failed"), "{text}");
     }
@@ -123,40 +125,41 @@ fn costs_are_measured_by_the_size_of_batches() {
 fn the_contract_is_checked_point_by_point() {
     let folder = Folder::of(&["pass", "few", "late"]);
     insta::assert_snapshot!(folder.plugin("check", "pass", &["--labels=a,b"]).unwrap(), @"
-    ok    is a plugin: a transform for 0.1.0
-    ok    starts and takes its settings
-    ok    answers an empty input
-    ok    answers bytes that are not UTF-8
-    ok    answers 1 MiB in one input
-    ok    answers 1,024 random inputs
-    ok    answers the same again
-    ok    answers the same one by one
-    ok    answers the same in another instance
-    ok    keeps its memory: 131072 bytes
+    RESULT  POINT                                 FOUND
+    ok      is a plugin                           a transform for 0.1.0
+    ok      starts and takes its settings
+    ok      answers an empty input
+    ok      answers bytes that are not UTF-8
+    ok      answers 1 MiB in one input
+    ok      answers 1,024 random inputs
+    ok      answers the same again
+    ok      answers the same one by one
+    ok      answers the same in another instance
+    ok      keeps its memory                      131072 bytes
     ");
     insta::assert_snapshot!(folder.plugin("check", "few", &[]).unwrap_err(), @"
-    ok    is a plugin: a decoder for 0.1.0
-    ok    starts and takes its settings
-    FAIL  answers an empty input: it returned 0 outcomes for 1 inputs
-    FAIL  answers bytes that are not UTF-8: it returned 0 outcomes for 2 inputs
-    FAIL  answers 1 MiB in one input: it returned 0 outcomes for 1 inputs
-    FAIL  answers 1,024 random inputs: it returned 0 outcomes for 1024 inputs
-
-    the plugin breaks the contract in 4 of the points above
+    RESULT  POINT                             FOUND
+    ok      is a plugin                       a decoder for 0.1.0
+    ok      starts and takes its settings
+    FAIL    answers an empty input            it returned 0 outcomes for 1 inputs
+    FAIL    answers bytes that are not UTF-8  it returned 0 outcomes for 2 inputs
+    FAIL    answers 1 MiB in one input        it returned 0 outcomes for 1 inputs
+    FAIL    answers 1,024 random inputs       it returned 0 outcomes for 1024 inputs
+    the plugin breaks the contract in 4 of 6 points
     ");
     insta::assert_snapshot!(folder.plugin("check", "late", &["x"]).unwrap_err(), @r#"
-    ok    is a plugin: a decoder for 0.1.0
-    ok    starts and takes its settings
-    ok    answers an empty input
-    ok    answers bytes that are not UTF-8
-    ok    answers 1 MiB in one input
-    ok    answers 1,024 random inputs
-    ok    answers the inputs given
-    FAIL  answers the same again: input 0: label [""], then error: it trapped: `unreachable`, which is what a panic does
-    FAIL  answers the same one by one: input 1: label [""], then error: it trapped: `unreachable`, which is what a panic does
-    ok    answers the same in another instance
-    FAIL  keeps its memory: it fails when it is asked on and on
-
-    the plugin breaks the contract in 3 of the points above
+    RESULT  POINT                                 FOUND
+    ok      is a plugin                           a decoder for 0.1.0
+    ok      starts and takes its settings
+    ok      answers an empty input
+    ok      answers bytes that are not UTF-8
+    ok      answers 1 MiB in one input
+    ok      answers 1,024 random inputs
+    ok      answers the inputs given
+    FAIL    answers the same again                input 0: label [""], then error: it trapped: `unreachable`, which is what a panic does
+    FAIL    answers the same one by one           input 1: label [""], then error: it trapped: `unreachable`, which is what a panic does
+    ok      answers the same in another instance
+    FAIL    keeps its memory                      it fails when it is asked on and on
+    the plugin breaks the contract in 3 of 11 points
     "#);
 }

@@ -166,6 +166,7 @@ fn pipeline() -> impl Iterator<Item = Trial> {
     ];
     let plugins = trials![plugins:
         a_good_guest_gives_what_a_native_decoder_gives,
+        a_new_key_with_a_known_input_asks_nobody,
         a_hostile_guest_costs_its_own_labels,
         a_transform_sees_label_sets_after_decoding,
         what_a_failing_label_becomes_is_the_configs_choice,

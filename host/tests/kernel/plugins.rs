@@ -45,6 +45,9 @@ metrics:
     )
 }
 
+/// All rows bring the plugin the same text: each of them asks.
+const FORGETFUL: &str = "answers: 0";
+
 const STEP: &str = ", {name: wasm, plugin: guest}";
 
 fn plugin(limits: &str) -> String {
@@ -66,7 +69,10 @@ fn check(config: &str, guest: &str, work: Session) -> (Vec<Checked>, Vec<Fault>)
 }
 
 /// A scraper of a workload that has counted.
-struct Live(Scraper);
+struct Live {
+    scraper: Scraper,
+    work: Session,
+}
 
 impl Live {
     fn start(config: &str, guest: &str) -> Self {
@@ -78,12 +84,13 @@ impl Live {
             work.add("work_hash_total", &flow(id, b"text"), EACH);
             work.add("work_lru_hash_total", &(id % 9).to_ne_bytes(), 1);
         }
-        Self(Scraper::new(vec![running], Reading::Auto).expect("its maps can be read"))
+        let scraper = Scraper::new(vec![running], Reading::Auto);
+        Self { scraper: scraper.expect("its maps can be read"), work }
     }
 
     fn scrape(&mut self) -> Scrape {
         let start = Instant::now();
-        let text = String::from_utf8(self.0.scrape().concat()).expect("text");
+        let text = String::from_utf8(self.scraper.scrape().concat()).expect("text");
         let took = start.elapsed();
         assert!(took < PATIENCE, "{took:?}");
         Scrape(text)
@@ -135,7 +142,7 @@ impl Scrape {
 
 pub fn a_good_guest_gives_what_a_native_decoder_gives() {
     let native = Live::start(&config("", ""), "echo").scrape();
-    let mut live = Live::start(&config(&plugin(""), STEP), "echo");
+    let mut live = Live::start(&config(&plugin(FORGETFUL), STEP), "echo");
     let wasm = live.scrape();
     wasm.is_whole("echo");
     assert_eq!(wasm.series("work_hash_total"), native.series("work_hash_total"));
@@ -146,11 +153,33 @@ pub fn a_good_guest_gives_what_a_native_decoder_gives() {
     assert_eq!(wasm.one("plugin_call_seconds_count", "plugin=\"guest\""), ROWS.div_ceil(1024));
     assert_eq!(wasm.one("plugin_breaker_state", "plugin=\"guest\""), 0);
     assert_eq!(wasm.one("plugin_info", "world=\"decoder\",version=\"0.1.0\""), 1);
-    // Nothing is asked twice.
+    // No key is asked twice.
     let again = live.scrape();
     assert_eq!(again.series("work_hash_total"), native.series("work_hash_total"));
     assert_eq!(again.one("plugin_inputs_total", "plugin=\"guest\""), ROWS);
     assert_eq!(native.series("plugin_info"), []);
+}
+
+pub fn a_new_key_with_a_known_input_asks_nobody() {
+    let forgetful = Live::start(&config(&plugin(FORGETFUL), STEP), "echo").scrape();
+    let mut live = Live::start(&config(&plugin(""), STEP), "echo");
+    let cold = live.scrape();
+    let known = |scrape: &Scrape, hits| {
+        assert_eq!(scrape.one("plugin_inputs_total", "plugin=\"guest\""), 1);
+        assert_eq!(scrape.one("plugin_cache_misses_total", "plugin=\"guest\""), 1);
+        assert_eq!(scrape.one("plugin_cache_entries", "plugin=\"guest\""), 1);
+        assert_eq!(scrape.one("plugin_cache_hits_total", "plugin=\"guest\""), hits);
+    };
+    known(&cold, ROWS - 1);
+    assert_eq!(cold.series("work_hash_total"), forgetful.series("work_hash_total"));
+    // Keys that come later.
+    for id in ROWS..ROWS + 5 {
+        live.work.add("work_hash_total", &flow(id, b"text"), EACH);
+    }
+    let warm = live.scrape();
+    known(&warm, ROWS + 4);
+    assert_eq!(warm.total(), (ROWS + 5) * EACH);
+    assert!(warm.series("work_hash_total").iter().all(|(labels, _)| labels.contains("=\"text\"")));
 }
 
 pub fn a_hostile_guest_costs_its_own_labels() {
@@ -221,7 +250,8 @@ pub fn what_a_failing_label_becomes_is_the_configs_choice() {
         // It answers its first call, which is the first batch of new keys, and then no other.
         ("late", "{label: late}", None),
     ] {
-        let scrape = Live::start(&config(&plugin(""), &step(on_error)), guest).scrape();
+        let config = config(&plugin(FORGETFUL), &step(on_error));
+        let scrape = Live::start(&config, guest).scrape();
         scrape.is_whole(guest);
         let series = scrape.series("work_hash_total");
         let with = |text: &str| {

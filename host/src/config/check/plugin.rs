@@ -129,6 +129,7 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
         output: bytes("output", &raw.output, OUTPUT).unwrap_or(default.output),
         table: count("table", raw.table, TABLE).unwrap_or(default.table),
         instances: count("instances", raw.instances, INSTANCES).unwrap_or(default.instances),
+        answers: bytes("answers", &raw.answers, ANSWERS).unwrap_or(default.answers),
     }
 }
 
@@ -139,6 +140,8 @@ type Refusal = (String, String);
 pub(super) const MEMORY: (usize, usize) = (64 << 10, 1 << 30);
 /// What `limits.output` may be, in bytes.
 const OUTPUT: (usize, usize) = (1 << 10, 64 << 20);
+/// What `limits.answers` may be, in bytes.
+const ANSWERS: (usize, usize) = (0, 1 << 30);
 /// The most that `limits.table` may be.
 const TABLE: usize = 10_000_000;
 /// The most that `limits.instances` may be.
@@ -173,7 +176,7 @@ fn size(text: &str) -> Option<usize> {
 }
 
 fn shown(size: usize) -> String {
-    let fits = |(_, shift): &&(&str, u32)| size.is_multiple_of(1 << shift);
+    let fits = |(_, shift): &&(&str, u32)| size > 0 && size.is_multiple_of(1 << shift);
     match UNITS.iter().rev().find(fits) {
         Some((unit, shift)) => format!("{}{unit}", size >> shift),
         None => size.to_string(),
@@ -297,6 +300,6 @@ mod tests {
         ] {
             assert_eq!(size(text), bytes, "{text}");
         }
-        assert_eq!([64 << 10, 1 << 30, 1000].map(shown), ["64KiB", "1GiB", "1000"]);
+        assert_eq!([64 << 10, 1 << 30, 1000, 0].map(shown), ["64KiB", "1GiB", "1000", "0"]);
     }
 }

@@ -21,6 +21,7 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) output: Option<String>,
     pub(in crate::config) table: Option<i128>,
     pub(in crate::config) instances: Option<i128>,
+    pub(in crate::config) answers: Option<String>,
 }
 
 /// Any YAML, as JSON has it; mappings keep their order.
@@ -63,7 +64,7 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
 fn limits(fields: &Fields<'_, '_>) -> Limits {
     let at = fields.at("limits");
     let Some(node) = fields.get("limits") else { return Limits::default() };
-    let known = ["memory", "deadline", "output", "table", "instances"];
+    let known = ["memory", "deadline", "output", "table", "instances", "answers"];
     let Some(fields) = Fields::open(node, &at, &known, fields.faults) else {
         return Limits::default();
     };
@@ -73,6 +74,7 @@ fn limits(fields: &Fields<'_, '_>) -> Limits {
         output: fields.word("output").given(),
         table: fields.integer("table").given(),
         instances: fields.integer("instances").given(),
+        answers: fields.word("answers").given(),
     }
 }
 

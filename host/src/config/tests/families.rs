@@ -49,6 +49,16 @@ fn a_counter_must_not_be_called_as_a_histograms_series() {
 fn the_exporters_own_names_are_taken() {
     let c = with_labels("").replace("name: a", "name: build_info");
     assert_snapshot!(faults_of(&[("a.yaml", &c)]), @"a.yaml:1: metrics.counters[0].name: `build_info` is what the exporter tells of itself; rename it and its map");
+    for series in
+        ["plugin_call_seconds_bucket", "plugin_call_seconds_count", "plugin_call_seconds_sum"]
+    {
+        let c = with_labels("").replace("name: a", &format!("name: {series}"));
+        let faults = faults_of(&[("a.yaml", &c)]);
+        assert!(
+            faults.contains(&format!("`{series}` is what the exporter tells of itself")),
+            "{faults}"
+        );
+    }
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn transforms_are_a_metrics_own() {
 
 #[test]
 fn limits_have_units() {
-    let limits = "limits: {memory: 64MiB, deadline: 1.5s, output: 65536, table: 5, instances: 7}";
+    let limits = "limits: {memory: 64MiB, deadline: 1.5s, output: 65536, table: 5, instances: 7, \
+                  answers: 0}";
     let pin = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let plugin = format!("  zone: {{file: f, sha256: {pin}, {limits}}}");
     let config = good(&with(&plugin, "{name: wasm, plugin: zone}"));
@@ -70,6 +71,7 @@ fn limits_have_units() {
         output: 65536,
         table: 5,
         instances: 7,
+        answers: 0,
     };
     assert_eq!(config.plugins[0].limits, expected);
     assert_eq!(config.plugins[0].sha256, Some(Digest::of(b"")));
@@ -139,7 +141,7 @@ fn plugins_are_checked() {
     x.yaml:3: plugins.b c: `b c` cannot be a plugin's name; use letters, digits, `_`, `-` and `.`
     x.yaml:4: plugins.d.sha256: `3f1a` is no SHA-256; write the 64 hexadecimal digits that `sha256sum` prints
     x.yaml:4: plugins.d.settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
-    x.yaml:5: warning: plugins.e.limits.fuel: unknown key, which does nothing; remove it, or write one of memory, deadline, output, table, instances
+    x.yaml:5: warning: plugins.e.limits.fuel: unknown key, which does nothing; remove it, or write one of memory, deadline, output, table, instances, answers
     x.yaml:5: plugins.e.limits.instances: expected a whole number, found `x`; write digits alone, such as 8
     x.yaml:5: plugins.e.limits.memory: `1KiB` is no size that this can have; write one from 64KiB to 1GiB
     x.yaml:5: plugins.e.limits.deadline: `100` is no time that a call can have; write one from 1ms to 10s

@@ -4,12 +4,20 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::plugin::{Limits, Loader, PluginError, Request, guests};
+use crate::plugin::{Gauge, Limits, Loader, PluginError, Request, guests};
 
 fn transform(
     guest: &str,
     labels: &[&str],
 ) -> Result<(Box<dyn Transform>, Vec<LabelName>), PluginError> {
+    limited(guest, labels, Limits::default()).map(|(transform, labels, _)| (transform, labels))
+}
+
+fn limited(
+    guest: &str,
+    labels: &[&str],
+    limits: Limits,
+) -> Result<(Box<dyn Transform>, Vec<LabelName>, Gauge), PluginError> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("guest.wasm"), guests::component(guest)).unwrap();
     let request = Request {
@@ -19,11 +27,13 @@ fn transform(
         places: &[dir.path()],
         pin: None,
         settings: "{}",
-        limits: Limits::default(),
+        limits,
     };
     let labels = labels.iter().map(|label| LabelName::new(label).unwrap()).collect();
     let shape = MetricShape { name: "m".to_owned(), histogram: true, labels };
-    Loader::default().load(&request)?.transform(shape)
+    let plugin = Loader::default().load(&request)?;
+    let (transform, labels) = plugin.transform(shape)?;
+    Ok((transform, labels, plugin.gauge()))
 }
 
 fn answers(transform: &mut dyn Transform, width: usize, rows: &[&[&[u8]]]) -> RowAnswers {
@@ -40,7 +50,8 @@ fn answers(transform: &mut dyn Transform, width: usize, rows: &[&[&[u8]]]) -> Ro
 fn rows_come_back_as_they_were_sent() {
     let (mut pass, labels) = transform("pass", &["a", "b"]).unwrap();
     assert_eq!(labels.iter().map(LabelName::as_str).collect::<Vec<_>>(), ["a", "b"]);
-    let many: Vec<[&[u8]; 2]> = (0..2500).map(|_| [&b"x"[..], "\u{fc}".as_bytes()]).collect();
+    let texts: Vec<String> = (0..2500).map(|n| n.to_string()).collect();
+    let many: Vec<_> = texts.iter().map(|text| [text.as_bytes(), "\u{fc}".as_bytes()]).collect();
     let many: Vec<&[&[u8]]> = many.iter().map(|row| &row[..]).collect();
     let answers = answers(&mut *pass, 2, &many);
     for (n, row) in many.iter().enumerate() {
@@ -48,6 +59,26 @@ fn rows_come_back_as_they_were_sent() {
         assert_eq!(*outcome, Ok(Outcome::Label));
         assert!(values.eq(row.iter().copied()));
     }
+}
+
+#[test]
+fn equal_rows_are_asked_once() {
+    let (mut pass, _, gauge) = limited("pass", &["a", "b"], Limits::default()).unwrap();
+    let rows: [&[&[u8]]; 4] = [&[b"x", b""], &[b"", b"x"], &[b"x", b""], &[b"x", b"\xff"]];
+    for round in 0..2 {
+        let answers = answers(&mut *pass, 2, &rows);
+        for (n, row) in rows.iter().enumerate().take(3) {
+            assert!(answers.get(n).1.eq(row.iter().copied()), "{round}: {n}");
+        }
+        assert!(answers.get(3).1.eq([&b"x"[..], "\u{fffd}".as_bytes()]));
+    }
+    let stats = gauge.read();
+    assert_eq!((stats.calls, stats.inputs), (1, 3));
+    assert_eq!((stats.remembered.hits, stats.remembered.entries), (5, 3));
+    let limits = Limits { answers: 0, ..Limits::default() };
+    let (mut pass, _, gauge) = limited("pass", &["a", "b"], limits).unwrap();
+    assert!(answers(&mut *pass, 2, &rows).get(1).1.eq(rows[1].iter().copied()));
+    assert_eq!(gauge.read().inputs, 4);
 }
 
 #[test]

@@ -1,0 +1,298 @@
+//! What a plugin has answered, by input: a new key that brings a known input asks nobody.
+//!
+//! Whatever comes from here is what the plugin would have said, cold or warm. Bounded in bytes: what
+//! was wanted longest ago is forgotten first. Decides by the clock that it is handed; never looks at
+//! one itself.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use lru::LruCache;
+
+use super::limits::{FIRST_RETRY, LONGEST_RETRY};
+use super::stats::Remembered;
+use crate::decode::{Answers, Batch, DecodeError, Outcome};
+
+/// Bytes that an answer takes beside its input and its text: a node of the list and its share of
+/// the table, with what an allocator adds.
+const ENTRY: usize = 160;
+
+/// The answers that one plugin has given.
+pub(super) struct Memory {
+    /// What all of it may take, in bytes. With 0 it remembers nothing.
+    most: usize,
+    kept: LruCache<Kept, Held, RandomState>,
+    /// Of the inputs of a batch.
+    hasher: RandomState,
+    /// What has come of it so far, and what it takes.
+    counts: Remembered,
+    work: Work,
+}
+
+/// An input and the text of its answer, end to end; known by the input.
+struct Kept {
+    bytes: Box<[u8]>,
+    input: usize,
+}
+
+/// What an answer is, and until when it holds.
+struct Held {
+    what: What,
+    until: Option<Instant>,
+}
+
+enum What {
+    Label,
+    Drop,
+    /// With how long it stands.
+    Error(Duration),
+}
+
+/// What a batch is sorted into; kept for its memory.
+#[derive(Default)]
+struct Work {
+    /// Where the answer of each input is.
+    places: Vec<Place>,
+    found: Answers,
+    /// The inputs that are asked, each once, and how long the error stood that was their last
+    /// answer.
+    asked: Batch,
+    stood: Vec<Duration>,
+    index: HashTable<usize>,
+    got: Answers,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Found(usize),
+    Asked(usize),
+}
+
+impl Memory {
+    /// An empty memory of at most so many bytes.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            kept: LruCache::unbounded_with_hasher(RandomState::default()),
+            hasher: RandomState::default(),
+            counts: Remembered::default(),
+            work: Work::default(),
+        }
+    }
+
+    /// Whether it remembers anything.
+    pub(super) fn is_on(&self) -> bool {
+        self.most > 0
+    }
+
+    /// Answers all of `inputs` at `now`, in their order: by what is remembered, the others by `ask`,
+    /// each once.
+    ///
+    /// An error that does not say how long it stands is taken for the input's own, and stands for
+    /// longer each time that the same input gets one.
+    pub(super) fn answer(
+        &mut self,
+        inputs: &Batch,
+        now: Instant,
+        answers: &mut Answers,
+        ask: impl FnOnce(&Batch, &mut Answers),
+    ) {
+        if !self.is_on() {
+            return ask(inputs, answers);
+        }
+        let mut work = std::mem::take(&mut self.work);
+        work.clear();
+        for input in inputs.iter() {
+            let place = self.find(input, now, &mut work);
+            work.places.push(place);
+        }
+        self.counts.hits += (inputs.len() - work.asked.len()) as u64;
+        self.counts.misses += work.asked.len() as u64;
+        if !work.asked.is_empty() {
+            ask(&work.asked, &mut work.got);
+        }
+        for (n, stood) in work.stood.iter().enumerate() {
+            self.keep(work.asked.get(n), work.got.get(n), *stood, now);
+        }
+        for place in &work.places {
+            let (text, outcome) = match *place {
+                Place::Found(n) => work.found.get(n),
+                Place::Asked(n) => work.got.get(n),
+            };
+            answers.push(|out| {
+                out.extend_from_slice(text);
+                outcome.clone().map_err(|error| match *place {
+                    Place::Asked(n) if error.retry().is_none() => {
+                        error.again_in(longer(work.stood[n]))
+                    }
+                    Place::Asked(_) | Place::Found(_) => error,
+                })
+            });
+        }
+        self.work = work;
+    }
+
+    /// What has come of it so far, and what it takes.
+    pub(super) fn counts(&self) -> Remembered {
+        self.counts
+    }
+
+    /// Finds an input, or notes that it is to be asked.
+    fn find(&mut self, input: &[u8], now: Instant, work: &mut Work) -> Place {
+        let mut stood = Duration::ZERO;
+        if let Some((kept, held)) = self.kept.get_key_value(input) {
+            if held.until.is_none_or(|until| now < until) {
+                work.found.push(|out| held.recall(kept.text(), now, out));
+                return Place::Found(work.found.len() - 1);
+            }
+            stood = held.stood();
+            self.forget(input);
+        }
+        let hasher = &self.hasher;
+        let hash = hasher.hash_one(input);
+        let Work { asked, stood: all, index, .. } = work;
+        if let Some(n) = index.find(hash, |n| asked.get(*n) == input) {
+            return Place::Asked(*n);
+        }
+        let n = asked.len();
+        asked.push(input);
+        all.push(stood);
+        index.insert_unique(hash, n, |n| hasher.hash_one(asked.get(*n)));
+        Place::Asked(n)
+    }
+
+    /// Remembers an answer, if it holds and there is room for it. The last error of its input
+    /// `stood` for so long.
+    fn keep(
+        &mut self,
+        input: &[u8],
+        (text, outcome): (&[u8], &Result<Outcome, DecodeError>),
+        stood: Duration,
+        now: Instant,
+    ) {
+        let error;
+        let (what, holds, text) = match outcome {
+            Ok(Outcome::Label) => (What::Label, None, text),
+            Ok(Outcome::LabelFor(holds)) => (What::Label, Some(*holds), text),
+            Ok(Outcome::Drop) => (What::Drop, None, &[][..]),
+            // Not the input's own: the call failed, or there was none.
+            Err(other) if other.retry().is_some() => return,
+            Err(own) => {
+                error = own.to_string();
+                let holds = longer(stood);
+                (What::Error(holds), Some(holds), error.as_bytes())
+            }
+        };
+        let kept = Kept::new(input, text);
+        if kept.cost() > self.most || holds.is_some_and(|holds| holds.is_zero()) {
+            return;
+        }
+        self.counts.bytes += kept.cost();
+        self.counts.entries += 1;
+        self.kept.push(kept, Held { what, until: holds.map(|holds| now + holds) });
+        while self.counts.bytes > self.most {
+            let Some((kept, _)) = self.kept.pop_lru() else { break };
+            self.gone(&kept);
+            self.counts.evictions += 1;
+        }
+    }
+
+    fn forget(&mut self, input: &[u8]) {
+        if let Some((kept, _)) = self.kept.pop_entry(input) {
+            self.gone(&kept);
+        }
+    }
+
+    fn gone(&mut self, kept: &Kept) {
+        self.counts.bytes -= kept.cost();
+        self.counts.entries -= 1;
+    }
+}
+
+/// How long an error stands whose input had one before that `stood` for so long.
+fn longer(stood: Duration) -> Duration {
+    (stood * 2).clamp(FIRST_RETRY, LONGEST_RETRY)
+}
+
+impl Work {
+    fn clear(&mut self) {
+        let Self { places, found, asked, stood, index, got } = self;
+        places.clear();
+        found.clear();
+        asked.clear();
+        stood.clear();
+        index.clear();
+        got.clear();
+    }
+}
+
+impl Kept {
+    fn new(input: &[u8], text: &[u8]) -> Self {
+        Self { bytes: [input, text].concat().into(), input: input.len() }
+    }
+
+    fn input(&self) -> &[u8] {
+        &self.bytes[..self.input]
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.bytes[self.input..]
+    }
+
+    /// Bytes of memory.
+    fn cost(&self) -> usize {
+        self.bytes.len() + ENTRY
+    }
+}
+
+impl Borrow<[u8]> for Kept {
+    fn borrow(&self) -> &[u8] {
+        self.input()
+    }
+}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.input().hash(state);
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.input() == other.input()
+    }
+}
+
+impl Eq for Kept {}
+
+impl Held {
+    /// The answer again, with what is left at `now` of the time that it holds.
+    fn recall(&self, text: &[u8], now: Instant, out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let left = self.until.map(|until| until.saturating_duration_since(now));
+        match self.what {
+            What::Label => {
+                out.extend_from_slice(text);
+                Ok(left.map_or(Outcome::Label, Outcome::LabelFor))
+            }
+            What::Drop => Ok(Outcome::Drop),
+            What::Error(stood) => {
+                let error = DecodeError::new(String::from_utf8_lossy(text).into_owned());
+                Err(error.again_in(left.unwrap_or(stood)))
+            }
+        }
+    }
+
+    /// How long it stood, if it is an error.
+    fn stood(&self) -> Duration {
+        match self.what {
+            What::Error(stood) => stood,
+            What::Label | What::Drop => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
