@@ -3,6 +3,7 @@
 //! Nothing is decided here: what a text means is settled by the type that it becomes
 //! ([`Selection`], [`crate::serve::ListenAddress`], [`crate::privileges::Keep`]).
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,6 +69,11 @@ pub struct Flags {
     /// Directory of plugins, for those that are not beside their config
     #[arg(long = "plugins.dir", value_name = "DIR", help_heading = CONFIGS)]
     pub plugins_dir: Option<PathBuf>,
+
+    /// Directory to keep compiled plugins in, for a faster start; empty for none; default:
+    /// $CACHE_DIRECTORY
+    #[arg(long = "plugins.cache-dir", value_name = "DIR", help_heading = CONFIGS)]
+    pub plugins_cache_dir: Option<OsString>,
 
     /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd
     #[arg(

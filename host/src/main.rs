@@ -1,5 +1,6 @@
 //! `ebpf_wasm_exporter`: flags → configs → load, attach → drop privileges → serve → drain.
 
+use std::env;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::thread;
@@ -11,6 +12,7 @@ use ebpf_wasm_exporter::bpf::{self, Addresses};
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{Fault, Severity};
 use ebpf_wasm_exporter::logging;
+use ebpf_wasm_exporter::plugin::CacheDir;
 use ebpf_wasm_exporter::privileges::{self, Keep};
 use ebpf_wasm_exporter::scrape::{Running, Scraper};
 use ebpf_wasm_exporter::serve::{self, ListenAddress, Site, TelemetryPath};
@@ -85,6 +87,7 @@ struct Settings {
     site: Site,
     keep: Keep,
     reading: Reading,
+    cache: Option<CacheDir>,
     flags: Flags,
 }
 
@@ -108,6 +111,10 @@ impl Settings {
             .checked()?,
             keep: Keep::parse(&flags.capabilities_keep)?,
             reading: flags.maps_read.parse()?,
+            cache: CacheDir::chosen(
+                flags.plugins_cache_dir.as_deref(),
+                env::var_os("CACHE_DIRECTORY").as_deref(),
+            ),
             flags,
         })
     }
@@ -126,7 +133,8 @@ impl Settings {
 
     fn places(&self) -> Places<'_> {
         let Flags { btf_path, plugins_dir, .. } = &self.flags;
-        Places { btf: btf_path.as_deref(), plugins: plugins_dir.as_deref() }
+        let (btf, plugins) = (btf_path.as_deref(), plugins_dir.as_deref());
+        Places { btf, plugins, cache: self.cache.as_ref() }
     }
 
     /// Says every fault, and fails if any of them is fatal.

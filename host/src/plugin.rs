@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! component  file → bytes → what they are → machine code, imports given or stubbed
+//! cache      machine code on disk, for the next start
 //! instance   one store, asked within bounds, replaced after a failure; breaker
 //! answers    what was answered, so that it need not be asked again
 //! decoder    the instance as a Decoder, transform as a Transform
@@ -43,6 +44,7 @@ use crate::transform::Transform;
 mod answers;
 mod bindings;
 mod breaker;
+mod cache;
 mod component;
 mod decoder;
 mod engine;
@@ -53,6 +55,7 @@ mod stats;
 mod transform;
 
 pub use breaker::BreakerState;
+pub use cache::CacheDir;
 pub use component::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect, read};
 pub use limits::Limits;
 pub use stats::{Cause, Kind, Remembered, Stats};
@@ -214,11 +217,18 @@ pub struct Request<'a> {
 /// Loads plugins. Those of the same bytes share their machine code, never an instance.
 #[derive(Default)]
 pub struct Loader {
+    /// Where compiled code is kept.
+    cache: Option<CacheDir>,
     engine: Option<Arc<Engine>>,
     linked: HashMap<Digest, Linked>,
 }
 
 impl Loader {
+    /// One that keeps compiled code in `cache`.
+    pub fn new(cache: Option<CacheDir>) -> Self {
+        Self { cache, ..Self::default() }
+    }
+
     /// Finds, checks and compiles a plugin. Nothing of it has run after that.
     ///
     /// # Errors
@@ -236,7 +246,7 @@ impl Loader {
         let linked = match self.linked.get(&digest) {
             Some(linked) => linked.clone(),
             None => {
-                let linked = component::link(&engine, &bytes)?;
+                let linked = component::link(&engine, &path, &bytes)?;
                 self.linked.insert(digest, linked.clone());
                 linked
             }
@@ -255,7 +265,10 @@ impl Loader {
     fn engine(&mut self) -> Result<Arc<Engine>, PluginError> {
         match &self.engine {
             Some(engine) => Ok(Arc::clone(engine)),
-            None => Ok(Arc::clone(self.engine.insert(Arc::new(Engine::start()?)))),
+            None => {
+                let engine = Engine::start(self.cache.as_ref())?;
+                Ok(Arc::clone(self.engine.insert(Arc::new(engine))))
+            }
         }
     }
 }

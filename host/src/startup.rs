@@ -11,7 +11,7 @@ use tracing::info;
 use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
-use crate::plugin::{Gauge, Loader};
+use crate::plugin::{CacheDir, Gauge, Loader};
 use crate::scrape::Running;
 use crate::system::System;
 
@@ -45,6 +45,8 @@ pub struct Places<'a> {
     pub btf: Option<&'a Path>,
     /// Plugins that are not beside their config (`--plugins.dir`).
     pub plugins: Option<&'a Path>,
+    /// Compiled code of plugins (`--plugins.cache-dir`).
+    pub cache: Option<&'a CacheDir>,
 }
 
 /// Reads the selected configs, loads their plugins, and checks them against their objects. The
@@ -64,7 +66,7 @@ pub fn check(
     let (configs, found) = config::load(sources, system);
     faults.extend(found);
     let mut checked = Vec::new();
-    let mut loader = Loader::default();
+    let mut loader = Loader::new(places.cache.cloned());
     for mut config in configs {
         if *selection == Selection::DefaultSet
             && let Some(file) = plugins::missing(&config, places.plugins)

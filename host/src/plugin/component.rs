@@ -3,12 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
 
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType, Val};
 
 use super::bindings::log;
-use super::engine::Engine;
+use super::engine::{Engine, Origin};
 use super::instance::{State, Stop};
 use super::limits::LARGEST_FILE;
 use super::{PluginError, words};
@@ -16,6 +19,9 @@ use super::{PluginError, words};
 mod inspect;
 
 pub use inspect::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect};
+
+/// Compiling for so long is worth a word.
+const LONG: Duration = Duration::from_secs(1);
 
 /// The bytes of a plugin's file.
 ///
@@ -58,11 +64,38 @@ pub(super) struct Linked {
 }
 
 /// Compiles and links what [`inspect()`] took for a plugin.
-pub(super) fn link(engine: &Engine, bytes: &[u8]) -> Result<Linked, PluginError> {
-    let component = engine.compile(bytes).map_err(|error| PluginError::Compile(words(&error)))?;
+pub(super) fn link(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Linked, PluginError> {
+    let start = Instant::now();
+    let (component, origin) =
+        engine.compile(bytes).map_err(|error| PluginError::Compile(words(&error)))?;
+    told(engine, path, origin, start.elapsed());
     let mut linker = Linker::new(engine.wasmtime());
     give(&mut linker, &component).map_err(PluginError::link)?;
     Ok(Linked { component, linker })
+}
+
+/// Says how long the code took, and where it is from.
+fn told(engine: &Engine, path: &Path, origin: Origin, took: Duration) {
+    let (path, millis) = (path.display(), took.as_secs_f64() * 1e3);
+    match (origin, engine.cache()) {
+        (Origin::Cache, _) => {
+            debug!("took the compiled code of {path} from the cache, {millis:.1} ms")
+        }
+        (Origin::Kept, _) => debug!("compiled {path}, {millis:.1} ms, and kept the code"),
+        (Origin::Compiled, Some(dir)) => {
+            let dir = dir.display();
+            warn!(
+                "compiled {path}, {millis:.0} ms, and failed to keep the code in {dir}; see to it \
+                   that the exporter may write there, and that it has room"
+            );
+        }
+        (Origin::Compiled, None) if took > LONG => {
+            info!(
+                "compiled {path}, {millis:.0} ms; --plugins.cache-dir spares that the next start"
+            );
+        }
+        (Origin::Compiled, None) => debug!("compiled {path}, {millis:.1} ms"),
+    }
 }
 
 /// Defines the log, and for everything else a stub that traps.

@@ -3,14 +3,16 @@
 //! The clock ticks every 10 ms while a guest runs and sleeps otherwise. All threads started here
 //! give up their capabilities first: those of the process are dropped per thread, later.
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::Config;
 use wasmtime::component::Component;
+use wasmtime::{Cache, Config};
 
 use super::PluginError;
+use super::cache::CacheDir;
 use crate::privileges::Keep;
 
 /// How often a running guest is looked at.
@@ -20,17 +22,33 @@ const TICK: Duration = Duration::from_millis(10);
 pub(super) struct Engine {
     wasmtime: wasmtime::Engine,
     clock: Arc<Clock>,
+    /// What it keeps compiled code in.
+    cache: Option<Cache>,
+}
+
+/// Where machine code comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was compiled.
+    Compiled,
+    /// It was compiled, and is kept for the next start.
+    Kept,
+    /// An earlier start has compiled it.
+    Cache,
 }
 
 impl Engine {
-    /// Starts the engine and its threads.
-    pub(super) fn start() -> Result<Self, PluginError> {
+    /// Starts the engine and its threads. Compiled code is kept in `cache`, if that can be used; if
+    /// not, the log says why.
+    pub(super) fn start(cache: Option<&CacheDir>) -> Result<Self, PluginError> {
+        let cache = cache.and_then(opened);
         let mut config = Config::new();
         config
             .epoch_interruption(true)
             // What a guest answers may depend on its input only.
             .relaxed_simd_deterministic(true)
-            .cranelift_nan_canonicalization(true);
+            .cranelift_nan_canonicalization(true)
+            .cache(cache.clone());
         compile_without_capabilities();
         let wasmtime = wasmtime::Engine::new(&config).map_err(PluginError::engine)?;
         let clock = Arc::new(Clock::default());
@@ -42,12 +60,26 @@ impl Engine {
                 ticking.run(|| weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
             })
             .map_err(|error| PluginError::engine(error.into()))?;
-        Ok(Self { wasmtime, clock })
+        Ok(Self { wasmtime, clock, cache })
     }
 
     /// Machine code for a component.
-    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        Component::from_binary(&self.wasmtime, bytes)
+    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
+        let counts = || self.cache.as_ref().map_or((0, 0), |c| (c.cache_hits(), c.cache_misses()));
+        let before = counts();
+        let component = Component::from_binary(&self.wasmtime, bytes)?;
+        let after = counts();
+        let origin = match (after.0 > before.0, after.1 > before.1) {
+            (true, _) => Origin::Cache,
+            (false, true) => Origin::Kept,
+            (false, false) => Origin::Compiled,
+        };
+        Ok((component, origin))
+    }
+
+    /// The directory that it keeps compiled code in.
+    pub(super) fn cache(&self) -> Option<&Path> {
+        self.cache.as_ref().map(|cache| cache.directory().as_path())
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -69,6 +101,23 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.clock.close();
+    }
+}
+
+/// Opens the cache without capabilities: so its thread has none, and what works now works once they
+/// are dropped.
+fn opened(dir: &CacheDir) -> Option<Cache> {
+    let open = || {
+        give_up_capabilities();
+        dir.open()
+    };
+    match thread::scope(|scope| scope.spawn(open).join()) {
+        Ok(Ok(cache)) => Some(cache),
+        Ok(Err(error)) => {
+            tracing::warn!("{error}");
+            None
+        }
+        Err(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::config::{self, Source};
 use crate::decode::{Decodings, Outcome};
-use crate::plugin::guests;
+use crate::plugin::{CacheDir, guests};
 use crate::system::System;
 use crate::transform::{Rows, Transformed};
 
@@ -69,12 +69,17 @@ fn plugins_are_steps_like_others() {
 
 #[test]
 fn a_config_without_plugins_starts_no_engine() {
-    let mut loader = Loader::default();
-    let fixture = Fixture::of(&[]);
+    let fixture = Fixture::of(&["echo"]);
+    let cache = fixture.0.path().join("cache");
+    let dir = CacheDir::chosen(Some(cache.as_os_str()), None);
+    let mut loader = Loader::new(dir);
     let text = "metrics: {counters: [{name: a, help: A}]}";
     let (mut configs, ..) = fixture.configs(&[text]);
     assert!(bind(&mut configs[0], &mut loader, None).0.is_empty());
-    assert!(!loader.has_engine());
+    assert!(!loader.has_engine() && !cache.exists());
+    let (mut configs, ..) = fixture.configs(&[ECHO]);
+    assert!(!bind(&mut configs[0], &mut loader, None).0.is_empty());
+    assert!(loader.has_engine() && cache.exists());
 }
 
 #[test]
