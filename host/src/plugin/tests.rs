@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::instance::Failure;
 use super::*;
 
 struct Files(tempfile::TempDir);

@@ -4,20 +4,26 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::plugin::{Gauge, Limits, Loader, PluginError, Request, guests};
+use crate::plugin::{Gauge, Limits, Loader, Plugin, PluginError, Request, guests};
 
 fn transform(
     guest: &str,
     labels: &[&str],
 ) -> Result<(Box<dyn Transform>, Vec<LabelName>), PluginError> {
-    limited(guest, labels, Limits::default()).map(|(transform, labels, _)| (transform, labels))
+    let (plugin, shape) = loaded(guest, labels, Limits::default())?;
+    plugin.transform(shape)
 }
 
-fn limited(
+fn limited(guest: &str, labels: &[&str], limits: Limits) -> (Box<dyn Transform>, Gauge) {
+    let (plugin, shape) = loaded(guest, labels, limits).unwrap();
+    (plugin.transform(shape).unwrap().0, plugin.gauge())
+}
+
+fn loaded(
     guest: &str,
     labels: &[&str],
     limits: Limits,
-) -> Result<(Box<dyn Transform>, Vec<LabelName>, Gauge), PluginError> {
+) -> Result<(Plugin, MetricShape), PluginError> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("guest.wasm"), guests::component(guest)).unwrap();
     let request = Request {
@@ -31,9 +37,7 @@ fn limited(
     };
     let labels = labels.iter().map(|label| LabelName::new(label).unwrap()).collect();
     let shape = MetricShape { name: "m".to_owned(), histogram: true, labels };
-    let plugin = Loader::default().load(&request)?;
-    let (transform, labels) = plugin.transform(shape)?;
-    Ok((transform, labels, plugin.gauge()))
+    Ok((Loader::default().load(&request)?, shape))
 }
 
 fn answers(transform: &mut dyn Transform, width: usize, rows: &[&[&[u8]]]) -> RowAnswers {
@@ -63,7 +67,7 @@ fn rows_come_back_as_they_were_sent() {
 
 #[test]
 fn equal_rows_are_asked_once() {
-    let (mut pass, _, gauge) = limited("pass", &["a", "b"], Limits::default()).unwrap();
+    let (mut pass, gauge) = limited("pass", &["a", "b"], Limits::default());
     let rows: [&[&[u8]]; 4] = [&[b"x", b""], &[b"", b"x"], &[b"x", b""], &[b"x", b"\xff"]];
     for round in 0..2 {
         let answers = answers(&mut *pass, 2, &rows);
@@ -76,7 +80,7 @@ fn equal_rows_are_asked_once() {
     assert_eq!((stats.calls, stats.inputs), (1, 3));
     assert_eq!((stats.remembered.hits, stats.remembered.entries), (5, 3));
     let limits = Limits { answers: 0, ..Limits::default() };
-    let (mut pass, _, gauge) = limited("pass", &["a", "b"], limits).unwrap();
+    let (mut pass, gauge) = limited("pass", &["a", "b"], limits);
     assert!(answers(&mut *pass, 2, &rows).get(1).1.eq(rows[1].iter().copied()));
     assert_eq!(gauge.read().inputs, 4);
 }

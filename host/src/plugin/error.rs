@@ -1,0 +1,155 @@
+//! Why a plugin cannot be used, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::component::{Digest, NoPlugin, World};
+use super::instance::Failure;
+use super::stats::Cause;
+use super::{limits, log};
+
+/// Why a plugin cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// No such file.
+    #[error("there is no {}", paths(looked))]
+    NotThere {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// The file cannot be read.
+    #[error("failed to read {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A directory, a pipe, a device.
+    #[error("{} is no regular file", file.display())]
+    NoFile {
+        /// What it is instead of a file.
+        file: PathBuf,
+    },
+    /// The file is larger than any plugin.
+    #[error("the file has {size} bytes, more than {}", limits::LARGEST_FILE)]
+    TooLarge {
+        /// Its bytes.
+        size: u64,
+    },
+    /// The file is not the one that is pinned.
+    #[error("the file's SHA-256 is {found}, not the one that is pinned")]
+    Pin {
+        /// What it is.
+        found: Digest,
+    },
+    /// The file is no plugin.
+    #[error(transparent)]
+    NoPlugin(#[from] NoPlugin),
+    /// It is a decoder where a transform is wanted, or the other way round.
+    #[error("the plugin is a {found}, not a {wanted}")]
+    World {
+        /// What it is.
+        found: World,
+        /// What is wanted.
+        wanted: World,
+    },
+    /// The component is invalid, or uses what this host does not know.
+    #[error("failed to compile the component: {0}")]
+    Compile(String),
+    /// The component does not fit the contract.
+    #[error("the component does not fit the contract: {0}")]
+    Link(String),
+    /// It refuses what it is given, or agreed to labels that cannot be.
+    #[error("the plugin refuses its configuration: {0}")]
+    Configure(String),
+    /// It failed before it was ever asked.
+    #[error("the plugin failed at its start: {text}")]
+    Start {
+        /// Why.
+        cause: Cause,
+        /// What happened.
+        text: String,
+    },
+    /// The host cannot run any plugin.
+    #[error("failed to start the engine of plugins: {0}")]
+    Engine(String),
+}
+
+/// What to do when the system forbids a compiler in the process.
+const EXECUTABLE: &str = "allow this process memory that is writable, then executable \
+                          (systemd: MemoryDenyWriteExecute=no)";
+
+impl PluginError {
+    pub(super) fn engine(error: wasmtime::Error) -> Self {
+        Self::Engine(words(&error))
+    }
+
+    pub(super) fn link(error: wasmtime::Error) -> Self {
+        Self::Link(words(&error))
+    }
+
+    /// What to do about it: imperative, no final period.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NotThere { .. } => {
+                "put the file beside the config, or into the directory of --plugins.dir".to_owned()
+            }
+            Self::Read { source, .. } => format!("{}; make it readable", lowercase(source)),
+            Self::NoFile { .. } => "name a file that holds a component".to_owned(),
+            Self::TooLarge { .. } => "strip it, or build it smaller".to_owned(),
+            Self::Pin { found } => format!(
+                "find out where the file comes from, and if it is right write `sha256: {found}`"
+            ),
+            Self::NoPlugin(error) => error.remedy().to_owned(),
+            Self::World { wanted, .. } => format!("name a plugin that is a {wanted}"),
+            // Said of code that was compiled well, and then may not be run.
+            Self::Compile(text) if text.contains("executable") => EXECUTABLE.to_owned(),
+            Self::Compile(_) | Self::Link(_) => {
+                "build it again against wit/0.1.0 of this exporter".to_owned()
+            }
+            Self::Configure(_) => "correct its `settings`".to_owned(),
+            Self::Start { cause: Cause::Deadline, .. } => {
+                "raise `limits.deadline`, or give it less to do in `configure`".to_owned()
+            }
+            Self::Start { cause: Cause::System, .. } => {
+                "lift the limit on the process's addresses (`ulimit -v`, systemd: LimitAS), of which \
+                 each memory of an instance has 4 GiB set aside and uses little"
+                    .to_owned()
+            }
+            Self::Start { cause: Cause::Memory, .. } => {
+                "raise its `limits`, or use a plugin that wants less".to_owned()
+            }
+            Self::Start { .. } => {
+                "try it with `ebpf_wasm_exporter plugin check`, and tell its author".to_owned()
+            }
+            Self::Engine(_) => EXECUTABLE.to_owned(),
+        }
+    }
+}
+
+impl From<Failure> for PluginError {
+    fn from(Failure { cause, text }: Failure) -> Self {
+        match cause {
+            Cause::Configure => Self::Configure(text),
+            cause => Self::Start { cause, text },
+        }
+    }
+}
+
+/// An error of wasmtime's in one line, its causes behind it.
+pub(super) fn words(error: &wasmtime::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    log::plain(&causes.join(": ").replace('\n', " "), 500)
+}
+
+/// An error of the system in its words alone, lowercase and without the number.
+pub(super) fn lowercase(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(" and no ")
+}
