@@ -118,7 +118,7 @@ impl PluginError {
                     .to_owned()
             }
             Self::Start { cause: Cause::Memory, .. } => {
-                "raise its `limits`, or use a plugin that wants less".to_owned()
+                "raise that limit, or use a plugin that wants less".to_owned()
             }
             Self::Start { .. } => {
                 "try it with `ebpf_wasm_exporter plugin check`, and tell its author".to_owned()

@@ -155,9 +155,9 @@ impl ResourceLimiter for Meter {
 /// Why the host stops a guest, beside the traps that wasmtime knows.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stop {
-    #[error("it wanted more memory than its limit")]
+    #[error("it wanted more memory than `limits.memory` allows")]
     Memory,
-    #[error("it wanted larger tables than the host gives")]
+    #[error("it wanted larger tables than `limits.table` allows")]
     Tables,
     #[error("it called `{0}`, which the contract does not give")]
     Import(String),
@@ -193,7 +193,9 @@ impl From<wasmtime::Error> for Failure {
             return Self::new(Cause::System, format!("the system gave it no memory: {text}"));
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Self::new(Cause::Deadline, "it ran longer than its deadline"),
+            Some(Trap::Interrupt) => {
+                Self::new(Cause::Deadline, "it ran longer than `limits.deadline` allows")
+            }
             Some(Trap::StackOverflow) => Self::new(Cause::Stack, "its stack overflowed"),
             Some(Trap::UnreachableCodeReached) => {
                 Self::new(Cause::Trap, "it trapped: `unreachable`, which is what a panic does")
@@ -209,9 +211,12 @@ impl From<wasmtime::Error> for Failure {
                     return Self::new(Cause::Output, "it returned more than the host copies");
                 }
                 if let Some((_, what)) = text.split_once("resource limit exceeded: ") {
+                    // Of memories and tables no config may give more.
+                    let instances = what.starts_with("instance");
+                    let limit = if instances { "`limits.instances` allows" } else { "is given" };
                     return Self::new(
                         Cause::Memory,
-                        format!("it wanted more than its limits: {what}"),
+                        format!("it wanted more than {limit}: {what}"),
                     );
                 }
                 Self::new(Cause::Trap, format!("it returned what cannot be read: {text}"))

@@ -125,10 +125,10 @@ fn memory_that_is_there_at_the_start_counts() {
         limits,
     };
     let error = loader.load(&request).unwrap().decoder().err().unwrap();
-    insta::assert_snapshot!(files.say(&error), @"the plugin failed at its start: it wanted more memory than its limit; raise its `limits`, or use a plugin that wants less");
+    insta::assert_snapshot!(files.say(&error), @"the plugin failed at its start: it wanted more memory than `limits.memory` allows; raise that limit, or use a plugin that wants less");
     let few = Limits { instances: 0, ..Limits::default() };
     let error = loader.load(&Request { limits: few, ..request.clone() }).unwrap().decoder().err();
-    insta::assert_snapshot!(files.say(&error.unwrap()), @"the plugin failed at its start: it wanted more than its limits: instance count too high at 1; raise its `limits`, or use a plugin that wants less");
+    insta::assert_snapshot!(files.say(&error.unwrap()), @"the plugin failed at its start: it wanted more than `limits.instances` allows: instance count too high at 1; raise that limit, or use a plugin that wants less");
     // The same bytes again, with another limit.
     let request = Request { limits: Limits::default(), ..request };
     assert!(loader.load(&request).unwrap().decoder().is_ok());

@@ -103,7 +103,7 @@ fn what_makes_no_sense_is_told() {
     insta::assert_snapshot!(refusal("echo", &["--settings=x", "x"]), @"--settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
     insta::assert_snapshot!(refusal("echo", &["--memory=1KiB", "x"]), @"`1KiB` is no size that this can have; write one from 64KiB to 1GiB");
     insta::assert_snapshot!(refusal("echo", &["--deadline=1h", "x"]), @"`1h` is no time that a call can have; write one from 1ms to 10s");
-    insta::assert_snapshot!(refusal("echo", &["--memory=64KiB", "x"]), @"the plugin failed at its start: it wanted more memory than its limit; raise its `limits`, or use a plugin that wants less");
+    insta::assert_snapshot!(refusal("echo", &["--memory=64KiB", "x"]), @"the plugin failed at its start: it wanted more memory than `limits.memory` allows; raise that limit, or use a plugin that wants less");
     insta::assert_snapshot!(refusal("refuse", &["x"]), @r"the plugin refuses its configuration: `zones` is missing\n\u{1b}[31m; write one; correct its `settings`");
 }
 

@@ -144,13 +144,13 @@ fn no_input_is_no_call() {
 #[test]
 fn hostile_guests_cost_their_own_answers() {
     for (guest, cause, error) in [
-        ("loop", Cause::Deadline, "it ran longer than its deadline"),
-        ("grow", Cause::Memory, "it wanted more memory than its limit"),
+        ("loop", Cause::Deadline, "it ran longer than `limits.deadline` allows"),
+        ("grow", Cause::Memory, "it wanted more memory than `limits.memory` allows"),
         ("stack", Cause::Stack, "its stack overflowed"),
         ("panic", Cause::Trap, "it trapped: `unreachable`, which is what a panic does"),
         ("few", Cause::Count, "it returned 0 outcomes for 3 inputs"),
         ("many", Cause::Count, "it returned 4 outcomes for 3 inputs"),
-        ("flood", Cause::Memory, "it wanted more memory than its limit"),
+        ("flood", Cause::Memory, "it wanted more memory than `limits.memory` allows"),
         (
             "import",
             Cause::Import,
@@ -211,7 +211,7 @@ fn an_instance_is_replaced_after_a_trap() {
 fn a_plugin_that_fails_again_and_again_is_not_asked() {
     let mut looping = plugin("loop");
     for _ in 0..3 {
-        assert_eq!(looping.error(), "plugin `zone`: it ran longer than its deadline");
+        assert_eq!(looping.error(), "plugin `zone`: it ran longer than `limits.deadline` allows");
     }
     let texts: Vec<_> = (0..100_000_u32).map(u32::to_ne_bytes).collect();
     let inputs: Vec<&[u8]> = texts.iter().map(|text| &text[..]).collect();
