@@ -1,0 +1,52 @@
+//! Plugins in other languages than Rust, as `make plugins` built them, in the real host: what they answer and
+//! what they refuse. Those in Rust have tests of their own beside them.
+//!
+//! A plugin that was not built has its tests ignored, by name and with the reason; with `CI=true` in the
+//! environment they fail.
+
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test has no outside, and may panic")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+mod host;
+mod mac;
+mod port;
+mod uuid;
+
+/// The trials of the functions of a plugin's module, ignored where it was not built.
+macro_rules! trials {
+    ($plugin:ident: $($test:ident),+ $(,)?) => {{
+        let lacks = lacks(stringify!($plugin));
+        [$(Trial::test(concat!(stringify!($plugin), "::", stringify!($test)), || {
+            $plugin::$test();
+            Ok(())
+        }).with_ignored_flag(lacks)),+]
+    }};
+}
+
+fn main() -> ExitCode {
+    // The one that takes longest to compile first.
+    let mut all = Vec::new();
+    all.extend(trials![uuid: answers, refuses_settings, wants_memory]);
+    all.extend(trials![port: answers, refuses_settings, wants_memory]);
+    all.extend(trials![mac: answers, refuses_settings]);
+    libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+}
+
+/// Whether a plugin was not built, where that may be.
+fn lacks(plugin: &str) -> bool {
+    let file = directory().join(plugin).with_extension("wasm");
+    let lacks = !file.exists() && std::env::var_os("CI").is_none_or(|ci| ci != "true");
+    if lacks {
+        eprintln!("tests of {plugin} are ignored: no {}; `make plugins` builds it", file.display());
+    }
+    lacks
+}
+
+/// Where `make plugins` puts them.
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("plugins")
+}
