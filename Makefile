@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins test bench bench-micro bench-instructions bench-overhead lint
+.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead lint
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -33,7 +33,7 @@ help: ## list the verbs
 
 run: examples ## build everything and serve this kernel's metrics on http://localhost:9435/metrics
 	@.ci/install run
-	@$(call try,plugins,what needs one is left out)
+	@$(call try,rust-plugins,what needs one is left out)
 	$(SUDO) $(TARGET)/release/ebpf_wasm_exporter $(PLUGINS) $(ARGS)
 
 build: ## build the release binary
@@ -43,9 +43,12 @@ build: ## build the release binary
 examples: build ## compile examples/*.bpf.c to examples/*.bpf.o
 	@headers=$$($(call headers,build --release)); $(MAKE) --no-print-directory -C examples LIBBPF_HEADERS=$$headers
 
-plugins: ## build the plugins of decoders-wasm as components, target/plugins/*.wasm
+plugins: rust-plugins ## build all plugins of decoders-wasm as components, target/plugins/*.wasm
+	@$(MAKE) --no-print-directory -C decoders-wasm others
+
+rust-plugins: ## build those in Rust alone, which need neither npm nor pip
 	@.ci/install plugins
-	@$(MAKE) --no-print-directory -C decoders-wasm
+	@$(MAKE) --no-print-directory -C decoders-wasm rust
 
 test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
 	@.ci/install test
@@ -57,7 +60,7 @@ test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -
 
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts
 	@.ci/install test
-	@$(call try,plugins,what needs one is left out)
+	@$(call try,rust-plugins,what needs one is left out)
 	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench scrape
 
 bench-micro: ## measure the parts of a warm scrape between kernel and socket alone; ARGS=gzip for some

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 mod exporter;
 #[path = "../common/objects.rs"]
 mod objects;
+mod plugin;
 #[path = "../common/report.rs"]
 mod report;
 mod rows;
@@ -71,7 +72,7 @@ fn main() {
         }
     }
     if wanted("plugin") {
-        plugin();
+        plugin::measure();
     }
     if wanted("start") {
         start::measure();
@@ -83,45 +84,6 @@ fn sizes(case: &Case) {
     let all: Vec<_> =
         all.into_iter().flat_map(|between| [(between, false), (between, true)]).collect();
     case.run(&all);
-}
-
-/// The same labels by native decoders and by a plugin, scrape by scrape in turn.
-fn plugin() {
-    const ENTRIES: usize = 100_000;
-    let plugins = concat!(env!("CARGO_TARGET_TMPDIR"), "/../plugins");
-    if !std::path::Path::new(plugins).join("cidr.wasm").exists() {
-        println!("plugin is left out: target/plugins/cidr.wasm is missing, make plugins builds it");
-        return;
-    }
-    let mut both =
-        [("native", shapes::ZONES), ("wasm", shapes::WASM_ZONES)].map(|(label, shape)| {
-            let dir = shape.write(label, ENTRIES);
-            let exporter = Exporter::start(&dir, "rows", &["--plugins.dir", plugins]);
-            let rows = Rows::fill(shape, ENTRIES);
-            print(
-                "plugin",
-                &format!("{label}.cold.wall"),
-                millis(exporter.scrape(false).wall),
-                "ms",
-            );
-            (label, exporter, rows, Vec::new(), Vec::new())
-        });
-    for _ in 0..21 {
-        for (_, exporter, rows, walls, cpus) in &mut both {
-            rows.change(10);
-            let Scrape { wall, cpu } = exporter.scrape(false);
-            walls.push(wall);
-            cpus.push(cpu);
-        }
-    }
-    let both = both.map(|(label, _, _, walls, cpus)| (label, median(walls), median(cpus)));
-    for (label, wall, cpu) in both {
-        print("plugin", &format!("{label}.warm.wall"), millis(wall), "ms");
-        print("plugin", &format!("{label}.warm.cpu"), millis(cpu), "ms");
-    }
-    let [(_, native, native_cpu), (_, wasm, wasm_cpu)] = both;
-    print("plugin", "warm.wall_wasm_to_native", ratio(wasm, native), "ratio");
-    print("plugin", "warm.cpu_wasm_to_native", ratio(wasm_cpu, native_cpu), "ratio");
 }
 
 impl Case {

@@ -39,7 +39,7 @@ impl GuestDecoder {
             Ok(answer.map(|()| guest))
         });
         let mut seat = Seat::new(shared, start);
-        seat.warm()?;
+        seat.start()?;
         let memory = Memory::new(seat.shared().limits.answers);
         let guest = Asked { seat, ends: Vec::new() };
         Ok(Self(Arc::new(Mutex::new(Caller { memory, guest }))))

@@ -1,14 +1,14 @@
 //! One instance of a plugin: asked within bounds, and replaced after every failure.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::bindings::log;
 use super::breaker::{Breaker, Pause};
 use super::engine::Engine;
-use super::limits::{COPIED, FIRST_RETRY, LONGEST_REFUSAL, Limits, MEMORIES, TABLES};
+use super::limits::{COPIED, FIRST_RETRY, FIRST_START, LONGEST_REFUSAL, Limits, MEMORIES, TABLES};
 use super::log::{GuestLog, plain};
 use super::lowercase;
 use super::stats::{Cause, Kind, Remembered, Stats};
@@ -268,8 +268,14 @@ impl<G> Seat<G> {
         &self.shared
     }
 
+    /// Instantiates and configures for the first time. No scrape waits for it, and a host that has
+    /// just come up is busy: it has longer than a call.
+    pub(super) fn start(&mut self) -> Result<(), Failure> {
+        self.warm(self.shared.limits.deadline.max(FIRST_START))
+    }
+
     /// Instantiates and configures, if that was not done.
-    pub(super) fn warm(&mut self) -> Result<(), Failure> {
+    fn warm(&mut self, deadline: Duration) -> Result<(), Failure> {
         if self.live.is_some() {
             return Ok(());
         }
@@ -279,7 +285,7 @@ impl<G> Seat<G> {
         let mut store = Store::new(shared.engine.wasmtime(), state);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(COPIED.max(shared.limits.output.saturating_mul(2)));
-        store.set_epoch_deadline(Engine::ticks(shared.limits.deadline));
+        store.set_epoch_deadline(Engine::ticks(deadline));
         let ticking = shared.engine.run();
         let started = (self.start)(&mut store, &shared.settings);
         drop(ticking);
@@ -298,7 +304,8 @@ impl<G> Seat<G> {
     ) -> Result<R, Unanswered> {
         let now = Instant::now();
         self.shared.begin(inputs, now).map_err(Unanswered::Paused)?;
-        let result = self.warm().and_then(|()| self.call(call));
+        let deadline = self.shared.limits.deadline;
+        let result = self.warm(deadline).and_then(|()| self.call(call));
         if result.is_err() {
             self.live = None;
         }

@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of all linear memories of an instance together.
     pub memory: usize,
-    /// How long one call may take: `configure`, or a batch.
+    /// How long one call may take: a batch, or `configure`, which has 2 seconds at the exporter's
+    /// start.
     pub deadline: Duration,
     /// Bytes of text that one call may return.
     pub output: usize,
@@ -38,6 +39,8 @@ impl Default for Limits {
     }
 }
 
+/// How long the first instance may take to start, if its deadline is shorter.
+pub(super) const FIRST_START: Duration = Duration::from_secs(2);
 /// How large a component's file may be, in bytes. A Python guest has 18 MB.
 pub const LARGEST_FILE: u64 = 64 << 20;
 /// How much text `settings` may hold, in bytes.

@@ -86,7 +86,7 @@ impl GuestTransform {
             }))
         });
         let mut seat = Seat::new(shared, start);
-        seat.warm()?;
+        seat.start()?;
         let names = agreed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let names = names.unwrap_or_default();
         let labels = checked(&names, metric.histogram)

@@ -159,7 +159,7 @@ fn the_contract_is_checked_point_by_point() {
     FAIL    answers the same again                input 0: label [""], then error: it trapped: `unreachable`, which is what a panic does
     FAIL    answers the same one by one           input 1: label [""], then error: it trapped: `unreachable`, which is what a panic does
     ok      answers the same in another instance
-    FAIL    keeps its memory                      it fails when it is asked on and on
+    FAIL    keeps its memory                      it fails when it is asked on and on: it trapped: `unreachable`, which is what a panic does
     the plugin breaks the contract in 3 of 11 points
     "#);
 }
