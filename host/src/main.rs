@@ -3,7 +3,6 @@
 use std::env;
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::thread;
 
 use anyhow::anyhow;
 use clap::Parser;
@@ -43,7 +42,9 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let checked = settings.check(&system)?;
     let listener = settings.listen()?;
-    let running = settings.start_while(checked, || system.prepare())?;
+    let running = settings.start(checked)?;
+    // The last that needs them: symbols show their addresses only to the privileged.
+    system.prepare();
     let status = format!("serving {}", counted(running.len(), "config"));
     let scraper = Scraper::new(running, settings.reading);
     let scraper = scraper.map_err(|error| fail(Exit::Load, error))?;
@@ -152,28 +153,13 @@ impl Settings {
         }
     }
 
-    /// [`Settings::start`], and meanwhile `work`, which needs the same privileges: symbols show
-    /// their addresses only to those who have them.
-    fn start_while(
-        &self,
-        checked: Vec<Checked>,
-        work: impl Fn() + Sync,
-    ) -> Result<Vec<Running>, Failure> {
-        thread::scope(|scope| {
-            if thread::Builder::new().spawn_scoped(scope, &work).is_err() {
-                work();
-            }
-            self.start(checked)
-        })
-    }
-
     fn start(&self, checked: Vec<Checked>) -> Result<Vec<Running>, Failure> {
         let (mut running, mut refused) = (Vec::new(), Vec::new());
         // Nobody chose the default set for this very kernel.
         let built_in = !matches!(self.selection, Selection::Directory { .. });
         let may_skip = built_in && !self.flags.config_strict;
-        for config in checked {
-            match config.start() {
+        for result in startup::start(checked) {
+            match result {
                 Ok(config) => running.push(config),
                 Err(error) if may_skip => warn!("{error}; skipped"),
                 Err(error) => refused.push(error),

@@ -4,7 +4,10 @@
 //! The first phase touches nothing but files, and finds every fault of every config before the
 //! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use tracing::info;
 
@@ -55,7 +58,8 @@ pub struct Places<'a> {
 /// the log says so.
 ///
 /// `addresses` knows the kernel's symbols, for the objects that ask for them. Without it the
-/// objects are only held against their configs, and none is to be loaded that asks for any.
+/// objects are only held against their configs, and none is to be loaded that asks for any. With it
+/// the system begins to read what its decoders want, which takes longer than all the rest.
 pub fn check(
     selection: &Selection,
     places: Places<'_>,
@@ -65,6 +69,9 @@ pub fn check(
     let (sources, mut faults) = sources(selection);
     let (configs, found) = config::load(sources, system);
     faults.extend(found);
+    if addresses.is_some() {
+        system.prepare_ahead();
+    }
     let mut checked = Vec::new();
     let mut loader = Loader::new(places.cache.cloned());
     for mut config in configs {
@@ -100,6 +107,34 @@ pub fn check(
         !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
     });
     (checked, faults)
+}
+
+/// Objects that are loaded at a time: libbpf holds some 10 MB for each meanwhile.
+const LOADERS: usize = 4;
+
+/// Starts all of them, some at a time: for each object libbpf reads the kernel's types anew, which
+/// takes longer than the kernel takes to load it. What came of each, in their order: see
+/// [`Checked::start`].
+pub fn start(checked: Vec<Checked>) -> Vec<Result<Running, LoadError>> {
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    let workers = cpus.min(LOADERS).min(checked.len());
+    let queue = Mutex::new(checked.into_iter().enumerate());
+    let started = Mutex::new(BTreeMap::new());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some((n, config)) = next() {
+            let result = config.start();
+            started.lock().unwrap_or_else(PoisonError::into_inner).insert(n, result);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..workers {
+            // Without another thread it only takes longer.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
+    started.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 fn sources(selection: &Selection) -> (Vec<Source>, Vec<Fault>) {

@@ -6,7 +6,8 @@
 //! table that cannot be read is an empty one, and says so once in the log.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 pub mod cgroups;
 pub mod interfaces;
@@ -33,6 +34,8 @@ struct Tables {
     partitions: Partitions,
     cgroups: Cgroups,
     interfaces: Interfaces,
+    /// The thread of [`System::prepare_ahead`].
+    ahead: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Default for System {
@@ -54,6 +57,7 @@ impl System {
             partitions: Partitions::new(root.join("proc/partitions")),
             cgroups: Cgroups::new(root.to_owned()),
             interfaces: Interfaces::default(),
+            ahead: Mutex::new(None),
         };
         Self { tables: Arc::new(tables) }
     }
@@ -62,7 +66,25 @@ impl System {
     /// symbols, if a decoder that was built wants them. To be called before they are dropped;
     /// without it the table would be read when first asked, and come out empty.
     pub fn prepare(&self) {
+        if let Some(ahead) = self.ahead().take() {
+            // A thread that panicked has read nothing.
+            let _ = ahead.join();
+        }
         self.tables.kallsyms.prepare();
+    }
+
+    /// Begins with [`System::prepare`] on a thread of its own, which that then waits for.
+    pub fn prepare_ahead(&self) {
+        if self.tables.kallsyms.is_wanted() {
+            let system = self.clone();
+            // Without a thread it is read later.
+            let thread = thread::Builder::new().spawn(move || system.tables.kallsyms.prepare());
+            *self.ahead() = thread.ok();
+        }
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.tables.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Kernel symbols.
@@ -107,6 +129,7 @@ mod tests {
         if want {
             system.kallsyms().want();
         }
+        system.prepare_ahead();
         system.clone().prepare();
         fs::write(&file, "0000000000000000 T _text\n").unwrap();
         system.kallsyms().address_of("_text").is_some()

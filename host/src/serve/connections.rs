@@ -42,7 +42,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             header_bytes: 16 << 10,
-            buffer_bytes: 128 << 10,
+            buffer_bytes: 512 << 10,
             header_time: Duration::from_secs(10),
             response_time: Duration::from_secs(60),
             drain_time: Duration::from_secs(10),

@@ -60,8 +60,12 @@ impl Kallsyms {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
     pub(super) fn prepare(&self) {
-        if self.wanted.load(Ordering::Relaxed) {
+        if self.is_wanted() {
             self.table.prepare(Instant::now());
         }
     }
