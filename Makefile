@@ -44,11 +44,11 @@ examples: build ## compile examples/*.bpf.c to examples/*.bpf.o
 	@headers=$$($(call headers,build --release)); $(MAKE) --no-print-directory -C examples LIBBPF_HEADERS=$$headers
 
 plugins: rust-plugins ## build all plugins of decoders-wasm as components, target/plugins/*.wasm
-	@$(MAKE) --no-print-directory -C decoders-wasm others
+	@$(MAKE) --no-print-directory -C decoders-wasm $(ROUTE:%=ROUTE=%) others
 
 rust-plugins: ## build those in Rust alone, which need neither npm nor pip
 	@.ci/install plugins
-	@$(MAKE) --no-print-directory -C decoders-wasm rust
+	@$(MAKE) --no-print-directory -C decoders-wasm $(ROUTE:%=ROUTE=%) rust
 
 test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
 	@.ci/install test

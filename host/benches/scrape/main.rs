@@ -16,7 +16,7 @@ mod rows;
 mod shapes;
 mod start;
 
-use exporter::{Exporter, Scrape};
+use exporter::Exporter;
 use report::{median, print, wanted};
 use rows::Rows;
 use shapes::Shape;

@@ -213,7 +213,7 @@ fn binary() -> impl Iterator<Item = Trial> {
 
 /// The built binary with plugins that `make plugins` has built.
 fn with_shipped_plugins() -> impl Iterator<Item = Trial> {
-    use shipped::{lacks, no_cgroups, no_ipv6};
+    use shipped::{lacks, lacks_others, no_cgroups, no_ipv6};
 
     let trial = |(lacks, [trial]): (Vec<Option<String>>, [Trial; 1])| {
         unless(lacks.into_iter().flatten(), trial)
@@ -232,6 +232,10 @@ fn with_shipped_plugins() -> impl Iterator<Item = Trial> {
         ),
         (vec![lacks("exec-paths")], trials![shipped: redact_hashes_users_and_paths]),
         (vec![lacks("syscall-errors")], trials![shipped: relabel_makes_services_of_threads]),
+        (
+            vec![lacks_others()],
+            trials![shipped: guests_in_c_javascript_and_python_label_one_metric],
+        ),
     ];
     all.into_iter().map(trial)
 }
