@@ -6,7 +6,7 @@ use super::bits::BitWriter;
 /// What ends a block.
 pub(super) const END_OF_BLOCK: usize = 256;
 /// Bytes of the shortest match that can be written.
-pub(super) const SHORTEST_MATCH: usize = 3;
+const SHORTEST_MATCH: usize = 3;
 /// Bytes of the longest one.
 pub(super) const LONGEST_MATCH: usize = 258;
 
@@ -135,11 +135,11 @@ impl Code {
         };
         let literals = used(&*self.literals, END_OF_BLOCK + 1);
         let distances = used(&self.distances, 1);
-        let words = self.literals[..literals].iter().chain(&self.distances[..distances]);
-        let runs = runs(words.map(|word| word.len));
+        let all = self.literals[..literals].iter().chain(&self.distances[..distances]);
+        let runs = runs(all.map(|word| word.len));
         let mut counts = [0; LENGTHS];
         runs.iter().for_each(|run| counts[run.symbol] += 1);
-        let lengths = words_of_lengths(&counts);
+        let lengths = words(&counts, LONGEST_LENGTH_CODE);
         let last = ORDER.iter().rposition(|symbol| lengths[*symbol].len > 0).unwrap_or(3).max(3);
 
         // Not the last block; codes of its own.
@@ -160,10 +160,6 @@ impl Word {
     fn write(self, out: &mut BitWriter) {
         out.push(self.bits.into(), self.len.into());
     }
-}
-
-fn words_of_lengths(counts: &[u32; LENGTHS]) -> [Word; LENGTHS] {
-    words(counts, LONGEST_LENGTH_CODE)
 }
 
 /// The lengths of codes, runs of zeros as one.
