@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+mod client;
 pub mod gzip;
 pub mod openmetrics;
 pub mod protobuf;

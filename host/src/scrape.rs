@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -56,7 +57,7 @@ pub struct Scraper {
     objects: Vec<Attached>,
     plugins: Vec<Gauge>,
     /// What the exporter says about itself, as of the last reading.
-    own: Vec<Family>,
+    own: Vec<Arc<Family>>,
     /// The text of the last scrape.
     text: Vec<Part>,
     deflater: Deflater,
@@ -84,7 +85,8 @@ struct Page {
 /// A family that maps feed, and its text.
 #[derive(Debug)]
 struct Fed {
-    family: Family,
+    /// Shared only while it is encoded, so to write to it never makes a copy.
+    family: Arc<Family>,
     sheet: Sheet,
 }
 
@@ -139,7 +141,7 @@ impl Scraper {
     /// What was read, as text: only what changed is written again.
     fn text(&mut self) -> Body {
         let start = Instant::now();
-        let mut order: Vec<_> = self.own.iter().map(Exposed::Own).collect();
+        let mut order: Vec<_> = self.own.iter().map(|family| Exposed::Own(family)).collect();
         order.extend(self.families.iter_mut().enumerate().map(|(n, fed)| Exposed::Fed(n, fed)));
         order.sort_by(|one, other| one.name().cmp(other.name()));
         let mut page = Page::default();
@@ -148,7 +150,7 @@ impl Scraper {
                 Exposed::Own(family) => text::encode([family], &mut page.loose),
                 Exposed::Fed(n, fed) => {
                     let Fed { family, sheet } = fed;
-                    sheet.render(family, |text, block| {
+                    sheet.render(Arc::make_mut(family), |text, block| {
                         page.push(text, block.map(|block| (n, block)))
                     });
                 }
@@ -176,17 +178,10 @@ impl Scraper {
         member.finish().into_iter().collect()
     }
 
-    /// What was read, as OpenMetrics.
-    fn openmetrics(&self) -> Body {
-        let mut out = Vec::new();
-        openmetrics::encode(&self.sorted(), &mut out);
-        out.into()
-    }
-
     /// All families, sorted by name.
-    fn sorted(&self) -> Vec<&Family> {
+    fn sorted(&self) -> Vec<Arc<Family>> {
         let fed = self.families.iter().map(|fed| &fed.family);
-        let mut families: Vec<_> = self.own.iter().chain(fed).collect();
+        let mut families: Vec<_> = self.own.iter().chain(fed).cloned().collect();
         families.sort_by(|one, other| one.name.cmp(&other.name));
         families
     }
@@ -213,7 +208,7 @@ impl Scraper {
         for feed in &mut self.feeds {
             let (family, stats) =
                 (&mut self.families[feed.family].family, &mut self.stats[feed.config]);
-            feed.read(family, stats, &mut self.phases);
+            feed.read(Arc::make_mut(family), stats, &mut self.phases);
         }
         for feed in &self.feeds {
             self.stats[feed.config].series += self.families[feed.family].family.len() as u64;
@@ -221,7 +216,7 @@ impl Scraper {
         self.compact();
         let (programs, maps) = (self.programs(), self.map_stats());
         let own = telemetry::families(&self.stats, &programs, &maps, &self.phases, &self.plugins);
-        self.own = own;
+        self.own = own.into_iter().map(Arc::new).collect();
         self.reading = false;
     }
 
@@ -235,7 +230,7 @@ impl Scraper {
     fn compact(&mut self) {
         for (n, Fed { family, sheet }) in self.families.iter_mut().enumerate() {
             if family.is_sparse() {
-                let moves = family.compact();
+                let moves = Arc::make_mut(family).compact();
                 *sheet = Sheet::new(family);
                 self.feeds.iter_mut().filter(|feed| feed.family == n).for_each(|feed| {
                     feed.moved(&moves);
@@ -321,13 +316,14 @@ impl Fed {
         };
         let name = format!("{NAMESPACE}_{}", metric.name.as_str());
         let family = Family::new(name, metric.help.clone(), labels, kind);
-        Self { sheet: Sheet::new(&family), family }
+        Self { sheet: Sheet::new(&family), family: Arc::new(family) }
     }
 
     /// Forgets all series.
     fn clear(&mut self) {
-        let Family { name, help, labels, kind, .. } = &self.family;
-        self.family = Family::new(name.clone(), help.clone(), labels.clone(), kind.clone());
+        let Family { name, help, labels, kind, .. } = &*self.family;
+        let family = Family::new(name.clone(), help.clone(), labels.clone(), kind.clone());
+        self.family = Arc::new(family);
         self.sheet = Sheet::new(&self.family);
     }
 }
@@ -366,8 +362,8 @@ impl serve::Scraper for Scraper {
     fn page(&mut self, page: serve::Page) -> Body {
         match page {
             serve::Page::Metrics(Format::Text) => self.text(),
-            serve::Page::Metrics(Format::OpenMetrics) => self.openmetrics(),
-            serve::Page::Metrics(Format::Protobuf) => protobuf::encode(self.sorted()),
+            serve::Page::Metrics(Format::OpenMetrics) => openmetrics::encode(&self.sorted()).into(),
+            serve::Page::Metrics(Format::Protobuf) => protobuf::encode(&self.sorted()),
             serve::Page::Maps => self.maps().into(),
         }
     }

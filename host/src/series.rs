@@ -17,7 +17,7 @@ use marks::Marks;
 pub use labels::{LabelSet, LabelSets, LabelValues};
 
 /// A metric as it is exposed: name, help, type and its series.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Family {
     /// The full name, prefix included.
     pub name: String,
@@ -272,6 +272,16 @@ impl<'a> Histogram<'a> {
             Some(*total)
         });
         self.bounds.upper.iter().copied().zip(counts)
+    }
+
+    /// For each bound, how many observations are at or below it and above the one before.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + use<'a> {
+        self.bounds.upper.iter().copied().zip(self.counts().iter().copied())
+    }
+
+    /// How many observations there are.
+    pub fn count(&self) -> u64 {
+        self.counts().iter().copied().fold(0, u64::wrapping_add)
     }
 
     /// The sum of all observations, 0 if the program keeps none.

@@ -1,14 +1,17 @@
 //! The parts of a warm scrape between the kernel and the socket, each alone: rows held against those
-//! known, text, gzip. `make bench-micro` runs them.
+//! known, text, gzip; and the two formats that no scrape keeps anything of. `make bench-micro` runs them.
 //!
 //! `--scrapes N` makes N scrapes of 10,000 rows, a tenth of them changed, and nothing else: a tool
 //! that counts instructions tells what one costs by the difference of two such runs.
+
+use std::sync::Arc;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use ebpf_wasm_exporter::bpf::read::Chunk;
 use ebpf_wasm_exporter::exposition::gzip::{Deflater, Member};
 use ebpf_wasm_exporter::exposition::sheet::Sheet;
+use ebpf_wasm_exporter::exposition::{openmetrics, protobuf};
 use ebpf_wasm_exporter::scrape::memory::{Fate, Memory};
 use ebpf_wasm_exporter::series::{Family, Kind, LabelSet};
 
@@ -86,6 +89,18 @@ fn gzip_from_nothing(bencher: Bencher<'_, '_>, count: usize) {
         rows.render();
         rows.compress()
     });
+}
+
+#[divan::bench(args = SIZES)]
+fn openmetrics_from_nothing(bencher: Bencher<'_, '_>, count: usize) {
+    let families = [Arc::new(Rows::new(count).family)];
+    bencher.counter(ItemsCount::new(count)).bench_local(|| openmetrics::encode(&families));
+}
+
+#[divan::bench(args = SIZES)]
+fn protobuf_from_nothing(bencher: Bencher<'_, '_>, count: usize) {
+    let families = [Arc::new(Rows::new(count).family)];
+    bencher.counter(ItemsCount::new(count)).bench_local(|| protobuf::encode(&families));
 }
 
 /// A map's rows and all that is kept of them.

@@ -1,43 +1,55 @@
-//! The OpenMetrics text format 1.0: for those who ask for it where it is enabled, off the hot path.
+//! The OpenMetrics text format 1.0, through `prometheus-client`: for those who ask for it where it is
+//! enabled, off the hot path.
 //!
-//! The lines are those of [`super::text`]. What differs is what the format insists on:
+//! What the format insists on, and the client's way with numbers, make it differ from [`super::text`]:
 //! - a counter's family has no `_total` and its series have: `x_total` stays, `x` becomes `x_total`;
-//! - bounds are real numbers: `le="1"` becomes `le="1.0"`;
-//! - histograms with a negative bound have neither sum nor count;
-//! - no two families may share a name, with what their types append to it. A counter that would
-//!   keeps the name it has, and its type is `unknown`.
+//! - bounds have a point, and an exponent only if they are very small or large: `le="1"` becomes
+//!   `le="1.0"`, `le="4e-06"` becomes `le="0.000004"`;
+//! - no two families may share a name, with what their types append to it, and a histogram with a
+//!   negative bound may have neither sum nor count. A counter or a histogram that would break this
+//!   is exposed under the names it has, with the type `unknown`.
 //!
-//! Not through `prometheus-client`: it writes a bound of 0.000004 as `4e-6`, where the format wants
-//! what Go writes and every other exposition of ours has, `4e-06`; and it encodes only what is
-//! `'static`, which would take a copy of every family.
+//! The client does not escape help texts; that is done here.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
-use super::text::{self, Lines, escape, number, put};
-use crate::series::{Family, Kind};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{self, DescriptorEncoder, EncodeGaugeValue};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::client::{Labels, Lent, labelled};
+use super::text::number;
+use crate::series::{Bounds, Family, Histogram, Kind};
 
 /// What to send as `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Appends a whole exposition to `out`. Families without series are left out; pass them all the
-/// same, so that a name does not depend on what there is to count.
-pub fn encode(families: &[&Family], out: &mut Vec<u8>) {
+/// A whole exposition. Families without series are left out; pass them all the same, so that a name
+/// does not depend on what there is to count.
+pub fn encode(families: &[Arc<Family>]) -> String {
     let names = Names::of(families);
+    let mut registry = Registry::default();
     for family in families.iter().filter(|family| !family.is_empty()) {
-        let Name { family: name, series, kind } = names.of_family(family);
-        put(out, &["# HELP ", name, " "]);
-        escape(&family.help, true, out);
-        put(out, &["\n# TYPE ", name, " ", kind, "\n"]);
-        let mut lines = Lines::named(family, &series, bound);
-        if matches!(&family.kind, Kind::Histogram(bounds) if bounds.upper.iter().any(|b| *b < 0.0))
-        {
-            lines = lines.without_totals();
-        }
-        for id in family.live() {
-            lines.write(family, id, out, |_, _| {});
-        }
+        registry.register_collector(lent(family, names.of_family(family)));
     }
-    put(out, &["# EOF\n"]);
+    let mut out = String::new();
+    // It fails only where there is no room to write.
+    let _ = encoding::text::encode(&mut out, &registry);
+    out
+}
+
+/// The family, to be exposed by this name as what it is, or by its own as unknown.
+fn lent(family: &Arc<Family>, name: Option<&str>) -> Box<dyn Collector> {
+    let help = family.help.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let ids = 0..family.room();
+    let family = Arc::clone(family);
+    match name {
+        Some(name) => Box::new(Lent { ids, name: name.to_owned(), help, family }),
+        None => Box::new(Unknown { family, help }),
+    }
 }
 
 /// How families are called here.
@@ -46,16 +58,8 @@ struct Names {
     claims: HashMap<String, usize>,
 }
 
-/// How one family is called here.
-struct Name<'a> {
-    family: &'a str,
-    /// The name of its series, without what the type of a histogram appends.
-    series: String,
-    kind: &'static str,
-}
-
 impl Names {
-    fn of(families: &[&Family]) -> Self {
+    fn of(families: &[Arc<Family>]) -> Self {
         let mut claims = HashMap::new();
         for name in families.iter().flat_map(|family| claimed(family)) {
             *claims.entry(name).or_default() += 1;
@@ -63,16 +67,15 @@ impl Names {
         Self { claims }
     }
 
-    fn of_family<'a>(&self, family: &'a Family) -> Name<'a> {
-        let kind = text::type_of(&family.kind);
-        if !is_counter(family) {
-            return Name { family: &family.name, series: family.name.clone(), kind };
-        }
-        if claimed(family).any(|name| self.claims.get(&name).is_some_and(|claims| *claims > 1)) {
-            return Name { family: &family.name, series: family.name.clone(), kind: "unknown" };
-        }
-        let base = base(family);
-        Name { family: base, series: format!("{base}_total"), kind }
+    /// What the family is called, without what its type appends; none if it cannot have its type.
+    fn of_family<'a>(&self, family: &'a Family) -> Option<&'a str> {
+        let alone = |name| self.claims.get(&name) <= Some(&1);
+        let fits = match &family.kind {
+            Kind::Counter | Kind::RealCounter => claimed(family).all(alone),
+            Kind::Gauge => true,
+            Kind::Histogram(bounds) => bounds.upper.iter().all(|bound| *bound >= 0.0),
+        };
+        fits.then(|| base(family))
     }
 }
 
@@ -83,25 +86,77 @@ fn claimed(family: &Family) -> impl Iterator<Item = String> {
         Kind::Gauge => &[""],
         Kind::Histogram(_) => &["", "_bucket", "_sum", "_count", "_created"],
     };
-    let base = if is_counter(family) { base(family) } else { &family.name };
+    let base = base(family);
     suffixes.iter().map(move |suffix| format!("{base}{suffix}"))
 }
 
-fn is_counter(family: &Family) -> bool {
-    matches!(family.kind, Kind::Counter | Kind::RealCounter)
-}
-
+/// A family's name, without what its type appends to it.
 fn base(family: &Family) -> &str {
-    family.name.strip_suffix("_total").unwrap_or(&family.name)
+    match family.kind {
+        Kind::Counter | Kind::RealCounter => {
+            family.name.strip_suffix("_total").unwrap_or(&family.name)
+        }
+        Kind::Gauge | Kind::Histogram(_) => &family.name,
+    }
 }
 
-/// A bound as a label: [`number`], with a point or an exponent in any case.
-fn bound(value: f64) -> String {
-    let mut text = number(value);
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        text.push_str(".0");
+/// A counter or a histogram that cannot be exposed as such, lent to a registry: its samples are those
+/// of the text format, and each name is a family of its own.
+#[derive(Debug)]
+struct Unknown {
+    family: Arc<Family>,
+    help: String,
+}
+
+impl Collector for Unknown {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        match &self.family.kind {
+            Kind::Counter => self.numbers(&mut encoder, "", |cells| cells[0]),
+            Kind::RealCounter | Kind::Gauge => {
+                self.numbers(&mut encoder, "", |cells| f64::from_bits(cells[0]))
+            }
+            Kind::Histogram(bounds) => {
+                self.buckets(&mut encoder, bounds)?;
+                self.numbers(&mut encoder, "_sum", |cells| Histogram::new(bounds, cells).sum())?;
+                self.numbers(&mut encoder, "_count", |cells| Histogram::new(bounds, cells).count())
+            }
+        }
     }
-    text
+}
+
+impl Unknown {
+    /// A number of each series.
+    fn numbers<N: EncodeGaugeValue>(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        suffix: &str,
+        number: impl Fn(&[u64]) -> N,
+    ) -> fmt::Result {
+        let Self { family, help } = self;
+        let name = format!("{}{suffix}", family.name);
+        let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Unknown)?;
+        for id in family.live() {
+            let number = number(family.numbers(id));
+            labelled(family, id, &mut metric, |series| series.encode_gauge(&number))?;
+        }
+        Ok(())
+    }
+
+    /// The buckets of each series of a histogram.
+    fn buckets(&self, encoder: &mut DescriptorEncoder<'_>, bounds: &Bounds) -> fmt::Result {
+        let Self { family, help } = self;
+        let name = format!("{}_bucket", family.name);
+        let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Unknown)?;
+        for id in family.live() {
+            let histogram = Histogram::new(bounds, family.numbers(id));
+            let all = (f64::INFINITY, histogram.count());
+            for (upper, count) in histogram.cumulative().chain([all]) {
+                let labels = (Labels { family, id }, [("le", number(upper))]);
+                metric.encode_family(&labels)?.encode_gauge(&count)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -110,29 +165,23 @@ mod tests {
     use crate::config::buckets::{Buckets, Scale, Slot};
     use crate::series::LabelSet;
 
-    fn family(name: &str, kind: Kind) -> Family {
+    fn family(name: &str, kind: Kind) -> Arc<Family> {
         let help = "What \"it\" is:\na \\ b".to_owned();
         let mut family = Family::new(name.to_owned(), help, vec!["a".to_owned()], kind);
         family.join(&LabelSet::of(["\"\\\n"]), None);
-        family
-    }
-
-    fn encoded(families: &[Family]) -> String {
-        let mut out = Vec::new();
-        encode(&families.iter().collect::<Vec<_>>(), &mut out);
-        String::from_utf8(out).unwrap()
+        family.into()
     }
 
     /// The lines of types and samples, without labels and values.
-    fn names(families: &[Family]) -> Vec<String> {
-        let text = encoded(families);
+    fn names(families: &[Arc<Family>]) -> Vec<String> {
+        let text = encode(families);
         let lines = text.lines().filter(|line| !line.starts_with("# HELP"));
         lines.map(|line| line.split('{').next().unwrap().replace("# TYPE ", "")).collect()
     }
 
     #[test]
     fn counters_end_in_total_and_their_families_do_not() {
-        let text = encoded(&[
+        let text = encode(&[
             family("exec_events", Kind::Counter),
             family("x_total", Kind::Counter),
             family("y_seconds", Kind::Gauge),
@@ -146,7 +195,7 @@ mod tests {
         x_total{a="\"\\\n"} 0
         # HELP y_seconds What \"it\" is:\na \\ b
         # TYPE y_seconds gauge
-        y_seconds{a="\"\\\n"} 0
+        y_seconds{a="\"\\\n"} 0.0
         # EOF
         "##);
     }
@@ -163,12 +212,22 @@ mod tests {
         let histogram =
             Kind::histogram(&Buckets { scale: Scale::Fixed(vec![1.0]), multiplier: 1.0 });
         let empty = Family::new("x".to_owned(), "x".to_owned(), Vec::new(), histogram);
-        let other =
-            [family("x_bucket_total", Kind::Counter), family("x_total", Kind::Counter), empty];
+        let other = [
+            family("x_bucket_total", Kind::Counter),
+            family("x_total", Kind::Counter),
+            empty.into(),
+        ];
         assert_eq!(
             names(&other),
             ["x_bucket_total unknown", "x_bucket_total", "x_total unknown", "x_total", "# EOF"]
         );
+    }
+
+    #[test]
+    fn families_are_given_back() {
+        let families = [family("x_total", Kind::Counter), family("x", Kind::Counter)];
+        assert!(!encode(&families).is_empty());
+        assert!(families.iter().all(|family| Arc::strong_count(family) == 1));
     }
 
     #[test]
@@ -179,26 +238,32 @@ mod tests {
             let mut family = Family::new("h".to_owned(), "x".to_owned(), Vec::new(), kind);
             let cell = family.join(&LabelSet::default(), Some(Slot::Bucket(1)));
             family.add(cell, 3);
-            encoded(&[family])
+            encode(&[family.into()])
         };
         insta::assert_snapshot!(encoded(&[0.0, 4.0, 1e6, 1e30]), @r##"
         # HELP h x
         # TYPE h histogram
-        h_bucket{le="0.0"} 0
-        h_bucket{le="4e-06"} 3
-        h_bucket{le="1.0"} 3
-        h_bucket{le="1e+24"} 3
-        h_bucket{le="+Inf"} 3
-        h_sum 0
+        h_sum 0.0
         h_count 3
+        h_bucket{le="0.0"} 0
+        h_bucket{le="0.000004"} 3
+        h_bucket{le="1.0"} 3
+        h_bucket{le="1e24"} 3
+        h_bucket{le="+Inf"} 3
         # EOF
         "##);
         insta::assert_snapshot!(encoded(&[-1e6, 4.0]), @r##"
-        # HELP h x
-        # TYPE h histogram
-        h_bucket{le="-1.0"} 0
+        # HELP h_bucket x
+        # TYPE h_bucket unknown
+        h_bucket{le="-1"} 0
         h_bucket{le="4e-06"} 3
         h_bucket{le="+Inf"} 3
+        # HELP h_sum x
+        # TYPE h_sum unknown
+        h_sum 0.0
+        # HELP h_count x
+        # TYPE h_count unknown
+        h_count 3
         # EOF
         "##);
     }

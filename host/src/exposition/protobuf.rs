@@ -1,171 +1,72 @@
 //! Prometheus' protobuf format, for those who ask for it first: `io.prometheus.client.MetricFamily`
 //! messages, each behind its length. Names and labels are exactly those of the text format.
 //!
-//! Not through `prometheus-client`: its feature `protobuf` writes the messages of OpenMetrics, which
-//! Prometheus does not read. Its newer `prometheus_protobuf` has the right ones, but appends `_total`
-//! to every counter, holds all messages before it writes the first, and brings a compiler of schemas
-//! into the build. Here, one message holds one series at a time.
+//! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is
+//! put right. The client holds a message for each series, hundreds of bytes, so a family is encoded
+//! some series at a time.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use prometheus_client::encoding::prometheus_protobuf::{self, prometheus_data_model::MetricFamily};
+use prometheus_client::registry::Registry;
 use prost::Message;
 
 use super::Body;
-use crate::series::{Family, Histogram, Kind};
+use super::client::Lent;
+use crate::series::Family;
 
 /// What to send as `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/vnd.google.protobuf; \
                                 proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
+/// Series that are messages at the same time: they are memory, and what each lot costs beside them
+/// vanishes.
+const SERIES: usize = 256;
+
 /// All families that have series, in the order given.
-pub fn encode<'a>(families: impl IntoIterator<Item = &'a Family>) -> Body {
-    let with_series = families.into_iter().filter(|family| !family.is_empty());
-    with_series.flat_map(delimited).collect()
+pub fn encode(families: &[Arc<Family>]) -> Body {
+    families.iter().filter(|family| !family.is_empty()).flat_map(delimited).collect()
 }
 
 /// A family's message, and its length before it.
-fn delimited(family: &Family) -> [Bytes; 2] {
-    let head = messages::Head {
-        name: family.name.clone(),
-        help: family.help.clone(),
-        kind: match family.kind {
-            Kind::Counter | Kind::RealCounter => messages::COUNTER,
-            Kind::Gauge => messages::GAUGE,
-            Kind::Histogram(_) => messages::HISTOGRAM,
-        },
-    };
-    let mut out = head.encode_to_vec();
-    let mut series = messages::Series::default();
-    series.metric.label =
-        family.labels.iter().map(|name| messages::LabelPair::named(name)).collect();
-    for id in family.live() {
-        fill(&mut series.metric, family, id);
-        append(&series, &mut out);
+fn delimited(family: &Arc<Family>) -> [Bytes; 2] {
+    let mut out = Vec::new();
+    for start in (0..family.room()).step_by(SERIES) {
+        let mut message = message(family, start);
+        if out.is_empty() {
+            message.name.clone_from(&family.name);
+        } else {
+            // What follows is read as more of the same message, as if its series had stood there.
+            message = MetricFamily { metric: message.metric, ..MetricFamily::default() };
+        }
+        // It fails only where memory has a fixed size.
+        let _ = message.encode(&mut out);
     }
     let mut length = Vec::new();
-    // As in `append`.
+    // As above.
     let _ = prost::encode_length_delimiter(out.len(), &mut length);
     [length.into(), out.into()]
 }
 
-/// Fields that repeat may be written one by one: what follows is read as more of the same message.
-fn append(series: &messages::Series, out: &mut Vec<u8>) {
-    // It fails only where memory has a fixed size.
-    let _ = series.encode(out);
-}
-
-/// Makes `metric`, whose labels have their names, the `id`-th series of the family.
-fn fill(metric: &mut messages::Metric, family: &Family, id: usize) {
-    for (label, value) in metric.label.iter_mut().zip(family.label_values(id)) {
-        label.value.clear();
-        label.value.push_str(value);
-    }
-    let cells = family.numbers(id);
-    match &family.kind {
-        Kind::Counter => metric.counter = Some(messages::Number { value: cells[0] as f64 }),
-        Kind::RealCounter => {
-            metric.counter = Some(messages::Number { value: f64::from_bits(cells[0]) });
-        }
-        Kind::Gauge => metric.gauge = Some(messages::Number { value: f64::from_bits(cells[0]) }),
-        Kind::Histogram(bounds) => {
-            let histogram = Histogram::new(bounds, cells);
-            let to = metric.histogram.get_or_insert_default();
-            to.sum = histogram.sum();
-            // Prometheus adds the bucket of +Inf.
-            let buckets = histogram.cumulative();
-            let buckets = buckets.map(|(upper, count)| messages::Bucket { count, upper });
-            to.bucket.clear();
-            to.bucket.extend(buckets);
-            to.count = to.bucket.last().map_or(0, |bucket| bucket.count);
-        }
-    }
-}
-
-/// The part of `metrics.proto` that is written here; tags and types are the format.
-mod messages {
-    use prost::Message;
-
-    /// Values of the enumeration `MetricType`.
-    pub(super) const COUNTER: i32 = 0;
-    pub(super) const GAUGE: i32 = 1;
-    pub(super) const HISTOGRAM: i32 = 4;
-
-    /// A `MetricFamily` without its series.
-    #[derive(Clone, PartialEq, Message)]
-    pub(super) struct Head {
-        #[prost(string, required, tag = "1")]
-        pub(super) name: String,
-        #[prost(string, required, tag = "2")]
-        pub(super) help: String,
-        #[prost(int32, required, tag = "3")]
-        pub(super) kind: i32,
-    }
-
-    /// A `MetricFamily` of nothing but one series.
-    #[derive(Clone, PartialEq, Message)]
-    pub(super) struct Series {
-        #[prost(message, required, tag = "4")]
-        pub(super) metric: Metric,
-    }
-
-    #[derive(Clone, PartialEq, Message)]
-    pub(super) struct Metric {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) label: Vec<LabelPair>,
-        #[prost(message, optional, tag = "2")]
-        pub(super) gauge: Option<Number>,
-        #[prost(message, optional, tag = "3")]
-        pub(super) counter: Option<Number>,
-        #[prost(message, optional, tag = "7")]
-        pub(super) histogram: Option<Histogram>,
-    }
-
-    #[derive(Clone, PartialEq, Message)]
-    pub(super) struct LabelPair {
-        #[prost(string, required, tag = "1")]
-        pub(super) name: String,
-        #[prost(string, required, tag = "2")]
-        pub(super) value: String,
-    }
-
-    /// A `Gauge` or a `Counter`: they look the same.
-    #[derive(Clone, Copy, PartialEq, Message)]
-    pub(super) struct Number {
-        #[prost(double, required, tag = "1")]
-        pub(super) value: f64,
-    }
-
-    #[derive(Clone, PartialEq, Message)]
-    pub(super) struct Histogram {
-        #[prost(uint64, required, tag = "1")]
-        pub(super) count: u64,
-        #[prost(double, required, tag = "2")]
-        pub(super) sum: f64,
-        #[prost(message, repeated, tag = "3")]
-        pub(super) bucket: Vec<Bucket>,
-    }
-
-    #[derive(Clone, Copy, PartialEq, Message)]
-    pub(super) struct Bucket {
-        /// Of all observations up to the bound.
-        #[prost(uint64, required, tag = "1")]
-        pub(super) count: u64,
-        #[prost(double, required, tag = "2")]
-        pub(super) upper: f64,
-    }
-
-    impl LabelPair {
-        /// A label that is still to have a value.
-        pub(super) fn named(name: &str) -> Self {
-            Self { name: name.to_owned(), value: String::new() }
-        }
-    }
+/// A family with some of its series, as the client has it.
+fn message(family: &Arc<Family>, start: usize) -> MetricFamily {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Lent {
+        family: Arc::clone(family),
+        ids: start..family.room().min(start + SERIES),
+        name: family.name.clone(),
+        help: family.help.clone(),
+    }));
+    // Nothing that is lent fails, and one family makes one message.
+    prometheus_protobuf::encode(&registry).unwrap_or_default().pop().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::buckets::{Buckets, Scale, Slot};
-    use crate::series::LabelSet;
+    use crate::series::{Kind, LabelSet};
 
     fn family(name: &str, kind: Kind) -> Family {
         Family::new(name.to_owned(), "h".to_owned(), vec!["l".to_owned()], kind)
@@ -179,28 +80,29 @@ mod tests {
         [&[tag << 3 | 2, length], &inside[..]].concat()
     }
 
-    /// Tag and bytes of a real number.
+    /// Tag and bytes of a real number. Zeros and empty texts are what a field is that is not there.
     fn double(tag: u8, value: f64) -> Vec<u8> {
-        [&[tag << 3 | 1], &value.to_le_bytes()[..]].concat()
+        if value == 0.0 { Vec::new() } else { [&[tag << 3 | 1], &value.to_le_bytes()[..]].concat() }
     }
 
     /// Tag and value of a small whole number.
     fn varint(tag: u8, value: u8) -> Vec<u8> {
-        vec![tag << 3, value]
+        if value == 0 { Vec::new() } else { vec![tag << 3, value] }
     }
 
     fn label(value: &str) -> Vec<u8> {
-        field(1, &[&field(1, &[b"l"]), &field(2, &[value.as_bytes()])])
+        let text = if value.is_empty() { Vec::new() } else { field(2, &[value.as_bytes()]) };
+        field(1, &[&field(1, &[b"l"]), &text])
     }
 
     /// A family, byte by byte, with its length before it.
     fn expected(name: &str, kind: u8, metrics: &[Vec<u8>]) -> Vec<u8> {
         let mut all = [field(1, &[name.as_bytes()]), field(2, &[b"h"]), varint(3, kind)].concat();
         all.extend(metrics.iter().flat_map(|metric| field(4, &[metric])));
-        let length = u8::try_from(all.len()).unwrap();
-        assert!(length < 0x80, "a length of one byte");
-        all.insert(0, length);
-        all
+        let mut out = Vec::new();
+        prost::encode_length_delimiter(all.len(), &mut out).unwrap();
+        out.append(&mut all);
+        out
     }
 
     #[test]
@@ -224,11 +126,11 @@ mod tests {
             expected("s_total", 0, &[[label("c"), field(3, &[&double(1, 0.25)])].concat()]),
             expected("g", 1, &[[label("c"), field(2, &[&double(1, -0.5)])].concat()]),
         ];
-        assert_eq!(encode([&counter, &real, &empty, &gauge]).concat(), all.concat());
+        assert_eq!(encode(&[counter, real, empty, gauge].map(Arc::new)).concat(), all.concat());
     }
 
     #[test]
-    fn histograms_are_cumulative_and_leave_nothing_to_the_next() {
+    fn histograms_are_cumulative() {
         let scale = Scale::Fixed(vec![1.0, 2.0]);
         let mut family = family("x", Kind::histogram(&Buckets { scale, multiplier: 0.5 }));
         for (name, slot, add) in [
@@ -242,10 +144,43 @@ mod tests {
         }
         let histogram = |name, counts: [u8; 2], sum| {
             let bucket = |n: usize, upper| field(3, &[&varint(1, counts[n]), &double(2, upper)]);
-            let parts = [varint(1, counts[1]), double(2, sum), bucket(0, 0.5), bucket(1, 1.0)];
+            let ends = [bucket(0, 0.5), bucket(1, 1.0), bucket(1, f64::INFINITY)];
+            let parts = [varint(1, counts[1]), double(2, sum), ends.concat()];
             [label(name), field(7, &[&parts.concat()])].concat()
         };
         let all = [histogram("a", [1, 3], 2.5), histogram("b", [0, 4], 0.0)];
-        assert_eq!(encode([&family]).concat(), expected("x", 4, &all));
+        assert_eq!(encode(&[family.into()]).concat(), expected("x", 4, &all));
+    }
+
+    #[test]
+    fn many_series_are_one_message() {
+        let mut family = family("x", Kind::Counter);
+        let values: Vec<_> = (0..3 * SERIES as u64 + 1).collect();
+        for value in &values {
+            let cell = family.join(&LabelSet::of([&*value.to_string()]), None);
+            family.add(cell, *value);
+            // Half of them are gone again.
+            if value % 2 == 1 {
+                family.leave(cell, *value);
+            }
+        }
+        let bytes = encode(&[family.into()]).concat();
+        let message = MetricFamily::decode_length_delimited(&*bytes).unwrap();
+        assert_eq!((&*message.name, &*message.help), ("x", "h"));
+        let found = message.metric.into_iter().map(|metric| {
+            let value = metric.counter.unwrap().value;
+            assert_eq!(metric.label[0].value, value.to_string());
+            value as u64
+        });
+        assert!(found.eq(values.into_iter().step_by(2)));
+    }
+
+    #[test]
+    fn families_are_given_back() {
+        let mut family = family("x", Kind::Counter);
+        family.join(&LabelSet::of(["a"]), None);
+        let families = [Arc::new(family)];
+        assert!(!encode(&families).is_empty());
+        assert_eq!(Arc::strong_count(&families[0]), 1);
     }
 }

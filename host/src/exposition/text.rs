@@ -25,18 +25,14 @@ pub fn encode<'a>(families: impl IntoIterator<Item = &'a Family>, out: &mut Vec<
 
 /// Appends the comments that stand before a family's series.
 pub(super) fn head(family: &Family, out: &mut Vec<u8>) {
-    put(out, &["# HELP ", &family.name, " "]);
-    escape(&family.help, false, out);
-    put(out, &["\n# TYPE ", &family.name, " ", type_of(&family.kind), "\n"]);
-}
-
-/// What the format calls a type.
-pub(super) fn type_of(kind: &Kind) -> &'static str {
-    match kind {
+    let kind = match family.kind {
         Kind::Counter | Kind::RealCounter => "counter",
         Kind::Gauge => "gauge",
         Kind::Histogram(_) => "histogram",
-    }
+    };
+    put(out, &["# HELP ", &family.name, " "]);
+    escape(&family.help, false, out);
+    put(out, &["\n# TYPE ", &family.name, " ", kind, "\n"]);
 }
 
 /// Writes the lines of a family's series.
@@ -50,11 +46,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(family: &Family) -> Self {
-        Self::named(family, &family.name, number)
-    }
-
-    /// Lines under another name, and with bounds as `bound` writes them.
-    pub(super) fn named(family: &Family, name: &str, bound: fn(f64) -> String) -> Self {
+        let name = &family.name;
         let around = match &family.kind {
             Kind::Counter | Kind::RealCounter | Kind::Gauge => {
                 vec![braced(name, !family.labels.is_empty())]
@@ -63,7 +55,7 @@ impl Lines {
                 let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
                 let comma = if family.labels.is_empty() { "" } else { "," };
                 let buckets = bounds.map(|upper| {
-                    let behind = format!("{comma}le=\"{}\"}} ", bound(upper));
+                    let behind = format!("{comma}le=\"{}\"}} ", number(upper));
                     (format!("{name}_bucket{{"), behind)
                 });
                 let totals = ["sum", "count"]
@@ -72,12 +64,6 @@ impl Lines {
             }
         };
         Self { around, labels: Vec::new() }
-    }
-
-    /// Leaves out the lines of the sum and the count, which are the last ones of a histogram.
-    pub(super) fn without_totals(mut self) -> Self {
-        self.around.truncate(self.around.len().saturating_sub(2));
-        self
     }
 
     /// How many lines a series has; each has one number.
@@ -102,7 +88,7 @@ impl Lines {
             self.labels.push(b'"');
         }
         numbers(&family.kind, family.numbers(id), |line, number| {
-            let Some((before, behind)) = self.around.get(line) else { return };
+            let (before, behind) = &self.around[line];
             out.extend_from_slice(before.as_bytes());
             out.extend_from_slice(&self.labels);
             out.extend_from_slice(behind.as_bytes());
@@ -139,14 +125,14 @@ pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &s
     }
 }
 
-pub(super) fn put(out: &mut Vec<u8>, parts: &[&str]) {
+fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
 }
 
 /// Appends `text` with backslash and newline escaped, and quotes where it stands in them.
-pub(super) fn escape(text: &str, quoted: bool, out: &mut Vec<u8>) {
+fn escape(text: &str, quoted: bool, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     let special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (quoted && *byte == b'"');
     while let Some(at) = rest.iter().position(special) {

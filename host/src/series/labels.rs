@@ -86,7 +86,7 @@ impl<'a> Iterator for LabelValues<'a> {
 }
 
 /// Label sets, each once, numbered in the order in which they were met.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LabelSets {
     /// The values of all sets, end to end.
     text: String,

@@ -198,8 +198,11 @@ fn answers(protocol: Protocol) {
 
     let counts = [series(&[("kind", "read")], 10), series(&[("kind", "write")], 4)];
     prometheus.says("ebpf_exporter_work_exp2_seconds_count", &counts.into_iter().collect());
-    let below = [series(&[("kind", "read"), ("le", "4e-06")], 1)].into_iter().collect();
-    prometheus.says("ebpf_exporter_work_exp2_seconds_bucket{kind=\"read\", le=\"4e-06\"}", &below);
+    // As the client writes it, and Prometheus 2 takes it.
+    let le = if protocol == Protocol::OpenMetrics { "4e-06|0.000004" } else { "4e-06" };
+    let below = format!("ebpf_exporter_work_exp2_seconds_bucket{{kind=\"read\", le=~\"{le}\"}}");
+    let one = [series(&[("kind", "read")], 1)].into_iter().collect();
+    prometheus.says(&format!("sum without (le) ({below})"), &one);
     prometheus.says("round(1e6 * ebpf_exporter_work_exp2_seconds_sum{kind=\"read\"})", &{
         [series(&[("kind", "read")], 70)].into_iter().collect()
     });
