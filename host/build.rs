@@ -1,5 +1,5 @@
-//! Compiles the BPF objects that the binary carries, those of the default set and the harvest, and
-//! notes which revision of the source this is.
+//! Compiles the BPF objects that the binary carries, those of the default set and its own, and notes
+//! which revision of the source this is.
 
 #[path = "build/version.rs"]
 mod version;
@@ -12,6 +12,9 @@ use std::process::Command;
 /// The examples that are served when no `--config.dir` is given.
 const DEFAULT_SET: [&str; 7] =
     ["timers", "syscalls", "softirq-latency", "biolatency", "runqlat", "exec", "tcp-connections"];
+
+/// What the exporter asks the kernel with, beside the module that does: directory and name.
+const OWN: [(&str, &str); 2] = [("src/bpf/read", "harvest"), ("src/bpf", "symbols")];
 
 fn main() {
     version::emit();
@@ -44,13 +47,15 @@ fn main() {
         assert!(status.success(), "failed to compile {names:?}; see the lines above");
     };
     compile(&examples, &DEFAULT_SET);
-    compile(&Path::new("src/bpf/read").canonicalize().expect("it is ours"), &["harvest"]);
+    for (dir, name) in OWN {
+        compile(&Path::new(dir).canonicalize().expect("it is ours"), &[name]);
+        println!("cargo:rerun-if-changed={dir}/{name}.bpf.c");
+    }
     fs::write(Path::new(&out).join("default_set.rs"), table(&examples, &out))
         .expect("OUT_DIR can be written");
 
     println!("cargo:rustc-env=LIBBPF_HEADERS={headers}");
     println!("cargo:rerun-if-changed={}", examples.join("Makefile").display());
-    println!("cargo:rerun-if-changed=src/bpf/read/harvest.bpf.c");
     println!("cargo:rerun-if-changed=../include/{arch}/vmlinux.h");
     for source in sources(&examples) {
         println!("cargo:rerun-if-changed={}", source.display());

@@ -23,11 +23,13 @@ mod log;
 pub mod read;
 mod reason;
 pub mod stats;
+mod symbols;
 mod sys;
 
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{Key, Layout, check};
 pub use kaddr::{Addresses, NoSuchConstant};
+pub use symbols::{Symbols, SymbolsError};
 
 use crate::config::{Fault, Severity};
 

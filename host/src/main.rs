@@ -43,7 +43,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let checked = settings.check(&system)?;
     let listener = settings.listen()?;
     let running = settings.start(checked)?;
-    // The last that needs them: symbols show their addresses only to the privileged.
+    // The last that needs them: a list of symbols shows its addresses only to the privileged.
     system.prepare();
     let status = format!("serving {}", counted(running.len(), "config"));
     let scraper = Scraper::new(running, settings.reading);

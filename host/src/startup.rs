@@ -9,14 +9,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use tracing::info;
+use tracing::{debug, info};
 
-use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened};
+use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
 use crate::plugin::{CacheDir, Gauge, Loader};
 use crate::scrape::Running;
-use crate::system::System;
+use crate::system::{Printer, System};
 
 mod plugins;
 
@@ -59,7 +59,8 @@ pub struct Places<'a> {
 ///
 /// `addresses` knows the kernel's symbols, for the objects that ask for them. Without it the
 /// objects are only held against their configs, and none is to be loaded that asks for any. With it
-/// the system begins to read what its decoders want, which takes longer than all the rest.
+/// the system begins to get what its decoders want: a list of symbols that has to be read takes
+/// longer than all the rest.
 pub fn check(
     selection: &Selection,
     places: Places<'_>,
@@ -70,7 +71,7 @@ pub fn check(
     let (configs, found) = config::load(sources, system);
     faults.extend(found);
     if addresses.is_some() {
-        system.prepare_ahead();
+        system.prepare_ahead(printer);
     }
     let mut checked = Vec::new();
     let mut loader = Loader::new(places.cache.cloned());
@@ -107,6 +108,23 @@ pub fn check(
         !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
     });
     (checked, faults)
+}
+
+/// How to ask the kernel for a symbol, if it can be asked.
+fn printer() -> Option<Printer> {
+    match Symbols::load() {
+        Ok(mut symbols) => {
+            debug!("symbols are asked of the kernel, one by one");
+            Some(Box::new(move |address, out| {
+                out.extend_from_slice(symbols.print(address)?);
+                Ok(())
+            }))
+        }
+        Err(error) => {
+            debug!("symbols are read from /proc/kallsyms: {error}");
+            None
+        }
+    }
 }
 
 /// Objects that are loaded at a time: libbpf holds some 10 MB for each meanwhile.

@@ -18,7 +18,7 @@ mod table;
 
 pub use cgroups::Cgroups;
 pub use interfaces::Interfaces;
-pub use kallsyms::Kallsyms;
+pub use kallsyms::{Kallsyms, Printer};
 pub use partitions::Partitions;
 pub use pci_ids::PciIds;
 
@@ -62,25 +62,31 @@ impl System {
         Self { tables: Arc::new(tables) }
     }
 
-    /// Reads what takes privileges that the exporter may give up after its start: the kernel's
+    /// Gets what takes privileges that the exporter may give up after its start: the kernel's
     /// symbols, if a decoder that was built wants them. To be called before they are dropped;
-    /// without it the table would be read when first asked, and come out empty.
+    /// without it their list would be read when first asked, and come out empty.
     pub fn prepare(&self) {
         if let Some(ahead) = self.ahead().take() {
-            // A thread that panicked has read nothing.
+            // A thread that panicked has got nothing.
             let _ = ahead.join();
         }
         self.tables.kallsyms.prepare();
     }
 
-    /// Begins with [`System::prepare`] on a thread of its own, which that then waits for.
-    pub fn prepare_ahead(&self) {
-        if self.tables.kallsyms.is_wanted() {
-            let system = self.clone();
-            // Without a thread it is read later.
-            let thread = thread::Builder::new().spawn(move || system.tables.kallsyms.prepare());
-            *self.ahead() = thread.ok();
+    /// Begins with [`System::prepare`] on a thread of its own, which that then waits for. `printer`
+    /// is how the kernel can be asked for single symbols, if it can: their list is not read then.
+    pub fn prepare_ahead(&self, printer: fn() -> Option<Printer>) {
+        if !self.tables.kallsyms.is_wanted() {
+            return;
         }
+        let system = self.clone();
+        let prepare = move || {
+            let kallsyms = system.kallsyms();
+            printer().into_iter().for_each(|print| kallsyms.ask(print));
+            kallsyms.prepare();
+        };
+        // Without a thread the list is read later.
+        *self.ahead() = thread::Builder::new().spawn(prepare).ok();
     }
 
     fn ahead(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
@@ -119,8 +125,9 @@ mod tests {
 
     use super::*;
 
-    /// What remains to be known of a symbol if privileges are dropped after `prepare`.
-    fn known_after_drop(want: bool) -> bool {
+    /// What remains to be known if privileges are dropped after `prepare`: the address of a symbol,
+    /// and the name at one that only the kernel itself knows.
+    fn known_after_drop(want: bool, printer: fn() -> Option<Printer>) -> (bool, bool) {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("proc/kallsyms");
         fs::create_dir(root.path().join("proc")).unwrap();
@@ -129,15 +136,28 @@ mod tests {
         if want {
             system.kallsyms().want();
         }
-        system.prepare_ahead();
+        system.prepare_ahead(printer);
         system.clone().prepare();
         fs::write(&file, "0000000000000000 T _text\n").unwrap();
-        system.kallsyms().address_of("_text").is_some()
+        let kallsyms = system.kallsyms();
+        (kallsyms.address_of("_text").is_some(), kallsyms.name(1, &mut Vec::new()))
     }
 
     #[test]
-    fn what_decoders_want_is_read_before_privileges_go_and_nothing_else() {
-        assert!(known_after_drop(true));
-        assert!(!known_after_drop(false));
+    fn what_decoders_want_is_got_before_privileges_go_and_nothing_else() {
+        assert_eq!(known_after_drop(true, || None), (true, false));
+        assert_eq!(known_after_drop(false, || None), (false, false));
+    }
+
+    #[test]
+    fn of_a_kernel_that_can_be_asked_no_list_is_read() {
+        let printer: fn() -> Option<Printer> = || {
+            Some(Box::new(|_, out| {
+                out.extend(b"f+0x0/0x1");
+                Ok(())
+            }))
+        };
+        assert_eq!(known_after_drop(true, printer), (false, true));
+        assert_eq!(known_after_drop(false, printer), (false, false));
     }
 }

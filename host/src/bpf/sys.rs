@@ -129,13 +129,19 @@ pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Runs a `syscall` program once, on this CPU; what it returned.
-pub(super) fn run(program: RawFd) -> io::Result<u32> {
+/// Runs a `syscall` program once, on this CPU, with `context` to point at if it reads any; what it
+/// returned.
+pub(super) fn run(program: RawFd, mut context: Option<u64>) -> io::Result<u32> {
     let mut options = libbpf_sys::bpf_test_run_opts {
         sz: size_of::<libbpf_sys::bpf_test_run_opts>() as u64,
         ..Default::default()
     };
-    // SAFETY: no buffers are passed, and the options live through the call.
+    if let Some(context) = &mut context {
+        options.ctx_in = std::ptr::from_mut(context).cast();
+        options.ctx_size_in = size_of::<u64>() as u32;
+    }
+    // SAFETY: the context, which the kernel reads and writes back, and the options live through the
+    // call, and no other buffers are passed.
     let answer = unsafe { libbpf_sys::bpf_prog_test_run_opts(program, &mut options) };
     if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(options.retval) }
 }

@@ -31,6 +31,7 @@ mod prometheus;
 mod read;
 mod shipped;
 mod steady;
+mod symbols;
 mod workload;
 
 #[path = "../guests/compose.rs"]
@@ -140,7 +141,14 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         programs_are_described,
         costs_are_measured,
     ];
-    read.into_iter().chain(load).chain(attach).chain(pipeline()).chain(binary())
+    let symbols = trials![symbols:
+        the_kernel_names_what_it_lists,
+        addresses_of_nothing_are_not_known,
+        without_capabilities_none_can_be_asked,
+        no_list_is_read_for_decoders,
+    ];
+    let read = read.into_iter().chain(symbols);
+    read.chain(load).chain(attach).chain(pipeline()).chain(binary())
 }
 
 /// From the kernel's maps to the exposition, in this process.

@@ -120,7 +120,7 @@ impl Harvest {
         visit: &mut dyn FnMut(Chunk<'_>),
     ) -> io::Result<()> {
         let mut memory = self.sink.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = sys::run(self.program)? as usize;
+        let written = sys::run(self.program, None)? as usize;
         let stride = self.key_words + 1;
         let rows = &memory.words.still()[..written];
         if !rows.is_empty() {
