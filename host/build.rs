@@ -13,8 +13,9 @@ use std::process::Command;
 const DEFAULT_SET: [&str; 7] =
     ["timers", "syscalls", "softirq-latency", "biolatency", "runqlat", "exec", "tcp-connections"];
 
-/// What the exporter asks the kernel with, beside the module that does: directory and name.
-const OWN: [(&str, &str); 2] = [("src/bpf/read", "harvest"), ("src/bpf", "symbols")];
+/// What the exporter asks the kernel with, beside the module that does: directory and names.
+const OWN: [(&str, &[&str]); 2] =
+    [("src/bpf/read", &["copy", "elements", "harvest"]), ("src/bpf", &["symbols"])];
 
 fn main() {
     version::emit();
@@ -47,9 +48,11 @@ fn main() {
         assert!(status.success(), "failed to compile {names:?}; see the lines above");
     };
     compile(&examples, &DEFAULT_SET);
-    for (dir, name) in OWN {
-        compile(&Path::new(dir).canonicalize().expect("it is ours"), &[name]);
-        println!("cargo:rerun-if-changed={dir}/{name}.bpf.c");
+    for (dir, names) in OWN {
+        compile(&Path::new(dir).canonicalize().expect("it is ours"), names);
+        for name in names {
+            println!("cargo:rerun-if-changed={dir}/{name}.bpf.c");
+        }
     }
     fs::write(Path::new(&out).join("default_set.rs"), table(&examples, &out))
         .expect("OUT_DIR can be written");

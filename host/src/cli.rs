@@ -107,7 +107,7 @@ pub struct Flags {
     #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
     pub btf_path: Option<PathBuf>,
 
-    /// How to read maps: auto, or all by harvest, batch or keys, to compare them
+    /// How to read maps: auto, or all by copy, harvest, batch or keys, to compare them
     #[arg(
         long = "maps.read", value_name = "WAY", default_value = "auto", help_heading = KERNEL
     )]

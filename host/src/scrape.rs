@@ -342,14 +342,14 @@ fn reader(
     MapReader::new(&map, reading, sink)
 }
 
-/// Room to harvest the maps of these configs; none on kernels that have no such memory.
+/// Memory for programs to read the maps of these configs into; none on kernels that have none such.
 fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
     let maps = configs.iter().flat_map(|config| {
         let layouts = config.metrics.iter().map(|(_, layout)| layout);
         layouts.filter_map(|layout| Some(config.attached.map(&layout.map)?.spec))
     });
     Sink::for_maps(&maps.collect::<Vec<_>>(), reading).unwrap_or_else(|error| {
-        debug!("no memory to harvest maps into: {error}");
+        debug!("no memory to read maps into: {error}");
         None
     })
 }

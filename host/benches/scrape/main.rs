@@ -1,8 +1,8 @@
 //! What a scrape costs: the built exporter, real maps filled from user space, and the kernel's own
 //! batch read of the same maps beside it as the floor. Prints `name value unit` lines.
 //!
-//! `ONLY=10k,plugin` measures some parts: 1k, 10k, 100k, 1M, replaced, histograms, percpu, array,
-//! chains, plugin, start.
+//! `ONLY=10k,plugin` measures some parts: 1k, 10k, 100k, 1M, replaced, rewritten, histograms,
+//! percpu, array, chains, plugin, start.
 
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,10 @@ struct Case {
 /// What happens between two scrapes.
 #[derive(Clone, Copy)]
 enum Between {
-    /// So many of a hundred values change.
+    /// So many of a hundred values change where they stand.
     Change(usize),
+    /// So many of a hundred are written anew from outside.
+    Rewrite(usize),
     /// So many of a hundred keys are replaced by new ones.
     Replace(usize),
 }
@@ -49,8 +51,8 @@ fn main() {
         }
     }
     if wanted("1M") {
-        let args = &["--maps.read=harvest"];
-        let label = "1M_harvested";
+        let args = &["--maps.read=batch"];
+        let label = "1M_by_batch";
         let case = Case { label, shape: shapes::ROWS, entries: 1_000_000, rounds: 5, args };
         case.run(&[(Between::Change(10), false), (Between::Change(10), true)]);
     }
@@ -58,6 +60,11 @@ fn main() {
         let label = "replaced";
         let case = Case { label, shape: shapes::ROWS, entries: 100_000, rounds: 9, args: &[] };
         case.run(&[(Between::Replace(10), false)]);
+    }
+    if wanted("rewritten") {
+        let label = "rewritten";
+        let case = Case { label, shape: shapes::ROWS, entries: 100_000, rounds: 9, args: &[] };
+        case.run(&[(Between::Rewrite(10), false), (Between::Rewrite(100), false)]);
     }
     for (part, label, shape, entries) in [
         ("histograms", "histograms", shapes::HISTOGRAMS, 270_000),
@@ -90,9 +97,10 @@ impl Case {
     /// Measures scrapes, each after what happens between two; `true` for gzip.
     fn run(&self, scrapes: &[(Between, bool)]) {
         let Self { label, shape, entries, args, .. } = *self;
-        let exporter = Exporter::start(&shape.write(label, entries), "rows", args);
+        let dir = shape.write(label, entries);
+        let exporter = Exporter::start(&dir, "rows", args);
         let idle = exporter.resident();
-        let mut rows = Rows::fill(shape, entries);
+        let mut rows = Rows::fill(shape, &dir, entries);
         print(label, "cold.wall", millis(exporter.scrape(false).wall), "ms");
         for (between, gzip) in scrapes {
             self.measure(&exporter, &mut rows, *between, *gzip);
@@ -103,7 +111,7 @@ impl Case {
 
     fn measure(&self, exporter: &Exporter, rows: &mut Rows, between: Between, gzip: bool) {
         let (mut walls, mut cpus, mut floors) = (Vec::new(), Vec::new(), Vec::new());
-        let mut harvests = Vec::new();
+        let (mut copies, mut harvests) = (Vec::new(), Vec::new());
         // The first two find the way and make what is kept.
         exporter.scrape(gzip);
         exporter.scrape(gzip);
@@ -112,10 +120,13 @@ impl Case {
         for _ in 0..self.rounds {
             match between {
                 Between::Change(percent) => rows.change(percent),
+                Between::Rewrite(percent) => rows.rewrite(percent),
                 Between::Replace(percent) => rows.replace(percent),
             }
             floors.push(rows.floor(tries));
-            harvests.extend(rows.harvest(tries));
+            let [copy, harvest] = rows.quick(tries);
+            copies.extend(copy);
+            harvests.extend(harvest);
             let scrape = exporter.scrape(gzip);
             walls.push(scrape.wall);
             cpus.push(scrape.cpu);
@@ -125,8 +136,10 @@ impl Case {
             |what: &str, value, unit| print(self.label, &format!("{name}.{what}"), value, unit);
         let (wall, cpu, floor) = (median(walls), median(cpus), median(floors));
         print("floor", millis(floor), "ms");
-        if !harvests.is_empty() {
-            print("harvest_floor", millis(median(harvests)), "ms");
+        for (what, floors) in [("copy_floor", copies), ("harvest_floor", harvests)] {
+            if !floors.is_empty() {
+                print(what, millis(median(floors)), "ms");
+            }
         }
         let mut rest = millis(wall);
         for ((phase, before), (_, after)) in before.into_iter().zip(exporter.phases()) {
@@ -146,6 +159,7 @@ impl std::fmt::Display for Between {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Change(percent) => write!(f, "changed_{percent}"),
+            Self::Rewrite(percent) => write!(f, "rewritten_{percent}"),
             Self::Replace(percent) => write!(f, "replaced_{percent}"),
         }
     }

@@ -1,13 +1,14 @@
-//! The map under test: made by the exporter, filled and changed from here.
+//! The map under test: made by the exporter, filled from here, and counted up by a program.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use ebpf_wasm_exporter::bpf::read::{MapReader, Reading, Sink, Way};
 use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
 use libbpf_rs::query::MapInfoIter;
-use libbpf_rs::{MapCore, MapHandle};
+use libbpf_rs::{MapCore, MapHandle, Object, ObjectBuilder};
 
 use crate::shapes::Shape;
 
@@ -18,7 +19,10 @@ pub(crate) struct Rows {
     shape: Shape,
     map: MapHandle,
     batch: MapReader,
+    copy: MapReader,
     harvest: MapReader,
+    /// The program that counts.
+    count: Object,
     /// Which of all keys of the shape each row has.
     ids: Vec<u64>,
     values: Vec<u64>,
@@ -27,9 +31,21 @@ pub(crate) struct Rows {
     random: u64,
 }
 
+/// Loads an object whose map this is.
+fn load(object: &Path, map: &MapHandle) -> Object {
+    let mut object = ObjectBuilder::default().open_file(object).expect("it is compiled");
+    for mut program in object.progs_mut() {
+        program.set_autoload(program.name() == "count");
+    }
+    for mut part in object.maps_mut() {
+        part.reuse_fd(map.as_fd()).expect("it is as the object wants it");
+    }
+    object.load().expect("the kernel takes it")
+}
+
 impl Rows {
-    /// Fills the youngest map called `rows_total` with so many rows.
-    pub(crate) fn fill(shape: Shape, entries: usize) -> Self {
+    /// Fills the youngest map called `rows_total` with so many rows; its objects are in `dir`.
+    pub(crate) fn fill(shape: Shape, dir: &Path, entries: usize) -> Self {
         let info = MapInfoIter::default().filter(|map| map.name.as_bytes() == b"rows_total");
         let info = info.last().expect("the exporter has made the map");
         let map = MapHandle::from_map_id(info.id).expect("root may open maps");
@@ -41,17 +57,18 @@ impl Rows {
             max_entries: map.max_entries(),
             flags: 0,
         };
-        let pinned = Reading::Pinned(Way::Harvest);
-        let sink = Sink::for_maps([&spec], pinned).expect("the kernel has memory");
-        let reader = |reading| {
+        let reader = |way| {
+            let reading = Reading::Pinned(way);
+            let sink = Sink::for_maps([&spec], reading).expect("the kernel has memory");
             let map = MapRef { spec: spec.clone(), fd: map.as_fd() };
             MapReader::new(&map, reading, sink.as_ref()).expect("the map can be read")
         };
-        let (batch, harvest) = (reader(Reading::Pinned(Way::Batch)), reader(pinned));
         let rows = Self {
             shape,
-            batch,
-            harvest,
+            batch: reader(Way::Batch),
+            copy: reader(Way::Copy),
+            harvest: reader(Way::Harvest),
+            count: load(&dir.join("count.bpf.o"), &map),
             map,
             ids: (0..entries as u64).collect(),
             values: (0..entries as u64).map(|id| 1_000 + id % 8_000_000).collect(),
@@ -62,8 +79,34 @@ impl Rows {
         rows
     }
 
-    /// Counts up the values of `percent` of the rows, chosen at random.
+    /// Counts up the values of `percent` of the rows, chosen at random, where they stand: as the
+    /// programs of an exporter do.
     pub(crate) fn change(&mut self, percent: usize) {
+        let program = self.count.progs_mut().find(|program| program.name() == "count");
+        let program = program.expect("it is in the object").as_fd().as_raw_fd();
+        let rows = self.some(percent);
+        let mut context = vec![0; size_of::<u64>() + self.shape.key_size];
+        for row in rows {
+            let by = 1 + row as u64 % 17;
+            self.values[row] += by;
+            let (number, key) = context.split_at_mut(size_of::<u64>());
+            number.copy_from_slice(&by.to_ne_bytes());
+            key.fill(0);
+            (self.shape.key)(self.ids[row], key);
+            let mut options = libbpf_sys::bpf_test_run_opts {
+                sz: size_of::<libbpf_sys::bpf_test_run_opts>() as u64,
+                ctx_in: context.as_mut_ptr().cast(),
+                ctx_size_in: context.len() as u32,
+                ..Default::default()
+            };
+            // SAFETY: the context has the size given, and lives with the options through the call.
+            let answer = unsafe { libbpf_sys::bpf_prog_test_run_opts(program, &mut options) };
+            assert_eq!((answer, options.retval), (0, 0));
+        }
+    }
+
+    /// Writes the values of `percent` of the rows anew from outside, which moves them in the map.
+    pub(crate) fn rewrite(&mut self, percent: usize) {
         let rows = self.some(percent);
         for row in &rows {
             self.values[*row] += 1 + *row as u64 % 17;
@@ -158,13 +201,16 @@ impl Rows {
         std::iter::repeat_with(read).take(tries).min().unwrap_or_default()
     }
 
-    /// How long a walk inside the kernel takes, if the map can be read so: the least of `tries`.
-    pub(crate) fn harvest(&mut self, tries: usize) -> Option<Duration> {
-        let mut walks = (0..tries).map(|_| {
-            let mut harvested = false;
-            let time = crate::timed(|| harvested = self.harvest.harvest(|_| {}));
-            harvested.then_some(time)
-        });
-        walks.by_ref().try_fold(Duration::MAX, |least, walk| Some(least.min(walk?)))
+    /// How long a copy of its elements takes, and a walk inside the kernel, if the map can be read so:
+    /// the least of `tries`.
+    pub(crate) fn quick(&mut self, tries: usize) -> [Option<Duration>; 2] {
+        [&mut self.copy, &mut self.harvest].map(|reader| {
+            let mut reads = (0..tries).map(|_| {
+                let mut done = false;
+                let time = crate::timed(|| done = reader.read_quickly(None, |_| {}));
+                done.then_some(time)
+            });
+            reads.try_fold(Duration::MAX, |least, read| Some(least.min(read?)))
+        })
     }
 }

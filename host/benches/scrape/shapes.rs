@@ -127,19 +127,21 @@ plugins:
 };
 
 impl Shape {
-    /// Writes a config named `rows` whose map `rows_total` is like this and has room for so many
+    /// Writes a config named `rows`, and an object `count` beside it, whose map `rows_total` is like this and has room for so many
     /// entries; its directory.
     pub(crate) fn write(&self, label: &str, entries: usize) -> PathBuf {
         let here = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/scrape");
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{label}"));
         fs::create_dir_all(&dir).expect("the target directory can be written");
-        let source = format!(
-            "#define BENCH_TYPE {}\n#define BENCH_ENTRIES {entries}\n\
-             #define BENCH_KEY_SIZE {}\n#include \"{here}/rows.bpf.h\"\n",
-            self.type_name(),
-            self.key_size,
-        );
-        fs::write(dir.join("rows.bpf.c"), source).expect("as above");
+        for name in ["rows", "count"] {
+            let source = format!(
+                "#define BENCH_TYPE {}\n#define BENCH_ENTRIES {entries}\n\
+                 #define BENCH_KEY_SIZE {}\n#include \"{here}/{name}.bpf.h\"\n",
+                self.type_name(),
+                self.key_size,
+            );
+            fs::write(dir.join(format!("{name}.bpf.c")), source).expect("as above");
+        }
         let kind = if self.yaml.contains("bucket_type") { "histograms" } else { "counters" };
         let yaml = format!(
             "metrics:\n  {kind}:\n    - name: rows_total\n      help: Rows of the benchmark{}",

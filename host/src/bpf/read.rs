@@ -3,14 +3,15 @@
 //! | way | for | why |
 //! |---|---|---|
 //! | [`Way::Mmap`] | arrays made with `BPF_F_MMAPABLE` | no system call, no copy by the kernel |
-//! | [`Way::Harvest`] | hash maps and arrays whose keys hardly change | a third of the batch call |
+//! | [`Way::Copy`] | hash maps whose elements the kernel has in one piece | a twelfth of the batch call |
+//! | [`Way::Harvest`] | other hash maps, and arrays | a third of the batch call |
 //! | [`Way::Batch`] | every other map, and those whose keys come and go | exact, whatever happens |
 //! | [`Way::Keys`] | kernels that refuse the batch call | two system calls an entry |
 //!
 //! Entries come in chunks of borrowed bytes; no way allocates per entry. This module knows nothing
-//! of labels and must never turn a map that changes while it is read into an error: but for harvest,
-//! which says what it cannot promise, an entry that stays in the map during the whole read is handed
-//! out exactly once, one that comes or goes meanwhile at most once.
+//! of labels and must never turn a map that changes while it is read into an error: but for copy and
+//! harvest, which say what they cannot promise, an entry that stays in the map during the whole read
+//! is handed out exactly once, one that comes or goes meanwhile at most once.
 
 use std::fmt;
 use std::io;
@@ -21,14 +22,18 @@ use libbpf_rs::MapType;
 use super::{MapRef, MapSpec, sys};
 
 mod batch;
+mod copy;
+mod elements;
 mod harvest;
 mod keys;
 mod mmap;
 mod reading;
+mod sink;
 
+use copy::Copy;
 use harvest::Harvest;
-pub use harvest::Sink;
 pub use reading::{Reading, UnknownWay, Why};
+pub use sink::Sink;
 
 /// Entries to hand out at a time: large enough that a system call's fixed cost vanishes, small
 /// enough that a chunk of usual keys stays in the second-level cache.
@@ -39,7 +44,10 @@ const CHUNK: usize = 4096;
 pub enum Way {
     /// The map's own memory, mapped into this process.
     Mmap,
-    /// A walk inside the kernel, by a program of the exporter's own (Linux 5.14).
+    /// The elements of a hash map as they lie in the kernel's memory, copied by a program of the
+    /// exporter's own (Linux 5.14).
+    Copy,
+    /// A walk inside the kernel, by such a program (Linux 5.14).
     Harvest,
     /// `BPF_MAP_LOOKUP_BATCH` (Linux 5.6; per-CPU arrays 5.13).
     Batch,
@@ -52,6 +60,7 @@ impl Way {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mmap => "mmap",
+            Self::Copy => "copy",
             Self::Harvest => "harvest",
             Self::Batch => "batch",
             Self::Keys => "keys",
@@ -88,6 +97,9 @@ pub struct Chunk<'a> {
     /// From one entry's values to the next one's.
     value_stride: usize,
     cpus: usize,
+    /// Where each entry has its place in the map, if it is known; it stays while the key does, unless
+    /// the entry is written anew from outside.
+    places: Option<&'a [u32]>,
 }
 
 /// One entry of a map.
@@ -102,7 +114,26 @@ pub struct Entry<'a> {
 impl<'a> Chunk<'a> {
     /// Entries whose keys stand end to end, and so do their values, `cpus` for each.
     pub fn new(keys: &'a [u8], key_size: usize, values: &'a [u64], cpus: usize) -> Self {
-        Self { keys, key_stride: key_size, key_size, values, value_stride: cpus, cpus }
+        Self {
+            keys,
+            key_stride: key_size,
+            key_size,
+            values,
+            value_stride: cpus,
+            cpus,
+            places: None,
+        }
+    }
+
+    /// The same entries, which have these places in the map.
+    #[must_use]
+    pub fn at(self, places: &'a [u32]) -> Self {
+        Self { places: Some(places), ..self }
+    }
+
+    /// The place of each entry, as a small number, if it is known.
+    pub fn places(&self) -> Option<&'a [u32]> {
+        self.places
     }
 
     /// How many entries there are.
@@ -144,6 +175,12 @@ impl Target {
 
 /// A way of reading, with the buffers it keeps from one read to the next.
 trait Walk: Send {
+    /// Whether it costs less than the batch call for a map of so many entries.
+    fn pays(&self, entries: usize) -> bool {
+        let _ = entries;
+        true
+    }
+
     fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()>;
 }
 
@@ -154,7 +191,8 @@ pub struct MapReader {
     /// The way of [`MapReader::read`].
     exact: Way,
     walk: Box<dyn Walk>,
-    harvest: Option<Harvest>,
+    /// The way of [`MapReader::read_quickly`].
+    quick: Option<(Way, Box<dyn Walk>)>,
     /// The way that was used last.
     way: Way,
     /// Why `exact` is the way when it is.
@@ -163,7 +201,7 @@ pub struct MapReader {
 
 impl MapReader {
     /// A reader of `map` in the best way that its type and this kernel allow, or in the one that
-    /// `reading` says; by harvest only if there is a sink.
+    /// `reading` says; by copy or harvest only if there is a sink.
     ///
     /// # Errors
     ///
@@ -178,8 +216,8 @@ impl MapReader {
             return Ok(Self { why: Why::Mappable, ..Self::with_way(map, Way::Mmap)? });
         }
         let mut reader = Self::with_way(map, Way::Batch)?;
-        match Harvest::new(&map.spec, reading, &reader.map, sink) {
-            Ok(harvest) => (reader.harvest, reader.why) = (Some(harvest), Why::Churn),
+        match quick(&map.spec, reading, &reader.map, sink) {
+            Ok(quick) => (reader.quick, reader.why) = (Some(quick), Why::Churn),
             Err(why) => reader.why = why,
         }
         Ok(reader)
@@ -191,13 +229,13 @@ impl MapReader {
     /// # Errors
     ///
     /// As [`MapReader::new`]; and for [`Way::Mmap`] if the map is not a mappable array, for
-    /// [`Way::Harvest`] always, because that way is not exact.
+    /// [`Way::Copy`] and [`Way::Harvest`] always, because these are not exact.
     pub fn with_way(map: &MapRef<'_>, way: Way) -> Result<Self, ReadError> {
         let name = map.spec.name.clone();
         let fail = |source| ReadError { map: name.clone(), way, source };
         let map = target(map).map_err(fail)?;
         let walk = new_walk(way, &map).map_err(fail)?;
-        Ok(Self { name, map, exact: way, walk, harvest: None, way, why: Why::Pinned })
+        Ok(Self { name, map, exact: way, walk, quick: None, way, why: Why::Pinned })
     }
 
     /// The map's name.
@@ -222,7 +260,11 @@ impl MapReader {
 
     /// Why it was this one.
     pub fn why(&self) -> Why {
-        if self.way == Way::Harvest { Why::Calm } else { self.why }
+        match self.way {
+            Way::Copy => Why::Dense,
+            Way::Harvest => Why::Calm,
+            _ => self.why,
+        }
     }
 
     /// Hands all entries to `visit`, chunk by chunk. Entries come in the map's order, which is the
@@ -244,17 +286,34 @@ impl MapReader {
     }
 
     /// Hands all entries to `visit` as [`MapReader::read`] does, but in less time and without its
-    /// promise: of entries that come or go meanwhile, any may be missing, come twice, or have a key
-    /// that the map never held. `false` if the map cannot be read so, and nothing was handed out.
-    pub fn harvest(&mut self, mut visit: impl FnMut(Chunk<'_>)) -> bool {
-        let Some(harvest) = &mut self.harvest else { return false };
-        if let Err(error) = harvest.walk(&self.map, &mut visit) {
-            tracing::debug!(map = self.name, "can no longer be harvested: {error}");
-            (self.harvest, self.why) = (None, Why::Kernel);
+    /// promise: of entries that come or go meanwhile, or are written anew from outside, any may be
+    /// missing or come twice, and by harvest have a key that the map never held. `false` if the map
+    /// cannot be read so, or it would cost more, the map having about so many `entries`, if that is
+    /// known: what was handed out then, if anything, is to be forgotten.
+    pub fn read_quickly(
+        &mut self,
+        entries: Option<usize>,
+        mut visit: impl FnMut(Chunk<'_>),
+    ) -> bool {
+        let Some((way, walk)) = &mut self.quick else { return false };
+        if entries.is_some_and(|entries| !walk.pays(entries)) {
+            self.why = Why::Sparse;
             return false;
         }
-        self.way = Way::Harvest;
+        self.why = Why::Churn;
+        if let Err(error) = walk.walk(&self.map, &mut visit) {
+            tracing::debug!(map = self.name, "can no longer be read by {way}: {error}");
+            (self.quick, self.why) = (None, Why::Kernel);
+            return false;
+        }
+        self.way = *way;
         true
+    }
+
+    /// Whether [`MapReader::read_quickly`] cannot be sure of a key that was not known before, so that
+    /// it pays only while hardly any come.
+    pub fn needs_calm(&self) -> bool {
+        self.quick.as_ref().is_none_or(|(way, _)| *way != Way::Copy)
     }
 
     /// How many entries the map can hold.
@@ -273,12 +332,26 @@ impl MapReader {
     }
 }
 
+/// The quickest way that there is for this map, or why there is none.
+fn quick(
+    spec: &MapSpec,
+    reading: Reading,
+    map: &Target,
+    sink: Option<&Sink>,
+) -> Result<(Way, Box<dyn Walk>), Why> {
+    if let Ok(copy) = Copy::new(spec, reading, map, sink) {
+        return Ok((Way::Copy, Box::new(copy)));
+    }
+    let harvest = Harvest::new(spec, reading, map, sink)?;
+    Ok((Way::Harvest, Box::new(harvest)))
+}
+
 fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
     Ok(match way {
         Way::Mmap => Box::new(mmap::Mapped::new(map)?),
         Way::Batch => Box::new(batch::Batch::new(map)),
         Way::Keys => Box::<keys::Keys>::default(),
-        Way::Harvest => return Err(io::ErrorKind::Unsupported.into()),
+        Way::Copy | Way::Harvest => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 

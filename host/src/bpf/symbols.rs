@@ -82,7 +82,7 @@ impl Symbols {
     ///
     /// When the kernel does not run the program.
     pub fn print(&mut self, address: u64) -> io::Result<&[u8]> {
-        let size = sys::run(self.program, Some(address))? as usize;
+        let size = sys::run(self.program, &mut [address])? as usize;
         let text = sys::bytes(self.text.still());
         let len = size.checked_sub(1).filter(|len| *len < text.len());
         // The program gives an error of its helper as a negative number.

@@ -115,7 +115,7 @@ pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     let fd = unsafe {
         libbpf_sys::bpf_map_create(
             libbpf_sys::BPF_MAP_TYPE_ARRAY,
-            c"harvest".as_ptr(),
+            c"sink".as_ptr(),
             size_of::<u32>() as u32,
             size,
             1,
@@ -129,16 +129,16 @@ pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Runs a `syscall` program once, on this CPU, with `context` to point at if it reads any; what it
-/// returned.
-pub(super) fn run(program: RawFd, mut context: Option<u64>) -> io::Result<u32> {
+/// Runs a `syscall` program once, on this CPU, with these numbers as its context, if it reads any; what
+/// it returned.
+pub(super) fn run(program: RawFd, context: &mut [u64]) -> io::Result<u32> {
     let mut options = libbpf_sys::bpf_test_run_opts {
         sz: size_of::<libbpf_sys::bpf_test_run_opts>() as u64,
         ..Default::default()
     };
-    if let Some(context) = &mut context {
-        options.ctx_in = std::ptr::from_mut(context).cast();
-        options.ctx_size_in = size_of::<u64>() as u32;
+    if !context.is_empty() {
+        options.ctx_in = context.as_mut_ptr().cast();
+        options.ctx_size_in = size_of_val(context) as u32;
     }
     // SAFETY: the context, which the kernel reads and writes back, and the options live through the
     // call, and no other buffers are passed.

@@ -135,11 +135,12 @@ impl Block {
                 if digits.len() != old.len() {
                     longer.push_str(digits);
                     moved.push((n, digits.len()));
+                } else if self.packed.is_none() {
+                    // Not compared: the old digits are rarely in the cache, and a write need not wait.
+                    old.copy_from_slice(digits.as_bytes());
                 } else if digits.as_bytes() != old {
                     old.copy_from_slice(digits.as_bytes());
-                    if self.packed.is_some() {
-                        self.changed.push(n as u32);
-                    }
+                    self.changed.push(n as u32);
                 }
             });
         }

@@ -28,6 +28,8 @@ pub(super) struct Feed {
     memory: Memory,
     /// Whether hardly any key came or went since the scrape before.
     calm: bool,
+    /// How many entries the map had in the scrape before, if there was one.
+    entries: Option<usize>,
     /// How the last scrape read the map, and why so.
     way: (Way, Why),
 }
@@ -41,7 +43,7 @@ impl Feed {
     ) -> Self {
         let memory = Memory::new(reader.key_size(), decoder.width());
         let way = (reader.way(), reader.why());
-        Self { config, family, reader, decoder, memory, calm: false, way }
+        Self { config, family, reader, decoder, memory, calm: false, entries: None, way }
     }
 
     /// The map's name.
@@ -89,9 +91,9 @@ impl Feed {
         stats.duration += start.elapsed();
     }
 
-    /// Reads the map into the memory: by harvest while keys hardly change, else exactly.
+    /// Reads the map into the memory: quickly as long as few keys are in doubt then, else exactly.
     fn meet(&mut self, family: &mut Family, phases: &mut Phases) -> Result<(), ReadError> {
-        let Self { reader, memory, calm, .. } = self;
+        let Self { reader, memory, calm, entries, .. } = self;
         let start = Instant::now();
         let mut matching = Duration::ZERO;
         let mut take = |memory: &mut Memory, family: &mut Family, chunk: Chunk<'_>| {
@@ -100,8 +102,9 @@ impl Feed {
             matching += start.elapsed();
         };
         memory.begin();
-        let harvested = *calm && reader.harvest(|chunk| take(memory, family, chunk));
-        let confirmed = harvested && memory.doubts() <= few(memory.len()) && {
+        let quickly = (*calm || !reader.needs_calm())
+            && reader.read_quickly(*entries, |chunk| take(memory, family, chunk));
+        let confirmed = quickly && memory.doubts() <= few(reader, memory.len()) && {
             let lookup = |key: &[u8], values: &mut [u64]| reader.lookup(key, values);
             memory.confirm(lookup, reader.cpus(), family).is_ok()
         };
@@ -109,8 +112,9 @@ impl Feed {
         if !confirmed {
             memory.begin();
             result = reader.read(|chunk| take(memory, family, chunk));
-            *calm = !harvested && memory.doubts() <= few(memory.len());
+            *calm = !quickly && memory.doubts() <= few(reader, memory.len());
         }
+        *entries = Some(memory.count());
         phases.read += start.elapsed().saturating_sub(matching);
         phases.matching += matching;
         self.note_way();
@@ -129,6 +133,7 @@ impl Feed {
     pub(super) fn forget(&mut self) {
         self.memory = Memory::new(self.reader.key_size(), self.decoder.width());
         self.calm = false;
+        self.entries = None;
     }
 
     /// Follows its family, which has moved its cells.
@@ -154,10 +159,10 @@ impl Feed {
     }
 }
 
-/// How many of so many keys may come or go for a map to be called calm. A confirmation costs as
-/// much as ten entries of a batch, so with these it is still cheaper to harvest.
-fn few(keys: usize) -> usize {
-    64 + keys / 64
+/// How many of so many keys may be in doubt: a lookup costs as much as a few entries of a batch, so
+/// with these it is still the quick way that costs less.
+fn few(reader: &MapReader, keys: usize) -> usize {
+    64 + keys / if reader.needs_calm() { 64 } else { 4 }
 }
 
 /// An entry as a person reads it: key and values, then a line for each series it adds to.

@@ -2,8 +2,9 @@
 //!
 //! Maps hand out their entries in an order that stays while keys stay. So an entry is first held
 //! against the key that stood at its position the last time, and its value against the one it had:
-//! in steady state that is all there is to do. Only what differs is looked up by hash, and only by
-//! what a value differs, its series changes: a number of a family is at all times the sum of the
+//! in steady state that is all there is to do. (A way of reading that knows the place of each entry in
+//! the map has it held against the key that had that place.) Only what differs is looked up by hash,
+//! and only by what a value differs, its series changes: a number of a family is at all times the sum of the
 //! values here that are added to it. Keys that the map no longer holds are forgotten at the end of
 //! each scrape, so this is never larger than the map.
 
@@ -19,6 +20,10 @@ use hashbrown::HashTable;
 use crate::bpf::read::{Chunk, Entry};
 use crate::series::{Cell, Family};
 
+mod rows;
+
+use rows::Rows;
+
 /// The place of a key in the memory. It stays while the key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(u32);
@@ -31,6 +36,8 @@ const NEAR: usize = 256;
 const FREE: u32 = 0;
 /// Of a row whose key was no key of the map after all.
 const NEVER: u32 = 1;
+/// At a place where no row was met yet.
+const NOWHERE: Row = Row(u32::MAX);
 
 /// What is to be done with a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +56,12 @@ pub struct Memory {
     key_size: usize,
     /// Fates of a row: one, or one for each CPU.
     width: usize,
-    /// The key of each row, end to end.
-    keys: Vec<u8>,
+    /// The keys, with the values that each had when it was last met: as many as it has fates, and what
+    /// is decided for a row has been done with these. And the walk in which each was last met, or
+    /// [`FREE`], or [`NEVER`]: while the walk is straight, those that it has met are not noted yet.
+    rows: Rows,
     /// The fates of each row, end to end.
     fates: Vec<Fate>,
-    /// The values of each row when it was last met, end to end: as many as it has fates. What is
-    /// decided for a row has been done with these.
-    values: Vec<u64>,
-    /// How many labels of each row could not be decoded.
-    errors: Vec<u16>,
-    /// The walk in which each row was last met, or [`FREE`], or [`NEVER`]. While the walk is
-    /// straight, those that it has met are not noted yet.
-    met: Vec<u32>,
     /// The rows of the last walk in the order in which they were met, and while this walk is not
     /// straight, of this one.
     order: Vec<Row>,
@@ -70,6 +71,10 @@ pub struct Memory {
     passed: usize,
     /// Whether this walk has met the rows of the last one in the same order so far.
     straight: bool,
+    /// The row that was last met at each place of the map, if places are known.
+    places: Vec<Row>,
+    /// Rows that this walk has met more than once.
+    doubles: Vec<Row>,
     /// All rows, by their keys.
     index: HashTable<Row>,
     hasher: RandomState,
@@ -97,15 +102,14 @@ impl Memory {
         Self {
             key_size,
             width,
-            keys: Vec::new(),
+            rows: Rows::new(key_size, width),
             fates: Vec::new(),
-            values: Vec::new(),
-            errors: Vec::new(),
-            met: Vec::new(),
             order: Vec::new(),
             ahead: Vec::new(),
             passed: 0,
             straight: true,
+            places: Vec::new(),
+            doubles: Vec::new(),
             index: HashTable::new(),
             hasher: RandomState::default(),
             free: Vec::new(),
@@ -133,13 +137,16 @@ impl Memory {
     /// Begins a walk over the map.
     pub fn begin(&mut self) {
         if self.walk == u32::MAX {
-            self.met.iter_mut().filter(|met| **met != FREE).for_each(|met| *met = NEVER + 1);
+            let rows = &mut self.rows;
+            let known = rows.all().filter(|row| rows.has_key(*row)).collect::<Vec<_>>();
+            known.into_iter().for_each(|row| rows.set_met(row, NEVER + 1));
             self.walk = NEVER + 1;
         }
         self.walk += 1;
         self.straight = true;
         self.count = 0;
         self.inserted.clear();
+        self.doubles.clear();
         // A walk that was given up has left rows whose fates are to be decided: look at each.
         if !self.undecoded.is_empty() {
             self.undecoded.clear();
@@ -148,7 +155,8 @@ impl Memory {
     }
 
     /// Takes the next entries. An entry whose key this walk has met before is passed over, as may
-    /// come while others delete and insert.
+    /// come while others delete and insert, and is a doubt. All entries of a walk have places, or none
+    /// has.
     pub fn take(&mut self, chunk: Chunk<'_>, family: &mut Family) {
         // Keys of a known size are compared word by word, without a call.
         match self.key_size {
@@ -172,6 +180,9 @@ impl Memory {
         same: impl Fn(&[u8], &[u8]) -> bool,
     ) {
         let mut entries = chunk.entries();
+        if let Some(places) = chunk.places() {
+            return self.take_placed(entries, places, family, same);
+        }
         if self.straight {
             for entry in entries.by_ref() {
                 let next = self.order.get(self.count);
@@ -193,6 +204,68 @@ impl Memory {
         }
     }
 
+    /// Takes entries whose places are known. Which rows are met is noted at once, and not in what
+    /// order.
+    #[inline]
+    fn take_placed<'a>(
+        &mut self,
+        entries: impl Iterator<Item = Entry<'a>>,
+        places: &[u32],
+        family: &mut Family,
+        same: impl Fn(&[u8], &[u8]) -> bool,
+    ) {
+        if self.straight {
+            self.straight = false;
+            self.order.clear();
+        }
+        let row_at =
+            |rows: &[Row], place: u32| rows.get(place as usize).map_or(NOWHERE, |row| *row);
+        // Rows may lie anywhere: memory gives many at once in the time in which it gives one.
+        let touched = places.iter().map(|place| self.rows.touch(row_at(&self.places, *place)));
+        std::hint::black_box(touched.fold(0, |all, one| all ^ one));
+        for (entry, place) in entries.zip(places) {
+            let row = row_at(&self.places, *place);
+            let is_key = |key: &[u8]| same(key, entry.key);
+            if self.width == 1
+                && let [value] = entry.values
+                && self.rows.meet_again(row, self.walk, is_key, *value)
+            {
+                self.count += 1;
+                continue;
+            }
+            let known = self.rows.has_key(row) && is_key(self.rows.key(row));
+            let row = if known { row } else { self.replace(*place as usize, entry.key) };
+            self.note(row, entry.values, family);
+        }
+    }
+
+    /// The row of a key that is new at its place.
+    #[cold]
+    fn replace(&mut self, place: usize, key: &[u8]) -> Row {
+        let row = self.find(key).unwrap_or_else(|| self.insert(key));
+        if place >= self.places.len() {
+            self.places.resize(place + 1, NOWHERE);
+        }
+        self.places[place] = row;
+        row
+    }
+
+    /// Notes that the walk has met this row, and with which values; `false` if it had before.
+    #[inline]
+    fn note(&mut self, row: Row, values: &[u64], family: &mut Family) -> bool {
+        if self.rows.met(row) == self.walk {
+            self.doubles.push(row);
+            return false;
+        }
+        self.rows.set_met(row, self.walk);
+        self.count += 1;
+        self.put(row, values, family);
+        if self.rows.is_undecoded(row) {
+            self.undecoded.push(row);
+        }
+        true
+    }
+
     /// The row with this key if it is only a few places further on, and now the next one. So it is
     /// when an entry is written anew, which moves it within its bucket, or when one is gone: its row
     /// is passed on from place to place until the walk ends without it.
@@ -207,10 +280,10 @@ impl Memory {
     /// Ends the part of the walk that was as the last one.
     #[cold]
     fn part(&mut self) {
-        let Self { met, order, ahead, walk, count, .. } = self;
+        let Self { rows, order, ahead, walk, count, .. } = self;
         ahead.clear();
         ahead.extend(order.drain(*count..));
-        order.iter().for_each(|row| met[row.0 as usize] = *walk);
+        order.iter().for_each(|row| rows.set_met(*row, *walk));
         self.passed = 0;
         self.straight = false;
     }
@@ -218,16 +291,8 @@ impl Memory {
     /// Takes the next entry of a walk that is not straight.
     fn meet(&mut self, Entry { key, values }: Entry<'_>, family: &mut Family) {
         let row = self.expected(key).unwrap_or_else(|| self.seek(key));
-        let met = &mut self.met[row.0 as usize];
-        if *met == self.walk {
-            return;
-        }
-        *met = self.walk;
-        self.order.push(row);
-        self.count += 1;
-        self.put(row, values, family);
-        if self.fates[row.0 as usize * self.width] == Fate::Undecoded {
-            self.undecoded.push(row);
+        if self.note(row, values, family) {
+            self.order.push(row);
         }
     }
 
@@ -243,16 +308,23 @@ impl Memory {
     /// Notes a row's values, one for each CPU or their sum, and passes on by what they differ.
     #[inline]
     fn put(&mut self, row: Row, values: &[u64], family: &mut Family) {
-        let at = row.0 as usize * self.width;
-        if let ([place], [fate]) =
-            (&mut self.values[at..at + self.width], &self.fates[at..at + self.width])
-        {
+        if self.width == 1 {
             let value = values.iter().fold(0u64, |sum, value| sum.wrapping_add(*value));
-            return pass_on(place, value, *fate, family);
+            return self.put_one(row, 0, value, family);
         }
-        let places = self.values[at..].iter_mut().zip(&self.fates[at..]);
-        for ((place, fate), value) in places.zip(values) {
-            pass_on(place, *value, *fate, family);
+        for (n, value) in values.iter().enumerate() {
+            self.put_one(row, n, *value, family);
+        }
+    }
+
+    /// Notes a value, and adds to its series by what it differs from the one before.
+    #[inline]
+    fn put_one(&mut self, row: Row, n: usize, value: u64, family: &mut Family) {
+        let before = self.rows.replace_value(row, n, value);
+        if value != before
+            && let Fate::Add(cell) = self.fates[row.0 as usize * self.width + n]
+        {
+            family.add(cell, value.wrapping_sub(before));
         }
     }
 
@@ -280,21 +352,12 @@ impl Memory {
 
     fn insert(&mut self, key: &[u8]) -> Row {
         let row = self.free.pop().unwrap_or_else(|| {
-            let row = Row(self.met.len() as u32);
-            self.keys.resize(self.keys.len() + self.key_size, 0);
             self.fates.resize(self.fates.len() + self.width, Fate::Undecoded);
-            self.values.resize(self.values.len() + self.width, 0);
-            self.errors.push(0);
-            self.met.push(0);
-            row
+            self.rows.push()
         });
-        let at = row.0 as usize * self.key_size;
-        self.keys[at..at + self.key_size].copy_from_slice(key);
-        let Self { index, hasher, keys, key_size, .. } = self;
-        index.insert_unique(hasher.hash_one(key), row, |row| {
-            let at = row.0 as usize * *key_size;
-            hasher.hash_one(&keys[at..at + *key_size])
-        });
+        self.rows.set_key(row, key);
+        let Self { index, hasher, rows, .. } = self;
+        index.insert_unique(hasher.hash_one(key), row, |row| hasher.hash_one(rows.key(*row)));
         row
     }
 
@@ -313,9 +376,10 @@ impl Memory {
         self.count
     }
 
-    /// How many keys this walk has met that were unknown before, or has not met that were known.
+    /// How many keys this walk has not met that were known, or met twice, or that were unknown before.
+    /// Of the last, those are sure that had places.
     pub fn doubts(&self) -> usize {
-        self.inserted.len() + self.index.len() - self.count
+        self.inserted.len() + self.doubles.len() + self.index.len() - self.count
     }
 
     /// Asks `lookup` for every key that [`Memory::doubts`] counts. It fills in the values and says
@@ -331,28 +395,28 @@ impl Memory {
         family: &mut Family,
     ) -> io::Result<()> {
         let mut values = vec![0; cpus];
-        for row in std::mem::take(&mut self.inserted) {
+        let mut met = std::mem::take(&mut self.inserted);
+        met.append(&mut self.doubles);
+        for row in met {
+            if self.rows.met(row) == NEVER {
+                continue;
+            }
             if lookup(self.key(row), &mut values)? {
                 self.put(row, &values, family);
             } else {
-                self.met[row.0 as usize] = NEVER;
+                self.rows.set_met(row, NEVER);
                 self.count -= 1;
             }
         }
         for row in self.missed() {
-            if self.met[row.0 as usize] != NEVER && lookup(self.key(row), &mut values)? {
-                self.put(row, &values, family);
-                self.met[row.0 as usize] = self.walk;
-                self.count += 1;
-                if self.fates[row.0 as usize * self.width] == Fate::Undecoded {
-                    self.undecoded.push(row);
-                }
+            if self.rows.met(row) != NEVER && lookup(self.key(row), &mut values)? {
+                self.note(row, &values, family);
             }
         }
         if !self.straight {
-            let Self { met, walk, order, undecoded, .. } = self;
-            order.retain(|row| met[row.0 as usize] != NEVER);
-            undecoded.retain(|row| met[row.0 as usize] == *walk);
+            let Self { rows, walk, order, undecoded, .. } = self;
+            order.retain(|row| rows.met(*row) != NEVER);
+            undecoded.retain(|row| rows.met(*row) == *walk);
         }
         Ok(())
     }
@@ -365,7 +429,7 @@ impl Memory {
             if let Ok(entry) = self.index.find_entry(hash, |known| *known == row) {
                 entry.remove();
             }
-            self.met[row.0 as usize] = FREE;
+            self.rows.set_met(row, FREE);
             self.free.push(row);
         }
     }
@@ -379,8 +443,7 @@ impl Memory {
             self.part();
         }
         let missed = |met: u32| met != self.walk && met != FREE;
-        let rows = self.met.iter().zip(0..).filter(|(met, _)| missed(**met));
-        rows.map(|(_, row)| Row(row)).collect()
+        self.rows.all().filter(|row| missed(self.rows.met(*row))).collect()
     }
 
     /// The rows met in this walk whose fates are to be decided.
@@ -390,8 +453,7 @@ impl Memory {
 
     /// A row's key.
     pub fn key(&self, row: Row) -> &[u8] {
-        let at = row.0 as usize * self.key_size;
-        &self.keys[at..at + self.key_size]
+        self.rows.key(row)
     }
 
     /// A row's fates: one, or one for each CPU.
@@ -411,12 +473,13 @@ impl Memory {
     ) {
         let at = row.0 as usize * self.width;
         self.fates[at..at + self.width].copy_from_slice(fates);
-        for (fate, value) in fates.iter().zip(&self.values[at..]) {
+        for (n, fate) in fates.iter().enumerate() {
             if let Fate::Add(cell) = *fate {
-                family.add(cell, *value);
+                family.add(cell, self.rows.value(row, n));
             }
         }
-        self.errors[row.0 as usize] = errors;
+        self.rows.set_undecoded(row, false);
+        self.rows.set_errors(row, errors);
         self.all_errors += u64::from(errors);
         if let Some(due) = due {
             self.until.insert(row, due);
@@ -430,15 +493,16 @@ impl Memory {
     /// Makes a row undecoded again.
     fn reset(&mut self, row: Row, family: &mut Family) {
         let at = row.0 as usize * self.width;
-        let fates = &mut self.fates[at..at + self.width];
-        for (fate, value) in fates.iter_mut().zip(&self.values[at..]) {
+        for (n, fate) in self.fates[at..at + self.width].iter_mut().enumerate() {
             if let Fate::Add(cell) = *fate {
-                family.leave(cell, *value);
+                family.leave(cell, self.rows.value(row, n));
             }
             *fate = Fate::Undecoded;
         }
         self.until.remove(&row);
-        self.all_errors -= u64::from(std::mem::take(&mut self.errors[row.0 as usize]));
+        self.all_errors -= u64::from(self.rows.errors(row));
+        self.rows.set_errors(row, 0);
+        self.rows.set_undecoded(row, true);
     }
 
     /// Labels, of all rows, that could not be decoded.
@@ -453,17 +517,6 @@ impl Memory {
                 *cell = to(*cell);
             }
         }
-    }
-}
-
-/// Puts a value in its place, and adds to its series by what it differs from the one before.
-#[inline]
-fn pass_on(place: &mut u64, value: u64, fate: Fate, family: &mut Family) {
-    let before = std::mem::replace(place, value);
-    if value != before
-        && let Fate::Add(cell) = fate
-    {
-        family.add(cell, value.wrapping_sub(before));
     }
 }
 

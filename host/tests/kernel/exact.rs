@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use ebpf_wasm_exporter::bpf::Attached;
 use ebpf_wasm_exporter::bpf::read::Reading;
@@ -11,6 +11,7 @@ use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::startup::{self, Places};
 use ebpf_wasm_exporter::system::System;
+use libbpf_rs::{MapHandle, MapInfo};
 
 use crate::configs::{Configs, WORKLOAD};
 use crate::workload::{Session, flow, last_cpu, latency, on_cpu};
@@ -25,12 +26,17 @@ pub struct Pipeline {
 impl Pipeline {
     /// From a config of the workload.
     pub fn start(yaml: &str) -> (Self, Session) {
-        let mut configs = Configs::new();
-        let session = configs.add_workload("work", yaml);
-        (Self::of(&configs), session)
+        Self::reading(yaml, Reading::Auto)
     }
 
-    pub fn of(configs: &Configs) -> Self {
+    /// The same, whose maps are read in this way.
+    pub fn reading(yaml: &str, reading: Reading) -> (Self, Session) {
+        let mut configs = Configs::new();
+        let session = configs.add_workload("work", yaml);
+        (Self::of(&configs, reading), session)
+    }
+
+    pub fn of(configs: &Configs, reading: Reading) -> Self {
         let (dir, names) = (configs.path().to_owned(), configs.names().to_vec());
         let selection = Selection::Directory { dir, names };
         let (checked, faults) =
@@ -47,7 +53,13 @@ impl Pipeline {
             (name.to_owned(), map.fd.try_clone_to_owned().unwrap())
         };
         let maps = metrics.map(own).collect();
-        Self { scraper: Scraper::new(running, Reading::Auto).unwrap(), maps }
+        Self { scraper: Scraper::new(running, reading).unwrap(), maps }
+    }
+
+    /// A map of a metric, to change while the scraper reads it.
+    pub fn map(&self, name: &str) -> MapHandle {
+        let info = MapInfo::new(self.maps[name].as_fd()).unwrap().info;
+        MapHandle::from_map_id(info.id).unwrap()
     }
 
     /// Takes an entry out of a map, as a program or the kernel may at any time.

@@ -118,8 +118,16 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         a_mappable_array_is_read_by_mmap,
         no_stable_row_is_lost_or_doubled_under_churn,
         a_harvest_of_a_still_map_is_exact,
-        what_cannot_be_harvested_says_so,
+        what_cannot_be_copied_is_harvested,
+        what_cannot_be_read_quickly_says_so,
     ];
+    let elsewhere = "maps are copied on x86_64".to_owned();
+    let lacks = (!cfg!(target_arch = "x86_64")).then_some(elsewhere);
+    let copied = trials![read:
+        a_copy_of_a_still_map_is_exact,
+        a_map_with_few_entries_is_not_copied,
+    ];
+    let copied = copied.map(|trial| unless(lacks.clone(), trial));
     let load = trials![load:
         without_capabilities,
         a_field_that_no_kernel_has,
@@ -147,7 +155,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         without_capabilities_none_can_be_asked,
         no_list_is_read_for_decoders,
     ];
-    let read = read.into_iter().chain(symbols);
+    let read = read.into_iter().chain(copied).chain(symbols);
     read.chain(load).chain(attach).chain(pipeline()).chain(binary())
 }
 
@@ -186,6 +194,7 @@ fn pipeline() -> impl Iterator<Item = Trial> {
     let steady = trials![steady:
         a_warm_scrape_allocates_nothing_for_a_row,
         shortcuts_give_what_the_plain_path_gives,
+        entries_that_stay_are_right_while_others_write,
     ];
     exact.into_iter().chain(merged).chain(plugins).chain(steady)
 }

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use ebpf_wasm_exporter::bpf::read::Reading;
+
 use crate::configs::Configs;
 use crate::exact::Pipeline;
+use crate::read::quick_ways;
 use crate::workload::{Session, flow, latency};
 
 pub fn keys_that_become_equal_are_summed() {
@@ -75,7 +78,7 @@ pub fn two_configs_share_a_family() {
     let mut configs = Configs::new();
     let one = configs.add_workload("one", yaml);
     let two = configs.add_workload("two", yaml);
-    let mut pipeline = Pipeline::of(&configs);
+    let mut pipeline = Pipeline::of(&configs, Reading::Auto);
     let count = |work: Session, map: &str, rows: &[(u64, u64)]| {
         for (key, add) in rows {
             work.add(map, &key.to_ne_bytes(), *add);
@@ -205,7 +208,13 @@ pub fn every_scrape_says_what_is_there_then() {
 
 /// Nearly all entries are replaced by others between scrapes, again and again.
 pub fn a_churning_map_is_exact_in_every_scrape() {
-    let (mut pipeline, work) = Pipeline::start(&texts("[{name: string}]"));
+    for way in quick_ways() {
+        churn(Reading::Pinned(way));
+    }
+}
+
+fn churn(reading: Reading) {
+    let (mut pipeline, work) = Pipeline::reading(&texts("[{name: string}]"), reading);
     let hash = "work_hash_total";
     let mut there = BTreeMap::new();
     for round in 0..6u64 {
@@ -224,6 +233,6 @@ pub fn a_churning_map_is_exact_in_every_scrape() {
         };
         let mut expected: Vec<_> = there.iter().map(line).collect();
         expected.sort_unstable();
-        assert!(pipeline.lines(hash) == expected.concat(), "round {round}");
+        assert!(pipeline.lines(hash) == expected.concat(), "{reading:?}, round {round}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ebpf_wasm_exporter::bpf::read::{MapReader, Reading, Sink, Way, is_per_cpu};
+use ebpf_wasm_exporter::bpf::read::{MapReader, Reading, Sink, Way, Why, is_per_cpu};
 use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
@@ -129,6 +129,33 @@ pub fn a_mappable_array_is_read_by_mmap() {
     }
 }
 
+/// The ways that are not exact by themselves, as far as there are any on such a machine.
+pub fn quick_ways() -> impl Iterator<Item = Way> {
+    let copies = cfg!(target_arch = "x86_64");
+    [Way::Copy, Way::Harvest].into_iter().filter(move |way| copies || *way != Way::Copy)
+}
+
+/// Reads quickly, which must be this way, and no key twice.
+fn quick(map: &Map, reading: Reading, way: Way) -> Rows {
+    let sink = Sink::for_maps([&map.spec], reading).unwrap();
+    let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+    let mut reader = MapReader::new(&map, reading, sink.as_ref()).unwrap();
+    let mut rows = Rows::new();
+    // As above.
+    for _ in 0..2 {
+        rows.clear();
+        let done = reader.read_quickly(None, |chunk| {
+            for entry in chunk.entries() {
+                let before = rows.insert(entry.key.to_vec(), entry.values.to_vec());
+                assert_eq!(before, None, "{way}: key {:?} was met twice", entry.key);
+            }
+        });
+        assert!(done, "{:?} can be read by {way}", map.spec);
+        assert_eq!(reader.way(), way);
+    }
+    rows
+}
+
 pub fn a_harvest_of_a_still_map_is_exact() {
     let kinds = [(MapType::Hash, 1.0), (MapType::LruHash, 0.5), (MapType::Array, 1.0)];
     for (kind, filled) in kinds {
@@ -138,41 +165,76 @@ pub fn a_harvest_of_a_still_map_is_exact() {
             for n in 0..(f64::from(entries) * filled) as u32 {
                 map.insert(&key(n, key_size), u64::from(n) + 1);
             }
-            let rows = map.read(Way::Batch);
-            let sink = Sink::for_maps([&map.spec], Reading::Auto).unwrap();
-            let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
-            let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
-            for _ in 0..2 {
-                let mut harvested = Rows::new();
-                let done = reader.harvest(|chunk| {
-                    for entry in chunk.entries() {
-                        let before = harvested.insert(entry.key.to_vec(), entry.values.to_vec());
-                        assert_eq!(before, None, "key {:?} was met twice", entry.key);
-                    }
-                });
-                assert!(done, "{kind:?} with keys of {key_size} bytes can be harvested");
-                assert!(harvested == rows, "{kind:?} of {entries} with keys of {key_size} bytes");
-                assert_eq!(reader.way(), Way::Harvest);
-            }
+            let harvested = quick(&map, Reading::Pinned(Way::Harvest), Way::Harvest);
+            assert!(harvested == map.read(Way::Batch), "{:?}", map.spec);
         }
     }
 }
 
-pub fn what_cannot_be_harvested_says_so() {
-    for (kind, key_size, entries) in [
-        (MapType::Hash, 5, 10),
-        (MapType::Hash, 100, 10),
-        (MapType::PercpuHash, 8, 10),
-        (MapType::Hash, 8, 262_145),
+/// Elements that never were entries, that are free again, and that updates have moved are told from
+/// entries, whatever the size of the keys.
+pub fn a_copy_of_a_still_map_is_exact() {
+    for kind in [MapType::Hash, MapType::LruHash] {
+        for (entries, key_size) in
+            [(1, 1), (1, 8), (100, 3), (1000, 4), (1000, 12), (1000, 16), (100_000, 24), (50, 300)]
+        {
+            let map = Map::new(kind, key_size, entries, 0);
+            let key = |n| key(n, key_size);
+            let check = |what| {
+                let copied = quick(&map, Reading::Pinned(Way::Copy), Way::Copy);
+                assert!(copied == map.read(Way::Batch), "{what}: {:?}", map.spec);
+            };
+            check("empty");
+            let some = if kind == MapType::Hash { entries } else { entries.div_ceil(2) };
+            (0..some).for_each(|n| map.insert(&key(n), u64::from(n) + 1));
+            check("filled");
+            (0..some).step_by(3).for_each(|n| map.insert(&key(n), u64::from(n) + 2));
+            check("updated");
+            (0..some).step_by(2).for_each(|n| map.handle.delete(&key(n)).unwrap());
+            check("half empty");
+            (0..some).step_by(4).for_each(|n| map.insert(&key(n), u64::from(n) + 3));
+            check("refilled");
+        }
+    }
+}
+
+pub fn what_cannot_be_copied_is_harvested() {
+    let reserved = libbpf_sys::BPF_F_NO_PREALLOC;
+    for (kind, flags) in [(MapType::Hash, reserved), (MapType::Array, 0)] {
+        let map = Map::new(kind, 4, 100, flags);
+        (0..100u32).for_each(|n| map.insert(&n.to_ne_bytes(), u64::from(n)));
+        assert_eq!(quick(&map, Reading::Auto, Way::Harvest), map.read(Way::Batch));
+    }
+}
+
+pub fn what_cannot_be_read_quickly_says_so() {
+    let reserved = libbpf_sys::BPF_F_NO_PREALLOC;
+    for (kind, key_size, entries, flags) in [
+        (MapType::Hash, 5, 10, reserved),
+        (MapType::Hash, 100, 10, reserved),
+        (MapType::PercpuHash, 8, 10, 0),
+        (MapType::Hash, 8, 262_145, reserved),
     ] {
-        let map = Map::new(kind, key_size, entries, 0);
+        let map = Map::new(kind, key_size, entries, flags);
         assert!(Sink::for_maps([&map.spec], Reading::Auto).unwrap().is_none());
-        let other = Map::new(MapType::Hash, 8, 1000, 0);
+        let other = Map::new(MapType::Array, 4, 1000, 0);
         let sink = Sink::for_maps([&other.spec], Reading::Auto).unwrap();
         let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
         let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
-        assert!(!reader.harvest(|_| panic!("nothing is handed out")));
+        assert!(!reader.read_quickly(None, |_| panic!("nothing is handed out")));
     }
+}
+
+pub fn a_map_with_few_entries_is_not_copied() {
+    let map = Map::new(MapType::Hash, 8, 10_000, 0);
+    let sink = Sink::for_maps([&map.spec], Reading::Auto).unwrap();
+    let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+    let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
+    assert!(!reader.read_quickly(Some(300), |_| panic!("nothing is handed out")));
+    reader.read(|_| {}).unwrap();
+    assert_eq!((reader.way(), reader.why()), (Way::Batch, Why::Sparse));
+    assert!(reader.read_quickly(Some(400), |_| {}));
+    assert_eq!((reader.way(), reader.why()), (Way::Copy, Why::Dense));
 }
 
 pub fn no_stable_row_is_lost_or_doubled_under_churn() {

@@ -4,14 +4,18 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use ebpf_wasm_exporter::bpf::read::{Reading, Way};
 use ebpf_wasm_exporter::exposition::Format;
 use ebpf_wasm_exporter::serve::{Page, Scraper as _};
 use flate2::read::GzDecoder;
+use libbpf_rs::{MapCore, MapFlags};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::exact::Pipeline;
+use crate::read::quick_ways;
 use crate::workload::flow;
 
 /// Counts what each thread allocates.
@@ -52,9 +56,9 @@ metrics:
 ";
 
 /// What one scrape of so many rows allocates, a tenth of them changed, as text and as gzip.
-fn allocations(rows: u64) -> usize {
+fn allocations(rows: u64, way: Way) -> usize {
     const HASH: &str = "work_hash_total";
-    let (mut pipeline, work) = Pipeline::start(YAML);
+    let (mut pipeline, work) = Pipeline::reading(YAML, Reading::Pinned(way));
     (0..rows).for_each(|id| work.add(HASH, &flow(id, b"text"), 1_000_000 + id));
     let mut before = 0;
     for round in 0..4 {
@@ -66,16 +70,18 @@ fn allocations(rows: u64) -> usize {
         pipeline.scraper.gzip(page, &body);
     }
     let after = ALLOCATIONS.get();
-    assert!(pipeline.lines("map_read_info").contains("harvest"), "the map is calm");
+    assert!(pipeline.lines("map_read_info").contains(way.as_str()));
     after - before
 }
 
 pub fn a_warm_scrape_allocates_nothing_for_a_row() {
-    let (few, many) = (allocations(2_000), allocations(22_000));
-    // A block of 512 lines is passed on in a few pieces of memory.
-    let blocks = 20_000 / 512 + 1;
-    assert!(many > few, "something is counted");
-    assert!(many - few < 10 * blocks, "{few} for 2,000 rows, {many} for 22,000");
+    for way in quick_ways() {
+        let (few, many) = (allocations(2_000, way), allocations(22_000, way));
+        // A block of 512 lines is passed on in a few pieces of memory.
+        let blocks = 20_000 / 512 + 1;
+        assert!(many > few, "something is counted");
+        assert!(many - few < 10 * blocks, "{way}: {few} for 2,000 rows, {many} for 22,000");
+    }
 }
 
 /// What is done to the map between two scrapes: keys and their new values, or that they go.
@@ -87,17 +93,27 @@ fn changes() -> impl Strategy<Value = Vec<Changes>> {
     let some = prop::collection::vec(change.clone(), 0..20);
     // More than what is confirmed one by one.
     let many = prop::collection::vec(change, 200..400);
-    prop::collection::vec(prop_oneof![4 => some, 1 => many], 1..12)
+    let gone = Just((0..=u8::MAX).map(|n| (n, None)).collect());
+    prop::collection::vec(prop_oneof![4 => some, 1 => many, 1 => gone], 1..12)
 }
 
 /// Whatever happens to a map, each scrape is what its rows are, all of them rendered anew; and gzip
 /// is that text.
 pub fn shortcuts_give_what_the_plain_path_gives() {
+    for way in quick_ways() {
+        let ways = shortcuts(way);
+        let by = |way: Way| ways.iter().any(|line| line.contains(&format!("way=\"{way}\"")));
+        assert!(by(way) && by(Way::Batch), "{ways:?}");
+    }
+}
+
+/// The lines that say how the map was read.
+fn shortcuts(way: Way) -> BTreeSet<String> {
     let key = |n: u8| flow(u64::from(n), format!("{}\"\\", n % 7).as_bytes());
     let ways = RefCell::new(BTreeSet::new());
     let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
     let result = runner.run(&changes(), |scrapes| {
-        let (mut pipeline, _) = Pipeline::start(YAML);
+        let (mut pipeline, _) = Pipeline::reading(YAML, Reading::Pinned(way));
         let mut model = BTreeMap::new();
         for changes in scrapes {
             for (n, value) in changes {
@@ -136,7 +152,61 @@ pub fn shortcuts_give_what_the_plain_path_gives() {
         Ok(())
     });
     assert_eq!(result, Ok(()));
-    let ways = ways.take();
-    let by = |way: &str| ways.iter().any(|line| line.contains(&format!("way=\"{way}\"")));
-    assert!(by("harvest") && by("batch"), "{ways:?}");
+    ways.take()
+}
+
+/// While a thread writes, deletes and inserts entries as fast as it can, every scrape has each entry
+/// that stays, with its value, and gives no other entry a value that it never had.
+pub fn entries_that_stay_are_right_while_others_write() {
+    const STAY: u64 = 6_000;
+    const MOVE: u64 = 2_000;
+    for way in quick_ways() {
+        let (mut pipeline, _) = Pipeline::reading(YAML, Reading::Pinned(way));
+        let key = |id| flow(id, format!("{id}").as_bytes());
+        (0..STAY + MOVE).for_each(|id| pipeline.set("work_hash_total", &key(id), id * 1000));
+        let map = pipeline.map("work_hash_total");
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut random = 88_172_645_463_325_252u64;
+                while !stop.load(Ordering::Relaxed) {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    let id = STAY + random % MOVE;
+                    if random & (1 << 40) == 0 {
+                        let _ = map.delete(&key(id));
+                    } else {
+                        let value = id * 1000 + (random >> 50) % 1000;
+                        map.update(&key(id), &value.to_ne_bytes(), MapFlags::ANY).unwrap();
+                    }
+                }
+            });
+            let right = (0..40).all(|round| {
+                let text = pipeline.lines("work_hash_total");
+                let values = text.lines().map(|line| {
+                    let id = line.split('"').nth(1).unwrap().parse::<u64>().unwrap();
+                    let text = line.split('"').nth(3).unwrap().parse::<u64>().unwrap();
+                    let value = line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+                    (id, text, value)
+                });
+                let values: Vec<_> = values.collect();
+                let stay: BTreeSet<_> = values
+                    .iter()
+                    .filter(|(id, _, value)| *id < STAY && *value == id * 1000)
+                    .collect();
+                let strange: Vec<_> = values
+                    .iter()
+                    .filter(|(id, text, value)| text != id || value / 1000 != *id)
+                    .collect();
+                let right = stay.len() == STAY as usize && strange.is_empty();
+                if !right {
+                    eprintln!("{way}, round {round}: {} stay, {strange:?}", stay.len());
+                }
+                right
+            });
+            stop.store(true, Ordering::Relaxed);
+            assert!(right, "{way}");
+        });
+    }
 }

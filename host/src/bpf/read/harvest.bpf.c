@@ -4,10 +4,12 @@
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 
-/* Bytes of a key; at most 96, which the verifier has to be able to see. */
-const volatile u32 key_size = 8;
-/* u64s in the sink that a row may begin at, so that it ends within. */
-const volatile u32 room = 0;
+const volatile struct {
+	/* Bytes of a key; at most 96, which the verifier has to be able to see. */
+	u32 key_size;
+	/* u64s in the sink that a row may begin at, so that it ends within. */
+	u32 room;
+} map = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -26,13 +28,13 @@ struct walk {
 
 /* Plain loads and stores, word by word: bpf_probe_read_kernel would double the cost. The size of
  * the key is a constant to the verifier, which drops what does not apply. */
-static long copy_row(struct bpf_map *map, const void *key, const u64 *value, struct walk *walk)
+static long copy_row(struct bpf_map *unused, const void *key, const u64 *value, struct walk *walk)
 {
 	const u64 *words = key;
-	u32 count = key_size / 8;
+	u32 count = map.key_size / 8;
 	u64 *row = sink + walk->at;
 
-	if (walk->at >= room)
+	if (walk->at >= map.room)
 		return 1;
 #define WORD(n)                                                                                    \
 	case n + 1:                                                                                \
@@ -45,7 +47,7 @@ static long copy_row(struct bpf_map *map, const void *key, const u64 *value, str
 	default:
 		return 1;
 	}
-	if (key_size % 8) {
+	if (map.key_size % 8) {
 		row[count] = *(const u32 *)(key + count * 8);
 		count++;
 	}
@@ -56,11 +58,12 @@ static long copy_row(struct bpf_map *map, const void *key, const u64 *value, str
 	case n + 1:                                                                                \
 		if (((const volatile u64 *)key)[n] != row[n])                                      \
 			return 0; /* fall through */
-	switch (key_size / 8) {
+	switch (map.key_size / 8) {
 		SAME(11) SAME(10) SAME(9) SAME(8) SAME(7) SAME(6)
 		SAME(5) SAME(4) SAME(3) SAME(2) SAME(1) SAME(0)
 	}
-	if (key_size % 8 && *(const volatile u32 *)(key + key_size / 8 * 8) != row[key_size / 8])
+	if (map.key_size % 8 &&
+	    *(const volatile u32 *)(key + map.key_size / 8 * 8) != row[map.key_size / 8])
 		return 0;
 	walk->at += count + 1;
 	return 0;

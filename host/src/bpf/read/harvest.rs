@@ -8,16 +8,16 @@
 //! Needs Linux 5.14, and 5.19 to run once capabilities are dropped.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use libbpf_rs::{MapType, Object, ObjectBuilder};
+use libbpf_rs::{MapType, Object};
 
-use super::{Chunk, MapSpec, Reading, Target, Way, Why};
-use crate::bpf::{log, sys};
+use super::{Chunk, MapSpec, Reading, Sink, Target, Walk, Way, Why};
+use crate::bpf::sys;
 
-/// Entries of a map that is read this way at most, unless it is pinned: the walk has no point at which the kernel could
-/// run something else on its CPU, and at up to 100 ns an entry this bounds it to 26 ms.
+/// Entries of a map that is read this way at most, unless it is pinned: the walk has no point at which
+/// the kernel could run something else on its CPU, and at up to 150 ns an entry this bounds it to
+/// 40 ms.
 const MOST_ENTRIES: u32 = 262_144;
 /// Bytes of the longest key that the program can copy.
 const LONGEST_KEY: u32 = 96;
@@ -25,16 +25,6 @@ const LONGEST_KEY: u32 = 96;
 const SLACK: usize = 256;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/harvest.bpf.o"));
-
-/// Memory that walks leave their rows in; one serves all maps in turn.
-#[derive(Clone, Debug)]
-pub struct Sink(Arc<Mutex<Memory>>);
-
-#[derive(Debug)]
-struct Memory {
-    fd: OwnedFd,
-    words: sys::Mapping,
-}
 
 /// Walks one map.
 pub(super) struct Harvest {
@@ -45,26 +35,8 @@ pub(super) struct Harvest {
     key_words: usize,
 }
 
-impl Sink {
-    /// Memory for the largest of those `maps` that can be harvested; `None` if there is none.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses the memory.
-    pub fn for_maps<'a>(
-        maps: impl IntoIterator<Item = &'a MapSpec>,
-        reading: Reading,
-    ) -> io::Result<Option<Self>> {
-        let rooms = maps.into_iter().filter_map(|map| room(map, reading).ok());
-        let Some(words) = rooms.max() else { return Ok(None) };
-        let fd = sys::create_mappable(words)?;
-        let words = sys::Mapping::new(fd.as_raw_fd(), words)?;
-        Ok(Some(Self(Arc::new(Mutex::new(Memory { fd, words })))))
-    }
-}
-
 /// The u64s that a walk over the map may fill, or why it cannot be harvested.
-fn room(map: &MapSpec, reading: Reading) -> Result<usize, Why> {
+pub(super) fn room(map: &MapSpec, reading: Reading) -> Result<usize, Why> {
     let kind = matches!(map.kind, MapType::Hash | MapType::LruHash | MapType::Array);
     if !kind || map.flags & libbpf_sys::BPF_F_MMAPABLE != 0 {
         return Err(Why::Type);
@@ -96,11 +68,14 @@ impl Harvest {
         let room = room(spec, reading)?;
         // Without a sink, or with too small a one, the kernel refused the memory.
         let sink = sink.ok_or(Why::Kernel)?;
-        let memory = sink.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = sink.lock();
         if room > memory.words.len() {
             return Err(Why::Kernel);
         }
-        let (object, _) = log::capture(|| load(map, &memory, room));
+        // A row may begin where a whole one still fits.
+        let last = room - row_words(map.key_size) + 1;
+        let constants = [map.key_size as u32, last as u32].map(u32::to_ne_bytes).concat();
+        let object = memory.load(OBJECT, &constants, map.fd.as_fd());
         drop(memory);
         let refused = |error: &dyn std::fmt::Display| {
             tracing::debug!(map = spec.name, "cannot be harvested: {error}");
@@ -112,15 +87,12 @@ impl Harvest {
         let key_words = row_words(map.key_size) - 1;
         Ok(Self { _object: object, program, sink: sink.clone(), key_words })
     }
+}
 
-    /// Hands all rows to `visit`.
-    pub(super) fn walk(
-        &mut self,
-        map: &Target,
-        visit: &mut dyn FnMut(Chunk<'_>),
-    ) -> io::Result<()> {
-        let mut memory = self.sink.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = sys::run(self.program, None)? as usize;
+impl Walk for Harvest {
+    fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()> {
+        let mut memory = self.sink.lock();
+        let written = sys::run(self.program, &mut [])? as usize;
         let stride = self.key_words + 1;
         let rows = &memory.words.still()[..written];
         if !rows.is_empty() {
@@ -131,29 +103,9 @@ impl Harvest {
                 values: &rows[self.key_words..],
                 value_stride: stride,
                 cpus: 1,
+                places: None,
             });
         }
         Ok(())
     }
-}
-
-fn load(map: &Target, memory: &Memory, room: usize) -> libbpf_rs::Result<Object> {
-    let mut object = ObjectBuilder::default().open_memory(OBJECT)?;
-    // A row may begin where a whole one still fits.
-    let room = room - row_words(map.key_size) + 1;
-    for mut part in object.maps_mut() {
-        let name = part.name().to_string_lossy().into_owned();
-        if name == "target" {
-            part.reuse_fd(map.fd.as_fd())?;
-        } else if name.ends_with(".data.sink") {
-            part.set_value_size((memory.words.len() * size_of::<u64>()) as u32)?;
-            part.reuse_fd(memory.fd.as_fd())?;
-        } else if name.ends_with(".rodata")
-            && let Some(constants) = part.initial_value_mut()
-        {
-            constants[..4].copy_from_slice(&(map.key_size as u32).to_ne_bytes());
-            constants[4..8].copy_from_slice(&(room as u32).to_ne_bytes());
-        }
-    }
-    object.load()
 }

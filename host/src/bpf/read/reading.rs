@@ -11,13 +11,14 @@ pub enum Reading {
     /// Each map in the way that costs least.
     #[default]
     Auto,
-    /// Every map in this way, if it can be; for [`Way::Harvest`], however large it is.
+    /// Every map in this way, if it can be: for [`Way::Copy`], however few entries it has, for
+    /// [`Way::Harvest`], however large it is.
     Pinned(Way),
 }
 
 /// A text that is no [`Reading`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown way of reading maps {0:?}; give --maps.read auto, harvest, batch or keys")]
+#[error("unknown way of reading maps {0:?}; give --maps.read auto, copy, harvest, batch or keys")]
 pub struct UnknownWay(String);
 
 impl FromStr for Reading {
@@ -26,6 +27,7 @@ impl FromStr for Reading {
     fn from_str(text: &str) -> Result<Self, UnknownWay> {
         match text {
             "auto" => Ok(Self::Auto),
+            "copy" => Ok(Self::Pinned(Way::Copy)),
             "harvest" => Ok(Self::Pinned(Way::Harvest)),
             "batch" => Ok(Self::Pinned(Way::Batch)),
             "keys" => Ok(Self::Pinned(Way::Keys)),
@@ -41,9 +43,13 @@ pub enum Why {
     Mappable,
     /// Hardly a key came or went since the scrape before.
     Calm,
-    /// It would be harvested, but keys come and go, or this is the first scrape.
+    /// It has so many entries for its size that its elements are copied, or was not read before.
+    Dense,
+    /// It would be copied or harvested, but keys come and go, or this is the first scrape.
     Churn,
-    /// Its type cannot be harvested, or gains nothing by it.
+    /// It would be copied, but has so few entries for its size that the batch call costs less.
+    Sparse,
+    /// Its type can be neither copied nor harvested, or gains nothing by it.
     Type,
     /// Its keys are not made of whole 4-byte words, or longer than 96 bytes.
     KeySize,
@@ -61,7 +67,9 @@ impl Why {
         match self {
             Self::Mappable => "mappable",
             Self::Calm => "calm",
+            Self::Dense => "dense",
             Self::Churn => "churn",
+            Self::Sparse => "sparse",
             Self::Type => "type",
             Self::KeySize => "key_size",
             Self::Size => "size",
@@ -85,6 +93,6 @@ mod tests {
     fn ways_are_chosen_by_name() {
         assert_eq!("auto".parse(), Ok(Reading::Auto));
         assert_eq!("keys".parse(), Ok(Reading::Pinned(Way::Keys)));
-        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err(), @r#"unknown way of reading maps "Batch"; give --maps.read auto, harvest, batch or keys"#);
+        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err(), @r#"unknown way of reading maps "Batch"; give --maps.read auto, copy, harvest, batch or keys"#);
     }
 }

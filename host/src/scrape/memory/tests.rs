@@ -9,8 +9,9 @@ use super::*;
 use crate::series::{Kind, LabelSet};
 
 /// One walk: the keys that the map hands out, in its order, doubles included; how many seconds
-/// after the last one it comes; and the keys of a walk before it that was given up.
-type Walk = (Vec<u8>, u64, Vec<u8>);
+/// after the last one it comes; the keys of a walk before it that was given up; and whether entries
+/// have places, which are where they stand among those keys.
+type Walk = (Vec<u8>, u64, Vec<u8>, bool);
 
 fn walks() -> impl Strategy<Value = Vec<Walk>> {
     let any = || prop::collection::vec(0..40u8, 0..60);
@@ -19,7 +20,20 @@ fn walks() -> impl Strategy<Value = Vec<Walk>> {
         .prop_map(|(without, from)| (from..40).chain(0..from).filter(|n| *n != without).collect());
     let keys = prop_oneof![any(), like_the_last, Just((0..40).collect())];
     let given_up = prop_oneof![3 => Just(Vec::new()), 1 => any()];
-    prop::collection::vec((keys, 0..4u64, given_up), 1..12)
+    prop::collection::vec((keys, 0..4u64, given_up, prop::bool::ANY), 1..12)
+}
+
+/// The next entry of a walk, at this place if its places are known.
+fn meet_at(
+    place: Option<usize>,
+    memory: &mut Memory,
+    key: &[u8],
+    values: &[u64],
+    family: &mut Family,
+) {
+    let chunk = Chunk::new(key, key.len(), values, values.len());
+    let places = place.map(|place| [place as u32]);
+    memory.take(places.as_ref().map_or(chunk, |places| chunk.at(places)), family);
 }
 
 /// The next entry of a walk.
@@ -46,21 +60,24 @@ proptest! {
         let mut model: BTreeMap<u8, Option<Instant>> = BTreeMap::new();
         let mut known: Vec<u8> = Vec::new();
         let mut now = Instant::now();
-        for (keys, pause, given_up) in walks {
+        for (keys, pause, given_up, placed) in walks {
             now += Duration::from_secs(pause);
+            let at = |n| placed.then_some(n);
             memory.begin();
-            for n in &given_up {
-                meet(&mut memory, &key(*n), &[7, 100], &mut family);
+            for (place, n) in given_up.iter().enumerate() {
+                meet_at(at(place), &mut memory, &key(*n), &[7, 100], &mut family);
             }
             memory.begin();
             let mut met = BTreeMap::new();
+            let doubles = keys.len();
             for (value, n) in (1..).zip(keys) {
-                meet(&mut memory, &key(n), &[value, 100], &mut family);
+                meet_at(at(value as usize), &mut memory, &key(n), &[value, 100], &mut family);
                 met.entry(n).or_insert(value + 100);
             }
-            let unknown = met.keys().filter(|n| !known.contains(n)).count();
+            let doubles = doubles - met.len();
+            let unknown = met.keys().filter(|n| !placed && !known.contains(n)).count();
             let gone = known.iter().filter(|n| !met.contains_key(n)).count();
-            prop_assert!(!given_up.is_empty() || memory.doubts() == unknown + gone);
+            prop_assert!(!given_up.is_empty() || memory.doubts() == unknown + gone + doubles);
             known = met.keys().copied().collect();
             memory.forget_missed(&mut family);
             memory.expire(now, &mut family);
@@ -100,7 +117,7 @@ fn room_is_used_again() {
         }
         memory.forget_missed(&mut family);
     }
-    assert!(memory.met.len() <= 20, "{} rows for 10 keys", memory.met.len());
+    assert!(memory.rows.len() <= 20, "{} rows for 10 keys", memory.rows.len());
 }
 
 /// A walk that may err is set right: what it met and the map does not hold is no row, and what it

@@ -1,0 +1,43 @@
+/* Says where the kernel keeps the elements of its hash maps: one record for each map whose elements
+ * were all allocated when it was made. */
+#include <vmlinux.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+struct record {
+	u64 elements;
+	u64 buckets;
+	u64 buckets_end;
+	u32 id;
+	u32 max_entries;
+	/* Bytes of an element, and those before its link backwards and before its key. */
+	u32 size;
+	u32 link;
+	u32 key;
+	u32 padding;
+};
+
+SEC("iter/bpf_map")
+int find(struct bpf_iter__bpf_map *ctx)
+{
+	struct bpf_map *map = ctx->map;
+	struct bpf_htab *hash = (struct bpf_htab *)map;
+	struct record record = {};
+
+	if (!map || (map->map_type != BPF_MAP_TYPE_HASH && map->map_type != BPF_MAP_TYPE_LRU_HASH))
+		return 0;
+	record.elements = (u64)BPF_CORE_READ(hash, elems);
+	record.buckets = (u64)BPF_CORE_READ(hash, buckets);
+	record.buckets_end = record.buckets +
+			     (u64)BPF_CORE_READ(hash, n_buckets) * bpf_core_type_size(struct bucket);
+	record.id = map->id;
+	record.max_entries = map->max_entries;
+	record.size = BPF_CORE_READ(hash, elem_size);
+	record.link = bpf_core_field_offset(struct htab_elem, hash_node.pprev);
+	record.key = bpf_core_field_offset(struct htab_elem, key);
+	if (record.elements)
+		bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,116 @@
+//! Where the kernel keeps the elements of its hash maps, and which of them are entries.
+//!
+//! A hash map that was made without `BPF_F_NO_PREALLOC` has all its elements in one piece of memory.
+//! An element that is an entry is linked into a bucket: its link backwards points to the head of a
+//! bucket or to another element. Of an element that is free, the same word points elsewhere: to the
+//! same word of another free element, to the kernel's poison, or nowhere.
+//!
+//! Addresses are only compared here; nothing is ever read by them.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::ops::Range;
+
+use libbpf_rs::{Iter, ObjectBuilder};
+
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/elements.bpf.o"));
+
+const WORD: usize = size_of::<u64>();
+/// Bytes of a record of the program that finds them.
+const RECORD: usize = 48;
+
+/// The elements of one map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Elements {
+    /// The address of the first.
+    pub(super) first: u64,
+    /// The addresses of the buckets.
+    buckets: Range<u64>,
+    /// How many entries the map can hold.
+    pub(super) max_entries: usize,
+    /// u64s of an element.
+    pub(super) words: usize,
+    /// The u64 that links backwards.
+    pub(super) link: usize,
+    /// The u64 that the key begins with.
+    pub(super) key: usize,
+}
+
+impl Elements {
+    /// Whether an element with this link backwards is an entry, of so many elements.
+    #[inline]
+    pub(super) fn is_entry(&self, link: u64, count: usize) -> bool {
+        let size = (self.words * WORD) as u64;
+        let behind = link.wrapping_sub(self.first);
+        self.buckets.contains(&link) || behind < count as u64 * size && behind.is_multiple_of(size)
+    }
+}
+
+/// The elements of all hash maps of this kernel that have theirs in one piece, by the maps' ids.
+///
+/// # Errors
+///
+/// When the kernel does not run the program (before Linux 5.8, without its BTF or the capabilities).
+pub(super) fn find() -> libbpf_rs::Result<HashMap<u32, Elements>> {
+    let object = ObjectBuilder::default().open_memory(OBJECT)?.load()?;
+    let mut records = Vec::new();
+    for program in object.progs_mut() {
+        let link = program.attach()?;
+        Iter::new(&link)?.read_to_end(&mut records)?;
+    }
+    Ok(records.chunks_exact(RECORD).filter_map(parse).collect())
+}
+
+/// A record; `None` if an element is not what is expected of one.
+fn parse(record: &[u8]) -> Option<(u32, Elements)> {
+    let (long, short) = record.split_at(3 * WORD);
+    let long = |n: usize| Some(u64::from_ne_bytes(*long[n * WORD..].first_chunk()?));
+    let short = |n: usize| Some(u32::from_ne_bytes(*short[n * 4..].first_chunk()?));
+    let words = |n| short(n).map(|bytes| bytes as usize).filter(|bytes| bytes % WORD == 0);
+    let elements = Elements {
+        first: long(0)?,
+        buckets: long(1)?..long(2)?,
+        max_entries: short(1)? as usize,
+        words: words(2)? / WORD,
+        link: words(3)? / WORD,
+        key: words(4)? / WORD,
+    };
+    let in_order = elements.link < elements.key && elements.key < elements.words;
+    in_order.then_some((short(0)?, elements))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(long: [u64; 3], short: [u32; 6]) -> Vec<u8> {
+        let long = long.map(u64::to_ne_bytes).concat();
+        [long, short.map(u32::to_ne_bytes).concat()].concat()
+    }
+
+    #[test]
+    fn entries_are_told_by_their_links() {
+        let record = record([0x1000, 0x9000, 0x9100], [7, 3, 64, 8, 48, 0]);
+        assert_eq!(record.len(), RECORD);
+        let (id, elements) = parse(&record).unwrap();
+        let Elements { max_entries, words, link, key, .. } = elements;
+        assert_eq!((id, max_entries, words, link, key), (7, 3, 8, 1, 6));
+        let entry = |link| elements.is_entry(link, 4);
+        // The heads of buckets, and the elements before it in one.
+        assert!(entry(0x9000) && entry(0x90f0) && entry(0x1000) && entry(0x10c0));
+        // Never used, a free element, the poison, and what lies behind.
+        assert!(
+            ![0, 0x1008, 0x10c8, 0xdead_0000_0000_0122, 0x1100, 0x9100, 0xfff].map(entry)[..]
+                .contains(&true)
+        );
+    }
+
+    #[test]
+    fn what_is_not_made_of_words_is_left_alone() {
+        let parsed = |size, link, key| parse(&record([1, 2, 3], [7, 3, size, link, key, 0]));
+        assert!(parsed(64, 8, 48).is_some());
+        for (size, link, key) in [(60, 8, 48), (64, 4, 48), (64, 8, 44), (64, 48, 8), (48, 8, 48)] {
+            assert_eq!(parsed(size, link, key), None);
+        }
+    }
+}
