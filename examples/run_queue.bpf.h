@@ -1,9 +1,11 @@
-/* Tasks that wait for a CPU, and for how long. */
+/* Tasks that wait for a CPU, and for how long. The programs that see them woken are here; the one
+ * that sees them switched to is left to the includer. */
 #pragma once
 
 #include <vmlinux.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
 
 #define TASK_RUNNING 0
 #define TASK_DEAD 0x80
@@ -66,4 +68,18 @@ static __always_inline bool get_cpu(struct task_struct *next, u64 *waited)
 	*waited = now > *since ? now - *since : 0;
 	bpf_map_delete_elem(&queued, &thread);
 	return true;
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(sched_wakeup, struct task_struct *task)
+{
+	queue(task->pid);
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(sched_wakeup_new, struct task_struct *task)
+{
+	queue(task->pid);
+	return 0;
 }

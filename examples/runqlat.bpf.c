@@ -15,20 +15,6 @@ struct {
 	__type(value, u64);
 } run_queue_latency_seconds SEC(".maps");
 
-SEC("tp_btf/sched_wakeup")
-int BPF_PROG(sched_wakeup, struct task_struct *task)
-{
-	queue(task->pid);
-	return 0;
-}
-
-SEC("tp_btf/sched_wakeup_new")
-int BPF_PROG(sched_wakeup_new, struct task_struct *task)
-{
-	queue(task->pid);
-	return 0;
-}
-
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempted, struct task_struct *previous, struct task_struct *next)
 {

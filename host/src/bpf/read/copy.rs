@@ -13,12 +13,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, Object};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use super::elements::{self, Elements};
-use super::sink::Memory;
+use super::sink::{Memory, Program};
 use super::{Chunk, MapSpec, Reading, Sink, Target, Walk, Way, Why};
 use crate::bpf::sys;
 
@@ -34,9 +34,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/copy.bpf.o"));
 
 /// Copies one map.
 pub(super) struct Copy {
-    /// Held for its program, which `program` is the descriptor of.
-    _object: Object,
-    program: RawFd,
+    program: Program,
     sink: Sink,
     elements: Elements,
     /// How many elements there are.
@@ -92,17 +90,13 @@ impl Copy {
         if words >= elements.words || elements.words > STRETCH {
             return Err(Why::Kernel);
         }
-        let object = load(&sink.lock(), &elements, count, map.fd.as_fd());
-        let refused = |error: &dyn std::fmt::Display| {
+        let program = load(&sink.lock(), &elements, count, map.fd.as_fd()).map_err(|error| {
             tracing::debug!(map = spec.name, "cannot be copied: {error}");
             Why::Kernel
-        };
-        let object = object.map_err(|error| refused(&error))?;
-        let program = object.progs().next().map(|program| program.as_fd().as_raw_fd());
-        let program = program.ok_or_else(|| refused(&"there is no program"))?;
+        })?;
         let pinned = reading != Reading::Auto;
         let (sink, rows, places) = (sink.clone(), Vec::new(), Vec::new());
-        Ok(Self { _object: object, program, sink, elements, count, pinned, rows, places })
+        Ok(Self { program, sink, elements, count, pinned, rows, places })
     }
 
     /// Takes the entries out of a stretch that begins with the element `first`.
@@ -172,7 +166,7 @@ impl Walk for Copy {
         let stretch = STRETCH / self.elements.words;
         for first in (0..self.count).step_by(stretch) {
             let count = stretch.min(self.count - first);
-            if sys::run(self.program, &mut [first as u64, count as u64])? != 0 {
+            if self.program.run(&mut [first as u64, count as u64])? != 0 {
                 return Err(io::Error::other("the kernel cannot read its own memory there"));
             }
             self.sift(&memory.words.still()[..ROOM], first, count, key_words);
@@ -203,7 +197,7 @@ fn load(
     elements: &Elements,
     count: usize,
     map: BorrowedFd<'_>,
-) -> libbpf_rs::Result<Object> {
+) -> libbpf_rs::Result<Program> {
     let size = elements.words * size_of::<u64>();
     let room = STRETCH * size_of::<u64>();
     let constants = [elements.first, size as u64, count as u64, room as u64];

@@ -8,10 +8,11 @@
 //! Needs Linux 5.14, and 5.19 to run once capabilities are dropped.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::AsFd;
 
-use libbpf_rs::{MapType, Object};
+use libbpf_rs::MapType;
 
+use super::sink::Program;
 use super::{Chunk, MapSpec, Reading, Sink, Target, Walk, Way, Why};
 use crate::bpf::sys;
 
@@ -28,9 +29,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/harvest.bpf.o")
 
 /// Walks one map.
 pub(super) struct Harvest {
-    /// Held for its program, which `program` is the descriptor of.
-    _object: Object,
-    program: RawFd,
+    program: Program,
     sink: Sink,
     key_words: usize,
 }
@@ -75,24 +74,20 @@ impl Harvest {
         // A row may begin where a whole one still fits.
         let last = room - row_words(map.key_size) + 1;
         let constants = [map.key_size as u32, last as u32].map(u32::to_ne_bytes).concat();
-        let object = memory.load(OBJECT, &constants, map.fd.as_fd());
-        drop(memory);
-        let refused = |error: &dyn std::fmt::Display| {
+        let program = memory.load(OBJECT, &constants, map.fd.as_fd()).map_err(|error| {
             tracing::debug!(map = spec.name, "cannot be harvested: {error}");
             Why::Kernel
-        };
-        let object = object.map_err(|error| refused(&error))?;
-        let program = object.progs().next().map(|program| program.as_fd().as_raw_fd());
-        let program = program.ok_or_else(|| refused(&"there is no program"))?;
+        })?;
+        drop(memory);
         let key_words = row_words(map.key_size) - 1;
-        Ok(Self { _object: object, program, sink: sink.clone(), key_words })
+        Ok(Self { program, sink: sink.clone(), key_words })
     }
 }
 
 impl Walk for Harvest {
     fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()> {
         let mut memory = self.sink.lock();
-        let written = sys::run(self.program, &mut [])? as usize;
+        let written = self.program.run(&mut [])? as usize;
         let stride = self.key_words + 1;
         let rows = &memory.words.still()[..written];
         if !rows.is_empty() {

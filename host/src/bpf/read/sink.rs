@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libbpf_rs::{MapInfo, Object, ObjectBuilder};
@@ -28,6 +28,14 @@ struct Shared {
 pub(super) struct Memory {
     fd: OwnedFd,
     pub(super) words: sys::Mapping,
+}
+
+/// A program in the kernel whose sink the memory is.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// Held for the program, which `fd` is the descriptor of.
+    _object: Object,
+    fd: RawFd,
 }
 
 impl Sink {
@@ -80,14 +88,14 @@ impl Sink {
 }
 
 impl Memory {
-    /// Loads an object whose sink this memory is: with these bytes as its constants, and with `target`
-    /// as the map of this name, if it has one.
+    /// Loads the program of an object: with these bytes as its constants, and with `target` as the map
+    /// of this name, if it has one.
     pub(super) fn load(
         &self,
         object: &[u8],
         constants: &[u8],
         target: BorrowedFd<'_>,
-    ) -> libbpf_rs::Result<Object> {
+    ) -> libbpf_rs::Result<Program> {
         let load = || {
             let mut object = ObjectBuilder::default().open_memory(object)?;
             for mut map in object.maps_mut() {
@@ -105,6 +113,16 @@ impl Memory {
             }
             object.load()
         };
-        log::capture(load).0
+        let object = log::capture(load).0?;
+        let fd = object.progs().next().map(|program| program.as_fd().as_raw_fd());
+        let fd = fd.ok_or_else(|| io::Error::other("its object has no program"))?;
+        Ok(Program { _object: object, fd })
+    }
+}
+
+impl Program {
+    /// Runs it once, with these numbers as its context; what it returned.
+    pub(super) fn run(&self, context: &mut [u64]) -> io::Result<u32> {
+        sys::run(self.fd, context)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bpf::read::Chunk;
 use crate::series::{Kind, LabelSet};
 
 /// One walk: the keys that the map hands out, in its order, doubles included; how many seconds
