@@ -339,8 +339,10 @@ fn quick(
     map: &Target,
     sink: Option<&Sink>,
 ) -> Result<(Way, Box<dyn Walk>), Why> {
-    if let Ok(copy) = Copy::new(spec, reading, map, sink) {
-        return Ok((Way::Copy, Box::new(copy)));
+    match Copy::new(spec, reading, map, sink) {
+        Ok(copy) => return Ok((Way::Copy, Box::new(copy))),
+        Err(why) if reading == Reading::Pinned(Way::Copy) => return Err(why),
+        Err(_) => {}
     }
     let harvest = Harvest::new(spec, reading, map, sink)?;
     Ok((Way::Harvest, Box::new(harvest)))

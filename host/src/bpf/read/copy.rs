@@ -253,9 +253,8 @@ impl Trial {
             max_entries: Self::ENTRIES,
             flags: 0,
         };
-        let Ok(mut copy) = Copy::new(&spec, Reading::Auto, &target, Some(&sink)) else {
-            return Ok(false);
-        };
+        let copy = Copy::new(&spec, Reading::Auto, &target, Some(&sink));
+        let mut copy = copy.map_err(|_| io::Error::other("the kernel refuses the program"))?;
         let (mut copied, mut twice) = (BTreeMap::new(), false);
         copy.walk(&target, &mut |chunk| {
             for entry in chunk.entries() {
