@@ -4,7 +4,7 @@
 //! What the format insists on, and the client's way with numbers, make it differ from [`super::text`]:
 //! - a counter's family has no `_total` and its series have: `x_total` stays, `x` becomes `x_total`;
 //! - bounds have a point, and an exponent only if they are very small or large: `le="1"` becomes
-//!   `le="1.0"`, `le="4e-06"` becomes `le="0.000004"`;
+//!   `le="1.0"`, `le="4e-06"` becomes `le="0.000004"`; a value without a limit is `inf`;
 //! - no two families may share a name, with what their types append to it, and a histogram with a
 //!   negative bound may have neither sum nor count. A counter or a histogram that would break this
 //!   is exposed under the names it has, with the type `unknown`.

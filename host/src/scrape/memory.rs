@@ -1,10 +1,10 @@
 //! What is known of the rows of one map: for every key, its values and where they are added.
 //!
 //! An entry is first held against the key that it should have, and its value against the one it had
-//! (`memory/walk.rs`): in steady state that is all there is to do. Only what differs is looked up by hash, and
-//! only by what a value differs, its series changes: a number of a family is at all times the sum of
-//! the values here that are added to it. Keys that the map no longer holds are forgotten at the end
-//! of each scrape, so this is never larger than the map.
+//! (`memory/walk.rs`): in steady state that is all there is to do. Only what differs is looked up by
+//! hash, and only by what a value differs, its series changes: a number of a family is at all times
+//! the sum of the values here that are added to it. Keys that the map no longer holds are forgotten
+//! at the end of each scrape, so this is never larger than the map.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
