@@ -16,6 +16,7 @@
 //! | [`scrape`] | joins the four above | is run twice at once |
 //! | [`serve`] | HTTP | holds logic |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
+//! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
 //! | [`privileges`] | drops capabilities | runs beside another thread |
 //! | [`logging`] | writes the log | decides what is worth a line |
 //! | [`version`] | knows which build this is | |
@@ -26,6 +27,7 @@ pub mod bpf;
 pub mod cli;
 pub mod config;
 pub mod decode;
+pub mod descriptors;
 pub mod exposition;
 pub mod logging;
 pub mod plugin;

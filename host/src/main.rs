@@ -10,6 +10,7 @@ use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::bpf::{self, Addresses};
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{Fault, Severity};
+use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::plugin::CacheDir;
 use ebpf_wasm_exporter::privileges::{self, Keep};
@@ -23,6 +24,7 @@ use tracing::{info, warn};
 fn main() -> ExitCode {
     let flags = Flags::parse();
     logging::start(logging::Options { debug: flags.debug, timestamps: !flags.log_no_timestamps });
+    descriptors::raise();
     let result = match &flags.command {
         Some(Command::Plugin { tool }) => tool_of(tool),
         None if flags.config_check => check(flags),
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
         Ok(()) => Exit::Done.into(),
         Err(Failure { exit, error }) => {
             eprintln!("error: {error:#}");
+            if let Some(advice) = descriptors::explain_error(error.as_ref()) {
+                eprintln!("error: {advice}");
+            }
             exit.into()
         }
     }

@@ -7,6 +7,7 @@ use std::io;
 use caps::Capability;
 
 use super::host::Host;
+use crate::descriptors;
 
 pub(super) mod attach;
 pub(super) mod load;
@@ -88,6 +89,9 @@ fn errno_text(errno: i32) -> String {
     const ENOTSUPP: i32 = 524;
     if errno == ENOTSUPP {
         return "not supported by this kernel".to_owned();
+    }
+    if let Some(text) = descriptors::explain(errno) {
+        return text;
     }
     let mut buffer = [0u8; 128];
     // SAFETY: libbpf writes at most as many bytes as it is told of, the last one NUL.
