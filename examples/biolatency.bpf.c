@@ -48,7 +48,14 @@ int block_rq_issue(u64 *ctx)
 	return 0;
 }
 
-/* The device number as the kernel keeps it, which is what the decoder `majorminor` reads; 0 if none. */
+/* A device's number as user space has it, which is what the decoder `majorminor` reads: the kernel's
+ * new_encode_dev(). */
+static __always_inline u32 encode_device(u32 major, u32 minor)
+{
+	return (minor & 0xff) | major << 8 | (minor & ~0xff) << 12;
+}
+
+/* 0 if the request has no disk. */
 static __always_inline u32 device_of(struct request *request)
 {
 	struct request___disk *old = (void *)request;
@@ -59,7 +66,7 @@ static __always_inline u32 device_of(struct request *request)
 	else
 		disk = BPF_CORE_READ(request, q, disk);
 
-	return disk ? BPF_CORE_READ(disk, major) << 20 | BPF_CORE_READ(disk, first_minor) : 0;
+	return disk ? encode_device(BPF_CORE_READ(disk, major), BPF_CORE_READ(disk, first_minor)) : 0;
 }
 
 SEC("tp_btf/block_rq_complete")

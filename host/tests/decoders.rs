@@ -70,6 +70,7 @@ proptest! {
             let sizes: Vec<usize> = match builtin.sizes {
                 Sizes::Any => continue,
                 Sizes::OneOf(sizes) => sizes.to_vec(),
+                Sizes::AtLeast(least) => (least..=least + 8).collect(),
                 Sizes::MultipleOf(size) => (1..=64 / size).map(|count| count * size).collect(),
             };
             for size in sizes {

@@ -58,6 +58,8 @@ pub enum Sizes {
     Any,
     /// One of these.
     OneOf(&'static [usize]),
+    /// This many or more.
+    AtLeast(usize),
     /// A multiple of this many.
     MultipleOf(usize),
 }

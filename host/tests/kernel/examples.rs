@@ -1,5 +1,7 @@
 //! Examples count what really happens: the test makes it happen a known number of times.
 
+use std::fs::{self, File};
+use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
@@ -66,4 +68,26 @@ pub fn kfree_skb_counts_dropped_packets() {
     // Interrupts deliver them when they come to it.
     until("all are dropped", || value(&exporter.metrics(), &sample) >= 50);
     assert_eq!(value(&exporter.metrics(), &sample), 50);
+}
+
+/// Writes that wait for the disk. Its name shows that program and decoder agree on the encoding of
+/// device numbers.
+pub fn biolatency_names_the_disk() {
+    const WRITES: u64 = 20;
+    let exporter = serve("biolatency");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut file = File::create(dir.path().join("written")).unwrap();
+    for _ in 0..WRITES {
+        file.write_all(&[7; 4096]).unwrap();
+        file.sync_all().unwrap();
+    }
+    let (metrics, partitions) =
+        (exporter.metrics(), fs::read_to_string("/proc/partitions").unwrap());
+    let disks = partitions.lines().filter_map(|line| line.split_whitespace().nth(3));
+    let writes = |disk: &str| {
+        let sample = "ebpf_exporter_bio_latency_seconds_count";
+        value(&metrics, &format!("{sample}{{device=\"{disk}\",operation=\"write\"}}"))
+    };
+    assert!(disks.map(writes).sum::<u64>() >= WRITES, "{metrics}");
+    assert!(!metrics.contains("device=\"unknown:"), "{metrics}");
 }

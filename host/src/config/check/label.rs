@@ -239,6 +239,7 @@ fn fits(builtin: &Builtin, size: usize, path: &str, faults: &Faults<'_>) {
     let (fits, takes) = match builtin.sizes {
         Sizes::Any => return,
         Sizes::OneOf(sizes) => (sizes.contains(&size), either(sizes)),
+        Sizes::AtLeast(least) => (size >= least, format!("{least} or more")),
         Sizes::MultipleOf(unit) => (size.is_multiple_of(unit), format!("a multiple of {unit}")),
     };
     if !fits {

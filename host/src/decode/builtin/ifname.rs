@@ -1,4 +1,5 @@
-//! `ifname`: a network interface's index as a u32 → its name now, or `unknown:N`.
+//! `ifname`: a network interface's index as a u32, in the first 4 bytes → its name now, or
+//! `unknown:N`.
 
 use super::{Builtin, Form, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
@@ -6,7 +7,7 @@ use crate::system::System;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "ifname",
-    sizes: Sizes::OneOf(&[4]),
+    sizes: Sizes::AtLeast(4),
     takes: Form::Bytes,
     gives: Form::Text,
     build: |_, system| Ok(Box::new(Ifname { system: system.clone() })),
@@ -18,7 +19,7 @@ struct Ifname {
 
 impl Decoder for Ifname {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
-        let index = u32::from_ne_bytes(number::exactly(input)?);
+        let index = u32::from_ne_bytes(number::first(input)?);
         if self.system.interfaces().name(index, out) {
             return Ok(holds::REUSED);
         }
@@ -40,8 +41,9 @@ mod tests {
                 (&1_u32.to_ne_bytes(), "lo"),
                 (&0_u32.to_ne_bytes(), "unknown:0"),
                 (&u32::MAX.to_ne_bytes(), "unknown:4294967295"),
-                (b"", "ERROR expected 4 bytes, got 0"),
-                (&[1, 0], "ERROR expected 4 bytes, got 2"),
+                (&[1_u32, 7].map(u32::to_ne_bytes).concat(), "lo"),
+                (b"", "ERROR expected at least 4 bytes, got 0"),
+                (&[1, 0], "ERROR expected at least 4 bytes, got 2"),
             ],
         );
     }

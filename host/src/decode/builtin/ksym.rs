@@ -1,4 +1,5 @@
-//! `ksym`: a kernel address as a u64 → the symbol that starts there, or `unknown_addr:0x…`.
+//! `ksym`: a kernel address as a u64, in the first 8 bytes → the symbol that starts there, or
+//! `unknown_addr:0x…`.
 
 use std::io::Write;
 
@@ -8,7 +9,7 @@ use crate::system::System;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "ksym",
-    sizes: Sizes::OneOf(&[8]),
+    sizes: Sizes::AtLeast(8),
     takes: Form::Bytes,
     gives: Form::Text,
     build: |_, system| {
@@ -23,7 +24,7 @@ struct Ksym {
 
 impl Decoder for Ksym {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
-        let address = u64::from_ne_bytes(number::exactly(input)?);
+        let address = u64::from_ne_bytes(number::first(input)?);
         if self.system.kallsyms().name(address, out) {
             return Ok(holds::MODULES);
         }
@@ -46,8 +47,9 @@ mod tests {
                 (&0xffff_ffff_c020_1000_u64.to_ne_bytes(), "commit_timeout\t[jbd2]"),
                 (&0xffff_ffff_8100_0101_u64.to_ne_bytes(), "unknown_addr:0xffffffff81000101"),
                 (&0_u64.to_ne_bytes(), "unknown_addr:0x0"),
-                (b"", "ERROR expected 8 bytes, got 0"),
-                (&[0; 4], "ERROR expected 8 bytes, got 4"),
+                (&[0xffff_ffff_8100_0100_u64, 7].map(u64::to_ne_bytes).concat(), "do_one"),
+                (b"", "ERROR expected at least 8 bytes, got 0"),
+                (&[0; 4], "ERROR expected at least 8 bytes, got 4"),
             ],
         );
     }

@@ -31,6 +31,17 @@ pub(super) fn exactly<const N: usize>(input: &[u8]) -> Result<[u8; N], DecodeErr
         .map_err(|_| DecodeError::new(format!("expected {N} bytes, got {}", input.len())))
 }
 
+/// The first `N` bytes of `input`. What follows them is the rest of a wider field of the key.
+///
+/// # Errors
+///
+/// If it has fewer.
+pub(super) fn first<const N: usize>(input: &[u8]) -> Result<[u8; N], DecodeError> {
+    input.first_chunk().copied().ok_or_else(|| {
+        DecodeError::new(format!("expected at least {N} bytes, got {}", input.len()))
+    })
+}
+
 /// The name that a table, ascending by number, has for `number`.
 pub(super) fn name(table: &[(u16, &'static str)], number: u64) -> Option<&'static str> {
     let number = u16::try_from(number).ok()?;
@@ -63,5 +74,9 @@ mod tests {
             @"expected a decimal number, got `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx`"
         );
         insta::assert_snapshot!(exactly::<4>(b"abc").unwrap_err(), @"expected 4 bytes, got 3");
+        insta::assert_snapshot!(
+            first::<4>(b"abc").unwrap_err(),
+            @"expected at least 4 bytes, got 3"
+        );
     }
 }
