@@ -31,17 +31,6 @@ pub enum Entry {
     Subclass(u8, u8),
 }
 
-/// What [`PciIds::name`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The name, which is in the output buffer.
-    Name,
-    /// No such entry.
-    Nothing,
-    /// Not even a database.
-    NoDatabase,
-}
-
 #[derive(Default)]
 struct Rows {
     paths: Vec<PathBuf>,
@@ -64,21 +53,27 @@ impl PciIds {
         Self(Table::new(Rows { paths, ..Rows::default() }))
     }
 
-    /// Appends the name of this entry to `out`, if there is one.
-    pub fn name(&self, entry: Entry, out: &mut Vec<u8>) -> Found {
-        self.name_at(Instant::now(), entry, out)
+    /// Whether this host has a database.
+    pub fn is_there(&self) -> bool {
+        self.is_there_at(Instant::now())
     }
 
-    fn name_at(&self, now: Instant, entry: Entry, out: &mut Vec<u8>) -> Found {
-        let mut missing = Found::NoDatabase;
-        let found = self.0.find(now, |rows| {
-            if !rows.index.is_empty() {
-                missing = Found::Nothing;
-            }
+    /// Whether the database has this entry.
+    pub fn has(&self, entry: Entry) -> bool {
+        self.0.find(Instant::now(), |rows| rows.get(entry).map(|_| ())).is_some()
+    }
+
+    /// Appends the name of this entry to `out` and says whether there is one.
+    pub fn name(&self, entry: Entry, out: &mut Vec<u8>) -> bool {
+        let found = self.0.find(Instant::now(), |rows| {
             out.extend_from_slice(rows.get(entry)?);
-            Some(Found::Name)
+            Some(())
         });
-        found.unwrap_or(missing)
+        found.is_some()
+    }
+
+    fn is_there_at(&self, now: Instant) -> bool {
+        self.0.find(now, |rows| (!rows.index.is_empty()).then_some(())).is_some()
     }
 }
 
@@ -215,12 +210,13 @@ C 01  Mass storage controller
         let path = folder.path().join("pci.ids");
         let pci_ids = PciIds::new(vec!["/nowhere/pci.ids".into(), path.clone()]);
         let (start, mut out) = (Instant::now(), Vec::new());
-        let class = Entry::Class(1);
-        assert_eq!(pci_ids.name_at(start, class, &mut out), Found::NoDatabase);
+        assert!(!pci_ids.is_there_at(start));
         fs::write(&path, TEXT).unwrap();
         let later = start + Rows::RETRY;
-        assert_eq!(pci_ids.name_at(later, class, &mut out), Found::Name);
-        assert_eq!(pci_ids.name_at(later, Entry::Class(2), &mut out), Found::Nothing);
+        assert!(pci_ids.is_there_at(later));
+        assert!(pci_ids.name(Entry::Class(1), &mut out));
+        assert!(pci_ids.has(Entry::Class(1)) && !pci_ids.has(Entry::Class(2)));
+        assert!(!pci_ids.name(Entry::Class(2), &mut out));
         assert_eq!(out, b"Mass storage controller");
     }
 

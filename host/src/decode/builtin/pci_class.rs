@@ -22,13 +22,16 @@ struct PciClass {
 
 impl Decoder for PciClass {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let pci_ids = self.system.pci_ids();
+        if !pci_ids.is_there() {
+            return Ok(pci::missing(out));
+        }
         let id = number::parse(input)?;
         let entry = u8::try_from(id).ok().map(Entry::Class);
-        if let Some(outcome) = pci::write(&self.system, entry, out) {
-            return Ok(outcome);
+        if !entry.is_some_and(|entry| pci_ids.name(entry, out)) {
+            // Writing to a Vec does not fail.
+            let _ = write!(out, "unknown pci class: {id:#04x}");
         }
-        // Writing to a Vec does not fail.
-        let _ = write!(out, "unknown pci class: {id:#04x}");
         Ok(Outcome::Label)
     }
 }
@@ -55,6 +58,13 @@ mod tests {
 
     #[test]
     fn without_a_database() {
-        testing::empty_host().check("pci_class", &[(b"1", "missing pci.ids db")]);
+        testing::empty_host().check(
+            "pci_class",
+            &[
+                (b"1", "missing pci.ids db"),
+                (b"18446744073709551615", "missing pci.ids db"),
+                (b"none", "missing pci.ids db"),
+            ],
+        );
     }
 }

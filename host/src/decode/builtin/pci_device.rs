@@ -23,13 +23,16 @@ struct PciDevice {
 
 impl Decoder for PciDevice {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let pci_ids = self.system.pci_ids();
+        if !pci_ids.is_there() {
+            return Ok(pci::missing(out));
+        }
         let id = number::parse(input)?;
         let entry = u32::try_from(id).ok().map(|id| Entry::Device((id >> 16) as u16, id as u16));
-        if let Some(outcome) = pci::write(&self.system, entry, out) {
-            return Ok(outcome);
+        if !entry.is_some_and(|entry| pci_ids.name(entry, out)) {
+            // Writing to a Vec does not fail.
+            let _ = write!(out, "unknown pci device: {id:#06x}");
         }
-        // Writing to a Vec does not fail.
-        let _ = write!(out, "unknown pci device: {id:#010x}");
         Ok(Outcome::Label)
     }
 }
@@ -45,7 +48,7 @@ mod tests {
             &[
                 (b"2156269568", "82542 Gigabit Ethernet Controller (Fiber)"),
                 (b"3735928559", "unknown pci device: 0xdeadbeef"),
-                (b"4096", "unknown pci device: 0x00001000"),
+                (b"4096", "unknown pci device: 0x1000"),
                 (b"18446744073709551615", "unknown pci device: 0xffffffffffffffff"),
                 (b"", "ERROR expected a decimal number, got ``"),
                 (b"0x8086", "ERROR expected a decimal number, got `0x8086`"),
@@ -55,6 +58,13 @@ mod tests {
 
     #[test]
     fn without_a_database() {
-        testing::empty_host().check("pci_device", &[(b"1", "missing pci.ids db")]);
+        testing::empty_host().check(
+            "pci_device",
+            &[
+                (b"1", "missing pci.ids db"),
+                (b"18446744073709551615", "missing pci.ids db"),
+                (b"none", "missing pci.ids db"),
+            ],
+        );
     }
 }

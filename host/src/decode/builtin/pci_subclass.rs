@@ -7,46 +7,40 @@ use std::io::Write;
 use super::{Builtin, Form, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
-use crate::system::pci_ids::{Entry, Found};
+use crate::system::pci_ids::Entry;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "pci_subclass",
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    build: |_, system| Ok(Box::new(PciSubclass { system: system.clone(), class_name: Vec::new() })),
+    build: |_, system| Ok(Box::new(PciSubclass { system: system.clone() })),
 };
 
 struct PciSubclass {
     system: System,
-    /// Where the class's name goes, which nobody reads.
-    class_name: Vec<u8>,
 }
 
 impl Decoder for PciSubclass {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let pci_ids = self.system.pci_ids();
+        if !pci_ids.is_there() {
+            return Ok(pci::missing(out));
+        }
         let id = number::parse(input)?;
         let (class, subclass) = (id >> 8, id as u8);
         let known = u8::try_from(class).ok();
-        let entry = known.map(|class| Entry::Subclass(class, subclass));
-        if let Some(outcome) = pci::write(&self.system, entry, out) {
-            return Ok(outcome);
+        if known.is_some_and(|class| pci_ids.name(Entry::Subclass(class, subclass), out)) {
+            return Ok(Outcome::Label);
         }
         // Writing to a Vec does not fail.
-        let _: std::io::Result<()> = if known.is_some_and(|class| self.knows(class)) {
+        let _: std::io::Result<()> = if known.is_some_and(|class| pci_ids.has(Entry::Class(class)))
+        {
             write!(out, "unknown pci subclass: {subclass:#04x} (class {class:#04x})")
         } else {
             write!(out, "unknown pci class: {class:#04x}")
         };
         Ok(Outcome::Label)
-    }
-}
-
-impl PciSubclass {
-    fn knows(&mut self, class: u8) -> bool {
-        self.class_name.clear();
-        let found = self.system.pci_ids().name(Entry::Class(class), &mut self.class_name);
-        found == Found::Name
     }
 }
 
@@ -72,6 +66,13 @@ mod tests {
 
     #[test]
     fn without_a_database() {
-        testing::empty_host().check("pci_subclass", &[(b"1", "missing pci.ids db")]);
+        testing::empty_host().check(
+            "pci_subclass",
+            &[
+                (b"1", "missing pci.ids db"),
+                (b"18446744073709551615", "missing pci.ids db"),
+                (b"none", "missing pci.ids db"),
+            ],
+        );
     }
 }

@@ -22,13 +22,16 @@ struct PciVendor {
 
 impl Decoder for PciVendor {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let pci_ids = self.system.pci_ids();
+        if !pci_ids.is_there() {
+            return Ok(pci::missing(out));
+        }
         let id = number::parse(input)?;
         let entry = u16::try_from(id).ok().map(Entry::Vendor);
-        if let Some(outcome) = pci::write(&self.system, entry, out) {
-            return Ok(outcome);
+        if !entry.is_some_and(|entry| pci_ids.name(entry, out)) {
+            // Writing to a Vec does not fail.
+            let _ = write!(out, "unknown pci vendor: {id:#04x}");
         }
-        // Writing to a Vec does not fail.
-        let _ = write!(out, "unknown pci vendor: {id:#06x}");
         Ok(Outcome::Label)
     }
 }
@@ -44,7 +47,7 @@ mod tests {
             &[
                 (b"32902", "Intel Corporation"),
                 (b"48879", "unknown pci vendor: 0xbeef"),
-                (b"1", "unknown pci vendor: 0x0001"),
+                (b"1", "unknown pci vendor: 0x01"),
                 (b"18446744073709551615", "unknown pci vendor: 0xffffffffffffffff"),
                 (b"", "ERROR expected a decimal number, got ``"),
                 (b"0x8086", "ERROR expected a decimal number, got `0x8086`"),
@@ -54,6 +57,13 @@ mod tests {
 
     #[test]
     fn without_a_database() {
-        testing::empty_host().check("pci_vendor", &[(b"1", "missing pci.ids db")]);
+        testing::empty_host().check(
+            "pci_vendor",
+            &[
+                (b"1", "missing pci.ids db"),
+                (b"18446744073709551615", "missing pci.ids db"),
+                (b"none", "missing pci.ids db"),
+            ],
+        );
     }
 }
