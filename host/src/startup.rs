@@ -54,8 +54,8 @@ pub struct Places<'a> {
 
 /// Reads the selected configs, loads their plugins, and checks them against their objects. The
 /// faults are those of all configs together; a config that has any but warnings is not among the
-/// checked ones. Nor is one of the default set whose plugin is not here, unless it was asked for;
-/// the log says so.
+/// checked ones. Nor is one of the default set whose plugin is not here or cannot be used, unless
+/// it was asked for: of the one the log tells, of the other a warning.
 ///
 /// `addresses` knows the kernel's symbols, for the objects that ask for them. Without it the
 /// objects are only held against their configs, and none is to be loaded that asks for any. With it
@@ -83,7 +83,13 @@ pub fn check(
             info!("left out config `{name}`: it needs {file} in the directory of --plugins.dir");
             continue;
         }
-        let (plugins, found) = plugins::bind(&mut config, &mut loader, places.plugins);
+        let (plugins, mut found) = plugins::bind(&mut config, &mut loader, places.plugins);
+        if *selection == Selection::DefaultSet && !found.is_empty() {
+            found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
+            faults.extend(found);
+            info!("left out config `{}`: its plugin cannot be used", config.name);
+            continue;
+        }
         faults.extend(found);
         let object = object(selection, &config.name);
         let mut opened = match Opened::open(&config.name, &object, places.btf) {

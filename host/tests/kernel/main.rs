@@ -223,8 +223,9 @@ fn binary() -> impl Iterator<Item = Trial> {
     let examples = trials![examples:
         the_default_set_counts_programs_and_system_calls,
         kfree_skb_counts_dropped_packets,
+        biolatency_names_the_disk,
     ];
-    let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_not_there];
+    let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     process.into_iter().chain(exits).chain(examples).chain(without).chain(with_shipped_plugins())
 }
 

@@ -387,11 +387,21 @@ pub fn the_default_set_takes_in_a_config_whose_plugin_is_there() {
 }
 
 /// Nobody is told to have a plugin who did not ask for it.
-pub fn the_default_set_leaves_out_a_config_whose_plugin_is_not_there() {
+pub fn the_default_set_leaves_out_a_config_whose_plugin_is_no_use() {
     let check = |flags: &[&str]| run(Command::new(BINARY).arg("--config.check").args(flags));
     let said = check(&[]);
     assert_eq!(said.code, Some(0), "{said:?}");
     insta::assert_snapshot!(said.stderr, @" INFO left out config `tcp-connections`: it needs cidr.wasm in the directory of --plugins.dir");
+    let dir = tempfile::tempdir().unwrap();
+    let plugins = format!("--plugins.dir={}", dir.path().display());
+    fs::write(dir.path().join("cidr.wasm"), guests::component("newer")).unwrap();
+    let said = check(&[&plugins]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    insta::assert_snapshot!(said.stderr, @"
+     INFO left out config `tcp-connections`: its plugin cannot be used
+    <built-in>/tcp-connections.yaml:5: warning: plugins.zone.file: found a decoder for version 0.2.0 of the contract, expected 0.1.0; build it against the wit/ directory of this exporter, or use an exporter that knows that version
+    ");
+    assert_eq!(check(&[&plugins, "--config.strict"]).code, Some(3));
     let said = check(&["--config.names=tcp-connections"]);
     assert_eq!(said.code, Some(3), "{said:?}");
     insta::assert_snapshot!(said.stderr, @"
