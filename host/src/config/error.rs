@@ -63,17 +63,16 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Text of a file in a message: control characters are escaped, so that a fault stays one line
-/// and no terminal obeys it.
+/// Text of a file in a message: what does not print is escaped, so that a fault stays one line, no
+/// terminal obeys it, and it reads in the order in which it stands.
 struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for char in self.0.chars() {
-            if char.is_control() {
-                write!(f, "{}", char.escape_default())?;
-            } else {
-                f.write_char(char)?;
+            match char {
+                '"' | '\'' | '\\' => f.write_char(char)?,
+                _ => write!(f, "{}", char.escape_debug())?,
             }
         }
         Ok(())

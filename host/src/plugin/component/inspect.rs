@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::plugin::log::plain;
 use sha2::{Digest as _, Sha256};
 use wasmparser::{BinaryReaderError, ComponentExternalKind, Encoding, Parser, Payload};
 
@@ -125,7 +126,7 @@ pub enum NoPlugin {
     #[error("found a component that is a decoder and a transform, expected one of them")]
     Both,
     /// A plugin of another time.
-    #[error("found a {world} for version {found} of the contract, expected {VERSION}")]
+    #[error("found a {world} for version {} of the contract, expected {VERSION}", shown(found))]
     Version {
         /// What it is.
         world: World,
@@ -155,12 +156,18 @@ impl NoPlugin {
 
 fn listed(names: &[String]) -> String {
     const MOST: usize = 4;
-    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{}`", shown(name))).collect();
     match names.len() {
         0 => "nothing".to_owned(),
         more if more > MOST => format!("{} and {} others", shown.join(", "), more - MOST),
         _ => shown.join(", "),
     }
+}
+
+/// A name out of the file, as a message may show it.
+fn shown(name: &str) -> String {
+    const LONGEST: usize = 128;
+    plain(name, LONGEST)
 }
 
 fn wanted() -> String {
@@ -265,7 +272,7 @@ impl Found {
 }
 
 fn damaged(error: BinaryReaderError) -> NoPlugin {
-    NoPlugin::Damaged(format!("{} at byte {}", error.message(), error.offset()))
+    NoPlugin::Damaged(format!("{} at byte {}", plain(error.message(), 256), error.offset()))
 }
 
 #[cfg(test)]

@@ -36,6 +36,23 @@ fn anything_else_is_refused_by_what_it_is() {
     insta::assert_snapshot!(refusal(b"\0asm\x0d\0\x01\0"), @"found a component that exports nothing, expected one that exports `ebpf-exporter:plugin/decoding@0.1.0` or `ebpf-exporter:plugin/transforming@0.1.0`; build it for a world of wit/0.1.0");
 }
 
+/// A component that exports an empty instance by this name, which nothing has validated.
+fn exporting(name: &str) -> Vec<u8> {
+    let length = u8::try_from(name.len()).unwrap();
+    let mut bytes = b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0".to_vec();
+    // Sizes of one byte each.
+    bytes.extend([11, length + 6, 1, 0, length]);
+    bytes.extend(name.bytes());
+    bytes.extend([5, 0, 0]);
+    bytes
+}
+
+#[test]
+fn names_are_shown_so_that_no_terminal_obeys_them() {
+    insta::assert_snapshot!(refusal(&exporting("\x1b[2J\r\nworld    decoder\u{202e}")), @r"found a component that exports `\u{1b}[2J\r\nworld    decoder\u{202e}`, expected one that exports `ebpf-exporter:plugin/decoding@0.1.0` or `ebpf-exporter:plugin/transforming@0.1.0`; build it for a world of wit/0.1.0");
+    insta::assert_snapshot!(refusal(&exporting("ebpf-exporter:plugin/decoding@9\x1b[31m\x07")), @r"found a decoder for version 9\u{1b}[31m\u{7} of the contract, expected 0.1.0; build it against the wit/ directory of this exporter, or use an exporter that knows that version");
+}
+
 #[test]
 fn damage_anywhere_is_told_or_harmless() {
     let echo = guests::component("echo");
