@@ -75,7 +75,7 @@ pub struct Flags {
     #[arg(long = "plugins.cache-dir", value_name = "DIR", help_heading = CONFIGS)]
     pub plugins_cache_dir: Option<OsString>,
 
-    /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd
+    /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd, TCP or UNIX
     #[arg(
         long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",
         help_heading = WEB
@@ -95,6 +95,13 @@ pub struct Flags {
         help_heading = WEB
     )]
     pub web_enable_openmetrics: bool,
+
+    /// Bytes of answers that clients have not taken yet; beyond, the slowest client is cut off
+    #[arg(
+        long = "web.max-unsent", value_name = "SIZE", default_value = "64MiB",
+        help_heading = WEB
+    )]
+    pub web_max_unsent: String,
 
     /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
     #[arg(

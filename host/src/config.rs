@@ -17,6 +17,7 @@ pub mod plan;
 mod raw;
 mod read;
 mod scalar;
+pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 

@@ -31,13 +31,17 @@ pub fn raise() {
     LIMIT.store(left.unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
+/// How many this process may have; [`u64::MAX`] without a limit.
+pub fn limit() -> u64 {
+    match LIMIT.load(Ordering::Relaxed) {
+        0 => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+        known => known,
+    }
+}
+
 /// What is wrong and what to do, if `errno` says that no descriptor was left.
 pub fn explain(errno: i32) -> Option<String> {
-    let limit = match LIMIT.load(Ordering::Relaxed) {
-        0 => getrlimit(Resource::Nofile).current,
-        known => Some(known),
-    };
-    explain_with(errno, limit)
+    explain_with(errno, Some(limit()))
 }
 
 /// As [`explain`], for what lies behind an error.

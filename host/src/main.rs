@@ -1,7 +1,6 @@
 //! `ebpf_wasm_exporter`: flags → configs → load, attach → drop privileges → serve → drain.
 
 use std::env;
-use std::net::TcpListener;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -15,7 +14,9 @@ use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::plugin::CacheDir;
 use ebpf_wasm_exporter::privileges::{self, Keep};
 use ebpf_wasm_exporter::scrape::{Running, Scraper};
-use ebpf_wasm_exporter::serve::{self, ListenAddress, Site, TelemetryPath};
+use ebpf_wasm_exporter::serve::{
+    self, Door, Limits, ListenAddress, Listener, Site, TelemetryPath, Traffic,
+};
 use ebpf_wasm_exporter::startup::{self, Checked, Places};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::{self, ToolError};
@@ -52,11 +53,13 @@ fn run(flags: Flags) -> Result<(), Failure> {
     system.prepare();
     let status = format!("serving {}", counted(running.len(), "config"));
     let scraper = Scraper::new(running, settings.reading);
-    let scraper = scraper.map_err(|error| fail(Exit::Load, error))?;
+    let traffic = Traffic::default();
+    let scraper = scraper.map_err(|error| fail(Exit::Load, error))?.telling(traffic.clone());
     let dropped = settings.keep.apply().map_err(|error| fail(Exit::Unexpected, error))?;
     info!("{dropped}");
-    info!("{status} at http://{}{}", address_of(&listener), settings.site.telemetry_path.as_str());
-    serve::run(listener, &settings.site, scraper, &status)
+    info!("{status} at {}", listener.place(settings.site.telemetry_path.as_str()));
+    let door = Door { listener, limits: settings.limits, traffic };
+    serve::run(door, &settings.site, scraper, &status)
         .map_err(|error| fail(Exit::Unexpected, error))
 }
 
@@ -90,6 +93,7 @@ fn tool_of(tool: &Tool) -> Result<(), Failure> {
 struct Settings {
     selection: Selection,
     address: ListenAddress,
+    limits: Limits,
     site: Site,
     keep: Keep,
     reading: Reading,
@@ -109,6 +113,7 @@ impl Settings {
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?,
             address: flags.web_listen_address.parse()?,
+            limits: Limits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
                 maps: flags.debug,
@@ -125,7 +130,7 @@ impl Settings {
         })
     }
 
-    fn listen(&self) -> Result<TcpListener, Failure> {
+    fn listen(&self) -> Result<Listener, Failure> {
         self.address.listen().map_err(|error| fail(Exit::Listen, error))
     }
 
@@ -202,8 +207,4 @@ fn fail(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
 
 fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-fn address_of(listener: &TcpListener) -> String {
-    listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string())
 }

@@ -19,7 +19,7 @@ use crate::exposition::sheet::Sheet;
 use crate::exposition::{Body, Format, openmetrics, protobuf, text};
 use crate::plugin::Gauge;
 use crate::series::{Family, Kind};
-use crate::serve;
+use crate::serve::{self, Traffic};
 use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
 
 mod decode;
@@ -62,6 +62,7 @@ pub struct Scraper {
     text: Vec<Part>,
     deflater: Deflater,
     phases: Phases,
+    traffic: Traffic,
     /// Whether a reading has begun and not ended.
     reading: bool,
 }
@@ -108,6 +109,7 @@ impl Scraper {
             text: Vec::new(),
             deflater: Deflater::default(),
             phases: Phases::default(),
+            traffic: Traffic::default(),
             reading: false,
         };
         let sink = sink(&configs, reading);
@@ -130,6 +132,11 @@ impl Scraper {
             scraper.plugins.extend(plugins);
         }
         Ok(scraper)
+    }
+
+    /// The same, telling in each scrape what connections came to.
+    pub fn telling(self, traffic: Traffic) -> Self {
+        Self { traffic, ..self }
     }
 
     /// Reads every map once and returns the exposition as text, families sorted by name.
@@ -216,7 +223,8 @@ impl Scraper {
         self.compact();
         let (programs, maps) = (self.programs(), self.map_stats());
         let own = telemetry::families(&self.stats, &programs, &maps, &self.phases, &self.plugins);
-        self.own = own.into_iter().map(Arc::new).collect();
+        let own = own.into_iter().chain(telemetry::connections::families(&self.traffic));
+        self.own = own.map(Arc::new).collect();
         self.reading = false;
     }
 

@@ -6,18 +6,27 @@ mod accept;
 mod address;
 mod connections;
 mod encoding;
+mod limits;
 mod pages;
 mod parts;
+mod paths;
 mod patience;
+mod room;
 mod scrapes;
+mod seldom;
+mod socket;
+mod traffic;
+mod unsent;
 
 pub use address::{AddressError, ListenAddress, ListenError};
-pub use connections::{Limits, serve};
+pub use connections::{Door, serve};
+pub use limits::{Limits, UnsentError};
 pub use pages::{PathError, Site, TelemetryPath, router};
 pub use scrapes::{Answer, Page, ScrapeError, Scraper, Scrapes};
+pub use socket::Listener;
+pub use traffic::{Cause, Traffic};
 
 use std::io;
-use std::net::TcpListener;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -40,7 +49,7 @@ pub struct ServeError {
 ///
 /// When a thread, the signals or the listener cannot be had from the system.
 pub fn run(
-    listener: TcpListener,
+    door: impl Into<Door>,
     site: &Site,
     scraper: impl Scraper,
     status: &str,
@@ -55,7 +64,7 @@ pub fn run(
         let mut signals = Signals::new().map_err(failed("prepare for signals"))?;
         notify(&[NotifyState::Ready, NotifyState::Status(status)]);
         let stop = async || signals.next().await;
-        serve(listener, router, Limits::default(), stop).await.map_err(failed("serve"))
+        serve(door.into(), router, stop).await.map_err(failed("serve"))
     })?;
     // What is left of the connections goes with the runtime, and with them the way to the scrape
     // thread, which then ends.

@@ -17,6 +17,7 @@ use crate::plugin::Gauge;
 use crate::series::{Family, Kind, LabelSet};
 use crate::version;
 
+pub mod connections;
 mod plugins;
 
 /// What is known of one config since the start.
@@ -388,7 +389,11 @@ mod tests {
     #[test]
     fn names_are_kept_from_configs() {
         let own = families(&[ConfigStats::new("a")], &[], &[], &Phases::default(), &[]);
-        let names = own.iter().filter_map(|family| family.name.strip_prefix("ebpf_exporter_"));
+        let connections = connections::families(&crate::serve::Traffic::default());
+        let names = own
+            .iter()
+            .chain(&connections)
+            .filter_map(|family| family.name.strip_prefix("ebpf_exporter_"));
         let mut names: Vec<_> = names.collect();
         names.sort_unstable();
         // Those of plugins are held against the list when there are any.

@@ -7,7 +7,7 @@ use super::plan::{Config, Kind, Metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 27] = [
+pub(crate) const OWN: [&str; 32] = [
     "build_info",
     "decoder_errors_total",
     "ebpf_program_attached",
@@ -15,6 +15,10 @@ pub(crate) const OWN: [&str; 27] = [
     "ebpf_program_run_count_total",
     "ebpf_program_run_time_seconds",
     "enabled_configs",
+    "http_connections",
+    "http_connections_accepted_total",
+    "http_connections_closed_total",
+    "http_unsent_bytes",
     "map_read_info",
     "plugin_breaker_state",
     "plugin_cache_bytes",
@@ -35,6 +39,7 @@ pub(crate) const OWN: [&str; 27] = [
     "scrape_phase_seconds_total",
     "scrape_series",
     "scrape_success",
+    "scrapes_refused_total",
 ];
 
 /// The one among them that is a histogram: its series have names of their own.

@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::str::FromStr;
 
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::socket::Listener;
 
 /// How many connections the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 1024;
@@ -98,12 +100,12 @@ pub enum ListenError {
         /// How many there are.
         passed: usize,
     },
-    /// systemd passed something else.
+    /// systemd passed something else: a connection, a datagram socket, a file.
     #[error(
-        "--web.listen-address=fd://{0} is not a listening TCP socket; \
-         let the .socket unit have ListenStream=9435"
+        "--web.listen-address=fd://{0} is not a listening stream socket, of TCP or UNIX; \
+         let the .socket unit have ListenStream=9435, or ListenStream= and a path, and Accept=no"
     )]
-    NotTcp(usize),
+    NotListening(usize),
 }
 
 impl FromStr for ListenAddress {
@@ -148,7 +150,7 @@ impl ListenAddress {
     /// # Errors
     ///
     /// See [`ListenError`].
-    pub fn listen(&self) -> Result<TcpListener, ListenError> {
+    pub fn listen(&self) -> Result<Listener, ListenError> {
         match self {
             Self::All { port } => {
                 let everywhere = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
@@ -170,11 +172,11 @@ impl ListenAddress {
     fn first_of(
         &self,
         candidates: impl IntoIterator<Item = SocketAddr>,
-    ) -> Result<TcpListener, ListenError> {
+    ) -> Result<Listener, ListenError> {
         let mut refused = io::Error::from(ErrorKind::AddrNotAvailable);
         for candidate in candidates {
             match listen_on(candidate) {
-                Ok(listener) => return Ok(listener),
+                Ok(listener) => return Ok(listener.into()),
                 // This kernel is without IPv6, by build or by sysctl.
                 Err(error) if is_absent(&error) => refused = error,
                 Err(error) => return Err(self.explain(error)),
@@ -210,13 +212,17 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn passed(index: usize) -> Result<TcpListener, ListenError> {
+fn passed(index: usize) -> Result<Listener, ListenError> {
     let mut sockets = ListenFd::from_env();
-    match sockets.take_tcp_listener(index) {
-        Ok(Some(socket)) if SockRef::from(&socket).is_listener().unwrap_or(false) => Ok(socket),
-        Ok(None) => Err(ListenError::NotPassed { index, passed: sockets.len() }),
-        Ok(Some(_)) | Err(_) => Err(ListenError::NotTcp(index)),
+    let passed = sockets.len();
+    if index >= passed {
+        return Err(ListenError::NotPassed { index, passed });
     }
+    // One that is not of the kind stays where it is, for the next to be tried.
+    let tcp = sockets.take_tcp_listener(index).ok().flatten().map(Listener::from);
+    let unix = || sockets.take_unix_listener(index).ok().flatten().map(Listener::from);
+    let socket = tcp.or_else(unix).filter(Listener::is_listening);
+    socket.ok_or(ListenError::NotListening(index))
 }
 
 impl fmt::Display for ListenAddress {

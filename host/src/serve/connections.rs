@@ -1,52 +1,57 @@
 //! Connections: accepted one by one, bounded in number, size and time, drained at the end.
 
-use std::io;
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::Duration;
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, header};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::limits::Limits;
 use super::patience::Patient;
+use super::room::{Handle, Room, Seat};
+use super::seldom::Seldom;
+use super::socket::{Acceptor, Listener, Stream};
+use super::traffic::{Cause, Traffic};
+use crate::descriptors;
 
-/// How long to wait when no connection can be accepted, for want of file descriptors for example.
+/// How long to wait when no connection can be accepted and none can go.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What a client may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at a time; more wait in the kernel until one of these ends.
-    pub connections: usize,
-    /// Bytes of a request's line and headers.
-    pub header_bytes: usize,
-    /// About so many bytes of a response that its connection holds until its client takes them.
-    pub buffer_bytes: usize,
-    /// Time for a request to arrive; also how long a connection may idle.
-    pub header_time: Duration,
-    /// Time for a response to be taken.
-    pub response_time: Duration,
-    /// Time for what was asked to be answered once the end has come.
-    pub drain_time: Duration,
+/// What one is told for whom there is no room.
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 37\r\n\r\n\
+    too many requests are being answered\n";
+
+/// A listener, with what clients may take and where it is counted what they do.
+#[derive(Debug)]
+pub struct Door {
+    /// Where they come from.
+    pub listener: Listener,
+    /// What they may take.
+    pub limits: Limits,
+    /// What they came to.
+    pub traffic: Traffic,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 512,
-            header_bytes: 16 << 10,
-            buffer_bytes: 512 << 10,
-            header_time: Duration::from_secs(10),
-            response_time: Duration::from_secs(60),
-            drain_time: Duration::from_secs(10),
-        }
+impl<L: Into<Listener>> From<L> for Door {
+    fn from(listener: L) -> Self {
+        let listener = listener.into();
+        Self { listener, limits: Limits::default(), traffic: Traffic::default() }
     }
 }
 
@@ -57,20 +62,16 @@ impl Default for Limits {
 /// # Errors
 ///
 /// When the listener is of no use to tokio.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    limits: Limits,
-    mut stop: impl AsyncFnMut(),
-) -> io::Result<bool> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+pub async fn serve(door: Door, router: Router, mut stop: impl AsyncFnMut()) -> io::Result<bool> {
+    let Door { listener, limits, traffic } = door;
+    let acceptor = listener.into_acceptor()?;
     let connections = GracefulShutdown::new();
+    let reception = Reception::new(router, limits, traffic);
     tokio::select! {
         () = stop() => {}
-        () = accept_all(&listener, &router, limits, &connections) => {}
+        () = reception.accept_all(&acceptor, &connections) => {}
     }
-    drop(listener);
+    drop(acceptor);
     Ok(tokio::select! {
         () = connections.shutdown() => true,
         () = sleep(limits.drain_time) => false,
@@ -78,60 +79,184 @@ pub async fn serve(
     })
 }
 
-/// Never returns.
-async fn accept_all(
-    listener: &tokio::net::TcpListener,
-    router: &Router,
-    limits: Limits,
-    connections: &GracefulShutdown,
-) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
-        .max_header_size(limits.header_bytes)
-        .max_buf_size(limits.buffer_bytes);
-    // The semaphore is never closed.
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-        let stream = accept(listener).await;
-        let stream = Patient::new(stream, limits.response_time);
-        let client = Client { stream, slot, watcher: connections.watcher() };
-        tokio::spawn(client.serve(http.clone(), router.clone()));
-    }
+/// What new connections are given.
+struct Reception {
+    room: Room,
+    router: Router,
+    http: http1::Builder,
+    said_failed: Seldom,
 }
 
-async fn accept(listener: &tokio::net::TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // A response is written in few pieces, none of which should wait for another.
-                // Without this it is only slower.
-                let _ = stream.set_nodelay(true);
-                return stream;
+impl Reception {
+    fn new(router: Router, limits: Limits, traffic: Traffic) -> Self {
+        let mut http = http1::Builder::new();
+        // The time for a head is the stream's, which knows an idle connection from a slow one.
+        http.header_read_timeout(None)
+            .max_header_size(limits.header_bytes)
+            .max_buf_size(limits.buffer_bytes)
+            .half_close(true);
+        Self { room: Room::new(limits, traffic), router, http, said_failed: Seldom::default() }
+    }
+
+    /// Never returns.
+    async fn accept_all(&self, acceptor: &Acceptor, connections: &GracefulShutdown) {
+        loop {
+            match acceptor.accept().await {
+                Ok((stream, peer)) => {
+                    match self.room.seat(peer) {
+                        Some(seat) => self.receive(stream, seat, connections.watcher()),
+                        // Whether it is heard is for the client to see.
+                        None => drop(stream.try_write(REFUSAL)),
+                    }
+                    // What this one asks is read before the next one comes. Else it would be one
+                    // that waits, and make room for those that come in the same moment.
+                    yield_now().await;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => self.recover(&error).await,
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                warn!("failed to accept a connection: {error}");
-                sleep(PAUSE).await;
-            }
+        }
+    }
+
+    fn receive(&self, stream: Stream, seat: Seat, watcher: Watcher) {
+        let client = Client { stream, seat, watcher };
+        tokio::spawn(client.serve(self.http.clone(), self.router.clone()));
+    }
+
+    /// Waits until there may be what the system was short of, for which a connection goes.
+    async fn recover(&self, error: &io::Error) {
+        if self.said_failed.is_due(Instant::now()) {
+            let explained = error.raw_os_error().and_then(descriptors::explain);
+            let why = explained.unwrap_or_else(|| error.to_string());
+            warn!("failed to accept a connection: {why}");
+        }
+        if self.room.give_way() {
+            // If none leaves it is tried again all the same.
+            let _ = timeout(PAUSE, self.room.one_left()).await;
+        } else {
+            sleep(PAUSE).await;
         }
     }
 }
 
+/// Whether only one connection is lost: accept(2) reports what its network had to say of it.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    let network = [
+        libc::ENETDOWN,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EHOSTDOWN,
+        libc::ENONET,
+        libc::EHOSTUNREACH,
+        libc::EOPNOTSUPP,
+        libc::ENETUNREACH,
+        libc::ETIMEDOUT,
+        // A firewall's.
+        libc::EPERM,
+    ];
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
+        || error.raw_os_error().is_some_and(|code| network.contains(&code))
+}
+
 /// One connection, with what it holds while it lasts.
 struct Client {
-    stream: Patient,
-    slot: OwnedSemaphorePermit,
+    stream: Stream,
+    seat: Seat,
     watcher: Watcher,
 }
 
 impl Client {
     async fn serve(self, http: http1::Builder, router: Router) {
-        let service = TowerToHyperService::new(router);
-        let connection = http.serve_connection(TokioIo::new(self.stream), service);
-        if let Err(error) = self.watcher.watch(connection).await {
+        let Self { stream, seat, watcher } = self;
+        let handle = seat.handle();
+        let stream = TokioIo::new(Patient::new(stream, handle.clone()));
+        let router = TowerToHyperService::new(router);
+        let service = service_fn(|request| answer(&router, request, handle.clone()));
+        let connection = http.serve_connection(stream, service);
+        let ended = tokio::select! {
+            ended = watcher.watch(connection) => ended,
+            () = seat.told() => Ok(()),
+        };
+        if let Err(error) = ended {
+            if error.is_parse() || error.is_parse_too_large() {
+                handle.ends(Cause::Malformed);
+            }
             debug!("closed a connection: {error}");
         }
-        drop(self.slot);
+        // The place is free once the stream is closed and nothing of an answer is held any more.
+        drop(seat);
+    }
+}
+
+/// What the router answers, for the connection in this place.
+async fn answer(
+    router: &TowerToHyperService<Router>,
+    mut request: Request<Incoming>,
+    seat: Handle,
+) -> Result<Response<Answer>, Infallible> {
+    seat.is_answered();
+    let answering = Answering(seat.clone());
+    request.extensions_mut().insert(seat.clone());
+    let mut response = router.call(request).await?;
+    if seat.is_crowded() {
+        seat.ends(Cause::Crowded);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| Answer { body, _answering: answering }))
+}
+
+/// Tells when a connection has got all of its answer, or has given it up.
+struct Answering(Handle);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.has_answer();
+    }
+}
+
+/// The body of an answer.
+struct Answer {
+    body: Body,
+    _answering: Answering,
+}
+
+impl http_body::Body for Answer {
+    type Data = <Body as http_body::Body>::Data;
+    type Error = <Body as http_body::Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(REFUSAL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{text:?}");
+    }
+
+    #[test]
+    fn what_the_network_says_is_of_one_connection() {
+        let error = io::Error::from_raw_os_error;
+        assert!(is_of_one_connection(&error(libc::ECONNABORTED)));
+        assert!(is_of_one_connection(&error(libc::EPERM)));
+        assert!(!is_of_one_connection(&error(libc::EMFILE)));
+        assert!(!is_of_one_connection(&error(libc::ENOMEM)));
     }
 }

@@ -1,15 +1,19 @@
 //! The pages: metrics, landing page, maps, and what is said to those who ask for anything else.
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 
 use super::accept::preferred;
 use super::encoding::wants_gzip;
-use super::parts::Sending;
+use super::parts::Parts;
+use super::paths::{self, Meant};
+use super::room::Handle;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::version;
 
@@ -49,6 +53,12 @@ pub enum PathError {
         /// The first such character.
         character: char,
     },
+    /// It has a percent sign that stands for nothing.
+    #[error(
+        "--web.telemetry-path={0} has a % without two hexadecimal digits behind it; \
+         write %25 for a percent sign"
+    )]
+    Escape(String),
     /// It is where the maps are.
     #[error("--web.telemetry-path=/maps is where --debug shows the maps; write another path")]
     Maps,
@@ -61,7 +71,7 @@ impl Site {
     ///
     /// When the metrics would hide the maps: [`PathError::Maps`].
     pub fn checked(self) -> Result<Self, PathError> {
-        let hidden = self.maps && self.telemetry_path.as_str() == MAPS;
+        let hidden = self.maps && self.telemetry_path.canonical() == MAPS;
         if hidden { Err(PathError::Maps) } else { Ok(self) }
     }
 }
@@ -79,8 +89,14 @@ impl TelemetryPath {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@%".contains(c);
         match text.chars().find(|&character| !allowed(character)) {
             Some(character) => Err(PathError::Character { path: text.to_owned(), character }),
+            None if paths::canonical(text).is_none() => Err(PathError::Escape(text.to_owned())),
             None => Ok(Self(text.to_owned())),
         }
+    }
+
+    /// The path, as requests for it are compared.
+    fn canonical(&self) -> String {
+        paths::canonical(&self.0).unwrap_or_else(|| self.0.clone())
     }
 
     /// The path, beginning with a slash.
@@ -89,51 +105,72 @@ impl TelemetryPath {
     }
 }
 
-/// All routes. Where two would stand at one path, the metrics win.
+/// All routes. Where two would stand at one path, the metrics win. A path that only means that of a
+/// page is answered like it, or led to it: see [`paths`].
 pub fn router(site: &Site, scrapes: Scrapes) -> Router {
-    let path = site.telemetry_path.as_str();
-    let elsewhere = format!("no such page; the metrics are at {path}\n");
+    let path = site.telemetry_path.canonical();
+    let elsewhere = format!("no such page; the metrics are at {}\n", site.telemetry_path.as_str());
+    let mut pages = vec![path.clone()];
     // A path that begins with a colon or a star is meant as it is.
-    let mut router = Router::new().without_v07_checks().route(path, metrics(site.openmetrics));
+    let mut router = Router::new().without_v07_checks().route(&path, metrics(site.openmetrics));
     if path != "/" {
         let page = landing_page(site);
         router = router.route("/", get(async || Html(page)));
+        pages.push("/".to_owned());
     }
     if site.maps && path != MAPS {
         router = router.route(MAPS, get(maps));
+        pages.push(MAPS.to_owned());
     }
-    router
-        .fallback(async || refusal(StatusCode::NOT_FOUND, elsewhere))
+    let router = router
         .method_not_allowed_fallback(async |uri: Uri| {
             let text = format!("only GET and HEAD are served at {}\n", uri.path());
             refusal(StatusCode::METHOD_NOT_ALLOWED, text)
         })
-        .with_state(scrapes)
+        .with_state(scrapes);
+    let exact = TowerToHyperService::new(router.clone());
+    router.fallback(async move |mut request: Request| match paths::meant(request.uri(), &pages) {
+        Meant::Page(uri) => {
+            *request.uri_mut() = uri;
+            exact.call(request).await.into_response()
+        }
+        Meant::Elsewhere(place) => {
+            (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, place)]).into_response()
+        }
+        Meant::Nothing => refusal(StatusCode::NOT_FOUND, elsewhere),
+        Meant::Nonsense => refusal(
+            StatusCode::BAD_REQUEST,
+            "the path has a % without two hexadecimal digits behind it; \
+                 write %25 for a percent sign\n"
+                .to_owned(),
+        ),
+    })
 }
 
 fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
-    get(async move |State(scrapes): State<Scrapes>, headers: HeaderMap| {
+    get(async move |State(scrapes): State<Scrapes>, Extension(seat), headers: HeaderMap| {
         let format = preferred(&headers, openmetrics);
         let answer = scrapes.get(Page::Metrics(format), wants_gzip(&headers)).await;
-        let mut response = page(answer, format.content_type(), scrapes.sending());
+        let mut response = page(answer, format.content_type(), &seat);
         let vary = HeaderValue::from_static("Accept, Accept-Encoding");
         response.headers_mut().insert(header::VARY, vary);
         response
     })
 }
 
-async fn maps(State(scrapes): State<Scrapes>) -> Response {
-    page(scrapes.get(Page::Maps, false).await, TEXT_TYPE, scrapes.sending())
+async fn maps(State(scrapes): State<Scrapes>, Extension(seat): Extension<Handle>) -> Response {
+    page(scrapes.get(Page::Maps, false).await, TEXT_TYPE, &seat)
 }
 
 fn page(
     answer: Result<Answer, ScrapeError>,
     content_type: &'static str,
-    sending: &Sending,
+    seat: &Handle,
 ) -> Response {
     match answer {
         Ok(Answer { body, gzipped }) => {
-            let mut response = typed(content_type, Body::new(sending.begin(&body))).into_response();
+            let mut response =
+                typed(content_type, Body::new(Parts::new(seat, &body))).into_response();
             if gzipped {
                 let gzip = HeaderValue::from_static("gzip");
                 response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
@@ -163,7 +200,7 @@ fn typed<B>(content_type: &'static str, body: B) -> ([(HeaderName, &'static str)
 /// Links are relative, so that they work behind a proxy that serves this page elsewhere.
 fn landing_page(site: &Site) -> String {
     let metrics = escaped(site.telemetry_path.as_str());
-    let maps = if site.maps && site.telemetry_path.as_str() != MAPS {
+    let maps = if site.maps && site.telemetry_path.canonical() != MAPS {
         "<li><a href=\"./maps\">maps</a>: each entry of each map, as it is in the kernel</li>\n"
     } else {
         ""
@@ -250,6 +287,11 @@ mod tests {
             refusal("/a?b"),
             @"--web.telemetry-path=/a?b has '?', which a path in a URL cannot have; leave it out or write it as %XX"
         );
+        insta::assert_snapshot!(
+            refusal("/50%"),
+            @"--web.telemetry-path=/50% has a % without two hexadecimal digits behind it; write %25 for a percent sign"
+        );
+        assert!(site("/%6daps", true).checked().is_err());
         let maps = site("/maps", true).checked().unwrap_err();
         insta::assert_snapshot!(
             maps,

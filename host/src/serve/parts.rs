@@ -1,140 +1,123 @@
 //! A page as the body of a response: its parts are sent as they are, none is copied.
 //!
-//! A client that is slow to read holds the bytes of its page, and those of a later scrape are others.
-//! So only so many responses may be under way: beyond that, the one that has waited longest is cut off.
+//! A client that is slow to read holds the bytes of its page, and those of a later scrape are
+//! others. So each part is counted from when it is to be sent until the kernel has it.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::room::{Handle, Room};
 use crate::exposition::Body;
-
-/// Responses that may hold their pages at a time. A Prometheus takes one in milliseconds, so these
-/// are many who ask at once, or some who do not read.
-const MOST: usize = 32;
-
-/// The responses under way. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sending(Arc<Mutex<VecDeque<Weak<Mutex<Rest>>>>>);
 
 /// The body of a response.
 #[derive(Debug)]
-pub(super) struct Parts(Arc<Mutex<Rest>>);
-
-/// What of a page is still to be sent.
-#[derive(Debug)]
-struct Rest {
-    parts: std::vec::IntoIter<Bytes>,
+pub(super) struct Parts {
+    rest: std::vec::IntoIter<Held>,
     left: usize,
-    cut_off: bool,
 }
 
-/// Why a response ends before its page does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "cut off: {MOST} newer responses are under way, and this client has waited longest to read"
-)]
-pub(super) struct CutOff;
+/// A part that is not sent yet.
+#[derive(Debug)]
+struct Held {
+    bytes: Bytes,
+    room: Room,
+}
 
-impl Sending {
-    /// All parts of a page, as a response that is under way now.
-    pub(super) fn begin(&self, body: &Body) -> Parts {
-        let parts = body.parts().to_vec().into_iter();
-        let rest = Arc::new(Mutex::new(Rest { parts, left: body.len(), cut_off: false }));
-        let mut all = lock(&self.0);
-        all.retain(|rest| rest.strong_count() > 0);
-        while all.len() >= MOST {
-            if let Some(oldest) = all.pop_front().and_then(|rest| rest.upgrade()) {
-                lock(&oldest).cut_off();
-            }
-        }
-        all.push_back(Arc::downgrade(&rest));
-        Parts(rest)
+impl Parts {
+    /// All parts of a page, for the client in this place.
+    pub(super) fn new(seat: &Handle, body: &Body) -> Self {
+        seat.holds(body.parts());
+        let held = |bytes: &Bytes| Held { bytes: bytes.clone(), room: seat.room().clone() };
+        let parts: Vec<_> = body.parts().iter().map(held).collect();
+        Self { rest: parts.into_iter(), left: body.len() }
     }
 }
 
-impl Rest {
-    fn cut_off(&mut self) {
-        self.parts = Vec::new().into_iter();
-        self.cut_off = true;
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.room.release(&self.bytes);
     }
 }
 
 impl http_body::Body for Parts {
     type Data = Bytes;
-    type Error = CutOff;
+    type Error = std::convert::Infallible;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
-        let mut rest = lock(&self.0);
-        if rest.cut_off {
-            return Poll::Ready(Some(Err(CutOff)));
-        }
-        let Some(part) = rest.parts.next() else { return Poll::Ready(None) };
-        rest.left -= part.len();
-        Poll::Ready(Some(Ok(Frame::data(part))))
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some(part) = self.rest.next() else { return Poll::Ready(None) };
+        self.left -= part.bytes.len();
+        // Whoever has these bytes has the part: it is released with the last of them.
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(part)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        lock(&self.0).left == 0
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(lock(&self.0).left as u64)
+        SizeHint::with_exact(self.left as u64)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use http_body::Body as _;
 
+    use super::super::limits::Limits;
+    use super::super::socket::Peer;
+    use super::super::traffic::Traffic;
     use super::*;
 
-    fn next(parts: &mut Parts) -> Option<Result<Bytes, CutOff>> {
+    fn next(parts: &mut Parts) -> Option<Bytes> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         match Pin::new(parts).poll_frame(&mut cx) {
-            Poll::Ready(frame) => frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
+            Poll::Ready(frame) => frame.map(|frame| frame.unwrap().into_data().unwrap()),
             Poll::Pending => panic!("there is nothing to wait for"),
         }
     }
 
     #[test]
-    fn all_parts_come_and_then_the_end() {
-        let body: Body = [Bytes::from("one"), Bytes::from("two")].into_iter().collect();
-        let mut parts = Sending::default().begin(&body);
-        assert_eq!(parts.size_hint().exact(), Some(6));
-        assert_eq!(next(&mut parts), Some(Ok("one".into())));
-        assert!(!parts.is_end_stream());
-        assert_eq!(next(&mut parts), Some(Ok("two".into())));
-        assert!(parts.is_end_stream());
-        assert_eq!(next(&mut parts), None);
+    fn all_parts_come_and_each_counts_until_it_is_sent() {
+        let traffic = Traffic::default();
+        let room = Room::new(Limits::default(), traffic.clone());
+        let seat = room.seat(Peer::Local).unwrap();
+        let body: Body = [Bytes::from("one"), Bytes::from("four")].into_iter().collect();
+        let mut parts = Parts::new(&seat.handle(), &body);
+        assert_eq!((parts.size_hint().exact(), traffic.unsent()), (Some(7), 7));
+        let other = Parts::new(&seat.handle(), &body);
+        assert_eq!(traffic.unsent(), 7, "those that two wait for count once");
+        drop(other);
+
+        let one = next(&mut parts).unwrap();
+        assert_eq!((&*one, traffic.unsent()), (&b"one"[..], 7), "it has not gone yet");
+        drop(one);
+        assert_eq!((parts.is_end_stream(), traffic.unsent()), (false, 4));
+        assert_eq!(next(&mut parts).unwrap(), "four");
+        assert!(parts.is_end_stream() && next(&mut parts).is_none());
+        assert_eq!(traffic.unsent(), 0);
     }
 
     #[test]
-    fn who_has_waited_longest_makes_room() {
-        let sending = Sending::default();
-        let page = || Body::from(vec![7; 10]);
-        let (first, second) = (page(), page());
-        let mut waiting = vec![sending.begin(&first), sending.begin(&second)];
-        waiting.extend((2..MOST).map(|_| sending.begin(&page())));
-        drop(waiting.pop());
-        waiting.push(sending.begin(&page()));
-        assert!(!first.parts()[0].is_unique(), "one has ended: there is room");
-        waiting.push(sending.begin(&page()));
-        assert!(first.parts()[0].is_unique(), "its bytes are not held any more");
-        assert!(!second.parts()[0].is_unique());
-        let error = next(&mut waiting[0]).unwrap().unwrap_err();
-        insta::assert_snapshot!(error, @"cut off: 32 newer responses are under way, and this client has waited longest to read");
-        assert_eq!(next(&mut waiting[1]).unwrap().unwrap().len(), 10);
+    fn a_client_that_goes_takes_nothing_with_it() {
+        let traffic = Traffic::default();
+        let room = Room::new(Limits::default(), traffic.clone());
+        let seat = room.seat(Peer::Local).unwrap();
+        let body = Body::from(vec![7; 10]);
+        let parts = Parts::new(&seat.handle(), &body);
+        assert_eq!((traffic.unsent(), body.parts()[0].is_unique()), (10, false));
+        drop(parts);
+        assert_eq!((traffic.unsent(), body.parts()[0].is_unique()), (0, true));
     }
 }

@@ -1,44 +1,66 @@
-//! A stream that does not wait for ever for its peer to read.
+//! A connection's stream: it tells what the client does, and does not wait for it for ever.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep_until};
 
-/// A TCP stream that is reset if what was written is not taken in time. The time runs from the
-/// first write that had to wait until all is flushed, so that a peer cannot stretch it by taking
-/// a byte now and then.
+use super::room::Handle;
+use super::socket::Stream;
+
+/// A stream that fails once its client has made it wait too long, for a request or for an answer to
+/// be taken. The time for an answer runs from the first write that had to wait until all is flushed,
+/// so that a client cannot stretch it by taking a byte now and then.
 pub(super) struct Patient {
-    stream: TcpStream,
-    patience: Duration,
-    deadline: Option<Pin<Box<Sleep>>>,
+    stream: Stream,
+    seat: Handle,
+    /// Goes off at `deadline`.
+    timer: Pin<Box<Sleep>>,
+    deadline: Instant,
 }
 
 impl Patient {
-    /// `stream`, whose peer has `patience` for each response.
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, deadline: None }
+    /// The stream of the connection in this place.
+    pub(super) fn new(stream: Stream, seat: Handle) -> Self {
+        let deadline = seat.deadline().map_or_else(Instant::now, |(deadline, _)| deadline);
+        Self { stream, seat, timer: Box::pin(sleep_until(deadline.into())), deadline }
     }
 
-    /// What a write came to, or that there is no more waiting for it.
-    fn limited<T>(
+    /// What waiting comes to: the end of it, if it was long enough.
+    fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let Some((deadline, cause)) = self.seat.deadline() else { return Poll::Pending };
+        if deadline != self.deadline {
+            self.deadline = deadline;
+            self.timer.as_mut().reset(deadline.into());
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        self.seat.ends(cause);
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+
+    /// What a write came to.
+    fn wrote(
         &mut self,
         cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if written.is_pending() {
-            let patience = self.patience;
-            let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(patience)));
-            ready!(deadline.as_mut().poll(cx));
-            // A plain close would leave the rest of the response to the kernel, to send or keep.
-            self.stream.set_zero_linger()?;
-            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            self.seat.stalls();
+            return self.wait(cx);
         }
+        self.seat.takes();
         written
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        if self.seat.is_cut_off() {
+            self.stream.forget_unsent();
+        }
     }
 }
 
@@ -50,9 +72,11 @@ impl AsyncRead for Patient {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_pending() {
+            return self.wait(cx);
+        }
         if buffer.filled().len() > before {
-            // A new request: the answer to the one before has been taken.
-            self.deadline = None;
+            self.seat.asks();
         }
         read
     }
@@ -65,7 +89,7 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.limited(cx, written)
+        self.wrote(cx, written)
     }
 
     fn poll_write_vectored(
@@ -74,7 +98,7 @@ impl AsyncWrite for Patient {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.limited(cx, written)
+        self.wrote(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -82,7 +106,14 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if self.seat.took_all()
+            && let Poll::Ready(over) = self.wait(cx)
+        {
+            // With no time to idle at all. Otherwise the timer runs now, whoever reads when.
+            return Poll::Ready(over);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 use tracing::error;
 
-use super::parts::Sending;
 use crate::exposition::{Body, Format, gzip};
 
 /// Makes the pages. Called from one thread, one call at a time.
@@ -65,7 +64,6 @@ pub enum ScrapeError {
 #[derive(Clone, Debug)]
 pub struct Scrapes {
     queue: Sender<Request>,
-    sending: Sending,
 }
 
 #[derive(Debug)]
@@ -85,12 +83,7 @@ impl Scrapes {
         let (queue, requests) = mpsc::channel();
         let thread = thread::Builder::new().name("scrape".to_owned());
         let thread = thread.spawn(move || work(scraper, &requests))?;
-        Ok((Self { queue, sending: Sending::default() }, thread))
-    }
-
-    /// The answers that clients are still taking.
-    pub(super) fn sending(&self) -> &Sending {
-        &self.sending
+        Ok((Self { queue }, thread))
     }
 
     /// A page of a reading that is under way or begins now. Who asks for a page while it is made

@@ -2,7 +2,7 @@
 //! Nothing here is measured in time: what must come first is waited for.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +11,8 @@ use bytes::Bytes;
 use ebpf_wasm_exporter::serve::Limits;
 use flate2::read::GzDecoder;
 
+mod attack;
+mod crowd;
 mod server;
 
 use server::{Options, Response, Server, TEXT, gate, until};
@@ -95,12 +97,42 @@ fn head_is_get_without_the_body() {
 #[test]
 fn says_where_the_metrics_are() {
     let server = Server::start(Options::default());
-    for path in ["/metric", "/metrics/", "/maps", "//", "/%2e", "/favicon.ico"] {
+    for path in ["/metric", "/metrics/", "/maps", "//maps", "/metrics%2f", "/favicon.ico"] {
         let response = server.ask(&format!("GET {path} HTTP/1.1"));
         assert_eq!(response.status(), "404", "{path}");
         assert_eq!(response.text(), "no such page; the metrics are at /metrics\n");
     }
     assert_eq!(server.calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_path_is_read_as_what_it_decodes_to() {
+    for path in ["/metrics", "/%6detrics", "/a%20b/%63%2Fd"] {
+        let server = Server::start(Options { path, maps: true, ..Options::default() });
+        let ask = |request: &str| server.ask(&format!("GET {request} HTTP/1.1"));
+        let (spelt, twice) = match path {
+            "/a%20b/%63%2Fd" => ("/%61%20b/c%2fd", "//a%20b/./c%2fd"),
+            _ => ("/m%65trics", "//%6d%65trics"),
+        };
+        assert_eq!(ask(path).text(), TEXT, "{path}");
+        assert_eq!(ask(spelt).text(), TEXT, "{path}");
+        let elsewhere = ask(&format!("{twice}?x=1"));
+        assert_eq!(elsewhere.status(), "301", "{path}");
+        assert_eq!(ask(elsewhere.header("location").unwrap()).text(), TEXT, "{path}");
+        assert_eq!(ask("/%6daps").text(), "00 {} 1\n");
+        assert_eq!(server.ask(&format!("POST {spelt} HTTP/1.1")).status(), "405");
+    }
+}
+
+#[test]
+fn half_an_escape_is_refused_in_words() {
+    let server = Server::start(Options::default());
+    let response = server.ask("GET /metrics%zz HTTP/1.1");
+    assert_eq!(response.status(), "400");
+    insta::assert_snapshot!(
+        response.text(),
+        @"the path has a % without two hexadecimal digits behind it; write %25 for a percent sign"
+    );
 }
 
 #[test]
@@ -235,46 +267,6 @@ fn half_a_head_is_not_waited_for_long() {
         stream.read_to_end(&mut answer).unwrap();
         assert!(!answer.starts_with(b"HTTP/1.1 200"));
     }
-}
-
-#[test]
-fn who_does_not_read_is_cut_off() {
-    let limits =
-        Limits { connections: 1, response_time: Duration::from_millis(50), ..Limits::default() };
-    // More than the buffers of both ends hold.
-    let metrics = Bytes::from(vec![b'#'; 64 << 20]);
-    let server = Server::start(Options { metrics, limits, ..Options::default() });
-    let mut lazy = server.send("GET /metrics HTTP/1.1");
-    // There is room for one connection: this one is served when the other was cut off.
-    assert_eq!(server.ask("GET / HTTP/1.1").status(), "200");
-    let mut got = Vec::new();
-    let end = lazy.read_to_end(&mut got);
-    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
-    assert!(got.len() < 64 << 20);
-}
-
-#[test]
-fn more_connections_than_there_is_room_for_wait() {
-    let limits = Limits { connections: 1, ..Limits::default() };
-    let server = Server::start(Options { limits, ..Options::default() });
-    let mut inside = server.connect();
-    let mut ask = || {
-        write!(inside, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            inside.read_exact(&mut byte).unwrap();
-            answer.extend(byte);
-        }
-    };
-    ask();
-    let outside = server.send("GET /metrics HTTP/1.1");
-    // By the time this is answered, the other would have been let in.
-    ask();
-    ask();
-    assert_eq!(server.arrived.load(Ordering::SeqCst), 3);
-    drop(inside);
-    assert_eq!(Response::read(outside).text(), TEXT);
 }
 
 #[test]

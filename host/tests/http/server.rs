@@ -13,7 +13,8 @@ use axum::extract::Request;
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::{Body, Format};
 use ebpf_wasm_exporter::serve::{
-    Limits, Page, Scraper, Scrapes, Site, TelemetryPath, router, serve,
+    Cause, Door, Limits, Listener, Page, Scraper, Scrapes, Site, TelemetryPath, Traffic, router,
+    serve,
 };
 use tokio::sync::mpsc as stops;
 
@@ -24,6 +25,7 @@ pub(crate) const HANG: Duration = Duration::from_secs(60);
 /// Answers at once, or when the test lets it.
 pub(crate) struct Fake {
     metrics: Bytes,
+    fresh: bool,
     calls: Arc<AtomicUsize>,
     gate: Option<Gate>,
 }
@@ -46,7 +48,7 @@ impl Scraper for Fake {
         match page {
             Page::Metrics(Format::Text) => {
                 assert_ne!(self.metrics, "panic", "as the test wants it");
-                self.metrics.clone().into()
+                if self.fresh { self.metrics.to_vec().into() } else { self.metrics.clone().into() }
             }
             Page::Metrics(Format::OpenMetrics) => Bytes::from_static(b"# EOF\n").into(),
             Page::Metrics(Format::Protobuf) => Bytes::from_static(b"\0").into(),
@@ -60,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) maps: bool,
     pub(crate) openmetrics: bool,
     pub(crate) metrics: Bytes,
+    /// Whether each scrape has bytes of its own.
+    pub(crate) fresh: bool,
     pub(crate) limits: Limits,
     pub(crate) gate: Option<Gate>,
 }
@@ -71,6 +75,7 @@ impl Default for Options {
             maps: false,
             openmetrics: false,
             metrics: Bytes::from_static(TEXT.as_bytes()),
+            fresh: false,
             limits: Limits::default(),
             gate: None,
         }
@@ -84,6 +89,7 @@ pub(crate) struct Server {
     pub(crate) calls: Arc<AtomicUsize>,
     /// Requests that a handler has begun with.
     pub(crate) arrived: Arc<AtomicUsize>,
+    pub(crate) traffic: Traffic,
     pub(crate) stop: stops::UnboundedSender<()>,
     pub(crate) thread: JoinHandle<bool>,
 }
@@ -92,17 +98,30 @@ impl Server {
     pub(crate) fn start(options: Options) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
+        Self { address, ..Self::on(listener, options) }
+    }
+
+    /// One that listens elsewhere: it has no address.
+    pub(crate) fn on(listener: impl Into<Listener>, options: Options) -> Self {
+        let (listener, address) = (listener.into(), (Ipv4Addr::UNSPECIFIED, 0).into());
         let (calls, arrived) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (stop, stopped) = stops::unbounded_channel();
         let (counted, scraped) = (Arc::clone(&arrived), Arc::clone(&calls));
-        let thread = thread::spawn(move || run(options, listener, scraped, counted, stopped));
-        Self { address, calls, arrived, stop, thread }
+        let traffic = Traffic::default();
+        let door = Door { listener, limits: options.limits, traffic: traffic.clone() };
+        let thread = thread::spawn(move || run(options, door, scraped, counted, stopped));
+        Self { address, calls, arrived, traffic, stop, thread }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(HANG)).unwrap();
         stream
+    }
+
+    /// How many connections have ended of this cause.
+    pub(crate) fn closed(&self, cause: Cause) -> u64 {
+        self.traffic.closed()[cause as usize].1
     }
 
     /// Sends a request on a connection of its own, and does not wait.
@@ -125,12 +144,13 @@ impl Server {
 
 fn run(
     options: Options,
-    listener: TcpListener,
+    door: Door,
     calls: Arc<AtomicUsize>,
     arrived: Arc<AtomicUsize>,
     mut stopped: stops::UnboundedReceiver<()>,
 ) -> bool {
-    let scraper = Fake { metrics: options.metrics, calls, gate: options.gate };
+    let Options { metrics, fresh, gate, .. } = options;
+    let scraper = Fake { metrics, fresh, calls, gate };
     let (scrapes, thread) = Scrapes::start(scraper).unwrap();
     let telemetry_path = TelemetryPath::parse(options.path).unwrap();
     let site = Site { telemetry_path, maps: options.maps, openmetrics: options.openmetrics };
@@ -140,7 +160,7 @@ fn run(
         ready(request)
     }));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let drained = runtime.block_on(serve(listener, router, options.limits, async || {
+    let drained = runtime.block_on(serve(door, router, async || {
         stopped.recv().await;
     }));
     drop(runtime);
@@ -156,7 +176,11 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    pub(crate) fn read(mut stream: TcpStream) -> Self {
+    pub(crate) fn read(stream: TcpStream) -> Self {
+        Self::read_from(stream)
+    }
+
+    pub(crate) fn read_from(mut stream: impl Read) -> Self {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");

@@ -14,6 +14,7 @@ use crate::config::error::{Source, quote};
 use crate::config::faults::Faults;
 use crate::config::plan::{Plugin, PluginStep, Settings};
 use crate::config::raw::{self, Field, Setting};
+use crate::config::size::{parse as size, shown};
 use crate::plugin::limits::LARGEST_SETTINGS;
 use crate::plugin::{Digest, Limits};
 
@@ -161,26 +162,6 @@ pub(super) fn time(text: &str) -> Result<Duration, Refusal> {
         let problem = format!("{} is no time that a call can have", quote(text));
         (problem, "write one from 1ms to 10s".to_owned())
     })
-}
-
-const UNITS: [(&str, u32); 3] = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-
-/// `16MiB`, `64 KiB`, or bytes without a unit.
-fn size(text: &str) -> Option<usize> {
-    let (number, shift) = UNITS
-        .iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
-        .unwrap_or((text, 0));
-    let number: usize = number.trim_end().parse().ok()?;
-    number.checked_mul(1 << shift)
-}
-
-fn shown(size: usize) -> String {
-    let fits = |(_, shift): &&(&str, u32)| size > 0 && size.is_multiple_of(1 << shift);
-    match UNITS.iter().rev().find(fits) {
-        Some((unit, shift)) => format!("{}{unit}", size >> shift),
-        None => size.to_string(),
-    }
 }
 
 /// The settings as JSON text, with the files that they name.

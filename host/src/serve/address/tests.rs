@@ -3,12 +3,20 @@
 use std::env;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 
 use super::*;
 
-fn listen(text: &str) -> Result<TcpListener, ListenError> {
+fn listen(text: &str) -> Result<Listener, ListenError> {
     text.parse::<ListenAddress>().unwrap().listen()
+}
+
+fn port(listener: &Listener) -> u16 {
+    match listener {
+        Listener::Tcp(listener) => listener.local_addr().unwrap().port(),
+        Listener::Unix(_) => panic!("no port"),
+    }
 }
 
 #[test]
@@ -69,7 +77,7 @@ fn says_what_is_wrong_with_a_text() {
 fn listens_where_it_is_told() {
     for text in ["127.0.0.1:0", "localhost:0", "0.0.0.0:0", ":0"] {
         let port = listen(text).map(|listener| {
-            let port = listener.local_addr().unwrap().port();
+            let port = port(&listener);
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
             port
         });
@@ -85,7 +93,7 @@ fn all_addresses_are_of_both_families() {
     drop(probe);
     for text in [":0", "[::]:0"] {
         let listener = listen(text).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = port(&listener);
         TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     }
@@ -121,8 +129,8 @@ fn says_why_it_cannot_listen() {
         @"--web.listen-address=fd://1 needs socket number 1 from systemd, which passed 1; start the service by its .socket unit"
     );
     insta::assert_snapshot!(
-        ListenError::NotTcp(0),
-        @"--web.listen-address=fd://0 is not a listening TCP socket; let the .socket unit have ListenStream=9435"
+        ListenError::NotListening(0),
+        @"--web.listen-address=fd://0 is not a listening stream socket, of TCP or UNIX; let the .socket unit have ListenStream=9435, or ListenStream= and a path, and Accept=no"
     );
 }
 
@@ -132,13 +140,13 @@ fn says_why_it_cannot_listen() {
 fn child_that_systemd_started() {
     let Ok(text) = env::var("LISTEN_CHILD") else { return };
     match listen(&text) {
-        Ok(listener) => println!("<{}>", listener.local_addr().unwrap()),
+        Ok(listener) => println!("<{}>", listener.place("/m")),
         Err(error) => println!("<{error}>"),
     }
 }
 
 #[test]
-fn takes_a_socket_from_systemd() {
+fn takes_a_stream_socket_of_either_kind_from_systemd() {
     let answer = |text: &str, socket: OwnedFd| {
         let output = Command::new(env::current_exe().unwrap())
             .args(["serve::address::tests::child_that_systemd_started", "--exact", "--nocapture"])
@@ -155,10 +163,22 @@ fn takes_a_socket_from_systemd() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let own = listener.local_addr().unwrap();
     let again = || OwnedFd::from(listener.try_clone().unwrap());
-    assert_eq!(answer("fd://0", again()), own.to_string());
+    assert_eq!(answer("fd://0", again()), format!("http://{own}/m"));
     assert!(answer("fd://1", again()).contains("which passed 1"));
     let stream = TcpStream::connect(own).unwrap();
-    assert!(answer("fd://0", stream.into()).contains("is not a listening TCP socket"));
-    let file = std::fs::File::open("/dev/null").unwrap();
-    assert!(answer("fd://0", file.into()).contains("is not a listening TCP socket"));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let unix = UnixListener::bind(&path).unwrap();
+    let place = format!("/m of the UNIX socket {}", path.display());
+    assert_eq!(answer("fd://0", unix.into()), place);
+    let others: [OwnedFd; 5] = [
+        stream.into(),
+        UnixStream::connect(&path).unwrap_or_else(|_| UnixStream::pair().unwrap().0).into(),
+        UnixDatagram::unbound().unwrap().into(),
+        std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().into(),
+        std::fs::File::open("/dev/null").unwrap().into(),
+    ];
+    for other in others {
+        assert!(answer("fd://0", other).contains("is not a listening stream socket"));
+    }
 }

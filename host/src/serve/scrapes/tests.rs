@@ -234,7 +234,6 @@ fn the_thread_answers_before_it_ends() {
 fn without_a_thread_there_is_no_answer() {
     let (queue, requests) = mpsc::channel();
     drop(requests);
-    let error =
-        wait(Scrapes { queue, sending: Sending::default() }.get(METRICS, false)).unwrap_err();
+    let error = wait(Scrapes { queue }.get(METRICS, false)).unwrap_err();
     insta::assert_snapshot!(error, @"failed to scrape: the exporter is stopping");
 }

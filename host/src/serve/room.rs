@@ -1,0 +1,393 @@
+//! Who is connected, and who goes when there is no room for all.
+//!
+//! Nobody new waits for another to go. Of the connections that can go, one goes of the address that
+//! has the most: so a host that takes much is the one to lose, and one that is alone can have it all.
+//! Among them it is the one that waited longest for a request, then the one that stalled longest.
+//! Never one that is being answered, unless there are far too many.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tracing::warn;
+
+use super::limits::Limits;
+use super::seldom::Seldom;
+use super::socket::Peer;
+use super::traffic::{Cause, Traffic};
+use super::unsent::Unsent;
+
+/// All connections of a server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limits: Limits,
+    traffic: Traffic,
+    seats: Mutex<Seats>,
+    unsent: Mutex<Unsent>,
+    /// Whether somebody was told to go for the bytes it holds, and has not yet.
+    clearing: AtomicBool,
+    /// Told of each that has gone.
+    left: Notify,
+    said_crowded: Seldom,
+    said_unsent: Seldom,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    taken: HashMap<u64, Arc<Guest>>,
+    peers: HashMap<Peer, Arc<AtomicUsize>>,
+    next: u64,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Guest {
+    peer: Peer,
+    /// How many connections its peer has.
+    company: Arc<AtomicUsize>,
+    state: Mutex<State>,
+    told: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    phase: Phase,
+    /// When this phase began.
+    since: Instant,
+    /// When its client last took something, once it has made us wait.
+    moved: Instant,
+    /// Whether a request is being answered, or its answer not given to the connection whole.
+    answering: bool,
+    /// Why it ends, once that is known.
+    cause: Option<Cause>,
+}
+
+/// What a connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waits for a request, behind one that was answered.
+    Idle,
+    /// Waits for the rest of a request; or for the first, since it came.
+    Asking,
+    /// Waits for us.
+    Answering,
+    /// Has made us wait for it to take its answer.
+    Sending,
+}
+
+/// The place of one connection, which is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Seat(Handle);
+
+/// A connection, for those who work for it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    room: Room,
+    id: u64,
+    guest: Arc<Guest>,
+}
+
+impl Room {
+    /// An empty one.
+    pub(super) fn new(limits: Limits, traffic: Traffic) -> Self {
+        Self(Arc::new(Inner {
+            limits,
+            traffic,
+            seats: Mutex::default(),
+            unsent: Mutex::default(),
+            clearing: AtomicBool::new(false),
+            left: Notify::new(),
+            said_crowded: Seldom::default(),
+            said_unsent: Seldom::default(),
+        }))
+    }
+
+    /// A place for one that has come, if need be that of another. None if all are being answered.
+    pub(super) fn seat(&self, peer: Peer) -> Option<Seat> {
+        let Inner { limits, traffic, .. } = &*self.0;
+        let (mut seats, now) = (lock(&self.0.seats), Instant::now());
+        traffic.came();
+        if seats.taken.len() >= limits.connections {
+            let gone = seats.evict(|state| state.gives_way(now, limits.stall_time));
+            if seats.taken.len() >= limits.most && gone.is_none() && !seats.yields_to(peer) {
+                traffic.went(Cause::Refused);
+                self.say_crowded(&seats, now);
+                return None;
+            }
+            self.say_crowded(&seats, now);
+        }
+        let company = Arc::clone(seats.peers.entry(peer).or_default());
+        company.fetch_add(1, Ordering::Relaxed);
+        let state = Mutex::new(State::new(now));
+        let guest = Arc::new(Guest { peer, company, state, told: Notify::new() });
+        let id = seats.next;
+        seats.next += 1;
+        seats.taken.insert(id, Arc::clone(&guest));
+        drop(seats);
+        Some(Seat(Handle { room: self.clone(), id, guest }))
+    }
+
+    /// Lets one go that can, to have its file descriptor. Whether there was any.
+    pub(super) fn give_way(&self) -> bool {
+        let (mut seats, now) = (lock(&self.0.seats), Instant::now());
+        seats.evict(|state| state.gives_way(now, Duration::ZERO)).is_some()
+    }
+
+    /// Returns when the next connection has gone.
+    pub(super) async fn one_left(&self) {
+        self.0.left.notified().await;
+    }
+
+    /// What clients may take.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Notes that a client does not wait for this block any more.
+    pub(super) fn release(&self, block: &Bytes) {
+        let mut unsent = lock(&self.0.unsent);
+        unsent.remove(block);
+        self.0.traffic.holds(unsent.bytes());
+    }
+
+    /// Lets the one go that has stalled longest if clients hold too much. The next one goes when it
+    /// has gone, for what it held may be what others hold too.
+    fn clear(&self) {
+        let unsent = lock(&self.0.unsent).bytes();
+        if unsent <= self.0.limits.unsent_bytes || self.0.clearing.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut seats = lock(&self.0.seats);
+        let answers = seats.taken.values().filter(|guest| lock(&guest.state).is_served()).count();
+        if answers < 2 {
+            return;
+        }
+        let sending = |state: &State| (state.phase == Phase::Sending).then_some(Cause::UnsentBytes);
+        if let Some(peer) = seats.evict(sending) {
+            self.0.clearing.store(true, Ordering::Relaxed);
+            if self.0.said_unsent.is_due(Instant::now()) {
+                let most = self.0.limits.unsent_bytes;
+                warn!(
+                    "cut off {peer}, which does not take its answer: clients that are slow to read \
+                     hold {unsent} bytes, and may {most}; raise --web.max-unsent if they are \
+                     to have more; ebpf_exporter_http_connections_closed_total counts on"
+                );
+            }
+        }
+    }
+
+    fn say_crowded(&self, seats: &Seats, now: Instant) {
+        let most = seats.peers.iter().max_by_key(|(_, company)| company.load(Ordering::Relaxed));
+        let Some((peer, company)) = most else { return };
+        if self.0.said_crowded.is_due(now) {
+            warn!(
+                "{} connections are open, {} of them from {peer}: those that wait or stall make room \
+                 for new ones; ebpf_exporter_http_connections_closed_total counts them",
+                seats.taken.len(),
+                company.load(Ordering::Relaxed),
+            );
+        }
+    }
+}
+
+impl Seats {
+    /// Tells one to go, of those that have a cause to, and says whose it was. Its place is free.
+    fn evict(&mut self, cause: impl Fn(&State) -> Option<Cause>) -> Option<Peer> {
+        let candidates = self.taken.iter().filter_map(|(id, guest)| {
+            let state = *lock(&guest.state);
+            let cause = cause(&state)?;
+            let company = guest.company.load(Ordering::Relaxed);
+            // Who waits for a request goes before who stalls: so their causes are declared.
+            Some(((usize::MAX - company, cause as usize, state.since), *id, cause))
+        });
+        let (_, id, cause) = candidates.min_by_key(|(rank, ..)| *rank)?;
+        let guest = self.remove(id)?;
+        lock(&guest.state).cause = Some(cause);
+        guest.told.notify_one();
+        Some(guest.peer)
+    }
+
+    /// Makes room for one of `peer` although all are being answered: of those that are slow to take
+    /// their answers, or of an address that has more than this one.
+    fn yields_to(&mut self, peer: Peer) -> bool {
+        let sending =
+            |state: &State| (state.phase == Phase::Sending).then_some(Cause::EvictedStalled);
+        if self.evict(sending).is_some() {
+            return true;
+        }
+        let count = |company: &Arc<AtomicUsize>| company.load(Ordering::Relaxed);
+        let most = self.peers.values().map(count).max().unwrap_or(0);
+        let own = self.peers.get(&peer).map_or(0, count);
+        most > own + 1 && self.evict(|_| Some(Cause::Refused)).is_some()
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Arc<Guest>> {
+        let guest = self.taken.remove(&id)?;
+        if guest.company.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.peers.remove(&guest.peer);
+        }
+        Some(guest)
+    }
+}
+
+impl State {
+    /// That of one that has come just now.
+    fn new(now: Instant) -> Self {
+        Self { phase: Phase::Asking, since: now, moved: now, answering: false, cause: None }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        let now = Instant::now();
+        (self.phase, self.since, self.moved) = (phase, now, now);
+    }
+
+    /// Whether it can make room for another, and what that is called.
+    fn gives_way(&self, now: Instant, stall_time: Duration) -> Option<Cause> {
+        match self.phase {
+            Phase::Idle | Phase::Asking => Some(Cause::EvictedIdle),
+            Phase::Sending if now.duration_since(self.moved) >= stall_time => {
+                Some(Cause::EvictedStalled)
+            }
+            Phase::Sending | Phase::Answering => None,
+        }
+    }
+
+    fn is_served(&self) -> bool {
+        self.answering || self.phase == Phase::Sending
+    }
+}
+
+impl Seat {
+    /// For those who work for the connection.
+    pub(super) fn handle(&self) -> Handle {
+        self.0.clone()
+    }
+
+    /// Returns when the connection has to go.
+    pub(super) async fn told(&self) {
+        self.0.guest.told.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Handle { room, id, guest } = &self.0;
+        lock(&room.0.seats).remove(*id);
+        let cause = lock(&guest.state).cause.unwrap_or(Cause::Client);
+        room.0.traffic.went(cause);
+        room.0.left.notify_one();
+        if cause == Cause::UnsentBytes {
+            room.0.clearing.store(false, Ordering::Relaxed);
+            room.clear();
+        }
+    }
+}
+
+impl Handle {
+    /// Notes that some of a request came.
+    pub(super) fn asks(&self) {
+        let mut state = lock(&self.guest.state);
+        if state.phase == Phase::Idle {
+            state.enter(Phase::Asking);
+        }
+    }
+
+    /// Notes that a request is there whole.
+    pub(super) fn is_answered(&self) {
+        let mut state = lock(&self.guest.state);
+        state.answering = true;
+        state.enter(Phase::Answering);
+    }
+
+    /// Notes that the connection has all of the answer.
+    pub(super) fn has_answer(&self) {
+        lock(&self.guest.state).answering = false;
+    }
+
+    /// Notes that the client made us wait.
+    pub(super) fn stalls(&self) {
+        let mut state = lock(&self.guest.state);
+        if state.phase == Phase::Answering {
+            state.enter(Phase::Sending);
+        }
+    }
+
+    /// Notes that the client took something.
+    pub(super) fn takes(&self) {
+        let mut state = lock(&self.guest.state);
+        if state.phase == Phase::Sending {
+            state.moved = Instant::now();
+        }
+    }
+
+    /// Notes that the client took all there was. Whether it idles now.
+    pub(super) fn took_all(&self) -> bool {
+        let mut state = lock(&self.guest.state);
+        let idles = !state.answering && matches!(state.phase, Phase::Answering | Phase::Sending);
+        if idles {
+            state.enter(Phase::Idle);
+        }
+        idles
+    }
+
+    /// Until when it may wait for what it waits for, and what it is if that is over.
+    pub(super) fn deadline(&self) -> Option<(Instant, Cause)> {
+        let limits = self.room.limits();
+        let state = lock(&self.guest.state);
+        let (time, cause) = match state.phase {
+            Phase::Idle => (limits.idle_time, Cause::Idle),
+            Phase::Asking => (limits.header_time, Cause::RequestTimeout),
+            Phase::Sending => (limits.response_time, Cause::ResponseTimeout),
+            Phase::Answering => return None,
+        };
+        Some((state.since + time, cause))
+    }
+
+    /// Notes why it ends. The first cause counts, unless it is only that it may not stay.
+    pub(super) fn ends(&self, cause: Cause) {
+        let mut state = lock(&self.guest.state);
+        if matches!(state.cause, None | Some(Cause::Crowded)) {
+            state.cause = Some(cause);
+        }
+    }
+
+    /// Whether what the kernel still has for the client is of no use any more.
+    pub(super) fn is_cut_off(&self) -> bool {
+        matches!(
+            lock(&self.guest.state).cause,
+            Some(Cause::ResponseTimeout | Cause::EvictedStalled | Cause::UnsentBytes)
+        )
+    }
+
+    /// Whether all places are taken, so that connections should end with their answers.
+    pub(super) fn is_crowded(&self) -> bool {
+        lock(&self.room.0.seats).taken.len() >= self.room.limits().connections
+    }
+
+    /// Notes that the client waits for these blocks, and has others make room for them.
+    pub(super) fn holds(&self, blocks: &[Bytes]) {
+        let mut unsent = lock(&self.room.0.unsent);
+        blocks.iter().for_each(|block| unsent.add(block));
+        self.room.0.traffic.holds(unsent.bytes());
+        drop(unsent);
+        self.room.clear();
+    }
+
+    /// All connections of the server.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Sockets of the two kinds that are served, TCP and UNIX, as one.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net;
+
+/// Bytes that the kernel takes for a client before it has begun to send them. What a client does
+/// not read is held here as parts of a page, which many share; there it is a copy for each.
+const KERNEL_BYTES: u32 = 512 << 10;
+
+/// A socket that listens, of either kind.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP, IPv4 or IPv6 or both.
+    Tcp(TcpListener),
+    /// A stream socket in the file system, or an abstract one.
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+impl Listener {
+    /// Where `path` is found, for people: a URL, or a path and a socket.
+    pub fn place(&self, path: &str) -> String {
+        match self {
+            Self::Tcp(listener) => {
+                let address = listener.local_addr();
+                let address =
+                    address.map_or_else(|_| "?".to_owned(), |address| address.to_string());
+                format!("http://{address}{path}")
+            }
+            Self::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let name = address.as_ref().and_then(|address| address.as_pathname());
+                match name {
+                    Some(name) => format!("{path} of the UNIX socket {}", name.display()),
+                    None => format!("{path} of a UNIX socket without a path"),
+                }
+            }
+        }
+    }
+
+    /// Whether it listens at all: a connection is a socket of the same kinds.
+    pub(super) fn is_listening(&self) -> bool {
+        let listening = match self {
+            Self::Tcp(listener) => SockRef::from(listener).is_listener(),
+            Self::Unix(listener) => SockRef::from(listener).is_listener(),
+        };
+        listening.unwrap_or(false)
+    }
+
+    /// The same, for this thread's runtime.
+    pub(super) fn into_acceptor(self) -> io::Result<Acceptor> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let socket = SockRef::from(&listener);
+                // Connections have these from their listener. Without them they are served too,
+                // only slower, or for more memory.
+                let _ = socket.set_tcp_nodelay(true);
+                let _ = socket.set_tcp_notsent_lowat(KERNEL_BYTES);
+                net::TcpListener::from_std(listener).map(Acceptor::Tcp)
+            }
+            Self::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                net::UnixListener::from_std(listener).map(Acceptor::Unix)
+            }
+        }
+    }
+}
+
+/// A listener that a runtime waits for.
+#[derive(Debug)]
+pub(super) enum Acceptor {
+    Tcp(net::TcpListener),
+    Unix(net::UnixListener),
+}
+
+impl Acceptor {
+    /// The next connection, and who it is from.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), Peer::of(address.ip())))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), Peer::Local))
+            }
+        }
+    }
+}
+
+/// Who a connection is from, as far as sharing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Peer {
+    V4(Ipv4Addr),
+    /// The first 64 bits: one host has all of the others.
+    V6([u16; 4]),
+    /// Whoever may open the socket's file.
+    Local,
+}
+
+impl Peer {
+    /// That of an address. One of IPv4 is the same whether it came by a socket for both families.
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::V4(address) => write!(f, "{address}"),
+            Self::V6([a, b, c, d]) => {
+                write!(f, "{}/64", std::net::Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0))
+            }
+            Self::Local => write!(f, "the UNIX socket"),
+        }
+    }
+}
+
+/// A connection of either kind.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(net::TcpStream),
+    Unix(net::UnixStream),
+}
+
+/// Calls the same on whichever it is.
+macro_rules! either {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($inner) => $call,
+            Stream::Unix($inner) => $call,
+        }
+    };
+}
+
+impl Stream {
+    /// Lets the kernel throw away what it still holds for the client when this is closed. Without
+    /// this it would go on to send it, or keep it.
+    pub(super) fn forget_unsent(&self) {
+        if let Self::Tcp(stream) = self {
+            // Where it fails there is no connection any more.
+            let _ = stream.set_zero_linger();
+        }
+    }
+
+    /// Writes what the kernel takes at once.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        either!(self, inner => inner.try_write(bytes))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), inner => Pin::new(inner).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        either!(self.get_mut(), inner => Pin::new(inner).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self.get_mut(), inner => Pin::new(inner).poll_write_vectored(cx, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        either!(self, inner => inner.is_write_vectored())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), inner => Pin::new(inner).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_one_peer() {
+        let peer = |text: &str| Peer::of(text.parse().unwrap());
+        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+        assert_ne!(peer("127.0.0.1"), peer("127.0.0.2"));
+        assert_eq!(peer("2001:db8:1:2::1"), peer("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(peer("2001:db8:1:2::1"), peer("2001:db8:1:3::1"));
+        assert_eq!(peer("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn says_where_a_page_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let unix = UnixListener::bind(dir.path().join("s")).unwrap();
+        let place = Listener::from(unix).place("/metrics");
+        let place = place.replace(&dir.path().display().to_string(), "DIR");
+        insta::assert_snapshot!(place, @"/metrics of the UNIX socket DIR/s");
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = tcp.local_addr().unwrap().port().to_string();
+        let place = Listener::from(tcp).place("/metrics").replace(&port, "PORT");
+        insta::assert_snapshot!(place, @"http://127.0.0.1:PORT/metrics");
+    }
+}
