@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead lint
+.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead bench-attacks lint
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -78,6 +78,10 @@ bench-instructions: ## count the instructions of one such scrape of 10,000 rows,
 bench-overhead: ## measure what counting an event costs it, as root; ONLY=raw_tp,tp_btf for some hooks
 	@.ci/install test
 	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench overhead
+
+bench-attacks: ## measure a scrape a second under attack; ARGS='127.0.0.1:9435 PID' for a server that runs
+	@.ci/install build
+	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench attacks -- $(ARGS)
 
 lint: ## check format, lints, docs, examples for arm64, and dependencies
 	@.ci/install lint
