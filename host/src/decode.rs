@@ -163,6 +163,8 @@ impl Answers {
 #[error("{text}")]
 pub struct DecodeError {
     text: Cow<'static, str>,
+    /// What is said instead where no part of an input may be shown, if `text` has any.
+    bare: Option<&'static str>,
     retry: Option<Duration>,
 }
 
@@ -172,7 +174,20 @@ pub const RETRY: Duration = Duration::from_secs(30);
 impl DecodeError {
     /// An error with this text.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { text: text.into(), retry: None }
+        Self { text: text.into(), bare: None, retry: None }
+    }
+
+    /// An error whose text shows of its input; `bare` says the same and shows nothing.
+    pub fn showing(text: impl Into<Cow<'static, str>>, bare: &'static str) -> Self {
+        Self { bare: Some(bare), ..Self::new(text) }
+    }
+
+    /// The same error, and nothing of its input is in the text.
+    pub fn redacted(self) -> Self {
+        let text = self.bare.map_or(self.text, |bare| {
+            format!("{bare} (its input is not shown, as the metric has transforms)").into()
+        });
+        Self { text, bare: None, ..self }
     }
 
     /// The same error, and that it stands for so long.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tracing::debug;
@@ -363,7 +363,7 @@ fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
 }
 
 impl serve::Scraper for Scraper {
-    fn read(&mut self) {
+    fn read(&mut self, _patience: Option<Duration>) {
         self.read();
     }
 

@@ -21,7 +21,7 @@ const HANG: Duration = Duration::from_secs(60);
 struct Told;
 
 impl Scraper for Told {
-    fn read(&mut self) {
+    fn read(&mut self, _: Option<Duration>) {
         println!("scraping");
         std::io::stdin().read_line(&mut String::new()).unwrap();
     }

@@ -212,6 +212,12 @@ impl Memory {
     }
 }
 
+/// The error of an input that a guest has no answer for: its text is the guest's, and may show what
+/// the guest was asked.
+pub(super) fn guests_own(text: String) -> DecodeError {
+    DecodeError::showing(text, "a plugin has no answer")
+}
+
 /// How long an error stands whose input had one before that `stood` for so long.
 fn longer(stood: Duration) -> Duration {
     (stood * 2).clamp(FIRST_RETRY, LONGEST_RETRY)
@@ -279,7 +285,7 @@ impl Held {
             }
             What::Drop => Ok(Outcome::Drop),
             What::Error(stood) => {
-                let error = DecodeError::new(String::from_utf8_lossy(text).into_owned());
+                let error = guests_own(String::from_utf8_lossy(text).into_owned());
                 Err(error.again_in(left.unwrap_or(stood)))
             }
         }

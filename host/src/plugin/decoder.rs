@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::InstancePre;
 
 use super::PluginError;
-use super::answers::Memory;
+use super::answers::{Memory, guests_own};
 use super::bindings::decoder::{Batch as GuestBatch, Decoder as Guest, DecoderPre, Outcome as Got};
 use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
 use super::limits::{LONGEST_ERROR, LONGEST_HOLD, LONGEST_LABEL, MOST_BYTES, MOST_INPUTS};
@@ -117,8 +117,7 @@ impl Asked {
             answers.push(|out| {
                 let (kind, answer) = label(outcome, out);
                 counts[kind as usize] += 1;
-                answer
-                    .map_err(|text| DecodeError::new(format!("plugin `{}`: {text}", shared.plugin)))
+                answer.map_err(|text| guests_own(format!("plugin `{}`: {text}", shared.plugin)))
             });
         }
         for kind in Kind::ALL {

@@ -56,6 +56,8 @@ pub(super) const LONGEST_LABEL: usize = 16_384;
 pub(super) const LONGEST_ERROR: usize = 256;
 /// Bytes of an error of `configure` that are shown.
 pub(super) const LONGEST_REFUSAL: usize = 4096;
+/// Bytes of a label's name that a transform agrees to: it stands in every line of the metric.
+pub(super) const LONGEST_NAME: usize = 128;
 /// Labels that a transform may return.
 pub(super) const MOST_LABELS: usize = 64;
 /// An answer never holds longer, in seconds.

@@ -7,14 +7,16 @@ use std::time::Instant;
 use wasmtime::component::InstancePre;
 
 use super::PluginError;
-use super::answers::Memory;
+use super::answers::{Memory, guests_own};
 use super::bindings::transform::{
     Answers as Got, Kind as GuestKind, Metric as GuestMetric, RowOutcome, Rows as GuestRows,
     Transform as Guest, TransformPre, ValuesParam,
 };
 use super::decoder::{hold, too_long};
 use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
-use super::limits::{LONGEST_ERROR, LONGEST_LABEL, MOST_BYTES, MOST_INPUTS, MOST_LABELS};
+use super::limits::{
+    LONGEST_ERROR, LONGEST_LABEL, LONGEST_NAME, MOST_BYTES, MOST_INPUTS, MOST_LABELS,
+};
 use super::log::plain;
 use super::stats::{Cause, Kind};
 use crate::config::name::LabelName;
@@ -213,7 +215,7 @@ impl Asked {
                 (kind, answer) = (Kind::Error, Err(too_long(long.len())));
             }
             counts[kind as usize] += 1;
-            let error = |text| DecodeError::new(format!("plugin `{}`: {text}", shared.plugin));
+            let error = |text| guests_own(format!("plugin `{}`: {text}", shared.plugin));
             answers.push(answer.map_err(error), values.iter().copied());
         }
         for kind in Kind::ALL {
@@ -254,7 +256,13 @@ fn checked(names: &[String], histogram: bool) -> Result<Vec<LabelName>, String> 
     let mut seen = HashSet::new();
     let mut labels = Vec::with_capacity(names.len());
     for name in names {
-        let shown = plain(name, 60);
+        if name.len() > LONGEST_NAME {
+            let (bytes, shown) = (name.len(), plain(name, 32));
+            return Err(format!(
+                "it returns a label's name of {bytes} bytes, `{shown}`, more than {LONGEST_NAME}"
+            ));
+        }
+        let shown = plain(name, LONGEST_NAME);
         if histogram && name == "le" {
             return Err("it returns the label `le`, as a histogram's buckets are called".to_owned());
         }

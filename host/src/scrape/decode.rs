@@ -197,9 +197,11 @@ impl KeyDecoder {
         labels
     }
 
-    /// Why the first label since this was last asked could not be decoded.
+    /// Why the first label since this was last asked could not be decoded. Shows no input if there
+    /// are transforms: they may be there to hide it.
     pub(super) fn take_first_error(&mut self) -> Option<DecodeError> {
-        self.first_error.take()
+        let error = self.first_error.take()?;
+        Some(if self.transforms.is_empty() { error } else { error.redacted() })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The pages: metrics, landing page, maps, and what is said to those who ask for anything else.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -150,7 +152,8 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
 fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
     get(async move |State(scrapes): State<Scrapes>, Extension(seat), headers: HeaderMap| {
         let format = preferred(&headers, openmetrics);
-        let answer = scrapes.get(Page::Metrics(format), wants_gzip(&headers)).await;
+        let answer =
+            scrapes.get(Page::Metrics(format), wants_gzip(&headers), patience(&headers)).await;
         let mut response = page(answer, format.content_type(), &seat);
         let vary = HeaderValue::from_static("Accept, Accept-Encoding");
         response.headers_mut().insert(header::VARY, vary);
@@ -159,7 +162,15 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
 }
 
 async fn maps(State(scrapes): State<Scrapes>, Extension(seat): Extension<Handle>) -> Response {
-    page(scrapes.get(Page::Maps, false).await, TEXT_TYPE, &seat)
+    page(scrapes.get(Page::Maps, false, None).await, TEXT_TYPE, &seat)
+}
+
+/// How long the client says it waits, if what it says makes sense: Prometheus' own timeout for the
+/// scrape, in seconds.
+fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?;
+    let seconds = text.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|patience| !patience.is_zero())
 }
 
 fn page(
@@ -301,5 +312,26 @@ mod tests {
         for text in ["", "/a b", "/a#b", "/{a}", "/\u{e9}", "/a\n"] {
             refusal(text);
         }
+    }
+
+    #[test]
+    fn patience_is_a_number_of_seconds_or_none() {
+        let of = |text: &str| {
+            let value = HeaderValue::from_str(text).unwrap();
+            patience(&HeaderMap::from_iter([(
+                HeaderName::from_static("x-prometheus-scrape-timeout-seconds"),
+                value,
+            )]))
+        };
+        for (text, millis) in
+            [("10", 10_000), ("0.5", 500), (" 1e1 ", 10_000), ("86400", 86_400_000)]
+        {
+            assert_eq!(of(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "0", "-0", "-1", "NaN", "inf", "-inf", "1e300", "10s", "1,5", "1e-30", "x"]
+        {
+            assert_eq!(of(text), None, "{text}");
+        }
+        assert_eq!(patience(&HeaderMap::new()), None);
     }
 }

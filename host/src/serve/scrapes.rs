@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tracing::error;
@@ -18,8 +19,9 @@ use crate::exposition::{Body, Format, gzip};
 pub trait Scraper: Send + 'static {
     /// Reads the maps: all pages until the next call say what was read now. Bytes that were kept
     /// from the last pages can be written again once no client holds them
-    /// (`Bytes::try_into_mut`).
-    fn read(&mut self);
+    /// (`Bytes::try_into_mut`). Of those who wait for it, the least patient waits for `patience`, if
+    /// any says for how long.
+    fn read(&mut self, patience: Option<Duration>);
 
     /// A page of what was read.
     fn page(&mut self, page: Page) -> Body;
@@ -70,6 +72,7 @@ pub struct Scrapes {
 struct Request {
     page: Page,
     gzip: bool,
+    patience: Option<Duration>,
     reply: oneshot::Sender<Result<Answer, ScrapeError>>,
 }
 
@@ -88,14 +91,20 @@ impl Scrapes {
 
     /// A page of a reading that is under way or begins now. Who asks for a page while it is made
     /// shares it; who asks for another one meanwhile shares the reading. The request stands in the
-    /// queue when the future is first polled; drop it, and no call is made for it.
+    /// queue when the future is first polled; drop it, and no call is made for it. The client waits
+    /// for `patience`, if it has said so.
     ///
     /// # Errors
     ///
     /// See [`ScrapeError`].
-    pub async fn get(&self, page: Page, gzip: bool) -> Result<Answer, ScrapeError> {
+    pub async fn get(
+        &self,
+        page: Page,
+        gzip: bool,
+        patience: Option<Duration>,
+    ) -> Result<Answer, ScrapeError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { page, gzip, reply };
+        let request = Request { page, gzip, patience, reply };
         self.queue.send(request).map_err(|_| ScrapeError::Stopping)?;
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
     }
@@ -125,7 +134,11 @@ fn answer_all(
     waiting: &mut Vec<Request>,
     requests: &Receiver<Request>,
 ) {
-    let read = call(|| scraper.read());
+    // All who stand in the queue now share the reading, so it is made for the least patient of them.
+    // Who comes later takes it as it is.
+    waiting.extend(requests.try_iter());
+    let patience = waiting.iter().filter_map(|request| request.patience).min();
+    let read = call(|| scraper.read(patience));
     let mut made = Vec::new();
     while let Some(page) = next_page(waiting, &made) {
         let body = read.clone().and_then(|()| call(|| scraper.page(page)));

@@ -36,7 +36,7 @@ pub(crate) struct Gate {
 }
 
 impl Scraper for Fake {
-    fn read(&mut self) {
+    fn read(&mut self, _: Option<Duration>) {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
             gate.begun.send(()).unwrap();

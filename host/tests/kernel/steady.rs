@@ -65,7 +65,7 @@ fn allocations(rows: u64, way: Way) -> usize {
         (round..rows).step_by(10).for_each(|id| work.add(HASH, &flow(id, b"text"), 7));
         before = ALLOCATIONS.get();
         let page = Page::Metrics(Format::Text);
-        pipeline.scraper.read();
+        pipeline.scraper.read(None);
         let body = pipeline.scraper.page(page);
         pipeline.scraper.gzip(page, &body);
     }
@@ -126,7 +126,7 @@ fn shortcuts(way: Way) -> BTreeSet<String> {
                 model.extend(value.map(|value| (n, value)));
             }
             let page = Page::Metrics(Format::Text);
-            pipeline.scraper.read();
+            pipeline.scraper.read(None);
             let body = pipeline.scraper.page(page);
             let zipped = pipeline.scraper.gzip(page, &body).concat();
             let mut text = String::new();

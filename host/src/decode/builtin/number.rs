@@ -2,6 +2,8 @@
 
 use crate::decode::DecodeError;
 
+const EXPECTED: &str = "expected a decimal number";
+
 /// The number that `input` is in decimal digits.
 ///
 /// # Errors
@@ -11,7 +13,8 @@ pub(super) fn parse(input: &[u8]) -> Result<u64, DecodeError> {
     let digits = if input.first() == Some(&b'+') { None } else { str::from_utf8(input).ok() };
     digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
         let shown = &input[..input.len().min(32)];
-        DecodeError::new(format!("expected a decimal number, got `{}`", shown.escape_ascii()))
+        let text = format!("{EXPECTED}, got `{}`", shown.escape_ascii());
+        DecodeError::showing(text, EXPECTED)
     })
 }
 
@@ -78,5 +81,14 @@ mod tests {
             first::<4>(b"abc").unwrap_err(),
             @"expected at least 4 bytes, got 3"
         );
+    }
+
+    #[test]
+    fn what_is_no_number_is_shown_cut_and_escaped_or_not_at_all() {
+        let error = parse(format!("\u{1b}[31m{}", "x".repeat(100)).as_bytes()).unwrap_err();
+        insta::assert_snapshot!(error, @r"expected a decimal number, got `\x1b[31mxxxxxxxxxxxxxxxxxxxxxxxxxxx`");
+        insta::assert_snapshot!(error.redacted(), @"expected a decimal number (its input is not shown, as the metric has transforms)");
+        let length = DecodeError::new("expected 8 bytes, got 4");
+        assert_eq!(length.clone().redacted(), length);
     }
 }

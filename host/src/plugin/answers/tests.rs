@@ -12,13 +12,17 @@ fn failed() -> DecodeError {
     DecodeError::new("the call failed").again_in(SECOND)
 }
 
+fn own() -> DecodeError {
+    guests_own("no such input".to_owned())
+}
+
 /// A guest: its answer depends on the input only, and its first byte says what it is.
 fn guest(input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
     out.extend_from_slice(b"text of ");
     out.extend_from_slice(input);
     match input.first() {
         Some(b'd') => Ok(Outcome::Drop),
-        Some(b'e') => Err(DecodeError::new("no such input")),
+        Some(b'e') => Err(own()),
         Some(b'f') => Err(failed()),
         Some(b'0'..=b'9') => Ok(Outcome::LabelFor(SECOND * u32::from(input[0] - b'0'))),
         _ => Ok(Outcome::Label),
@@ -83,7 +87,7 @@ fn time_runs_on_for_what_is_remembered() {
 #[test]
 fn errors_stand_for_longer_each_time() {
     let (mut memory, mut now) = (Memory::new(1 << 20), Instant::now());
-    let error = |seconds| Err(DecodeError::new("no such input").again_in(SECOND * seconds));
+    let error = |seconds| Err(own().again_in(SECOND * seconds));
     for seconds in [5, 10, 20, 40, 80, 160, 300, 300] {
         assert_eq!(memory.asked(&["e"], now), ["e"], "{seconds}");
         assert_eq!(memory.outcome("e", now + SECOND * (seconds - 1)), error(1));
@@ -121,7 +125,7 @@ fn what_was_wanted_longest_ago_makes_room() {
 fn without_room_everything_is_asked() {
     let (mut memory, now) = (Memory::new(0), Instant::now());
     assert_eq!(memory.asked(&["a", "a", "e"], now), ["a", "a", "e"]);
-    assert_eq!(memory.outcome("e", now), Err(DecodeError::new("no such input")));
+    assert_eq!(memory.outcome("e", now), Err(own()));
     assert_eq!(memory.counts(), Remembered::default());
 }
 

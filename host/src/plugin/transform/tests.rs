@@ -116,4 +116,7 @@ fn names_are_those_of_prometheus() {
     let many: Vec<String> = (0..65).map(|n| format!("l{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     insta::assert_snapshot!(transform("pass", &many).err().unwrap(), @"the plugin refuses its configuration: it returns 65 labels, more than 64");
+    let long = "a".repeat(128);
+    assert!(transform("pass", &[&long]).is_ok());
+    insta::assert_snapshot!(transform("pass", &[&format!("{long}b")]).err().unwrap(), @"the plugin refuses its configuration: it returns a label's name of 129 bytes, `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…`, more than 128");
 }

@@ -22,7 +22,7 @@ struct Steered {
 
 #[derive(Debug, PartialEq)]
 enum Call {
-    Read,
+    Read(Option<Duration>),
     Page(Page),
 }
 
@@ -38,8 +38,8 @@ impl Steered {
 }
 
 impl Scraper for Steered {
-    fn read(&mut self) {
-        self.call(Call::Read);
+    fn read(&mut self, patience: Option<Duration>) {
+        self.call(Call::Read(patience));
     }
 
     fn page(&mut self, page: Page) -> Body {
@@ -73,7 +73,7 @@ impl Fixture {
 
     /// Waits until the maps are read, and lets that go well.
     fn reads(&self) {
-        self.begins(Call::Read);
+        self.begins(Call::Read(None));
         self.ends("read");
     }
 
@@ -88,7 +88,11 @@ type Asked<'a> = Pin<Box<dyn Future<Output = Result<Answer, ScrapeError>> + 'a>>
 
 /// A request that stands in the queue when this returns.
 fn ask(scrapes: &Scrapes, page: Page, gzip: bool) -> Asked<'_> {
-    let mut asked = Box::pin(scrapes.get(page, gzip));
+    queued(scrapes.get(page, gzip, None))
+}
+
+fn queued<'a>(asked: impl Future<Output = Result<Answer, ScrapeError>> + 'a) -> Asked<'a> {
+    let mut asked: Asked<'a> = Box::pin(asked);
     let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(first.is_pending());
     asked
@@ -143,7 +147,7 @@ fn gzip_is_made_once_and_only_for_those_who_want_it() {
 fn pages_that_are_asked_for_together_are_made_of_one_reading() {
     let f = start();
     let text = ask(&f.scrapes, METRICS, false);
-    f.begins(Call::Read);
+    f.begins(Call::Read(None));
     let protobuf = [0; 2].map(|_| ask(&f.scrapes, PROTOBUF, false));
     f.ends("read");
     f.begins(Call::Page(METRICS));
@@ -206,10 +210,10 @@ fn a_panic_is_an_answer_and_the_next_call_is_made() {
     );
 
     let asked = [METRICS, PROTOBUF].map(|page| ask(&f.scrapes, page, false));
-    f.begins(Call::Read);
+    f.begins(Call::Read(None));
     f.ends("panic");
     let [one, other] = asked.map(|asked| wait(asked).unwrap_err());
-    assert_eq!(one, ScrapeError::Panicked("no luck with Read".to_owned()));
+    assert_eq!(one, ScrapeError::Panicked("no luck with Read(None)".to_owned()));
     assert_eq!(one, other);
     let asked = ask(&f.scrapes, METRICS, false);
     f.reads();
@@ -218,11 +222,32 @@ fn a_panic_is_an_answer_and_the_next_call_is_made() {
 }
 
 #[test]
+fn a_reading_is_made_for_the_least_patient_of_those_who_share_it() {
+    let f = start();
+    let waits = |seconds| queued(f.scrapes.get(METRICS, false, Some(Duration::from_secs(seconds))));
+    let first = waits(9);
+    f.begins(Call::Read(Some(Duration::from_secs(9))));
+    f.ends("read");
+    f.begins(Call::Page(METRICS));
+    let other = ask(&f.scrapes, PROTOBUF, false);
+    f.ends("metrics");
+    f.begins(Call::Page(PROTOBUF));
+    // These want what is made already, so they wait for the next reading.
+    let next = [waits(7), waits(3), ask(&f.scrapes, METRICS, false), waits(5)];
+    f.ends("protobuf");
+    f.begins(Call::Read(Some(Duration::from_secs(3))));
+    f.ends("read");
+    f.makes(METRICS, "again");
+    assert_eq!((wait(first), wait(other)), (plain("metrics"), plain("protobuf")));
+    assert!(next.into_iter().all(|asked| wait(asked) == plain("again")));
+}
+
+#[test]
 fn the_thread_answers_before_it_ends() {
     let Fixture { scrapes, begun, texts, thread } = start();
     let (reply, answer) = oneshot::channel();
-    scrapes.queue.send(Request { page: METRICS, gzip: false, reply }).unwrap();
-    assert_eq!(begun.recv(), Ok(Call::Read));
+    scrapes.queue.send(Request { page: METRICS, gzip: false, patience: None, reply }).unwrap();
+    assert_eq!(begun.recv(), Ok(Call::Read(None)));
     drop(scrapes);
     texts.send("read").unwrap();
     texts.send("last").unwrap();
@@ -234,6 +259,6 @@ fn the_thread_answers_before_it_ends() {
 fn without_a_thread_there_is_no_answer() {
     let (queue, requests) = mpsc::channel();
     drop(requests);
-    let error = wait(Scrapes { queue }.get(METRICS, false)).unwrap_err();
+    let error = wait(Scrapes { queue }.get(METRICS, false, None)).unwrap_err();
     insta::assert_snapshot!(error, @"failed to scrape: the exporter is stopping");
 }
