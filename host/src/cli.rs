@@ -75,6 +75,13 @@ pub struct Flags {
     #[arg(long = "plugins.cache-dir", value_name = "DIR", help_heading = CONFIGS)]
     pub plugins_cache_dir: Option<OsString>,
 
+    /// How long all plugins together may run in a scrape
+    #[arg(
+        long = "plugins.scrape-budget", value_name = "TIME", default_value = "2s",
+        help_heading = CONFIGS
+    )]
+    pub plugins_scrape_budget: String,
+
     /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd, TCP or UNIX
     #[arg(
         long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",

@@ -28,6 +28,7 @@ pub use plan::{
 pub use read::read;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::plugin::Limits;
 use crate::system::System;
@@ -80,6 +81,15 @@ pub fn settings(source: &Source) -> Result<String, Vec<Fault>> {
 /// What is wrong with one, and what to write instead.
 pub fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, String> {
     check::limits(memory, deadline)
+}
+
+/// What `--plugins.scrape-budget` says.
+///
+/// # Errors
+///
+/// What is wrong with it, and what to write instead.
+pub fn plugin_budget(text: &str) -> Result<Duration, String> {
+    check::plugin_budget(text)
 }
 
 fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {

@@ -166,6 +166,7 @@ pub struct DecodeError {
     /// What is said instead where no part of an input may be shown, if `text` has any.
     bare: Option<&'static str>,
     retry: Option<Duration>,
+    deferred: bool,
 }
 
 /// How long an error stands that does not say so itself.
@@ -174,7 +175,7 @@ pub const RETRY: Duration = Duration::from_secs(30);
 impl DecodeError {
     /// An error with this text.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { text: text.into(), bare: None, retry: None }
+        Self { text: text.into(), bare: None, retry: None, deferred: false }
     }
 
     /// An error whose text shows of its input; `bare` says the same and shows nothing.
@@ -193,6 +194,17 @@ impl DecodeError {
     /// The same error, and that it stands for so long.
     pub fn again_in(self, retry: Duration) -> Self {
         Self { retry: Some(retry), ..self }
+    }
+
+    /// The same error, of an input that did not get its turn: what was answered before still holds, and
+    /// it is to be asked first the next time.
+    pub fn deferred(self) -> Self {
+        Self { retry: Some(Duration::ZERO), deferred: true, ..self }
+    }
+
+    /// Whether its input only did not get its turn.
+    pub fn is_deferred(&self) -> bool {
+        self.deferred
     }
 
     /// How long it says that it stands.

@@ -2,13 +2,14 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Parser;
 use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::bpf::{self, Addresses};
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
-use ebpf_wasm_exporter::config::{Fault, Severity};
+use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::plugin::CacheDir;
@@ -54,7 +55,10 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let status = format!("serving {}", counted(running.len(), "config"));
     let scraper = Scraper::new(running, settings.reading);
     let traffic = Traffic::default();
-    let scraper = scraper.map_err(|error| fail(Exit::Load, error))?.telling(traffic.clone());
+    let scraper = scraper
+        .map_err(|error| fail(Exit::Load, error))?
+        .telling(traffic.clone())
+        .with_plugin_budget(settings.plugin_budget);
     let dropped = settings.keep.apply().map_err(|error| fail(Exit::Unexpected, error))?;
     info!("{dropped}");
     info!("{status} at {}", listener.place(settings.site.telemetry_path.as_str()));
@@ -98,6 +102,7 @@ struct Settings {
     keep: Keep,
     reading: Reading,
     cache: Option<CacheDir>,
+    plugin_budget: Duration,
     flags: Flags,
 }
 
@@ -126,6 +131,8 @@ impl Settings {
                 flags.plugins_cache_dir.as_deref(),
                 env::var_os("CACHE_DIRECTORY").as_deref(),
             ),
+            plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)
+                .map_err(anyhow::Error::msg)?,
             flags,
         })
     }

@@ -16,6 +16,7 @@
 //! | memory of an instance | 16 MiB, `limits.memory` | the call fails |
 //! | time of a call | 100 ms, `limits.deadline` (within two ticks of 10 ms) | the call fails |
 //! | time of all calls | 2 s in any 10 s | not asked until less lies in the last 10 s (11 at most) |
+//! | time of all plugins in a scrape | 2 s, `--plugins.scrape-budget` | asked in the next scrape |
 //! | text of a call | 1 MiB, `limits.output` | the call fails |
 //! | a label | 16 KiB | an error of its input |
 //! | elements of tables | 100,000, `limits.table` | the call fails |
@@ -35,6 +36,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::name::LabelName;
 use crate::decode::Decoder;
@@ -43,6 +45,7 @@ use crate::transform::Transform;
 mod answers;
 mod bindings;
 mod breaker;
+mod budget;
 mod cache;
 mod component;
 mod decoder;
@@ -55,6 +58,7 @@ mod stats;
 mod transform;
 
 pub use breaker::BreakerState;
+pub use budget::Budget;
 pub use cache::CacheDir;
 pub use component::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect, read};
 pub use error::PluginError;
@@ -249,6 +253,21 @@ impl Gauge {
     /// The version of the contract that it was built for.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Bounds the time of its calls by that of a scraper from now on. Only the first such counts.
+    pub fn join(&self, budget: &Arc<Budget>) {
+        let _ = self.shared.budget.set(Arc::clone(budget));
+    }
+
+    /// The time that all of its guests have taken so far.
+    pub fn time(&self) -> Duration {
+        self.shared.time()
+    }
+
+    /// Counts keys that did not get their turn in a scrape.
+    pub fn defer(&self, keys: usize) {
+        self.shared.defer(keys);
     }
 
     /// Its numbers now.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::bpf::read::{MapReader, ReadError, Reading, Sink, Way};
 use crate::bpf::{Attached, Layout, stats};
@@ -17,7 +17,7 @@ use crate::config::{self, Metric};
 use crate::exposition::gzip::{self, Deflater, Member};
 use crate::exposition::sheet::Sheet;
 use crate::exposition::{Body, Format, openmetrics, protobuf, text};
-use crate::plugin::Gauge;
+use crate::plugin::{Budget, Gauge};
 use crate::series::{Family, Kind};
 use crate::serve::{self, Traffic};
 use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
@@ -25,15 +25,23 @@ use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
 mod decode;
 mod feed;
 pub mod memory;
+mod turns;
 
 use decode::KeyDecoder;
 use feed::Feed;
+use turns::Turns;
 
 /// What all metrics of all configs are prefixed with.
 pub const NAMESPACE: &str = "ebpf_exporter";
 
 /// Bytes from which a text is a part of the exposition of its own.
 const SHORT: usize = 8192;
+
+/// How long all guests together may run in a scrape, if nothing else was said.
+pub const PLUGIN_BUDGET: Duration = Duration::from_secs(2);
+/// The most of a client's patience that is kept for all that is not done by guests. Of a client that
+/// waits less than twice as long, half.
+const MARGIN: Duration = Duration::from_millis(500);
 
 /// A config whose programs run.
 #[derive(Debug)]
@@ -56,6 +64,12 @@ pub struct Scraper {
     stats: Vec<ConfigStats>,
     objects: Vec<Attached>,
     plugins: Vec<Gauge>,
+    /// How long guests may run in a scrape.
+    plugin_budget: Duration,
+    /// What is left of that in this one.
+    budget: Arc<Budget>,
+    /// Which feed has its plugins asked next.
+    turns: Turns,
     /// What the exporter says about itself, as of the last reading.
     own: Vec<Arc<Family>>,
     /// The text of the last scrape.
@@ -105,6 +119,9 @@ impl Scraper {
             stats: Vec::new(),
             objects: Vec::new(),
             plugins: Vec::new(),
+            plugin_budget: PLUGIN_BUDGET,
+            budget: Arc::default(),
+            turns: Turns::default(),
             own: Vec::new(),
             text: Vec::new(),
             deflater: Deflater::default(),
@@ -113,7 +130,7 @@ impl Scraper {
             reading: false,
         };
         let sink = sink(&configs, reading);
-        let mut known = BTreeMap::new();
+        let (mut known, mut askers) = (BTreeMap::new(), Vec::new());
         for (config, Running { name, metrics, attached, plugins }) in
             configs.into_iter().enumerate()
         {
@@ -124,13 +141,16 @@ impl Scraper {
                 if family == next {
                     scraper.families.push(Fed::new(&metric));
                 }
+                askers.push(asked(&metric, &plugins, scraper.plugins.len()));
                 let decoder = KeyDecoder::new(metric, &layout, reader.cpus());
                 scraper.feeds.push(Feed::new(config, family, reader, decoder));
             }
             scraper.stats.push(ConfigStats::new(&name));
             scraper.objects.push(attached);
+            plugins.iter().for_each(|plugin| plugin.join(&scraper.budget));
             scraper.plugins.extend(plugins);
         }
+        scraper.turns = Turns::new(askers);
         Ok(scraper)
     }
 
@@ -139,9 +159,14 @@ impl Scraper {
         Self { traffic, ..self }
     }
 
+    /// The same scraper, whose plugins may run so long in a scrape, all together.
+    pub fn with_plugin_budget(self, plugin_budget: Duration) -> Self {
+        Self { plugin_budget, ..self }
+    }
+
     /// Reads every map once and returns the exposition as text, families sorted by name.
     pub fn scrape(&mut self) -> Body {
-        self.read();
+        self.read(None);
         self.text()
     }
 
@@ -203,7 +228,9 @@ impl Scraper {
         out
     }
 
-    fn read(&mut self) {
+    /// Reads every map. Guests may run for less than their budget if the client waits only for
+    /// `patience`.
+    fn read(&mut self, patience: Option<Duration>) {
         // Blocks can be written over only when nobody else has them.
         self.text.clear();
         if std::mem::replace(&mut self.reading, true) {
@@ -217,6 +244,7 @@ impl Scraper {
                 (&mut self.families[feed.family].family, &mut self.stats[feed.config]);
             feed.read(Arc::make_mut(family), stats, &mut self.phases);
         }
+        self.decide(patience);
         for feed in &self.feeds {
             self.stats[feed.config].series += self.families[feed.family].family.len() as u64;
         }
@@ -228,8 +256,90 @@ impl Scraper {
         self.reading = false;
     }
 
+    /// Decides what becomes of all rows that are new or whose answers have ended: first those that no
+    /// plugin is asked for, then the others, as long as there is time for guests.
+    fn decide(&mut self, patience: Option<Duration>) {
+        let (asking, quick): (Vec<usize>, Vec<usize>) = (0..self.feeds.len()).partition(|feed| {
+            !self.turns.plugins(*feed).is_empty() && self.feeds[*feed].has_work()
+        });
+        for feed in quick {
+            while self.feeds[feed].has_work() && self.step(feed) {}
+            self.finish(feed);
+        }
+        if asking.is_empty() {
+            return;
+        }
+        let time = patience.map_or(self.plugin_budget, |patience| {
+            self.plugin_budget.min(patience - MARGIN.min(patience / 2))
+        });
+        self.budget.begin(self.plugin_budget, time);
+        self.take_turns(&asking);
+        for feed in asking {
+            self.finish(feed);
+        }
+        self.budget.end();
+    }
+
+    /// Has the plugins of these feeds asked, until all is answered or no time is left.
+    fn take_turns(&mut self, asking: &[usize]) {
+        let mut waiting = asking.to_vec();
+        self.turns.begin(&waiting, self.plugin_budget);
+        while !self.budget.is_spent()
+            && let Some(feed) = self.turns.next(&waiting)
+        {
+            let before: Vec<_> = self.times(feed).collect();
+            let more = self.step(feed);
+            let after: Vec<_> = self.times(feed).collect();
+            for ((plugin, before), (_, after)) in before.into_iter().zip(after) {
+                self.turns.note(plugin, after.saturating_sub(before));
+            }
+            if self.budget.is_spent() {
+                self.turns.cut(feed);
+            }
+            if !more {
+                waiting.retain(|other| *other != feed);
+            }
+        }
+    }
+
+    /// The time that the guests of a feed's plugins have taken so far.
+    fn times(&self, feed: usize) -> impl Iterator<Item = (usize, Duration)> {
+        self.turns.plugins(feed).iter().map(|plugin| (*plugin, self.plugins[*plugin].time()))
+    }
+
+    /// Decides some rows of a feed; whether it has more.
+    fn step(&mut self, feed: usize) -> bool {
+        let feed = &mut self.feeds[feed];
+        let family = Arc::make_mut(&mut self.families[feed.family].family);
+        feed.step(family, &mut self.stats[feed.config], &mut self.phases)
+    }
+
+    /// Decides what is to be decided of a feed without waiting for guests.
+    fn finish(&mut self, number: usize) {
+        let feed = &mut self.feeds[number];
+        let family = Arc::make_mut(&mut self.families[feed.family].family);
+        let stats = &mut self.stats[feed.config];
+        let waiting = feed.finish(family, stats, &mut self.phases);
+        if waiting == 0 {
+            return;
+        }
+        let plugins = self.turns.plugins(number).iter().map(|plugin| &self.plugins[*plugin]);
+        plugins.for_each(|plugin| plugin.defer(waiting));
+        if feed.tell() {
+            warn!(
+                config = stats.name,
+                "{waiting} keys of {} wait for their turn at a plugin: it, or all plugins of a scrape \
+                 together (--plugins.scrape-budget), had used up their time; they keep the labels they \
+                 have, or get those of `on_error`, and come first in the next scrape; this is said once, \
+                 ebpf_exporter_plugin_deferred_total counts on",
+                feed.map()
+            );
+        }
+    }
+
     /// Forgets all rows and series: a panic has cut short what was done with them.
     fn begin_anew(&mut self) {
+        self.budget.end();
         self.feeds.iter_mut().for_each(Feed::forget);
         self.families.iter_mut().for_each(Fed::clear);
     }
@@ -336,6 +446,16 @@ impl Fed {
     }
 }
 
+/// Which plugins of its config a metric asks; `first` is the number of the first of them all.
+fn asked(metric: &Metric, plugins: &[Gauge], first: usize) -> Vec<usize> {
+    let decoders = metric.decoder_steps.iter().map(|step| &step.step.plugin);
+    let names: Vec<_> =
+        decoders.chain(metric.transform_steps.iter().map(|step| &step.plugin)).collect();
+    let is_asked = |plugin: &Gauge| names.iter().any(|name| *name == plugin.plugin());
+    let asked = plugins.iter().enumerate().filter(|(_, plugin)| is_asked(plugin));
+    asked.map(|(n, _)| first + n).collect()
+}
+
 fn reader(
     attached: &Attached,
     layout: &Layout,
@@ -363,8 +483,8 @@ fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
 }
 
 impl serve::Scraper for Scraper {
-    fn read(&mut self, _patience: Option<Duration>) {
-        self.read();
+    fn read(&mut self, patience: Option<Duration>) {
+        self.read(patience);
     }
 
     fn page(&mut self, page: serve::Page) -> Body {

@@ -6,6 +6,7 @@ mod label;
 mod plugin;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::error::{Source, quote};
 use super::faults::Faults;
@@ -72,6 +73,13 @@ pub(super) fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Lim
         limits.deadline = plugin::time(text).map_err(said)?;
     }
     Ok(limits)
+}
+
+/// The time that all plugins may run in a scrape.
+pub(super) fn plugin_budget(text: &str) -> Result<Duration, String> {
+    plugin::budget(text).ok_or_else(|| {
+        format!("--plugins.scrape-budget={text} is no time for the plugins of a scrape; write one from 100ms to 60s")
+    })
 }
 
 /// Tells what the peer has and this version lacks.

@@ -7,7 +7,7 @@ use super::plan::{Config, Kind, Metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 32] = [
+pub(crate) const OWN: [&str; 33] = [
     "build_info",
     "decoder_errors_total",
     "ebpf_program_attached",
@@ -28,6 +28,7 @@ pub(crate) const OWN: [&str; 32] = [
     "plugin_cache_misses_total",
     OWN_HISTOGRAM,
     "plugin_calls_total",
+    "plugin_deferred_total",
     "plugin_failures_total",
     "plugin_info",
     "plugin_inputs_total",

@@ -76,6 +76,12 @@ impl Breaker {
         }
     }
 
+    /// Notes a call that was cut for no fault of its own: it took its time, and says nothing of whether
+    /// the plugin works.
+    pub(super) fn cut(&mut self, start: Instant, took: Duration) {
+        self.spent.add(start + took, took);
+    }
+
     /// Notes a call that began at `start`, took so long and went well or not.
     pub(super) fn called(&mut self, start: Instant, took: Duration, well: bool) {
         self.spent.add(start + took, took);

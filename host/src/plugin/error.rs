@@ -129,7 +129,7 @@ impl PluginError {
 }
 
 impl From<Failure> for PluginError {
-    fn from(Failure { cause, text }: Failure) -> Self {
+    fn from(Failure { cause, text, .. }: Failure) -> Self {
         match cause {
             Cause::Configure => Self::Configure(text),
             cause => Self::Start { cause, text },

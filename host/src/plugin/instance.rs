@@ -1,12 +1,13 @@
 //! One instance of a plugin: asked within bounds, and replaced after every failure.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::bindings::log;
 use super::breaker::{Breaker, Pause};
+use super::budget::{Bound, Budget, Time};
 use super::engine::Engine;
 use super::limits::{COPIED, FIRST_RETRY, FIRST_START, LONGEST_REFUSAL, Limits, MEMORIES, TABLES};
 use super::log::{GuestLog, plain};
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     /// As JSON text.
     pub(super) settings: String,
+    /// What bounds the time of all plugins together; none in tools.
+    pub(super) budget: OnceLock<Arc<Budget>>,
     vital: Mutex<Vital>,
 }
 
@@ -40,7 +43,7 @@ impl Shared {
     ) -> Self {
         let (breaker, log) = (Breaker::default(), GuestLog::default());
         let vital = Mutex::new(Vital { stats: Stats::new(), breaker, log });
-        Self { engine, config, plugin, limits, settings, vital }
+        Self { engine, config, plugin, limits, settings, budget: OnceLock::new(), vital }
     }
 
     fn vital(&self) -> MutexGuard<'_, Vital> {
@@ -62,22 +65,52 @@ impl Shared {
         self.vital().stats.count(kind, inputs as u64);
     }
 
+    /// The time of all calls so far.
+    pub(super) fn time(&self) -> Duration {
+        self.vital().stats.time
+    }
+
+    /// Counts keys that did not get their turn.
+    pub(super) fn defer(&self, keys: usize) {
+        self.vital().stats.deferred += keys as u64;
+    }
+
     /// Notes what the counts of one memory of answers have become.
     pub(super) fn remembered(&self, before: Remembered, now: Remembered) {
         self.vital().stats.remembered.change(before, now);
     }
 
-    fn begin(&self, inputs: usize, now: Instant) -> Result<(), Pause> {
+    /// How long a call may take at `now`, if one may be made.
+    fn begin(&self, inputs: usize, now: Instant) -> Result<Time, Unanswered> {
         let vital = &mut *self.vital();
         vital.stats.inputs += inputs as u64;
-        vital.breaker.check(now).inspect_err(|_| vital.stats.count(Kind::NotAsked, inputs as u64))
+        let allowed = vital.breaker.check(now).map_err(Unanswered::Paused);
+        allowed
+            .and_then(|()| self.time_left(Duration::ZERO).ok_or(Unanswered::NotInTime))
+            .inspect_err(|_| vital.stats.count(Kind::NotAsked, inputs as u64))
+    }
+
+    /// How long a call may take if `since` was spent and not told yet; nothing if the scrape's time is
+    /// used up.
+    fn time_left(&self, since: Duration) -> Option<Time> {
+        let deadline = self.limits.deadline;
+        match self.budget.get() {
+            Some(budget) => budget.time(deadline, since),
+            None => Some(Time { most: deadline, by: Bound::Deadline }),
+        }
     }
 
     fn end<R>(&self, inputs: usize, start: Instant, result: &Result<R, Failure>) {
         let took = start.elapsed();
+        if let Some(budget) = self.budget.get() {
+            budget.spend(took);
+        }
         let vital = &mut *self.vital();
         vital.stats.called(took);
-        vital.breaker.called(start, took, result.is_ok());
+        match result {
+            Err(Failure { cause: Cause::Budget, .. }) => vital.breaker.cut(start, took),
+            result => vital.breaker.called(start, took, result.is_ok()),
+        }
         if let Err(failure) = result {
             vital.stats.count(Kind::Failed, inputs as u64);
             vital.stats.failed(failure.cause);
@@ -165,17 +198,38 @@ pub(super) enum Stop {
     Code(String),
 }
 
+/// Why an input is deferred.
+const NOT_IN_TIME: &str = "the time of all plugins in a scrape was used up";
+
 /// A call that failed.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) cause: Cause,
     /// What happened: lowercase, with "it" for the guest.
     pub(super) text: String,
+    /// Whether the guest was not called at all: its instance is as good as before.
+    is_before_call: bool,
 }
 
 impl Failure {
     pub(super) fn new(cause: Cause, text: impl Into<String>) -> Self {
-        Self { cause, text: text.into() }
+        Self { cause, text: text.into(), is_before_call: false }
+    }
+
+    /// There was no time left to make the call.
+    fn not_in_time() -> Self {
+        Self { is_before_call: true, ..Self::new(Cause::Budget, NOT_IN_TIME) }
+    }
+
+    /// The same, if it is that time was up: whose bound that was.
+    fn by(self, bound: Bound) -> Self {
+        match (self.cause, bound) {
+            (Cause::Deadline, Bound::Half) => {
+                Self::new(Cause::Deadline, "it ran longer than half of --plugins.scrape-budget")
+            }
+            (Cause::Deadline, Bound::Left) => Self::new(Cause::Budget, NOT_IN_TIME),
+            _ => self,
+        }
     }
 }
 
@@ -230,21 +284,30 @@ impl From<wasmtime::Error> for Failure {
 pub(super) enum Unanswered {
     Paused(Pause),
     Failed(Failure),
+    /// The time of all plugins in the scrape is used up.
+    NotInTime,
 }
 
 impl Unanswered {
-    /// As the error of each input. It is asked again as soon as the plugin is.
+    /// As the error of each input. It is asked again as soon as the plugin is. What only did not get
+    /// its turn is deferred.
     pub(super) fn error(&self, plugin: &str) -> DecodeError {
-        let (text, retry) = match self {
-            Self::Failed(failure) => (&*failure.text, FIRST_RETRY),
-            Self::Paused(Pause::Broken(left)) => {
-                ("it is not asked for a while, after repeated failures", *left)
+        let text = match self {
+            Self::Failed(failure) => &*failure.text,
+            Self::NotInTime => NOT_IN_TIME,
+            Self::Paused(Pause::Broken(_)) => {
+                "it is not asked for a while, after repeated failures"
             }
-            Self::Paused(Pause::Spent(left)) => {
-                ("it is not asked for a while, having used up its time", *left)
-            }
+            Self::Paused(Pause::Spent(_)) => "it is not asked for a while, having used up its time",
         };
-        DecodeError::new(format!("plugin `{plugin}`: {text}")).again_in(retry)
+        let error = DecodeError::new(format!("plugin `{plugin}`: {text}"));
+        match self {
+            Self::Failed(Failure { cause: Cause::Budget, .. })
+            | Self::NotInTime
+            | Self::Paused(Pause::Spent(_)) => error.deferred(),
+            Self::Failed(_) => error.again_in(FIRST_RETRY),
+            Self::Paused(Pause::Broken(left)) => error.again_in(*left),
+        }
     }
 }
 
@@ -271,11 +334,12 @@ impl<G> Seat<G> {
     /// Instantiates and configures for the first time. No scrape waits for it, and a host that has
     /// just come up is busy: it has longer than a call.
     pub(super) fn start(&mut self) -> Result<(), Failure> {
-        self.warm(self.shared.limits.deadline.max(FIRST_START))
+        let most = self.shared.limits.deadline.max(FIRST_START);
+        self.warm(Time { most, by: Bound::Deadline })
     }
 
     /// Instantiates and configures, if that was not done.
-    fn warm(&mut self, deadline: Duration) -> Result<(), Failure> {
+    fn warm(&mut self, time: Time) -> Result<(), Failure> {
         if self.live.is_some() {
             return Ok(());
         }
@@ -285,12 +349,13 @@ impl<G> Seat<G> {
         let mut store = Store::new(shared.engine.wasmtime(), state);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(COPIED.max(shared.limits.output.saturating_mul(2)));
-        store.set_epoch_deadline(Engine::ticks(deadline));
+        store.set_epoch_deadline(Engine::ticks(time.most));
         let ticking = shared.engine.run();
         let started = (self.start)(&mut store, &shared.settings);
         drop(ticking);
         self.peak(&store);
-        let guest = started?
+        let guest = started
+            .map_err(|failure| failure.by(time.by))?
             .map_err(|text| Failure::new(Cause::Configure, plain(&text, LONGEST_REFUSAL)))?;
         self.live = Some((store, guest));
         Ok(())
@@ -303,26 +368,31 @@ impl<G> Seat<G> {
         call: impl FnOnce(&mut Store<State>, &G) -> Result<R, Failure>,
     ) -> Result<R, Unanswered> {
         let now = Instant::now();
-        self.shared.begin(inputs, now).map_err(Unanswered::Paused)?;
-        let deadline = self.shared.limits.deadline;
-        let result = self.warm(deadline).and_then(|()| self.call(call));
-        if result.is_err() {
+        let time = self.shared.begin(inputs, now)?;
+        let result = self.warm(time).and_then(|()| self.call(now, call));
+        if matches!(&result, Err(failure) if !failure.is_before_call) {
             self.live = None;
         }
         self.shared.end(inputs, now, &result);
         result.map_err(Unanswered::Failed)
     }
 
+    /// The call itself. All that happened since `begun` counts as its time.
     fn call<R>(
         &mut self,
+        begun: Instant,
         call: impl FnOnce(&mut Store<State>, &G) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let Some((store, guest)) = &mut self.live else {
             return Err(Failure::new(Cause::Trap, "it has no instance"));
         };
+        // A new instance may have taken all the time; the next scrape has it ready.
+        let Some(time) = self.shared.time_left(begun.elapsed()) else {
+            return Err(Failure::not_in_time());
+        };
         let ticking = self.shared.engine.run();
-        store.set_epoch_deadline(Engine::ticks(self.shared.limits.deadline));
-        let result = call(store, guest);
+        store.set_epoch_deadline(Engine::ticks(time.most));
+        let result = call(store, guest).map_err(|failure| failure.by(time.by));
         drop(ticking);
         if let Some((store, _)) = &self.live {
             self.peak(store);

@@ -18,6 +18,8 @@ pub struct Stats {
     pub failures: [u64; Cause::ALL.len()],
     /// Calls by the time they took: those in bucket k took at most 2^k µs, or are in the last.
     pub times: [u64; Stats::BUCKETS],
+    /// Keys that did not get their turn, in each scrape.
+    pub deferred: u64,
     /// Time in the guest, of all calls.
     pub time: Duration,
     /// Whether it is asked.
@@ -71,7 +73,7 @@ pub enum Kind {
     Error,
     /// The call failed.
     Failed,
-    /// The plugin was not asked: its breaker is open, or its time used up.
+    /// The plugin was not asked: its breaker is open, or its time or that of all was used up.
     NotAsked,
 }
 
@@ -114,11 +116,13 @@ pub enum Cause {
     Configure,
     /// The system had no memory or addresses for an instance.
     System,
+    /// The time of all plugins in a scrape was used up while it ran, or before it was called.
+    Budget,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Deadline,
         Self::Memory,
         Self::Stack,
@@ -128,6 +132,7 @@ impl Cause {
         Self::Count,
         Self::Configure,
         Self::System,
+        Self::Budget,
     ];
 
     /// The word for it in metrics.
@@ -142,6 +147,7 @@ impl Cause {
             Self::Count => "count",
             Self::Configure => "configure",
             Self::System => "system",
+            Self::Budget => "budget",
         }
     }
 }
@@ -157,6 +163,7 @@ impl Stats {
             outcomes: [0; Kind::ALL.len()],
             failures: [0; Cause::ALL.len()],
             times: [0; Self::BUCKETS],
+            deferred: 0,
             time: Duration::ZERO,
             breaker: BreakerState::Closed,
             memory_peak: 0,

@@ -20,7 +20,7 @@ use super::limits::{
 use super::log::plain;
 use super::stats::{Cause, Kind};
 use crate::config::name::LabelName;
-use crate::decode::{Answers, Batch, DecodeError, Outcome};
+use crate::decode::{Answers, Batch, Outcome};
 use crate::transform::{RowAnswers, Rows, Transform};
 
 /// The metric that a transform is made for.

@@ -52,6 +52,10 @@ struct Decoding {
     errors: u16,
     /// How long the answers hold, if not for ever.
     holds: Option<Duration>,
+    /// Whether a plugin did not get to it.
+    deferred: bool,
+    /// Whether it is not looked at further: it was decided before, and that stands.
+    stands: bool,
 }
 
 impl KeyDecoder {
@@ -98,31 +102,46 @@ impl KeyDecoder {
         if self.cpu.is_some() { self.cpus } else { 1 }
     }
 
-    /// Decides the fates of these rows, whose keys the memory holds.
+    /// Decides the fates of these rows, whose keys the memory holds. Those that a plugin did not get to
+    /// keep what they had, or if they are new get what `on_error` says, and wait. Whether there are none
+    /// such.
     pub(super) fn decide(
         &mut self,
         rows: &[Row],
         memory: &mut Memory,
         family: &mut Family,
         now: Instant,
-    ) {
+    ) -> bool {
         self.begin(rows, memory);
         for part in 0..self.labels.len() {
             self.label(part, rows, memory);
         }
         self.bucket(rows, memory);
         let cpus = self.cpu_labels(rows.len());
+        for (row, key) in rows.iter().zip(&mut self.keys) {
+            key.stands = key.deferred && memory.is_decided(*row);
+        }
         self.transform(rows.len(), &cpus);
         let Self { keys, transforms, transformed, first_error, .. } = self;
         let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
+        let mut waiting = Vec::new();
         for (row, key) in rows.iter().zip(keys) {
             let fates: Vec<Fate> = cpus
                 .iter()
                 .map(|cpu| key.fate(cpu, transformed.as_mut(), family, first_error))
                 .collect();
-            let due = key.holds.map(|holds| now + holds);
+            if key.deferred {
+                waiting.push(*row);
+            }
+            if key.deferred && memory.is_decided(*row) {
+                Fate::undo(&fates, family);
+                continue;
+            }
+            let due = key.holds.filter(|_| !key.deferred).map(|holds| now + holds);
             memory.decide(*row, &fates, key.errors, due, family);
         }
+        memory.wait(&waiting, now);
+        waiting.is_empty()
     }
 
     /// Has the label sets of all keys transformed that are not left out, if there are transforms.
@@ -133,7 +152,7 @@ impl KeyDecoder {
         }
         sets.reset(labels.len() + usize::from(cpu.is_some()));
         for key in &keys[..count] {
-            for cpu in cpus.iter().filter(|cpu| !key.out && !cpu.is_out()) {
+            for cpu in cpus.iter().filter(|cpu| key.goes_on() && !cpu.is_out()) {
                 sets.push(key.labels.values().map(str::as_bytes).chain(cpu.label()));
             }
         }
@@ -191,6 +210,7 @@ impl KeyDecoder {
         });
         let labels = labels.collect();
         for key in self.keys[..count].iter_mut().filter(|key| !key.out) {
+            key.deferred |= all.deferred;
             key.errors = key.errors.saturating_add(all.errors);
             key.holds = [key.holds, all.holds].into_iter().flatten().min();
         }
@@ -230,6 +250,11 @@ impl Cpu {
 }
 
 impl Decoding {
+    /// Whether it has labels that are to be transformed and joined.
+    fn goes_on(&self) -> bool {
+        !self.out && !self.stands
+    }
+
     /// Where the key's value of this CPU is added. `transformed` gives the label sets of all that
     /// are not left out, in order, if there are transforms.
     fn fate<'a>(
@@ -239,7 +264,7 @@ impl Decoding {
         family: &mut Family,
         first_error: &mut Option<DecodeError>,
     ) -> Fate {
-        if self.out || cpu.is_out() {
+        if !self.goes_on() || cpu.is_out() {
             return Fate::Out;
         }
         let Some(transformed) = transformed else {
@@ -272,8 +297,11 @@ impl Decoding {
         };
         if let Some(error) = error {
             self.errors = self.errors.saturating_add(1);
+            self.deferred |= error.is_deferred();
             holds = Some(error.holds());
-            first_error.get_or_insert_with(|| error.clone());
+            if !error.is_deferred() {
+                first_error.get_or_insert_with(|| error.clone());
+            }
         }
         self.holds = [self.holds, holds].into_iter().flatten().min();
     }
@@ -312,3 +340,6 @@ fn answers<'a>(
         (!key.out).then_some((key, decoded.text))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::decode::KeyDecoder;
-use super::memory::{Fate, Memory};
+use super::memory::{Fate, Memory, Row};
 use crate::bpf::read::{Chunk, Entry, MapReader, ReadError, Way, Why};
 use crate::decode::builtin::hex;
 use crate::series::{Family, Moves};
@@ -32,6 +32,12 @@ pub(super) struct Feed {
     entries: Option<usize>,
     /// How the last scrape read the map, and why so.
     way: (Way, Why),
+    /// When this scrape began to read the map.
+    start: Instant,
+    /// Rows that this scrape met for the first time and that are to be decided.
+    new: Vec<Row>,
+    /// Whether it was said that keys wait for their turn.
+    told: bool,
 }
 
 impl Feed {
@@ -43,7 +49,19 @@ impl Feed {
     ) -> Self {
         let memory = Memory::new(reader.key_size(), decoder.width());
         let way = (reader.way(), reader.why());
-        Self { config, family, reader, decoder, memory, calm: false, entries: None, way }
+        Self {
+            config,
+            family,
+            reader,
+            decoder,
+            memory,
+            calm: false,
+            entries: None,
+            way,
+            start: Instant::now(),
+            new: Vec::new(),
+            told: false,
+        }
     }
 
     /// The map's name.
@@ -56,16 +74,16 @@ impl Feed {
         self.way
     }
 
-    /// Reads the map and adds its values to the family.
+    /// Reads the map and adds its values to the family. Which rows are to be decided is known then.
     pub(super) fn read(
         &mut self,
         family: &mut Family,
         stats: &mut ConfigStats,
         phases: &mut Phases,
     ) {
-        let start = Instant::now();
+        self.start = Instant::now();
         let result = self.meet(family, phases);
-        let Self { reader, decoder, memory, .. } = self;
+        let Self { reader, memory, start, .. } = self;
         stats.entries += memory.count() as u64;
         match result {
             Ok(()) => {
@@ -81,14 +99,61 @@ impl Feed {
             }
         }
         // After the walk: a row that it did not meet but that stays is to be decoded again too.
-        memory.expire(start, family);
-        let decoding = Instant::now();
-        for rows in memory.take_undecoded().chunks(BATCH) {
-            decoder.decide(rows, memory, family, start);
-        }
-        phases.decode += decoding.elapsed();
-        stats.decoder_failed(reader.name(), memory.errors(), decoder.take_first_error());
+        memory.expire(*start);
+        self.new = memory.take_undecoded();
         stats.duration += start.elapsed();
+    }
+
+    /// Whether rows are to be decided.
+    pub(super) fn has_work(&self) -> bool {
+        !self.new.is_empty() || self.memory.waiting() > 0
+    }
+
+    /// Decides some rows, those first that have waited longest. Whether more is to be done that a plugin
+    /// may be asked for.
+    pub(super) fn step(
+        &mut self,
+        family: &mut Family,
+        stats: &mut ConfigStats,
+        phases: &mut Phases,
+    ) -> bool {
+        let begun = Instant::now();
+        let Self { decoder, memory, new, start, .. } = self;
+        let mut rows = memory.take_waiting(BATCH);
+        if rows.is_empty() {
+            rows = new.drain(..new.len().min(BATCH)).collect();
+        }
+        let all_had_their_turn = decoder.decide(&rows, memory, family, *start);
+        let took = begun.elapsed();
+        phases.decode += took;
+        stats.duration += took;
+        all_had_their_turn && self.has_work()
+    }
+
+    /// Decides all rows that are new: those for which a plugin has no time left get what `on_error` says.
+    /// How many rows wait for the next scrape then.
+    pub(super) fn finish(
+        &mut self,
+        family: &mut Family,
+        stats: &mut ConfigStats,
+        phases: &mut Phases,
+    ) -> usize {
+        let begun = Instant::now();
+        let Self { reader, decoder, memory, new, start, .. } = self;
+        for rows in new.chunks(BATCH) {
+            decoder.decide(rows, memory, family, *start);
+        }
+        new.clear();
+        let took = begun.elapsed();
+        phases.decode += took;
+        stats.duration += took;
+        stats.decoder_failed(reader.name(), memory.errors(), decoder.take_first_error());
+        memory.waiting()
+    }
+
+    /// Whether it is said for the first time that keys wait for their turn.
+    pub(super) fn tell(&mut self) -> bool {
+        !std::mem::replace(&mut self.told, true)
     }
 
     /// Reads the map into the memory: quickly as long as few keys are in doubt then, else exactly.
@@ -132,6 +197,7 @@ impl Feed {
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
         self.memory = Memory::new(self.reader.key_size(), self.decoder.width());
+        self.new.clear();
         self.calm = false;
         self.entries = None;
     }

@@ -7,7 +7,7 @@
 //! at the end of each scrape, so this is never larger than the map.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::io;
 use std::time::Instant;
@@ -42,6 +42,25 @@ pub enum Fate {
     Add(Cell),
 }
 
+impl Fate {
+    /// Takes back the places of fates that are not decided after all.
+    pub(super) fn undo(fates: &[Self], family: &mut Family) {
+        for fate in fates {
+            if let Self::Add(cell) = *fate {
+                family.leave(cell, 0);
+            }
+        }
+    }
+}
+
+/// When an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Until {
+    due: Instant,
+    /// Whether it has ended, and the row waits to be decided anew.
+    waits: bool,
+}
+
 /// The rows of one map.
 #[derive(Debug)]
 pub struct Memory {
@@ -73,9 +92,13 @@ pub struct Memory {
     /// Rows without a key.
     free: Vec<Row>,
     /// When the answers of rows end that do not hold for ever.
-    until: HashMap<Row, Instant>,
-    /// The same, soonest first. What `until` does not confirm is of a key that has gone.
+    until: HashMap<Row, Until>,
+    /// The same of rows that do not wait, soonest first. What `until` does not confirm is of a key that
+    /// has gone.
     due: BinaryHeap<Reverse<(Instant, Row)>>,
+    /// Rows that are to be decided anew, in the order in which they have been since then. Until it is
+    /// their turn they stay as they are. As above, some have gone.
+    waiting: VecDeque<(Instant, Row)>,
     /// The number of this walk.
     walk: u32,
     /// Rows met in this walk.
@@ -107,6 +130,7 @@ impl Memory {
             free: Vec::new(),
             until: HashMap::new(),
             due: BinaryHeap::new(),
+            waiting: VecDeque::new(),
             walk: NEVER,
             count: 0,
             inserted: Vec::new(),
@@ -115,15 +139,61 @@ impl Memory {
         }
     }
 
-    /// Undoes what was decided for rows whose answers have ended by `now`.
-    pub fn expire(&mut self, now: Instant, family: &mut Family) {
+    /// Has rows wait to be decided anew whose answers have ended by `now`.
+    pub fn expire(&mut self, now: Instant) {
         while self.due.peek().is_some_and(|Reverse((due, _))| *due <= now) {
             let Some(Reverse((due, row))) = self.due.pop() else { break };
-            if self.until.get(&row) == Some(&due) {
-                self.reset(row, family);
-                self.undecoded.push(row);
+            if let Some(until) = self.until.get_mut(&row)
+                && *until == (Until { due, waits: false })
+            {
+                until.waits = true;
+                self.waiting.push_back((due, row));
             }
         }
+        if self.waiting.len() > 2 * self.until.len() + 64 {
+            let Self { waiting, until, .. } = self;
+            waiting.retain(|(due, row)| is_waiting(until, *row, *due));
+        }
+    }
+
+    /// Takes rows that wait, at most so many, those first that have waited longest. What was decided for
+    /// them stands until they are decided, or wait on.
+    pub fn take_waiting(&mut self, most: usize) -> Vec<Row> {
+        let mut rows = Vec::new();
+        while rows.len() < most
+            && let Some((due, row)) = self.waiting.pop_front()
+        {
+            if is_waiting(&self.until, row, due) {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    /// Has decided rows wait to be decided anew: those that were taken out of the waiting ones before
+    /// all others, in this order, and the others behind them, from `now` on.
+    pub fn wait(&mut self, rows: &[Row], now: Instant) {
+        for row in rows.iter().rev() {
+            if let Some(until) = self.until.get(row).filter(|until| until.waits) {
+                self.waiting.push_front((until.due, *row));
+            }
+        }
+        for row in rows {
+            if !self.until.get(row).is_some_and(|until| until.waits) {
+                self.until.insert(*row, Until { due: now, waits: true });
+                self.waiting.push_back((now, *row));
+            }
+        }
+    }
+
+    /// How many rows wait, with some of keys that have gone.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether it was decided what is done with a row's values.
+    pub fn is_decided(&self, row: Row) -> bool {
+        !self.rows.is_undecoded(row)
     }
 
     /// The row of this key.
@@ -244,7 +314,8 @@ impl Memory {
         &self.fates[at..at + self.width]
     }
 
-    /// Decides a row's fates: for ever, or until `due`. `errors` of its labels were not decoded.
+    /// Decides a row's fates, for the first time or anew: for ever, or until `due`. `errors` of its labels
+    /// were not decoded.
     pub fn decide(
         &mut self,
         row: Row,
@@ -253,21 +324,24 @@ impl Memory {
         due: Option<Instant>,
         family: &mut Family,
     ) {
-        let at = row.0 as usize * self.width;
-        self.fates[at..at + self.width].copy_from_slice(fates);
+        // Added before it is taken away elsewhere: a series that the row stays in stays all the time.
         for (n, fate) in fates.iter().enumerate() {
             if let Fate::Add(cell) = *fate {
                 family.add(cell, self.rows.value(row, n));
             }
         }
+        self.reset(row, family);
+        let at = row.0 as usize * self.width;
+        self.fates[at..at + self.width].copy_from_slice(fates);
         self.rows.set_undecoded(row, false);
         self.rows.set_errors(row, errors);
         self.all_errors += u64::from(errors);
         if let Some(due) = due {
-            self.until.insert(row, due);
+            self.until.insert(row, Until { due, waits: false });
             self.due.push(Reverse((due, row)));
             if self.due.len() > 2 * self.until.len() + 64 {
-                self.due = self.until.iter().map(|(row, due)| Reverse((*due, *row))).collect();
+                let ends = self.until.iter().filter(|(_, until)| !until.waits);
+                self.due = ends.map(|(row, until)| Reverse((until.due, *row))).collect();
             }
         }
     }
@@ -287,7 +361,7 @@ impl Memory {
         self.rows.set_undecoded(row, true);
     }
 
-    /// Labels, of all rows, that could not be decoded.
+    /// Labels, of all rows, that are not decoded.
     pub fn errors(&self) -> u64 {
         self.all_errors
     }
@@ -300,6 +374,11 @@ impl Memory {
             }
         }
     }
+}
+
+/// Whether a row waits that has been to be decided anew since `due`.
+fn is_waiting(until: &HashMap<Row, Until>, row: Row, due: Instant) -> bool {
+    until.get(&row) == Some(&Until { due, waits: true })
 }
 
 #[cfg(test)]

@@ -36,6 +36,13 @@ pub(super) fn families(gauges: &[Gauge]) -> Vec<Family> {
             |stats| Cause::ALL.map(|cause| (cause.word(), stats.failures[cause as usize])).to_vec(),
         ),
         count(
+            "deferred_total",
+            "Keys that did not get their turn in a scrape: they keep their labels, or if new, have those \
+             of on_error",
+            &read,
+            |stats| stats.deferred,
+        ),
+        count(
             "cache_hits_total",
             "Inputs and rows whose answer was remembered, and which no guest was asked",
             &read,

@@ -88,6 +88,11 @@ impl Live {
         Self { scraper: scraper.expect("its maps can be read"), work }
     }
 
+    /// The same, whose plugins may run so long in a scrape.
+    fn within(self, budget: Duration) -> Self {
+        Self { scraper: self.scraper.with_plugin_budget(budget), ..self }
+    }
+
     fn scrape(&mut self) -> Scrape {
         let start = Instant::now();
         let text = String::from_utf8(self.scraper.scrape().concat()).expect("text");
@@ -212,6 +217,47 @@ pub fn a_hostile_guest_costs_its_own_labels() {
             scrape = live.scrape();
         }
     }
+}
+
+/// Eight decoders that never return, whose own deadlines alone would hold the scrape for minutes.
+pub fn those_that_never_return_share_the_time_of_one_scrape() {
+    let names = || (0..8).map(|n| format!("p{n}"));
+    let plugin =
+        |name| format!("  {name}: {{file: guest.wasm, limits: {{deadline: 10s, {FORGETFUL}}}}}\n");
+    let plugins: String = names().map(plugin).collect();
+    let label = |name| {
+        format!("        - {{name: {name}, size: 3, decoders: [{{name: wasm, plugin: {name}}}]}}\n")
+    };
+    let labels: String = names().map(label).collect();
+    let text = "        - {name: text, size: 24, decoders: [{name: string}]}\n";
+    let config = config(&format!("plugins:\n{plugins}"), "").replace(text, &labels);
+    assert!(config.contains("plugin: p7"));
+    let mut live = Live::start(&config, "loop").within(Duration::from_millis(300));
+    for _ in 0..5 {
+        let scrape = live.scrape();
+        scrape.is_whole("loop");
+        assert_eq!(scrape.total(), ROWS * EACH, "what waits is counted");
+        assert!(scrape.one("plugin_deferred_total", "plugin=\"p7\"") > 0);
+    }
+}
+
+/// What has no time left is no fault of a plugin; what it takes for itself is.
+pub fn keys_that_did_not_get_their_turn_come_first() {
+    let limits = "deadline: 10s, answers: 0";
+    let mut live =
+        Live::start(&config(&plugin(limits), STEP), "loop").within(Duration::from_millis(100));
+    // A call has half of that and fails by its own fault; the next is cut, and its rows wait.
+    let first = live.scrape();
+    assert_eq!(first.one("plugin_failures_total", "cause=\"deadline\""), 1);
+    assert_eq!(first.one("plugin_deferred_total", "guest"), ROWS - 1024);
+    assert_eq!(first.total(), ROWS * EACH);
+    let second = live.scrape();
+    assert!(second.one("plugin_deferred_total", "guest") > ROWS - 1024);
+    assert_eq!(second.one("plugin_failures_total", "cause=\"deadline\""), 2);
+    let third = live.scrape();
+    assert_eq!(third.one("plugin_failures_total", "cause=\"deadline\""), 3);
+    assert_eq!(third.one("plugin_breaker_state", "guest"), 2, "three calls of its own fault");
+    assert_eq!(third.total(), ROWS * EACH);
 }
 
 pub fn a_transform_sees_label_sets_after_decoding() {

@@ -155,10 +155,19 @@ pub(super) fn bytes(text: &str, (least, most): (usize, usize)) -> Result<usize, 
     })
 }
 
+/// A duration from `least` to `most` seconds.
+fn between(text: &str, least: f64, most: f64) -> Option<Duration> {
+    let nanoseconds = if text == "0" { Some(0.0) } else { duration::nanoseconds(text) };
+    let seconds = nanoseconds.map(|nanos| nanos / 1e9).filter(|s| (least..=most).contains(s));
+    seconds.map(Duration::from_secs_f64)
+}
+
+pub(super) fn budget(text: &str) -> Option<Duration> {
+    between(text, 0.1, 60.0)
+}
+
 pub(super) fn time(text: &str) -> Result<Duration, Refusal> {
-    let nanoseconds = duration::nanoseconds(text).filter(|nanos| (1e6..=1e10).contains(nanos));
-    let time = nanoseconds.map(|nanos| Duration::from_secs_f64(nanos / 1e9));
-    time.ok_or_else(|| {
+    between(text, 1e-3, 10.0).ok_or_else(|| {
         let problem = format!("{} is no time that a call can have", quote(text));
         (problem, "write one from 1ms to 10s".to_owned())
     })

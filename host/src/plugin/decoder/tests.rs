@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use super::*;
 use crate::plugin::limits::FIRST_RETRY;
-use crate::plugin::{BreakerState, Gauge, Limits, Loader, Remembered, Request, Stats, guests};
+use crate::plugin::{
+    BreakerState, Budget, Gauge, Limits, Loader, Remembered, Request, Stats, guests,
+};
 
 struct Plugin {
     decoder: Box<dyn Decoder>,
@@ -229,4 +231,44 @@ fn guests_do_not_fill_the_log() {
     assert_eq!(chatter.error(), "plugin `zone`: it returned 0 outcomes for 3 inputs");
     let stats = chatter.gauge.read();
     assert_eq!((stats.lines_written, stats.lines_dropped), (10, 990));
+}
+
+#[test]
+fn a_call_that_all_of_a_scrape_cut_short_is_no_fault_of_its_own() {
+    let budget = Arc::new(Budget::default());
+    let mut looping = plugin("loop");
+    looping.gauge.join(&budget);
+    let whole = Duration::from_secs(60);
+    for _ in 0..5 {
+        budget.begin(whole, Duration::from_millis(20));
+        assert_eq!(
+            looping.error(),
+            "plugin `zone`: the time of all plugins in a scrape was used up"
+        );
+        assert!(looping.answers(&[b"x"]).get(0).1.as_ref().is_err_and(DecodeError::is_deferred));
+    }
+    assert_eq!(looping.failures(), [(Cause::Budget, 5)]);
+    let stats = looping.gauge.read();
+    assert_eq!((stats.breaker, stats.calls), (BreakerState::Closed, 5));
+    assert_eq!(stats.outcomes, [0, 0, 0, 0, 15, 5], "failed, and not asked");
+    // With time enough it is cut by its own deadline, and that is its own fault.
+    for _ in 0..3 {
+        budget.begin(whole, whole);
+        assert_eq!(looping.error(), "plugin `zone`: it ran longer than `limits.deadline` allows");
+    }
+    assert_eq!(looping.gauge.read().breaker, BreakerState::Open);
+}
+
+#[test]
+fn no_call_has_more_than_half_of_a_scrape() {
+    let budget = Arc::new(Budget::default());
+    let mut looping =
+        limited("loop", Limits { deadline: Duration::from_secs(10), ..Limits::default() });
+    looping.gauge.join(&budget);
+    budget.begin(Duration::from_millis(200), Duration::from_millis(200));
+    assert_eq!(
+        looping.error(),
+        "plugin `zone`: it ran longer than half of --plugins.scrape-budget"
+    );
+    assert_eq!(looping.failures(), [(Cause::Deadline, 1)]);
 }

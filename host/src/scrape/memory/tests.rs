@@ -81,10 +81,12 @@ proptest! {
             prop_assert!(!given_up.is_empty() || memory.doubts() == unknown + gone + doubles);
             known = met.keys().copied().collect();
             memory.forget_missed(&mut family);
-            memory.expire(now, &mut family);
+            memory.expire(now);
             model.retain(|n, due| met.contains_key(n) && due.is_none_or(|due| due > now));
             let new = met.keys().filter(|n| !model.contains_key(n)).count();
-            let undecoded = memory.take_undecoded();
+            let mut undecoded = memory.take_waiting(usize::MAX);
+            prop_assert!(undecoded.iter().all(|row| memory.is_decided(*row)));
+            undecoded.append(&mut memory.take_undecoded());
             prop_assert_eq!(undecoded.len(), new);
             for row in undecoded {
                 let n = memory.key(row)[0];
@@ -158,7 +160,8 @@ fn after_the_end(walk: impl FnOnce(&mut Memory, &mut Family)) -> (usize, u64) {
     memory.begin();
     meet(&mut memory, &[1], &[7], &mut family);
     let decode = |memory: &mut Memory, due, family: &mut Family| {
-        let rows = memory.take_undecoded();
+        let mut rows = memory.take_waiting(9);
+        rows.append(&mut memory.take_undecoded());
         for row in &rows {
             let cell = family.join(&LabelSet::default(), None);
             memory.decide(*row, &[Fate::Add(cell)], 0, due, family);
@@ -168,7 +171,7 @@ fn after_the_end(walk: impl FnOnce(&mut Memory, &mut Family)) -> (usize, u64) {
     decode(&mut memory, Some(now), &mut family);
     memory.begin();
     walk(&mut memory, &mut family);
-    memory.expire(now, &mut family);
+    memory.expire(now);
     let decoded = decode(&mut memory, None, &mut family);
     (decoded, family.numbers(0)[0])
 }
@@ -187,6 +190,85 @@ fn an_answer_that_ends_is_asked_again_and_costs_no_row() {
         memory.forget_missed(family);
     };
     assert_eq!(after_the_end(confirmed), (1, 9), "missed by a harvest, and there");
+}
+
+/// Rows of these keys are met, and decided as holding for so many seconds.
+fn decided(memory: &mut Memory, family: &mut Family, keys: &[u8], due: Instant) {
+    memory.begin();
+    keys.iter().for_each(|key| meet(memory, &[*key], &[u64::from(*key)], family));
+    for row in memory.take_undecoded() {
+        let label = memory.key(row)[0].to_string();
+        let cell = family.join(&LabelSet::of([label.as_str()]), None);
+        memory.decide(row, &[Fate::Add(cell)], 1, Some(due), family);
+    }
+    memory.forget_missed(family);
+}
+
+#[test]
+fn rows_wait_in_order_and_stay_as_they_are() {
+    let (mut memory, mut family) = (Memory::new(1, 1), any());
+    let (now, second) = (Instant::now(), Duration::from_secs(1));
+    decided(&mut memory, &mut family, &[1, 2, 3, 4], now + second);
+    let keys = |memory: &Memory, rows: &[Row]| -> Vec<u8> {
+        rows.iter().map(|row| memory.key(*row)[0]).collect()
+    };
+    memory.expire(now);
+    assert_eq!(memory.waiting(), 0);
+    memory.expire(now + second);
+    let taken = memory.take_waiting(2);
+    assert_eq!(keys(&memory, &taken), [1, 2]);
+    // 1 has its turn, 2 has not, and 5 is new and has not either.
+    memory.decide(taken[0], &[Fate::Out], 0, None, &mut family);
+    memory.wait(&taken[1..], now + second * 2);
+    decided(&mut memory, &mut family, &[1, 2, 3, 4, 5], now + second * 9);
+    let five = memory.find(&[5]).unwrap();
+    memory.decide(five, &[Fate::Out], 0, None, &mut family);
+    memory.wait(&[five], now + second * 3);
+    assert_eq!(memory.errors(), 3, "2, 3 and 4 are counted once, whatever they wait for");
+    assert_eq!(family.len(), 3, "and their series stay");
+    // 3 goes, and another key takes its room: it has not waited.
+    decided(&mut memory, &mut family, &[1, 2, 4, 5], now + second * 9);
+    decided(&mut memory, &mut family, &[1, 2, 4, 5, 6], now + second * 9);
+    memory.expire(now + second * 3);
+    let rest = memory.take_waiting(9);
+    assert_eq!(keys(&memory, &rest), [2, 4, 5]);
+    memory.wait(&rest, now + second * 4);
+    let rest = memory.take_waiting(9);
+    assert_eq!(keys(&memory, &rest), [2, 4, 5], "none is passed by another");
+}
+
+#[test]
+fn rows_that_wait_and_go_leave_nothing_behind() {
+    let (mut memory, mut family) = (Memory::new(2, 1), any());
+    let now = Instant::now();
+    for n in 0..1000u16 {
+        memory.begin();
+        meet(&mut memory, &n.to_ne_bytes(), &[7], &mut family);
+        for row in memory.take_undecoded() {
+            memory.decide(row, &[Fate::Out], 0, None, &mut family);
+            memory.wait(&[row], now);
+        }
+        memory.forget_missed(&mut family);
+        memory.expire(now);
+    }
+    assert!(memory.waiting() <= 100, "{} wait of 1 key", memory.waiting());
+}
+
+#[test]
+fn a_row_that_is_decided_as_before_turns_nothing() {
+    let (mut memory, mut family) = (Memory::new(1, 1), any());
+    let now = Instant::now();
+    decided(&mut memory, &mut family, &[1], now);
+    family.settle();
+    memory.expire(now);
+    let rows = memory.take_waiting(1);
+    let cell = family.join(&LabelSet::of(["1"]), None);
+    memory.decide(rows[0], &[Fate::Add(cell)], 0, None, &mut family);
+    assert!(!family.turned(0..1));
+    assert_eq!((family.len(), family.numbers(0)), (1, &[1][..]));
+    memory.begin();
+    memory.forget_missed(&mut family);
+    assert_eq!(family.len(), 0);
 }
 
 #[test]

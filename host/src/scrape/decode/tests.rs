@@ -1,0 +1,153 @@
+//! Which rows are decided, which wait, and what becomes of them meanwhile.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::bpf::read::Chunk;
+use crate::config::{self, Source};
+use crate::decode::{Decoder, OnError, Step};
+use crate::system::System;
+
+/// A plugin that has time for so many inputs, and answers anew each time.
+#[derive(Default)]
+struct Busy {
+    time: usize,
+    asked: Vec<u8>,
+}
+
+struct Shared(Arc<Mutex<Busy>>);
+
+impl Decoder for Shared {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let busy = &mut *self.0.lock().unwrap();
+        if busy.time == 0 {
+            return Err(DecodeError::new("no time").deferred());
+        }
+        busy.time -= 1;
+        busy.asked.push(input[0]);
+        out.extend_from_slice(format!("{}-{}", input[0], busy.asked.len()).as_bytes());
+        Ok(Outcome::LabelFor(Duration::from_secs(1)))
+    }
+}
+
+/// One metric whose label a plugin makes.
+struct Scene {
+    busy: Arc<Mutex<Busy>>,
+    decoder: KeyDecoder,
+    memory: Memory,
+    family: Family,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(on_error: OnError) -> Self {
+        let text = "metrics: {counters: [{name: a, help: A, labels: [{name: l, size: 1}]}]}";
+        let source = Source { file: "x.yaml".into(), text: text.into() };
+        let (mut configs, _) = config::load(vec![source], &System::default());
+        let mut metric = configs.remove(0).metrics.remove(0);
+        let busy: Arc<Mutex<Busy>> = Arc::default();
+        let step = Step { name: "wasm", decoder: Box::new(Shared(Arc::clone(&busy))), on_error };
+        metric.labels[0].chain.insert(0, step);
+        let layout = Layout { map: "a".into(), per_cpu: false, cpu_label: None, key: Key::Labels };
+        let family =
+            Family::new("a".into(), "A".into(), vec!["l".into()], crate::series::Kind::Counter);
+        Self {
+            busy,
+            decoder: KeyDecoder::new(metric, &layout, 1),
+            memory: Memory::new(1, 1),
+            family,
+            now: Instant::now(),
+        }
+    }
+
+    /// A scrape of a map with these keys, the next second, in which the plugin has time for so many; two
+    /// rows are decided at a time. Whom it asked, and the labels then.
+    fn scrape(&mut self, keys: &[u8], time: usize) -> (Vec<u8>, Vec<String>) {
+        self.now += Duration::from_secs(1);
+        let before = self.busy.lock().unwrap().asked.len();
+        self.busy.lock().unwrap().time = time;
+        let Self { decoder, memory, family, now, .. } = self;
+        memory.begin();
+        keys.iter().for_each(|key| memory.take(Chunk::new(&[*key], 1, &[1], 1), family));
+        memory.forget_missed(family);
+        memory.expire(*now);
+        let mut new = memory.take_undecoded();
+        loop {
+            let mut rows = memory.take_waiting(2);
+            if rows.is_empty() {
+                rows = new.drain(..new.len().min(2)).collect();
+            }
+            if rows.is_empty() || !decoder.decide(&rows, memory, family, *now) {
+                break;
+            }
+        }
+        decoder.decide(&new, memory, family, *now);
+        let labels = |id| family.label_values(id).next().unwrap().to_owned();
+        let mut labels: Vec<_> = family.live().map(labels).collect();
+        labels.sort_unstable();
+        (self.busy.lock().unwrap().asked[before..].to_vec(), labels)
+    }
+}
+
+fn label() -> OnError {
+    OnError::Label("error".to_owned())
+}
+
+#[test]
+fn who_did_not_get_its_turn_keeps_its_label_and_comes_first() {
+    let mut scene = Scene::new(label());
+    let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 4);
+    assert_eq!((asked, labels.len()), (vec![1, 2, 3, 4], 4));
+    // All have ended; there is time for one.
+    let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 1);
+    assert_eq!(
+        (asked, labels),
+        (vec![1], vec!["1-5", "2-2", "3-3", "4-4"].iter().map(ToString::to_string).collect())
+    );
+    let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 2);
+    assert_eq!(asked, [2, 3]);
+    assert_eq!(labels, ["1-5", "2-6", "3-7", "4-4"]);
+    assert_eq!(scene.memory.waiting(), 2);
+    assert_eq!(scene.memory.errors(), 0, "what it has is no error");
+    assert_eq!(scene.scrape(&[1, 2, 3, 4], 0), (vec![], labels), "nobody has a turn, and all stay");
+}
+
+#[test]
+fn a_new_key_has_what_on_error_says_until_its_turn() {
+    let mut scene = Scene::new(label());
+    let (asked, labels) = scene.scrape(&[1, 2, 3], 1);
+    assert_eq!((asked, labels), (vec![1], vec!["1-1".to_owned(), "error".to_owned()]));
+    assert_eq!(scene.memory.errors(), 2);
+    assert!(scene.decoder.take_first_error().is_none(), "it is said in another way");
+    // 2 and 3 have waited, and come before 1, which has ended meanwhile, and 4, which is new.
+    let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 3);
+    assert_eq!(asked, [2, 3, 1]);
+    assert_eq!(labels, ["1-4", "2-2", "3-3", "error"]);
+    let mut dropping = Scene::new(OnError::Drop);
+    assert_eq!(dropping.scrape(&[1, 2], 1).1, ["1-1"]);
+    assert_eq!(dropping.scrape(&[1, 2], 1).1, ["1-1", "2-2"]);
+}
+
+/// The values of all series together are those of all rows, whoever had a turn.
+#[test]
+fn no_value_is_lost_or_doubled_by_waiting() {
+    let mut scene = Scene::new(label());
+    for time in [3, 0, 1, 5, 2, 0, 7, 1, 1] {
+        scene.scrape(&[1, 2, 3, 4, 5], time);
+        let family = &scene.family;
+        assert_eq!(family.live().map(|id| family.numbers(id)[0]).sum::<u64>(), 5);
+    }
+}
+
+#[test]
+fn each_key_gets_its_turn_however_many_come() {
+    let mut scene = Scene::new(label());
+    let mut asked = Vec::new();
+    // Two new keys in each scrape, of which 20 stay, and time for three.
+    for scrape in 0..60_u8 {
+        let keys: Vec<u8> = (scrape * 2..scrape * 2 + 20).collect();
+        let (turns, _) = scene.scrape(&keys, 3);
+        asked.extend(turns);
+    }
+    assert!((0..100).all(|key| asked.contains(&key)), "{asked:?}");
+}

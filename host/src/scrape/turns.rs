@@ -1,0 +1,189 @@
+//! Whose turn it is: which metric has its plugins asked next, so that none takes the time of others.
+//!
+//! Before each turn, that metric is chosen whose plugins have had the least time of guests so far. What
+//! one has had counts in later scrapes too, up to a scrape's budget, so that who comes late in one scrape
+//! comes early in the next. Decides by the times that it is told; never looks at a clock.
+
+use std::time::Duration;
+
+/// The order of turns. Plugins and metrics are numbers.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// The plugins of each metric.
+    plugins: Vec<Vec<usize>>,
+    /// What each plugin has had more than the one that had least.
+    had: Vec<Duration>,
+    /// Who comes first in the next scrape, whatever it has had: its turn was cut short in the last one,
+    /// though it was not the first in it.
+    first: Option<usize>,
+    /// Who had the first turn of this scrape.
+    began: Option<usize>,
+}
+
+impl Turns {
+    /// Turns of metrics with these plugins.
+    pub(super) fn new(plugins: Vec<Vec<usize>>) -> Self {
+        let count = plugins.iter().flatten().max().map_or(0, |last| last + 1);
+        Self { plugins, had: vec![Duration::ZERO; count], first: None, began: None }
+    }
+
+    /// The plugins of a metric.
+    pub(super) fn plugins(&self, metric: usize) -> &[usize] {
+        &self.plugins[metric]
+    }
+
+    /// Begins a scrape in which these metrics have something to ask, and guests at most `most` time. What
+    /// a plugin has had beyond that is forgotten: one that asks for the first time in a while is not
+    /// before all others for long.
+    pub(super) fn begin(&mut self, waiting: &[usize], most: Duration) {
+        let asked = waiting.iter().flat_map(|metric| &self.plugins[*metric]);
+        let least = asked.map(|plugin| self.had[*plugin]).min().unwrap_or_default();
+        for had in &mut self.had {
+            *had = had.saturating_sub(least).min(most);
+        }
+        self.began = None;
+    }
+
+    /// Which of `waiting` has the next turn.
+    pub(super) fn next(&mut self, waiting: &[usize]) -> Option<usize> {
+        let first = self.first.take().filter(|first| waiting.contains(first));
+        let had =
+            |metric: &usize| self.plugins[*metric].iter().map(|plugin| self.had[*plugin]).max();
+        let next = first.or_else(|| waiting.iter().copied().min_by_key(had));
+        self.began = self.began.or(next);
+        next
+    }
+
+    /// Notes that a plugin had so much time in a turn.
+    pub(super) fn note(&mut self, plugin: usize, took: Duration) {
+        self.had[plugin] += took;
+    }
+
+    /// Notes that all time was spent in the turn of this metric.
+    pub(super) fn cut(&mut self, metric: usize) {
+        self.first = Some(metric).filter(|metric| self.began != Some(*metric));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const BUDGET: Duration = Duration::from_millis(2000);
+
+    /// Metrics that always have something to ask, and how many turns and how much time each has had.
+    struct Play {
+        turns: Turns,
+        /// How long a turn of each metric takes.
+        takes: Vec<u64>,
+        whole: Vec<u32>,
+        time: Vec<Duration>,
+    }
+
+    impl Play {
+        /// Each metric has a plugin of its own.
+        fn of(takes: &[u64]) -> Self {
+            let turns = Turns::new((0..takes.len()).map(|n| vec![n]).collect());
+            let count = takes.len();
+            let time = vec![Duration::ZERO; count];
+            Self { turns, takes: takes.to_vec(), whole: vec![0; count], time }
+        }
+
+        /// A scrape in which these ask without end; the order of the turns.
+        fn scrape(&mut self, waiting: &[usize]) -> Vec<usize> {
+            let (mut left, mut order) = (BUDGET, Vec::new());
+            self.turns.begin(waiting, BUDGET);
+            while let Some(metric) = self.turns.next(waiting) {
+                order.push(metric);
+                let wanted = MS * self.takes[metric] as u32;
+                let took = wanted.min(left);
+                self.whole[metric] += u32::from(took == wanted);
+                self.time[metric] += took;
+                left -= took;
+                for plugin in self.turns.plugins(metric).to_vec() {
+                    self.turns.note(plugin, took);
+                }
+                if left.is_zero() {
+                    self.turns.cut(metric);
+                    break;
+                }
+            }
+            order
+        }
+    }
+
+    #[test]
+    fn ten_that_are_slow_have_the_same_time() {
+        let mut play = Play::of(&[90; 10]);
+        let all: Vec<_> = (0..10).collect();
+        for _ in 0..10 {
+            play.scrape(&all);
+        }
+        let [least, most] = [play.time.iter().min(), play.time.iter().max()].map(Option::unwrap);
+        assert!(*most - *least <= MS * 180, "{:?}", play.time);
+        assert!(play.whole.iter().all(|turns| *turns >= 19), "{:?}", play.whole);
+    }
+
+    #[test]
+    fn a_quick_one_waits_for_no_slow_one() {
+        let mut play = Play::of(&[990, 990, 1, 990]);
+        for scrape in 0..20 {
+            let before = play.whole[2];
+            play.scrape(&[0, 1, 2, 3]);
+            assert!(play.whole[2] > before, "it has a turn in scrape {scrape}");
+        }
+    }
+
+    #[test]
+    fn who_is_cut_comes_first_and_so_comes_to_an_end() {
+        // Each needs more than what the other leaves.
+        let mut play = Play::of(&[1200, 1200, 1200]);
+        for _ in 0..30 {
+            play.scrape(&[0, 1, 2]);
+        }
+        assert!(play.whole.iter().all(|turns| *turns >= 9), "{:?}", play.whole);
+        let order = play.scrape(&[0, 1, 2]);
+        assert_eq!(play.scrape(&[0, 1, 2])[0], order[order.len() - 1]);
+    }
+
+    #[test]
+    fn who_takes_all_of_a_scrape_is_not_first_again() {
+        let mut play = Play::of(&[5000, 5000, 10]);
+        let firsts: Vec<_> = (0..6).map(|_| play.scrape(&[0, 1, 2])[0]).collect();
+        assert!(firsts.windows(2).all(|pair| pair[0] != pair[1]), "{firsts:?}");
+        assert!(play.whole[2] > 100, "{:?}", play.whole);
+    }
+
+    #[test]
+    fn who_was_idle_has_no_more_than_a_scrape_before_the_others() {
+        let mut play = Play::of(&[100, 100]);
+        for _ in 0..50 {
+            play.scrape(&[0]);
+        }
+        play.scrape(&[0, 1]);
+        let before = play.time[0];
+        play.scrape(&[0, 1]);
+        assert!(play.time[0] > before);
+    }
+
+    #[test]
+    fn metrics_of_one_plugin_count_together() {
+        let mut play = Play::of(&[100; 4]);
+        play.turns = Turns::new(vec![vec![0], vec![0], vec![0], vec![1]]);
+        for _ in 0..10 {
+            play.scrape(&[0, 1, 2, 3]);
+        }
+        let of_the_first: Duration = play.time[..3].iter().sum();
+        let apart = of_the_first.abs_diff(play.time[3]);
+        assert!(apart <= MS * 200, "{:?}", play.time);
+    }
+
+    #[test]
+    fn nobody_waiting_is_nobodys_turn() {
+        let mut turns = Turns::new(vec![vec![], vec![0]]);
+        turns.begin(&[], BUDGET);
+        assert_eq!(turns.next(&[]), None);
+        assert_eq!(turns.next(&[1]), Some(1));
+    }
+}
