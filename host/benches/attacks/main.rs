@@ -152,7 +152,7 @@ struct Changing {
 }
 
 impl Scraper for Changing {
-    fn read(&mut self) {
+    fn read(&mut self, _: Option<Duration>) {
         self.readings = self.readings.wrapping_add(1);
         for part in &mut self.parts {
             let old = std::mem::take(part);
