@@ -16,6 +16,7 @@ use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapType, Object, ObjectBuilder, Open
 
 mod attach;
 pub mod check;
+pub mod filter;
 mod host;
 mod kaddr;
 mod key;

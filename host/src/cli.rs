@@ -113,9 +113,34 @@ pub struct Flags {
     /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
     #[arg(
         long = "capabilities.keep", value_name = "CAPS", default_value = "all",
-        help_heading = KERNEL
+        overrides_with = "capabilities_keep",
+        help_heading = PRIVILEGES
     )]
     pub capabilities_keep: String,
+
+    /// User to become once attached: NAME, UID, NAME:GROUP or UID:GID
+    #[arg(long = "user", value_name = "USER", overrides_with = "user", help_heading = PRIVILEGES)]
+    pub user: Option<String>,
+
+    /// Go without no_new_privs, and without the two below, which need it
+    #[arg(
+        long = "no-sandbox.no-new-privs", overrides_with = "sandbox_no_new_privs",
+        help_heading = PRIVILEGES
+    )]
+    pub no_sandbox_no_new_privs: bool,
+
+    /// Do not refuse system calls that serving does not need
+    #[arg(
+        long = "no-sandbox.seccomp", overrides_with = "sandbox_seccomp", help_heading = PRIVILEGES
+    )]
+    pub no_sandbox_seccomp: bool,
+
+    /// Do not refuse files that serving does not read
+    #[arg(
+        long = "no-sandbox.landlock", overrides_with = "sandbox_landlock",
+        help_heading = PRIVILEGES
+    )]
+    pub no_sandbox_landlock: bool,
 
     /// File with the kernel's BTF, instead of /sys/kernel/btf/vmlinux
     #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
@@ -148,9 +173,11 @@ pub struct Flags {
 const CONFIGS: &str = "Configs";
 const WEB: &str = "Web";
 const KERNEL: &str = "Kernel";
+const PRIVILEGES: &str = "Privileges";
 const LOG: &str = "Log";
 
-/// `--no-FLAG` for each switch, as the peer takes it: of the two, the one typed last counts.
+/// `--no-FLAG` for each switch, as the peer takes it, and `--FLAG` for each that is on unless it is
+/// turned off: of the two, the one typed last counts.
 /// These do nothing but override, so nobody reads them.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 struct Negations {
@@ -168,6 +195,12 @@ struct Negations {
     no_debug: bool,
     #[arg(long = "no-log.no-timestamps", overrides_with = "log_no_timestamps", hide = true)]
     no_log_no_timestamps: bool,
+    #[arg(long = "sandbox.no-new-privs", overrides_with = "no_sandbox_no_new_privs", hide = true)]
+    sandbox_no_new_privs: bool,
+    #[arg(long = "sandbox.seccomp", overrides_with = "no_sandbox_seccomp", hide = true)]
+    sandbox_seccomp: bool,
+    #[arg(long = "sandbox.landlock", overrides_with = "no_sandbox_landlock", hide = true)]
+    sandbox_landlock: bool,
 }
 
 /// Why the process ends: the phase that failed, each with its own exit code.

@@ -13,13 +13,14 @@ use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::plugin::CacheDir;
-use ebpf_wasm_exporter::privileges::{self, Keep};
+use ebpf_wasm_exporter::privileges::{self, Keep, Privileges, Sandbox};
 use ebpf_wasm_exporter::scrape::{Running, Scraper};
 use ebpf_wasm_exporter::serve::{
-    self, Door, Limits, ListenAddress, Listener, Site, TelemetryPath, Traffic,
+    self, Door, Limits, ListenAddress, Listener, Manager, Site, TelemetryPath, Traffic,
 };
 use ebpf_wasm_exporter::startup::{self, Checked, Places};
 use ebpf_wasm_exporter::system::System;
+use ebpf_wasm_exporter::telemetry;
 use ebpf_wasm_exporter::tools::{self, ToolError};
 use tracing::{info, warn};
 
@@ -50,8 +51,6 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let checked = settings.check(&system)?;
     let listener = settings.listen()?;
     let running = settings.start(checked)?;
-    // The last that needs them: a list of symbols shows its addresses only to the privileged.
-    system.prepare();
     let status = format!("serving {}", counted(running.len(), "config"));
     let scraper = Scraper::new(running, settings.reading);
     let traffic = Traffic::default();
@@ -59,11 +58,16 @@ fn run(flags: Flags) -> Result<(), Failure> {
         .map_err(|error| fail(Exit::Load, error))?
         .telling(traffic.clone())
         .with_plugin_budget(settings.plugin_budget);
-    let dropped = settings.keep.apply().map_err(|error| fail(Exit::Unexpected, error))?;
-    info!("{dropped}");
+    // The last that needs privileges: a list of symbols shows its addresses only to who has them,
+    // and no socket can be had without.
+    system.prepare();
+    let manager = Manager::connect();
+    let readable = [system.readable(), telemetry::prepare()].concat();
+    let given_up = settings.privileges.give_up(&readable);
+    given_up.map_err(|error| fail(Exit::Unexpected, error))?.tell();
     info!("{status} at {}", listener.place(settings.site.telemetry_path.as_str()));
     let door = Door { listener, limits: settings.limits, traffic };
-    serve::run(door, &settings.site, scraper, &status)
+    serve::run(door, &settings.site, scraper, &manager.with(&status))
         .map_err(|error| fail(Exit::Unexpected, error))
 }
 
@@ -99,7 +103,7 @@ struct Settings {
     address: ListenAddress,
     limits: Limits,
     site: Site,
-    keep: Keep,
+    privileges: Privileges,
     reading: Reading,
     cache: Option<CacheDir>,
     plugin_budget: Duration,
@@ -125,7 +129,15 @@ impl Settings {
                 openmetrics: flags.web_enable_openmetrics,
             }
             .checked()?,
-            keep: Keep::parse(&flags.capabilities_keep)?,
+            privileges: Privileges {
+                keep: Keep::parse(&flags.capabilities_keep)?,
+                user: flags.user.as_deref().map(str::parse).transpose()?,
+                sandbox: Sandbox {
+                    no_new_privs: !flags.no_sandbox_no_new_privs,
+                    seccomp: !flags.no_sandbox_seccomp,
+                    landlock: !flags.no_sandbox_landlock,
+                },
+            },
             reading: flags.maps_read.parse()?,
             cache: CacheDir::chosen(
                 flags.plugins_cache_dir.as_deref(),

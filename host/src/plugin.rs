@@ -133,6 +133,13 @@ impl Loader {
         Ok(Plugin { shared: Arc::new(shared), linked, digest, world, version, decoder: None })
     }
 
+    /// Ends the threads that its plugins need no more until they are called again.
+    pub fn rest(&self) {
+        if let Some(engine) = &self.engine {
+            engine.rest();
+        }
+    }
+
     /// Whether anything was compiled yet.
     #[cfg(test)]
     pub(crate) fn has_engine(&self) -> bool {

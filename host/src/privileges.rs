@@ -1,194 +1,228 @@
-//! Capabilities that this process gives up once its programs are attached.
+//! What this process gives up once its programs are attached: capabilities, its user, and all system
+//! calls and files that serving does not need.
 //!
-//! Linux keeps capabilities per thread and new threads inherit them, so this must happen while
-//! the process has one thread. Nothing here ever adds a capability.
+//! Linux keeps most of these per thread and new threads inherit them, so [`Privileges::give_up`] must
+//! be called while the process has one thread. It looks whether that is so, and says if it is not.
+//! Nothing here ever adds a privilege. What the kernel does not have is said and done without.
 
 use std::fmt;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use caps::errors::CapsError;
-use caps::{CapSet, Capability, CapsHashSet};
+use rustix::process::geteuid;
+use rustix::thread::set_no_new_privs;
+use tracing::{info, warn};
 
-use crate::config::near::nearest;
+mod capabilities;
+mod landlock;
+mod seccomp;
+mod user;
 
-/// Which capabilities to keep: the value of `--capabilities.keep`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// All that the process has.
-    All,
-    /// These, as far as the process has them; none of them if empty.
-    Only(CapsHashSet),
+pub use capabilities::{DropError, Keep, KeepError, Outcome, can_load};
+pub use landlock::Readable;
+pub use user::{User, UserError};
+
+/// How long threads that have done their work may take to end.
+const ENDING: Duration = Duration::from_millis(200);
+
+/// What to give up: the flags, as what they mean.
+#[derive(Clone, Debug)]
+pub struct Privileges {
+    /// The capabilities to keep.
+    pub keep: Keep,
+    /// Who to become.
+    pub user: Option<User>,
+    /// What to be held in.
+    pub sandbox: Sandbox,
 }
 
-/// What is wrong with the value of `--capabilities.keep`.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeepError {
-    /// No such capability.
-    #[error(
-        "--capabilities.keep names no capability by {name:?}{}; see capabilities(7)",
-        hint(name)
-    )]
-    Unknown {
-        /// The name, as it was typed.
-        name: String,
-    },
-    /// `all` or `none` in a list.
-    #[error("--capabilities.keep takes {0:?} only alone; name capabilities, or all, or none")]
-    NotAlone(String),
+/// The walls around the process: each may be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sandbox {
+    /// No program that it starts has more rights than it has itself; the other two need it.
+    pub no_new_privs: bool,
+    /// Only system calls that serving needs.
+    pub seccomp: bool,
+    /// Only files that serving reads.
+    pub landlock: bool,
 }
 
-/// Why capabilities could not be given up.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "failed to drop capabilities from the {set} set: {reason}; \
-     --capabilities.keep=all leaves them as they are"
-)]
-pub struct DropError {
-    set: &'static str,
-    reason: String,
+/// What was given up.
+#[derive(Debug)]
+pub struct GivenUp {
+    capabilities: Outcome,
+    user: Option<User>,
+    walls: Vec<Wall>,
+    /// Threads beside the calling one.
+    others: usize,
 }
 
-/// What [`Keep::apply`] did; displays as a line for the log.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything was kept.
-    Unchanged,
-    /// What is left.
-    Dropped {
-        /// Held and kept, sorted by name.
-        kept: Vec<String>,
-        /// To be kept, but not held, sorted by name.
-        lacking: Vec<String>,
-        /// Whether the bounding set was left alone, which only CAP_SETPCAP may shrink.
-        bounding_left: bool,
-    },
+/// A wall, and how much of it stands or why it does not.
+#[derive(Debug)]
+struct Wall {
+    name: &'static str,
+    stands: Result<Option<&'static str>, Missing>,
 }
 
-/// Whether this process may load BPF programs: with CAP_BPF, or CAP_SYS_ADMIN as before 5.8.
-pub fn can_load() -> bool {
-    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
-    has(Capability::CAP_BPF) || has(Capability::CAP_SYS_ADMIN)
+/// Why a wall does not stand.
+#[derive(Debug)]
+enum Missing {
+    /// Its switch.
+    TurnedOff,
+    /// The one that it rests on does not.
+    NeedsNoNewPrivs,
+    /// The kernel, in its words.
+    Refused(String),
 }
 
-impl Keep {
-    /// Reads `all`, `none` or a comma separated list of names, in either case.
+impl Privileges {
+    /// Gives up what the process does not need any more, and leaves it `readable`.
     ///
     /// # Errors
     ///
-    /// See [`KeepError`].
-    pub fn parse(text: &str) -> Result<Self, KeepError> {
-        match text.trim().to_lowercase().as_str() {
-            "all" => Ok(Self::All),
-            "none" => Ok(Self::Only(CapsHashSet::new())),
-            list => list
-                .split(',')
-                .map(|name| capability(name.trim()))
-                .collect::<Result<_, _>>()
-                .map(Self::Only),
-        }
-    }
-
-    /// Gives up all other capabilities of the calling thread: effective, permitted, inheritable,
-    /// ambient, and, where CAP_SETPCAP is held, bounding.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses; what was given up until then stays so.
-    pub fn apply(&self) -> Result<Outcome, DropError> {
-        let Self::Only(keep) = self else {
-            return Ok(Outcome::Unchanged);
+    /// If capabilities cannot be dropped, or the user cannot be changed. That a wall of the sandbox
+    /// cannot be had is told in [`GivenUp`].
+    pub fn give_up(&self, readable: &[Readable]) -> Result<GivenUp, DropError> {
+        let others = others();
+        let capabilities = match &self.user {
+            Some(user) => self.keep.apply_as(user)?,
+            None => self.keep.apply()?,
         };
-        let held = read(CapSet::Permitted)?;
-        // This one first: it needs a capability that the others take away.
-        let bounding_left = !shrink_bounding(keep)?;
-        shrink_ambient(keep)?;
-        for set in [CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
-            let left = read(set)?.intersection(keep).copied().collect();
-            caps::set(None, set, &left).map_err(|error| refused(set, &error))?;
+        let walls = self.sandbox.raise(readable);
+        Ok(GivenUp { capabilities, user: self.user.clone(), walls, others })
+    }
+}
+
+impl Sandbox {
+    /// From here on the calling thread cannot go back, nor can others: see [`seccomp`].
+    fn raise(self, readable: &[Readable]) -> Vec<Wall> {
+        let no_new_privs = wanted(self.no_new_privs, || {
+            set_no_new_privs(true).map(|()| None).map_err(|error| error.to_string())
+        });
+        let based = |wanted| match &no_new_privs {
+            Ok(_) => wanted,
+            Err(_) => Err(Missing::NeedsNoNewPrivs),
+        };
+        let landlock = wanted(self.landlock && no_new_privs.is_ok(), || {
+            landlock::restrict(readable).map(|scale| Some(scale.as_str()))
+        });
+        // The last: it refuses what the others are made with.
+        let seccomp =
+            wanted(self.seccomp && no_new_privs.is_ok(), || seccomp::restrict().map(|()| None));
+        let (landlock, seccomp) = (based(landlock), based(seccomp));
+        let wall = |name, stands| Wall { name, stands };
+        vec![
+            wall("no-new-privs", no_new_privs),
+            wall("seccomp", seccomp),
+            wall("landlock", landlock),
+        ]
+    }
+}
+
+fn wanted(
+    wanted: bool,
+    raise: impl FnOnce() -> Result<Option<&'static str>, String>,
+) -> Result<Option<&'static str>, Missing> {
+    if wanted { raise().map_err(Missing::Refused) } else { Err(Missing::TurnedOff) }
+}
+
+/// Threads beside the calling one, once those that end have ended.
+fn others() -> usize {
+    let count = || fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count().max(1) - 1);
+    let start = Instant::now();
+    while count() > 0 && start.elapsed() < ENDING {
+        thread::sleep(Duration::from_millis(1));
+    }
+    count()
+}
+
+impl GivenUp {
+    /// Tells the log.
+    pub fn tell(&self) {
+        info!("{}", self.capabilities);
+        match self.walls.iter().any(Wall::failed) {
+            true => warn!("{}", Walls(&self.walls)),
+            false => info!("{}", Walls(&self.walls)),
         }
-        Ok(Outcome::Dropped {
-            kept: names(keep.intersection(&held)),
-            lacking: names(keep.difference(&held)),
-            bounding_left,
-        })
+        if self.others > 0 {
+            warn!("{}", early(self.others));
+        }
+        match &self.user {
+            Some(user) => info!("became the user {user}"),
+            None if geteuid().is_root() => warn!("{ROOT}"),
+            None => {}
+        }
     }
 }
 
-/// Whether it was allowed, or needless.
-fn shrink_bounding(keep: &CapsHashSet) -> Result<bool, DropError> {
-    let surplus = surplus(CapSet::Bounding, keep)?;
-    if !surplus.is_empty() && !read(CapSet::Effective)?.contains(&Capability::CAP_SETPCAP) {
-        return Ok(false);
-    }
-    drop_each(CapSet::Bounding, &surplus)?;
-    Ok(true)
+const ROOT: &str = "runs as root, who owns the files of this host; \
+                    let it become another user with --user NAME once it has attached its programs";
+
+fn early(others: usize) -> String {
+    let threads = if others == 1 { "1 thread was" } else { &format!("{others} threads were") };
+    format!(
+        "{threads} started before privileges were given up, which keeps its user, capabilities and \
+         files; please report this"
+    )
 }
 
-fn shrink_ambient(keep: &CapsHashSet) -> Result<(), DropError> {
-    drop_each(CapSet::Ambient, &surplus(CapSet::Ambient, keep)?)
-}
-
-fn surplus(set: CapSet, keep: &CapsHashSet) -> Result<Vec<Capability>, DropError> {
-    Ok(read(set)?.difference(keep).copied().collect())
-}
-
-fn drop_each(set: CapSet, surplus: &[Capability]) -> Result<(), DropError> {
-    let mut each = surplus.iter();
-    each.try_for_each(|&cap| caps::drop(None, set, cap)).map_err(|error| refused(set, &error))
-}
-
-fn read(set: CapSet) -> Result<CapsHashSet, DropError> {
-    caps::read(None, set).map_err(|error| refused(set, &error))
-}
-
-fn refused(set: CapSet, error: &CapsError) -> DropError {
-    let set = match set {
-        CapSet::Ambient => "ambient",
-        CapSet::Bounding => "bounding",
-        CapSet::Effective => "effective",
-        CapSet::Inheritable => "inheritable",
-        CapSet::Permitted => "permitted",
-    };
-    DropError { set, reason: error.to_string() }
-}
-
-fn capability(name: &str) -> Result<Capability, KeepError> {
-    match name {
-        "all" | "none" => Err(KeepError::NotAlone(name.to_owned())),
-        _ => name.to_uppercase().parse().map_err(|_| KeepError::Unknown { name: name.to_owned() }),
+impl Wall {
+    fn failed(&self) -> bool {
+        matches!(self.stands, Err(Missing::Refused(_)))
     }
 }
 
-fn hint(name: &str) -> String {
-    let all = names(&caps::all());
-    let without = all.iter().find(|other| other.strip_prefix("cap_") == Some(name));
-    match without.map(String::as_str).or_else(|| nearest(name, all.iter().map(String::as_str))) {
-        Some(near) => format!(", did you mean {near:?}"),
-        None => String::new(),
-    }
-}
+/// All walls, as a line for the log.
+struct Walls<'a>(&'a [Wall]);
 
-fn names<'a>(caps: impl IntoIterator<Item = &'a Capability>) -> Vec<String> {
-    let mut names: Vec<_> = caps.into_iter().map(|cap| cap.to_string().to_lowercase()).collect();
-    names.sort_unstable();
-    names
-}
-
-impl fmt::Display for Outcome {
+impl fmt::Display for Walls<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Dropped { kept, lacking, bounding_left } = self else {
-            return f.write_str("kept all capabilities");
-        };
-        let kept = if kept.is_empty() { "no capability".to_owned() } else { kept.join(",") };
-        write!(f, "kept {kept}")?;
-        if !lacking.is_empty() {
-            write!(f, "; not held, so not kept: {}", lacking.join(","))?;
-        }
-        if *bounding_left {
-            write!(f, "; the bounding set stays, for want of cap_setpcap")?;
+        let on = self.0.iter().filter_map(|wall| Some((wall.name, *wall.stands.as_ref().ok()?)));
+        let on = on.map(|(name, scale)| match scale {
+            Some(scale) => format!("{name} ({scale})"),
+            None => name.to_owned(),
+        });
+        let on: Vec<_> = on.collect();
+        write!(f, "sandbox: {}", if on.is_empty() { "none".to_owned() } else { on.join(", ") })?;
+        for Wall { name, stands } in self.0 {
+            match stands {
+                Ok(_) => {}
+                Err(Missing::TurnedOff) => write!(f, "; without {name}: --no-sandbox.{name}")?,
+                Err(Missing::NeedsNoNewPrivs) => {
+                    write!(f, "; without {name}: it needs no-new-privs")?
+                }
+                Err(Missing::Refused(why)) => write!(f, "; without {name}: {why}")?,
+            }
         }
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn told(stands: [Result<Option<&'static str>, Missing>; 3]) -> String {
+        let names = ["no-new-privs", "seccomp", "landlock"];
+        let walls = names.into_iter().zip(stands).map(|(name, stands)| Wall { name, stands });
+        Walls(&walls.collect::<Vec<_>>()).to_string()
+    }
+
+    #[test]
+    fn tells_the_log_what_stands_and_why_not() {
+        let whole = Some(landlock::Scale::All.as_str());
+        insta::assert_snapshot!(told([Ok(None), Ok(None), Ok(whole)]), @"sandbox: no-new-privs, seccomp, landlock (files, TCP, signals)");
+        let old = || Err(Missing::Refused("this kernel does not have it".to_owned()));
+        insta::assert_snapshot!(told([Ok(None), Ok(None), old()]), @"sandbox: no-new-privs, seccomp; without landlock: this kernel does not have it");
+        insta::assert_snapshot!(told([Ok(None), Err(Missing::TurnedOff), old()]), @"sandbox: no-new-privs; without seccomp: --no-sandbox.seccomp; without landlock: this kernel does not have it");
+        let needs = || Err(Missing::NeedsNoNewPrivs);
+        insta::assert_snapshot!(told([Err(Missing::TurnedOff), needs(), needs()]), @"sandbox: none; without no-new-privs: --no-sandbox.no-new-privs; without seccomp: it needs no-new-privs; without landlock: it needs no-new-privs");
+    }
+
+    #[test]
+    fn a_thread_that_was_too_early_is_told() {
+        insta::assert_snapshot!(early(1), @"1 thread was started before privileges were given up, which keeps its user, capabilities and files; please report this");
+        insta::assert_snapshot!(early(2), @"2 threads were started before privileges were given up, which keeps its user, capabilities and files; please report this");
+    }
+}

@@ -7,6 +7,7 @@ mod address;
 mod connections;
 mod encoding;
 mod limits;
+mod manager;
 mod pages;
 mod parts;
 mod paths;
@@ -21,6 +22,7 @@ mod unsent;
 pub use address::{AddressError, ListenAddress, ListenError};
 pub use connections::{Door, serve};
 pub use limits::{Limits, UnsentError};
+pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
 pub use scrapes::{Answer, Page, ScrapeError, Scraper, Scrapes};
 pub use socket::Listener;
@@ -28,9 +30,8 @@ pub use traffic::{Cause, Traffic};
 
 use std::io;
 
-use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 /// Why serving ended otherwise than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ pub struct ServeError {
 /// Serves until SIGINT or SIGTERM, then answers what was asked until then, and returns with the
 /// scraper dropped. A second signal, or [`Limits::drain_time`], ends the wait.
 ///
-/// `status` is what the service manager shows, such as `serving 6 configs`.
+/// `manager` is told when it serves and when it stops.
 ///
 /// # Errors
 ///
@@ -52,7 +53,7 @@ pub fn run(
     door: impl Into<Door>,
     site: &Site,
     scraper: impl Scraper,
-    status: &str,
+    manager: &Manager,
 ) -> Result<(), ServeError> {
     let failed = |doing| move |source| ServeError { doing, source };
     let (scrapes, thread) = Scrapes::start(scraper).map_err(failed("start the scrape thread"))?;
@@ -62,8 +63,11 @@ pub fn run(
     let runtime = runtime.map_err(failed("start the server"))?;
     let drained = runtime.block_on(async {
         let mut signals = Signals::new().map_err(failed("prepare for signals"))?;
-        notify(&[NotifyState::Ready, NotifyState::Status(status)]);
-        let stop = async || signals.next().await;
+        manager.ready();
+        let stop = async || {
+            signals.next().await;
+            manager.stopping();
+        };
         serve(door.into(), router, stop).await.map_err(failed("serve"))
     })?;
     // What is left of the connections goes with the runtime, and with them the way to the scrape
@@ -89,21 +93,12 @@ impl Signals {
         Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Returns when one came, having told log and service manager.
+    /// Returns when one came, having told the log.
     async fn next(&mut self) {
         let name = tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         };
         info!("received {name}, stopping");
-        notify(&[NotifyState::Stopping]);
-    }
-}
-
-/// Tells the service manager, if there is one. This only reads the environment, which nobody
-/// changes once there are threads.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        debug!("failed to notify the service manager: {error}");
     }
 }

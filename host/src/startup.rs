@@ -106,6 +106,7 @@ pub fn check(
             Err(found) => faults.extend(found),
         }
     }
+    loader.rest();
     let configs: Vec<_> = checked.iter().map(|checked| &checked.config).collect();
     faults.extend(plugins::compare(&configs));
     faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));

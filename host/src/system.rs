@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use crate::privileges::Readable;
+
 pub mod cgroups;
 pub mod interfaces;
 pub mod kallsyms;
@@ -63,14 +65,24 @@ impl System {
     }
 
     /// Gets what takes privileges that the exporter may give up after its start: the kernel's
-    /// symbols, if a decoder that was built wants them. To be called before they are dropped;
-    /// without it their list would be read when first asked, and come out empty.
+    /// symbols and a socket to ask for interfaces, if a decoder that was built wants them. To be
+    /// called before they are dropped; without it they would be got when first asked, in vain.
     pub fn prepare(&self) {
         if let Some(ahead) = self.ahead().take() {
             // A thread that panicked has got nothing.
             let _ = ahead.join();
         }
         self.tables.kallsyms.prepare();
+        self.tables.interfaces.prepare();
+    }
+
+    /// What tables are read from, again and again.
+    pub fn readable(&self) -> Vec<Readable> {
+        let Tables { kallsyms, pci_ids, partitions, cgroups, .. } = &*self.tables;
+        let mut all = vec![kallsyms.readable(), partitions.readable()];
+        all.extend(pci_ids.readable());
+        all.extend(cgroups.readable());
+        all
     }
 
     /// Begins with [`System::prepare`] on a thread of its own, which that then waits for. `printer`

@@ -11,9 +11,10 @@ use tracing::warn;
 
 use crate::bpf::ProgramInfo;
 use crate::bpf::read::{ReadError, Way, Why};
-use crate::bpf::stats::Stats;
+use crate::bpf::stats::{self, Stats};
 use crate::decode::DecodeError;
 use crate::plugin::Gauge;
+use crate::privileges::Readable;
 use crate::series::{Family, Kind, LabelSet};
 use crate::version;
 
@@ -334,6 +335,14 @@ fn process_families() -> Vec<Family> {
             stat.map(|stat| stat.num_threads as f64),
         ),
     ]
+}
+
+/// Reads what cannot be read once privileges are given up, and says what this module reads after that.
+pub fn prepare() -> Vec<Readable> {
+    // It stands in a file of the process that is closed to who becomes another user.
+    let _ = procfs::page_size();
+    let files = ["/proc/self", "/proc/stat", "/proc/sys/kernel/osrelease", stats::SWITCH];
+    files.map(|path| Readable::Content(path.into())).to_vec()
 }
 
 /// What stays as long as the process does. To read it takes longer than all the rest.

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ebpf_wasm_exporter::exposition::Body;
-use ebpf_wasm_exporter::serve::{self, Page, Scraper, Site, TelemetryPath};
+use ebpf_wasm_exporter::serve::{self, Manager, Page, Scraper, Site, TelemetryPath};
 use tempfile::TempDir;
 
 const TEXT: &str = "up 1\n";
@@ -47,7 +47,7 @@ fn child() {
     println!("\nport {}", listener.local_addr().unwrap().port());
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
     let site = Site { telemetry_path, maps: false, openmetrics: false };
-    serve::run(listener, &site, Told, "serving one config").unwrap();
+    serve::run(listener, &site, Told, &Manager::connect().with("serving one config")).unwrap();
     println!("returned");
 }
 

@@ -14,7 +14,7 @@ use std::{env, fs, thread};
 
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
-use ebpf_wasm_exporter::serve::{self, Page, Scraper, Site, TelemetryPath};
+use ebpf_wasm_exporter::serve::{self, Manager, Page, Scraper, Site, TelemetryPath};
 
 #[path = "../../tests/http/attack.rs"]
 mod attack;
@@ -173,5 +173,5 @@ fn serve() {
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
     let site = Site { telemetry_path, maps: false, openmetrics: false };
     let parts = (0..PAGE.0).map(|_| Bytes::from(vec![b'a'; PAGE.1])).collect();
-    serve::run(listener, &site, Changing { parts, readings: 0 }, "attacked").unwrap();
+    serve::run(listener, &site, Changing { parts, readings: 0 }, &Manager::default()).unwrap();
 }

@@ -13,7 +13,7 @@ use libbpf_rs::libbpf_sys;
 use super::Attached;
 
 /// The switch, readable by everyone; kernels before 5.1 have none and measure nothing.
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+pub const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
 /// What a program has cost since it was loaded, as far as the kernel measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,14 @@
 //! The compiler and the clock: one of each in a process, and none in one without plugins.
 //!
 //! The clock ticks every 10 ms while a guest runs and sleeps otherwise. All threads started here
-//! give up their capabilities first: those of the process are dropped per thread, later.
+//! give up their capabilities first: those of the process are dropped per thread, later. The clock
+//! ends with the start, and begins anew with the next call: so it is in the same sandbox as those
+//! who call.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use wasmtime::component::Component;
@@ -51,16 +54,7 @@ impl Engine {
             .cache(cache.clone());
         compile_without_capabilities();
         let wasmtime = wasmtime::Engine::new(&config).map_err(PluginError::engine)?;
-        let clock = Arc::new(Clock::default());
-        let (ticking, weak) = (Arc::clone(&clock), wasmtime.weak());
-        thread::Builder::new()
-            .name("plugin-clock".to_owned())
-            .spawn(move || {
-                give_up_capabilities();
-                ticking.run(|| weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
-            })
-            .map_err(|error| PluginError::engine(error.into()))?;
-        Ok(Self { wasmtime, clock, cache })
+        Ok(Self { wasmtime, clock: Arc::default(), cache })
     }
 
     /// Machine code for a component.
@@ -87,9 +81,28 @@ impl Engine {
     }
 
     /// Lets the clock tick until the answer is dropped.
-    pub(super) fn run(&self) -> Ticking {
+    ///
+    /// # Errors
+    ///
+    /// If there is no clock yet, and no thread for it.
+    pub(super) fn run(&self) -> io::Result<Ticking> {
+        self.clock.start(|clock| {
+            let (clock, weak) = (Arc::clone(clock), self.wasmtime.weak());
+            thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || {
+                give_up_capabilities();
+                clock.run(|| weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
+            })
+        })?;
         self.clock.enter();
-        Ticking(Arc::clone(&self.clock))
+        Ok(Ticking(Arc::clone(&self.clock)))
+    }
+
+    /// Ends the clock's thread, until the next call. No guest may run.
+    pub(super) fn rest(&self) {
+        if let Some(thread) = self.clock.close() {
+            // One that panicked has ended as well.
+            let _ = thread.join();
+        }
     }
 
     /// A deadline in ticks from now: never shorter than asked for, and at most two ticks longer.
@@ -147,6 +160,7 @@ struct Clock {
 struct State {
     running: usize,
     closed: bool,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// A call under way.
@@ -171,9 +185,25 @@ impl Clock {
         }
     }
 
-    fn close(&self) {
-        self.lock().closed = true;
+    /// Starts the thread, if there is none.
+    fn start(
+        self: &Arc<Self>,
+        spawn: impl FnOnce(&Arc<Self>) -> io::Result<JoinHandle<()>>,
+    ) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.thread.is_none() {
+            state.closed = false;
+            state.thread = Some(spawn(self)?);
+        }
+        Ok(())
+    }
+
+    /// Has the thread end, which is returned if there is one.
+    fn close(&self) -> Option<JoinHandle<()>> {
+        let mut state = self.lock();
+        state.closed = true;
         self.changed.notify_one();
+        state.thread.take()
     }
 
     /// Calls `tick` every [`TICK`] while anything runs, until it says no or the clock is closed.

@@ -1,5 +1,6 @@
 //! One instance of a plugin: asked within bounds, and replaced after every failure.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -350,7 +351,7 @@ impl<G> Seat<G> {
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(COPIED.max(shared.limits.output.saturating_mul(2)));
         store.set_epoch_deadline(Engine::ticks(time.most));
-        let ticking = shared.engine.run();
+        let ticking = shared.engine.run().map_err(no_clock)?;
         let started = (self.start)(&mut store, &shared.settings);
         drop(ticking);
         self.peak(&store);
@@ -390,7 +391,7 @@ impl<G> Seat<G> {
         let Some(time) = self.shared.time_left(begun.elapsed()) else {
             return Err(Failure::not_in_time());
         };
-        let ticking = self.shared.engine.run();
+        let ticking = self.shared.engine.run().map_err(no_clock)?;
         store.set_epoch_deadline(Engine::ticks(time.most));
         let result = call(store, guest).map_err(|failure| failure.by(time.by));
         drop(ticking);
@@ -404,4 +405,8 @@ impl<G> Seat<G> {
         let stats = &mut self.shared.vital().stats;
         stats.memory_peak = stats.memory_peak.max(store.data().meter.memory);
     }
+}
+
+fn no_clock(error: io::Error) -> Failure {
+    Failure::new(Cause::System, format!("no thread watches its time: {error}"))
 }

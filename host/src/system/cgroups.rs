@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::table::{Source, Table};
+use crate::privileges::Readable;
 
 /// How long a cgroup can be resolved after a walk that did not meet it any more. What is in a map
 /// may be scraped long after the process that caused it ended.
@@ -49,6 +50,14 @@ impl Cgroups {
         self.path_at(Instant::now(), id, out)
     }
 
+    /// The names below where cgroup v2 is mounted now, and the table of mounts.
+    pub(super) fn readable(&self) -> Vec<Readable> {
+        let rows = self.0.source();
+        let mounts = Readable::Content(rows.mountinfo());
+        let top = rows.mount_point().ok().map(|point| Readable::Names(rows.top(&point)));
+        top.into_iter().chain([mounts]).collect()
+    }
+
     fn path_at(&self, now: Instant, id: u64, out: &mut Vec<u8>) -> bool {
         let found = self.0.find(now, |rows| {
             out.extend_from_slice(&rows.known.get(&id)?.path);
@@ -64,17 +73,15 @@ impl Source for Rows {
     const MAX_AGE: Duration = Duration::from_secs(60);
 
     fn read(&mut self, now: Instant) -> Result<(), String> {
-        let mountinfo = self.root.join("proc/self/mountinfo");
-        let problem = match fs::read(&mountinfo).map(|text| mount_point(&text)) {
-            Ok(Some(mount_point)) => match self.walk(&mount_point, now) {
-                Ok(()) => {
-                    self.forget(now);
-                    return Ok(());
-                }
-                Err(error) => format!("{}: {error}", mount_point.display()),
-            },
-            Ok(None) => format!("{} has no mount of type cgroup2", mountinfo.display()),
-            Err(error) => format!("{}: {error}", mountinfo.display()),
+        let walked = self.mount_point().and_then(|point| {
+            self.walk(&point, now).map_err(|error| format!("{}: {error}", point.display()))
+        });
+        let problem = match walked {
+            Ok(()) => {
+                self.forget(now);
+                return Ok(());
+            }
+            Err(problem) => problem,
         };
         Err(format!(
             "failed to list cgroups: {problem}, so they stay unknown; \
@@ -84,10 +91,29 @@ impl Source for Rows {
 }
 
 impl Rows {
+    fn mountinfo(&self) -> PathBuf {
+        self.root.join("proc/self/mountinfo")
+    }
+
+    /// Where cgroup v2 is mounted, or why that is not known.
+    fn mount_point(&self) -> Result<PathBuf, String> {
+        let mountinfo = self.mountinfo();
+        match fs::read(&mountinfo).map(|text| mount_point(&text)) {
+            Ok(Some(point)) => Ok(point),
+            Ok(None) => Err(format!("{} has no mount of type cgroup2", mountinfo.display())),
+            Err(error) => Err(format!("{}: {error}", mountinfo.display())),
+        }
+    }
+
+    /// The mount point as it is found from here.
+    fn top(&self, mount_point: &Path) -> PathBuf {
+        self.root.join(mount_point.strip_prefix("/").unwrap_or(mount_point))
+    }
+
     /// Meets every cgroup below the mount point. One that ends meanwhile, or may not be read, is
     /// passed over.
     fn walk(&mut self, mount_point: &Path, now: Instant) -> std::io::Result<()> {
-        let top = self.root.join(mount_point.strip_prefix("/").unwrap_or(mount_point));
+        let top = self.top(mount_point);
         self.meet(fs::metadata(&top)?.ino(), &top, now);
         let mut folders = vec![top];
         while let Some(folder) = folders.pop() {

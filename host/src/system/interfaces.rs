@@ -5,6 +5,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 
@@ -13,9 +14,23 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with
 pub struct Interfaces {
     /// What the questions are put through; `None` if the kernel refused to make one.
     socket: OnceLock<Option<OwnedFd>>,
+    wanted: AtomicBool,
 }
 
 impl Interfaces {
+    /// Says that something will ask, so that [`System::prepare`](super::System::prepare) sees to
+    /// it that it can.
+    pub fn want(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Gets ready for questions if there will be any.
+    pub(super) fn prepare(&self) {
+        if self.wanted.load(Ordering::Relaxed) {
+            self.socket.get_or_init(open);
+        }
+    }
+
     /// Appends the name of the interface with this index to `out` and says whether there is one.
     pub fn name(&self, index: u32, out: &mut Vec<u8>) -> bool {
         let Some(socket) = self.socket.get_or_init(open) else {

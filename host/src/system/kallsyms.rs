@@ -20,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::table::Table;
+use crate::privileges::Readable;
 
 mod kernel;
 mod list;
@@ -66,6 +67,11 @@ impl Kallsyms {
     /// From now on names are asked of the kernel, until it fails to answer.
     pub fn ask(&self, print: Printer) {
         *self.kernel() = Some(Kernel::new(print));
+    }
+
+    /// The list, which is read if the kernel does not answer.
+    pub(super) fn readable(&self) -> Readable {
+        Readable::Content(self.list.source().path.clone())
     }
 
     /// Reads the list if names will have to be looked up in it.

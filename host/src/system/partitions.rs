@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::table::{Source, Table};
+use crate::privileges::Readable;
 
 /// The number of a block device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,11 @@ impl Partitions {
     /// Appends the name of this device to `out` and says whether there is one.
     pub fn name(&self, device: Device, out: &mut Vec<u8>) -> bool {
         self.name_at(Instant::now(), device, out)
+    }
+
+    /// The file.
+    pub(super) fn readable(&self) -> Readable {
+        Readable::Content(self.0.source().path.clone())
     }
 
     fn name_at(&self, now: Instant, device: Device, out: &mut Vec<u8>) -> bool {

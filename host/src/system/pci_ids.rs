@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::table::{Source, Table};
+use crate::privileges::Readable;
 
 /// Where distributions put the database, below the root; the first that is there is taken.
 pub const PATHS: [&str; 5] = [
@@ -56,6 +57,16 @@ impl PciIds {
     /// Whether this host has a database.
     pub fn is_there(&self) -> bool {
         self.is_there_at(Instant::now())
+    }
+
+    /// The database, wherever a package may put another one in its place.
+    pub(super) fn readable(&self) -> Vec<Readable> {
+        // A directory of such files; the rest of `share` is none of our business.
+        let place = |path: &PathBuf| match path.parent() {
+            Some(dir) if !dir.ends_with("share") => dir.to_owned(),
+            _ => path.clone(),
+        };
+        self.0.source().paths.iter().map(place).map(Readable::Content).collect()
     }
 
     /// Whether the database has this entry.

@@ -3,6 +3,7 @@
 //! It must never read twice within [`Source::RETRY`], however many names are not found: looking
 //! up is part of a scrape.
 
+use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,9 +56,24 @@ impl<S: Source> Table<S> {
         self.lock().read_if_older_than(Duration::MAX, now);
     }
 
+    /// The rows and where they are read from, for as long as it takes to look.
+    pub(super) fn source(&self) -> impl Deref<Target = S> {
+        Locked(self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<S>> {
         // Rows that a panic left half read are read again when they are old.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Locked<'a, S>(MutexGuard<'a, State<S>>);
+
+impl<S> Deref for Locked<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0.source
     }
 }
 

@@ -77,6 +77,11 @@ impl Exporter {
         ids.map(|id| id.parse().unwrap()).collect()
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn terminate(&self) {
         let id = i32::try_from(self.child.id()).unwrap();
         // SAFETY: the child was not waited for, so the id is still its own.

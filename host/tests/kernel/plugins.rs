@@ -344,7 +344,7 @@ pub fn their_threads_have_no_capabilities() {
 }
 
 /// A directory with a config of the workload, and another one with a guest.
-fn apart(guest: &str) -> (Configs, TempDir) {
+pub fn apart(guest: &str) -> (Configs, TempDir) {
     let (mut configs, plugins) = (Configs::new(), tempfile::tempdir().expect("a directory"));
     configs.add_workload("workload", &config(&plugin(""), STEP));
     fs::write(plugins.path().join("guest.wasm"), guests::component(guest)).expect("a file");

@@ -10,7 +10,10 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(4),
     takes: Form::Bytes,
     gives: Form::Text,
-    build: |_, system| Ok(Box::new(Ifname { system: system.clone() })),
+    build: |_, system| {
+        system.interfaces().want();
+        Ok(Box::new(Ifname { system: system.clone() }))
+    },
 };
 
 struct Ifname {

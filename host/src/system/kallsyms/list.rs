@@ -13,7 +13,7 @@ use crate::system::table::Source;
 /// The list as it was read last.
 #[derive(Default)]
 pub(super) struct List {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) symbols: Symbols,
 }
 

@@ -1,0 +1,343 @@
+//! Which system calls the exporter may still make once it serves.
+//!
+//! Three filters, and of what they say the strictest counts:
+//!
+//! | calls | answer | why |
+//! |---|---|---|
+//! | [`DEADLY`] | the kernel kills the process | Nothing that the exporter is built of ever makes them, whatever its version: who does has broken in. |
+//! | [`REFUSED`], by their arguments | `EPERM` | Other uses of calls that it needs, and sockets, all of which are there. |
+//! | all that [`ALLOWED`] does not list | `ENOSYS` | A C library or a crate of another version may try a newer call first: told that there is none, it takes the older one. |
+//!
+//! The kernel logs what is refused (`dmesg`, or the audit log: `type=1326`). A call that is allowed
+//! whatever its arguments costs next to nothing, since the kernel notes those when the filters are
+//! installed (Linux 5.11); only those of [`REFUSED`] are filtered each time.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+use crate::bpf::filter;
+
+/// Calls of who has broken in.
+const DEADLY: &[i64] = &[
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsmount,
+    libc::SYS_mount_setattr,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_perf_event_open,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_userfaultfd,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_pidfd_getfd,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+];
+
+/// What scrapes, connections, guests, and the C library beneath them need. Each family has calls
+/// that only one C library, or only a newer kernel, makes.
+const ALLOWED: &[i64] = &[
+    // Bytes: sockets, the log, files under /proc and /sys.
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_pread64,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_lseek,
+    libc::SYS_close,
+    libc::SYS_fcntl,
+    libc::SYS_getdents64,
+    libc::SYS_readlinkat,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    // Connections.
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_recvfrom,
+    libc::SYS_shutdown,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_getsockopt,
+    libc::SYS_setsockopt,
+    // Between threads, and signals.
+    libc::SYS_socketpair,
+    libc::SYS_pipe2,
+    libc::SYS_eventfd2,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_ppoll,
+    libc::SYS_futex,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    // Memory, that of guests above all.
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_membarrier,
+    libc::SYS_memfd_create,
+    libc::SYS_ftruncate,
+    // Threads.
+    libc::SYS_set_robust_list,
+    libc::SYS_set_tid_address,
+    libc::SYS_rseq,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_getcpu,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    // A thread that gives up its capabilities.
+    libc::SYS_capget,
+    libc::SYS_capset,
+    // What time it is, and who asks.
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_getrandom,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_getrusage,
+    libc::SYS_times,
+    libc::SYS_sysinfo,
+    libc::SYS_uname,
+    // The same as some above, where a kernel had them first.
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_stat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lstat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_readlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_pipe,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_time,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_getrlimit,
+];
+
+/// What a call is refused for.
+enum Refused {
+    /// Always.
+    Always,
+    /// Any of these bits in this argument.
+    Bits(u8, &'static [i32]),
+    /// None of these bits in this argument.
+    Lacking(u8, i32),
+    /// Another number than these in this argument.
+    AllBut(u8, &'static [u64]),
+    /// Another process than this one in this argument.
+    Others(u8),
+    /// Anything but a null pointer in this argument.
+    Pointer(u8),
+}
+
+/// All others would load a program, make a map, or reach one that this process has no descriptor of.
+const BPF: &[u64] = &[
+    libbpf_sys::BPF_MAP_LOOKUP_ELEM as u64,
+    libbpf_sys::BPF_MAP_UPDATE_ELEM as u64,
+    libbpf_sys::BPF_MAP_DELETE_ELEM as u64,
+    libbpf_sys::BPF_MAP_GET_NEXT_KEY as u64,
+    libbpf_sys::BPF_MAP_LOOKUP_BATCH as u64,
+    libbpf_sys::BPF_PROG_TEST_RUN as u64,
+    libbpf_sys::BPF_OBJ_GET_INFO_BY_FD as u64,
+];
+
+/// Non-blocking sockets, an interface's name, and the end of an attachment.
+const IOCTL: &[u64] = &[
+    libc::FIONBIO as u64,
+    libc::SIOCGIFNAME as u64,
+    // PERF_EVENT_IOC_DISABLE
+    0x2401,
+];
+
+/// Threads' names, memory's names, what the kernel told the process at its start, and to give up
+/// capabilities.
+const PRCTL: &[u64] = &[
+    libc::PR_SET_NAME as u64,
+    libc::PR_GET_NAME as u64,
+    libc::PR_SET_VMA as u64,
+    // PR_GET_AUXV
+    0x4155_5856,
+    libc::PR_CAPBSET_READ as u64,
+    libc::PR_CAPBSET_DROP as u64,
+    libc::PR_CAP_AMBIENT as u64,
+];
+
+const WRITING: &[i32] = &[libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC];
+
+const NAMESPACES: &[i32] = &[
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
+/// Calls that are needed for some of what they do, or that a library may make in vain.
+const REFUSED: &[(i64, Refused)] = &[
+    (libc::SYS_bpf, Refused::AllBut(0, BPF)),
+    (libc::SYS_ioctl, Refused::AllBut(1, IOCTL)),
+    (libc::SYS_prctl, Refused::AllBut(0, PRCTL)),
+    // To read limits, not to set them.
+    (libc::SYS_prlimit64, Refused::Pointer(2)),
+    // To who is connected, not to an address.
+    (libc::SYS_sendto, Refused::Pointer(4)),
+    (libc::SYS_seccomp, Refused::Always),
+    (libc::SYS_openat, Refused::Bits(2, WRITING)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, Refused::Bits(1, WRITING)),
+    // All code is there once plugins are loaded: an instance takes memory alone.
+    (libc::SYS_mmap, Refused::Bits(2, &[libc::PROT_EXEC])),
+    (libc::SYS_mprotect, Refused::Bits(2, &[libc::PROT_EXEC])),
+    // A thread, not a process. The arguments of clone3 cannot be seen, so it is said not to be there.
+    (libc::SYS_clone, Refused::Lacking(0, libc::CLONE_THREAD)),
+    (libc::SYS_clone, Refused::Bits(0, NAMESPACES)),
+    (libc::SYS_tgkill, Refused::Others(0)),
+    (libc::SYS_kill, Refused::Always),
+    (libc::SYS_socket, Refused::Always),
+    (libc::SYS_connect, Refused::Always),
+    (libc::SYS_bind, Refused::Always),
+    (libc::SYS_listen, Refused::Always),
+];
+
+/// Has the kernel refuse all other calls to all threads, from now on.
+///
+/// # Errors
+///
+/// Says what failed.
+pub(super) fn restrict() -> Result<(), String> {
+    let arch = std::env::consts::ARCH;
+    let arch = TargetArch::try_from(arch).map_err(|_| format!("no filter for {arch}"))?;
+    for program in programs(arch).map_err(|error| error.to_string())? {
+        filter::install(&program).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// In the order in which they are installed: the last one forbids to install another (`seccomp`).
+fn programs(arch: TargetArch) -> Result<[Vec<seccompiler::sock_filter>; 3], BackendError> {
+    let refused = refused()?;
+    let deadly = DEADLY.iter().map(|call| (*call, Vec::new())).collect();
+    let known = ALLOWED.iter().chain(refused.keys()).map(|call| (*call, Vec::new())).collect();
+    let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
+    let refusal = SeccompAction::Errno(libc::EPERM as u32);
+    let program = |rules, others, these| -> Result<_, BackendError> {
+        SeccompFilter::new(rules, others, these, arch)?.try_into()
+    };
+    Ok([
+        program(known, unknown, SeccompAction::Allow)?,
+        program(deadly, SeccompAction::Allow, SeccompAction::KillProcess)?,
+        program(refused, SeccompAction::Allow, refusal)?,
+    ])
+}
+
+fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+    let mut all: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for (call, refused) in REFUSED {
+        all.entry(*call).or_default().extend(refused.rules()?);
+    }
+    Ok(all)
+}
+
+impl Refused {
+    /// The call is refused where all conditions of any of these hold.
+    fn rules(&self) -> Result<Vec<SeccompRule>, BackendError> {
+        use SeccompCmpOp::{MaskedEq, Ne};
+
+        let condition = |argument, is, value| {
+            SeccompCondition::new(argument, SeccompCmpArgLen::Dword, is, value)
+        };
+        let any = |argument: u8, bits: &[i32]| {
+            let bits = bits.iter().map(|bit| *bit as u64);
+            bits.map(|bit| SeccompRule::new(vec![condition(argument, MaskedEq(bit), bit)?]))
+                .collect()
+        };
+        let only = |conditions| Ok(vec![SeccompRule::new(conditions)?]);
+        match *self {
+            Self::Always => Ok(Vec::new()),
+            Self::Bits(argument, bits) => any(argument, bits),
+            Self::Lacking(argument, bit) => {
+                only(vec![condition(argument, MaskedEq(bit as u64), 0)?])
+            }
+            Self::AllBut(argument, numbers) => {
+                let each = numbers.iter().map(|number| condition(argument, Ne, *number));
+                only(each.collect::<Result<_, _>>()?)
+            }
+            Self::Pointer(argument) => {
+                let null = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, Ne, 0)?;
+                only(vec![null])
+            }
+            Self::Others(argument) => {
+                only(vec![condition(argument, Ne, u64::from(std::process::id()))?])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_small_on_either_architecture() {
+        for arch in [TargetArch::x86_64, TargetArch::aarch64] {
+            for program in programs(arch).unwrap() {
+                assert!(program.len() < 600, "{}", program.len());
+            }
+        }
+    }
+
+    #[test]
+    fn no_call_is_listed_twice() {
+        let refused = REFUSED.iter().map(|(call, _)| call).filter(|call| **call != libc::SYS_clone);
+        let mut all: Vec<_> = ALLOWED.iter().chain(DEADLY).chain(refused).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}
