@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead bench-attacks lint
+.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead bench-attacks lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -83,6 +83,20 @@ bench-attacks: ## measure a scrape a second under attack; ARGS='127.0.0.1:9435 P
 	@.ci/install build
 	cargo bench -p ebpf_wasm_exporter $(LOCKED) --bench attacks -- $(ARGS)
 
+# Builds as CI does not: it takes an engine, and some minutes. ENGINE=podman, IMAGE=registry/name and ARGS as you like.
+ENGINE ?= docker
+IMAGE ?= ebpf_wasm_exporter
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+image: ## build the container images IMAGE:VERSION and IMAGE:VERSION-examples; needs docker, or ENGINE=podman
+	@command -v $(ENGINE) >/dev/null || { echo "make image: found no $(ENGINE); install docker.io, or set ENGINE" >&2; exit 1; }
+	@for target in exporter examples; do \
+	  tag=$(IMAGE):$(VERSION); [ $$target = exporter ] || tag+=-$$target; \
+	  $(ENGINE) build $(ARGS) --target $$target --tag $$tag --build-arg VERSION=$(VERSION) \
+	    --build-arg REVISION=$$(git rev-parse HEAD) --build-arg BRANCH=$$(git rev-parse --abbrev-ref HEAD) \
+	    --build-arg SOURCE_DATE_EPOCH=$$(git show -s --format=%ct) .; \
+	done
+
 lint: ## check format, lints, docs, examples for arm64, and dependencies
 	@.ci/install lint
 	cargo fmt --all --check
@@ -90,6 +104,8 @@ lint: ## check format, lints, docs, examples for arm64, and dependencies
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items $(LOCKED)
 	@headers=$$($(call headers,check --workspace)); \
 	  $(MAKE) --no-print-directory -C examples ARCH=arm64 OUT=$(abspath $(TARGET))/examples-arm64 LIBBPF_HEADERS=$$headers
+	@rust=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); grep -qx "ARG RUST=$$rust" Dockerfile \
+	  || { echo "make lint: Dockerfile builds with another Rust than rust-version in Cargo.toml, $$rust" >&2; exit 1; }
 	cargo deny check bans licenses sources
 	@if timeout 60 cargo deny fetch db; then cargo deny check --disable-fetch advisories; \
 	  else echo "make lint: advisories were NOT CHECKED: their database cannot be fetched here"; fi

@@ -7,14 +7,16 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn emit() {
-    println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    let epoch = env::var("SOURCE_DATE_EPOCH").ok().or_else(|| git(&["show", "-s", "--format=%ct"]));
+    let epoch = told("SOURCE_DATE_EPOCH").or_else(|| git(&["show", "-s", "--format=%ct"]));
     let date = epoch.and_then(|text| text.parse().ok()).map(utc);
     let rustc = env::var("RUSTC").ok().and_then(|rustc| run(&rustc, &["--version"]));
     let rust = rustc.and_then(|line| line.split(' ').nth(1).map(str::to_owned));
 
-    set("BUILD_BRANCH", git(&["rev-parse", "--abbrev-ref", "HEAD"]));
-    set("BUILD_REVISION", git(&["rev-parse", "HEAD"]));
+    set(
+        "BUILD_BRANCH",
+        told("SOURCE_BRANCH").or_else(|| git(&["rev-parse", "--abbrev-ref", "HEAD"])),
+    );
+    set("BUILD_REVISION", told("SOURCE_REVISION").or_else(|| git(&["rev-parse", "HEAD"])));
     set("BUILD_DATE", date);
     set("BUILD_RUST", rust);
     set("BUILD_PLATFORM", platform());
@@ -25,6 +27,12 @@ pub(crate) fn emit() {
 fn platform() -> Option<String> {
     let (os, arch) = ("CARGO_CFG_TARGET_OS", "CARGO_CFG_TARGET_ARCH");
     Some(format!("{}/{}", env::var(os).ok()?, env::var(arch).ok()?))
+}
+
+/// What the environment says, for a source tree that is built without git: in a container.
+fn told(name: &str) -> Option<String> {
+    println!("cargo:rerun-if-env-changed={name}");
+    env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 fn set(name: &str, value: Option<String>) {

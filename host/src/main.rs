@@ -30,6 +30,9 @@ fn main() -> ExitCode {
     descriptors::raise();
     let result = match &flags.command {
         Some(Command::Plugin { tool }) => tool_of(tool),
+        Some(Command::Healthcheck { address }) => {
+            tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
+        }
         None if flags.config_check => check(flags),
         None => run(flags),
     };

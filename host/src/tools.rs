@@ -1,6 +1,7 @@
-//! `ebpf_wasm_exporter plugin …`: what a person who writes or is given a plugin wants to know.
+//! `ebpf_wasm_exporter plugin …`: what a person who writes or is given a plugin wants to know; and
+//! `healthcheck`.
 //!
-//! Everything runs within the bounds that a config would set. Nothing here touches the kernel, and
+//! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
 //! nothing prints: results are text for `main`.
 
 use std::fmt;
@@ -19,8 +20,11 @@ use crate::transform::{RowAnswers, Rows, Transform};
 
 mod bench;
 mod check;
+mod health;
 mod inspect;
 mod run;
+
+pub use health::{HealthError, health};
 
 /// Why a tool gives no result.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! `ebpf_wasm_exporter plugin …`, as it was typed.
+//! `ebpf_wasm_exporter plugin …` and `healthcheck`, as they were typed.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,12 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         tool: Tool,
+    },
+    /// Ask an exporter whether it serves, and exit with 0 if it does
+    Healthcheck {
+        /// Where it listens, as in --web.listen-address
+        #[arg(default_value = ":9435")]
+        address: String,
     },
 }
 
