@@ -28,7 +28,7 @@ mod symbols;
 mod sys;
 
 pub use attach::{AttachError, ProgramInfo};
-pub use check::{Key, Layout, check};
+pub use check::{Key, Layout, check, kind_name};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use symbols::{Symbols, SymbolsError};
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::version;
+use crate::{logging, version};
 
 mod selection;
 mod tool;
@@ -26,8 +26,9 @@ Exit codes:
   4  a BPF object does not load
   5  a program does not attach, under --config.strict
   6  the address cannot be listened on
+  7  the thread that scrapes has died: start it again
 
-RUST_LOG, if set, chooses what is logged instead of --debug: RUST_LOG=warn, for example.";
+RUST_LOG, if set, chooses what is logged instead of --log.level: RUST_LOG=warn, for example.";
 
 /// Serves what eBPF programs count in the kernel as Prometheus metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
@@ -152,6 +153,20 @@ pub struct Flags {
     )]
     pub maps_read: String,
 
+    /// Least level to log: debug, info, warn or error; default: info, debug under --debug
+    #[arg(
+        long = "log.level", value_name = "LEVEL", value_enum, ignore_case = true,
+        hide_possible_values = true, help_heading = LOG
+    )]
+    pub log_level: Option<logging::Level>,
+
+    /// How to write the log: text, logfmt or json
+    #[arg(
+        long = "log.format", value_name = "FORMAT", value_enum, default_value = "text",
+        hide_possible_values = true, help_heading = LOG
+    )]
+    pub log_format: logging::Format,
+
     /// Log more, libbpf's own messages included, and serve /maps
     #[arg(long, overrides_with = "no_debug", help_heading = LOG)]
     pub debug: bool,
@@ -221,6 +236,8 @@ pub enum Exit {
     Attach = 5,
     /// The address cannot be listened on.
     Listen = 6,
+    /// The thread that scrapes has died.
+    Scrape = 7,
 }
 
 impl From<Exit> for ExitCode {

@@ -15,10 +15,12 @@
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins the four above | is run twice at once |
 //! | [`serve`] | HTTP | holds logic |
+//! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
 //! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
 //! | [`privileges`] | drops capabilities | runs beside another thread |
-//! | [`logging`] | writes the log | decides what is worth a line |
+//! | [`logging`] | writes the log | decides what is worth a line, keeps anybody waiting |
+//! | [`output`] | writes to standard output and standard error | panics |
 //! | [`version`] | knows which build this is | |
 //! | [`tools`] | shows what a plugin is and does | prints, or needs a kernel |
 //! | [`telemetry`] | the exporter's metrics about itself | |
@@ -30,11 +32,13 @@ pub mod decode;
 pub mod descriptors;
 pub mod exposition;
 pub mod logging;
+pub mod output;
 pub mod plugin;
 pub mod privileges;
 pub mod scrape;
 pub mod series;
 pub mod serve;
+pub mod signals;
 pub mod startup;
 pub mod system;
 pub mod telemetry;

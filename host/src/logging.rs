@@ -1,41 +1,195 @@
-//! The log: one line per event on standard error, for people.
+//! The log: one line per event on standard error, for people or for programs.
 //!
-//! Level info; debug under `--debug`; `RUST_LOG` overrides both. Nothing is logged per row of a
-//! map or per request.
+//! | what decides the level | if |
+//! |---|---|
+//! | `RUST_LOG` | it is set and makes sense |
+//! | `--log.level` | it is given |
+//! | `--debug`: debug | it is given |
+//! | info | |
+//!
+//! Nothing is logged per row of a map or per request. A line that cannot be written costs nothing but
+//! itself: see [`lines`].
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;
-use std::io::{self, IsTerminal};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Stderr};
+use std::panic::{self, Location, PanicHookInfo};
+use std::sync::{LazyLock, OnceLock};
+use std::thread;
+use std::time::Duration;
 
-use tracing::{Subscriber, subscriber, warn};
+use clap::ValueEnum;
+use tracing::{Subscriber, debug, subscriber, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+pub use tracing::Level as Severity;
+
+mod lines;
+mod structured;
+
+use lines::Lines;
+use structured::{Structured, now};
+
+/// How long the end waits for a reader, and the start, before it goes on without.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the flags say about the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// The least level that is logged (`--log.level`).
+    pub level: Option<Level>,
+    /// How lines are written (`--log.format`).
+    pub format: Format,
     /// Log debug messages as well (`--debug`).
     pub debug: bool,
     /// Begin each line with the time (unless `--log.no-timestamps`).
     pub timestamps: bool,
+    /// Wait for whoever reads the log, however long that takes: for commands whose output is all
+    /// that they are started for.
+    pub patient: bool,
 }
 
-/// Starts the log of this process. A second call changes nothing.
+/// The value of `--log.level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// All that may help to find a fault.
+    Debug,
+    /// What happens.
+    Info,
+    /// What should not happen, and costs something.
+    Warn,
+    /// What should not happen, and costs much.
+    Error,
+}
+
+/// The value of `--log.format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// `key=value`, as Prometheus has it.
+    Logfmt,
+    /// An object a line.
+    Json,
+}
+
+/// What the log of this process was started with.
+static STARTED: OnceLock<Options> = OnceLock::new();
+static STDERR: LazyLock<Lines<Stderr>> = LazyLock::new(|| Lines::new(io::stderr(), lost_line));
+
+/// Starts the log of this process, which from now on says what threads panic of, too. A second call
+/// changes nothing.
 pub fn start(options: Options) {
     let wanted = env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
-    let (filter, refused) = filter(options.debug, wanted.as_deref());
+    let (filter, refused) = filter(options, wanted.as_deref());
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
-    let log = subscriber(filter, options.timestamps, colours, io::stderr);
+    let log = subscriber(filter, options, colours, || Pen);
     // It fails only when a log was started before, and that one stays.
-    if subscriber::set_global_default(log).is_ok()
-        && let Some(refused) = refused
-    {
-        warn!("{refused}");
+    if subscriber::set_global_default(log).is_ok() {
+        let _ = STARTED.set(options);
+        STDERR.set_patience((!options.patient).then_some(PATIENCE));
+        panic::set_hook(Box::new(panicked));
+        if let Some(refused) = refused {
+            warn!("{refused}");
+        }
+    }
+}
+
+/// Leaves the writing to a thread: from now on a reader that does not read keeps nobody waiting, and
+/// costs lines once a mebibyte of them waits. The thread has the privileges of the caller.
+pub fn leave_to_thread() {
+    STDERR.leave_to_worker(true);
+    let thread = thread::Builder::new().name("log".to_owned());
+    if let Err(error) = thread.spawn(|| STDERR.work()) {
+        // Whoever logs writes, then, and waits a second once.
+        STDERR.leave_to_worker(false);
+        debug!("no thread writes the log: {error}");
+    }
+}
+
+/// Waits until all is written, but for a reader that does not read no longer than a second.
+pub fn finish() {
+    STDERR.finish(PATIENCE);
+}
+
+/// Says what has to be said whatever the level: faults, and why the process ends. For people it
+/// stands without time and level, behind `prefix`.
+#[track_caller]
+pub fn say(severity: Severity, prefix: &str, text: &str) {
+    let place = Location::caller();
+    let line = match STARTED.get().and_then(|options| options.structured()) {
+        Some(style) => style.line(severity, (place.file(), place.line()), text),
+        None => format!("{prefix}{}\n", harmless(text)),
+    };
+    STDERR.put(line.as_bytes());
+}
+
+/// `text` as a terminal may get it: lines stay, other control characters are named.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => out.push(character),
+            _ if character.is_control() => out.extend(character.escape_default()),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// Says what a thread panics of. This goes past the log, which may be what panics.
+fn panicked(info: &PanicHookInfo<'_>) {
+    let current = thread::current();
+    let name = current.name().unwrap_or("without a name");
+    let what = info.payload_as_str().unwrap_or("no message");
+    let (file, line) = info.location().map_or(("?", 0), |place| (place.file(), place.line()));
+    let mut text = format!("thread {name} panicked at {file}:{line}: {what}; this is a bug");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n{backtrace}");
+    }
+    STDERR.put(own_line(Severity::ERROR, &text).as_bytes());
+}
+
+fn lost_line(lost: u64) -> String {
+    let lines = if lost == 1 { "line" } else { "lines" };
+    let text = format!("{lost} {lines} of this log could not be written, or were not read in time");
+    own_line(Severity::WARN, &text)
+}
+
+/// A line of the log that is no event.
+fn own_line(severity: Severity, text: &str) -> String {
+    let options = STARTED.get();
+    if let Some(style) = options.and_then(|options| options.structured()) {
+        return style.line(severity, (file!(), line!()), text);
+    }
+    let time =
+        if options.is_some_and(|options| options.timestamps) { now() } else { String::new() };
+    format!("{time} {severity:>5} {}\n", harmless(text))
+}
+
+/// Writes what the log formats: a line at a time.
+struct Pen;
+
+impl io::Write for Pen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        STDERR.put(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// What to let through, and what to say if `RUST_LOG` makes no sense.
-fn filter(debug: bool, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
-    let default = EnvFilter::new(if debug { "debug" } else { "info" });
+fn filter(options: Options, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
+    let level = options.level.unwrap_or(if options.debug { Level::Debug } else { Level::Info });
+    let default = EnvFilter::new(level.as_str());
     match wanted.map(|text| (text, EnvFilter::try_new(text))) {
         None => (default, None),
         Some((_, Ok(filter))) => (filter, None),
@@ -48,7 +202,7 @@ fn filter(debug: bool, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
 
 fn subscriber<W>(
     filter: EnvFilter,
-    timestamps: bool,
+    options: Options,
     colours: bool,
     writer: W,
 ) -> Box<dyn Subscriber + Send + Sync>
@@ -58,9 +212,38 @@ where
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_ansi(colours)
+        .with_ansi(colours && options.format == Format::Text)
+        // It would print, and panic if that fails.
+        .log_internal_errors(false)
         .with_writer(writer);
-    if timestamps { Box::new(log.finish()) } else { Box::new(log.without_time().finish()) }
+    match options.structured() {
+        Some(style) => Box::new(log.event_format(style).finish()),
+        None if options.timestamps => Box::new(log.finish()),
+        None => Box::new(log.without_time().finish()),
+    }
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Options {
+    /// How lines for programs are written, if they are.
+    fn structured(self) -> Option<Structured> {
+        let json = match self.format {
+            Format::Text => return None,
+            Format::Logfmt => false,
+            Format::Json => true,
+        };
+        Some(Structured { json, timestamps: self.timestamps })
+    }
 }
 
 #[cfg(test)]
@@ -73,9 +256,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Lines {
+    impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -85,11 +268,20 @@ mod tests {
         }
     }
 
-    fn logged(debug: bool, wanted: Option<&str>, timestamps: bool) -> String {
-        let lines = Lines::default();
+    const DEFAULT: Options = Options {
+        level: None,
+        format: Format::Text,
+        debug: false,
+        timestamps: false,
+        patient: false,
+    };
+    const DEBUG: Options = Options { debug: true, ..DEFAULT };
+
+    fn logged(options: Options, wanted: Option<&str>) -> String {
+        let lines = Written::default();
         let writer = lines.clone();
-        let (filter, _) = filter(debug, wanted);
-        let log = subscriber(filter, timestamps, false, move || writer.clone());
+        let (filter, _) = filter(options, wanted);
+        let log = subscriber(filter, options, false, move || writer.clone());
         subscriber::with_default(log, || {
             debug!("found {} symbols", 7);
             info!(config = "timers", "attached 2 programs");
@@ -100,11 +292,11 @@ mod tests {
 
     #[test]
     fn is_a_line_per_event() {
-        insta::assert_snapshot!(logged(false, None, false), @"
+        insta::assert_snapshot!(logged(DEFAULT, None), @"
          INFO attached 2 programs config=\"timers\"
          WARN skipped kprobe/x: no such function
         ");
-        insta::assert_snapshot!(logged(true, None, false), @"
+        insta::assert_snapshot!(logged(DEBUG, None), @"
         DEBUG found 7 symbols
          INFO attached 2 programs config=\"timers\"
          WARN skipped kprobe/x: no such function
@@ -112,20 +304,50 @@ mod tests {
     }
 
     #[test]
-    fn rust_log_overrides_the_flag() {
-        assert_eq!(logged(true, Some("warn"), false).lines().count(), 1);
-        assert_eq!(logged(false, Some("debug"), false).lines().count(), 3);
-        let (_, refused) = filter(true, Some("=b=c"));
+    fn of_all_that_decides_the_level_the_closest_counts() {
+        let count = |options, wanted| logged(options, wanted).lines().count();
+        let warn = Options { level: Some(Level::Warn), ..DEBUG };
+        assert_eq!(count(warn, None), 1, "--log.level, whatever --debug says");
+        assert_eq!(count(Options { level: Some(Level::Debug), ..DEFAULT }, None), 3);
+        assert_eq!(count(DEBUG, Some("warn")), 1, "RUST_LOG, whatever the flags say");
+        assert_eq!(count(warn, Some("debug")), 3);
+        let (_, refused) = filter(DEBUG, Some("=b=c"));
         insta::assert_snapshot!(
             refused.unwrap(),
             @r#"ignored RUST_LOG="=b=c": invalid filter directive; write RUST_LOG=debug"#
         );
-        assert_eq!(logged(true, Some("=b=c"), false).lines().count(), 3);
+        assert_eq!(count(DEBUG, Some("=b=c")), 3);
+    }
+
+    #[test]
+    fn programs_read_the_keys_of_prometheus() {
+        let log = |format| {
+            let text = logged(Options { format, ..DEFAULT }, None);
+            regex::Regex::new("[.]rs:[0-9]+").unwrap().replace_all(&text, ".rs:LINE").into_owned()
+        };
+        insta::assert_snapshot!(log(Format::Json), @r#"
+        {"level":"INFO","source":"logging.rs:LINE","msg":"attached 2 programs","config":"timers"}
+        {"level":"WARN","source":"logging.rs:LINE","msg":"skipped kprobe/x: no such function"}
+        "#);
+        insta::assert_snapshot!(log(Format::Logfmt), @r#"
+        level=INFO source=logging.rs:LINE msg="attached 2 programs" config=timers
+        level=WARN source=logging.rs:LINE msg="skipped kprobe/x: no such function"
+        "#);
+        let timed = Options { format: Format::Json, timestamps: true, ..DEFAULT };
+        for line in logged(timed, None).lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(value["time"].as_str().unwrap().ends_with('Z'), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_reaches_a_terminal_as_text() {
+        assert_eq!(harmless("a\u{1b}[2J\n\tb\u{9b}"), "a\\u{1b}[2J\n\tb\\u{9b}");
     }
 
     #[test]
     fn timestamps_come_first() {
-        let line = logged(false, None, true);
+        let line = logged(Options { timestamps: true, ..DEFAULT }, None);
         let stamp = line.split_whitespace().next().unwrap();
         assert!(stamp.starts_with("20") && stamp.ends_with('Z') && stamp.contains('T'), "{line}");
     }

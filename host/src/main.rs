@@ -1,8 +1,10 @@
 //! `ebpf_wasm_exporter`: flags → configs → load, attach → drop privileges → serve → drain.
 
 use std::env;
+use std::io::{self, IsTerminal};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use clap::Parser;
@@ -12,12 +14,15 @@ use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
+use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::CacheDir;
 use ebpf_wasm_exporter::privileges::{self, Keep, Privileges, Sandbox};
 use ebpf_wasm_exporter::scrape::{Running, Scraper};
 use ebpf_wasm_exporter::serve::{
-    self, Door, Limits, ListenAddress, Listener, Manager, Site, TelemetryPath, Traffic,
+    self, Door, Limits, ListenAddress, Listener, Manager, ServeError, Site, TelemetryPath, Traffic,
 };
+use ebpf_wasm_exporter::signals::{self, Noted};
+use ebpf_wasm_exporter::startup::report::{self, counted};
 use ebpf_wasm_exporter::startup::{self, Checked, Places};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::telemetry;
@@ -25,35 +30,81 @@ use ebpf_wasm_exporter::tools::{self, ToolError};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
-    logging::start(logging::Options { debug: flags.debug, timestamps: !flags.log_no_timestamps });
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(answer) => return answered(&answer),
+    };
+    logging::start(log_options(&flags));
     descriptors::raise();
-    let result = match &flags.command {
+    // A panic has been told of when it comes here.
+    let result = catch_unwind(AssertUnwindSafe(|| act(flags)));
+    let exit = match result.unwrap_or(Err(Failure { exit: Exit::Unexpected, error: None })) {
+        Ok(()) => Exit::Done,
+        Err(Failure { exit, error }) => {
+            if let Some(error) = error {
+                let say = |text: &str| logging::say(logging::Severity::ERROR, "error: ", text);
+                say(&format!("{error:#}"));
+                descriptors::explain_error(error.as_ref()).iter().for_each(|advice| say(advice));
+            }
+            exit
+        }
+    };
+    logging::finish();
+    exit.into()
+}
+
+fn act(flags: Flags) -> Result<(), Failure> {
+    signals::outlive_full_files().map_err(|error| fail(Exit::Unexpected, error))?;
+    match &flags.command {
         Some(Command::Plugin { tool }) => tool_of(tool),
         Some(Command::Healthcheck { address }) => {
             tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
         }
         None if flags.config_check => check(flags),
         None => run(flags),
+    }
+}
+
+/// What clap answers to `--help`, `--version`, or what it cannot read.
+fn answered(answer: &clap::Error) -> ExitCode {
+    let colours = |terminal: bool| terminal && env::var_os("NO_COLOR").is_none();
+    let text = |terminal| match colours(terminal) {
+        true => answer.render().ansi().to_string(),
+        false => answer.render().to_string(),
     };
-    match result {
+    if answer.use_stderr() {
+        // To whom should one say that this fails?
+        let _ = output::print_error(&text(io::stderr().is_terminal()));
+        return Exit::Usage.into();
+    }
+    match output::print(&text(io::stdout().is_terminal())) {
         Ok(()) => Exit::Done.into(),
-        Err(Failure { exit, error }) => {
-            eprintln!("error: {error:#}");
-            if let Some(advice) = descriptors::explain_error(error.as_ref()) {
-                eprintln!("error: {advice}");
-            }
-            exit.into()
-        }
+        Err(_) => Exit::Unexpected.into(),
+    }
+}
+
+fn log_options(flags: &Flags) -> logging::Options {
+    logging::Options {
+        level: flags.log_level,
+        format: flags.log_format,
+        debug: flags.debug,
+        timestamps: !flags.log_no_timestamps,
+        patient: flags.config_check || flags.command.is_some(),
     }
 }
 
 fn run(flags: Flags) -> Result<(), Failure> {
+    let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
+    let began = Instant::now();
     let settings = Settings::of(flags)?;
+    info!("{}", report::announcement());
     let system = System::default();
     let checked = settings.check(&system)?;
+    noted.tell();
     let listener = settings.listen()?;
-    let running = settings.start(checked)?;
+    let Started { running, .. } = settings.start(checked)?;
+    running.iter().for_each(|config| info!("{}", report::line(config)));
+    noted.tell();
     let status = format!("serving {}", counted(running.len(), "config"));
     let scraper = Scraper::new(running, settings.reading);
     let traffic = Traffic::default();
@@ -67,11 +118,17 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let manager = Manager::connect();
     let readable = [system.readable(), telemetry::prepare()].concat();
     let given_up = settings.privileges.give_up(&readable);
-    given_up.map_err(|error| fail(Exit::Unexpected, error))?.tell();
-    info!("{status} at {}", listener.place(settings.site.telemetry_path.as_str()));
+    let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
+    // A thread keeps the privileges that it is started with.
+    logging::leave_to_thread();
+    given_up.tell();
+    let took = report::spent(began.elapsed());
+    info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
     let door = Door { listener, limits: settings.limits, traffic };
-    serve::run(door, &settings.site, scraper, &manager.with(&status))
-        .map_err(|error| fail(Exit::Unexpected, error))
+    serve::run(door, &settings.site, scraper, &manager.with(&status), &noted).map_err(|error| {
+        let exit = if let ServeError::Died = error { Exit::Scrape } else { Exit::Unexpected };
+        fail(exit, error)
+    })
 }
 
 /// `--config.check`: as [`run`], up to where it would serve.
@@ -80,12 +137,16 @@ fn check(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let checked = settings.check(&system)?;
     if privileges::can_load() {
-        settings.start(checked)?;
-        println!("ok");
+        let Started { running, left_out } = settings.start(checked)?;
+        print(&format!("{}\n", report::verdict(&running, &left_out)))
     } else {
-        println!("ok, as far as can be told without CAP_BPF: nothing was loaded into the kernel");
+        print("ok, as far as can be told without CAP_BPF: nothing was loaded into the kernel\n")
     }
-    Ok(())
+}
+
+/// Prints a result. That nobody can have it is for the exit code to say.
+fn print(text: &str) -> Result<(), Failure> {
+    output::print(text).map_err(|_| Failure { exit: Exit::Unexpected, error: None })
 }
 
 /// `plugin …`.
@@ -96,8 +157,8 @@ fn tool_of(tool: &Tool) -> Result<(), Failure> {
     };
     let result = tools::run(tool);
     let text = result.as_ref().map_or_else(ToolError::report, String::as_str);
-    print!("{text}");
-    result.map(|_| ()).map_err(|error| fail(exit(&error), error))
+    let printed = print(text);
+    result.map_err(|error| fail(exit(&error), error)).and(printed)
 }
 
 /// The flags, each as what it means.
@@ -115,7 +176,7 @@ struct Settings {
 
 impl Settings {
     fn of(flags: Flags) -> Result<Self, Failure> {
-        Self::parse(flags).map_err(|error| Failure { exit: Exit::Usage, error })
+        Self::parse(flags).map_err(|error| fail(Exit::Usage, error))
     }
 
     fn parse(flags: Flags) -> anyhow::Result<Self> {
@@ -173,60 +234,71 @@ impl Settings {
     /// Says every fault, and fails if any of them is fatal.
     fn report(&self, faults: &[Fault]) -> Result<(), Failure> {
         for fault in faults {
-            eprintln!("{fault}");
+            let severity = match fault.severity {
+                Severity::Error => logging::Severity::ERROR,
+                Severity::Warning => logging::Severity::WARN,
+            };
+            logging::say(severity, "", &fault.to_string());
         }
         let fatal = |fault: &&Fault| fault.severity == Severity::Error || self.flags.config_strict;
         match faults.iter().filter(fatal).count() {
             0 => Ok(()),
-            n => Err(Failure {
-                exit: Exit::Config,
-                error: anyhow!("{} in the configs; nothing was loaded", counted(n, "fault")),
-            }),
+            n => {
+                let faults = counted(n, "fault");
+                Err(fail(Exit::Config, anyhow!("{faults} in the configs; nothing was loaded")))
+            }
         }
     }
 
-    fn start(&self, checked: Vec<Checked>) -> Result<Vec<Running>, Failure> {
-        let (mut running, mut refused) = (Vec::new(), Vec::new());
+    fn start(&self, checked: Vec<Checked>) -> Result<Started, Failure> {
+        let (mut running, mut refused, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         // Nobody chose the default set for this very kernel.
         let built_in = !matches!(self.selection, Selection::Directory { .. });
         let may_skip = built_in && !self.flags.config_strict;
         for result in startup::start(checked) {
             match result {
                 Ok(config) => running.push(config),
-                Err(error) if may_skip => warn!("{error}; skipped"),
+                Err(error) if may_skip => {
+                    warn!("{error}; skipped");
+                    left_out.push(error.name);
+                }
                 Err(error) => refused.push(error),
             }
         }
         if let Some(last) = refused.pop() {
-            refused.iter().for_each(|error| eprintln!("error: {error}"));
+            for error in &refused {
+                logging::say(logging::Severity::ERROR, "error: ", &error.to_string());
+            }
             return Err(fail(Exit::Load, last));
         }
         if running.is_empty() {
             let error = anyhow!("no config of the default set loads; each has a line above");
-            return Err(Failure { exit: Exit::Load, error });
+            return Err(fail(Exit::Load, error));
         }
         let failures = running.iter().map(|config| config.attached.failures().len()).sum();
         if failures > 0 && self.flags.config_strict {
             let programs = counted(failures, "program");
-            return Err(Failure {
-                exit: Exit::Attach,
-                error: anyhow!("{programs} did not attach; each has a line above"),
-            });
+            let error = anyhow!("{programs} did not attach; each has a line above");
+            return Err(fail(Exit::Attach, error));
         }
-        Ok(running)
+        Ok(Started { running, left_out })
     }
+}
+
+/// The configs that run.
+struct Started {
+    running: Vec<Running>,
+    /// Those of the default set that do not.
+    left_out: Vec<String>,
 }
 
 /// Why the process ends, and the exit code that says so.
 struct Failure {
     exit: Exit,
-    error: anyhow::Error,
+    /// What is to be said, if anything.
+    error: Option<anyhow::Error>,
 }
 
 fn fail(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-    Failure { exit, error: error.into() }
-}
-
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+    Failure { exit, error: Some(error.into()) }
 }

@@ -54,6 +54,8 @@ pub struct Running {
     pub attached: Attached,
     /// What its plugins cost.
     pub plugins: Vec<Gauge>,
+    /// How long the kernel took to load it and attach it.
+    pub took: Duration,
 }
 
 /// Turns the maps of all configs into an exposition, again and again.
@@ -131,7 +133,7 @@ impl Scraper {
         };
         let sink = sink(&configs, reading);
         let (mut known, mut askers) = (BTreeMap::new(), Vec::new());
-        for (config, Running { name, metrics, attached, plugins }) in
+        for (config, Running { name, metrics, attached, plugins, .. }) in
             configs.into_iter().enumerate()
         {
             for (metric, layout) in metrics {

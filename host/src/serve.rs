@@ -33,42 +33,63 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::signals::{Harmless, Noted};
+
 /// Why serving ended otherwise than by a signal.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {doing}")]
-pub struct ServeError {
-    doing: &'static str,
-    source: io::Error,
+pub enum ServeError {
+    /// Something that the system did not give.
+    #[error("failed to {doing}")]
+    System {
+        /// What it was for.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No page can be made any more.
+    #[error(
+        "the thread that scrapes has died, so the exporter ends, to be started again; \
+         this is a bug, please report it with the lines above"
+    )]
+    Died,
 }
 
 /// Serves until SIGINT or SIGTERM, then answers what was asked until then, and returns with the
 /// scraper dropped. A second signal, or [`Limits::drain_time`], ends the wait.
 ///
-/// `manager` is told when it serves and when it stops.
+/// `manager` is told when it serves and when it stops; `noted` are the harmless signals that came until
+/// now.
 ///
 /// # Errors
 ///
-/// When a thread, the signals or the listener cannot be had from the system.
+/// When a thread, the signals or the listener cannot be had from the system; at once when the thread
+/// that scrapes dies.
 pub fn run(
     door: impl Into<Door>,
     site: &Site,
     scraper: impl Scraper,
     manager: &Manager,
+    noted: &Noted,
 ) -> Result<(), ServeError> {
-    let failed = |doing| move |source| ServeError { doing, source };
+    let failed = |doing| move |source| ServeError::System { doing, source };
     let (scrapes, thread) = Scrapes::start(scraper).map_err(failed("start the scrape thread"))?;
-    let router = router(site, scrapes);
+    let router = router(site, scrapes.clone());
     // One thread moves bytes between sockets and memory; the work is done on the scrape thread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(failed("start the server"))?;
     let drained = runtime.block_on(async {
         let mut signals = Signals::new().map_err(failed("prepare for signals"))?;
+        noted.tell();
         manager.ready();
         let stop = async || {
             signals.next().await;
             manager.stopping();
         };
-        serve(door.into(), router, stop).await.map_err(failed("serve"))
+        tokio::select! {
+            biased;
+            () = scrapes.died() => Err(ServeError::Died),
+            drained = serve(door.into(), router, stop) => drained.map_err(failed("serve")),
+        }
     })?;
     // What is left of the connections goes with the runtime, and with them the way to the scrape
     // thread, which then ends.
@@ -81,23 +102,37 @@ pub fn run(
     Ok(())
 }
 
-/// The signals that end the process in order.
+/// The signals that end the process in order, and those that change nothing.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+        })
     }
 
-    /// Returns when one came, having told the log.
+    /// Returns when one came that ends the process, having told the log.
     async fn next(&mut self) {
-        let name = tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+        let name = loop {
+            let harmless = tokio::select! {
+                _ = self.interrupt.recv() => break "SIGINT",
+                _ = self.terminate.recv() => break "SIGTERM",
+                _ = self.hangup.recv() => Harmless::Hangup,
+                _ = self.user1.recv() => Harmless::User1,
+                _ = self.user2.recv() => Harmless::User2,
+            };
+            harmless.tell();
         };
         info!("received {name}, stopping");
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use tracing::{debug, info};
 
@@ -19,6 +20,7 @@ use crate::scrape::Running;
 use crate::system::{Printer, System};
 
 mod plugins;
+pub mod report;
 
 /// A config that the binary carries.
 #[derive(Debug)]
@@ -210,8 +212,9 @@ impl Checked {
     /// When the kernel does not take the object.
     pub fn start(self) -> Result<Running, LoadError> {
         let Self { config, opened, layouts, plugins } = self;
+        let began = Instant::now();
         let attached: Attached = opened.load()?.attach();
         let metrics = config.metrics.into_iter().zip(layouts).collect();
-        Ok(Running { name: config.name, metrics, attached, plugins })
+        Ok(Running { name: config.name, metrics, attached, plugins, took: began.elapsed() })
     }
 }

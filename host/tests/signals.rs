@@ -1,5 +1,6 @@
 //! From ready to stopped, as a service manager sees it: signals and notifications are those of a
 //! whole process, so the server runs in a child of this test.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test talks to who runs it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::env;
@@ -10,8 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ebpf_wasm_exporter::exposition::Body;
+use ebpf_wasm_exporter::logging::{self, Format, Options};
 use ebpf_wasm_exporter::serve::{self, Manager, Page, Scraper, Site, TelemetryPath};
+use ebpf_wasm_exporter::signals::Noted;
 use tempfile::TempDir;
+
+#[path = "logs/bad.rs"]
+mod log_that_panics;
 
 const TEXT: &str = "up 1\n";
 /// After this, what should have come will not.
@@ -37,23 +43,52 @@ impl Drop for Told {
     }
 }
 
+/// Panics, and has the log panic of that, so that its thread dies.
+struct Dying;
+
+impl Scraper for Dying {
+    fn read(&mut self, _: Option<Duration>) {
+        log_that_panics::die("as the test wants it");
+    }
+
+    fn page(&mut self, _: Page) -> Body {
+        TEXT.as_bytes().into()
+    }
+}
+
 /// The server of the tests below.
 #[test]
 fn child() {
-    if env::var_os("SERVE_CHILD").is_none() {
-        return;
-    }
+    let Some(kind) = env::var_os("SERVE_CHILD") else { return };
+    logging::start(Options {
+        level: None,
+        format: Format::Text,
+        debug: false,
+        timestamps: false,
+        patient: false,
+    });
+    let noted = Noted::begin().unwrap();
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::HUP).unwrap();
+    logging::leave_to_thread();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("\nport {}", listener.local_addr().unwrap().port());
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
     let site = Site { telemetry_path, maps: false, openmetrics: false };
-    serve::run(listener, &site, Told, &Manager::connect().with("serving one config")).unwrap();
-    println!("returned");
+    let manager = Manager::connect().with("serving one config");
+    if kind == "dies" {
+        let error = serve::run(listener, &site, Dying, &manager, &noted).unwrap_err();
+        println!("returned: {error}");
+    } else {
+        serve::run(listener, &site, Told, &manager, &noted).unwrap();
+        println!("returned");
+    }
+    logging::finish();
 }
 
 struct Service {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
+    log: BufReader<std::process::ChildStderr>,
     notifications: UnixDatagram,
     /// Where the socket of the notifications is, as long as the child may want it.
     _dir: TempDir,
@@ -61,23 +96,28 @@ struct Service {
 }
 
 impl Service {
-    fn start() -> Self {
+    fn start(kind: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("notify");
         let notifications = UnixDatagram::bind(&socket).unwrap();
         notifications.set_read_timeout(Some(HANG)).unwrap();
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["child", "--exact", "--nocapture"])
-            .env("SERVE_CHILD", "1")
+            .env("SERVE_CHILD", kind)
             .env("NOTIFY_SOCKET", &socket)
+            .env_remove("RUST_LOG")
+            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
+        let log = BufReader::new(child.stderr.take().unwrap());
         let port = next(&mut output, "port ").parse().unwrap();
-        let service = Self { child, output, notifications, _dir: dir, port };
+        let mut service = Self { child, output, log, notifications, _dir: dir, port };
         assert_eq!(service.notification(), "READY=1\nSTATUS=serving one config\n");
+        next(&mut service.log, " INFO received SIGHUP and went on");
         service
     }
 
@@ -87,11 +127,17 @@ impl Service {
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
-    /// A scrape that has begun.
-    fn scrape(&mut self) -> TcpStream {
+    /// A scrape that has been asked for.
+    fn ask(&self) -> TcpStream {
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
         client.set_read_timeout(Some(HANG)).unwrap();
         client.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        client
+    }
+
+    /// A scrape that has begun.
+    fn scrape(&mut self) -> TcpStream {
+        let client = self.ask();
         next(&mut self.output, "scraping");
         client
     }
@@ -135,7 +181,7 @@ fn next(output: &mut impl BufRead, prefix: &str) -> String {
 #[test]
 fn either_signal_drains_and_ends_in_order() {
     for name in ["INT", "TERM"] {
-        let mut service = Service::start();
+        let mut service = Service::start("tells");
         let mut client = service.scrape();
         service.signal(name);
         assert_eq!(service.notification(), "STOPPING=1\n");
@@ -149,7 +195,7 @@ fn either_signal_drains_and_ends_in_order() {
 
 #[test]
 fn a_second_signal_ends_the_wait() {
-    let mut service = Service::start();
+    let mut service = Service::start("tells");
     let mut client = service.scrape();
     service.signal("TERM");
     assert_eq!(service.notification(), "STOPPING=1\n");
@@ -159,4 +205,43 @@ fn a_second_signal_ends_the_wait() {
     client.read_to_string(&mut response).unwrap();
     assert_eq!(response, "");
     assert!(service.rest().starts_with("returned\n"), "the scraper is left to the kernel");
+}
+
+#[test]
+fn harmless_signals_are_a_line_each() {
+    let mut service = Service::start("tells");
+    for name in ["HUP", "USR1", "USR2", "HUP"] {
+        service.signal(name);
+        next(&mut service.log, &format!(" INFO received SIG{name} and went on"));
+    }
+    let mut client = service.scrape();
+    service.signal("TERM");
+    assert_eq!(service.notification(), "STOPPING=1\n");
+    for name in ["HUP", "USR1", "USR2"] {
+        service.signal(name);
+        next(&mut service.log, &format!(" INFO received SIG{name} and went on"));
+    }
+    service.go_on();
+    let mut response = String::new();
+    client.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200") && response.ends_with(TEXT), "{response}");
+    assert!(service.rest().starts_with("dropped\nreturned\n"));
+}
+
+#[test]
+fn a_scrape_thread_that_dies_ends_it() {
+    let mut service = Service::start("dies");
+    let mut client = service.ask();
+    let mut response = String::new();
+    // Whatever the client gets, if anything, it is no page.
+    let _ = client.read_to_string(&mut response);
+    assert!(response.is_empty() || response.starts_with("HTTP/1.1 503"), "{response}");
+    insta::assert_snapshot!(next(&mut service.output, "returned: "), @"the thread that scrapes has died, so the exporter ends, to be started again; this is a bug, please report it with the lines above");
+    service.rest();
+    let mut log = String::new();
+    service.log.read_to_string(&mut log).unwrap();
+    for (line, what) in log.lines().zip(["as the test wants it", "no line of the log either"]) {
+        assert!(line.starts_with(" ERROR thread scrape panicked at "), "{line}");
+        assert!(line.ends_with(&format!(": {what}; this is a bug")), "{line}");
+    }
 }

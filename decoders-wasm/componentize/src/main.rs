@@ -2,6 +2,11 @@
 //! checks what it exports and imports against the contract, and says so in one line.
 //!
 //! Never writes a component that the exporter would refuse.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool that is built and run by hand"
+)]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

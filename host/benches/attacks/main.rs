@@ -5,6 +5,7 @@
 //!     cargo bench --bench attacks -- 127.0.0.1:9435 PID   that one, PID for its memory
 //!
 //! `--seconds N` is how long each attack lasts; `--only WORD` chooses attacks by their names.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,6 +16,7 @@ use std::{env, fs, thread};
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::serve::{self, Manager, Page, Scraper, Site, TelemetryPath};
+use ebpf_wasm_exporter::signals::Noted;
 
 #[path = "../../tests/http/attack.rs"]
 mod attack;
@@ -173,5 +175,6 @@ fn serve() {
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
     let site = Site { telemetry_path, maps: false, openmetrics: false };
     let parts = (0..PAGE.0).map(|_| Bytes::from(vec![b'a'; PAGE.1])).collect();
-    serve::run(listener, &site, Changing { parts, readings: 0 }, &Manager::default()).unwrap();
+    let (scraper, manager) = (Changing { parts, readings: 0 }, Manager::default());
+    serve::run(listener, &site, scraper, &manager, &Noted::begin().unwrap()).unwrap();
 }

@@ -3,6 +3,7 @@
 //!
 //! `alone`: one CPU makes calls. `together`: all CPUs do, and count in the same entry. The machine
 //! may have other work, so a program is always compared with bare calls of the same moment.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 
 mod calls;
 #[path = "../common/objects.rs"]

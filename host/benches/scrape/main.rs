@@ -3,6 +3,7 @@
 //!
 //! `ONLY=10k,plugin` measures some parts: 1k, 10k, 100k, 1M, replaced, rewritten, histograms,
 //! percpu, array, chains, plugin, start.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 
 use std::time::{Duration, Instant};
 

@@ -292,7 +292,7 @@ fn cpu_remedy(map: &MapSpec) -> String {
 }
 
 /// The kernel's name for a type of map.
-pub(super) fn kind_name(kind: MapType) -> String {
+pub fn kind_name(kind: MapType) -> String {
     // SAFETY: libbpf gives a static string, or null for a type that it does not know.
     unsafe {
         let name = libbpf_sys::libbpf_bpf_map_type_str(kind.into());

@@ -153,6 +153,7 @@ fn exit_codes_are_those_that_the_help_names() {
         (Exit::Load, "a BPF object"),
         (Exit::Attach, "a program"),
         (Exit::Listen, "the address"),
+        (Exit::Scrape, "the thread"),
     ];
     for (exit, meaning) in codes {
         assert!(AFTER.contains(&format!("\n  {}  {meaning}", exit as u8)), "{exit:?}");

@@ -117,7 +117,7 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
     let mut router = Router::new().without_v07_checks().route(&path, metrics(site.openmetrics));
     if path != "/" {
         let page = landing_page(site);
-        router = router.route("/", get(async || Html(page)));
+        router = router.route("/", get(async |State(scrapes)| landing(&scrapes, page)));
         pages.push("/".to_owned());
     }
     if site.maps && path != MAPS {
@@ -171,6 +171,15 @@ fn patience(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?;
     let seconds = text.trim().parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok().filter(|patience| !patience.is_zero())
+}
+
+/// Who asks whether the exporter is well is not told so once nothing can be scraped any more.
+fn landing(scrapes: &Scrapes, page: String) -> Response {
+    if scrapes.is_alive() {
+        Html(page).into_response()
+    } else {
+        refusal(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", ScrapeError::Stopping))
+    }
 }
 
 fn page(

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use crate::exposition::{Body, Format, gzip};
@@ -66,6 +66,8 @@ pub enum ScrapeError {
 #[derive(Clone, Debug)]
 pub struct Scrapes {
     queue: Sender<Request>,
+    /// Closed once the thread makes no more pages.
+    life: watch::Receiver<()>,
 }
 
 #[derive(Debug)]
@@ -84,9 +86,21 @@ impl Scrapes {
     /// When the system has no thread for us.
     pub fn start(scraper: impl Scraper) -> io::Result<(Self, JoinHandle<()>)> {
         let (queue, requests) = mpsc::channel();
+        let (alive, life) = watch::channel(());
         let thread = thread::Builder::new().name("scrape".to_owned());
-        let thread = thread.spawn(move || work(scraper, &requests))?;
-        Ok((Self { queue }, thread))
+        let thread = thread.spawn(move || live(scraper, &requests, alive))?;
+        Ok((Self { queue, life }, thread))
+    }
+
+    /// Whether there is a thread that makes pages.
+    pub fn is_alive(&self) -> bool {
+        self.life.has_changed().is_ok()
+    }
+
+    /// Returns when the thread has died, of whatever. While there is a clone of this, it does not
+    /// end otherwise.
+    pub async fn died(mut self) {
+        while self.life.changed().await.is_ok() {}
     }
 
     /// A page of a reading that is under way or begins now. Who asks for a page while it is made
@@ -110,12 +124,22 @@ impl Scrapes {
     }
 }
 
-fn work(mut scraper: impl Scraper, requests: &Receiver<Request>) {
+/// Works until nobody can ask any more. A panic that is not caught where it happens ends this life at
+/// once: what there is of the scraper is then left to the kernel, because to drop it could panic again.
+fn live(mut scraper: impl Scraper, requests: &Receiver<Request>, alive: watch::Sender<()>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut scraper, requests, alive))) {
+        std::mem::forget((panic, scraper));
+    }
+}
+
+fn work(scraper: &mut impl Scraper, requests: &Receiver<Request>, alive: watch::Sender<()>) {
     let mut waiting = Vec::new();
+    // Dropped before what waits is: who gets no page finds the thread dead.
+    let _alive = alive;
     while let Ok(first) = requests.recv() {
         waiting.push(first);
         while next_page(&mut waiting, &[]).is_some() {
-            answer_all(&mut scraper, &mut waiting, requests);
+            answer_all(scraper, &mut waiting, requests);
         }
     }
 }
@@ -152,9 +176,17 @@ fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
     // scraper starts afresh with each call.
     catch_unwind(AssertUnwindSafe(what)).map_err(|panic| {
         let panicked = ScrapeError::Panicked(text_of(panic.as_ref()));
+        discard(panic);
         error!("{panicked}");
         panicked
     })
+}
+
+/// Drops what a panic has left, which may panic in turn. What that leaves is not looked at.
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {

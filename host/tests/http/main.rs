@@ -202,6 +202,19 @@ fn a_panic_is_a_500_and_nothing_more() {
 }
 
 #[test]
+fn without_a_scrape_thread_no_page_is_well() {
+    let metrics = Bytes::from_static(b"death");
+    let server = Server::start(Options { metrics, ..Options::default() });
+    assert_eq!(server.ask("GET / HTTP/1.1").status(), "200");
+    for path in ["/metrics", "/", "/metrics"] {
+        let response = server.ask(&format!("GET {path} HTTP/1.1"));
+        assert_eq!(response.status(), "503", "{path}");
+        assert_eq!(response.text(), "failed to scrape: the exporter is stopping\n");
+    }
+    assert!(server.stop());
+}
+
+#[test]
 fn an_ordinary_client_keeps_its_connection() {
     let server = Server::start(Options::default());
     let agent = ureq::Agent::new_with_defaults();

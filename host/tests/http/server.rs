@@ -18,6 +18,9 @@ use ebpf_wasm_exporter::serve::{
 };
 use tokio::sync::mpsc as stops;
 
+#[path = "../logs/bad.rs"]
+mod log_that_panics;
+
 pub(crate) const TEXT: &str = "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n";
 /// After this, what should have come will not.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
@@ -48,6 +51,9 @@ impl Scraper for Fake {
         match page {
             Page::Metrics(Format::Text) => {
                 assert_ne!(self.metrics, "panic", "as the test wants it");
+                if self.metrics == "death" {
+                    log_that_panics::die("to death");
+                }
                 if self.fresh { self.metrics.to_vec().into() } else { self.metrics.clone().into() }
             }
             Page::Metrics(Format::OpenMetrics) => Bytes::from_static(b"# EOF\n").into(),

@@ -4,7 +4,7 @@
 //! They need BTF and the capabilities to load programs; some need Prometheus and the parser of Python's
 //! client. Where those are missing the tests are ignored, by name and with the reason; with `CI=true` in the
 //! environment none is.
-
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test talks to who runs it")]
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test has no outside, and may panic")]
 
 use std::process::{Command, ExitCode, Stdio};

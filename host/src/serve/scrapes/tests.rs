@@ -2,11 +2,15 @@
 
 use std::future::Future;
 use std::io::Read;
+use std::panic::panic_any;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::*;
+
+#[path = "../../../tests/logs/bad.rs"]
+mod log_that_panics;
 
 /// After this, what should have come will not.
 const HANG: Duration = Duration::from_secs(60);
@@ -32,6 +36,7 @@ impl Steered {
         self.begun.send(call).unwrap();
         match self.texts.recv_timeout(HANG).unwrap() {
             "panic" => panic!("{text}"),
+            "bomb" => panic_any(Bomb),
             text => text,
         }
     }
@@ -44,6 +49,15 @@ impl Scraper for Steered {
 
     fn page(&mut self, page: Page) -> Body {
         self.call(Call::Page(page)).as_bytes().into()
+    }
+}
+
+/// What a panic may carry: it panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("once more");
     }
 }
 
@@ -243,6 +257,50 @@ fn a_reading_is_made_for_the_least_patient_of_those_who_share_it() {
 }
 
 #[test]
+fn a_panic_that_panics_again_is_an_answer_too() {
+    let f = start();
+    let asked = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.makes(METRICS, "bomb");
+    assert_eq!(wait(asked), Err(ScrapeError::Panicked("no message".to_owned())));
+    let asked = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.makes(METRICS, "well");
+    assert_eq!(wait(asked), plain("well"));
+    assert!(f.scrapes.is_alive());
+}
+
+/// Panics, and has the log panic of that.
+struct Dying;
+
+impl Scraper for Dying {
+    fn read(&mut self, _: Option<Duration>) {
+        log_that_panics::die("dying");
+    }
+
+    fn page(&mut self, _: Page) -> Body {
+        b"never".as_slice().into()
+    }
+}
+
+impl Drop for Dying {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[test]
+fn a_thread_that_dies_is_known_to_be_dead() {
+    let (scrapes, thread) = Scrapes::start(Dying).unwrap();
+    assert!(scrapes.is_alive());
+    let asked = ask(&scrapes, METRICS, false);
+    wait(scrapes.clone().died());
+    assert!(!scrapes.is_alive());
+    assert_eq!(wait(asked), Err(ScrapeError::Stopping));
+    thread.join().unwrap();
+}
+
+#[test]
 fn the_thread_answers_before_it_ends() {
     let Fixture { scrapes, begun, texts, thread } = start();
     let (reply, answer) = oneshot::channel();
@@ -258,7 +316,9 @@ fn the_thread_answers_before_it_ends() {
 #[test]
 fn without_a_thread_there_is_no_answer() {
     let (queue, requests) = mpsc::channel();
+    let (_, life) = watch::channel(());
     drop(requests);
-    let error = wait(Scrapes { queue }.get(METRICS, false, None)).unwrap_err();
+    let scrapes = Scrapes { queue, life };
+    let error = wait(scrapes.get(METRICS, false, None)).unwrap_err();
     insta::assert_snapshot!(error, @"failed to scrape: the exporter is stopping");
 }

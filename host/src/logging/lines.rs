@@ -1,0 +1,292 @@
+//! Lines on their way to a descriptor: in order, and never in the way of who has something to say.
+//!
+//! What cannot be written is lost, and how much was is said once there is room again. What waits for
+//! a reader that does not read waits here, up to [`MOST`] bytes. Nothing here panics or logs.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::output;
+
+/// Bytes of lines that may wait.
+const MOST: usize = 1 << 20;
+
+/// Lines, and the descriptor that they go to.
+///
+/// They are written by who brings them, until [`Lines::work`] runs in a thread of its own.
+pub(super) struct Lines<F> {
+    fd: F,
+    /// The line that says how many were lost.
+    lost_line: fn(u64) -> String,
+    state: Mutex<State>,
+    /// Something was put in or written.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Line>,
+    /// Bytes of all that wait.
+    bytes: usize,
+    /// Lines that were lost, and this not said yet.
+    lost: u64,
+    /// Whether a part of a line was written whose rest is lost.
+    torn: bool,
+    /// Whether the last wait for room was in vain: there is no waiting then until there is some.
+    stalled: bool,
+    /// How long to wait for room without a thread for it; `None` as long as it takes.
+    patience: Option<Duration>,
+    /// Whether a thread writes.
+    worker: bool,
+    /// Whether it has a line in hand.
+    writing: bool,
+}
+
+struct Line {
+    bytes: Vec<u8>,
+    /// How many of them are written.
+    written: usize,
+    /// How many lines are lost with it: itself, or those that it tells of.
+    worth: u64,
+}
+
+impl<F: AsFd> Lines<F> {
+    pub(super) fn new(fd: F, lost_line: fn(u64) -> String) -> Self {
+        Self { fd, lost_line, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// How long to wait for a reader, as long as no thread does.
+    pub(super) fn set_patience(&self, patience: Option<Duration>) {
+        self.lock().patience = patience;
+    }
+
+    /// Takes a line, which ends in a newline.
+    pub(super) fn put(&self, line: &[u8]) {
+        let mut state = self.lock();
+        if state.bytes + line.len() > MOST && !state.waiting.is_empty() {
+            state.lost += 1;
+        } else {
+            state.push(line.to_vec(), 1);
+        }
+        if state.worker {
+            self.changed.notify_all();
+        } else {
+            self.drain(&mut state);
+        }
+    }
+
+    /// Says whether a thread will call [`Lines::work`] from now on.
+    pub(super) fn leave_to_worker(&self, worker: bool) {
+        self.lock().worker = worker;
+    }
+
+    /// Writes all lines that come, and does not return.
+    pub(super) fn work(&self) -> ! {
+        let mut state = self.lock();
+        loop {
+            let Some(line) = state.pop() else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.writing = true;
+            drop(state);
+            let result = output::write(&self.fd, &line.bytes[line.written..], None);
+            state = self.lock();
+            state.note(line, result, self.lost_line);
+            state.writing = false;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until all is written, but no longer than `patience`.
+    pub(super) fn finish(&self, patience: Duration) {
+        let mut state = self.lock();
+        if state.worker {
+            let under_way = |state: &mut State| state.writing || !state.waiting.is_empty();
+            // Whether it was in vain or not, this is the end.
+            drop(self.changed.wait_timeout_while(state, patience, under_way));
+        } else {
+            state.stalled = false;
+            self.drain(&mut state);
+        }
+    }
+
+    /// Writes what waits, until there is no room.
+    fn drain(&self, state: &mut State) {
+        while let Some(line) = state.pop() {
+            let patience = if state.stalled { Some(Duration::ZERO) } else { state.patience };
+            let result = output::write(&self.fd, &line.bytes[line.written..], patience);
+            if !state.note(line, result, self.lost_line) {
+                return;
+            }
+        }
+    }
+
+    /// Nothing that holds this lock can panic, so it is never found poisoned.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, bytes: Vec<u8>, worth: u64) {
+        self.bytes += bytes.len();
+        self.waiting.push_back(Line { bytes, written: 0, worth });
+    }
+
+    fn pop(&mut self) -> Option<Line> {
+        let mut line = self.waiting.pop_front()?;
+        self.bytes -= line.bytes.len();
+        if self.torn && line.written == 0 {
+            line.bytes.insert(0, b'\n');
+        }
+        Some(line)
+    }
+
+    /// Notes what became of a line. Whether there may be room for another.
+    fn note(
+        &mut self,
+        mut line: Line,
+        (written, result): (usize, io::Result<()>),
+        lost_line: fn(u64) -> String,
+    ) -> bool {
+        line.written += written;
+        self.stalled = false;
+        match result {
+            Ok(()) => {
+                self.torn = false;
+                if self.lost > 0 {
+                    let lost = std::mem::take(&mut self.lost);
+                    self.push(lost_line(lost).into_bytes(), lost);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.stalled = true;
+                self.bytes += line.bytes.len();
+                self.waiting.push_front(line);
+                return false;
+            }
+            Err(_) => {
+                self.torn |= line.written > 0;
+                self.lost += line.worth;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{PipeReader, Read, Seek, SeekFrom, Write, pipe};
+    use std::os::fd::OwnedFd;
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+
+    fn lines(fd: impl Into<OwnedFd>) -> Arc<Lines<OwnedFd>> {
+        let lines = Lines::new(fd.into(), |lost| format!("lost {lost}\n"));
+        lines.set_patience(Some(Duration::ZERO));
+        Arc::new(lines)
+    }
+
+    fn work(lines: &Arc<Lines<OwnedFd>>) {
+        lines.leave_to_worker(true);
+        let lines = Arc::clone(lines);
+        thread::spawn(move || lines.work());
+    }
+
+    /// Reads until a line is there.
+    fn read_to(reader: &mut PipeReader, last: &str) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(last.as_bytes()) {
+            let mut byte = [0];
+            reader.read_exact(&mut byte).unwrap();
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    /// More than a pipe takes and more than may wait.
+    fn flood(lines: &Lines<OwnedFd>) -> usize {
+        let count = 3 * MOST / 1000;
+        (0..count).for_each(|n| lines.put(format!("{n:0999}\n").as_bytes()));
+        count
+    }
+
+    /// How many numbered lines there are, and how many were lost by what the line behind them says.
+    fn told(text: &str) -> (usize, usize) {
+        let numbered = text.lines().take_while(|line| !line.starts_with("lost"));
+        let kept = numbered.zip(0..).map(|(line, n)| assert_eq!(line, format!("{n:0999}"))).count();
+        let lost = text.lines().find_map(|line| line.strip_prefix("lost ")).unwrap();
+        (kept, lost.parse().unwrap())
+    }
+
+    #[test]
+    fn who_does_not_read_loses_lines_and_is_told_how_many() {
+        for worker in [false, true] {
+            let (mut reader, writer) = pipe().unwrap();
+            let lines = lines(writer);
+            if worker {
+                work(&lines);
+            }
+            let count = flood(&lines);
+            let reader = thread::spawn(move || read_to(&mut reader, "last\n"));
+            // They go out as the reader takes them, and it waits for the last. That one is as long as
+            // the others, so there is no room for it before there is for them.
+            while !reader.is_finished() {
+                lines.put(format!("{:>999}\n", "last").as_bytes());
+                lines.finish(Duration::from_secs(60));
+            }
+            let (kept, lost) = told(&reader.join().unwrap());
+            assert!(kept >= MOST / 1000 && kept + lost >= count, "{kept} kept, {lost} lost");
+        }
+    }
+
+    #[test]
+    fn all_is_written_in_order_before_the_end() {
+        let (mut reader, writer) = pipe().unwrap();
+        let lines = lines(writer);
+        lines.put(b"before\n");
+        work(&lines);
+        (0..100).for_each(|n| lines.put(format!("{n}\n").as_bytes()));
+        lines.finish(Duration::from_secs(60));
+        let text = read_to(&mut reader, "99\n");
+        let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+        assert_eq!(text, format!("before\n{}\n", expected.join("\n")));
+    }
+
+    #[test]
+    fn a_failure_costs_the_line_alone() {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let gone = lines(writer);
+        gone.put(b"nobody reads this\n");
+        assert_eq!(gone.lock().lost, 1);
+
+        let full = lines(File::options().write(true).open("/dev/full").unwrap());
+        work(&full);
+        (0..10).for_each(|_| full.put(b"there is no room for this\n"));
+        full.finish(Duration::from_secs(60));
+        let state = full.lock();
+        assert_eq!((state.lost, state.bytes), (10, 0));
+    }
+
+    #[test]
+    fn a_torn_line_does_not_spoil_the_next() {
+        let mut file = tempfile::tempfile().unwrap();
+        let lines = lines(file.try_clone().unwrap());
+        file.write_all(b"the beginning of").unwrap();
+        lines.lock().torn = true;
+        lines.lock().lost = 1;
+        lines.put(b"next\n");
+        file.seek(SeekFrom::Start(0)).unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "the beginning of\nnext\nlost 1\n");
+    }
+}

@@ -1,0 +1,83 @@
+//! Signals that would end the process, and are not meant to: from its very start they are noted.
+//!
+//! Until the exporter serves they are told of between the phases of its start, then at once. Those that
+//! end it in order are those of [`crate::serve`].
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::flag;
+use tracing::info;
+
+/// A signal that changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harmless {
+    /// SIGHUP: other services load their settings anew.
+    Hangup,
+    /// SIGUSR1.
+    User1,
+    /// SIGUSR2.
+    User2,
+}
+
+impl Harmless {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Hangup, Self::User1, Self::User2];
+
+    /// Its number.
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Hangup => SIGHUP,
+            Self::User1 => SIGUSR1,
+            Self::User2 => SIGUSR2,
+        }
+    }
+
+    /// Says that it came, and that nothing has come of it.
+    pub fn tell(self) {
+        match self {
+            Self::Hangup => info!(
+                "received SIGHUP and went on: this version reloads nothing, restart it to change \
+                 configs"
+            ),
+            Self::User1 => info!("received SIGUSR1 and went on: it has no meaning here"),
+            Self::User2 => info!("received SIGUSR2 and went on: it has no meaning here"),
+        }
+    }
+}
+
+/// What has come so far.
+#[derive(Debug)]
+pub struct Noted([(Harmless, Arc<AtomicBool>); Harmless::ALL.len()]);
+
+impl Noted {
+    /// Notes harmless signals from now on, for as long as the process lives.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn begin() -> io::Result<Self> {
+        let noted = Self(Harmless::ALL.map(|signal| (signal, Arc::default())));
+        for (signal, came) in &noted.0 {
+            flag::register(signal.number(), Arc::clone(came))?;
+        }
+        Ok(noted)
+    }
+
+    /// Tells of what came since this was last asked.
+    pub fn tell(&self) {
+        let came = self.0.iter().filter(|(_, came)| came.swap(false, Ordering::Relaxed));
+        came.for_each(|(signal, _)| signal.tell());
+    }
+}
+
+/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, instead of ending the process.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub fn outlive_full_files() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
+}

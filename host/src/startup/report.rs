@@ -1,0 +1,164 @@
+//! A start, as a person reads it: a line for the exporter, one for each config, and what
+//! `--config.check` says last. However much there is, a line stays a line.
+
+use std::time::Duration;
+
+use rustix::system::uname;
+
+use crate::bpf::{AttachError, kind_name};
+use crate::scrape::Running;
+use crate::version;
+
+/// How many names a line has.
+const MOST: usize = 8;
+/// How many characters a name has.
+const LONGEST: usize = 64;
+
+/// Which build this is, and where it runs.
+pub fn announcement() -> String {
+    let system = uname();
+    format!(
+        "ebpf_wasm_exporter {} (branch {}, revision {}) on {} {} ({})",
+        version::VERSION,
+        version::BRANCH,
+        version::REVISION,
+        system.sysname().to_string_lossy(),
+        system.release().to_string_lossy(),
+        system.machine().to_string_lossy(),
+    )
+}
+
+/// What a config has come to.
+pub fn line(config: &Running) -> String {
+    let programs = config.attached.programs();
+    let attached = programs.iter().filter(|program| program.attached).count();
+    let mut text =
+        format!("config {}: {attached} of {} attached", config.name, programs_of(programs.len()));
+    let maps = config.metrics.iter().filter_map(|(_, layout)| {
+        let spec = config.attached.map(&layout.map)?.spec;
+        Some(format!("{} ({}, {})", spec.name, kind_name(spec.kind), spec.max_entries))
+    });
+    append(&mut text, "map", &listed(maps));
+    let plugins = config.plugins.iter().map(|plugin| plugin.plugin().to_owned());
+    append(&mut text, "plugin", &listed(plugins));
+    text.push_str(&format!("; {}", spent(config.took)));
+    text
+}
+
+/// The last line of `--config.check` for these configs. `left_out` are those of the default set that
+/// do not load.
+pub fn verdict(running: &[Running], left_out: &[String]) -> String {
+    let failures: Vec<_> =
+        running.iter().flat_map(|config| config.attached.failures()).map(named).collect();
+    let programs = running.iter().map(|config| config.attached.programs().len()).sum();
+    let configs = running.len() + left_out.len();
+    let mut faults = Vec::new();
+    if !left_out.is_empty() {
+        let names = listed(left_out.iter().cloned()).text;
+        let n = left_out.len();
+        faults.push(format!("{n} of {} did not load: {names}", counted(configs, "config")));
+    }
+    if !failures.is_empty() {
+        let n = failures.len();
+        let names = listed(failures.into_iter()).text;
+        faults.push(format!("{n} of {} did not attach: {names}", programs_of(programs)));
+    }
+    if faults.is_empty() { "ok".to_owned() } else { format!("ok, but {}", faults.join("; and ")) }
+}
+
+/// How long something took.
+pub fn spent(time: Duration) -> String {
+    let milliseconds = time.as_millis();
+    if milliseconds < 1000 {
+        format!("{milliseconds} ms")
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}
+
+fn named(AttachError { program, section, .. }: &AttachError) -> String {
+    format!("{program} ({section})")
+}
+
+fn programs_of(n: usize) -> String {
+    counted(n, "program")
+}
+
+/// `1 config`, `2 configs`.
+pub fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Names in a line, and how many there are.
+struct Listed {
+    text: String,
+    count: usize,
+}
+
+/// The first of these names, each cut short where it is too long.
+fn listed(names: impl Iterator<Item = String>) -> Listed {
+    let (mut shown, mut count) = (Vec::new(), 0);
+    for name in names {
+        count += 1;
+        if shown.len() < MOST {
+            shown.push(short(name));
+        }
+    }
+    if count > MOST {
+        shown.push(format!("and {} more", count - MOST));
+    }
+    Listed { text: shown.join(", "), count }
+}
+
+fn short(name: String) -> String {
+    match name.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name,
+    }
+}
+
+fn append(text: &mut String, what: &str, Listed { text: names, count }: &Listed) {
+    match count {
+        0 => {}
+        1 => text.push_str(&format!("; {what} {names}")),
+        _ => text.push_str(&format!("; {what}s {names}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(count: usize) -> impl Iterator<Item = String> {
+        (0..count).map(|n| format!("name_{n}"))
+    }
+
+    #[test]
+    fn a_line_stays_a_line() {
+        let mut text = String::new();
+        append(&mut text, "map", &listed(names(0)));
+        append(&mut text, "map", &listed(names(1)));
+        append(&mut text, "map", &listed(names(MOST)));
+        append(&mut text, "plugin", &listed(names(1000)));
+        append(&mut text, "map", &listed(std::iter::once("é".repeat(100))));
+        insta::assert_snapshot!(text.replace("; ", "\n"), @"
+        map name_0
+        maps name_0, name_1, name_2, name_3, name_4, name_5, name_6, name_7
+        plugins name_0, name_1, name_2, name_3, name_4, name_5, name_6, name_7, and 992 more
+        map éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…
+        ");
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        let times = [0, 999, 1000, 12_345].map(|n| spent(Duration::from_millis(n)));
+        assert_eq!(times, ["0 ms", "999 ms", "1.0 s", "12.3 s"]);
+    }
+
+    #[test]
+    fn the_verdict_names_what_is_missing() {
+        assert_eq!(verdict(&[], &[]), "ok");
+        let left_out: Vec<_> = names(2).collect();
+        insta::assert_snapshot!(verdict(&[], &left_out), @"ok, but 2 of 2 configs did not load: name_0, name_1");
+    }
+}
