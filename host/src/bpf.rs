@@ -189,7 +189,7 @@ impl Opened {
 
     /// The maps, libbpf's own (`.rodata` and the like) left out, in the object's order.
     pub fn maps(&self) -> Vec<MapSpec> {
-        self.object.maps().map(|map| MapSpec::of_open(&map)).filter(MapSpec::is_users).collect()
+        self.object.maps().filter(is_users).map(|map| MapSpec::of_open(&map)).collect()
     }
 
     /// Hands the object to the kernel: maps are made, programs verified.
@@ -274,12 +274,12 @@ impl MapSpec {
             flags: map.map_flags(),
         }
     }
+}
 
-    /// Whether the object's author made it: libbpf makes maps for `.rodata`, `.bss` and so on,
-    /// whose names have a dot that no C name can have.
-    fn is_users(&self) -> bool {
-        !self.name.contains('.')
-    }
+/// Whether the object's author made it: libbpf makes maps for `.rodata`, `.bss` and so on.
+fn is_users(map: &libbpf_rs::OpenMap<'_>) -> bool {
+    // SAFETY: the map belongs to an object that is alive.
+    unsafe { !libbpf_sys::bpf_map__is_internal(map.as_libbpf_object().as_ptr()) }
 }
 
 /// Has libbpf parse an object.

@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 
+use crate::escaping::Escaping;
+
 mod client;
 pub mod gzip;
+mod names;
 pub mod openmetrics;
 pub mod protobuf;
 pub mod sheet;
@@ -20,14 +23,30 @@ pub enum Format {
     Protobuf,
 }
 
-impl Format {
+/// What a client is sent: a format, and what becomes of names in it that are not plain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The format.
+    pub format: Format,
+    /// How names are escaped.
+    pub escaping: Escaping,
+    /// Whether the client knows text 1.0.0, which is text 0.0.4 with names that may be in quotes.
+    pub newer_text: bool,
+}
+
+impl Accepted {
     /// What to send as `Content-Type`.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => text::CONTENT_TYPE,
-            Self::OpenMetrics => openmetrics::CONTENT_TYPE,
-            Self::Protobuf => protobuf::CONTENT_TYPE,
-        }
+    pub fn content_type(self) -> String {
+        let format = match self.format {
+            Format::Text if self.newer_text => "text/plain; version=1.0.0; charset=utf-8",
+            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Format::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited"
+            }
+        };
+        format!("{format}; escaping={}", self.escaping.as_str())
     }
 }
 

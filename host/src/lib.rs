@@ -12,6 +12,7 @@
 //! | [`transform`] | turns label sets into other label sets | counts |
 //! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
+//! | [`escaping`] | names what not every client can name | knows a format |
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins the four above | is run twice at once |
 //! | [`serve`] | HTTP | holds logic |
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod descriptors;
+pub mod escaping;
 pub mod exposition;
 pub mod logging;
 pub mod output;

@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 use crate::bpf::read::{MapReader, ReadError, Reading, Sink, Way};
 use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
+use crate::escaping::Escaping;
 use crate::exposition::gzip::{self, Deflater, Member};
 use crate::exposition::sheet::Sheet;
 use crate::exposition::{Body, Format, openmetrics, protobuf, text};
@@ -30,9 +31,6 @@ mod turns;
 use decode::KeyDecoder;
 use feed::Feed;
 use turns::Turns;
-
-/// What all metrics of all configs are prefixed with.
-pub const NAMESPACE: &str = "ebpf_exporter";
 
 /// Bytes from which a text is a part of the exposition of its own.
 const SHORT: usize = 8192;
@@ -169,11 +167,11 @@ impl Scraper {
     /// Reads every map once and returns the exposition as text, families sorted by name.
     pub fn scrape(&mut self) -> Body {
         self.read(None);
-        self.text()
+        self.text(Escaping::default())
     }
 
     /// What was read, as text: only what changed is written again.
-    fn text(&mut self) -> Body {
+    fn text(&mut self, escaping: Escaping) -> Body {
         let start = Instant::now();
         let mut order: Vec<_> = self.own.iter().map(|family| Exposed::Own(family)).collect();
         order.extend(self.families.iter_mut().enumerate().map(|(n, fed)| Exposed::Fed(n, fed)));
@@ -181,10 +179,10 @@ impl Scraper {
         let mut page = Page::default();
         for family in order {
             match family {
-                Exposed::Own(family) => text::encode([family], &mut page.loose),
+                Exposed::Own(family) => text::encode([family], escaping, &mut page.loose),
                 Exposed::Fed(n, fed) => {
                     let Fed { family, sheet } = fed;
-                    sheet.render(Arc::make_mut(family), |text, block| {
+                    sheet.render(Arc::make_mut(family), escaping, |text, block| {
                         page.push(text, block.map(|block| (n, block)))
                     });
                 }
@@ -434,8 +432,7 @@ impl Fed {
             Some(labels) => labels.iter().map(|label| label.as_str().to_owned()).collect(),
             None => metric.label_names().map(|label| label.as_str().to_owned()).collect(),
         };
-        let name = format!("{NAMESPACE}_{}", metric.name.as_str());
-        let family = Family::new(name, metric.help.clone(), labels, kind);
+        let family = Family::new(metric.name.exposed(), metric.help.clone(), labels, kind);
         Self { sheet: Sheet::new(&family), family: Arc::new(family) }
     }
 
@@ -491,16 +488,20 @@ impl serve::Scraper for Scraper {
 
     fn page(&mut self, page: serve::Page) -> Body {
         match page {
-            serve::Page::Metrics(Format::Text) => self.text(),
-            serve::Page::Metrics(Format::OpenMetrics) => openmetrics::encode(&self.sorted()).into(),
-            serve::Page::Metrics(Format::Protobuf) => protobuf::encode(&self.sorted()),
+            serve::Page::Metrics(Format::Text, escaping) => self.text(escaping),
+            serve::Page::Metrics(Format::OpenMetrics, escaping) => {
+                openmetrics::encode(&self.sorted(), escaping).into()
+            }
+            serve::Page::Metrics(Format::Protobuf, escaping) => {
+                protobuf::encode(&self.sorted(), escaping)
+            }
             serve::Page::Maps => self.maps().into(),
         }
     }
 
     fn gzip(&mut self, page: serve::Page, body: &Body) -> Body {
         match page {
-            serve::Page::Metrics(Format::Text) => self.gzip(),
+            serve::Page::Metrics(Format::Text, _) => self.gzip(),
             _ => gzip::compress(body),
         }
     }

@@ -95,8 +95,9 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn load(subject: &'a Subject) -> Result<Self, ToolError> {
         let label = |name: &String| {
-            let problem = || ToolError::Usage(format!("--labels: `{name}` is no label's name"));
-            LabelName::new(name).ok_or_else(problem)
+            let usage =
+                |error| ToolError::Usage(format!("--labels: `{name}` is no label's name: {error}"));
+            LabelName::new(name).map_err(usage)
         };
         let labels = subject.labels.iter().map(label).collect::<Result<_, _>>()?;
         let inputs = subject.inputs.iter().map(|input| bytes(input, subject.hex));

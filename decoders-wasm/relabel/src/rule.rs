@@ -193,9 +193,11 @@ fn check_target(target: &str, action: &str) -> Result<(), String> {
 
 /// Refuses what is no label's name, and the one label that is the metric's name.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !starts_well || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(format!("`{name}` is not a label's name; use letters, digits and _"));
+    if name.is_empty() || name.chars().any(char::is_control) {
+        let name = name.escape_debug();
+        return Err(format!(
+            "`{name}` is not a label's name; write text without control characters"
+        ));
     }
     if name == crate::program::METRIC_NAME {
         return Err("`__name__` cannot be changed: a transform does not rename metrics".to_owned());

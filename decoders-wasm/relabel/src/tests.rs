@@ -210,9 +210,9 @@ fn bad_rules_are_refused() {
         ),
         ("- {source_labels: [a]}", "relabel_configs[0]: target_label: replace needs one"),
         (
-            "- {source_labels: [a], target_label: 'b-c'}",
-            "relabel_configs[0]: target_label: `b-c` is not a label's name; use letters, digits \
-             and _",
+            "- {source_labels: [a], target_label: \"b\\tc\"}",
+            "relabel_configs[0]: target_label: `b\\tc` is not a label's name; write text without \
+             control characters",
         ),
         (
             "- {source_labels: [a], target_label: __name__}",
@@ -237,9 +237,9 @@ fn bad_rules_are_refused() {
              remove it",
         ),
         (
-            "- {action: labelmap, regex: '(.)', replacement: '$1-$1'}",
-            "relabel_configs[0]: labelmap of a: `a-a` is not a label's name; use letters, digits \
-             and _",
+            "- {action: labelmap, regex: '(.)', replacement: \"$1\\n$1\"}",
+            "relabel_configs[0]: labelmap of a: `a\\na` is not a label's name; write text without \
+             control characters",
         ),
         (
             "- {action: keep, source_labels: [a], regex: '('}",

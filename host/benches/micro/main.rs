@@ -9,6 +9,7 @@ use std::sync::Arc;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use ebpf_wasm_exporter::bpf::read::Chunk;
+use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::gzip::{Deflater, Member};
 use ebpf_wasm_exporter::exposition::sheet::Sheet;
 use ebpf_wasm_exporter::exposition::{openmetrics, protobuf};
@@ -94,13 +95,17 @@ fn gzip_from_nothing(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = SIZES)]
 fn openmetrics_from_nothing(bencher: Bencher<'_, '_>, count: usize) {
     let families = [Arc::new(Rows::new(count).family)];
-    bencher.counter(ItemsCount::new(count)).bench_local(|| openmetrics::encode(&families));
+    bencher
+        .counter(ItemsCount::new(count))
+        .bench_local(|| openmetrics::encode(&families, Escaping::default()));
 }
 
 #[divan::bench(args = SIZES)]
 fn protobuf_from_nothing(bencher: Bencher<'_, '_>, count: usize) {
     let families = [Arc::new(Rows::new(count).family)];
-    bencher.counter(ItemsCount::new(count)).bench_local(|| protobuf::encode(&families));
+    bencher
+        .counter(ItemsCount::new(count))
+        .bench_local(|| protobuf::encode(&families, Escaping::default()));
 }
 
 /// A map's rows and all that is kept of them.
@@ -167,7 +172,7 @@ impl Rows {
     fn render(&mut self) -> usize {
         let mut bytes = 0;
         let blocks = &mut self.blocks;
-        self.sheet.render(&mut self.family, |part, block| {
+        self.sheet.render(&mut self.family, Escaping::default(), |part, block| {
             bytes += part.len();
             *blocks = block.map_or(0, |block| block + 1);
         });

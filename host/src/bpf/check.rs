@@ -11,6 +11,7 @@ use super::read::is_per_cpu;
 use super::{MapSpec, Opened, text};
 use crate::config::near::nearest;
 use crate::config::{Config, Fault, Metric, Outline, Part, Severity};
+use crate::escaping::Escaping;
 
 /// How a metric's map is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,8 @@ pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>
     let mut layouts = Vec::new();
     let mut faults = programs(opened);
     let mut fit = |outline: &Outline| {
-        let key = KeyType::of_map(&opened.object, outline.name.as_str());
+        let key = map_of(outline, &maps);
+        let key = key.and_then(|map| KeyType::of_map(&opened.object, &map.name));
         let findings = match layout(outline, &maps, key.as_ref()) {
             Ok(layout) => return Some(layout),
             Err(findings) => findings,
@@ -74,7 +76,7 @@ pub fn warnings(config: &Config, opened: &Opened) -> Vec<Fault> {
     let good = config.metrics.iter().map(Metric::outline);
     good.chain(config.faulty.iter().cloned())
         .filter_map(|metric| {
-            let map = maps.iter().find(|map| map.name == metric.name.as_str())?;
+            let map = map_of(&metric, &maps)?;
             let (below, problem, remedy) = summed_cpus(metric.parts.as_deref()?, map)?;
             Some(config.warning(&format!("{}{below}", metric.path), problem, remedy))
         })
@@ -137,10 +139,10 @@ fn layout(
     maps: &[MapSpec],
     key: Option<&KeyType>,
 ) -> Result<Layout, Vec<Finding>> {
-    let name = metric.name.as_str();
-    let Some(map) = maps.iter().find(|map| map.name == name) else {
-        return Err(vec![missing(name, maps)]);
+    let Some(map) = map_of(metric, maps) else {
+        return Err(vec![missing(metric.name.as_str(), maps)]);
     };
+    let name = &map.name;
     if let Some(finding) = unreadable(map) {
         return Err(vec![finding]);
     }
@@ -165,13 +167,22 @@ fn layout(
         findings.push(bucket_not_last(map));
     }
     if findings.is_empty() {
-        Ok(Layout { map: name.to_owned(), per_cpu, cpu_label, key: kind })
+        Ok(Layout { map: name.clone(), per_cpu, cpu_label, key: kind })
     } else {
         Err(findings)
     }
 }
 
+/// The metric's map: the one of its name. C has no name such as `k8s.pod`, so a map may also be called as
+/// the metric is where names are escaped with underscores: `k8s_pod`.
+fn map_of<'m>(metric: &Outline, maps: &'m [MapSpec]) -> Option<&'m MapSpec> {
+    let name = metric.name.as_str();
+    let named = |name: &str| maps.iter().find(|map| map.name == name);
+    named(name).or_else(|| named(&Escaping::Underscores.metric(name)))
+}
+
 fn missing(name: &str, maps: &[MapSpec]) -> Finding {
+    let name = &*Escaping::Underscores.metric(name);
     let remedy = match nearest(name, maps.iter().map(|map| map.name.as_str())) {
         Some(near) => format!("did you mean `{near}`?"),
         None if maps.is_empty() => "define one in `SEC(\".maps\")`".to_owned(),

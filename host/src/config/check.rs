@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::error::{Source, quote};
 use super::faults::Faults;
-use super::name::MetricName;
+use super::name::{MetricName, NameError};
 use super::plan::{Config, Kaddr, Kind, Metric, Outline, PluginStep, Settings};
 use super::raw::{self, Field};
 use super::{duration, near};
@@ -125,7 +125,7 @@ fn outline(raw: &raw::Metric) -> Option<Outline> {
     let parts = label::parts(&raw.labels);
     // Without labels there is no bucket, which has been told.
     let parts = parts.filter(|parts| !histogram || !parts.is_empty());
-    Some(Outline { name: MetricName::new(name)?, path: raw.path.clone(), histogram, parts })
+    Some(Outline { name: MetricName::new(name).ok()?, path: raw.path.clone(), histogram, parts })
 }
 
 fn metric(
@@ -191,15 +191,11 @@ fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<MetricNam
         faults.error(path, "the metric has no name", "add `name:` with the name of its map");
     }
     let text = raw.given()?;
-    let name = MetricName::new(&text);
-    if name.is_none() {
-        faults.error(
-            &format!("{path}.name"),
-            format!("{} cannot be a metric's name", quote(&text)),
-            "use letters, digits, `_` and `:`, no digit first",
-        );
-    }
-    name
+    let refused = |error: NameError| {
+        let problem = format!("{} cannot be a metric's name: {error}", quote(&text));
+        faults.error(&format!("{path}.name"), problem, error.remedy());
+    };
+    MetricName::new(&text).map_err(refused).ok()
 }
 
 fn help(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<String> {

@@ -1,9 +1,11 @@
 //! Metrics of the same name in several configs: one family if they agree, a fault if not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::error::{Fault, quote};
+use super::name::{APART, NAMESPACE};
 use super::plan::{Config, Kind, Metric};
+use crate::escaping::{Escaping, is_plain_metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
@@ -85,7 +87,78 @@ pub(super) fn check(configs: &[Config]) -> Vec<Fault> {
             }
         }
     }
+    faults.extend(meetings(configs));
     faults
+}
+
+/// Series of one metric that would be called as those of another, by clients that do not take all names.
+fn meetings(configs: &[Config]) -> Vec<Fault> {
+    if metrics(configs).all(|(_, metric)| is_plain_metric(&metric.name.exposed())) {
+        return Vec::new();
+    }
+    let (mut told, mut faults) = (HashSet::new(), Vec::new());
+    for escaping in Escaping::ALL {
+        let mut taken = own_series();
+        for (config, metric) in metrics(configs) {
+            let met = take(metric, (config, escaping), &mut taken);
+            if let Some((name, other)) = met
+                && told.insert((&config.name, &metric.path))
+            {
+                let (problem, remedy) = one_name(metric, escaping, &name, other);
+                faults.push(config.fault(&format!("{}.name", metric.path), problem, remedy));
+            }
+        }
+    }
+    faults
+}
+
+/// Whose a series is: its name before it is escaped, and the metric, if not the exporter's own.
+type Owner<'a> = (String, Option<(&'a Config, &'a Metric)>);
+
+fn own_series<'a>() -> HashMap<String, Owner<'a>> {
+    let parts = SERIES.iter().map(|suffix| format!("{OWN_HISTOGRAM}{suffix}"));
+    let names = OWN.iter().map(|name| (*name).to_owned()).chain(parts);
+    let named = names.map(|name| format!("{NAMESPACE}_{name}"));
+    named.map(|name| (name.clone(), (name, None))).collect()
+}
+
+/// Takes what the metric calls its series; the first of these names that is another's already, although it
+/// is called otherwise where names are not escaped, and whose.
+fn take<'a>(
+    metric: &'a Metric,
+    (config, escaping): (&'a Config, Escaping),
+    taken: &mut HashMap<String, Owner<'a>>,
+) -> Option<(String, Option<(&'a Config, &'a Metric)>)> {
+    let exposed = metric.name.exposed();
+    let parts: &[&str] = if metric.kind == Kind::Counter { &[] } else { &SERIES };
+    let mut met = None;
+    for suffix in [""].iter().chain(parts) {
+        let name = format!("{}{suffix}", escaping.metric(&exposed));
+        let whole = format!("{exposed}{suffix}");
+        let owner = (whole.clone(), Some((config, metric)));
+        let (earlier, other) = taken.entry(name.clone()).or_insert(owner);
+        if *earlier != whole {
+            met.get_or_insert((name, *other));
+        }
+    }
+    met
+}
+
+fn one_name(
+    metric: &Metric,
+    escaping: Escaping,
+    name: &str,
+    other: Option<(&Config, &Metric)>,
+) -> (String, &'static str) {
+    let (here, scheme) = (metric.name.as_str(), escaping.as_str());
+    let here = format!("`{here}` has series `{name}` with escaping={scheme}");
+    match other {
+        None => (format!("{here}, which the exporter tells of itself"), "rename it and its map"),
+        Some((config, other)) => {
+            let (place, other) = (place(config, other), other.name.as_str());
+            (format!("{here}, and so has `{other}` in {place}"), APART)
+        }
+    }
 }
 
 fn metrics(configs: &[Config]) -> impl Iterator<Item = (&Config, &Metric)> {

@@ -14,6 +14,7 @@ use prometheus_client::encoding::{
 };
 use prometheus_client::metrics::MetricType;
 
+use super::names::Names;
 use crate::series::{Family, Histogram, Kind};
 
 /// Series of a family, lent to a registry.
@@ -22,8 +23,8 @@ pub(super) struct Lent {
     pub(super) family: Arc<Family>,
     /// Which of its series; those without rows are passed over.
     pub(super) ids: Range<usize>,
-    /// What it is called. The client appends `_total` if it is a counter.
-    pub(super) name: String,
+    /// What it and its labels are called. The client appends `_total` to a counter's name.
+    pub(super) names: Names,
     /// The client does not escape it.
     pub(super) help: String,
 }
@@ -31,20 +32,22 @@ pub(super) struct Lent {
 /// The labels of one series.
 pub(super) struct Labels<'a> {
     pub(super) family: &'a Family,
+    /// What they are called.
+    pub(super) names: &'a [String],
     pub(super) id: usize,
 }
 
 impl Collector for Lent {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Self { family, ids, name, help } = self;
+        let Self { family, ids, names, help } = self;
         let kind = match family.kind {
             Kind::Counter | Kind::RealCounter => MetricType::Counter,
             Kind::Gauge => MetricType::Gauge,
             Kind::Histogram(_) => MetricType::Histogram,
         };
-        let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+        let mut metric = encoder.encode_descriptor(&names.name, help, None, kind)?;
         for id in ids.clone().filter(|id| family.is_live(*id)) {
-            labelled(family, id, &mut metric, |series| {
+            labelled(&self.labels(id), &mut metric, |series| {
                 encode(&family.kind, family.numbers(id), series)
             })?;
         }
@@ -52,18 +55,23 @@ impl Collector for Lent {
     }
 }
 
-/// Has the `id`-th series of a family encoded under its labels, if it has any: the client writes
-/// braces around none.
+impl Lent {
+    /// The labels of its `id`-th series.
+    pub(super) fn labels(&self, id: usize) -> Labels<'_> {
+        Labels { family: &self.family, names: &self.names.labels, id }
+    }
+}
+
+/// Has a series encoded under its labels, if it has any: the client writes braces around none.
 pub(super) fn labelled(
-    family: &Family,
-    id: usize,
+    labels: &Labels<'_>,
     metric: &mut MetricEncoder<'_>,
     encode: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
 ) -> fmt::Result {
-    if family.labels.is_empty() {
+    if labels.names.is_empty() {
         return encode(metric);
     }
-    encode(&mut metric.encode_family(&Labels { family, id })?)
+    encode(&mut metric.encode_family(labels)?)
 }
 
 /// Encodes a series of this type with these numbers.
@@ -85,7 +93,7 @@ fn encode(kind: &Kind, cells: &[u64], series: &mut MetricEncoder<'_>) -> fmt::Re
 
 impl EncodeLabelSet for Labels<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let names = self.family.labels.iter().map(String::as_str);
+        let names = self.names.iter().map(String::as_str);
         for label in names.zip(self.family.label_values(self.id)) {
             label.encode(encoder.encode_label())?;
         }

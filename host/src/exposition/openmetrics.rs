@@ -20,97 +20,125 @@ use prometheus_client::encoding::{self, DescriptorEncoder, EncodeGaugeValue};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::client::{Labels, Lent, labelled};
+use super::client::{Lent, labelled};
+use super::names::{Names, escape, quote};
 use super::text::number;
+use crate::escaping::{Escaping, is_plain_metric};
 use crate::series::{Bounds, Family, Histogram, Kind};
-
-/// What to send as `Content-Type`.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A whole exposition. Families without series are left out; pass them all the same, so that a name
 /// does not depend on what there is to count.
-pub fn encode(families: &[Arc<Family>]) -> String {
-    let names = Names::of(families);
-    let mut registry = Registry::default();
-    for family in families.iter().filter(|family| !family.is_empty()) {
-        registry.register_collector(lent(family, names.of_family(family)));
-    }
+pub fn encode(families: &[Arc<Family>], escaping: Escaping) -> String {
+    let called = |family| Called { family, names: Names::of(family, escaping).quoted() };
+    let families: Vec<_> = families.iter().map(called).collect();
+    let claims = Claims::of(&families);
     let mut out = String::new();
+    for family in families.iter().filter(|called| !called.family.is_empty()) {
+        family.write(claims.name_of(family), &mut out);
+    }
     // It fails only where there is no room to write.
-    let _ = encoding::text::encode(&mut out, &registry);
+    let _ = encoding::text::encode_eof(&mut out);
     out
 }
 
-/// The family, to be exposed by this name as what it is, or by its own as unknown.
-fn lent(family: &Arc<Family>, name: Option<&str>) -> Box<dyn Collector> {
-    let help = family.help.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let ids = 0..family.room();
-    let family = Arc::clone(family);
-    match name {
-        Some(name) => Box::new(Lent { ids, name: name.to_owned(), help, family }),
-        None => Box::new(Unknown { family, help }),
+/// A family, and what it and its labels are called.
+struct Called<'a> {
+    family: &'a Arc<Family>,
+    names: Names,
+}
+
+impl Called<'_> {
+    /// Appends the family's text. It is exposed by this name as what it is, or by its own as unknown.
+    fn write(&self, name: Option<&str>, out: &mut String) {
+        let (exposed, unknown) = (name.unwrap_or(&self.names.name), name.is_none());
+        if is_plain_metric(exposed) {
+            return self.append(exposed, unknown, out);
+        }
+        // The client knows no names in braces. It gets one that begins each line and no other thing.
+        let stand_in = Escaping::Values.metric(exposed);
+        let mut text = String::new();
+        self.append(&stand_in, unknown, &mut text);
+        text.split_terminator('\n').for_each(|line| named(line, &stand_in, exposed, out));
+    }
+
+    /// Appends the text as the client writes it.
+    fn append(&self, name: &str, unknown: bool, out: &mut String) {
+        let names = Names { name: name.to_owned(), labels: self.names.labels.clone() };
+        let (family, help) = (Arc::clone(self.family), escape(&self.family.help));
+        let lent = Lent { ids: 0..family.room(), family, names, help };
+        let mut registry = Registry::default();
+        registry.register_collector(if unknown { Box::new(Unknown(lent)) } else { Box::new(lent) });
+        // As above.
+        let _ = encoding::text::encode_registry(out, &registry);
     }
 }
 
-/// How families are called here.
-struct Names {
-    /// How many families lay claim to each name.
-    claims: HashMap<String, usize>,
+/// Appends `line`, which is about a metric that is called `stand_in`, with what else there is to its name,
+/// as one about `name`.
+fn named(line: &str, stand_in: &str, name: &str, out: &mut String) {
+    let Some((before, rest)) = line.split_once(stand_in) else { return };
+    let (suffix, rest) = rest.split_at(rest.find(['{', ' ']).unwrap_or(rest.len()));
+    let name = quote(&format!("{name}{suffix}"));
+    let parts: [&str; 5] = match rest.strip_prefix('{') {
+        _ if !before.is_empty() => [before, &name, rest, "", "\n"],
+        Some(labels) => ["{", &name, ",", labels, "\n"],
+        None => ["{", &name, "}", rest, "\n"],
+    };
+    parts.into_iter().for_each(|part| out.push_str(part));
 }
 
-impl Names {
-    fn of(families: &[Arc<Family>]) -> Self {
+/// How many families lay claim to each name.
+struct Claims(HashMap<String, usize>);
+
+impl Claims {
+    fn of(families: &[Called<'_>]) -> Self {
         let mut claims = HashMap::new();
-        for name in families.iter().flat_map(|family| claimed(family)) {
+        for name in families.iter().flat_map(claimed) {
             *claims.entry(name).or_default() += 1;
         }
-        Self { claims }
+        Self(claims)
     }
 
     /// What the family is called, without what its type appends; none if it cannot have its type.
-    fn of_family<'a>(&self, family: &'a Family) -> Option<&'a str> {
-        let alone = |name| self.claims.get(&name) <= Some(&1);
-        let fits = match &family.kind {
-            Kind::Counter | Kind::RealCounter => claimed(family).all(alone),
+    fn name_of<'a>(&self, called: &'a Called<'_>) -> Option<&'a str> {
+        let alone = |name| self.0.get(&name) <= Some(&1);
+        let fits = match &called.family.kind {
+            Kind::Counter | Kind::RealCounter => claimed(called).all(alone),
             Kind::Gauge => true,
             Kind::Histogram(bounds) => bounds.upper.iter().all(|bound| *bound >= 0.0),
         };
-        fits.then(|| base(family))
+        fits.then(|| base(called))
     }
 }
 
 /// The names that nobody else may have if this family is exposed as what it is.
-fn claimed(family: &Family) -> impl Iterator<Item = String> {
-    let suffixes: &[&str] = match family.kind {
+fn claimed<'a>(called: &'a Called<'_>) -> impl Iterator<Item = String> + use<'a> {
+    let suffixes: &[&str] = match called.family.kind {
         Kind::Counter | Kind::RealCounter => &["", "_total", "_created"],
         Kind::Gauge => &[""],
         Kind::Histogram(_) => &["", "_bucket", "_sum", "_count", "_created"],
     };
-    let base = base(family);
+    let base = base(called);
     suffixes.iter().map(move |suffix| format!("{base}{suffix}"))
 }
 
 /// A family's name, without what its type appends to it.
-fn base(family: &Family) -> &str {
-    match family.kind {
-        Kind::Counter | Kind::RealCounter => {
-            family.name.strip_suffix("_total").unwrap_or(&family.name)
-        }
-        Kind::Gauge | Kind::Histogram(_) => &family.name,
+fn base<'a>(called: &'a Called<'_>) -> &'a str {
+    let name = &called.names.name;
+    match called.family.kind {
+        Kind::Counter | Kind::RealCounter => name.strip_suffix("_total").unwrap_or(name),
+        Kind::Gauge | Kind::Histogram(_) => name,
     }
 }
 
 /// A counter or a histogram that cannot be exposed as such, lent to a registry: its samples are those
 /// of the text format, and each name is a family of its own.
 #[derive(Debug)]
-struct Unknown {
-    family: Arc<Family>,
-    help: String,
-}
+struct Unknown(Lent);
 
 impl Collector for Unknown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        match &self.family.kind {
+        match &self.0.family.kind {
             Kind::Counter => self.numbers(&mut encoder, "", |cells| cells[0]),
             Kind::RealCounter | Kind::Gauge => {
                 self.numbers(&mut encoder, "", |cells| f64::from_bits(cells[0]))
@@ -132,26 +160,26 @@ impl Unknown {
         suffix: &str,
         number: impl Fn(&[u64]) -> N,
     ) -> fmt::Result {
-        let Self { family, help } = self;
-        let name = format!("{}{suffix}", family.name);
+        let Lent { family, names, help, .. } = &self.0;
+        let name = format!("{}{suffix}", names.name);
         let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Unknown)?;
         for id in family.live() {
             let number = number(family.numbers(id));
-            labelled(family, id, &mut metric, |series| series.encode_gauge(&number))?;
+            labelled(&self.0.labels(id), &mut metric, |series| series.encode_gauge(&number))?;
         }
         Ok(())
     }
 
     /// The buckets of each series of a histogram.
     fn buckets(&self, encoder: &mut DescriptorEncoder<'_>, bounds: &Bounds) -> fmt::Result {
-        let Self { family, help } = self;
-        let name = format!("{}_bucket", family.name);
+        let Lent { family, names, help, .. } = &self.0;
+        let name = format!("{}_bucket", names.name);
         let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Unknown)?;
         for id in family.live() {
             let histogram = Histogram::new(bounds, family.numbers(id));
             let all = (f64::INFINITY, histogram.count());
             for (upper, count) in histogram.cumulative().chain([all]) {
-                let labels = (Labels { family, id }, [("le", number(upper))]);
+                let labels = (self.0.labels(id), [("le", number(upper))]);
                 metric.encode_family(&labels)?.encode_gauge(&count)?;
             }
         }
@@ -174,18 +202,21 @@ mod tests {
 
     /// The lines of types and samples, without labels and values.
     fn names(families: &[Arc<Family>]) -> Vec<String> {
-        let text = encode(families);
+        let text = encode(families, Escaping::default());
         let lines = text.lines().filter(|line| !line.starts_with("# HELP"));
         lines.map(|line| line.split('{').next().unwrap().replace("# TYPE ", "")).collect()
     }
 
     #[test]
     fn counters_end_in_total_and_their_families_do_not() {
-        let text = encode(&[
-            family("exec_events", Kind::Counter),
-            family("x_total", Kind::Counter),
-            family("y_seconds", Kind::Gauge),
-        ]);
+        let text = encode(
+            &[
+                family("exec_events", Kind::Counter),
+                family("x_total", Kind::Counter),
+                family("y_seconds", Kind::Gauge),
+            ],
+            Escaping::default(),
+        );
         insta::assert_snapshot!(text, @r##"
         # HELP exec_events What \"it\" is:\na \\ b
         # TYPE exec_events counter
@@ -224,9 +255,54 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_not_plain_are_escaped_or_quoted() {
+        let histogram =
+            Kind::histogram(&Buckets { scale: Scale::Fixed(vec![1.0]), multiplier: 1.0 });
+        let made = |name: &str, labels: &[&str], kind| {
+            let labels: Vec<_> = labels.iter().map(|label| (*label).to_owned()).collect();
+            let values = LabelSet::of(labels.iter().map(|_| "a{b"));
+            let help = "x \"x.y\" U__x\r".to_owned();
+            let mut family = Family::new(name.to_owned(), help, labels, kind);
+            family.join(&values, None);
+            Arc::new(family)
+        };
+        let families = [
+            made("x.y", &["k8s.pod", "b"], Kind::Counter),
+            made("x.y_seconds", &[], histogram),
+            made("z.", &[], Kind::Counter),
+            made("z._total", &[], Kind::Counter),
+        ];
+        insta::assert_snapshot!(encode(&families, Escaping::AllowUtf8).replace('\r', "CR"), @r##"
+        # HELP "x.y" x \"x.y\" U__xCR
+        # TYPE "x.y" counter
+        {"x.y_total","k8s.pod"="a{b",b="a{b"} 0
+        # HELP "x.y_seconds" x \"x.y\" U__xCR
+        # TYPE "x.y_seconds" histogram
+        {"x.y_seconds_sum"} 0.0
+        {"x.y_seconds_count"} 0
+        {"x.y_seconds_bucket",le="1.0"} 0
+        {"x.y_seconds_bucket",le="+Inf"} 0
+        # HELP "z." x \"x.y\" U__xCR
+        # TYPE "z." unknown
+        {"z."} 0
+        # HELP "z._total" x \"x.y\" U__xCR
+        # TYPE "z._total" unknown
+        {"z._total"} 0
+        # EOF
+        "##);
+        let lines = |escaping| {
+            let text = encode(&families[..1], escaping);
+            text.lines().nth(2).unwrap().to_owned()
+        };
+        insta::assert_snapshot!(lines(Escaping::Underscores), @r#"x_y_total{k8s_pod="a{b",b="a{b"} 0"#);
+        insta::assert_snapshot!(lines(Escaping::Dots), @r#"x_dot_y_total{k8s_dot_pod="a{b",b="a{b"} 0"#);
+        insta::assert_snapshot!(lines(Escaping::Values), @r#"U__x_2e_y_total{U__k8s_2e_pod="a{b",b="a{b"} 0"#);
+    }
+
+    #[test]
     fn families_are_given_back() {
         let families = [family("x_total", Kind::Counter), family("x", Kind::Counter)];
-        assert!(!encode(&families).is_empty());
+        assert!(!encode(&families, Escaping::default()).is_empty());
         assert!(families.iter().all(|family| Arc::strong_count(family) == 1));
     }
 
@@ -238,7 +314,7 @@ mod tests {
             let mut family = Family::new("h".to_owned(), "x".to_owned(), Vec::new(), kind);
             let cell = family.join(&LabelSet::default(), Some(Slot::Bucket(1)));
             family.add(cell, 3);
-            encode(&[family.into()])
+            encode(&[family.into()], Escaping::default())
         };
         insta::assert_snapshot!(encoded(&[0.0, 4.0, 1e6, 1e30]), @r##"
         # HELP h x

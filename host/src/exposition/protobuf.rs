@@ -1,5 +1,5 @@
 //! Prometheus' protobuf format, for those who ask for it first: `io.prometheus.client.MetricFamily`
-//! messages, each behind its length. Names and labels are exactly those of the text format.
+//! messages, each behind its length. Names and labels are those of the text format, without its quotes.
 //!
 //! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is
 //! put right. The client holds a message for each series, hundreds of bytes, so a family is encoded
@@ -14,28 +14,27 @@ use prost::Message;
 
 use super::Body;
 use super::client::Lent;
+use super::names::Names;
+use crate::escaping::Escaping;
 use crate::series::Family;
-
-/// What to send as `Content-Type`.
-pub const CONTENT_TYPE: &str = "application/vnd.google.protobuf; \
-                                proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
 /// Series that are messages at the same time: they are memory, and what each lot costs beside them
 /// vanishes.
 const SERIES: usize = 256;
 
 /// All families that have series, in the order given.
-pub fn encode(families: &[Arc<Family>]) -> Body {
-    families.iter().filter(|family| !family.is_empty()).flat_map(delimited).collect()
+pub fn encode(families: &[Arc<Family>], escaping: Escaping) -> Body {
+    let full = families.iter().filter(|family| !family.is_empty());
+    full.flat_map(|family| delimited(family, &Names::of(family, escaping))).collect()
 }
 
 /// A family's message, and its length before it.
-fn delimited(family: &Arc<Family>) -> [Bytes; 2] {
+fn delimited(family: &Arc<Family>, names: &Names) -> [Bytes; 2] {
     let mut out = Vec::new();
     for start in (0..family.room()).step_by(SERIES) {
-        let mut message = message(family, start);
+        let mut message = message(family, names, start);
         if out.is_empty() {
-            message.name.clone_from(&family.name);
+            message.name.clone_from(&names.name);
         } else {
             // What follows is read as more of the same message, as if its series had stood there.
             message = MetricFamily { metric: message.metric, ..MetricFamily::default() };
@@ -50,12 +49,12 @@ fn delimited(family: &Arc<Family>) -> [Bytes; 2] {
 }
 
 /// A family with some of its series, as the client has it.
-fn message(family: &Arc<Family>, start: usize) -> MetricFamily {
+fn message(family: &Arc<Family>, names: &Names, start: usize) -> MetricFamily {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Lent {
         family: Arc::clone(family),
         ids: start..family.room().min(start + SERIES),
-        name: family.name.clone(),
+        names: names.clone(),
         help: family.help.clone(),
     }));
     // Nothing that is lent fails, and one family makes one message.
@@ -126,7 +125,10 @@ mod tests {
             expected("s_total", 0, &[[label("c"), field(3, &[&double(1, 0.25)])].concat()]),
             expected("g", 1, &[[label("c"), field(2, &[&double(1, -0.5)])].concat()]),
         ];
-        assert_eq!(encode(&[counter, real, empty, gauge].map(Arc::new)).concat(), all.concat());
+        assert_eq!(
+            encode(&[counter, real, empty, gauge].map(Arc::new), Escaping::default()).concat(),
+            all.concat()
+        );
     }
 
     #[test]
@@ -149,7 +151,7 @@ mod tests {
             [label(name), field(7, &[&parts.concat()])].concat()
         };
         let all = [histogram("a", [1, 3], 2.5), histogram("b", [0, 4], 0.0)];
-        assert_eq!(encode(&[family.into()]).concat(), expected("x", 4, &all));
+        assert_eq!(encode(&[family.into()], Escaping::default()).concat(), expected("x", 4, &all));
     }
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
                 family.leave(cell, *value);
             }
         }
-        let bytes = encode(&[family.into()]).concat();
+        let bytes = encode(&[family.into()], Escaping::default()).concat();
         let message = MetricFamily::decode_length_delimited(&*bytes).unwrap();
         assert_eq!((&*message.name, &*message.help), ("x", "h"));
         let found = message.metric.into_iter().map(|metric| {
@@ -176,11 +178,35 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_not_plain_are_escaped_or_stay() {
+        let mut family = Family::new(
+            "x.y".to_owned(),
+            "h".to_owned(),
+            vec!["k8s.pod".to_owned(), "b".to_owned()],
+            Kind::Counter,
+        );
+        family.join(&LabelSet::of(["v", "w"]), None);
+        let families = [Arc::new(family)];
+        for (escaping, name, label) in [
+            (Escaping::AllowUtf8, "x.y", "k8s.pod"),
+            (Escaping::Underscores, "x_y", "k8s_pod"),
+            (Escaping::Dots, "x_dot_y", "k8s_dot_pod"),
+            (Escaping::Values, "U__x_2e_y", "U__k8s_2e_pod"),
+        ] {
+            let bytes = encode(&families, escaping).concat();
+            let message = MetricFamily::decode_length_delimited(&*bytes).unwrap();
+            let labels: Vec<_> =
+                message.metric[0].label.iter().map(|label| label.name.as_str()).collect();
+            assert_eq!((&*message.name, labels), (name, vec![label, "b"]));
+        }
+    }
+
+    #[test]
     fn families_are_given_back() {
         let mut family = family("x", Kind::Counter);
         family.join(&LabelSet::of(["a"]), None);
         let families = [Arc::new(family)];
-        assert!(!encode(&families).is_empty());
+        assert!(!encode(&families, Escaping::default()).is_empty());
         assert_eq!(Arc::strong_count(&families[0]), 1);
     }
 }

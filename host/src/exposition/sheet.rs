@@ -4,13 +4,21 @@
 //! bits; a number that changed is written over the old one where it stands if it is as long, else its
 //! block is joined anew from the parts of the old one. Labels are escaped once, when their series is
 //! first seen. What comes out is byte for byte what [`super::text::encode`] writes.
+//!
+//! Names stand in every line, so a text belongs to one [`Escaping`]. A family whose names are plain has one
+//! text for all of them. Of any other, the text is kept in the escaping that was asked for last, and
+//! written anew when another one is: all servers that scrape an exporter mostly ask for the same, and
+//! a second text kept beside the first would be patched at every scrape and have its own memory, for
+//! whoever looks in with a browser.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
 use super::gzip::{Deflated, Deflater, Packed};
+use super::names::is_plain;
 use super::text::{self, Lines};
+use crate::escaping::Escaping;
 use crate::series::Family;
 
 /// Lines in a block: enough that a block's fixed cost vanishes, few enough that one number that
@@ -20,6 +28,8 @@ const LINES: usize = 512;
 /// The text of one family.
 #[derive(Debug)]
 pub struct Sheet {
+    /// How names are written; none if it does not matter.
+    escaping: Option<Escaping>,
     head: Bytes,
     lines: Lines,
     blocks: Vec<Block>,
@@ -57,14 +67,28 @@ impl Number {
 impl Sheet {
     /// A sheet that nothing is written on yet.
     pub fn new(family: &Family) -> Self {
+        Self::escaped(family, Escaping::default())
+    }
+
+    fn escaped(family: &Family, escaping: Escaping) -> Self {
         let mut head = Vec::new();
-        text::head(family, &mut head);
-        Self { head: head.into(), lines: Lines::new(family), blocks: Vec::new() }
+        text::head(family, escaping, &mut head);
+        let lines = Lines::new(family, escaping);
+        let escaping = (!is_plain(family)).then_some(escaping);
+        Self { escaping, head: head.into(), lines, blocks: Vec::new() }
     }
 
     /// Brings the text up to date with the family, which is settled by it, and hands out its parts,
     /// in order: the comments, then the blocks, each with its number.
-    pub fn render(&mut self, family: &mut Family, mut part: impl FnMut(&Bytes, Option<usize>)) {
+    pub fn render(
+        &mut self,
+        family: &mut Family,
+        escaping: Escaping,
+        mut part: impl FnMut(&Bytes, Option<usize>),
+    ) {
+        if self.escaping.is_some_and(|kept| kept != escaping) {
+            *self = Self::escaped(family, escaping);
+        }
         let per_block = (LINES / self.lines.len()).max(1);
         let room = family.room();
         self.blocks.resize_with(room.div_ceil(per_block), Block::default);
@@ -204,6 +228,7 @@ fn into_mut(bytes: Bytes) -> BytesMut {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::io::Read;
 
     use flate2::read::GzDecoder;
@@ -220,6 +245,7 @@ mod tests {
         Join(u8, u8),
         Leave(usize),
         Add(usize, u64),
+        Ask(Escaping),
         Hold,
     }
 
@@ -230,12 +256,31 @@ mod tests {
             1 => any::<usize>().prop_map(Change::Leave),
             4 => (any::<usize>(), value).prop_map(|(row, value)| Change::Add(row, value)),
             1 => Just(Change::Hold),
+            1 => prop::sample::select(&Escaping::ALL[..]).prop_map(Change::Ask),
         ];
         prop::collection::vec(prop::collection::vec(change, 0..200), 1..8)
     }
 
     fn family(kind: Kind) -> Family {
-        Family::new("x".to_owned(), "help".to_owned(), vec!["a\\b".to_owned()], kind)
+        Family::new("x.y".to_owned(), "help".to_owned(), vec!["a\\b".to_owned()], kind)
+    }
+
+    #[test]
+    fn only_names_that_are_not_plain_are_written_anew() {
+        for (label, kept) in [("a_b", true), ("a.b", false)] {
+            let labels = vec![label.to_owned()];
+            let mut family = Family::new("x".to_owned(), "h".to_owned(), labels, Kind::Counter);
+            family.join(&LabelSet::of(["v"]), None);
+            let mut sheet = Sheet::new(&family);
+            let mut blocks = Vec::new();
+            for escaping in Escaping::ALL {
+                sheet.render(&mut family, escaping, |part, block| {
+                    blocks.extend(block.map(|_| part.clone()));
+                });
+            }
+            let places: HashSet<_> = blocks.iter().map(|block| block.as_ptr()).collect();
+            assert_eq!(places.len(), if kept { 1 } else { 4 }, "{label}");
+        }
     }
 
     /// What a client reads that takes gzip.
@@ -254,6 +299,7 @@ mod tests {
         let mut sheet = Sheet::new(&family);
         let mut deflater = Deflater::default();
         let mut zipping = false;
+        let mut escaping = Escaping::default();
         let mut rows: Vec<(Cell, u64)> = Vec::new();
         // A client that is slow to read holds the bytes of an old scrape, which must not change.
         let mut held: Vec<(Bytes, Vec<u8>)> = Vec::new();
@@ -280,15 +326,16 @@ mod tests {
                     Change::Hold => {
                         zipping = !zipping;
                         let mut hold = |part: &Bytes, _| held.push((part.clone(), part.to_vec()));
-                        sheet.render(&mut family, &mut hold);
+                        sheet.render(&mut family, escaping, &mut hold);
                     }
+                    Change::Ask(other) => escaping = other,
                     Change::Leave(_) | Change::Add(..) => {}
                 }
             }
             let mut out = Vec::new();
-            sheet.render(&mut family, |part, _| out.extend_from_slice(part));
+            sheet.render(&mut family, escaping, |part, _| out.extend_from_slice(part));
             let mut expected = Vec::new();
-            text::encode([&family], &mut expected);
+            text::encode([&family], escaping, &mut expected);
             let expected = String::from_utf8(expected).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected);
             if zipping && !family.is_empty() {

@@ -1,21 +1,24 @@
-//! The Prometheus text format 0.0.4.
+//! The Prometheus text format: 0.0.4, and 1.0.0, which only says that names may be in quotes.
 //!
 //! Families come out in the order given, series in the order in which their label sets were met.
 //! Whatever bytes the labels are made of, the output is a valid exposition.
 
 use std::fmt::{self, Write as _};
 
+use super::names::{Names, commented, quote};
+use crate::escaping::{Escaping, is_plain_metric};
 use crate::series::{Family, Histogram, Kind};
 
-/// What to send as `Content-Type`.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// Appends all families to `out`. Those without series are left out, as Prometheus clients do.
-pub fn encode<'a>(families: impl IntoIterator<Item = &'a Family>, out: &mut Vec<u8>) {
+pub fn encode<'a>(
+    families: impl IntoIterator<Item = &'a Family>,
+    escaping: Escaping,
+    out: &mut Vec<u8>,
+) {
     for family in families {
         if !family.is_empty() {
-            head(family, out);
-            let mut lines = Lines::new(family);
+            head(family, escaping, out);
+            let mut lines = Lines::new(family, escaping);
             for id in family.live() {
                 lines.write(family, id, out, |_, _| {});
             }
@@ -24,15 +27,17 @@ pub fn encode<'a>(families: impl IntoIterator<Item = &'a Family>, out: &mut Vec<
 }
 
 /// Appends the comments that stand before a family's series.
-pub(super) fn head(family: &Family, out: &mut Vec<u8>) {
+pub(super) fn head(family: &Family, escaping: Escaping, out: &mut Vec<u8>) {
+    let name = escaping.metric(&family.name);
+    let name = commented(&name);
     let kind = match family.kind {
         Kind::Counter | Kind::RealCounter => "counter",
         Kind::Gauge => "gauge",
         Kind::Histogram(_) => "histogram",
     };
-    put(out, &["# HELP ", &family.name, " "]);
+    put(out, &["# HELP ", &name, " "]);
     escape(&family.help, false, out);
-    put(out, &["\n# TYPE ", &family.name, " ", kind, "\n"]);
+    put(out, &["\n# TYPE ", &name, " ", kind, "\n"]);
 }
 
 /// Writes the lines of a family's series.
@@ -40,30 +45,32 @@ pub(super) fn head(family: &Family, out: &mut Vec<u8>) {
 pub(super) struct Lines {
     /// What stands between the name and the labels in each line of a series, and behind them.
     around: Vec<(String, String)>,
+    /// What stands before the value of each label, in their order.
+    names: Vec<String>,
     /// The labels of the series in hand, quoted and escaped.
     labels: Vec<u8>,
 }
 
 impl Lines {
-    pub(super) fn new(family: &Family) -> Self {
-        let name = &family.name;
+    pub(super) fn new(family: &Family, escaping: Escaping) -> Self {
+        let Names { name, labels } = Names::of(family, escaping).quoted();
+        let has_labels = !labels.is_empty();
         let around = match &family.kind {
-            Kind::Counter | Kind::RealCounter | Kind::Gauge => {
-                vec![braced(name, !family.labels.is_empty())]
-            }
+            Kind::Counter | Kind::RealCounter | Kind::Gauge => vec![braced(&name, has_labels)],
             Kind::Histogram(bounds) => {
                 let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
-                let comma = if family.labels.is_empty() { "" } else { "," };
-                let buckets = bounds.map(|upper| {
-                    let behind = format!("{comma}le=\"{}\"}} ", number(upper));
-                    (format!("{name}_bucket{{"), behind)
-                });
-                let totals = ["sum", "count"]
-                    .map(|suffix| braced(&format!("{name}_{suffix}"), !family.labels.is_empty()));
+                let comma = if has_labels { "," } else { "" };
+                let (before, _) = braced(&format!("{name}_bucket"), true);
+                let buckets = bounds
+                    .map(|upper| (before.clone(), format!("{comma}le=\"{}\"}} ", number(upper))));
+                let totals = ["sum", "count"];
+                let totals = totals.map(|suffix| braced(&format!("{name}_{suffix}"), has_labels));
                 buckets.chain(totals).collect()
             }
         };
-        Self { around, labels: Vec::new() }
+        let comma = [""].into_iter().chain(std::iter::repeat(","));
+        let names = labels.iter().zip(comma).map(|(label, comma)| format!("{comma}{label}=\""));
+        Self { around, names: names.collect(), labels: Vec::new() }
     }
 
     /// How many lines a series has; each has one number.
@@ -81,9 +88,8 @@ impl Lines {
         mut note: impl FnMut(usize, usize),
     ) {
         self.labels.clear();
-        for (name, value) in family.labels.iter().zip(family.label_values(id)) {
-            let comma = if self.labels.is_empty() { "" } else { "," };
-            put(&mut self.labels, &[comma, name, "=\""]);
+        for (name, value) in self.names.iter().zip(family.label_values(id)) {
+            self.labels.extend_from_slice(name.as_bytes());
             escape(value, true, &mut self.labels);
             self.labels.push(b'"');
         }
@@ -100,8 +106,13 @@ impl Lines {
 
 /// What stands around the labels of a line, if it has any.
 fn braced(name: &str, has_labels: bool) -> (String, String) {
-    let (open, close) = if has_labels { ("{", "} ") } else { ("", " ") };
-    (format!("{name}{open}"), close.to_owned())
+    let (before, behind) = match (is_plain_metric(name), has_labels) {
+        (true, true) => (format!("{name}{{"), "} "),
+        (true, false) => (name.to_owned(), " "),
+        (false, true) => (format!("{{{},", quote(name)), "} "),
+        (false, false) => (format!("{{{}", quote(name)), "} "),
+    };
+    (before, behind.to_owned())
 }
 
 /// The numbers in the lines of a series with these cells, as text, with the line each stands in.
@@ -210,7 +221,7 @@ mod tests {
 
     fn encoded(family: &Family) -> String {
         let mut out = Vec::new();
-        encode([family], &mut out);
+        encode([family], Escaping::default(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -252,6 +263,83 @@ mod tests {
         let text = encoded(&family);
         assert!(text.contains("# TYPE ebpf_exporter_x gauge\n"));
         assert!(text.ends_with("\nebpf_exporter_x{config=\"c\"} 0.25\n"));
+    }
+
+    fn named(name: &str, labels: &[&str], kind: Kind) -> String {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+        let values = vec!["v"; labels.len()];
+        let slots = matches!(kind, Kind::Histogram(_)).then_some(Slot::Bucket(0));
+        let mut family = Family::new(name.to_owned(), "h".to_owned(), labels, kind);
+        family.join(&LabelSet::of(values), slots);
+        let mut out = Vec::new();
+        for escaping in Escaping::ALL {
+            encode([&family], escaping, &mut out);
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn names_that_are_not_plain_are_escaped_or_quoted() {
+        insta::assert_snapshot!(named("x", &["k8s.pod", "b"], Kind::Counter), @r#"
+        # HELP x h
+        # TYPE x counter
+        x{k8s_pod="v",b="v"} 0
+        # HELP x h
+        # TYPE x counter
+        x{"k8s.pod"="v",b="v"} 0
+        # HELP x h
+        # TYPE x counter
+        x{k8s_dot_pod="v",b="v"} 0
+        # HELP x h
+        # TYPE x counter
+        x{U__k8s_2e_pod="v",b="v"} 0
+        "#);
+        insta::assert_snapshot!(named("a.\"b\"\\_c", &["le:"], Kind::Gauge), @r#"
+        # HELP a__b___c h
+        # TYPE a__b___c gauge
+        a__b___c{le_="v"} 0
+        # HELP "a.\"b\"\\_c" h
+        # TYPE "a.\"b\"\\_c" gauge
+        {"a.\"b\"\\_c","le:"="v"} 0
+        # HELP a_dot___b______c h
+        # TYPE a_dot___b______c gauge
+        a_dot___b______c{le__="v"} 0
+        # HELP U__a_2e__22_b_22__5c___c h
+        # TYPE U__a_2e__22_b_22__5c___c gauge
+        U__a_2e__22_b_22__5c___c{U__le_3a_="v"} 0
+        "#);
+    }
+
+    #[test]
+    fn a_quoted_name_stands_in_braces_with_labels_or_without() {
+        let allowed = |labels: &[&str], kind| {
+            let all = named("x.y", labels, kind);
+            let lines = all.lines().filter(|line| line.contains("x.y"));
+            lines.map(|line| format!("{line}\n")).collect::<String>()
+        };
+        insta::assert_snapshot!(allowed(&[], Kind::Counter), @r#"
+        # HELP "x.y" h
+        # TYPE "x.y" counter
+        {"x.y"} 0
+        "#);
+        let buckets = Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0 };
+        let kind = Kind::histogram(&buckets);
+        insta::assert_snapshot!(allowed(&[], kind.clone()), @r#"
+        # HELP "x.y" h
+        # TYPE "x.y" histogram
+        {"x.y_bucket",le="1"} 0
+        {"x.y_bucket",le="+Inf"} 0
+        {"x.y_sum"} 0
+        {"x.y_count"} 0
+        "#);
+        insta::assert_snapshot!(allowed(&["a", "b.c"], kind), @r#"
+        # HELP "x.y" h
+        # TYPE "x.y" histogram
+        {"x.y_bucket",a="v","b.c"="v",le="1"} 0
+        {"x.y_bucket",a="v","b.c"="v",le="+Inf"} 0
+        {"x.y_sum",a="v","b.c"="v"} 0
+        {"x.y_count",a="v","b.c"="v"} 0
+        "#);
     }
 
     #[test]

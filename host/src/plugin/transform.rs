@@ -19,7 +19,7 @@ use super::limits::{
 };
 use super::log::plain;
 use super::stats::{Cause, Kind};
-use crate::config::name::LabelName;
+use crate::config::name::{LabelName, labels_that_meet};
 use crate::decode::{Answers, Batch, Outcome};
 use crate::transform::{RowAnswers, Rows, Transform};
 
@@ -248,6 +248,9 @@ fn meaning(outcome: &RowOutcome) -> (Kind, Result<Outcome, String>) {
     }
 }
 
+/// Characters of two names of [`LONGEST_NAME`] bytes, and of what one becomes, with the words between them.
+const LONGEST_MEETING: usize = 12 * LONGEST_NAME;
+
 /// The names that a transform agreed to, if they can be a metric's labels.
 fn checked(names: &[String], histogram: bool) -> Result<Vec<LabelName>, String> {
     if names.len() > MOST_LABELS {
@@ -270,11 +273,21 @@ fn checked(names: &[String], histogram: bool) -> Result<Vec<LabelName>, String> 
             return Err(format!("it returns the label `{shown}` twice"));
         }
         match LabelName::new(name) {
-            Some(label) => labels.push(label),
-            None => return Err(format!("it returns `{shown}`, which cannot be a label's name")),
+            Ok(label) => labels.push(label),
+            Err(error) => {
+                return Err(format!(
+                    "it returns `{shown}`, which cannot be a label's name: {error}"
+                ));
+            }
         }
     }
-    Ok(labels)
+    match labels_that_meet(labels.iter()) {
+        None => Ok(labels),
+        Some(meeting) => {
+            let meeting = plain(&meeting.to_string(), LONGEST_MEETING);
+            Err(format!("it returns labels that meet: {meeting}"))
+        }
+    }
 }
 
 /// Whether results are as many and as large as they may be, and can be cut where they say.

@@ -151,10 +151,10 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
 
 fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
     get(async move |State(scrapes): State<Scrapes>, Extension(seat), headers: HeaderMap| {
-        let format = preferred(&headers, openmetrics);
-        let answer =
-            scrapes.get(Page::Metrics(format), wants_gzip(&headers), patience(&headers)).await;
-        let mut response = page(answer, format.content_type(), &seat);
+        let accepted = preferred(&headers, openmetrics);
+        let wanted = Page::Metrics(accepted.format, accepted.escaping);
+        let answer = scrapes.get(wanted, wants_gzip(&headers), patience(&headers)).await;
+        let mut response = page(answer, accepted.content_type(), &seat);
         let vary = HeaderValue::from_static("Accept, Accept-Encoding");
         response.headers_mut().insert(header::VARY, vary);
         response
@@ -162,7 +162,7 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
 }
 
 async fn maps(State(scrapes): State<Scrapes>, Extension(seat): Extension<Handle>) -> Response {
-    page(scrapes.get(Page::Maps, false, None).await, TEXT_TYPE, &seat)
+    page(scrapes.get(Page::Maps, false, None).await, TEXT_TYPE.to_owned(), &seat)
 }
 
 /// How long the client says it waits, if what it says makes sense: Prometheus' own timeout for the
@@ -182,11 +182,7 @@ fn landing(scrapes: &Scrapes, page: String) -> Response {
     }
 }
 
-fn page(
-    answer: Result<Answer, ScrapeError>,
-    content_type: &'static str,
-    seat: &Handle,
-) -> Response {
+fn page(answer: Result<Answer, ScrapeError>, content_type: String, seat: &Handle) -> Response {
     match answer {
         Ok(Answer { body, gzipped }) => {
             let mut response =
@@ -207,13 +203,13 @@ fn page(
 }
 
 fn refusal(status: StatusCode, text: String) -> Response {
-    (status, typed(TEXT_TYPE, text)).into_response()
+    (status, typed(TEXT_TYPE.to_owned(), text)).into_response()
 }
 
 /// A body that no browser takes for another type, whatever bytes the kernel put in it.
-fn typed<B>(content_type: &'static str, body: B) -> ([(HeaderName, &'static str); 2], B) {
-    let headers =
-        [(header::CONTENT_TYPE, content_type), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+fn typed<B>(content_type: String, body: B) -> ([(HeaderName, String); 2], B) {
+    let nosniff = (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned());
+    let headers = [(header::CONTENT_TYPE, content_type), nosniff];
     (headers, body)
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
+use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
 
 /// Makes the pages. Called from one thread, one call at a time.
@@ -36,8 +37,8 @@ pub trait Scraper: Send + 'static {
 /// What a client asks the scraper for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// All metrics.
-    Metrics(Format),
+    /// All metrics, names escaped.
+    Metrics(Format, Escaping),
     /// Each raw entry of each map, its labels and its value, for people to read.
     Maps,
 }

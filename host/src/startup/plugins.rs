@@ -9,7 +9,6 @@ use crate::config::name::LabelName;
 use crate::config::{Config, DecoderStep, Fault, Kind, Metric};
 use crate::decode;
 use crate::plugin::{Gauge, Loader, MetricShape, Plugin, PluginError, Request};
-use crate::scrape::NAMESPACE;
 use crate::transform::{self, Transforms};
 
 /// Loads the plugins of `config` and makes decoders and transforms of them. Their files are looked
@@ -90,7 +89,7 @@ impl Binding {
         for step in &metric.transform_steps {
             let Some(plugin) = self.plugins.get(&step.plugin) else { return };
             let shape = MetricShape {
-                name: format!("{NAMESPACE}_{}", metric.name.as_str()),
+                name: metric.name.exposed(),
                 histogram: metric.kind != Kind::Counter,
                 labels,
             };

@@ -97,7 +97,7 @@ fn what_makes_no_sense_is_told() {
     let refusal = |file, more: &[&str]| folder.plugin("run", file, more).unwrap_err();
     insta::assert_snapshot!(refusal("echo", &[]), @"no input was given; write some behind the file");
     insta::assert_snapshot!(refusal("echo", &["--hex", "abc"]), @"--hex: `abc` is not written in pairs of digits");
-    insta::assert_snapshot!(refusal("echo", &["--labels=a,b-c", "x"]), @"--labels: `b-c` is no label's name");
+    insta::assert_snapshot!(refusal("echo", &["--labels=a,__c", "x"]), @"--labels: `__c` is no label's name: Prometheus keeps names that start with `__`");
     insta::assert_snapshot!(refusal("echo", &["--settings={a: {file: gone}}", "x"]), @"--settings:1: a.file: failed to read `gone`: no such file or directory; put the file beside the config, as text that the exporter may read");
     insta::assert_snapshot!(refusal("echo", &["--settings=[", "x"]), @"--settings:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there");
     insta::assert_snapshot!(refusal("echo", &["--settings=x", "x"]), @"--settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");

@@ -22,7 +22,10 @@ fn serves_metrics() {
     let server = Server::start(Options::default());
     let response = server.ask("GET /metrics HTTP/1.1");
     assert_eq!(response.status(), "200");
-    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        response.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
+    );
     assert_eq!(response.header("content-length"), Some(TEXT.len().to_string().as_str()));
     assert_eq!(response.header("vary"), Some("accept, accept-encoding"));
     assert_eq!(response.header("content-encoding"), None);
@@ -48,10 +51,11 @@ fn serves_gzip_to_those_who_want_it() {
 
 #[test]
 fn serves_the_format_that_is_liked_best() {
-    let text = "text/plain; version=0.0.4; charset=utf-8";
-    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    let openmetrics =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
     let protobuf = "application/vnd.google.protobuf; \
-                    proto=io.prometheus.client.metricfamily; encoding=delimited";
+                    proto=io.prometheus.client.metricfamily; encoding=delimited; escaping=underscores";
     for enabled in [true, false] {
         let server = Server::start(Options { openmetrics: enabled, ..Options::default() });
         let ask = |accept: &str| {
@@ -65,6 +69,27 @@ fn serves_the_format_that_is_liked_best() {
         assert_eq!(ask("application/openmetrics-text, text/plain;q=0.5"), wanted);
         assert_eq!(ask(protobuf), (protobuf.to_owned(), b"\0".to_vec()));
         assert_eq!(ask("*/*"), (text.to_owned(), TEXT.as_bytes().to_vec()));
+    }
+}
+
+#[test]
+fn names_are_as_the_client_wants_them() {
+    let server = Server::start(Options::default());
+    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                      application/openmetrics-text;version=0.0.1;q=0.5,\
+                      text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+                      text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    for (accept, version, escaping) in [
+        (prometheus, "1.0.0", "allow-utf-8"),
+        ("text/plain;version=1.0.0;escaping=dots", "1.0.0", "dots"),
+        ("text/plain;version=0.0.4;escaping=values", "0.0.4", "values"),
+        ("text/plain;version=1.0.0;escaping=\"no\"", "1.0.0", "underscores"),
+        ("image/png;escaping=allow-utf-8, text/plain;q=0.5", "0.0.4", "underscores"),
+    ] {
+        let response = server.ask(&format!("GET /metrics HTTP/1.1\r\nAccept: {accept}"));
+        let expected = format!("text/plain; version={version}; charset=utf-8; escaping={escaping}");
+        assert_eq!(response.header("content-type"), Some(&*expected), "{accept}");
+        assert_eq!(response.text(), TEXT);
     }
 }
 

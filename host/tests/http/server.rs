@@ -49,15 +49,15 @@ impl Scraper for Fake {
 
     fn page(&mut self, page: Page) -> Body {
         match page {
-            Page::Metrics(Format::Text) => {
+            Page::Metrics(Format::Text, _) => {
                 assert_ne!(self.metrics, "panic", "as the test wants it");
                 if self.metrics == "death" {
                     log_that_panics::die("to death");
                 }
                 if self.fresh { self.metrics.to_vec().into() } else { self.metrics.clone().into() }
             }
-            Page::Metrics(Format::OpenMetrics) => Bytes::from_static(b"# EOF\n").into(),
-            Page::Metrics(Format::Protobuf) => Bytes::from_static(b"\0").into(),
+            Page::Metrics(Format::OpenMetrics, _) => Bytes::from_static(b"# EOF\n").into(),
+            Page::Metrics(Format::Protobuf, _) => Bytes::from_static(b"\0").into(),
             Page::Maps => Bytes::from_static(b"00 {} 1\n").into(),
         }
     }

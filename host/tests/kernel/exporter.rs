@@ -60,7 +60,10 @@ impl Exporter {
         let request = ureq::get(&self.url).header("Accept", "application/openmetrics-text");
         let mut response = request.call().unwrap();
         let content_type = response.headers()["content-type"].to_str().unwrap();
-        assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        assert_eq!(
+            content_type,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+        );
         response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap()
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
+use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::openmetrics;
 use ebpf_wasm_exporter::exposition::text::encode;
 use ebpf_wasm_exporter::series::{Bounds, Family, Kind, LabelSet};
@@ -108,7 +109,7 @@ pub fn names_that_meet_in_openmetrics() {
         family.join(&LabelSet::default(), None);
         Arc::new(family)
     });
-    let samples = judge_openmetrics(&openmetrics::encode(&families));
+    let samples = judge_openmetrics(&openmetrics::encode(&families, Escaping::default()));
     let mut names: Vec<_> = samples.iter().map(|Sample(name, ..)| name.as_str()).collect();
     names.dedup();
     let b = ["b_bucket", "b_sum", "b_count", "b_bucket_total", "b_total"];
@@ -213,9 +214,9 @@ pub fn any_bytes() {
             expected.push((labels.map(|(name, value)| (name.to_owned(), value)), *value as f64));
         }
         let mut text = Vec::new();
-        encode([&family], &mut text);
+        encode([&family], Escaping::default(), &mut text);
         let text = judge(&String::from_utf8(text).unwrap());
-        let other = judge_openmetrics(&openmetrics::encode(&[family.into()]));
+        let other = judge_openmetrics(&openmetrics::encode(&[family.into()], Escaping::default()));
         for samples in [text, other] {
             prop_assert_eq!(samples.len(), expected.len());
             for (Sample(_, labels, value), (expected_labels, expected)) in samples.into_iter().zip(&expected) {

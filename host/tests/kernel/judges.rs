@@ -17,6 +17,13 @@ print(json.dumps([[s.name, s.labels, repr(float(s.value))]
                   for family in text_string_to_metric_families(text) for s in family.samples]))
 ";
 
+/// The parsers' modules.
+pub const TEXT: &str = "prometheus_client.parser";
+pub const OPENMETRICS: &str = "prometheus_client.openmetrics.parser";
+
+/// Python with a client that knows names in quotes, which Debian's does not yet.
+pub const NEWEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/tools/judge/bin/python3");
+
 /// What promtool finds wrong with names and help texts, one complaint a line.
 ///
 /// # Panics
@@ -40,7 +47,7 @@ pub struct Sample(pub String, pub BTreeMap<String, String>, pub String);
 ///
 /// If it cannot.
 pub fn python(text: &str) -> Vec<Sample> {
-    parsed_by("prometheus_client.parser", text)
+    parsed_by("/usr/bin/python3", TEXT, text)
 }
 
 /// All samples of a text in OpenMetrics as Python's parser, which is strict, reads them.
@@ -49,11 +56,20 @@ pub fn python(text: &str) -> Vec<Sample> {
 ///
 /// If it cannot.
 pub fn openmetrics(text: &str) -> Vec<Sample> {
-    parsed_by("prometheus_client.openmetrics.parser", text)
+    parsed_by("/usr/bin/python3", OPENMETRICS, text)
 }
 
-fn parsed_by(module: &str, text: &str) -> Vec<Sample> {
-    let output = feed(Command::new("/usr/bin/python3").args(["-c", PYTHON, module]), text);
+/// All samples as the newest of Python's parsers reads them.
+///
+/// # Panics
+///
+/// If it cannot.
+pub fn newest(module: &str, text: &str) -> Vec<Sample> {
+    parsed_by(NEWEST, module, text)
+}
+
+fn parsed_by(python: &str, module: &str, text: &str) -> Vec<Sample> {
+    let output = feed(Command::new(python).args(["-c", PYTHON, module]), text);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -22,6 +22,7 @@ mod format;
 mod judges;
 mod load;
 mod merged;
+mod names;
 mod object;
 mod open;
 mod plan;
@@ -239,6 +240,8 @@ fn binary() -> impl Iterator<Item = Trial> {
     ];
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
+    let named = trials![names: may_be_those_of_maps];
+    let examples = examples.into_iter().chain(named);
     process.chain(exits).chain(examples).chain(without).chain(with_shipped_plugins())
 }
 
@@ -295,7 +298,9 @@ fn judged() -> impl Iterator<Item = Trial> {
         hostile_bytes,
         any_bytes,
     ];
-    prometheus.into_iter().chain(format).chain(examples)
+    let named = trials![names: are_served_in_every_format_and_escaping];
+    let named = named.map(|trial| unless(names::lacks(), trial));
+    prometheus.into_iter().chain(format).chain(named).chain(examples)
 }
 
 /// Why programs cannot be loaded here.

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebpf_wasm_exporter::bpf::read::{Reading, Way};
+use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::Format;
 use ebpf_wasm_exporter::serve::{Page, Scraper as _};
 use flate2::read::GzDecoder;
@@ -64,7 +65,7 @@ fn allocations(rows: u64, way: Way) -> usize {
     for round in 0..4 {
         (round..rows).step_by(10).for_each(|id| work.add(HASH, &flow(id, b"text"), 7));
         before = ALLOCATIONS.get();
-        let page = Page::Metrics(Format::Text);
+        let page = Page::Metrics(Format::Text, Escaping::default());
         pipeline.scraper.read(None);
         let body = pipeline.scraper.page(page);
         pipeline.scraper.gzip(page, &body);
@@ -125,7 +126,7 @@ fn shortcuts(way: Way) -> BTreeSet<String> {
                 model.remove(&n);
                 model.extend(value.map(|value| (n, value)));
             }
-            let page = Page::Metrics(Format::Text);
+            let page = Page::Metrics(Format::Text, Escaping::default());
             pipeline.scraper.read(None);
             let body = pipeline.scraper.page(page);
             let zipped = pipeline.scraper.gzip(page, &body).concat();

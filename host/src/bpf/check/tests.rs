@@ -55,6 +55,17 @@ fn missing_maps() {
 }
 
 #[test]
+fn names_that_c_does_not_have() {
+    let metric =
+        |name: &str| Metric { name: MetricName::new(name).unwrap(), ..counter(&[("id", 8, 0)]) };
+    let maps = ["a_b", "a.b", "c_d_e"].map(|name| map(name, MapType::Hash, 8));
+    for (name, found) in [("a.b", "a.b"), ("a_b", "a_b"), ("a-b", "a_b"), ("c.d e", "c_d_e")] {
+        assert_eq!(layout(&metric(name).outline(), &maps, None).unwrap().map, found);
+    }
+    insta::assert_snapshot!(misfit(&metric("c.d.f"), &maps, None), @".name: the object has no map `c_d_f`; did you mean `c_d_e`?");
+}
+
+#[test]
 fn unreadable_types() {
     let metric = counter(&[("id", 4, 0)]);
     let of = |kind| misfit(&metric, &[map("x_total", kind, 4)], None);

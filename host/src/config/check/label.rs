@@ -7,7 +7,7 @@ use super::one_of;
 use super::plugin::Names;
 use crate::config::error::quote;
 use crate::config::faults::Faults;
-use crate::config::name::LabelName;
+use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
 use crate::config::plan::{DecoderStep, Label, Part, PluginStep};
 use crate::config::raw::{self, Field, ON_ERROR};
 use crate::decode::builtin::{self, Builtin, Settings, SettingsError, Sizes};
@@ -30,7 +30,7 @@ pub(super) fn all(
 ) -> (Vec<Label>, Vec<DecoderStep>) {
     let raw = raw.given().unwrap_or_default();
     let bucket = if has_bucket { super::histogram::bucket(&raw) } else { None };
-    let mut first = HashMap::new();
+    let (mut first, mut exposed) = (HashMap::new(), Vec::new());
     let mut labels = Vec::with_capacity(raw.len());
     let mut steps = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
@@ -38,6 +38,7 @@ pub(super) fn all(
         let Some((label, plugins)) = label(raw, tools, faults) else { continue };
         if Some(index) != bucket {
             named(&label.name, &at, has_bucket, faults);
+            exposed.push((label.name.clone(), at.clone()));
             let earlier = *first.entry(label.name.clone()).or_insert(index);
             if earlier != index {
                 faults.error(
@@ -53,6 +54,11 @@ pub(super) fn all(
         let step = |(at, step)| DecoderStep { label: labels.len(), at, step };
         steps.extend(plugins.into_iter().map(step));
         labels.push(label);
+    }
+    if let Some(meeting) = labels_that_meet(exposed.iter().map(|(name, _)| name)) {
+        let at = exposed.iter().find(|(name, _)| name == meeting.second);
+        let at = at.map_or(path, |(_, at)| at);
+        faults.error(&format!("{at}.name"), meeting.to_string(), APART);
     }
     (labels, steps)
 }
@@ -144,17 +150,11 @@ fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName
         faults.error(path, "the label has no name", "add `name:` with what to call it");
     }
     let text = raw.given()?;
-    let name = LabelName::new(&text);
-    if name.is_none() {
-        let problem = if text.starts_with("__") {
-            format!("{} is reserved: Prometheus keeps names that start with `__`", quote(&text))
-        } else {
-            format!("{} cannot be a label's name", quote(&text))
-        };
-        let remedy = "use letters, digits and `_`, no digit and no `__` first";
-        faults.error(&format!("{path}.name"), problem, remedy);
-    }
-    name
+    let refused = |error: NameError| {
+        let problem = format!("{} cannot be a label's name: {error}", quote(&text));
+        faults.error(&format!("{path}.name"), problem, error.remedy());
+    };
+    LabelName::new(&text).map_err(refused).ok()
 }
 
 fn size(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {

@@ -46,6 +46,25 @@ fn a_counter_must_not_be_called_as_a_histograms_series() {
 }
 
 #[test]
+fn two_metrics_must_not_be_one_once_they_are_escaped() {
+    let named = |name: &str| with_labels("").replace("name: a", &format!("name: {name}"));
+    let two =
+        |one: &str, other: &str| faults_of(&[("a.yaml", &named(one)), ("b.yaml", &named(other))]);
+    assert_snapshot!(two("a_b", "a.b"), @"b.yaml:1: metrics.counters[0].name: `a.b` has series `ebpf_exporter_a_b` with escaping=underscores, and so has `a_b` in a.yaml:1 (metrics.counters[0]); rename one, so that they differ in more than what is escaped");
+    assert_snapshot!(two("a.b", "a-b"), @"b.yaml:1: metrics.counters[0].name: `a-b` has series `ebpf_exporter_a_b` with escaping=underscores, and so has `a.b` in a.yaml:1 (metrics.counters[0]); rename one, so that they differ in more than what is escaped");
+    // The prefix is escaped with the name.
+    assert_snapshot!(two("a:-", "a:__"), @"");
+    assert_eq!(two("5xx", "_xx"), "");
+    assert_eq!(two("a.b", "a.b"), "");
+    assert_snapshot!(faults_of(&[("a.yaml", &named("build.info"))]), @"a.yaml:1: metrics.counters[0].name: `build.info` has series `ebpf_exporter_build_info` with escaping=underscores, which the exporter tells of itself; rename it and its map");
+    assert_snapshot!(faults_of(&[("a.yaml", &named("plugin_call.seconds.sum"))]), @"a.yaml:1: metrics.counters[0].name: `plugin_call.seconds.sum` has series `ebpf_exporter_plugin_call_seconds_sum` with escaping=underscores, which the exporter tells of itself; rename it and its map");
+
+    let h = with_buckets("bucket_type: exp2\n      bucket_max: 3").replace("name: h", "name: h.x");
+    assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &named("h_x_sum"))]), @"b.yaml:1: metrics.counters[0].name: `h_x_sum` has series `ebpf_exporter_h_x_sum` with escaping=underscores, and so has `h.x` in a.yaml:3 (metrics.histograms[0]); rename one, so that they differ in more than what is escaped");
+    assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &named("h.x_sum"))]), @"b.yaml:1: metrics.counters[0].name: `h.x_sum` is what the histogram in a.yaml:3 (metrics.histograms[0]) calls its series; rename one of them and its map");
+}
+
+#[test]
 fn the_exporters_own_names_are_taken() {
     let c = with_labels("").replace("name: a", "name: build_info");
     assert_snapshot!(faults_of(&[("a.yaml", &c)]), @"a.yaml:1: metrics.counters[0].name: `build_info` is what the exporter tells of itself; rename it and its map");

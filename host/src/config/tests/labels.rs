@@ -17,19 +17,32 @@ fn name_and_size_are_needed() {
 
 #[test]
 fn names_are_those_of_prometheus() {
-    let text =
-        "{name: a-b, size: 1},\n{name: 1a, size: 1},\n{name: __a, size: 1},\n{name: '', size: 1}";
-    assert_snapshot!(faults(&with_labels(text)), @"
-    x.yaml:2: metrics.counters[0].labels[0].name: `a-b` cannot be a label's name; use letters, digits and `_`, no digit and no `__` first
-    x.yaml:3: metrics.counters[0].labels[1].name: `1a` cannot be a label's name; use letters, digits and `_`, no digit and no `__` first
-    x.yaml:4: metrics.counters[0].labels[2].name: `__a` is reserved: Prometheus keeps names that start with `__`; use letters, digits and `_`, no digit and no `__` first
+    let text = "{name: k8s.pod, size: 1},\n{name: 1-é, size: 1},\n{name: __a, size: 1},\n{name: '', size: 1},\n\
+         {name: \"a\\x7fb\", size: 1}";
+    assert_snapshot!(faults(&with_labels(text)), @r"
+    x.yaml:4: metrics.counters[0].labels[2].name: `__a` cannot be a label's name: Prometheus keeps names that start with `__`; take the `__` away
     x.yaml:5: metrics.counters[0].labels[3]: the label has no name; add `name:` with what to call it
+    x.yaml:6: metrics.counters[0].labels[4].name: `a\u{7f}b` cannot be a label's name: it has the control character U+007F; take that character out
     ");
 }
 
 #[test]
 fn a_name_is_one_label_of_a_metric() {
     assert_snapshot!(faults(&with_labels("{name: a, size: 1},\n{name: b, size: 1},\n{name: a, size: 2}")), @"x.yaml:4: metrics.counters[0].labels[2].name: `a` is the name of metrics.counters[0].labels[0] too; give each label of a metric its own name");
+}
+
+#[test]
+fn two_labels_must_not_be_one_once_they_are_escaped() {
+    let two = |one: &str, other: &str| {
+        faults(&with_labels(&format!("{{name: {one}, size: 1}},\n{{name: {other}, size: 1}}")))
+    };
+    assert_snapshot!(two("a_b", "a.b"), @"x.yaml:3: metrics.counters[0].labels[1].name: `a.b` is served as `a_b` with escaping=underscores, and so is `a_b`; rename one, so that they differ in more than what is escaped");
+    assert_snapshot!(two("x", "..name.."), @"x.yaml:3: metrics.counters[0].labels[1].name: `..name..` is served as `__name__` with escaping=underscores, which is the metric's own name; rename one, so that they differ in more than what is escaped");
+    assert_snapshot!(two("a.b", "a.c"), @"");
+    // The bucket is no label.
+    let labels = "bucket_type: linear\n      bucket_max: 3\n      labels:\n        - {name: a.b, size: 1}\n        \
+                  - {name: a_b, size: 4, decoders: [{name: uint}]}";
+    assert_snapshot!(faults(&with_histogram(labels)), @"");
 }
 
 #[test]

@@ -61,11 +61,13 @@ fn name_and_help_are_needed() {
     x.yaml:4: metrics.counters[1]: the metric has no name; add `name:` with the name of its map
     x.yaml:4: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
     ");
-    assert_snapshot!(faults("metrics: {counters: [{name: a-b, help: A}]}"), @"x.yaml:1: metrics.counters[0].name: `a-b` cannot be a metric's name; use letters, digits, `_` and `:`, no digit first");
-    assert_snapshot!(faults("metrics: {counters: [{name: 5xx, help: A}, {name: '', help: A}]}"), @"
-    x.yaml:1: metrics.counters[0].name: `5xx` cannot be a metric's name; use letters, digits, `_` and `:`, no digit first
+    assert_snapshot!(faults("metrics: {counters: [{name: k8s.pod-1, help: A}, {name: 5xx, help: A}]}"), @"");
+    assert_snapshot!(faults("metrics: {counters: [{name: \"a\\tb\", help: A}, {name: '', help: A}]}"), @r"
+    x.yaml:1: metrics.counters[0].name: `a\tb` cannot be a metric's name: it has the control character U+0009; take that character out
     x.yaml:1: metrics.counters[1]: the metric has no name; add `name:` with the name of its map
     ");
+    let long = format!("metrics: {{counters: [{{name: {}, help: A}}]}}", "x".repeat(1025));
+    assert!(faults(&long).contains("it has 1025 bytes, more than 1024; shorten it"));
 }
 
 #[test]

@@ -109,10 +109,12 @@ fn values_that_are_cut_badly_fail_the_call() {
 
 #[test]
 fn names_are_those_of_prometheus() {
-    insta::assert_snapshot!(transform("names", &["a"]).err().unwrap(), @"the plugin refuses its configuration: it returns `__bad`, which cannot be a label's name");
+    insta::assert_snapshot!(transform("names", &["a"]).err().unwrap(), @"the plugin refuses its configuration: it returns `__bad`, which cannot be a label's name: Prometheus keeps names that start with `__`");
     // The guest agrees to what it is given.
     insta::assert_snapshot!(transform("pass", &["le"]).err().unwrap(), @"the plugin refuses its configuration: it returns the label `le`, as a histogram's buckets are called");
     insta::assert_snapshot!(transform("pass", &["a", "b", "a"]).err().unwrap(), @"the plugin refuses its configuration: it returns the label `a` twice");
+    assert!(transform("pass", &["k8s.pod", "a-b"]).is_ok());
+    insta::assert_snapshot!(transform("pass", &["a.b", "a_b"]).err().unwrap(), @"the plugin refuses its configuration: it returns labels that meet: `a_b` is served as `a_b` with escaping=underscores, and so is `a.b`");
     let many: Vec<String> = (0..65).map(|n| format!("l{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     insta::assert_snapshot!(transform("pass", &many).err().unwrap(), @"the plugin refuses its configuration: it returns 65 labels, more than 64");

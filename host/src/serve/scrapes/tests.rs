@@ -15,8 +15,8 @@ mod log_that_panics;
 /// After this, what should have come will not.
 const HANG: Duration = Duration::from_secs(60);
 
-const METRICS: Page = Page::Metrics(Format::Text);
-const PROTOBUF: Page = Page::Metrics(Format::Protobuf);
+const METRICS: Page = Page::Metrics(Format::Text, Escaping::Underscores);
+const PROTOBUF: Page = Page::Metrics(Format::Protobuf, Escaping::Underscores);
 
 /// A scraper whose calls begin and end when the test says so.
 struct Steered {
@@ -220,7 +220,7 @@ fn a_panic_is_an_answer_and_the_next_call_is_made() {
     assert_eq!(wait(other), plain("maps"), "made of the same reading");
     insta::assert_snapshot!(
         wait(asked).unwrap_err(),
-        @"failed to scrape: no luck with Page(Metrics(Text)); this is a bug, please report it with the exporter's log"
+        @"failed to scrape: no luck with Page(Metrics(Text, Underscores)); this is a bug, please report it with the exporter's log"
     );
 
     let asked = [METRICS, PROTOBUF].map(|page| ask(&f.scrapes, page, false));

@@ -129,7 +129,7 @@ metrics:
     DIR/0.yaml:7: plugins.refuse.settings: the plugin refuses its configuration: `zones` is missing\n\u{1b}[31m; write one; correct its `settings`
     DIR/0.yaml:28: metrics.counters[0].labels[0].decoders[8].plugin: the plugin is a transform, not a decoder; name a plugin that is a decoder
     DIR/0.yaml:29: metrics.counters[0].transforms[0].plugin: the plugin is a decoder, not a transform; name a plugin that is a transform
-    DIR/0.yaml:30: metrics.counters[1].transforms[1].plugin: the plugin refuses its configuration: it returns `__bad`, which cannot be a label's name; correct its `settings`
+    DIR/0.yaml:30: metrics.counters[1].transforms[1].plugin: the plugin refuses its configuration: it returns `__bad`, which cannot be a label's name: Prometheus keeps names that start with `__`; correct its `settings`
     ");
 }
 
