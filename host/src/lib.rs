@@ -19,7 +19,7 @@
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
 //! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
-//! | [`privileges`] | drops capabilities | runs beside another thread |
+//! | [`privileges`] | gives up capabilities, user, system calls and files | gains any, or trusts threads that are older |
 //! | [`logging`] | writes the log | decides what is worth a line, keeps anybody waiting |
 //! | [`output`] | writes to standard output and standard error | panics |
 //! | [`version`] | knows which build this is | |

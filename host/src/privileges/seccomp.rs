@@ -43,6 +43,8 @@ const DEADLY: &[i64] = &[
     libc::SYS_finit_module,
     libc::SYS_delete_module,
     libc::SYS_kexec_load,
+    // The libc crate does not number it for the other one.
+    #[cfg(not(all(target_env = "musl", target_arch = "aarch64")))]
     libc::SYS_kexec_file_load,
     libc::SYS_reboot,
     libc::SYS_swapon,
@@ -71,7 +73,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_writev,
     libc::SYS_lseek,
     libc::SYS_close,
-    libc::SYS_fcntl,
     libc::SYS_getdents64,
     libc::SYS_readlinkat,
     libc::SYS_fstat,
@@ -173,11 +174,10 @@ enum Refused {
     Pointer(u8),
 }
 
-/// All others would load a program, make a map, or reach one that this process has no descriptor of.
+/// Maps are read, and programs run that are loaded. All others would load one, make or change a map, or
+/// reach one that this process has no descriptor of.
 const BPF: &[u64] = &[
     libbpf_sys::BPF_MAP_LOOKUP_ELEM as u64,
-    libbpf_sys::BPF_MAP_UPDATE_ELEM as u64,
-    libbpf_sys::BPF_MAP_DELETE_ELEM as u64,
     libbpf_sys::BPF_MAP_GET_NEXT_KEY as u64,
     libbpf_sys::BPF_MAP_LOOKUP_BATCH as u64,
     libbpf_sys::BPF_PROG_TEST_RUN as u64,
@@ -190,6 +190,18 @@ const IOCTL: &[u64] = &[
     libc::SIOCGIFNAME as u64,
     // PERF_EVENT_IOC_DISABLE
     0x2401,
+];
+
+/// All but those that have the kernel send signals, to whomever.
+const FCNTL: &[u64] = &[
+    libc::F_DUPFD as u64,
+    libc::F_DUPFD_CLOEXEC as u64,
+    libc::F_GETFD as u64,
+    libc::F_SETFD as u64,
+    libc::F_GETFL as u64,
+    libc::F_SETFL as u64,
+    libc::F_ADD_SEALS as u64,
+    libc::F_GET_SEALS as u64,
 ];
 
 /// Threads' names, memory's names, what the kernel told the process at its start, and to give up
@@ -221,6 +233,7 @@ const NAMESPACES: &[i32] = &[
 const REFUSED: &[(i64, Refused)] = &[
     (libc::SYS_bpf, Refused::AllBut(0, BPF)),
     (libc::SYS_ioctl, Refused::AllBut(1, IOCTL)),
+    (libc::SYS_fcntl, Refused::AllBut(1, FCNTL)),
     (libc::SYS_prctl, Refused::AllBut(0, PRCTL)),
     // To read limits, not to set them.
     (libc::SYS_prlimit64, Refused::Pointer(2)),

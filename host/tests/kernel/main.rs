@@ -236,6 +236,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         refuses_what_serving_does_not_need,
         a_thread_from_before_is_filtered_too,
         the_exporter_serves_in_it,
+        a_user_has_the_capabilities_that_are_named,
         each_wall_can_be_left_out,
     ];
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));

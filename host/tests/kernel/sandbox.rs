@@ -55,12 +55,14 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("read another's memory", || call(libc::SYS_process_vm_readv, [parent(), 0, 0, 0])),
     ("signal another", || call(libc::SYS_kill, [parent(), 0, 0, 0])),
     ("signal another's thread", || call(libc::SYS_tgkill, [parent(), parent(), 0, 0])),
+    ("have another signalled", || call(libc::SYS_fcntl, [0, libc::F_SETOWN.into(), parent(), 0])),
     ("mount", || call(libc::SYS_mount, [0, 0, 0, 0])),
     ("unshare", || call(libc::SYS_unshare, [libc::CLONE_NEWUSER.into(), 0, 0, 0])),
     ("join a namespace", || call(libc::SYS_setns, [-1, 0, 0, 0])),
     ("load a module", || call(libc::SYS_finit_module, [-1, 0, 0, 0])),
     ("load a BPF program", || bpf(libbpf_sys::BPF_PROG_LOAD)),
     ("make a BPF map", || bpf(libbpf_sys::BPF_MAP_CREATE)),
+    ("change a BPF map", || bpf(libbpf_sys::BPF_MAP_UPDATE_ELEM)),
     ("open another's BPF map", || bpf(libbpf_sys::BPF_MAP_GET_FD_BY_ID)),
     ("open a perf event", || call(libc::SYS_perf_event_open, [0, 0, -1, -1])),
     ("map executable memory", || map(libc::PROT_READ | libc::PROT_EXEC).map(drop)),
@@ -176,12 +178,14 @@ pub fn refuses_what_serving_does_not_need() {
     read another's memory: killed
     signal another: EPERM
     signal another's thread: EPERM
+    have another signalled: EPERM
     mount: killed
     unshare: killed
     join a namespace: killed
     load a module: killed
     load a BPF program: EPERM
     make a BPF map: EPERM
+    change a BPF map: EPERM
     open another's BPF map: EPERM
     open a perf event: killed
     map executable memory: EPERM
@@ -255,6 +259,26 @@ pub fn the_exporter_serves_in_it() {
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains(" INFO became the user 65534:65533\n"), "{log}");
     assert!(log.contains(" INFO sandbox: no-new-privs, seccomp, landlock"), "{log}");
+}
+
+/// Of root's capabilities a user has those that are named, and no others.
+pub fn a_user_has_the_capabilities_that_are_named() {
+    for (keep, effective) in [("cap_bpf", "0000008000000000"), ("all", "0000000000000000")] {
+        let keep = format!("--capabilities.keep={keep}");
+        let exporter = Exporter::start(["--config.names=timers", "--user=65534", &keep]);
+        let status = fs::read_to_string(format!("/proc/{}/status", exporter.id())).unwrap();
+        for line in [
+            format!("CapEff:\t{effective}"),
+            format!("CapPrm:\t{effective}"),
+            format!("CapBnd:\t{effective}"),
+            "CapInh:\t0000000000000000".to_owned(),
+        ] {
+            assert!(status.lines().any(|found| found == line), "{keep}: {line:?}: {status}");
+        }
+        assert!(
+            exporter.metrics().contains("\nebpf_exporter_scrape_success{config=\"timers\"} 1\n")
+        );
+    }
 }
 
 /// What is left of it with switches.
