@@ -69,7 +69,8 @@ typedef struct exports_ebpf_exporter_plugin_decoding_outcome_t {
 // input's key lives, and asks again only after that.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_LABEL 0
 // The label's text, and for how many seconds it holds. The first scrape that meets the input
-// after that asks again; 0 asks at every scrape. More than 86,400 counts as 86,400.
+// after that asks again; less than the config's `limits.hold` (5 unless it says
+// otherwise) counts as that, and more than 86,400 as 86,400.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_LABEL_FOR 1
 // The row that this input belongs to is left out of the metric, as the `regexp` decoder does.
 // Remembered as `label` is.

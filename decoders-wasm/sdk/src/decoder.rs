@@ -33,7 +33,8 @@ pub trait Decoder: Sized {
 pub enum Outcome {
     /// The label's text, at most 16,384 bytes. It holds as long as the key lives.
     Label(String),
-    /// The label's text, and for how many seconds it holds; 0 asks again at every scrape.
+    /// The label's text, and for how many seconds it holds: at least those of `limits.hold` in the
+    /// config (5 unless it says otherwise).
     LabelFor(String, u32),
     /// The row is left out of the metric.
     Drop,

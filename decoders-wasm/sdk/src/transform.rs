@@ -38,7 +38,8 @@ pub trait Transform: Sized {
 pub enum RowOutcome {
     /// The row has the labels that were pushed, as long as it lives.
     Labels,
-    /// The row has the labels that were pushed for so many seconds; 0 asks at every scrape.
+    /// The row has the labels that were pushed for so many seconds, at least those of
+    /// `limits.hold` in the config (5 unless it says otherwise).
     LabelsFor(u32),
     /// The row is left out of the metric.
     Drop,

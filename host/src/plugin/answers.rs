@@ -5,6 +5,7 @@
 //! one itself.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use lru::LruCache;
 
-use super::limits::{FIRST_RETRY, LONGEST_RETRY};
+use super::limits::{FIRST_RETRY, LONGEST_RETRY, MOST_COMPARED};
 use super::stats::Remembered;
-use crate::decode::{Answers, Batch, DecodeError, Outcome};
+use crate::decode::{Answers, Batch, DecodeError, Outcome, RETRY};
 
 /// Bytes that an answer takes beside its input and its text: a node of the list and its share of
 /// the table, with what an allocator adds.
@@ -25,6 +26,11 @@ pub(super) struct Memory {
     /// What all of it may take, in bytes. With 0 it remembers nothing.
     most: usize,
     kept: LruCache<Kept, Held, RandomState>,
+    /// The least time that an error of an input stands.
+    hold: Duration,
+    /// What inputs were answered the last time whose answer did not hold for ever, both by their hashes:
+    /// it outlives the answer itself.
+    last: HashMap<u64, u64, RandomState>,
     /// Of the inputs of a batch.
     hasher: RandomState,
     /// What has come of it so far, and what it takes.
@@ -72,10 +78,12 @@ enum Place {
 }
 
 impl Memory {
-    /// An empty memory of at most so many bytes.
-    pub(super) fn new(most: usize) -> Self {
+    /// An empty memory of at most so many bytes, of answers that hold at least for `hold`.
+    pub(super) fn new(most: usize, hold: Duration) -> Self {
         Self {
             most,
+            hold,
+            last: HashMap::default(),
             kept: LruCache::unbounded_with_hasher(RandomState::default()),
             hasher: RandomState::default(),
             counts: Remembered::default(),
@@ -100,11 +108,13 @@ impl Memory {
         answers: &mut Answers,
         ask: impl FnOnce(&Batch, &mut Answers),
     ) {
-        if !self.is_on() {
-            return ask(inputs, answers);
-        }
         let mut work = std::mem::take(&mut self.work);
         work.clear();
+        if !self.is_on() {
+            self.ask_all(inputs, answers, &mut work, ask);
+            self.work = work;
+            return;
+        }
         for input in inputs.iter() {
             let place = self.find(input, now, &mut work);
             work.places.push(place);
@@ -115,6 +125,7 @@ impl Memory {
             ask(&work.asked, &mut work.got);
         }
         for (n, stood) in work.stood.iter().enumerate() {
+            self.compare(work.asked.get(n), work.got.get(n));
             self.keep(work.asked.get(n), work.got.get(n), *stood, now);
         }
         for place in &work.places {
@@ -126,13 +137,59 @@ impl Memory {
                 out.extend_from_slice(text);
                 outcome.clone().map_err(|error| match *place {
                     Place::Asked(n) if error.retry().is_none() => {
-                        error.again_in(longer(work.stood[n]))
+                        error.again_in(self.longer(work.stood[n]))
                     }
                     Place::Asked(_) | Place::Found(_) => error,
                 })
             });
         }
         self.work = work;
+    }
+
+    /// Asks all of `inputs`, and remembers nothing but whether answers change.
+    fn ask_all(
+        &mut self,
+        inputs: &Batch,
+        answers: &mut Answers,
+        work: &mut Work,
+        ask: impl FnOnce(&Batch, &mut Answers),
+    ) {
+        ask(inputs, &mut work.got);
+        for (input, (text, outcome)) in inputs.iter().zip(work.got.iter()) {
+            self.compare(input, (text, outcome));
+            answers.push(|out| {
+                out.extend_from_slice(text);
+                outcome.clone().map_err(|error| match error.retry() {
+                    Some(_) => error,
+                    None => error.again_in(RETRY.max(self.hold)),
+                })
+            });
+        }
+    }
+
+    /// Counts an answer that is not what the same input was answered before. Of inputs whose answers
+    /// hold for ever nothing is noted: they are not asked again.
+    fn compare(&mut self, input: &[u8], answer: (&[u8], &Result<Outcome, DecodeError>)) {
+        let (kind, text) = match answer {
+            (text, Ok(Outcome::Label | Outcome::LabelFor(_))) => (0u8, text),
+            (_, Ok(Outcome::Drop)) => (1, &b""[..]),
+            (_, Err(error)) if error.retry().is_some() => return,
+            (_, Err(_)) => (2, &b""[..]),
+        };
+        let for_ever = matches!(answer.1, Ok(Outcome::Label | Outcome::Drop));
+        if for_ever && self.last.is_empty() {
+            return;
+        }
+        let (input, now) = (self.hasher.hash_one(input), self.hasher.hash_one((kind, text)));
+        if let Some(last) = self.last.get_mut(&input) {
+            self.counts.changed += u64::from(*last != now);
+            *last = now;
+        } else if !for_ever {
+            if self.last.len() >= MOST_COMPARED {
+                self.last.clear();
+            }
+            self.last.insert(input, now);
+        }
     }
 
     /// What has come of it so far, and what it takes.
@@ -182,7 +239,7 @@ impl Memory {
             Err(other) if other.retry().is_some() => return,
             Err(own) => {
                 error = own.to_string();
-                let holds = longer(stood);
+                let holds = self.longer(stood);
                 (What::Error(holds), Some(holds), error.as_bytes())
             }
         };
@@ -198,6 +255,11 @@ impl Memory {
             self.gone(&kept);
             self.counts.evictions += 1;
         }
+    }
+
+    /// How long an error stands whose input had one before that `stood` for so long.
+    fn longer(&self, stood: Duration) -> Duration {
+        (stood * 2).clamp(FIRST_RETRY, LONGEST_RETRY).max(self.hold)
     }
 
     fn forget(&mut self, input: &[u8]) {
@@ -216,11 +278,6 @@ impl Memory {
 /// the guest was asked.
 pub(super) fn guests_own(text: String) -> DecodeError {
     DecodeError::showing(text, "a plugin has no answer")
-}
-
-/// How long an error stands whose input had one before that `stood` for so long.
-fn longer(stood: Duration) -> Duration {
-    (stood * 2).clamp(FIRST_RETRY, LONGEST_RETRY)
 }
 
 impl Work {

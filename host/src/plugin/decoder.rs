@@ -9,7 +9,7 @@ use super::PluginError;
 use super::answers::{Memory, guests_own};
 use super::bindings::decoder::{Batch as GuestBatch, Decoder as Guest, DecoderPre, Outcome as Got};
 use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
-use super::limits::{LONGEST_ERROR, LONGEST_HOLD, LONGEST_LABEL, MOST_BYTES, MOST_INPUTS};
+use super::limits::{LONGEST_ERROR, LONGEST_HOLD, LONGEST_LABEL, Limits, MOST_BYTES, MOST_INPUTS};
 use super::log::plain;
 use super::stats::{Cause, Kind};
 use crate::decode::{Answers, Batch, DecodeError, Decoder, Outcome};
@@ -40,7 +40,8 @@ impl GuestDecoder {
         });
         let mut seat = Seat::new(shared, start);
         seat.start()?;
-        let memory = Memory::new(seat.shared().limits.answers);
+        let Limits { answers, hold, .. } = seat.shared().limits;
+        let memory = Memory::new(answers, hold);
         let guest = Asked { seat, ends: Vec::new() };
         Ok(Self(Arc::new(Mutex::new(Caller { memory, guest }))))
     }
@@ -115,7 +116,7 @@ impl Asked {
         let mut counts = [0; Kind::ALL.len()];
         for outcome in outcomes {
             answers.push(|out| {
-                let (kind, answer) = label(outcome, out);
+                let (kind, answer) = label(outcome, shared.limits.hold, out);
                 counts[kind as usize] += 1;
                 answer.map_err(|text| guests_own(format!("plugin `{}`: {text}", shared.plugin)))
             });
@@ -157,10 +158,10 @@ fn check(outcomes: &[Got], inputs: usize, output: usize) -> Result<(), Failure> 
 }
 
 /// The host's side of an outcome; the label goes to `out`, an error is text.
-fn label(outcome: &Got, out: &mut Vec<u8>) -> (Kind, Result<Outcome, String>) {
+fn label(outcome: &Got, least: Duration, out: &mut Vec<u8>) -> (Kind, Result<Outcome, String>) {
     let (kind, text, held) = match outcome {
         Got::Label(text) => (Kind::Label, text, Outcome::Label),
-        Got::LabelFor((text, seconds)) => (Kind::LabelFor, text, hold(*seconds)),
+        Got::LabelFor((text, seconds)) => (Kind::LabelFor, text, hold(*seconds, least)),
         Got::Drop => return (Kind::Drop, Ok(Outcome::Drop)),
         Got::Error(text) => return (Kind::Error, Err(plain(text, LONGEST_ERROR))),
     };
@@ -171,8 +172,9 @@ fn label(outcome: &Got, out: &mut Vec<u8>) -> (Kind, Result<Outcome, String>) {
     (kind, Ok(held))
 }
 
-pub(super) fn hold(seconds: u32) -> Outcome {
-    Outcome::LabelFor(Duration::from_secs(seconds.min(LONGEST_HOLD).into()))
+/// A label that holds for so many seconds, and at least for `least`.
+pub(super) fn hold(seconds: u32, least: Duration) -> Outcome {
+    Outcome::LabelFor(Duration::from_secs(seconds.min(LONGEST_HOLD).into()).max(least))
 }
 
 pub(super) fn too_long(bytes: usize) -> String {

@@ -22,10 +22,12 @@ pub struct Limits {
     /// Bytes of answers that are remembered: of a decoder, all of them; of a transform, those of
     /// each of its metrics. With 0 each new key asks.
     pub answers: usize,
+    /// The least time that an answer holds which does not hold for ever, and an error of an input.
+    pub hold: Duration,
 }
 
 impl Default for Limits {
-    /// 16 MiB, 100 ms, 1 MiB, 100,000, 128 and 4 MiB: an instance of a Rust guest takes 1.1 MiB, a
+    /// 16 MiB, 100 ms, 1 MiB, 100,000, 128, 4 MiB and 5 s: an instance of a Rust guest takes 1.1 MiB, a
     /// batch of 1,024 inputs about 0.2 ms, and an answer about 200 bytes.
     fn default() -> Self {
         Self {
@@ -35,6 +37,7 @@ impl Default for Limits {
             table: 100_000,
             instances: 128,
             answers: 4 << 20,
+            hold: Duration::from_secs(5),
         }
     }
 }
@@ -67,6 +70,10 @@ pub(super) const LONGEST_HOLD: u32 = 86_400;
 pub(super) const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// The longest that an error of an input stands.
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
+/// Inputs whose last answers are compared with the next ones. Beyond that all are forgotten, and what is
+/// counted is less than what has changed.
+pub(super) const MOST_COMPARED: usize = 1 << 16;
 
 /// Tables of an instance.
 pub(super) const TABLES: usize = 128;

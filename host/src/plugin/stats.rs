@@ -43,6 +43,8 @@ pub struct Remembered {
     pub misses: u64,
     /// Answers that were forgotten to make room.
     pub evictions: u64,
+    /// Answers that were not what the same input had been answered before.
+    pub changed: u64,
     /// Answers that are remembered now.
     pub entries: usize,
     /// Bytes that they take.
@@ -55,6 +57,7 @@ impl Remembered {
         self.hits += now.hits - before.hits;
         self.misses += now.misses - before.misses;
         self.evictions += now.evictions - before.evictions;
+        self.changed += now.changed - before.changed;
         self.entries = self.entries + now.entries - before.entries;
         self.bytes = self.bytes + now.bytes - before.bytes;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::InstancePre;
 
@@ -15,7 +15,7 @@ use super::bindings::transform::{
 use super::decoder::{hold, too_long};
 use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
 use super::limits::{
-    LONGEST_ERROR, LONGEST_LABEL, LONGEST_NAME, MOST_BYTES, MOST_INPUTS, MOST_LABELS,
+    LONGEST_ERROR, LONGEST_LABEL, LONGEST_NAME, Limits, MOST_BYTES, MOST_INPUTS, MOST_LABELS,
 };
 use super::log::plain;
 use super::stats::{Cause, Kind};
@@ -95,7 +95,8 @@ impl GuestTransform {
             .map_err(|text| Failure::new(Cause::Configure, text))?;
         *agreed.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
         let width = labels.len();
-        let memory = Memory::new(seat.shared().limits.answers);
+        let Limits { answers, hold, .. } = seat.shared().limits;
+        let memory = Memory::new(answers, hold);
         let guest = Asked { seat, width, text: String::new(), ends: Vec::new() };
         Ok((Self::new(memory, guest), labels))
     }
@@ -109,9 +110,6 @@ impl GuestTransform {
 
 impl Transform for GuestTransform {
     fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers) {
-        if !self.memory.is_on() {
-            return self.guest.transform(rows, answers);
-        }
         self.inputs.clear();
         self.answers.clear();
         for row in rows.iter() {
@@ -203,7 +201,7 @@ impl Asked {
         let mut start = 0;
         let mut values = Vec::with_capacity(self.width);
         for outcome in &got.outcomes {
-            let (mut kind, mut answer) = meaning(outcome);
+            let (mut kind, mut answer) = meaning(outcome, shared.limits.hold);
             values.clear();
             if matches!(kind, Kind::Label | Kind::LabelFor) {
                 for end in ends.by_ref().take(self.width) {
@@ -239,10 +237,10 @@ impl Asked {
     }
 }
 
-fn meaning(outcome: &RowOutcome) -> (Kind, Result<Outcome, String>) {
+fn meaning(outcome: &RowOutcome, least: Duration) -> (Kind, Result<Outcome, String>) {
     match outcome {
         RowOutcome::Labels => (Kind::Label, Ok(Outcome::Label)),
-        RowOutcome::LabelsFor(seconds) => (Kind::LabelFor, Ok(hold(*seconds))),
+        RowOutcome::LabelsFor(seconds) => (Kind::LabelFor, Ok(hold(*seconds, least))),
         RowOutcome::Drop => (Kind::Drop, Ok(Outcome::Drop)),
         RowOutcome::Error(text) => (Kind::Error, Err(plain(text, LONGEST_ERROR))),
     }

@@ -36,6 +36,12 @@ pub(super) fn families(gauges: &[Gauge]) -> Vec<Family> {
             |stats| Cause::ALL.map(|cause| (cause.word(), stats.failures[cause as usize])).to_vec(),
         ),
         count(
+            "answers_changed_total",
+            "Answers that were not what the same input had been answered before",
+            &read,
+            |stats| stats.remembered.changed,
+        ),
+        count(
             "deferred_total",
             "Keys that did not get their turn in a scrape: they keep their labels, or if new, have those \
              of on_error",

@@ -11,10 +11,11 @@ macro_rules! text {
 }
 
 /// The modules of decoders.
-const DECODERS: [(&str, &str); 15] = [
+const DECODERS: [(&str, &str); 16] = [
     ("chatter", text!("chatter.wat")),
     ("echo", text!("echo.wat")),
     ("few", text!("few.wat")),
+    ("fickle", text!("fickle.wat")),
     ("flood", text!("flood.wat")),
     ("grow", text!("grow.wat")),
     ("import", text!("import.wat")),

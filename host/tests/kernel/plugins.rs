@@ -241,6 +241,33 @@ pub fn those_that_never_return_share_the_time_of_one_scrape() {
     }
 }
 
+/// Three calls answer all rows in each scrape, and each call in another way than the ones before it.
+pub fn answers_that_change_are_counted_and_hold() {
+    let start = |limits: &str| {
+        let step = "{name: uint}, {name: wasm, plugin: guest}]";
+        Live::start(&config(&plugin(limits), "").replacen("{name: uint}]", step, 1), "fickle")
+    };
+    for limits in ["hold: 0s", "hold: 0s, answers: 0"] {
+        let mut live = start(limits);
+        for scrapes in 0..5 {
+            let scrape = live.scrape();
+            assert_eq!(scrape.one("plugin_answers_changed_total", "guest"), ROWS * scrapes);
+            assert_eq!(scrape.series("work_hash_total").len(), 3, "no series of before is left");
+            assert_eq!(scrape.total(), ROWS * EACH);
+        }
+    }
+    for limits in ["hold: 1h", "hold: 1h, answers: 0"] {
+        let mut live = start(limits);
+        let first = live.scrape();
+        for _ in 0..5 {
+            let scrape = live.scrape();
+            assert_eq!(scrape.series("work_hash_total"), first.series("work_hash_total"));
+            assert_eq!(scrape.one("plugin_inputs_total", "guest"), ROWS);
+            assert_eq!(scrape.one("plugin_answers_changed_total", "guest"), 0);
+        }
+    }
+}
+
 /// What has no time left is no fault of a plugin; what it takes for itself is.
 pub fn keys_that_did_not_get_their_turn_come_first() {
     let limits = "deadline: 10s, answers: 0";

@@ -112,8 +112,8 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     let bytes = |key, text: &Option<String>, range| {
         bytes(text.as_deref()?, range).map_err(|fault| refuse(key, fault)).ok()
     };
-    let time = |text: &Option<String>| {
-        time(text.as_deref()?).map_err(|fault| refuse("deadline", fault)).ok()
+    let time = |key, text: &Option<String>, read: fn(&str) -> Result<Duration, Refusal>| {
+        read(text.as_deref()?).map_err(|fault| refuse(key, fault)).ok()
     };
     let count = |key, number: Option<i128>, most| {
         let number = number?;
@@ -126,12 +126,20 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     };
     Limits {
         memory: bytes("memory", &raw.memory, MEMORY).unwrap_or(default.memory),
-        deadline: time(&raw.deadline).unwrap_or(default.deadline),
+        deadline: time("deadline", &raw.deadline, self::time).unwrap_or(default.deadline),
         output: bytes("output", &raw.output, OUTPUT).unwrap_or(default.output),
         table: count("table", raw.table, TABLE).unwrap_or(default.table),
         instances: count("instances", raw.instances, INSTANCES).unwrap_or(default.instances),
         answers: bytes("answers", &raw.answers, ANSWERS).unwrap_or(default.answers),
+        hold: time("hold", &raw.hold, hold).unwrap_or(default.hold),
     }
+}
+
+fn hold(text: &str) -> Result<Duration, Refusal> {
+    between(text, 0.0, 86_400.0).ok_or_else(|| {
+        let problem = format!("{} is no time that an answer can hold", quote(text));
+        (problem, "write one from 0s to 24h".to_owned())
+    })
 }
 
 /// A problem and its remedy.
