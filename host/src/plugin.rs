@@ -22,6 +22,8 @@
 //! | elements of tables | 100,000, `limits.table` | the call fails |
 //! | core instances | 128, `limits.instances` | refused at start |
 //! | tables, memories | 128, 16 | refused at start |
+//! | text of its labels in a metric | 32 MiB, `limits.text` | rows beyond it get `on_error` |
+//! | time that an answer holds | from 5 s on, `limits.hold` | it holds so long |
 //! | answers that are remembered | 4 MiB, `limits.answers` | the one wanted longest ago is forgotten |
 //! | lines in the log | 10 a second, 1 KiB each | left out, and counted |
 //!
@@ -270,6 +272,16 @@ impl Gauge {
     /// The time that all of its guests have taken so far.
     pub fn time(&self) -> Duration {
         self.shared.time()
+    }
+
+    /// Bytes of text that its labels may have in a metric.
+    pub fn most_text(&self) -> usize {
+        self.shared.limits.text
+    }
+
+    /// Counts a row whose labels would have been more than that.
+    pub fn refuse(&self) {
+        self.shared.refuse();
     }
 
     /// Counts keys that did not get their turn in a scrape.

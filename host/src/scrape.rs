@@ -26,10 +26,12 @@ use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
 mod decode;
 mod feed;
 pub mod memory;
+mod text_bound;
 mod turns;
 
 use decode::KeyDecoder;
 use feed::Feed;
+use text_bound::TextBound;
 use turns::Turns;
 
 /// Bytes from which a text is a part of the exposition of its own.
@@ -142,7 +144,11 @@ impl Scraper {
                     scraper.families.push(Fed::new(&metric));
                 }
                 askers.push(asked(&metric, &plugins, scraper.plugins.len()));
-                let decoder = KeyDecoder::new(metric, &layout, reader.cpus());
+                let bounds = TextBound::all(&metric, &plugins);
+                if !bounds.is_empty() {
+                    Arc::make_mut(&mut scraper.families[family].family).measure();
+                }
+                let decoder = KeyDecoder::new(metric, &layout, reader.cpus(), bounds);
                 scraper.feeds.push(Feed::new(config, family, reader, decoder));
             }
             scraper.stats.push(ConfigStats::new(&name));
@@ -439,7 +445,10 @@ impl Fed {
     /// Forgets all series.
     fn clear(&mut self) {
         let Family { name, help, labels, kind, .. } = &*self.family;
-        let family = Family::new(name.clone(), help.clone(), labels.clone(), kind.clone());
+        let mut family = Family::new(name.clone(), help.clone(), labels.clone(), kind.clone());
+        if self.family.is_measured() {
+            family.measure();
+        }
         self.family = Arc::new(family);
         self.sheet = Sheet::new(&self.family);
     }

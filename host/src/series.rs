@@ -38,7 +38,12 @@ pub struct Family {
     changed: Marks,
     /// Series that have come or gone since then.
     turned: Marks,
+    /// For each label, the bytes of its values in all series that have rows, if they are counted.
+    text: Option<Vec<usize>>,
 }
+
+/// Bytes of label sets without rows that are kept, beside as many as those with rows have.
+const SPARE_TEXT: usize = 1 << 20;
 
 /// The type of a family.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +92,15 @@ impl Kind {
             Self::Histogram(bounds) => bounds.upper.len() + 1,
         }
     }
+
+    /// How many lines a series has in the text: in histograms one for each bucket, +Inf, the sum and the
+    /// count.
+    pub fn lines(&self) -> usize {
+        match self {
+            Self::Counter | Self::RealCounter | Self::Gauge => 1,
+            Self::Histogram(bounds) => bounds.upper.len() + 3,
+        }
+    }
 }
 
 impl Family {
@@ -104,6 +118,36 @@ impl Family {
             dead: 0,
             changed: Marks::default(),
             turned: Marks::default(),
+            text: None,
+        }
+    }
+
+    /// Counts the bytes of labels from now on. There must be no series yet.
+    pub fn measure(&mut self) {
+        self.text.get_or_insert_with(|| vec![0; self.labels.len()]);
+    }
+
+    /// Whether the bytes of labels are counted.
+    pub fn is_measured(&self) -> bool {
+        self.text.is_some()
+    }
+
+    /// Bytes of the values of this label in all series that have rows, each series once; 0 if they are
+    /// not counted.
+    pub fn text_of(&self, label: usize) -> usize {
+        self.text.as_ref().and_then(|text| text.get(label)).copied().unwrap_or(0)
+    }
+
+    /// Whether a series with these labels has rows.
+    pub fn has(&self, labels: &LabelSet) -> bool {
+        self.sets.find(labels).is_some_and(|id| self.is_live(id))
+    }
+
+    /// Counts a series that has come, or gone.
+    fn weigh(&mut self, id: usize, has_come: bool) {
+        let Some(text) = &mut self.text else { return };
+        for (bytes, value) in text.iter_mut().zip(self.sets.get(id)) {
+            *bytes = if has_come { *bytes + value.len() } else { *bytes - value.len() };
         }
     }
 
@@ -120,6 +164,7 @@ impl Family {
         if self.rows[id] == 0 {
             self.dead -= 1;
             self.turned.mark(id);
+            self.weigh(id, true);
         }
         self.rows[id] += 1;
         let cell = match slot {
@@ -138,6 +183,7 @@ impl Family {
         if self.rows[id] == 0 {
             self.dead += 1;
             self.turned.mark(id);
+            self.weigh(id, false);
         }
     }
 
@@ -224,7 +270,9 @@ impl Family {
 
     /// Whether enough series are without rows that their memory is worth having back.
     pub fn is_sparse(&self) -> bool {
-        self.dead > 1024 && self.dead > self.rows.len() / 4
+        let heavy =
+            |text: &Vec<usize>| self.sets.bytes() > 2 * text.iter().sum::<usize>() + SPARE_TEXT;
+        self.dead > 1024 && self.dead > self.rows.len() / 4 || self.text.as_ref().is_some_and(heavy)
     }
 
     /// Forgets the series without rows. All cells move: the answer says where to. What was written
@@ -291,5 +339,51 @@ impl<'a> Histogram<'a> {
 
     fn counts(&self) -> &'a [u64] {
         &self.cells[..self.cells.len() - 1]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured() -> Family {
+        let labels = vec!["a".to_owned(), "b".to_owned()];
+        let mut family = Family::new("x".into(), "x".into(), labels, Kind::Counter);
+        family.measure();
+        family
+    }
+
+    #[test]
+    fn text_counts_once_a_series_and_goes_with_it() {
+        let mut family = measured();
+        let (one, other) = (LabelSet::of(["abc", ""]), LabelSet::of(["x", "yz"]));
+        assert!(!family.has(&one));
+        let cells = [&one, &one, &other].map(|labels| family.join(labels, None));
+        assert_eq!([family.text_of(0), family.text_of(1), family.text_of(9)], [4, 2, 0]);
+        family.leave(cells[0], 0);
+        assert!(family.has(&one));
+        assert_eq!(family.text_of(0), 4);
+        family.leave(cells[1], 0);
+        assert!(!family.has(&one) && family.has(&other));
+        assert_eq!([family.text_of(0), family.text_of(1)], [1, 2]);
+        family.join(&one, None);
+        assert_eq!(family.text_of(0), 4);
+        family.compact();
+        assert_eq!([family.text_of(0), family.text_of(1)], [4, 2]);
+    }
+
+    #[test]
+    fn long_labels_of_series_that_have_gone_are_not_kept() {
+        let mut family = measured();
+        let long = "x".repeat(10_000);
+        for n in 0..200 {
+            let number = n.to_string();
+            let cell = family.join(&LabelSet::of([&*long, &*number]), None);
+            family.leave(cell, 0);
+        }
+        assert!(family.is_sparse());
+        family.compact();
+        assert_eq!(family.sets.bytes(), 0);
+        assert!(!family.is_sparse());
     }
 }

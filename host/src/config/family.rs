@@ -9,7 +9,7 @@ use crate::escaping::{Escaping, is_plain_metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 34] = [
+pub(crate) const OWN: [&str; 35] = [
     "build_info",
     "decoder_errors_total",
     "ebpf_program_attached",
@@ -38,6 +38,7 @@ pub(crate) const OWN: [&str; 34] = [
     "plugin_log_lines_total",
     "plugin_memory_peak_bytes",
     "plugin_outcomes_total",
+    "plugin_text_refused_total",
     "scrape_duration_seconds",
     "scrape_entries",
     "scrape_phase_seconds_total",

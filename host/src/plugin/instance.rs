@@ -76,6 +76,11 @@ impl Shared {
         self.vital().stats.deferred += keys as u64;
     }
 
+    /// Counts a row whose labels are too much text.
+    pub(super) fn refuse(&self) {
+        self.vital().stats.refused += 1;
+    }
+
     /// Notes what the counts of one memory of answers have become.
     pub(super) fn remembered(&self, before: Remembered, now: Remembered) {
         self.vital().stats.remembered.change(before, now);

@@ -22,12 +22,15 @@ pub struct Limits {
     /// Bytes of answers that are remembered: of a decoder, all of them; of a transform, those of
     /// each of its metrics. With 0 each new key asks.
     pub answers: usize,
+    /// Bytes of the text of all labels that the plugin makes in a metric, as they stand in the lines of
+    /// its series.
+    pub text: usize,
     /// The least time that an answer holds which does not hold for ever, and an error of an input.
     pub hold: Duration,
 }
 
 impl Default for Limits {
-    /// 16 MiB, 100 ms, 1 MiB, 100,000, 128, 4 MiB and 5 s: an instance of a Rust guest takes 1.1 MiB, a
+    /// 16 MiB, 100 ms, 1 MiB, 100,000, 128, 4 MiB, 32 MiB and 5 s: an instance of a Rust guest takes 1.1 MiB, a
     /// batch of 1,024 inputs about 0.2 ms, and an answer about 200 bytes.
     fn default() -> Self {
         Self {
@@ -37,6 +40,7 @@ impl Default for Limits {
             table: 100_000,
             instances: 128,
             answers: 4 << 20,
+            text: 32 << 20,
             hold: Duration::from_secs(5),
         }
     }

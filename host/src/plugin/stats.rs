@@ -20,6 +20,8 @@ pub struct Stats {
     pub times: [u64; Stats::BUCKETS],
     /// Keys that did not get their turn, in each scrape.
     pub deferred: u64,
+    /// Rows whose labels would have been more text than `limits.text` allows.
+    pub refused: u64,
     /// Time in the guest, of all calls.
     pub time: Duration,
     /// Whether it is asked.
@@ -167,6 +169,7 @@ impl Stats {
             failures: [0; Cause::ALL.len()],
             times: [0; Self::BUCKETS],
             deferred: 0,
+            refused: 0,
             time: Duration::ZERO,
             breaker: BreakerState::Closed,
             memory_peak: 0,

@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::memory::{Fate, Memory, Row};
+use super::text_bound::TextBound;
 use crate::bpf::{Key, Layout};
 use crate::config::buckets::{Buckets, Slot};
 use crate::config::{Kind, Label, Metric};
-use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome};
+use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome, RETRY};
 use crate::series::{Family, LabelSet};
 use crate::transform::{Rows, Transformed, TransformedRow, Transforms};
 
@@ -33,6 +34,21 @@ pub(super) struct KeyDecoder {
     transformed: Transformed,
     /// Why the first label since this was last asked could not be decoded.
     first_error: Option<DecodeError>,
+    /// How much text plugins may make.
+    bounds: Vec<TextBound>,
+    /// Whether a row was beyond that since this was last asked.
+    refused: bool,
+}
+
+/// What fates are decided with.
+struct Joining<'a> {
+    family: &'a mut Family,
+    first_error: &'a mut Option<DecodeError>,
+    bounds: &'a [TextBound],
+    refused: &'a mut bool,
+    /// The key in hand, and what it is made of.
+    key: &'a [u8],
+    parts: &'a [Part],
 }
 
 /// A part of a key and what decodes it.
@@ -60,7 +76,12 @@ struct Decoding {
 
 impl KeyDecoder {
     /// Decodes keys of `metric`, whose map is laid out like this and has `cpus` values an entry.
-    pub(super) fn new(metric: Metric, layout: &Layout, cpus: usize) -> Self {
+    pub(super) fn new(
+        metric: Metric,
+        layout: &Layout,
+        cpus: usize,
+        bounds: Vec<TextBound>,
+    ) -> Self {
         let at = metric.bucket();
         let (mut cpu, mut bucket, mut labels) = (None, None, Vec::new());
         let mut offset = 0;
@@ -94,6 +115,8 @@ impl KeyDecoder {
             sets: Rows::default(),
             transformed: Transformed::default(),
             first_error: None,
+            bounds,
+            refused: false,
         }
     }
 
@@ -122,13 +145,25 @@ impl KeyDecoder {
             key.stands = key.deferred && memory.is_decided(*row);
         }
         self.transform(rows.len(), &cpus);
-        let Self { keys, transforms, transformed, first_error, .. } = self;
+        let Self { keys, transforms, transformed, first_error, bounds, refused, .. } = self;
+        let parts = &*self.labels;
         let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
         let mut waiting = Vec::new();
         for (row, key) in rows.iter().zip(keys) {
             let fates: Vec<Fate> = cpus
                 .iter()
-                .map(|cpu| key.fate(cpu, transformed.as_mut(), family, first_error))
+                .map(|cpu| {
+                    let family = &mut *family;
+                    let mut joining = Joining {
+                        family,
+                        first_error,
+                        bounds,
+                        refused,
+                        key: memory.key(*row),
+                        parts,
+                    };
+                    key.fate(cpu, transformed.as_mut(), &mut joining)
+                })
                 .collect();
             if key.deferred {
                 waiting.push(*row);
@@ -217,6 +252,11 @@ impl KeyDecoder {
         labels
     }
 
+    /// Whether a row was beyond the bounds of text since this was last asked.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Why the first label since this was last asked could not be decoded. Shows no input if there
     /// are transforms: they may be there to hide it.
     pub(super) fn take_first_error(&mut self) -> Option<DecodeError> {
@@ -261,8 +301,7 @@ impl Decoding {
         &mut self,
         cpu: &Cpu,
         transformed: Option<&mut impl Iterator<Item = TransformedRow<'a>>>,
-        family: &mut Family,
-        first_error: &mut Option<DecodeError>,
+        joining: &mut Joining<'_>,
     ) -> Fate {
         if !self.goes_on() || cpu.is_out() {
             return Fate::Out;
@@ -270,18 +309,40 @@ impl Decoding {
         let Some(transformed) = transformed else {
             let width = self.labels.len();
             cpu.label().into_iter().for_each(|label| self.labels.push(label));
-            let cell = family.join(&self.labels, self.slot);
+            let labels = std::mem::take(&mut self.labels);
+            let fate = self.join(&labels, joining);
+            self.labels = labels;
             self.labels.truncate(width);
-            return Fate::Add(cell);
+            return fate;
         };
         let Some(row) = transformed.next() else { return Fate::Out };
-        self.note(row.outcome, row.error, first_error);
+        self.note(row.outcome, row.error, joining.first_error);
         if row.outcome == Outcome::Drop {
             return Fate::Out;
         }
         let mut set = LabelSet::default();
         row.values().for_each(|value| set.push(value));
-        Fate::Add(family.join(&set, self.slot))
+        self.join(&set, joining)
+    }
+
+    /// Joins the series of these labels, or if they would be too much text, that of what `on_error` makes
+    /// of them.
+    fn join(&mut self, set: &LabelSet, joining: &mut Joining<'_>) -> Fate {
+        let Joining { family, bounds, refused, key, parts, .. } = joining;
+        let raw = |label: usize| parts.get(label).map_or(&b""[..], |part| &key[part.bytes.clone()]);
+        let mut instead: Option<LabelSet> = None;
+        for bound in *bounds {
+            let set = instead.as_ref().unwrap_or(set);
+            if bound.admits(set, family) {
+                continue;
+            }
+            **refused = true;
+            self.errors = self.errors.saturating_add(1);
+            self.holds = Some(self.holds.map_or(RETRY, |holds| holds.min(RETRY)));
+            let Some(other) = bound.refuse(set, raw) else { return Fate::Out };
+            instead = Some(other);
+        }
+        Fate::Add(family.join(instead.as_ref().unwrap_or(set), self.slot))
     }
 
     /// Notes how long an answer holds, and the error behind it.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::decode::KeyDecoder;
 use super::memory::{Fate, Memory, Row};
@@ -38,6 +38,8 @@ pub(super) struct Feed {
     new: Vec<Row>,
     /// Whether it was said that keys wait for their turn.
     told: bool,
+    /// Whether it was said that plugins make too much text.
+    told_of_text: bool,
 }
 
 impl Feed {
@@ -61,6 +63,7 @@ impl Feed {
             start: Instant::now(),
             new: Vec::new(),
             told: false,
+            told_of_text: false,
         }
     }
 
@@ -148,6 +151,15 @@ impl Feed {
         phases.decode += took;
         stats.duration += took;
         stats.decoder_failed(reader.name(), memory.errors(), decoder.take_first_error());
+        if decoder.take_refused() && !std::mem::replace(&mut self.told_of_text, true) {
+            warn!(
+                config = stats.name,
+                "the labels that a plugin makes in {} are more text than its `limits.text` allows; other rows \
+                 get what `on_error` says; raise the limit, or have it make fewer or shorter labels; this is \
+                 said once, ebpf_exporter_plugin_text_refused_total counts on",
+                reader.name()
+            );
+        }
         memory.waiting()
     }
 

@@ -114,6 +114,18 @@ impl LabelSets {
         }
     }
 
+    /// The number of the set with these values, if it was met before.
+    pub(super) fn find(&self, labels: &LabelSet) -> Option<usize> {
+        let hash = hash(&self.hasher, labels.values());
+        let same = |id: &u32| self.get(*id as usize).same(labels.values());
+        self.index.find(hash, same).map(|id| *id as usize)
+    }
+
+    /// Bytes of the values of all sets.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Adds a set that is not there yet; its number.
     pub(super) fn push(&mut self, values: LabelValues<'_>) -> usize {
         let Self { text, ends, width, len, index, hasher } = self;

@@ -49,6 +49,12 @@ pub(super) fn families(gauges: &[Gauge]) -> Vec<Family> {
             |stats| stats.deferred,
         ),
         count(
+            "text_refused_total",
+            "Rows whose labels would have made more text in a metric than a plugin may: on_error applies",
+            &read,
+            |stats| stats.refused,
+        ),
+        count(
             "cache_hits_total",
             "Inputs and rows whose answer was remembered, and which no guest was asked",
             &read,

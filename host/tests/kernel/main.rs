@@ -192,6 +192,7 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         those_that_never_return_share_the_time_of_one_scrape,
         keys_that_did_not_get_their_turn_come_first,
         answers_that_change_are_counted_and_hold,
+        the_text_of_a_plugins_labels_is_bounded,
         a_transform_sees_label_sets_after_decoding,
         what_a_failing_label_becomes_is_the_configs_choice,
         a_guest_that_cannot_start_is_told_before_anything_is_loaded,

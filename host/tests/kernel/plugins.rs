@@ -268,6 +268,43 @@ pub fn answers_that_change_are_counted_and_hold() {
     }
 }
 
+/// Labels of four bytes, of which 1 KiB holds 256: each series counts once.
+pub fn the_text_of_a_plugins_labels_is_bounded() {
+    let start = |on_error: &str| {
+        let step = format!(", {{name: wasm, plugin: guest{on_error}}}");
+        Live::start(&config(&plugin("text: 1KiB"), &step), "echo")
+    };
+    for (on_error, others, rows) in [
+        ("", Some("error"), ROWS),
+        (", on_error: {label: more}", Some("more"), ROWS),
+        (", on_error: raw", Some("7465787400"), ROWS),
+        (", on_error: drop", None, 256),
+    ] {
+        let mut live = start(on_error);
+        for _ in 0..3 {
+            let scrape = live.scrape();
+            scrape.is_whole("echo");
+            let series = scrape.series("work_hash_total");
+            let with =
+                |text: &str| series.iter().filter(|(labels, _)| labels.contains(text)).count();
+            assert_eq!(with("text=\"text\""), 256, "{on_error}");
+            let others = others.map_or(0, |text| with(&format!("text=\"{text}")) as u64);
+            assert_eq!((others + 256, scrape.total()), (rows, rows * EACH), "{on_error}");
+            assert_eq!(scrape.one("plugin_text_refused_total", "guest"), ROWS - 256);
+        }
+    }
+    // Transforms that merge: all rows are one series, which is counted once.
+    let merging = "plugins: {guest: {file: guest.wasm, limits: {text: 1KiB}}}";
+    let step = "      transforms: [{plugin: guest}]\n    - name: work_lru";
+    let id = "        - {name: id, size: 8, decoders: [{name: uint}]}\n        - {name: text";
+    let same = "        - {name: id, size: 8, decoders: [{name: uint}, {name: regexp, regexps: [x*]}]}\n        - {name: text";
+    let config =
+        config(merging, "").replacen("    - name: work_lru", step, 1).replacen(id, same, 1);
+    let scrape = Live::start(&config, "pass").scrape();
+    assert_eq!(scrape.series("work_hash_total"), [("{id=\"\",text=\"text\"}", ROWS * EACH)]);
+    assert_eq!(scrape.one("plugin_text_refused_total", "guest"), 0);
+}
+
 /// What has no time left is no fault of a plugin; what it takes for itself is.
 pub fn keys_that_did_not_get_their_turn_come_first() {
     let limits = "deadline: 10s, answers: 0";

@@ -131,6 +131,7 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
         table: count("table", raw.table, TABLE).unwrap_or(default.table),
         instances: count("instances", raw.instances, INSTANCES).unwrap_or(default.instances),
         answers: bytes("answers", &raw.answers, ANSWERS).unwrap_or(default.answers),
+        text: bytes("text", &raw.text, TEXT).unwrap_or(default.text),
         hold: time("hold", &raw.hold, hold).unwrap_or(default.hold),
     }
 }
@@ -149,6 +150,8 @@ type Refusal = (String, String);
 pub(super) const MEMORY: (usize, usize) = (64 << 10, 1 << 30);
 /// What `limits.output` may be, in bytes.
 const OUTPUT: (usize, usize) = (1 << 10, 64 << 20);
+/// What `limits.text` may be, in bytes.
+const TEXT: (usize, usize) = (1 << 10, 1 << 30);
 /// What `limits.answers` may be, in bytes.
 const ANSWERS: (usize, usize) = (0, 1 << 30);
 /// The most that `limits.table` may be.

@@ -22,6 +22,7 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) table: Option<i128>,
     pub(in crate::config) instances: Option<i128>,
     pub(in crate::config) answers: Option<String>,
+    pub(in crate::config) text: Option<String>,
     pub(in crate::config) hold: Option<String>,
 }
 
@@ -65,7 +66,7 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
 fn limits(fields: &Fields<'_, '_>) -> Limits {
     let at = fields.at("limits");
     let Some(node) = fields.get("limits") else { return Limits::default() };
-    let known = ["memory", "deadline", "output", "table", "instances", "answers", "hold"];
+    let known = ["memory", "deadline", "output", "table", "instances", "answers", "text", "hold"];
     let Some(fields) = Fields::open(node, &at, &known, fields.faults) else {
         return Limits::default();
     };
@@ -76,6 +77,7 @@ fn limits(fields: &Fields<'_, '_>) -> Limits {
         table: fields.integer("table").given(),
         instances: fields.integer("instances").given(),
         answers: fields.word("answers").given(),
+        text: fields.word("text").given(),
         hold: fields.word("hold").given(),
     }
 }

@@ -53,7 +53,7 @@ impl Scene {
             Family::new("a".into(), "A".into(), vec!["l".into()], crate::series::Kind::Counter);
         Self {
             busy,
-            decoder: KeyDecoder::new(metric, &layout, 1),
+            decoder: KeyDecoder::new(metric, &layout, 1, Vec::new()),
             memory: Memory::new(1, 1),
             family,
             now: Instant::now(),
