@@ -21,6 +21,7 @@ mod host;
 mod kaddr;
 mod key;
 mod log;
+mod memory;
 pub mod read;
 mod reason;
 pub mod stats;
@@ -30,6 +31,7 @@ mod sys;
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{Key, Layout, check, kind_name};
 pub use kaddr::{Addresses, NoSuchConstant};
+pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
 
 use crate::config::{Fault, Severity};

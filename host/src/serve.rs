@@ -17,6 +17,7 @@ mod scrapes;
 mod seldom;
 mod socket;
 mod traffic;
+mod turns;
 mod unsent;
 
 pub use address::{AddressError, ListenAddress, ListenError};

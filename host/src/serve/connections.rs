@@ -26,6 +26,7 @@ use super::room::{Handle, Room, Seat};
 use super::seldom::Seldom;
 use super::socket::{Acceptor, Listener, Stream};
 use super::traffic::{Cause, Traffic};
+use super::turns::{Turn, Turns};
 use crate::descriptors;
 
 /// How long to wait when no connection can be accepted and none can go.
@@ -70,6 +71,7 @@ pub async fn serve(door: Door, router: Router, mut stop: impl AsyncFnMut()) -> i
     tokio::select! {
         () = stop() => {}
         () = reception.accept_all(&acceptor, &connections) => {}
+        () = reception.room.give_back() => {}
     }
     drop(acceptor);
     Ok(tokio::select! {
@@ -84,6 +86,7 @@ struct Reception {
     room: Room,
     router: Router,
     http: http1::Builder,
+    turns: Turns,
     said_failed: Seldom,
 }
 
@@ -95,7 +98,8 @@ impl Reception {
             .max_header_size(limits.header_bytes)
             .max_buf_size(limits.buffer_bytes)
             .half_close(true);
-        Self { room: Room::new(limits, traffic), router, http, said_failed: Seldom::default() }
+        let (room, turns) = (Room::new(limits, traffic), Turns::new(limits.answers));
+        Self { room, router, http, turns, said_failed: Seldom::default() }
     }
 
     /// Never returns.
@@ -119,7 +123,7 @@ impl Reception {
     }
 
     fn receive(&self, stream: Stream, seat: Seat, watcher: Watcher) {
-        let client = Client { stream, seat, watcher };
+        let client = Client { stream, seat, watcher, turns: self.turns.clone() };
         tokio::spawn(client.serve(self.http.clone(), self.router.clone()));
     }
 
@@ -163,15 +167,16 @@ struct Client {
     stream: Stream,
     seat: Seat,
     watcher: Watcher,
+    turns: Turns,
 }
 
 impl Client {
     async fn serve(self, http: http1::Builder, router: Router) {
-        let Self { stream, seat, watcher } = self;
+        let Self { stream, seat, watcher, turns } = self;
         let handle = seat.handle();
         let stream = TokioIo::new(Patient::new(stream, handle.clone()));
         let router = TowerToHyperService::new(router);
-        let service = service_fn(|request| answer(&router, request, handle.clone()));
+        let service = service_fn(|request| answer(&router, &turns, request, handle.clone()));
         let connection = http.serve_connection(stream, service);
         let ended = tokio::select! {
             ended = watcher.watch(connection) => ended,
@@ -191,11 +196,14 @@ impl Client {
 /// What the router answers, for the connection in this place.
 async fn answer(
     router: &TowerToHyperService<Router>,
+    turns: &Turns,
     mut request: Request<Incoming>,
     seat: Handle,
 ) -> Result<Response<Answer>, Infallible> {
+    seat.has_asked();
+    let asked = Answering(seat.clone());
+    let answering = (turns.next(&seat).await, asked);
     seat.is_answered();
-    let answering = Answering(seat.clone());
     request.extensions_mut().insert(seat.clone());
     let mut response = router.call(request).await?;
     if seat.is_crowded() {
@@ -217,7 +225,7 @@ impl Drop for Answering {
 /// The body of an answer.
 struct Answer {
     body: Body,
-    _answering: Answering,
+    _answering: (Turn, Answering),
 }
 
 impl http_body::Body for Answer {

@@ -17,6 +17,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections while none can go, for each is being answered. What comes then is turned away.
     pub most: usize,
+    /// Requests that are answered at once, not counting those whose clients are slow to take it.
+    pub answers: usize,
     /// Bytes of a request's line and headers.
     pub header_bytes: usize,
     /// About so many bytes of an answer that are given to its connection at a time.
@@ -41,6 +43,7 @@ impl Default for Limits {
         Self {
             connections: 512,
             most: 2048,
+            answers: 64,
             header_bytes: 16 << 10,
             buffer_bytes: 512 << 10,
             unsent_bytes: 64 << 20,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tracing::warn;
 
 use super::limits::Limits;
@@ -19,6 +20,14 @@ use super::seldom::Seldom;
 use super::socket::Peer;
 use super::traffic::{Cause, Traffic};
 use super::unsent::Unsent;
+use crate::bpf;
+
+/// After this, a client that takes nothing is not in the middle of taking it.
+const MOMENT: Duration = Duration::from_millis(100);
+/// How often to see whether a burst is over.
+const LOOK: Duration = Duration::from_secs(10);
+/// Unsent bytes beyond those of two pages that make a burst.
+const BURST: usize = 8 << 20;
 
 /// All connections of a server. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,6 +41,8 @@ struct Inner {
     unsent: Mutex<Unsent>,
     /// Whether somebody was told to go for the bytes it holds, and has not yet.
     clearing: AtomicBool,
+    /// Whether clients held so much lately that the memory is worth giving back.
+    burst: AtomicBool,
     /// Told of each that has gone.
     left: Notify,
     said_crowded: Seldom,
@@ -75,6 +86,8 @@ enum Phase {
     Idle,
     /// Waits for the rest of a request; or for the first, since it came.
     Asking,
+    /// Waits for its turn.
+    Queued,
     /// Waits for us.
     Answering,
     /// Has made us wait for it to take its answer.
@@ -102,6 +115,7 @@ impl Room {
             seats: Mutex::default(),
             unsent: Mutex::default(),
             clearing: AtomicBool::new(false),
+            burst: AtomicBool::new(false),
             left: Notify::new(),
             said_crowded: Seldom::default(),
             said_unsent: Seldom::default(),
@@ -147,6 +161,19 @@ impl Room {
     /// What clients may take.
     pub(super) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Gives memory back to the system after each burst of clients: the allocator would keep what lay
+    /// between blocks that are still in use. Never returns.
+    pub(super) async fn give_back(&self) {
+        loop {
+            sleep(LOOK).await;
+            let calm = lock(&self.0.unsent).bytes() < BURST
+                && lock(&self.0.seats).taken.len() <= self.0.limits.answers;
+            if calm && self.0.burst.swap(false, Ordering::Relaxed) {
+                bpf::give_back_memory();
+            }
+        }
     }
 
     /// Notes that a client does not wait for this block any more.
@@ -213,12 +240,16 @@ impl Seats {
         Some(guest.peer)
     }
 
-    /// Makes room for one of `peer` although all are being answered: of those that are slow to take
-    /// their answers, or of an address that has more than this one.
+    /// Makes room for one of `peer` although none waits for a request or stalls: of those that are
+    /// slow to take their answers or wait for their turn, or of an address that has more than this
+    /// one.
     fn yields_to(&mut self, peer: Peer) -> bool {
-        let sending =
-            |state: &State| (state.phase == Phase::Sending).then_some(Cause::EvictedStalled);
-        if self.evict(sending).is_some() {
+        let last = |state: &State| match state.phase {
+            Phase::Sending => Some(Cause::EvictedStalled),
+            Phase::Queued => Some(Cause::Refused),
+            _ => None,
+        };
+        if self.evict(last).is_some() {
             return true;
         }
         let count = |company: &Arc<AtomicUsize>| company.load(Ordering::Relaxed);
@@ -254,12 +285,13 @@ impl State {
             Phase::Sending if now.duration_since(self.moved) >= stall_time => {
                 Some(Cause::EvictedStalled)
             }
-            Phase::Sending | Phase::Answering => None,
+            Phase::Sending | Phase::Answering | Phase::Queued => None,
         }
     }
 
+    /// Whether it may hold some of an answer.
     fn is_served(&self) -> bool {
-        self.answering || self.phase == Phase::Sending
+        self.answering && self.phase != Phase::Queued || self.phase == Phase::Sending
     }
 }
 
@@ -299,10 +331,15 @@ impl Handle {
     }
 
     /// Notes that a request is there whole.
-    pub(super) fn is_answered(&self) {
+    pub(super) fn has_asked(&self) {
         let mut state = lock(&self.guest.state);
         state.answering = true;
-        state.enter(Phase::Answering);
+        state.enter(Phase::Queued);
+    }
+
+    /// Notes that it is its turn.
+    pub(super) fn is_answered(&self) {
+        lock(&self.guest.state).enter(Phase::Answering);
     }
 
     /// Notes that the connection has all of the answer.
@@ -344,9 +381,15 @@ impl Handle {
             Phase::Idle => (limits.idle_time, Cause::Idle),
             Phase::Asking => (limits.header_time, Cause::RequestTimeout),
             Phase::Sending => (limits.response_time, Cause::ResponseTimeout),
-            Phase::Answering => return None,
+            Phase::Queued | Phase::Answering => return None,
         };
         Some((state.since + time, cause))
+    }
+
+    /// Whether its client has not taken anything for a moment.
+    pub(super) fn has_stalled(&self, now: Instant) -> bool {
+        let state = lock(&self.guest.state);
+        state.phase == Phase::Sending && now >= state.moved + MOMENT
     }
 
     /// Notes why it ends. The first cause counts, unless it is only that it may not stay.
@@ -365,6 +408,11 @@ impl Handle {
         )
     }
 
+    /// Whether there are more connections than are answered at once.
+    fn is_in_company(&self) -> bool {
+        lock(&self.room.0.seats).taken.len() > self.room.limits().answers
+    }
+
     /// Whether all places are taken, so that connections should end with their answers.
     pub(super) fn is_crowded(&self) -> bool {
         lock(&self.room.0.seats).taken.len() >= self.room.limits().connections
@@ -374,8 +422,13 @@ impl Handle {
     pub(super) fn holds(&self, blocks: &[Bytes]) {
         let mut unsent = lock(&self.room.0.unsent);
         blocks.iter().for_each(|block| unsent.add(block));
-        self.room.0.traffic.holds(unsent.bytes());
+        let bytes = unsent.bytes();
         drop(unsent);
+        self.room.0.traffic.holds(bytes);
+        let page: usize = blocks.iter().map(Bytes::len).sum();
+        if bytes > 2 * page + BURST || self.is_in_company() {
+            self.room.0.burst.store(true, Ordering::Relaxed);
+        }
         self.room.clear();
     }
 

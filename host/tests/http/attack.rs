@@ -29,18 +29,6 @@ pub(crate) enum Attack {
     Resets,
 }
 
-/// All of them.
-pub(crate) const ATTACKS: [Attack; 8] = [
-    Attack::Idle,
-    Attack::SlowHeaders,
-    Attack::SlowBodies,
-    Attack::SlowReaders,
-    Attack::Pipelining,
-    Attack::Busy,
-    Attack::Flood,
-    Attack::Resets,
-];
-
 const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 /// Between two bytes of those who are slow.
 const SLOW: Duration = Duration::from_millis(500);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use ebpf_wasm_exporter::serve::{Cause, Limits};
 use socket2::{Domain, Socket, Type};
 
-use crate::attack::{ATTACKS, Crowd, Victim};
+use crate::attack::{Attack, Crowd, Victim};
 use crate::server::{HANG, Options, Response, Server, TEXT, gate, until};
 
 /// Asks on a connection that is kept, and reads the head of the answer.
@@ -269,6 +269,18 @@ fn serves_a_unix_socket() {
     assert!(server.stop());
     drop(idle);
 }
+
+/// All that there are.
+const ATTACKS: [Attack; 8] = [
+    Attack::Idle,
+    Attack::SlowHeaders,
+    Attack::SlowBodies,
+    Attack::SlowReaders,
+    Attack::Pipelining,
+    Attack::Busy,
+    Attack::Flood,
+    Attack::Resets,
+];
 
 /// What `make bench-attacks` measures, with few attackers and little room for them.
 #[test]

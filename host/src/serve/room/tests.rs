@@ -25,6 +25,7 @@ fn who_waits_goes_before_who_stalls() {
     let seats: Vec<_> = (0..4).map(|_| room.seat(HERE).unwrap()).collect();
     let handles: Vec<_> = seats.iter().map(Seat::handle).collect();
     for handle in &handles[..3] {
+        handle.has_asked();
         handle.is_answered();
     }
     handles[2].stalls();
@@ -36,10 +37,12 @@ fn who_waits_goes_before_who_stalls() {
     assert_eq!(causes, [None, None, None, Some(Cause::EvictedIdle)]);
     assert_eq!(next.iter().filter(|seat| cause(seat).is_some()).count(), 3);
     for handle in next.iter().map(Seat::handle) {
+        handle.has_asked();
         handle.is_answered();
     }
     let _more = [(); 2].map(|()| {
         let seat = room.seat(HERE).unwrap();
+        seat.handle().has_asked();
         seat.handle().is_answered();
         seat
     });
@@ -63,8 +66,13 @@ fn an_address_that_is_alone_has_it_all() {
     assert!(seats.iter().all(|seat| cause(seat).is_none()));
     seats.iter().for_each(|seat| seat.handle().is_answered());
     assert!(room.seat(HERE).is_none(), "nobody is dearer than another");
-    assert!(room.seat(THERE).is_some());
+    let other = room.seat(THERE).unwrap();
+    other.handle().is_answered();
     assert_eq!(cause(&seats[0]), Some(Cause::Refused));
+    let queued = seats[2].handle();
+    queued.has_asked();
+    assert!(room.seat(HERE).is_some(), "one that waits for its turn makes room for any");
+    assert_eq!(cause(&seats[2]), Some(Cause::Refused));
 }
 
 #[test]
@@ -75,6 +83,8 @@ fn deadlines_are_those_of_what_it_waits_for() {
     let waits_for = || handle.deadline().map(|(_, cause)| cause);
     assert_eq!(waits_for(), Some(Cause::RequestTimeout));
     handle.asks();
+    handle.has_asked();
+    assert_eq!(waits_for(), None);
     handle.is_answered();
     assert_eq!(waits_for(), None);
     assert!(!handle.took_all(), "there is more to come");
