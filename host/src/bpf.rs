@@ -33,6 +33,7 @@ pub use check::{Key, Layout, check, kind_name};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
+pub(crate) use sys::close_inherited;
 
 use crate::config::{Fault, Severity};
 

@@ -15,7 +15,7 @@ mod selection;
 mod tool;
 
 pub use selection::{Selection, SelectionError};
-pub use tool::{Command, Subject, Tool};
+pub use tool::{Command, Compile, Subject, Tool};
 
 const AFTER: &str = "\
 Exit codes:

@@ -30,7 +30,7 @@ pub use read::read;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::plugin::Limits;
+use crate::plugin::{CompileLimits, Limits};
 use crate::system::System;
 use faults::Faults;
 use node::{Node, Value};
@@ -90,6 +90,15 @@ pub fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, St
 /// What is wrong with it, and what to write instead.
 pub fn plugin_budget(text: &str) -> Result<Duration, String> {
     check::plugin_budget(text)
+}
+
+/// What compiling a plugin may take, written as in a config.
+///
+/// # Errors
+///
+/// What is wrong with one, and what to write instead.
+pub fn compile_limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, String> {
+    check::compile_limits(time, memory)
 }
 
 fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {

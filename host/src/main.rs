@@ -15,7 +15,7 @@ use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::output;
-use ebpf_wasm_exporter::plugin::CacheDir;
+use ebpf_wasm_exporter::plugin::{CacheDir, Compiler};
 use ebpf_wasm_exporter::privileges::{self, Keep, Privileges, Sandbox};
 use ebpf_wasm_exporter::scrape::{Running, Scraper};
 use ebpf_wasm_exporter::serve::{
@@ -34,6 +34,10 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(answer) => return answered(&answer),
     };
+    // A process of its own, which is to have nothing that the exporter has.
+    if let Some(Command::CompilePlugin(order)) = &flags.command {
+        return order.obey();
+    }
     logging::start(log_options(&flags));
     descriptors::raise();
     // A panic has been told of when it comes here.
@@ -60,6 +64,8 @@ fn act(flags: Flags) -> Result<(), Failure> {
         Some(Command::Healthcheck { address }) => {
             tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
         }
+        // Obeyed before anything else was begun.
+        Some(Command::CompilePlugin(_)) => Ok(()),
         None if flags.config_check => check(flags),
         None => run(flags),
     }
@@ -155,7 +161,7 @@ fn tool_of(tool: &Tool) -> Result<(), Failure> {
         ToolError::Settings(_) | ToolError::Usage(_) => Exit::Usage,
         ToolError::Plugin { .. } | ToolError::Contract { .. } => Exit::Config,
     };
-    let result = tools::run(tool);
+    let result = tools::run(tool, &Compiler::default());
     let text = result.as_ref().map_or_else(ToolError::report, String::as_str);
     let printed = print(text);
     result.map_err(|error| fail(exit(&error), error)).and(printed)
@@ -228,7 +234,7 @@ impl Settings {
     fn places(&self) -> Places<'_> {
         let Flags { btf_path, plugins_dir, .. } = &self.flags;
         let (btf, plugins) = (btf_path.as_deref(), plugins_dir.as_deref());
-        Places { btf, plugins, cache: self.cache.as_ref() }
+        Places { btf, plugins, cache: self.cache.as_ref(), compiler: Compiler::default() }
     }
 
     /// Says every fault, and fails if any of them is fatal.

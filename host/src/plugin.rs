@@ -1,7 +1,8 @@
 //! Plugins: decoders and transforms that are WebAssembly components.
 //!
 //! ```text
-//! component  file → bytes → what they are → machine code, imports given or stubbed
+//! component  file → bytes → machine code, imports given or stubbed
+//! compile    bytes → what they are → machine code, in a process of its own
 //! cache      machine code on disk, for the next start
 //! instance   one store, asked within bounds, replaced after a failure; breaker
 //! answers    what was answered, so that it need not be asked again
@@ -13,7 +14,10 @@
 //! | of | bound | beyond it |
 //! |---|---|---|
 //! | file | 64 MiB | refused at start |
-//! | memory of an instance | 16 MiB, `limits.memory` | the call fails |
+//! | compiling | 8 s of processor time and 2 s for each MiB, 60 s at most, `limits.compile.time`; 512 MiB, `limits.compile.memory` | refused at start |
+//! | imports | 1,000, with all that they hold 10,000 | refused at start |
+//! | what a start writes | 1,000,000 elements of tables, 256 MiB of data | refused at start |
+//! | memory of an instance: memories, tables, globals, contexts | 16 MiB, `limits.memory` | the call fails |
 //! | time of a call | 100 ms, `limits.deadline` (within two ticks of 10 ms) | the call fails |
 //! | time of all calls | 2 s in any 10 s | not asked until less lies in the last 10 s (11 at most) |
 //! | time of all plugins in a scrape | 2 s, `--plugins.scrape-budget` | asked in the next scrape |
@@ -32,12 +36,13 @@
 //! pause doubles, up to 300 s.
 //!
 //! Callers never see wasmtime, and a guest is hostile until it returns: its memory, time, output
-//! and log are bounded, and nothing it says is passed on unchecked. A process that loads no plugin
-//! starts no engine.
+//! and log are bounded, and nothing it says is passed on unchecked. Before it ever runs its file is
+//! hostile: only a child process looks into it. A process that loads no plugin starts no engine.
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use crate::config::name::LabelName;
@@ -49,6 +54,7 @@ mod bindings;
 mod breaker;
 mod budget;
 mod cache;
+mod compile;
 mod component;
 mod decoder;
 mod engine;
@@ -62,17 +68,20 @@ mod transform;
 pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
-pub use component::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect, read};
+pub use compile::{CompileError, Compiler, Order, Task, Weight};
+pub use component::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect_file};
 pub use error::PluginError;
-pub use limits::Limits;
+pub use limits::{CompileLimits, Limits};
 pub use stats::{Cause, Kind, Remembered, Stats};
 pub use transform::MetricShape;
 
-use component::Linked;
+use cache::Cache;
+use component::{Forge, Linked};
 use decoder::GuestDecoder;
 use engine::Engine;
 use error::{lowercase, words};
 use instance::Shared;
+use limits::MOST_CHILDREN;
 
 /// What a config says of a plugin. It may hold secrets, so it is never printed.
 #[derive(Clone)]
@@ -96,16 +105,81 @@ pub struct Request<'a> {
 /// Loads plugins. Those of the same bytes share their machine code, never an instance.
 #[derive(Default)]
 pub struct Loader {
+    compiler: Compiler,
     /// Where compiled code is kept.
-    cache: Option<CacheDir>,
-    engine: Option<Arc<Engine>>,
+    dir: Option<CacheDir>,
+    running: Option<Running>,
     linked: HashMap<Digest, Linked>,
+    /// What does not compile, so that it is tried once.
+    failed: HashMap<(Digest, CompileLimits), CompileError>,
+}
+
+/// What is there once there is a plugin.
+#[derive(Clone)]
+struct Running {
+    engine: Arc<Engine>,
+    cache: Option<Arc<Cache>>,
+}
+
+/// A plugin's file: where it is, whose it is, and what it holds.
+struct Read {
+    path: PathBuf,
+    digest: Digest,
+    bytes: Vec<u8>,
+}
+
+impl Read {
+    fn of(request: &Request<'_>) -> Result<Self, PluginError> {
+        let path = component::find(request.file, request.places)?;
+        let bytes = component::read(&path)?;
+        let digest = Digest::of(&bytes);
+        if request.pin.is_some_and(|pin| pin != digest) {
+            return Err(PluginError::Pin { found: digest });
+        }
+        Ok(Self { path, digest, bytes })
+    }
 }
 
 impl Loader {
-    /// One that keeps compiled code in `cache`.
-    pub fn new(cache: Option<CacheDir>) -> Self {
-        Self { cache, ..Self::default() }
+    /// One that has plugins compiled by `compiler`, and keeps the code in `cache`.
+    pub fn new(compiler: Compiler, cache: Option<CacheDir>) -> Self {
+        Self { compiler, dir: cache, ..Self::default() }
+    }
+
+    /// Compiles what all of these need, some at a time. What is wrong with one of them is told when
+    /// it is loaded.
+    pub fn prepare(&mut self, requests: &[Request<'_>]) {
+        if requests.is_empty() {
+            return;
+        }
+        let Ok(Running { engine, cache }) = self.running() else { return };
+        let forge = Forge { engine: &engine, compiler: &self.compiler, cache: cache.as_deref() };
+        let (queue, seen) = (Mutex::new(requests.iter()), Mutex::new(HashSet::new()));
+        let made = Mutex::new(Vec::new());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            while let Some(request) = next() {
+                let Ok(Read { path, digest, bytes }) = Read::of(request) else { continue };
+                let limits = request.limits.compile;
+                let key = (digest, limits);
+                if !seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
+                    continue;
+                }
+                let result = forge.make(&path, (digest, &bytes), limits);
+                made.lock().unwrap_or_else(PoisonError::into_inner).push((key, result));
+            }
+        };
+        let workers = MOST_CHILDREN.min(requests.len());
+        thread::scope(|scope| {
+            for _ in 1..workers {
+                // Without another thread it only takes longer.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        for (key, result) in made.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.keep(key, result);
+        }
     }
 
     /// Finds, checks and compiles a plugin. Nothing of it has run after that.
@@ -114,30 +188,32 @@ impl Loader {
     ///
     /// See [`PluginError`]: everything up to [`PluginError::Link`].
     pub fn load(&mut self, request: &Request<'_>) -> Result<Plugin, PluginError> {
-        let path = component::find(request.file, request.places)?;
-        let bytes = read(&path)?;
-        let digest = Digest::of(&bytes);
-        if request.pin.is_some_and(|pin| pin != digest) {
-            return Err(PluginError::Pin { found: digest });
+        let Read { path, digest, bytes } = Read::of(request)?;
+        let limits = request.limits.compile;
+        let Running { engine, cache } = self.running()?;
+        if let Some(error) = self.failed.get(&(digest, limits)) {
+            return Err(error.clone().into());
         }
-        let Inspection { world, version, .. } = inspect(&bytes)?;
-        let engine = self.engine()?;
         let linked = match self.linked.get(&digest) {
             Some(linked) => linked.clone(),
             None => {
-                let linked = component::link(&engine, &path, &bytes)?;
+                let (compiler, cache) = (&self.compiler, cache.as_deref());
+                let forge = Forge { engine: &engine, compiler, cache };
+                let linked = forge.make(&path, (digest, &bytes), limits)?;
                 self.linked.insert(digest, linked.clone());
                 linked
             }
         };
         let names = (request.config.to_owned(), request.name.to_owned());
-        let shared = Shared::new(engine, names, request.limits, request.settings.to_owned());
-        Ok(Plugin { shared: Arc::new(shared), linked, digest, world, version, decoder: None })
+        let weight = usize::try_from(linked.weight.bytes).unwrap_or(usize::MAX);
+        let shared =
+            Shared::new(engine, names, request.limits, request.settings.to_owned(), weight);
+        Ok(Plugin { shared: Arc::new(shared), linked, digest, decoder: None })
     }
 
     /// Ends the threads that its plugins need no more until they are called again.
     pub fn rest(&self) {
-        if let Some(engine) = &self.engine {
+        if let Some(Running { engine, .. }) = &self.running {
             engine.rest();
         }
     }
@@ -145,17 +221,28 @@ impl Loader {
     /// Whether anything was compiled yet.
     #[cfg(test)]
     pub(crate) fn has_engine(&self) -> bool {
-        self.engine.is_some()
+        self.running.is_some()
     }
 
-    fn engine(&mut self) -> Result<Arc<Engine>, PluginError> {
-        match &self.engine {
-            Some(engine) => Ok(Arc::clone(engine)),
-            None => {
-                let engine = Engine::start(self.cache.as_ref())?;
-                Ok(Arc::clone(self.engine.insert(Arc::new(engine))))
-            }
+    fn keep(&mut self, key: (Digest, CompileLimits), result: Result<Linked, PluginError>) {
+        match result {
+            Ok(linked) => drop(self.linked.insert(key.0, linked)),
+            Err(PluginError::Compile(error)) => drop(self.failed.insert(key, error)),
+            // It is tried again, and told, when the plugin is loaded.
+            Err(_) => {}
         }
+    }
+
+    fn running(&mut self) -> Result<Running, PluginError> {
+        if let Some(running) = &self.running {
+            return Ok(running.clone());
+        }
+        let engine = Arc::new(Engine::start()?);
+        let opened = self.dir.as_ref().map(CacheDir::open);
+        let cache = opened.and_then(|cache| {
+            cache.map(Arc::new).inspect_err(|error| tracing::warn!("{error}")).ok()
+        });
+        Ok(self.running.insert(Running { engine, cache }).clone())
     }
 }
 
@@ -164,8 +251,6 @@ pub struct Plugin {
     shared: Arc<Shared>,
     linked: Linked,
     digest: Digest,
-    world: World,
-    version: String,
     /// The one that all labels share, once it was asked for.
     decoder: Option<GuestDecoder>,
 }
@@ -173,7 +258,7 @@ pub struct Plugin {
 impl Plugin {
     /// What it is.
     pub fn world(&self) -> World {
-        self.world
+        self.linked.inspection.world
     }
 
     /// It as a decoder. All of one plugin share an instance.
@@ -212,8 +297,8 @@ impl Plugin {
         Gauge {
             shared: Arc::clone(&self.shared),
             digest: self.digest,
-            world: self.world,
-            version: self.version.clone(),
+            world: self.world(),
+            version: self.linked.inspection.version.clone(),
         }
     }
 
@@ -221,10 +306,10 @@ impl Plugin {
         &self,
         wanted: World,
     ) -> Result<wasmtime::component::InstancePre<instance::State>, PluginError> {
-        if self.world != wanted {
-            return Err(PluginError::World { found: self.world, wanted });
+        if self.world() != wanted {
+            return Err(PluginError::World { found: self.world(), wanted });
         }
-        let Linked { component, linker } = &self.linked;
+        let Linked { component, linker, .. } = &self.linked;
         linker.instantiate_pre(component).map_err(PluginError::link)
     }
 }

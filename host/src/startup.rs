@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
-use crate::plugin::{CacheDir, Gauge, Loader};
+use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::Running;
 use crate::system::{Printer, System};
 
@@ -44,7 +44,7 @@ pub struct Checked {
 }
 
 /// Where to look for what configs name.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Places<'a> {
     /// The kernel's BTF, if not where the kernel has it (`--btf.path`).
     pub btf: Option<&'a Path>,
@@ -52,6 +52,8 @@ pub struct Places<'a> {
     pub plugins: Option<&'a Path>,
     /// Compiled code of plugins (`--plugins.cache-dir`).
     pub cache: Option<&'a CacheDir>,
+    /// What compiles plugins.
+    pub compiler: Compiler,
 }
 
 /// Reads the selected configs, loads their plugins, and checks them against their objects. The
@@ -75,16 +77,14 @@ pub fn check(
     if addresses.is_some() {
         system.prepare_ahead(printer);
     }
+    let mut configs = configs;
+    if *selection == Selection::DefaultSet {
+        configs.retain(|config| is_wanted(config, places.plugins));
+    }
     let mut checked = Vec::new();
-    let mut loader = Loader::new(places.cache.cloned());
+    let mut loader = Loader::new(places.compiler, places.cache.cloned());
+    plugins::prepare(&configs, &mut loader, places.plugins);
     for mut config in configs {
-        if *selection == Selection::DefaultSet
-            && let Some(file) = plugins::missing(&config, places.plugins)
-        {
-            let name = &config.name;
-            info!("left out config `{name}`: it needs {file} in the directory of --plugins.dir");
-            continue;
-        }
         let (plugins, mut found) = plugins::bind(&mut config, &mut loader, places.plugins);
         if *selection == Selection::DefaultSet && !found.is_empty() {
             found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
@@ -117,6 +117,16 @@ pub fn check(
         !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
     });
     (checked, faults)
+}
+
+/// Whether the plugins are here of a config that nobody asked for.
+fn is_wanted(config: &Config, dir: Option<&Path>) -> bool {
+    let missing = plugins::missing(config, dir);
+    if let Some(file) = &missing {
+        let name = &config.name;
+        info!("left out config `{name}`: it needs {file} in the directory of --plugins.dir");
+    }
+    missing.is_none()
 }
 
 /// How to ask the kernel for a symbol, if it can be asked.

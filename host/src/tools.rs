@@ -9,12 +9,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Subject, Tool};
+use crate::cli::{Compile, Subject, Tool};
 use crate::config::name::LabelName;
 use crate::config::{self, Source};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
 use crate::plugin::{
-    self, Gauge, Limits, Loader, MetricShape, Plugin, PluginError, Request, World,
+    self, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, PluginError,
+    Request, World,
 };
 use crate::transform::{RowAnswers, Rows, Transform};
 
@@ -74,18 +75,20 @@ impl From<PluginError> for ToolError {
 /// # Errors
 ///
 /// See [`ToolError`].
-pub fn run(tool: &Tool) -> Result<String, ToolError> {
+pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
+    let load = |subject| Bench::load(subject, compiler);
     match tool {
-        Tool::Inspect { file } => inspect::inspect(file),
-        Tool::Run { subject, json } => run::run(&Bench::load(subject)?, *json),
-        Tool::Bench { subject } => bench::bench(&Bench::load(subject)?),
-        Tool::Check { subject } => check::check(&Bench::load(subject)?),
+        Tool::Inspect { file, compile } => inspect::inspect(file, compiler, limits(compile)?),
+        Tool::Run { subject, json } => run::run(&load(subject)?, *json),
+        Tool::Bench { subject } => bench::bench(&load(subject)?),
+        Tool::Check { subject } => check::check(&load(subject)?),
     }
 }
 
 /// A plugin on the work bench, and what it is to be asked.
 struct Bench<'a> {
     subject: &'a Subject,
+    compiler: &'a Compiler,
     settings: String,
     limits: Limits,
     labels: Vec<LabelName>,
@@ -93,7 +96,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn load(subject: &'a Subject) -> Result<Self, ToolError> {
+    fn load(subject: &'a Subject, compiler: &'a Compiler) -> Result<Self, ToolError> {
         let label = |name: &String| {
             let usage =
                 |error| ToolError::Usage(format!("--labels: `{name}` is no label's name: {error}"));
@@ -105,8 +108,14 @@ impl<'a> Bench<'a> {
         let (memory, deadline) = (subject.memory.as_deref(), subject.deadline.as_deref());
         let limits = config::limits(memory, deadline).map_err(ToolError::Usage)?;
         // What a guest says of how long it holds is shown as it says it.
-        let limits = Limits { hold: Duration::ZERO, ..limits };
-        Ok(Self { subject, settings: settings(subject)?, limits, labels, inputs })
+        let compile = self::limits(&subject.compile)?;
+        let limits = Limits { hold: Duration::ZERO, compile, ..limits };
+        Ok(Self { subject, compiler, settings: settings(subject)?, limits, labels, inputs })
+    }
+
+    /// One that has compiled nothing yet.
+    fn loader(&self) -> Loader {
+        Loader::new(self.compiler.clone(), None)
     }
 
     /// The plugin, compiled by `loader`, with counters of its own.
@@ -144,6 +153,11 @@ impl<'a> Bench<'a> {
         };
         Ok(Guest { step, labels, gauge: plugin.gauge() })
     }
+}
+
+fn limits(compile: &Compile) -> Result<CompileLimits, ToolError> {
+    let (time, memory) = (compile.compile_time.as_deref(), compile.compile_memory.as_deref());
+    config::compile_limits(time, memory).map_err(ToolError::Usage)
 }
 
 fn settings(subject: &Subject) -> Result<String, ToolError> {

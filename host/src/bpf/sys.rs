@@ -203,6 +203,21 @@ impl Drop for Mapping {
     }
 }
 
+/// Closes every descriptor but the standard streams, at the very start of a process that was started
+/// to do without: what a service manager passes on stays open across a start.
+pub(crate) fn close_inherited() {
+    // SAFETY: plain numbers. Nothing in the process owns a descriptor yet, as its only caller runs
+    // before anything was opened.
+    let answer = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if answer < 0 {
+        // Before Linux 5.9. So many are the most that a service has, unless it was told otherwise.
+        for fd in 3..1024 {
+            // SAFETY: as above.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
 /// The bytes of these u64s, as they lie in memory.
 pub(super) fn bytes(words: &[u64]) -> &[u8] {
     // SAFETY: any u64 is eight bytes, and bytes need no alignment.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::plugin::Order;
+
 /// What is done instead of serving.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
@@ -19,6 +21,10 @@ pub enum Command {
         #[arg(default_value = ":9435")]
         address: String,
     },
+
+    /// For the exporter itself, which starts itself anew to compile a plugin
+    #[command(hide = true)]
+    CompilePlugin(Order),
 }
 
 /// What can be done with a plugin.
@@ -28,6 +34,10 @@ pub enum Tool {
     Inspect {
         /// The .wasm file
         file: PathBuf,
+
+        /// What looking at it may take.
+        #[command(flatten)]
+        compile: Compile,
     },
     /// Ask it and show what it answers
     Run {
@@ -50,6 +60,18 @@ pub enum Tool {
         #[command(flatten)]
         subject: Subject,
     },
+}
+
+/// What compiling a plugin may take.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Compile {
+    /// How much processor time compiling may take, as `limits.compile.time` of a config
+    #[arg(long, value_name = "TIME")]
+    pub compile_time: Option<String>,
+
+    /// How much memory compiling may take, as `limits.compile.memory` of a config
+    #[arg(long, value_name = "SIZE")]
+    pub compile_memory: Option<String>,
 }
 
 /// A plugin and what it is asked.
@@ -81,6 +103,10 @@ pub struct Subject {
     /// How long a call may take, as `limits.deadline` of a config
     #[arg(long, value_name = "TIME")]
     pub deadline: Option<String>,
+
+    /// What compiling it may take.
+    #[command(flatten)]
+    pub compile: Compile,
 
     /// For a transform: the names of the labels that rows come with, comma separated
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]

@@ -14,7 +14,7 @@ use super::name::{MetricName, NameError};
 use super::plan::{Config, Kaddr, Kind, Metric, Outline, PluginStep, Settings};
 use super::raw::{self, Field};
 use super::{duration, near};
-use crate::plugin::Limits;
+use crate::plugin::{CompileLimits, Limits};
 use crate::system::System;
 use crate::transform::{OnError, Transforms};
 
@@ -80,6 +80,19 @@ pub(super) fn plugin_budget(text: &str) -> Result<Duration, String> {
     plugin::budget(text).ok_or_else(|| {
         format!("--plugins.scrape-budget={text} is no time for the plugins of a scrape; write one from 100ms to 60s")
     })
+}
+
+/// What compiling a plugin may take, from texts of their own.
+pub(super) fn compile_limits(
+    time: Option<&str>,
+    memory: Option<&str>,
+) -> Result<CompileLimits, String> {
+    let said = |(problem, remedy): (String, String)| format!("{problem}; {remedy}");
+    let time = time.map(plugin::compile_time).transpose().map_err(said)?;
+    let memory = memory.map(|text| plugin::bytes(text, plugin::COMPILE_MEMORY));
+    let memory = memory.transpose().map_err(said)?;
+    let default = CompileLimits::default();
+    Ok(CompileLimits { time, memory: memory.map_or(default.memory, |bytes| bytes as u64) })
 }
 
 /// Tells what the peer has and this version lacks.

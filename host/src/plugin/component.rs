@@ -1,4 +1,6 @@
-//! A file that is a plugin: found, checked against its pin, inspected, compiled and linked.
+//! A file that is a plugin: found, read, made machine code of, and linked.
+//!
+//! Its bytes are never looked into here: a child does that, see [`super::compile`].
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,18 +9,37 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::StoreContextMut;
+use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType, Val};
 
 use super::bindings::log;
-use super::engine::{Engine, Origin};
+use super::cache::Cache;
+use super::compile::{Compiler, Facts, Item, Reply, Stub, Task, Weight};
+use super::engine::Engine;
 use super::instance::{State, Stop};
-use super::limits::LARGEST_FILE;
-use super::{PluginError, words};
+use super::limits::{CompileLimits, LARGEST_FILE};
+use super::{PluginError, lowercase, words};
 
 mod inspect;
 
-pub use inspect::{Digest, Import, Inspection, NoPlugin, VERSION, World, inspect};
+pub use inspect::{Digest, Import, Inspection, NoPlugin, VERSION, World};
+pub(super) use inspect::{inspect, log_interface};
+
+/// What a file is, as a child says that looks at it; nothing of it is compiled.
+///
+/// # Errors
+///
+/// When it cannot be read, or is no plugin.
+pub fn inspect_file(
+    path: &Path,
+    compiler: &Compiler,
+    limits: CompileLimits,
+) -> Result<Inspection, PluginError> {
+    let reply = compiler.ask(Task::Inspect, &read(path)?, limits)?;
+    let (facts, _) = Reply::parse(&reply)?;
+    Ok(facts.inspection)
+}
 
 /// Compiling for so long is worth a word.
 const LONG: Duration = Duration::from_secs(1);
@@ -28,7 +49,7 @@ const LONG: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// When it is not there, cannot be read, is no regular file or too large.
-pub fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
     let failed = |source: io::Error| PluginError::Read { file: path.to_owned(), source };
     // A pipe or a device would hold up the start.
     let metadata = path.metadata().map_err(failed)?;
@@ -61,86 +82,94 @@ pub(super) fn find(name: &Path, places: &[&Path]) -> Result<PathBuf, PluginError
 pub(super) struct Linked {
     pub(super) component: Component,
     pub(super) linker: Linker<State>,
+    pub(super) inspection: Inspection,
+    pub(super) weight: Weight,
 }
 
-/// Compiles and links what [`inspect()`] took for a plugin.
-pub(super) fn link(engine: &Engine, path: &Path, bytes: &[u8]) -> Result<Linked, PluginError> {
-    let start = Instant::now();
-    let (component, origin) =
-        engine.compile(bytes).map_err(|error| PluginError::Compile(words(&error)))?;
-    told(engine, path, origin, start.elapsed());
-    let mut linker = Linker::new(engine.wasmtime());
-    give(&mut linker, &component).map_err(PluginError::link)?;
-    Ok(Linked { component, linker })
+/// Where plugins come from, once they are read.
+#[derive(Clone, Copy)]
+pub(super) struct Forge<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) compiler: &'a Compiler,
+    pub(super) cache: Option<&'a Cache>,
 }
 
-/// Says how long the code took, and where it is from.
-fn told(engine: &Engine, path: &Path, origin: Origin, took: Duration) {
-    let (path, millis) = (path.display(), took.as_secs_f64() * 1e3);
-    match (origin, engine.cache()) {
-        (Origin::Cache, _) => {
-            debug!("took the compiled code of {path} from the cache, {millis:.1} ms")
+impl Forge<'_> {
+    /// A plugin of these bytes: from the cache, or compiled by a child and kept.
+    pub(super) fn make(
+        &self,
+        path: &Path,
+        (digest, bytes): (Digest, &[u8]),
+        limits: CompileLimits,
+    ) -> Result<Linked, PluginError> {
+        let start = Instant::now();
+        let name = self.cache.map(|cache| (cache, cache.name(self.engine.target(), digest)));
+        if let Some((cache, name)) = &name
+            && let Some(linked) = cache.read(name).and_then(|reply| self.link(&reply).ok())
+        {
+            debug!("took the compiled code of {} from the cache, {}", path.display(), in_ms(start));
+            return Ok(linked);
         }
-        (Origin::Kept, _) => debug!("compiled {path}, {millis:.1} ms, and kept the code"),
-        (Origin::Compiled, Some(dir)) => {
-            let dir = dir.display();
-            warn!(
-                "compiled {path}, {millis:.0} ms, and failed to keep the code in {dir}; see to it \
-                   that the exporter may write there, and that it has room"
-            );
+        let reply = self.compiler.ask(Task::Compile, bytes, limits)?;
+        let linked = self.link(&reply)?;
+        let took = start.elapsed();
+        let path = path.display();
+        match name.map(|(cache, name)| (cache, cache.write(&name, &reply))) {
+            Some((_, Ok(()))) => debug!("compiled {path}, {}, and kept the code", in_ms(start)),
+            Some((cache, Err(error))) => warn!(
+                "compiled {path}, {}, and failed to keep the code in {}: {}; see to it that the \
+                 exporter may write there, and that it has room",
+                in_ms(start),
+                cache.dir().display(),
+                lowercase(&error)
+            ),
+            None if took > LONG => {
+                info!(
+                    "compiled {path}, {}; --plugins.cache-dir spares that the next start",
+                    in_ms(start)
+                );
+            }
+            None => debug!("compiled {path}, {}", in_ms(start)),
         }
-        (Origin::Compiled, None) if took > LONG => {
-            info!(
-                "compiled {path}, {millis:.0} ms; --plugins.cache-dir spares that the next start"
-            );
-        }
-        (Origin::Compiled, None) => debug!("compiled {path}, {millis:.1} ms"),
+        Ok(linked)
+    }
+
+    /// What a child replied, ready to be made instances of.
+    fn link(&self, reply: &[u8]) -> Result<Linked, PluginError> {
+        let (Facts { inspection, weight, stubs }, code) = Reply::parse(reply)?;
+        let component = self.engine.load(code).map_err(|error| PluginError::Load(words(&error)))?;
+        let mut linker = Linker::new(self.engine.wasmtime());
+        let linked = log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)
+            .and_then(|()| give(&mut linker.root(), &stubs, ""));
+        linked.map_err(PluginError::link)?;
+        Ok(Linked { component, linker, inspection, weight })
     }
 }
 
-/// Defines the log, and for everything else a stub that traps.
-fn give(linker: &mut Linker<State>, component: &Component) -> wasmtime::Result<()> {
-    log::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    let (engine, log) = (linker.engine().clone(), inspect::log_interface());
-    for (name, import) in component.component_type().imports(&engine) {
-        if name != log {
-            stub(&engine, &mut linker.root(), name, name.to_owned(), import.ty)?;
+fn in_ms(start: Instant) -> String {
+    format!("{:.1} ms", start.elapsed().as_secs_f64() * 1e3)
+}
+
+/// Defines each as something that traps and says its name, behind what it is `inside` of.
+fn give(
+    linker: &mut LinkerInstance<'_, State>,
+    stubs: &[Stub],
+    inside: &str,
+) -> wasmtime::Result<()> {
+    for Stub { name, item } in stubs {
+        let full = format!("{inside}{name}");
+        match item {
+            Item::Function => linker.func_new(name, trap(full))?,
+            Item::Resource => linker.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?,
+            Item::Instance(inner) => give(&mut linker.instance(name)?, inner, &format!("{full}#"))?,
         }
     }
     Ok(())
 }
 
-/// Defines `name` as something that traps and says that it is `full`.
-fn stub(
-    engine: &wasmtime::Engine,
-    linker: &mut LinkerInstance<'_, State>,
-    name: &str,
-    full: String,
-    item: ComponentItem,
-) -> wasmtime::Result<()> {
-    match item {
-        ComponentItem::ComponentFunc(_) => {
-            let trap = move |_: wasmtime::StoreContextMut<'_, State>,
-                             _: ComponentFunc,
-                             _: &[Val],
-                             _: &mut [Val]| {
-                Err(wasmtime::Error::new(Stop::Import(full.clone())))
-            };
-            linker.func_new(name, trap)
-        }
-        ComponentItem::ComponentInstance(instance) => {
-            let mut inner = linker.instance(name)?;
-            for (name, export) in instance.exports(engine) {
-                stub(engine, &mut inner, name, format!("{full}#{name}"), export.ty)?;
-            }
-            Ok(())
-        }
-        ComponentItem::Resource(_) => {
-            linker.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))
-        }
-        ComponentItem::Type(_) => Ok(()),
-        ComponentItem::CoreFunc(_) | ComponentItem::Module(_) | ComponentItem::Component(_) => {
-            Err(wasmtime::Error::new(Stop::Code(full)))
-        }
-    }
+fn trap(
+    name: String,
+) -> impl Fn(StoreContextMut<'_, State>, ComponentFunc, &[Val], &mut [Val]) -> wasmtime::Result<()>
+{
+    move |_, _, _, _| Err(wasmtime::Error::new(Stop::Import(name.clone())))
 }

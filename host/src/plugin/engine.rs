@@ -1,79 +1,80 @@
-//! The compiler and the clock: one of each in a process, and none in one without plugins.
+//! What runs machine code, and the clock: one of each in a process, and none in one without plugins.
 //!
-//! The clock ticks every 10 ms while a guest runs and sleeps otherwise. All threads started here
-//! give up their capabilities first: those of the process are dropped per thread, later. The clock
-//! ends with the start, and begins anew with the next call: so it is in the same sandbox as those
-//! who call.
+//! The clock ticks every 10 ms while a guest runs and sleeps otherwise. Its thread gives up its
+//! capabilities first: those of the process are dropped per thread, later. The clock ends with the
+//! start, and begins anew with the next call: so it is in the same sandbox as those who call.
+//! Nothing is compiled here: a child does that, with an engine of the same [`config`].
 
+use std::hash::{Hash, Hasher};
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+use wasmtime::Config;
 use wasmtime::component::Component;
-use wasmtime::{Cache, Config};
 
-use super::PluginError;
-use super::cache::CacheDir;
+use super::{Digest, PluginError};
 use crate::privileges::Keep;
 
 /// How often a running guest is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Compiles components and bounds the time of their calls.
+/// How guests are compiled and run.
+pub(super) fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // What a guest answers may depend on its input only.
+        .relaxed_simd_deterministic(true)
+        .cranelift_nan_canonicalization(true);
+    config
+}
+
+/// Runs machine code and bounds the time of its calls.
 pub(super) struct Engine {
     wasmtime: wasmtime::Engine,
     clock: Arc<Clock>,
-    /// What it keeps compiled code in.
-    cache: Option<Cache>,
-}
-
-/// Where machine code comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// It was compiled.
-    Compiled,
-    /// It was compiled, and is kept for the next start.
-    Kept,
-    /// An earlier start has compiled it.
-    Cache,
 }
 
 impl Engine {
-    /// Starts the engine and its threads. Compiled code is kept in `cache`, if that can be used; if
-    /// not, the log says why.
-    pub(super) fn start(cache: Option<&CacheDir>) -> Result<Self, PluginError> {
-        let cache = cache.and_then(opened);
-        let mut config = Config::new();
-        config
-            .epoch_interruption(true)
-            // What a guest answers may depend on its input only.
-            .relaxed_simd_deterministic(true)
-            .cranelift_nan_canonicalization(true)
-            .cache(cache.clone());
-        compile_without_capabilities();
-        let wasmtime = wasmtime::Engine::new(&config).map_err(PluginError::engine)?;
-        Ok(Self { wasmtime, clock: Arc::default(), cache })
+    /// Starts the engine.
+    pub(super) fn start() -> Result<Self, PluginError> {
+        let wasmtime = wasmtime::Engine::new(&config()).map_err(PluginError::engine)?;
+        Ok(Self { wasmtime, clock: Arc::default() })
     }
 
-    /// Machine code for a component.
-    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
-        let counts = || self.cache.as_ref().map_or((0, 0), |c| (c.cache_hits(), c.cache_misses()));
-        let before = counts();
-        let component = Component::from_binary(&self.wasmtime, bytes)?;
-        let after = counts();
-        let origin = match (after.0 > before.0, after.1 > before.1) {
-            (true, _) => Origin::Cache,
-            (false, true) => Origin::Kept,
-            (false, false) => Origin::Compiled,
-        };
-        Ok((component, origin))
+    /// What machine code has to be made for, apart from its component: the compiler's version, its
+    /// settings and the processor's features.
+    pub(super) fn target(&self) -> Digest {
+        struct Bytes(Sha256);
+        impl Hasher for Bytes {
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.update(bytes);
+            }
+            fn finish(&self) -> u64 {
+                0
+            }
+        }
+        let mut bytes = Bytes(Sha256::new());
+        self.wasmtime.precompile_compatibility_hash().hash(&mut bytes);
+        Digest::from_bytes(bytes.0.finalize().into())
     }
 
-    /// The directory that it keeps compiled code in.
-    pub(super) fn cache(&self) -> Option<&Path> {
-        self.cache.as_ref().map(|cache| cache.directory().as_path())
+    /// The component of machine code that a child of ours has compiled: from the child itself, or
+    /// from an entry of the cache whose checksum was checked with a secret of ours.
+    #[allow(unsafe_code, reason = "the one place where the exporter takes machine code as it is")]
+    pub(super) fn load(&self, code: &[u8]) -> wasmtime::Result<Component> {
+        // SAFETY: wasmtime wants bytes that `Component::serialize` has made, unchanged. These come
+        // from a child that runs this same program (`/proc/self/exe`), over a file in memory that
+        // only the two have open, and the child has ended; or from a file that begins with a keyed
+        // hash of all its bytes, made by this program from such a reply, with a key that nobody
+        // can read but the user that the exporter runs as. A component that gets the compiler to
+        // write other bytes would get an exporter that compiled it by itself to run them, too.
+        // wasmtime itself refuses code of another version, with other settings, or for another
+        // processor.
+        unsafe { Component::deserialize(&self.wasmtime, code) }
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -115,32 +116,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.clock.close();
     }
-}
-
-/// Opens the cache without capabilities: so its thread has none, and what works now works once they
-/// are dropped.
-fn opened(dir: &CacheDir) -> Option<Cache> {
-    let open = || {
-        give_up_capabilities();
-        dir.open()
-    };
-    match thread::scope(|scope| scope.spawn(open).join()) {
-        Ok(Ok(cache)) => Some(cache),
-        Ok(Err(error)) => {
-            tracing::warn!("{error}");
-            None
-        }
-        Err(_) => None,
-    }
-}
-
-/// The compiler works on threads of rayon's, which live as long as the process.
-fn compile_without_capabilities() {
-    let threads = rayon::ThreadPoolBuilder::new()
-        .thread_name(|_| "plugin-compile".to_owned())
-        .start_handler(|_| give_up_capabilities());
-    // It fails only when there are such threads already.
-    let _ = threads.build_global();
 }
 
 fn give_up_capabilities() {

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::component::{Digest, NoPlugin, World};
+use super::compile::CompileError;
+use super::component::{Digest, World};
 use super::instance::Failure;
 use super::stats::Cause;
 use super::{limits, log};
@@ -43,9 +44,6 @@ pub enum PluginError {
         /// What it is.
         found: Digest,
     },
-    /// The file is no plugin.
-    #[error(transparent)]
-    NoPlugin(#[from] NoPlugin),
     /// It is a decoder where a transform is wanted, or the other way round.
     #[error("the plugin is a {found}, not a {wanted}")]
     World {
@@ -54,9 +52,12 @@ pub enum PluginError {
         /// What is wanted.
         wanted: World,
     },
-    /// The component is invalid, or uses what this host does not know.
-    #[error("failed to compile the component: {0}")]
-    Compile(String),
+    /// It has no machine code.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// Its machine code may not be run.
+    #[error("failed to load the component's machine code: {0}")]
+    Load(String),
     /// The component does not fit the contract.
     #[error("the component does not fit the contract: {0}")]
     Link(String),
@@ -101,13 +102,13 @@ impl PluginError {
             Self::Pin { found } => format!(
                 "find out where the file comes from, and if it is right write `sha256: {found}`"
             ),
-            Self::NoPlugin(error) => error.remedy().to_owned(),
             Self::World { wanted, .. } => format!("name a plugin that is a {wanted}"),
-            // Said of code that was compiled well, and then may not be run.
-            Self::Compile(text) if text.contains("executable") => EXECUTABLE.to_owned(),
-            Self::Compile(_) | Self::Link(_) => {
-                "build it again against wit/0.1.0 of this exporter".to_owned()
+            Self::Compile(CompileError::Invalid(text)) if text.contains("executable") => {
+                EXECUTABLE.to_owned()
             }
+            Self::Compile(error) => error.remedy().to_owned(),
+            Self::Load(_) => EXECUTABLE.to_owned(),
+            Self::Link(_) => "build it again against wit/0.1.0 of this exporter".to_owned(),
             Self::Configure(_) => "correct its `settings`".to_owned(),
             Self::Start { cause: Cause::Deadline, .. } => {
                 "raise `limits.deadline`, or give it less to do in `configure`".to_owned()

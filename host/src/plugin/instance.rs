@@ -10,7 +10,9 @@ use super::bindings::log;
 use super::breaker::{Breaker, Pause};
 use super::budget::{Bound, Budget, Time};
 use super::engine::Engine;
-use super::limits::{COPIED, FIRST_RETRY, FIRST_START, LONGEST_REFUSAL, Limits, MEMORIES, TABLES};
+use super::limits::{
+    COPIED, ELEMENT, FIRST_RETRY, FIRST_START, LONGEST_REFUSAL, Limits, MEMORIES, TABLES,
+};
 use super::log::{GuestLog, plain};
 use super::lowercase;
 use super::stats::{Cause, Kind, Remembered, Stats};
@@ -26,6 +28,8 @@ pub(super) struct Shared {
     pub(super) settings: String,
     /// What bounds the time of all plugins together; none in tools.
     pub(super) budget: OnceLock<Arc<Budget>>,
+    /// Bytes that an instance takes before it has memories and tables: see [`super::compile::Weight`].
+    pub(super) weight: usize,
     vital: Mutex<Vital>,
 }
 
@@ -41,10 +45,12 @@ impl Shared {
         (config, plugin): (String, String),
         limits: Limits,
         settings: String,
+        weight: usize,
     ) -> Self {
         let (breaker, log) = (Breaker::default(), GuestLog::default());
         let vital = Mutex::new(Vital { stats: Stats::new(), breaker, log });
-        Self { engine, config, plugin, limits, settings, budget: OnceLock::new(), vital }
+        let budget = OnceLock::new();
+        Self { engine, config, plugin, limits, settings, budget, weight, vital }
     }
 
     fn vital(&self) -> MutexGuard<'_, Vital> {
@@ -140,8 +146,20 @@ impl log::Host for State {
 /// Bounds what an instance takes.
 struct Meter {
     limits: Limits,
+    /// Bytes of linear memories, tables, globals and contexts.
     memory: usize,
     elements: usize,
+}
+
+impl Meter {
+    fn take(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        let memory = self.memory.saturating_add(bytes);
+        if memory > self.limits.memory {
+            return Err(wasmtime::Error::new(Stop::Memory));
+        }
+        self.memory = memory;
+        Ok(())
+    }
 }
 
 impl ResourceLimiter for Meter {
@@ -154,11 +172,7 @@ impl ResourceLimiter for Meter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let memory = self.memory.saturating_add(desired.saturating_sub(current));
-        if memory > self.limits.memory {
-            return Err(wasmtime::Error::new(Stop::Memory));
-        }
-        self.memory = memory;
+        self.take(desired.saturating_sub(current))?;
         Ok(true)
     }
 
@@ -171,10 +185,12 @@ impl ResourceLimiter for Meter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        self.elements = self.elements.saturating_add(desired.saturating_sub(current));
+        let more = desired.saturating_sub(current);
+        self.elements = self.elements.saturating_add(more);
         if self.elements > self.limits.table {
             return Err(wasmtime::Error::new(Stop::Tables));
         }
+        self.take(more.saturating_mul(ELEMENT))?;
         Ok(true)
     }
 
@@ -200,8 +216,6 @@ pub(super) enum Stop {
     Tables,
     #[error("it called `{0}`, which the contract does not give")]
     Import(String),
-    #[error("it imports code, `{0}`, and plugins are given none")]
-    Code(String),
 }
 
 /// Why an input is deferred.
@@ -244,7 +258,7 @@ impl From<wasmtime::Error> for Failure {
         if let Some(stop) = error.downcast_ref::<Stop>() {
             let cause = match stop {
                 Stop::Memory | Stop::Tables => Cause::Memory,
-                Stop::Import(_) | Stop::Code(_) => Cause::Import,
+                Stop::Import(_) => Cause::Import,
             };
             return Self::new(cause, plain(&stop.to_string(), 256));
         }
@@ -350,7 +364,8 @@ impl<G> Seat<G> {
             return Ok(());
         }
         let shared = &self.shared;
-        let meter = Meter { limits: shared.limits, memory: 0, elements: 0 };
+        let mut meter = Meter { limits: shared.limits, memory: 0, elements: 0 };
+        meter.take(shared.weight)?;
         let state = State { meter, shared: Arc::clone(shared) };
         let mut store = Store::new(shared.engine.wasmtime(), state);
         store.limiter(|state| &mut state.meter);

@@ -26,7 +26,7 @@ pub struct Stats {
     pub time: Duration,
     /// Whether it is asked.
     pub breaker: BreakerState,
-    /// The most linear memory that an instance had, in bytes.
+    /// The most that an instance took, in bytes: linear memories, tables, globals and contexts.
     pub memory_peak: usize,
     /// Answers that are remembered.
     pub remembered: Remembered,

@@ -137,7 +137,7 @@ fn memory_that_is_there_at_the_start_counts() {
 
 #[test]
 fn a_system_that_forbids_compiled_code_is_told_of() {
-    let error = PluginError::Compile("unable to make memory executable: EACCES".to_owned());
+    let error = PluginError::Load("unable to make memory executable: EACCES".to_owned());
     insta::assert_snapshot!(error.remedy(), @"allow this process memory that is writable, then executable (systemd: MemoryDenyWriteExecute=no)");
 }
 

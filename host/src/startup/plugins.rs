@@ -6,10 +6,42 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::config::name::LabelName;
-use crate::config::{Config, DecoderStep, Fault, Kind, Metric};
+use crate::config::{self, Config, DecoderStep, Fault, Kind, Metric};
 use crate::decode;
 use crate::plugin::{Gauge, Loader, MetricShape, Plugin, PluginError, Request};
 use crate::transform::{self, Transforms};
+
+/// Has the plugins of all these configs compiled, some at a time.
+pub(super) fn prepare(configs: &[Config], loader: &mut Loader, dir: Option<&Path>) {
+    let places: Vec<_> = configs.iter().map(|config| places(config, dir)).collect();
+    let each = configs.iter().zip(&places);
+    let requests = each.flat_map(|(config, places)| {
+        config.plugins.iter().map(move |plan| request(config, plan, places))
+    });
+    loader.prepare(&requests.collect::<Vec<_>>());
+}
+
+/// Where the files of a config's plugins may be.
+fn places<'a>(config: &'a Config, dir: Option<&'a Path>) -> Vec<&'a Path> {
+    let folder = config.source.file.parent().unwrap_or(Path::new(""));
+    [folder].into_iter().chain(dir).collect()
+}
+
+fn request<'a>(
+    config: &'a Config,
+    plan: &'a config::Plugin,
+    places: &'a [&'a Path],
+) -> Request<'a> {
+    Request {
+        config: &config.name,
+        name: &plan.name,
+        file: &plan.file,
+        places,
+        pin: plan.sha256,
+        settings: plan.settings.as_str(),
+        limits: plan.limits,
+    }
+}
 
 /// Loads the plugins of `config` and makes decoders and transforms of them. Their files are looked
 /// for beside the config, then in `dir`. What they will cost can be read from the gauges.
@@ -19,18 +51,9 @@ pub(super) fn bind(
     dir: Option<&Path>,
 ) -> (Vec<Gauge>, Vec<Fault>) {
     let mut binding = Binding { plugins: HashMap::new(), told: HashSet::new(), faults: Vec::new() };
-    let folder = config.source.file.parent().unwrap_or(Path::new(""));
-    let places: Vec<&Path> = [folder].into_iter().chain(dir).collect();
+    let places = places(config, dir);
     for plan in &config.plugins {
-        let request = Request {
-            config: &config.name,
-            name: &plan.name,
-            file: &plan.file,
-            places: &places,
-            pin: plan.sha256,
-            settings: plan.settings.as_str(),
-            limits: plan.limits,
-        };
+        let request = request(config, plan, &places);
         match loader.load(&request) {
             Ok(plugin) => drop(binding.plugins.insert(plan.name.clone(), plugin)),
             Err(error) => binding.faults.push(fault(config, &at(&plan.path, &error), &error)),

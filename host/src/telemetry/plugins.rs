@@ -98,7 +98,7 @@ pub(super) fn families(gauges: &[Gauge]) -> Vec<Family> {
         ),
         gauge(
             "memory_peak_bytes",
-            "The most linear memory that an instance of a plugin had",
+            "The most memory that an instance of a plugin took: linear memories, tables, globals and contexts",
             &read,
             |stats| stats.memory_peak as f64,
         ),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::{Bench, Guest, Loader, ToolError};
+use super::{Bench, Guest, ToolError};
 
 /// Inputs of one call.
 const SIZES: [usize; 4] = [1, 64, 512, 1024];
@@ -11,7 +11,7 @@ const SIZES: [usize; 4] = [1, 64, 512, 1024];
 const TIME: Duration = Duration::from_millis(250);
 
 pub(super) fn bench(bench: &Bench<'_>) -> Result<String, ToolError> {
-    let mut loader = Loader::default();
+    let mut loader = bench.loader();
     let start = Instant::now();
     bench.plugin(&mut loader, bench.limits)?;
     let compiled = start.elapsed();

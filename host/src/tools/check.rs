@@ -12,7 +12,7 @@ const ROUNDS: usize = 16;
 const LARGE: usize = 16_384;
 
 pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
-    let mut loader = Loader::default();
+    let mut loader = bench.loader();
     let guest = bench.start(&mut loader)?;
     let mut report = Report::default();
     let world = guest.gauge.world();

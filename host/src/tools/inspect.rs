@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::ToolError;
-use super::plugin::{self, Import, Inspection, PluginError};
+use super::plugin::{self, CompileLimits, Compiler, Import, Inspection};
 
-pub(super) fn inspect(file: &Path) -> Result<String, ToolError> {
-    let bytes = plugin::read(file)?;
-    let found = plugin::inspect(&bytes).map_err(PluginError::from)?;
+pub(super) fn inspect(
+    file: &Path,
+    compiler: &Compiler,
+    limits: CompileLimits,
+) -> Result<String, ToolError> {
+    let found = plugin::inspect_file(file, compiler, limits)?;
     let Inspection { world, version, imports, size, digest, memory } = found;
     let mut out = format!(
         "world    {world}\nversion  {version}\nsize     {size} bytes\nsha256   {digest}\n\

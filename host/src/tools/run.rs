@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Answer, Bench, Guest, Loader, ToolError};
+use super::{Answer, Bench, Guest, ToolError};
 use crate::decode::Outcome;
 
 pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError> {
@@ -12,7 +12,7 @@ pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError>
         let problem = "no input was given; write some behind the file";
         return Err(ToolError::Usage(problem.to_owned()));
     }
-    let mut guest = bench.start(&mut Loader::default())?;
+    let mut guest = bench.start(&mut bench.loader())?;
     let answers = guest.ask(&bench.inputs);
     let rows = bench.subject.inputs.iter().zip(&answers);
     let mut out = String::new();

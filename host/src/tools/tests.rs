@@ -27,7 +27,7 @@ impl Folder {
         let Some(Command::Plugin { tool }) = flags.command else { panic!("no tool") };
         let place = self.0.path().display().to_string();
         let said = |error: ToolError| format!("{}{error}", error.report()).replace(&place, "DIR");
-        run(&tool).map_err(said)
+        run(&tool, &Compiler::default()).map_err(said)
     }
 }
 
@@ -135,7 +135,7 @@ fn the_contract_is_checked_point_by_point() {
     ok      answers the same again
     ok      answers the same one by one
     ok      answers the same in another instance
-    ok      keeps its memory                      131072 bytes
+    ok      keeps its memory                      132880 bytes
     ");
     insta::assert_snapshot!(folder.plugin("check", "few", &[]).unwrap_err(), @"
     RESULT  POINT                             FOUND

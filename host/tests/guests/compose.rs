@@ -57,6 +57,19 @@ pub(crate) fn component(name: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The text of a guest that behaves, with more `fields` in its module, and text `before` its module
+/// and `behind` its instance.
+pub(crate) fn decoder(fields: &str, before: &str, behind: &str) -> String {
+    let (memory, configure, echo) =
+        (text!("memory.wat"), text!("configure.wat"), text!("echo.wat"));
+    let module = format!("(core module $guest\n{memory}\n{configure}\n{echo}\n{fields})");
+    let instance = "(core instance $core (instantiate $guest (;WITH;)))";
+    text!("decoder.wat")
+        .replace(";; IMPORTS", before)
+        .replace(";; MODULE", &module)
+        .replace(instance, &format!("{instance}\n{behind}"))
+}
+
 fn component_text(name: &str) -> String {
     let find = |all: &[(&str, &'static str)]| {
         all.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)

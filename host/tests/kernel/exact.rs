@@ -9,11 +9,12 @@ use ebpf_wasm_exporter::bpf::Attached;
 use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::scrape::Scraper;
-use ebpf_wasm_exporter::startup::{self, Places};
+use ebpf_wasm_exporter::startup;
 use ebpf_wasm_exporter::system::System;
 use libbpf_rs::{MapHandle, MapInfo};
 
 use crate::configs::{Configs, WORKLOAD};
+use crate::plugins::places;
 use crate::workload::{Session, flow, last_cpu, latency, on_cpu};
 
 /// Configs that are loaded and attached, and the scraper that reads them.
@@ -39,8 +40,7 @@ impl Pipeline {
     pub fn of(configs: &Configs, reading: Reading) -> Self {
         let (dir, names) = (configs.path().to_owned(), configs.names().to_vec());
         let selection = Selection::Directory { dir, names };
-        let (checked, faults) =
-            startup::check(&selection, Places::default(), &System::default(), None);
+        let (checked, faults) = startup::check(&selection, places(), &System::default(), None);
         assert_eq!(faults, []);
         let start = |config: startup::Checked| config.start().expect("it loads");
         let running: Vec<_> = checked.into_iter().map(start).collect();

@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use ebpf_wasm_exporter::decode::{Answers, Batch, Decoder, Outcome};
-use ebpf_wasm_exporter::plugin::{CacheDir, Limits, Loader, PluginError, Request};
+use ebpf_wasm_exporter::plugin::{CacheDir, Compiler, Limits, Loader, PluginError, Request};
 use serde_json::Value;
 
 use crate::directory;
@@ -52,8 +52,9 @@ pub fn without_memory(plugin: &str, memory: usize) -> String {
 fn start(plugin: &str, settings: &Value, limits: Limits) -> Result<Box<dyn Decoder>, String> {
     /// So that each plugin is compiled once, and not again by the next run of the tests.
     static LOADER: LazyLock<Mutex<Loader>> = LazyLock::new(|| {
+        let compiler = Compiler::program(env!("CARGO_BIN_EXE_ebpf_wasm_exporter"));
         let dir = concat!(env!("CARGO_TARGET_TMPDIR"), "/plugins").as_ref();
-        Mutex::new(Loader::new(CacheDir::chosen(Some(dir), None)))
+        Mutex::new(Loader::new(compiler, CacheDir::chosen(Some(dir), None)))
     });
     let request = Request {
         config: "test",

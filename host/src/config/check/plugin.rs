@@ -16,7 +16,7 @@ use crate::config::plan::{Plugin, PluginStep, Settings};
 use crate::config::raw::{self, Field, Setting};
 use crate::config::size::{parse as size, shown};
 use crate::plugin::limits::LARGEST_SETTINGS;
-use crate::plugin::{Digest, Limits};
+use crate::plugin::{CompileLimits, Digest, Limits};
 
 /// The plugins that a file has, be they faulty, and those that it uses.
 pub(super) struct Names {
@@ -133,6 +133,13 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
         answers: bytes("answers", &raw.answers, ANSWERS).unwrap_or(default.answers),
         text: bytes("text", &raw.text, TEXT).unwrap_or(default.text),
         hold: time("hold", &raw.hold, hold).unwrap_or(default.hold),
+        compile: CompileLimits {
+            time: raw.compile.time.as_deref().and_then(|text| {
+                compile_time(text).map_err(|fault| refuse("compile.time", fault)).ok()
+            }),
+            memory: bytes("compile.memory", &raw.compile.memory, COMPILE_MEMORY)
+                .map_or(default.compile.memory, |bytes| bytes as u64),
+        },
     }
 }
 
@@ -154,6 +161,8 @@ const OUTPUT: (usize, usize) = (1 << 10, 64 << 20);
 const TEXT: (usize, usize) = (1 << 10, 1 << 30);
 /// What `limits.answers` may be, in bytes.
 const ANSWERS: (usize, usize) = (0, 1 << 30);
+/// What `limits.compile.memory` may be, in bytes.
+pub(super) const COMPILE_MEMORY: (usize, usize) = (64 << 20, 16 << 30);
 /// The most that `limits.table` may be.
 const TABLE: usize = 10_000_000;
 /// The most that `limits.instances` may be.
@@ -181,6 +190,16 @@ pub(super) fn time(text: &str) -> Result<Duration, Refusal> {
     between(text, 1e-3, 10.0).ok_or_else(|| {
         let problem = format!("{} is no time that a call can have", quote(text));
         (problem, "write one from 1ms to 10s".to_owned())
+    })
+}
+
+/// What `limits.compile.time` may be.
+pub(super) fn compile_time(text: &str) -> Result<Duration, Refusal> {
+    let nanoseconds = duration::nanoseconds(text).filter(|nanos| (1e9..=6e11).contains(nanos));
+    let time = nanoseconds.map(|nanos| Duration::from_secs_f64(nanos / 1e9));
+    time.ok_or_else(|| {
+        let problem = format!("{} is no time that compiling can have", quote(text));
+        (problem, "write one from 1s to 10m".to_owned())
     })
 }
 

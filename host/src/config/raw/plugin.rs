@@ -24,6 +24,13 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) answers: Option<String>,
     pub(in crate::config) text: Option<String>,
     pub(in crate::config) hold: Option<String>,
+    pub(in crate::config) compile: Compile,
+}
+
+#[derive(Default)]
+pub(in crate::config) struct Compile {
+    pub(in crate::config) time: Option<String>,
+    pub(in crate::config) memory: Option<String>,
 }
 
 /// Any YAML, as JSON has it; mappings keep their order.
@@ -66,7 +73,17 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
 fn limits(fields: &Fields<'_, '_>) -> Limits {
     let at = fields.at("limits");
     let Some(node) = fields.get("limits") else { return Limits::default() };
-    let known = ["memory", "deadline", "output", "table", "instances", "answers", "text", "hold"];
+    let known = [
+        "memory",
+        "deadline",
+        "output",
+        "table",
+        "instances",
+        "answers",
+        "text",
+        "hold",
+        "compile",
+    ];
     let Some(fields) = Fields::open(node, &at, &known, fields.faults) else {
         return Limits::default();
     };
@@ -79,7 +96,17 @@ fn limits(fields: &Fields<'_, '_>) -> Limits {
         answers: fields.word("answers").given(),
         text: fields.word("text").given(),
         hold: fields.word("hold").given(),
+        compile: compile(&fields),
     }
+}
+
+fn compile(fields: &Fields<'_, '_>) -> Compile {
+    let at = fields.at("compile");
+    let Some(node) = fields.get("compile") else { return Compile::default() };
+    let Some(fields) = Fields::open(node, &at, &["time", "memory"], fields.faults) else {
+        return Compile::default();
+    };
+    Compile { time: fields.word("time").given(), memory: fields.word("memory").given() }
 }
 
 /// A value as JSON has it.

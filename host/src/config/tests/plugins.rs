@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use super::{faults, good, lines, source};
 use crate::config::load;
 use crate::decode::OnError;
-use crate::plugin::{Digest, Limits};
+use crate::plugin::{CompileLimits, Digest, Limits};
 use crate::system::System;
 use crate::transform;
 
@@ -61,7 +61,8 @@ fn transforms_are_a_metrics_own() {
 #[test]
 fn limits_have_units() {
     let limits = "limits: {memory: 64MiB, deadline: 1.5s, output: 65536, table: 5, instances: 7, \
-                  answers: 0, text: 1MiB, hold: 1m}";
+                  answers: 0, text: 1MiB, hold: 1m, \
+                  compile: {time: 2m, memory: 1GiB}}";
     let pin = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let plugin = format!("  zone: {{file: f, sha256: {pin}, {limits}}}");
     let config = good(&with(&plugin, "{name: wasm, plugin: zone}"));
@@ -74,6 +75,7 @@ fn limits_have_units() {
         answers: 0,
         text: 1 << 20,
         hold: Duration::from_secs(60),
+        compile: CompileLimits { time: Some(Duration::from_secs(120)), memory: 1 << 30 },
     };
     assert_eq!(config.plugins[0].limits, expected);
     assert_eq!(config.plugins[0].sha256, Some(Digest::of(b"")));
@@ -133,7 +135,7 @@ fn plugins_are_checked() {
   'b c': {file: f}
   d: {file: f, sha256: 3f1a, settings: [x]}
   e: {file: f, limits: {memory: 1KiB, deadline: 100, output: 1TB, table: 0, instances: x, fuel: 3,
-               hold: 25h, text: 2GiB}}
+               hold: 25h, text: 2GiB, compile: {time: 1ms, memory: 1MiB, cores: 2}}}
   f: [x]
   g: {file: f, limits: 3, path: x}";
     let decoders = ["a", "b c", "d", "e", "f", "g"]
@@ -144,14 +146,17 @@ fn plugins_are_checked() {
     x.yaml:3: plugins.b c: `b c` cannot be a plugin's name; use letters, digits, `_`, `-` and `.`
     x.yaml:4: plugins.d.sha256: `3f1a` is no SHA-256; write the 64 hexadecimal digits that `sha256sum` prints
     x.yaml:4: plugins.d.settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
-    x.yaml:5: warning: plugins.e.limits.fuel: unknown key, which does nothing; remove it, or write one of memory, deadline, output, table, instances, answers, text, hold
+    x.yaml:5: warning: plugins.e.limits.fuel: unknown key, which does nothing; remove it, or write one of memory, deadline, output, table, instances, answers, text, hold, compile
     x.yaml:5: plugins.e.limits.instances: expected a whole number, found `x`; write digits alone, such as 8
+    x.yaml:6: warning: plugins.e.limits.compile.cores: unknown key, which does nothing; remove it, or write one of time, memory
     x.yaml:5: plugins.e.limits.memory: `1KiB` is no size that this can have; write one from 64KiB to 1GiB
     x.yaml:5: plugins.e.limits.deadline: `100` is no time that a call can have; write one from 1ms to 10s
     x.yaml:5: plugins.e.limits.output: `1TB` is no size that this can have; write one from 1KiB to 64MiB
     x.yaml:5: plugins.e.limits.table: 0 is no number that this can have; write one from 1 to 10000000
     x.yaml:6: plugins.e.limits.text: `2GiB` is no size that this can have; write one from 1KiB to 1GiB
     x.yaml:6: plugins.e.limits.hold: `25h` is no time that an answer can hold; write one from 0s to 24h
+    x.yaml:6: plugins.e.limits.compile.time: `1ms` is no time that compiling can have; write one from 1s to 10m
+    x.yaml:6: plugins.e.limits.compile.memory: `1MiB` is no size that this can have; write one from 64MiB to 16GiB
     x.yaml:7: plugins.f: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     x.yaml:8: warning: plugins.g.path: unknown key, which does nothing; remove it, or write one of file, sha256, settings, limits
     x.yaml:8: plugins.g.limits: expected a mapping, found `3`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`

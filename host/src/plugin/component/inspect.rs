@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crate::plugin::log::plain;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wasmparser::{BinaryReaderError, ComponentExternalKind, Encoding, Parser, Payload};
+
+use crate::plugin::log::plain;
 
 /// The version of the contract that this host knows.
 pub const VERSION: &str = "0.1.0";
@@ -12,7 +14,7 @@ pub const VERSION: &str = "0.1.0";
 const PACKAGE: &str = "ebpf-exporter:plugin/";
 
 /// What a plugin is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum World {
     /// A step in a label's chain.
     Decoder,
@@ -47,13 +49,23 @@ impl fmt::Display for World {
 }
 
 /// The SHA-256 of a file.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
     /// Of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// One that was made elsewhere.
+    pub(in crate::plugin) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub(in crate::plugin) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// From 64 hexadecimal digits.
@@ -82,7 +94,7 @@ impl fmt::Debug for Digest {
 }
 
 /// A component of the contract, as its file describes itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
     /// What it is.
     pub world: World,
@@ -99,7 +111,7 @@ pub struct Inspection {
 }
 
 /// Something that a component imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// Its name, such as `wasi:cli/environment@0.2.0`.
     pub name: String,
@@ -108,7 +120,7 @@ pub struct Import {
 }
 
 /// Why a file is no plugin that this host knows.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NoPlugin {
     /// Anything else, text included.
     #[error("found no WebAssembly, expected a component")]
@@ -179,12 +191,12 @@ pub(in crate::plugin) fn log_interface() -> String {
     format!("{PACKAGE}log@{VERSION}")
 }
 
-/// Looks at the bytes of a file.
+/// Looks at the bytes of a file. Only a child does that: see [`crate::plugin::Compiler`].
 ///
 /// # Errors
 ///
 /// See [`NoPlugin`].
-pub fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
+pub(in crate::plugin) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
     if !bytes.starts_with(b"\0asm") {
         return Err(NoPlugin::NoWasm);
     }

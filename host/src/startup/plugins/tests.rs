@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::config::{self, Source};
 use crate::decode::{Decodings, Outcome};
-use crate::plugin::{CacheDir, guests};
+use crate::plugin::{CacheDir, Compiler, guests};
 use crate::system::System;
 use crate::transform::{Rows, Transformed};
 
@@ -72,7 +72,7 @@ fn a_config_without_plugins_starts_no_engine() {
     let fixture = Fixture::of(&["echo"]);
     let cache = fixture.0.path().join("cache");
     let dir = CacheDir::chosen(Some(cache.as_os_str()), None);
-    let mut loader = Loader::new(dir);
+    let mut loader = Loader::new(Compiler::default(), dir);
     let text = "metrics: {counters: [{name: a, help: A}]}";
     let (mut configs, ..) = fixture.configs(&[text]);
     assert!(bind(&mut configs[0], &mut loader, None).0.is_empty());
