@@ -111,6 +111,12 @@ pub struct Flags {
     )]
     pub web_max_unsent: String,
 
+    /// Serve /maps, all that the maps hold, to whoever can connect
+    #[arg(
+        long = "web.enable-maps", overrides_with = "no_web_enable_maps", help_heading = WEB
+    )]
+    pub web_enable_maps: bool,
+
     /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
     #[arg(
         long = "capabilities.keep", value_name = "CAPS", default_value = "all",
@@ -167,7 +173,7 @@ pub struct Flags {
     )]
     pub log_format: logging::Format,
 
-    /// Log more, libbpf's own messages included, and serve /maps
+    /// Log more, libbpf's own messages included, and serve /maps to this host alone
     #[arg(long, overrides_with = "no_debug", help_heading = LOG)]
     pub debug: bool,
 
@@ -193,7 +199,7 @@ const LOG: &str = "Log";
 
 /// `--no-FLAG` for each switch, as the peer takes it, and `--FLAG` for each that is on unless it is
 /// turned off: of the two, the one typed last counts.
-/// These do nothing but override, so nobody reads them.
+/// These do nothing but override, so nobody reads them but [`Flags::refuses_maps`].
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 struct Negations {
     #[arg(long = "no-config.check", overrides_with = "config_check", hide = true)]
@@ -206,6 +212,8 @@ struct Negations {
         hide = true
     )]
     no_web_enable_openmetrics: bool,
+    #[arg(long = "no-web.enable-maps", overrides_with = "web_enable_maps", hide = true)]
+    no_web_enable_maps: bool,
     #[arg(long = "no-debug", overrides_with = "debug", hide = true)]
     no_debug: bool,
     #[arg(long = "no-log.no-timestamps", overrides_with = "log_no_timestamps", hide = true)]
@@ -216,6 +224,13 @@ struct Negations {
     sandbox_seccomp: bool,
     #[arg(long = "sandbox.landlock", overrides_with = "no_sandbox_landlock", hide = true)]
     sandbox_landlock: bool,
+}
+
+impl Flags {
+    /// Whether `--no-web.enable-maps` was typed, and last.
+    pub fn refuses_maps(&self) -> bool {
+        self.negations.no_web_enable_maps
+    }
 }
 
 /// Why the process ends: the phase that failed, each with its own exit code.

@@ -102,12 +102,13 @@ fn log_options(flags: &Flags) -> logging::Options {
 fn run(flags: Flags) -> Result<(), Failure> {
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
     let began = Instant::now();
-    let settings = Settings::of(flags)?;
+    let mut settings = Settings::of(flags)?;
     info!("{}", report::announcement());
     let system = System::default();
     let checked = settings.check(&system)?;
     noted.tell();
     let listener = settings.listen()?;
+    settings.settle_maps(&listener);
     let Started { running, .. } = settings.start(checked)?;
     running.iter().for_each(|config| info!("{}", report::line(config)));
     noted.tell();
@@ -188,6 +189,7 @@ impl Settings {
     fn parse(flags: Flags) -> anyhow::Result<Self> {
         let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
         flags.btf_path.as_deref().map_or(Ok(()), bpf::check_types)?;
+        let maps = Maps::of(&flags);
         let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?,
@@ -195,7 +197,7 @@ impl Settings {
             limits: Limits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
-                maps: flags.debug,
+                maps: maps != Maps::No,
                 openmetrics: flags.web_enable_openmetrics,
             }
             .checked()?,
@@ -221,6 +223,17 @@ impl Settings {
 
     fn listen(&self) -> Result<Listener, Failure> {
         self.address.listen().map_err(|error| fail(Exit::Listen, error))
+    }
+
+    /// Decides whether there is `/maps`, now that it is known who could see it.
+    fn settle_maps(&mut self, listener: &Listener) {
+        if Maps::of(&self.flags) == Maps::ToThisHost && !listener.is_local() {
+            self.site.maps = false;
+            info!(
+                "left out /maps: --debug serves it only where this host alone can connect; \
+                 --web.enable-maps serves it here too"
+            );
+        }
     }
 
     fn check(&self, system: &System) -> Result<Vec<Checked>, Failure> {
@@ -288,6 +301,25 @@ impl Settings {
             return Err(fail(Exit::Attach, error));
         }
         Ok(Started { running, left_out })
+    }
+}
+
+/// Whether there is `/maps`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Maps {
+    No,
+    /// If nobody else can connect.
+    ToThisHost,
+    Yes,
+}
+
+impl Maps {
+    fn of(flags: &Flags) -> Self {
+        match flags.web_enable_maps {
+            true => Self::Yes,
+            false if flags.debug && !flags.refuses_maps() => Self::ToThisHost,
+            false => Self::No,
+        }
     }
 }
 

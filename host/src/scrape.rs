@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tracing::{debug, warn};
 
 use crate::bpf::read::{MapReader, ReadError, Reading, Sink, Way};
-use crate::bpf::{Attached, Layout, stats};
+use crate::bpf::{Attached, Layout, kind_name, stats};
 use crate::config::{self, Metric};
 use crate::escaping::Escaping;
 use crate::exposition::gzip::{self, Deflater, Member};
@@ -20,7 +20,7 @@ use crate::exposition::sheet::Sheet;
 use crate::exposition::{Body, Format, openmetrics, protobuf, text};
 use crate::plugin::{Budget, Gauge};
 use crate::series::{Family, Kind};
-use crate::serve::{self, Traffic};
+use crate::serve::{self, MapSummary, Piece, Traffic};
 use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
 
 mod decode;
@@ -30,7 +30,7 @@ mod text_bound;
 mod turns;
 
 use decode::KeyDecoder;
-use feed::Feed;
+use feed::{Feed, Field, Source};
 use text_bound::TextBound;
 use turns::Turns;
 
@@ -79,8 +79,8 @@ pub struct Scraper {
     deflater: Deflater,
     phases: Phases,
     traffic: Traffic,
-    /// Whether a reading has begun and not ended.
-    reading: bool,
+    /// Whether a call has begun and not ended: a panic has cut it short.
+    unfinished: bool,
 }
 
 /// A piece of an exposition.
@@ -129,7 +129,7 @@ impl Scraper {
             deflater: Deflater::default(),
             phases: Phases::default(),
             traffic: Traffic::default(),
-            reading: false,
+            unfinished: false,
         };
         let sink = sink(&configs, reading);
         let (mut known, mut askers) = (BTreeMap::new(), Vec::new());
@@ -148,8 +148,13 @@ impl Scraper {
                 if !bounds.is_empty() {
                     Arc::make_mut(&mut scraper.families[family].family).measure();
                 }
+                let kind = attached
+                    .map(&layout.map)
+                    .map_or_else(String::new, |map| kind_name(map.spec.kind));
+                let fields = Field::all(&metric, &layout, reader.key_size());
                 let decoder = KeyDecoder::new(metric, &layout, reader.cpus(), bounds);
-                scraper.feeds.push(Feed::new(config, family, reader, decoder));
+                let source = Source { reader, kind, fields };
+                scraper.feeds.push(Feed::new(config, family, source, decoder));
             }
             scraper.stats.push(ConfigStats::new(&name));
             scraper.objects.push(attached);
@@ -224,14 +229,24 @@ impl Scraper {
         families
     }
 
-    /// Every entry of every map as it is, with the series it adds to: what `/maps` shows.
-    fn maps(&mut self) -> String {
-        let mut out = String::new();
-        for feed in &mut self.feeds {
-            let config = &self.stats[feed.config].name;
-            feed.describe(config, &self.families[feed.family].family, &mut out);
+    fn make(&mut self, page: serve::Page) -> Body {
+        match page {
+            serve::Page::Metrics(Format::Text, escaping) => self.text(escaping),
+            serve::Page::Metrics(Format::OpenMetrics, escaping) => {
+                openmetrics::encode(&self.sorted(), escaping).into()
+            }
+            serve::Page::Metrics(Format::Protobuf, escaping) => {
+                protobuf::encode(&self.sorted(), escaping)
+            }
         }
-        out
+    }
+
+    /// Makes a call that, if a panic cuts it short, has the next reading begin anew.
+    fn whole<T>(&mut self, call: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.unfinished, true);
+        let result = call(self);
+        self.unfinished = before;
+        result
     }
 
     /// Reads every map. Guests may run for less than their budget if the client waits only for
@@ -239,7 +254,7 @@ impl Scraper {
     fn read(&mut self, patience: Option<Duration>) {
         // Blocks can be written over only when nobody else has them.
         self.text.clear();
-        if std::mem::replace(&mut self.reading, true) {
+        if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
         for stats in &mut self.stats {
@@ -259,7 +274,7 @@ impl Scraper {
         let own = telemetry::families(&self.stats, &programs, &maps, &self.phases, &self.plugins);
         let own = own.into_iter().chain(telemetry::connections::families(&self.traffic));
         self.own = own.map(Arc::new).collect();
-        self.reading = false;
+        self.unfinished = false;
     }
 
     /// Decides what becomes of all rows that are new or whose answers have ended: first those that no
@@ -496,22 +511,24 @@ impl serve::Scraper for Scraper {
     }
 
     fn page(&mut self, page: serve::Page) -> Body {
-        match page {
-            serve::Page::Metrics(Format::Text, escaping) => self.text(escaping),
-            serve::Page::Metrics(Format::OpenMetrics, escaping) => {
-                openmetrics::encode(&self.sorted(), escaping).into()
-            }
-            serve::Page::Metrics(Format::Protobuf, escaping) => {
-                protobuf::encode(&self.sorted(), escaping)
-            }
-            serve::Page::Maps => self.maps().into(),
-        }
+        self.whole(|scraper| scraper.make(page))
+    }
+
+    fn maps(&mut self) -> Vec<MapSummary> {
+        let summary = |feed: &Feed| feed.summary(&self.stats[feed.config].name);
+        self.feeds.iter().map(summary).collect()
+    }
+
+    fn entries(&mut self, config: &str, map: &str, from: usize) -> Option<Piece> {
+        let is_it = |feed: &&Feed| feed.map() == map && self.stats[feed.config].name == config;
+        let feed = self.feeds.iter().find(is_it)?;
+        Some(feed.piece(config, &self.families[feed.family].family, from))
     }
 
     fn gzip(&mut self, page: serve::Page, body: &Body) -> Body {
-        match page {
-            serve::Page::Metrics(Format::Text, _) => self.gzip(),
+        self.whole(|scraper| match page {
+            serve::Page::Metrics(Format::Text, _) => scraper.gzip(),
             _ => gzip::compress(body),
-        }
+        })
     }
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::logging::{self, Format, Options};
-use ebpf_wasm_exporter::serve::{self, Manager, Page, Scraper, Site, TelemetryPath};
+use ebpf_wasm_exporter::serve::{
+    self, Manager, MapSummary, Page, Piece, Scraper, Site, TelemetryPath,
+};
 use ebpf_wasm_exporter::signals::Noted;
 use tempfile::TempDir;
 
@@ -35,6 +37,14 @@ impl Scraper for Told {
     fn page(&mut self, _: Page) -> Body {
         TEXT.as_bytes().into()
     }
+
+    fn maps(&mut self) -> Vec<MapSummary> {
+        Vec::new()
+    }
+
+    fn entries(&mut self, _: &str, _: &str, _: usize) -> Option<Piece> {
+        None
+    }
 }
 
 impl Drop for Told {
@@ -53,6 +63,14 @@ impl Scraper for Dying {
 
     fn page(&mut self, _: Page) -> Body {
         TEXT.as_bytes().into()
+    }
+
+    fn maps(&mut self) -> Vec<MapSummary> {
+        Vec::new()
+    }
+
+    fn entries(&mut self, _: &str, _: &str, _: usize) -> Option<Piece> {
+        None
     }
 }
 

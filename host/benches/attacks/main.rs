@@ -15,7 +15,9 @@ use std::{env, fs, thread};
 
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
-use ebpf_wasm_exporter::serve::{self, Manager, Page, Scraper, Site, TelemetryPath};
+use ebpf_wasm_exporter::serve::{
+    self, Manager, MapSummary, Page, Piece, Scraper, Site, TelemetryPath,
+};
 use ebpf_wasm_exporter::signals::Noted;
 
 #[path = "../../tests/http/attack.rs"]
@@ -166,6 +168,14 @@ impl Scraper for Changing {
 
     fn page(&mut self, _: Page) -> Body {
         self.parts.iter().cloned().collect()
+    }
+
+    fn maps(&mut self) -> Vec<MapSummary> {
+        Vec::new()
+    }
+
+    fn entries(&mut self, _: &str, _: &str, _: usize) -> Option<Piece> {
+        None
     }
 }
 

@@ -96,8 +96,14 @@ fn values_follow_an_equals_sign_or_a_space() {
 
 #[test]
 fn of_a_switch_and_its_negation_the_last_counts() {
-    let names =
-        ["debug", "config.check", "config.strict", "log.no-timestamps", "web.enable-openmetrics"];
+    let names = [
+        "debug",
+        "config.check",
+        "config.strict",
+        "log.no-timestamps",
+        "web.enable-openmetrics",
+        "web.enable-maps",
+    ];
     for name in names {
         let (yes, no) = (format!("--{name}"), format!("--no-{name}"));
         let set = |arguments: &[&str]| {
@@ -107,6 +113,7 @@ fn of_a_switch_and_its_negation_the_last_counts() {
                 "config.check" => flags.config_check,
                 "config.strict" => flags.config_strict,
                 "web.enable-openmetrics" => flags.web_enable_openmetrics,
+                "web.enable-maps" => flags.web_enable_maps,
                 _ => flags.log_no_timestamps,
             }
         };
@@ -114,6 +121,8 @@ fn of_a_switch_and_its_negation_the_last_counts() {
         assert!(!set(&[&no]), "{name}");
         assert!(!set(&[&yes, &no]), "{name}");
         assert!(set(&[&no, &yes]), "{name}");
+        assert_eq!(parse(&[&no]).unwrap().refuses_maps(), name == "web.enable-maps");
+        assert!(!parse(&[&no, &yes]).unwrap().refuses_maps(), "{name}");
     }
 }
 

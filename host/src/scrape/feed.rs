@@ -1,16 +1,19 @@
 //! One metric of one config: from the entries of its map to the numbers of its family.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
 use super::decode::KeyDecoder;
-use super::memory::{Fate, Memory, Row};
-use crate::bpf::read::{Chunk, Entry, MapReader, ReadError, Way, Why};
-use crate::decode::builtin::hex;
+use super::memory::{Memory, Row};
+use crate::bpf::read::{Chunk, MapReader, ReadError, Way, Why};
 use crate::series::{Family, Moves};
+use crate::serve::MapSummary;
 use crate::telemetry::{ConfigStats, Phases};
+
+mod entries;
+
+pub(super) use entries::Field;
 
 /// New keys to decode at a time: enough that a plugin's call costs little a key, few enough that
 /// its answer is not long in coming.
@@ -40,15 +43,24 @@ pub(super) struct Feed {
     told: bool,
     /// Whether it was said that plugins make too much text.
     told_of_text: bool,
+    /// The kernel's name for the map's type.
+    kind: String,
+    /// The parts of its keys.
+    fields: Vec<Field>,
+}
+
+/// A map and what is known of it.
+pub(super) struct Source {
+    pub(super) reader: MapReader,
+    /// The kernel's name for its type.
+    pub(super) kind: String,
+    /// The parts of its keys.
+    pub(super) fields: Vec<Field>,
 }
 
 impl Feed {
-    pub(super) fn new(
-        config: usize,
-        family: usize,
-        reader: MapReader,
-        decoder: KeyDecoder,
-    ) -> Self {
+    pub(super) fn new(config: usize, family: usize, source: Source, decoder: KeyDecoder) -> Self {
+        let Source { reader, kind, fields } = source;
         let memory = Memory::new(reader.key_size(), decoder.width());
         let way = (reader.way(), reader.why());
         Self {
@@ -64,6 +76,8 @@ impl Feed {
             new: Vec::new(),
             told: false,
             told_of_text: false,
+            kind,
+            fields,
         }
     }
 
@@ -219,21 +233,15 @@ impl Feed {
         self.memory.moved(|cell| moves.to(cell));
     }
 
-    /// Every entry of the map as it is, and what the last scrape made of it.
-    pub(super) fn describe(&mut self, config: &str, family: &Family, out: &mut String) {
-        let Self { reader, memory, .. } = self;
-        let mut entries = Vec::new();
-        let result = reader.read(|chunk| {
-            entries.extend(chunk.entries().map(|entry| describe(entry, memory, family)));
-        });
-        entries.sort();
-        let (name, (way, why), count) = (reader.name(), self.way, entries.len());
-        let _ = writeln!(out, "# map {name} of config {config}, {count} entries by {way} ({why})");
-        out.extend(entries);
-        if let Err(ReadError { source, .. }) = &result {
-            let _ = writeln!(out, "# failed to read on: {source}");
+    /// What `/maps` lists of it, which belongs to this config.
+    pub(super) fn summary(&self, config: &str) -> MapSummary {
+        MapSummary {
+            config: config.to_owned(),
+            name: self.reader.name().to_owned(),
+            kind: self.kind.clone(),
+            capacity: self.reader.max_entries(),
+            entries: self.entries,
         }
-        out.push('\n');
     }
 }
 
@@ -241,31 +249,4 @@ impl Feed {
 /// with these it is still the quick way that costs less.
 fn few(reader: &MapReader, keys: usize) -> usize {
     64 + keys / if reader.needs_calm() { 64 } else { 4 }
-}
-
-/// An entry as a person reads it: key and values, then a line for each series it adds to.
-fn describe(entry: Entry<'_>, memory: &Memory, family: &Family) -> String {
-    let mut key = Vec::new();
-    hex::write(entry.key, &mut key);
-    let mut text = format!("{} {:?}\n", String::from_utf8_lossy(&key), entry.values);
-    let Some(row) = memory.find(entry.key) else {
-        text.push_str("    new since the last scrape\n");
-        return text;
-    };
-    for fate in memory.fates(row) {
-        let Fate::Add(cell) = fate else {
-            text.push_str("    left out\n");
-            continue;
-        };
-        let (values, number) = family.place(*cell);
-        let labels = family.labels.iter().zip(values);
-        let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={value:?}")).collect();
-        let part = match family.kind.cells() {
-            1 => String::new(),
-            cells if number + 1 == cells => " sum".to_owned(),
-            _ => format!(" bucket {number}"),
-        };
-        let _ = writeln!(text, "    {}{{{}}}{part}", family.name, labels.join(","));
-    }
-    text
 }

@@ -308,6 +308,22 @@ impl Memory {
         self.rows.key(row)
     }
 
+    /// How many places for rows there are.
+    pub fn places(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The row at a place, if its key was met when the map was last read.
+    pub fn row_at(&self, place: usize) -> Option<Row> {
+        let row = u32::try_from(place).ok().map(Row)?;
+        (self.rows.has_key(row) && self.rows.met(row) != NEVER).then_some(row)
+    }
+
+    /// A row's values, as many as it has fates.
+    pub fn values(&self, row: Row) -> Vec<u64> {
+        (0..self.width).map(|n| self.rows.value(row, n)).collect()
+    }
+
     /// A row's fates: one, or one for each CPU.
     pub fn fates(&self, row: Row) -> &[Fate] {
         let at = row.0 as usize * self.width;

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 
 use super::accept::preferred;
 use super::encoding::wants_gzip;
+use super::maps;
 use super::parts::Parts;
 use super::paths::{self, Meant};
 use super::room::Handle;
@@ -20,14 +21,14 @@ use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::version;
 
 const MAPS: &str = "/maps";
-const TEXT_TYPE: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// What is served, and where.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The path of the metrics.
     pub telemetry_path: TelemetryPath,
-    /// Whether there is `/maps`.
+    /// Whether there are `/maps` and the pages below.
     pub maps: bool,
     /// Whether clients that ask for OpenMetrics get it.
     pub openmetrics: bool,
@@ -62,8 +63,11 @@ pub enum PathError {
     )]
     Escape(String),
     /// It is where the maps are.
-    #[error("--web.telemetry-path=/maps is where --debug shows the maps; write another path")]
-    Maps,
+    #[error(
+        "--web.telemetry-path={0} is where --web.enable-maps or --debug shows the maps; \
+         write another path"
+    )]
+    Maps(String),
 }
 
 impl Site {
@@ -73,8 +77,12 @@ impl Site {
     ///
     /// When the metrics would hide the maps: [`PathError::Maps`].
     pub fn checked(self) -> Result<Self, PathError> {
-        let hidden = self.maps && self.telemetry_path.canonical() == MAPS;
-        if hidden { Err(PathError::Maps) } else { Ok(self) }
+        let path = self.telemetry_path.canonical();
+        let below = path.strip_prefix(MAPS);
+        if self.maps && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return Err(PathError::Maps(self.telemetry_path.as_str().to_owned()));
+        }
+        Ok(self)
     }
 }
 
@@ -121,7 +129,8 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
         pages.push("/".to_owned());
     }
     if site.maps && path != MAPS {
-        router = router.route(MAPS, get(maps));
+        router = router.route(MAPS, get(maps::index));
+        router = router.route(&format!("{MAPS}/{{*map}}"), get(maps::entries));
         pages.push(MAPS.to_owned());
     }
     let router = router
@@ -161,10 +170,6 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
     })
 }
 
-async fn maps(State(scrapes): State<Scrapes>, Extension(seat): Extension<Handle>) -> Response {
-    page(scrapes.get(Page::Maps, false, None).await, TEXT_TYPE.to_owned(), &seat)
-}
-
 /// How long the client says it waits, if what it says makes sense: Prometheus' own timeout for the
 /// scrape, in seconds.
 fn patience(headers: &HeaderMap) -> Option<Duration> {
@@ -175,11 +180,7 @@ fn patience(headers: &HeaderMap) -> Option<Duration> {
 
 /// Who asks whether the exporter is well is not told so once nothing can be scraped any more.
 fn landing(scrapes: &Scrapes, page: String) -> Response {
-    if scrapes.is_alive() {
-        Html(page).into_response()
-    } else {
-        refusal(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", ScrapeError::Stopping))
-    }
+    if scrapes.is_alive() { Html(page).into_response() } else { failure(&ScrapeError::Stopping) }
 }
 
 fn page(answer: Result<Answer, ScrapeError>, content_type: String, seat: &Handle) -> Response {
@@ -193,21 +194,25 @@ fn page(answer: Result<Answer, ScrapeError>, content_type: String, seat: &Handle
             }
             response
         }
-        Err(error @ ScrapeError::Panicked(_)) => {
-            refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
-        }
-        Err(error @ ScrapeError::Stopping) => {
-            refusal(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))
-        }
+        Err(error) => failure(&error),
     }
 }
 
-fn refusal(status: StatusCode, text: String) -> Response {
+/// That there is no page, and why.
+pub(super) fn failure(error: &ScrapeError) -> Response {
+    let status = match error {
+        ScrapeError::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        ScrapeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    refusal(status, format!("{error}\n"))
+}
+
+pub(super) fn refusal(status: StatusCode, text: String) -> Response {
     (status, typed(TEXT_TYPE.to_owned(), text)).into_response()
 }
 
 /// A body that no browser takes for another type, whatever bytes the kernel put in it.
-fn typed<B>(content_type: String, body: B) -> ([(HeaderName, String); 2], B) {
+pub(super) fn typed<B>(content_type: String, body: B) -> ([(HeaderName, String); 2], B) {
     let nosniff = (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned());
     let headers = [(header::CONTENT_TYPE, content_type), nosniff];
     (headers, body)
@@ -217,7 +222,7 @@ fn typed<B>(content_type: String, body: B) -> ([(HeaderName, String); 2], B) {
 fn landing_page(site: &Site) -> String {
     let metrics = escaped(site.telemetry_path.as_str());
     let maps = if site.maps && site.telemetry_path.canonical() != MAPS {
-        "<li><a href=\"./maps\">maps</a>: each entry of each map, as it is in the kernel</li>\n"
+        "<li><a href=\"./maps\">maps</a>: the entries of each, as they are in the kernel</li>\n"
     } else {
         ""
     };
@@ -235,7 +240,7 @@ fn landing_page(site: &Site) -> String {
 }
 
 /// `text` for a place inside HTML, between quotes or not.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -277,7 +282,7 @@ mod tests {
         <p>Prometheus metrics from eBPF programs.</p>
         <ul>
         <li><a href="./metrics">metrics</a></li>
-        <li><a href="./maps">maps</a>: each entry of each map, as it is in the kernel</li>
+        <li><a href="./maps">maps</a>: the entries of each, as they are in the kernel</li>
         </ul>
         <p>Version BUILD.</p>
         </html>
@@ -311,8 +316,10 @@ mod tests {
         let maps = site("/maps", true).checked().unwrap_err();
         insta::assert_snapshot!(
             maps,
-            @"--web.telemetry-path=/maps is where --debug shows the maps; write another path"
+            @"--web.telemetry-path=/maps is where --web.enable-maps or --debug shows the maps; write another path"
         );
+        assert!(site("/maps/x", true).checked().is_err());
+        assert!(site("/mapsx", true).checked().is_ok());
         assert!(site("/maps", false).checked().is_ok());
         for text in ["", "/a b", "/a#b", "/{a}", "/\u{e9}", "/a\n"] {
             refusal(text);

@@ -78,6 +78,12 @@ pub(super) fn canonical(path: &str) -> Option<String> {
     Some(segments.collect::<Vec<_>>().join("/"))
 }
 
+/// A text as a part of a path; slashes stay.
+pub(super) fn escaped(text: &str) -> String {
+    let segments = text.split('/').map(|segment| utf8_percent_encode(segment, ESCAPED).to_string());
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// `path` without segments that are empty or dots, as file systems and Go's mux read it.
 fn clean(path: &str) -> Cow<'_, str> {
     if !path.contains("//") && !path.contains("/.") {

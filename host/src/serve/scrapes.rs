@@ -1,6 +1,7 @@
 //! Single flight: one thread owns the scraper, and whoever asks while it works shares the result.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
+use super::maps::{MapSummary, Piece};
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
 
@@ -27,6 +29,13 @@ pub trait Scraper: Send + 'static {
     /// A page of what was read.
     fn page(&mut self, page: Page) -> Body;
 
+    /// The maps that there are, as they were last read.
+    fn maps(&mut self) -> Vec<MapSummary>;
+
+    /// The entries of a map from here on, as many as make a piece, with what the last reading made of
+    /// them; `None` if there is no such map. It begins at 0, and goes on where [`Piece::next`] says.
+    fn entries(&mut self, config: &str, map: &str, from: usize) -> Option<Piece>;
+
     /// `body`, which [`Scraper::page`] gave last, for `page`, as one gzip member.
     fn gzip(&mut self, page: Page, body: &Body) -> Body {
         let _ = page;
@@ -39,8 +48,6 @@ pub trait Scraper: Send + 'static {
 pub enum Page {
     /// All metrics, names escaped.
     Metrics(Format, Escaping),
-    /// Each raw entry of each map, its labels and its value, for people to read.
-    Maps,
 }
 
 /// The bytes of a page.
@@ -66,9 +73,17 @@ pub enum ScrapeError {
 /// The way to the scrape thread, which ends when the last clone is gone. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Scrapes {
-    queue: Sender<Request>,
+    queue: Sender<Asked>,
     /// Closed once the thread makes no more pages.
     life: watch::Receiver<()>,
+}
+
+/// What can be asked of the scraper beside pages, and answers for itself.
+type Errand = Box<dyn FnOnce(&mut dyn Scraper) + Send>;
+
+enum Asked {
+    Page(Request),
+    Errand(Errand),
 }
 
 #[derive(Debug)]
@@ -120,27 +135,81 @@ impl Scrapes {
     ) -> Result<Answer, ScrapeError> {
         let (reply, answer) = oneshot::channel();
         let request = Request { page, gzip, patience, reply };
-        self.queue.send(request).map_err(|_| ScrapeError::Stopping)?;
+        self.queue.send(Asked::Page(request)).map_err(|_| ScrapeError::Stopping)?;
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
+    }
+
+    /// What `errand` makes of the scraper. Between two errands the pages are made that are asked for,
+    /// so an errand should be short. Drop the future, and it is not run.
+    ///
+    /// # Errors
+    ///
+    /// See [`ScrapeError`].
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        errand: impl FnOnce(&mut dyn Scraper) -> T + Send + 'static,
+    ) -> Result<T, ScrapeError> {
+        let (reply, answer) = oneshot::channel();
+        let errand = Box::new(move |scraper: &mut dyn Scraper| {
+            if !reply.is_closed() {
+                // A client that has gone meanwhile misses nothing.
+                let _ = reply.send(call(|| errand(scraper)));
+            }
+        });
+        self.queue.send(Asked::Errand(errand)).map_err(|_| ScrapeError::Stopping)?;
+        answer.await.unwrap_or(Err(ScrapeError::Stopping))
+    }
+}
+
+/// What was asked for and is not done yet.
+struct Waiting<'a> {
+    queue: &'a Receiver<Asked>,
+    pages: Vec<Request>,
+    errands: VecDeque<Errand>,
+}
+
+impl Waiting<'_> {
+    /// Takes in what has been asked for meanwhile.
+    fn look(&mut self) {
+        self.queue.try_iter().for_each(|asked| put(&mut self.pages, &mut self.errands, asked));
+    }
+
+    /// Waits until there is something to do; `false` once nobody can ask any more.
+    fn wait(&mut self) -> bool {
+        if self.pages.is_empty() && self.errands.is_empty() {
+            let Ok(asked) = self.queue.recv() else { return false };
+            put(&mut self.pages, &mut self.errands, asked);
+        }
+        self.look();
+        true
+    }
+}
+
+fn put(pages: &mut Vec<Request>, errands: &mut VecDeque<Errand>, asked: Asked) {
+    match asked {
+        Asked::Page(request) => pages.push(request),
+        Asked::Errand(errand) => errands.push_back(errand),
     }
 }
 
 /// Works until nobody can ask any more. A panic that is not caught where it happens ends this life at
 /// once: what there is of the scraper is then left to the kernel, because to drop it could panic again.
-fn live(mut scraper: impl Scraper, requests: &Receiver<Request>, alive: watch::Sender<()>) {
+fn live(mut scraper: impl Scraper, requests: &Receiver<Asked>, alive: watch::Sender<()>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut scraper, requests, alive))) {
         std::mem::forget((panic, scraper));
     }
 }
 
-fn work(scraper: &mut impl Scraper, requests: &Receiver<Request>, alive: watch::Sender<()>) {
-    let mut waiting = Vec::new();
+fn work(scraper: &mut impl Scraper, queue: &Receiver<Asked>, alive: watch::Sender<()>) {
+    let mut waiting = Waiting { queue, pages: Vec::new(), errands: VecDeque::new() };
     // Dropped before what waits is: who gets no page finds the thread dead.
     let _alive = alive;
-    while let Ok(first) = requests.recv() {
-        waiting.push(first);
-        while next_page(&mut waiting, &[]).is_some() {
-            answer_all(scraper, &mut waiting, requests);
+    while waiting.wait() {
+        if next_page(&mut waiting.pages, &[]).is_some() {
+            answer_all(scraper, &mut waiting);
+        }
+        if let Some(errand) = waiting.errands.pop_front() {
+            errand(scraper);
         }
     }
 }
@@ -154,20 +223,16 @@ fn next_page(waiting: &mut Vec<Request>, made: &[Page]) -> Option<Page> {
 
 /// Reads once, and makes of it each page that is asked for until then. No page is made twice, or
 /// clients that ask often enough would never see anything new.
-fn answer_all(
-    scraper: &mut impl Scraper,
-    waiting: &mut Vec<Request>,
-    requests: &Receiver<Request>,
-) {
+fn answer_all(scraper: &mut impl Scraper, waiting: &mut Waiting<'_>) {
     // All who stand in the queue now share the reading, so it is made for the least patient of them.
     // Who comes later takes it as it is.
-    waiting.extend(requests.try_iter());
-    let patience = waiting.iter().filter_map(|request| request.patience).min();
+    waiting.look();
+    let patience = waiting.pages.iter().filter_map(|request| request.patience).min();
     let read = call(|| scraper.read(patience));
     let mut made = Vec::new();
-    while let Some(page) = next_page(waiting, &made) {
+    while let Some(page) = next_page(&mut waiting.pages, &made) {
         let body = read.clone().and_then(|()| call(|| scraper.page(page)));
-        answer(scraper, page, body, waiting, requests);
+        answer(scraper, page, body, waiting);
         made.push(page);
     }
 }
@@ -200,22 +265,21 @@ fn answer(
     scraper: &mut impl Scraper,
     page: Page,
     body: Result<Body, ScrapeError>,
-    waiting: &mut Vec<Request>,
-    requests: &Receiver<Request>,
+    waiting: &mut Waiting<'_>,
 ) {
-    waiting.extend(requests.try_iter());
+    waiting.look();
     let wants_gzip = |request: &Request| request.page == page && request.gzip;
     let zipped = match &body {
-        Ok(body) if waiting.iter().any(wants_gzip) => {
+        Ok(body) if waiting.pages.iter().any(wants_gzip) => {
             // As above: a panic is no reason to stop, and who takes gzip takes the page as it is.
             call(|| scraper.gzip(page, body)).ok()
         }
         _ => None,
     };
     if zipped.is_some() {
-        waiting.extend(requests.try_iter());
+        waiting.look();
     }
-    for request in waiting.extract_if(.., |request| request.page == page) {
+    for request in waiting.pages.extract_if(.., |request| request.page == page) {
         let zipped = zipped.as_ref().filter(|_| request.gzip);
         let answer = body
             .as_ref()

@@ -36,6 +36,16 @@ impl From<UnixListener> for Listener {
 }
 
 impl Listener {
+    /// Whether only this host can connect: a loopback address, or a UNIX socket.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(listener) => {
+                listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
+            }
+            Self::Unix(_) => true,
+        }
+    }
+
     /// Where `path` is found, for people: a URL, or a path and a socket.
     pub fn place(&self, path: &str) -> String {
         match self {

@@ -13,8 +13,8 @@ use axum::extract::Request;
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::{Body, Format};
 use ebpf_wasm_exporter::serve::{
-    Cause, Door, Limits, Listener, Page, Scraper, Scrapes, Site, TelemetryPath, Traffic, router,
-    serve,
+    Cause, Door, Limits, Listener, MapSummary, Page, Piece, Scraper, Scrapes, Site, TelemetryPath,
+    Traffic, router, serve,
 };
 use tokio::sync::mpsc as stops;
 
@@ -30,6 +30,7 @@ pub(crate) struct Fake {
     metrics: Bytes,
     fresh: bool,
     calls: Arc<AtomicUsize>,
+    pieces: Arc<AtomicUsize>,
     gate: Option<Gate>,
 }
 
@@ -58,7 +59,28 @@ impl Scraper for Fake {
             }
             Page::Metrics(Format::OpenMetrics, _) => Bytes::from_static(b"# EOF\n").into(),
             Page::Metrics(Format::Protobuf, _) => Bytes::from_static(b"\0").into(),
-            Page::Maps => Bytes::from_static(b"00 {} 1\n").into(),
+        }
+    }
+
+    fn maps(&mut self) -> Vec<MapSummary> {
+        let (config, name, kind) = ("sub/a".to_owned(), "m".to_owned(), "hash".to_owned());
+        vec![MapSummary { config, name, kind, capacity: 8, entries: Some(3) }]
+    }
+
+    /// Map `m` has three pieces, `endless` has no end, of `cut` the second one fails.
+    fn entries(&mut self, config: &str, map: &str, from: usize) -> Option<Piece> {
+        let piece = |text: &[u8], next| Some(Piece { text: Bytes::copy_from_slice(text), next });
+        match (config, map) {
+            ("sub/a", "m") => piece(format!("{from}\n").as_bytes(), (from < 2).then_some(from + 1)),
+            ("sub/a", "endless") => {
+                self.pieces.fetch_add(1, Ordering::SeqCst);
+                piece(&[b'x'; 64 << 10], Some(1))
+            }
+            ("sub/a", "cut") => {
+                assert_eq!(from, 0, "as the test wants it");
+                piece(b"begun\n", Some(1))
+            }
+            _ => None,
         }
     }
 }
@@ -93,6 +115,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Calls of the scraper.
     pub(crate) calls: Arc<AtomicUsize>,
+    /// Pieces of the endless map.
+    pub(crate) pieces: Arc<AtomicUsize>,
     /// Requests that a handler has begun with.
     pub(crate) arrived: Arc<AtomicUsize>,
     pub(crate) traffic: Traffic,
@@ -108,15 +132,19 @@ impl Server {
     }
 
     /// One that listens elsewhere: it has no address.
-    pub(crate) fn on(listener: impl Into<Listener>, options: Options) -> Self {
+    pub(crate) fn on(listener: impl Into<Listener>, mut options: Options) -> Self {
         let (listener, address) = (listener.into(), (Ipv4Addr::UNSPECIFIED, 0).into());
         let (calls, arrived) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (stop, stopped) = stops::unbounded_channel();
-        let (counted, scraped) = (Arc::clone(&arrived), Arc::clone(&calls));
+        let pieces = Arc::<AtomicUsize>::default();
+        let (metrics, fresh, gate) = (options.metrics.clone(), options.fresh, options.gate.take());
+        let scraped = (Arc::clone(&calls), Arc::clone(&pieces));
+        let scraper = Fake { metrics, fresh, calls: scraped.0, pieces: scraped.1, gate };
+        let counted = Arc::clone(&arrived);
         let traffic = Traffic::default();
         let door = Door { listener, limits: options.limits, traffic: traffic.clone() };
-        let thread = thread::spawn(move || run(options, door, scraped, counted, stopped));
-        Self { address, calls, arrived, traffic, stop, thread }
+        let thread = thread::spawn(move || run(options, door, scraper, counted, stopped));
+        Self { address, calls, pieces, arrived, traffic, stop, thread }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -151,12 +179,10 @@ impl Server {
 fn run(
     options: Options,
     door: Door,
-    calls: Arc<AtomicUsize>,
+    scraper: Fake,
     arrived: Arc<AtomicUsize>,
     mut stopped: stops::UnboundedReceiver<()>,
 ) -> bool {
-    let Options { metrics, fresh, gate, .. } = options;
-    let scraper = Fake { metrics, fresh, calls, gate };
     let (scrapes, thread) = Scrapes::start(scraper).unwrap();
     let telemetry_path = TelemetryPath::parse(options.path).unwrap();
     let site = Site { telemetry_path, maps: options.maps, openmetrics: options.openmetrics };

@@ -84,7 +84,7 @@ pub fn two_for_the_command_line() {
     insta::assert_snapshot!(said.stderr, @"error: --web.listen-address=nonsense has no port; write [HOST]:PORT, as in :9435");
     let said = exporter(&configs, &["--web.telemetry-path=/maps", "--debug"]);
     assert_eq!(said.code, Some(2));
-    insta::assert_snapshot!(said.stderr, @"error: --web.telemetry-path=/maps is where --debug shows the maps; write another path");
+    insta::assert_snapshot!(said.stderr, @"error: --web.telemetry-path=/maps is where --web.enable-maps or --debug shows the maps; write another path");
     let said = exporter(&configs, &["--btf.path=/no/such/vmlinux", "--config.check"]);
     assert_eq!(said.code, Some(2));
     insta::assert_snapshot!(said.stderr, @"error: failed to read the kernel's types from /no/such/vmlinux (--btf.path): no such file or directory; give the BTF of this kernel");

@@ -214,6 +214,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         sigterm_drains_and_leaves_nothing,
         without_capabilities_it_still_reads,
         debug_shows_raw_entries,
+        a_large_map_is_shown_whole,
         several_names_of_one_directory,
         a_socket_from_systemd,
     ];

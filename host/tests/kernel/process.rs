@@ -90,16 +90,17 @@ pub fn without_capabilities_it_still_reads() {
     ] {
         assert!(metrics.contains(&format!("\nebpf_exporter_{line}\n")), "{line}\n{metrics}");
     }
-    let maps = exporter.page("/maps");
-    assert!(
-        maps.contains(
-            "# map work_mmap_array_total of config work, 600 entries by mmap (mappable)\n"
-        )
-    );
+    let maps = exporter.page("/maps/work/work_mmap_array_total");
+    let head =
+        "# map work_mmap_array_total of config work: array, 600 of 600 entries, read by mmap ";
+    assert!(maps.starts_with(head), "{maps}");
+    assert!(maps.contains("\nindex=57020000 [11]\n"), "{maps}");
     // The second scrape of a map; before Linux 5.19 these ways need a capability.
-    let by = |way| format!("# map work_lru_hash_total of config work, 40 entries by {way}\n");
+    let maps = exporter.page("/maps/work/work_lru_hash_total");
+    let head = "# map work_lru_hash_total of config work: lru_hash, 40 of 1024 entries, read by ";
+    let way = maps.lines().next().unwrap().strip_prefix(head);
     let ways = ["copy (dense)", "harvest (calm)", "batch (kernel)"];
-    assert!(ways.iter().any(|way| maps.contains(&by(way))), "{maps}");
+    assert!(way.is_some_and(|way| ways.contains(&way)), "{maps}");
     exporter.terminate();
     let (status, log) = exporter.wait();
     assert_eq!(status.code(), Some(0), "{log}");
@@ -115,18 +116,45 @@ pub fn debug_shows_raw_entries() {
     work.add("work_lru_hash_total", &0x0102u64.to_le_bytes(), 7);
     work.add("work_fixed_size", &10u64.to_le_bytes(), 3);
     work.add("work_fixed_size", &21u64.to_le_bytes(), 30);
-    insta::assert_snapshot!(exporter.page("/maps"), @r#"
-    # map work_lru_hash_total of config work, 1 entries by copy (dense)
-    0201000000000000 [7]
+    let page = exporter.page("/maps/work/work_lru_hash_total");
+    // How it is read depends on the kernel.
+    let (head, rest) = page.split_once(", read by ").unwrap();
+    let (_, rest) = rest.split_once('\n').unwrap();
+    insta::assert_snapshot!(format!("{head}\n{rest}"), @r#"
+    # map work_lru_hash_total of config work: lru_hash, 1 of 1024 entries
+    # of each entry: its key in hex, field by field, its values, and the series that it adds to
+    id=0201000000000000 [7]
         ebpf_exporter_work_lru_hash_total{id="258"}
-
-    # map work_fixed_size of config work, 2 entries by copy (dense)
-    0a00000000000000 [3]
-        ebpf_exporter_work_fixed_size{} bucket 0
-    1500000000000000 [30]
-        ebpf_exporter_work_fixed_size{} sum
     "#);
+    let page = exporter.page("/maps/work/work_fixed_size");
+    for entry in [
+        "bucket=0a00000000000000 [3]\n    ebpf_exporter_work_fixed_size{} bucket 0\n",
+        "bucket=1500000000000000 [30]\n    ebpf_exporter_work_fixed_size{} sum\n",
+    ] {
+        assert!(page.contains(entry), "{page}");
+    }
+    let index = exporter.page("/maps");
+    assert!(index.contains("<td>work<td><a href=\"./maps/work/work_fixed_size\">"), "{index}");
     assert!(exporter.page("/").contains("./maps"));
+}
+
+/// All that a map holds is there once, however much it is.
+pub fn a_large_map_is_shown_whole() {
+    let mut configs = Configs::new();
+    let work = configs.add_workload("work", WORKLOAD);
+    let mut flags = configs.flags().to_vec();
+    flags.push("--web.enable-maps".to_owned());
+    let exporter = Exporter::start(&flags);
+    for id in 0..50_000 {
+        work.add("work_hash_total", &flow(id, b"twenty-three characters"), id + 1);
+    }
+    let page = exporter.page("/maps/work/work_hash_total");
+    let entries = page.lines().filter(|line| !line.starts_with(['#', ' ']));
+    let mut values: Vec<u64> = entries
+        .map(|line| line.rsplit_once('[').unwrap().1.strip_suffix(']').unwrap().parse().unwrap())
+        .collect();
+    values.sort_unstable();
+    assert!(values.iter().copied().eq(1..=50_000), "{} entries", values.len());
 }
 
 /// A counter and a histogram.

@@ -17,6 +17,7 @@ const HANG: Duration = Duration::from_secs(60);
 
 const METRICS: Page = Page::Metrics(Format::Text, Escaping::Underscores);
 const PROTOBUF: Page = Page::Metrics(Format::Protobuf, Escaping::Underscores);
+const OPENMETRICS: Page = Page::Metrics(Format::OpenMetrics, Escaping::Underscores);
 
 /// A scraper whose calls begin and end when the test says so.
 struct Steered {
@@ -28,6 +29,7 @@ struct Steered {
 enum Call {
     Read(Option<Duration>),
     Page(Page),
+    Maps,
 }
 
 impl Steered {
@@ -49,6 +51,15 @@ impl Scraper for Steered {
 
     fn page(&mut self, page: Page) -> Body {
         self.call(Call::Page(page)).as_bytes().into()
+    }
+
+    fn maps(&mut self) -> Vec<MapSummary> {
+        self.call(Call::Maps);
+        Vec::new()
+    }
+
+    fn entries(&mut self, _: &str, _: &str, _: usize) -> Option<Piece> {
+        None
     }
 }
 
@@ -98,15 +109,15 @@ impl Fixture {
     }
 }
 
-type Asked<'a> = Pin<Box<dyn Future<Output = Result<Answer, ScrapeError>> + 'a>>;
+type Answered<'a> = Pin<Box<dyn Future<Output = Result<Answer, ScrapeError>> + 'a>>;
 
 /// A request that stands in the queue when this returns.
-fn ask(scrapes: &Scrapes, page: Page, gzip: bool) -> Asked<'_> {
+fn ask(scrapes: &Scrapes, page: Page, gzip: bool) -> Answered<'_> {
     queued(scrapes.get(page, gzip, None))
 }
 
-fn queued<'a>(asked: impl Future<Output = Result<Answer, ScrapeError>> + 'a) -> Asked<'a> {
-    let mut asked: Asked<'a> = Box::pin(asked);
+fn queued<'a>(asked: impl Future<Output = Result<Answer, ScrapeError>> + 'a) -> Answered<'a> {
+    let mut asked: Answered<'a> = Box::pin(asked);
     let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(first.is_pending());
     asked
@@ -165,10 +176,10 @@ fn pages_that_are_asked_for_together_are_made_of_one_reading() {
     let protobuf = [0; 2].map(|_| ask(&f.scrapes, PROTOBUF, false));
     f.ends("read");
     f.begins(Call::Page(METRICS));
-    let maps = ask(&f.scrapes, Page::Maps, false);
+    let maps = ask(&f.scrapes, OPENMETRICS, false);
     f.ends("text");
     f.makes(PROTOBUF, "protobuf");
-    f.makes(Page::Maps, "maps");
+    f.makes(OPENMETRICS, "maps");
     assert_eq!(wait(text), plain("text"));
     for asked in protobuf {
         assert_eq!(wait(asked), plain("protobuf"));
@@ -199,7 +210,7 @@ fn nothing_is_made_for_who_has_gone() {
     let first = ask(&f.scrapes, METRICS, false);
     f.reads();
     f.begins(Call::Page(METRICS));
-    drop(ask(&f.scrapes, Page::Maps, false));
+    drop(ask(&f.scrapes, OPENMETRICS, false));
     f.ends("metrics");
     assert_eq!(wait(first), plain("metrics"));
     let last = ask(&f.scrapes, METRICS, false);
@@ -209,14 +220,45 @@ fn nothing_is_made_for_who_has_gone() {
     assert!(f.begun.try_recv().is_err(), "no maps");
 }
 
+/// An errand that stands in the queue when this returns.
+fn errand(scrapes: &Scrapes) -> Pin<Box<dyn Future<Output = Result<usize, ScrapeError>> + '_>> {
+    let mut asked = Box::pin(scrapes.ask(|scraper| scraper.maps().len()));
+    let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(first.is_pending());
+    asked
+}
+
+#[test]
+fn pages_are_made_between_errands_and_errands_between_pages() {
+    let f = start();
+    let first = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read(None));
+    let errands = [errand(&f.scrapes), errand(&f.scrapes)];
+    f.ends("read");
+    f.makes(METRICS, "one");
+    f.begins(Call::Maps);
+    let second = ask(&f.scrapes, METRICS, false);
+    drop(errand(&f.scrapes));
+    f.ends("maps");
+    f.reads();
+    f.makes(METRICS, "two");
+    f.begins(Call::Maps);
+    f.ends("panic");
+    assert_eq!([wait(first), wait(second)], [plain("one"), plain("two")]);
+    let [good, bad] = errands.map(|errand| wait(errand));
+    assert_eq!(good, Ok(0));
+    assert_eq!(bad, Err(ScrapeError::Panicked("no luck with Maps".to_owned())));
+    assert!(f.begun.try_recv().is_err(), "nothing is done for who has gone");
+}
+
 #[test]
 fn a_panic_is_an_answer_and_the_next_call_is_made() {
     let f = start();
     let asked = ask(&f.scrapes, METRICS, true);
-    let other = ask(&f.scrapes, Page::Maps, false);
+    let other = ask(&f.scrapes, OPENMETRICS, false);
     f.reads();
     f.makes(METRICS, "panic");
-    f.makes(Page::Maps, "maps");
+    f.makes(OPENMETRICS, "maps");
     assert_eq!(wait(other), plain("maps"), "made of the same reading");
     insta::assert_snapshot!(
         wait(asked).unwrap_err(),
@@ -281,6 +323,14 @@ impl Scraper for Dying {
     fn page(&mut self, _: Page) -> Body {
         b"never".as_slice().into()
     }
+
+    fn maps(&mut self) -> Vec<MapSummary> {
+        Vec::new()
+    }
+
+    fn entries(&mut self, _: &str, _: &str, _: usize) -> Option<Piece> {
+        None
+    }
 }
 
 impl Drop for Dying {
@@ -304,7 +354,8 @@ fn a_thread_that_dies_is_known_to_be_dead() {
 fn the_thread_answers_before_it_ends() {
     let Fixture { scrapes, begun, texts, thread } = start();
     let (reply, answer) = oneshot::channel();
-    scrapes.queue.send(Request { page: METRICS, gzip: false, patience: None, reply }).unwrap();
+    let request = Request { page: METRICS, gzip: false, patience: None, reply };
+    scrapes.queue.send(Asked::Page(request)).unwrap();
     assert_eq!(begun.recv(), Ok(Call::Read(None)));
     drop(scrapes);
     texts.send("read").unwrap();

@@ -1,0 +1,139 @@
+//! What `/maps` shows of a map: each entry of its last reading, its key field by field, its values as
+//! they are now, and the series that it adds to.
+//!
+//! A piece at a time, so that a map of any size takes little memory and scrapes are made between.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::Feed;
+use crate::bpf::{Key, Layout};
+use crate::config::Metric;
+use crate::decode::builtin::hex;
+use crate::scrape::memory::{Fate, Memory, Row};
+use crate::series::Family;
+use crate::serve::Piece;
+
+/// Bytes of text from which a piece is one.
+const PIECE: usize = 64 << 10;
+/// Entries that a piece has at most: each takes a system call.
+const ENTRIES: usize = 1024;
+/// Places of the memory that are looked at for a piece: most may be empty.
+const PLACES: usize = 64 << 10;
+
+/// A part of a key.
+#[derive(Debug)]
+pub(in crate::scrape) struct Field {
+    /// The label's name, or what there is instead of a label.
+    name: String,
+    bytes: Range<usize>,
+}
+
+impl Field {
+    /// The parts of the keys of a metric's map, which have `key_size` bytes.
+    pub(in crate::scrape) fn all(metric: &Metric, layout: &Layout, key_size: usize) -> Vec<Self> {
+        let mut fields = Vec::new();
+        let mut at = 0;
+        let mut add = |name: &str, size: usize| {
+            let end = (at + size).min(key_size);
+            if at < end {
+                fields.push(Self { name: name.to_owned(), bytes: at..end });
+            }
+            at = end;
+        };
+        match layout.key {
+            Key::Zero => {}
+            Key::Ignored => add("index", key_size),
+            Key::Labels => {
+                for (n, label) in metric.labels.iter().enumerate() {
+                    if Some(n) != layout.cpu_label {
+                        add(label.name.as_str(), label.size);
+                        add("(padding)", label.padding);
+                    }
+                }
+            }
+        }
+        add("(key)", key_size);
+        fields
+    }
+}
+
+impl Feed {
+    /// The entries from here on.
+    pub(in crate::scrape) fn piece(&self, config: &str, family: &Family, from: usize) -> Piece {
+        let Self { reader, memory, .. } = self;
+        let mut text = String::new();
+        if from == 0 {
+            self.headline(config, &mut text);
+        }
+        let end = memory.places().min(from.saturating_add(PLACES));
+        let mut next = (end < memory.places()).then_some(end);
+        let mut values = vec![0; reader.cpus()];
+        let mut entries = 0;
+        for place in from..end {
+            let Some(row) = memory.row_at(place) else { continue };
+            self.entry(row, &mut values, &mut text);
+            series(row, memory, family, &mut text);
+            entries += 1;
+            if (text.len() >= PIECE || entries >= ENTRIES) && place + 1 < memory.places() {
+                next = Some(place + 1);
+                break;
+            }
+        }
+        Piece { text: text.into(), next }
+    }
+
+    fn headline(&self, config: &str, out: &mut String) {
+        let Self { reader, memory, kind, way: (way, why), .. } = self;
+        let (map, count, most) = (reader.name(), memory.len(), reader.max_entries());
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "# map {map} of config {config}: {kind}, {count} of {most} entries, read by {way} ({why})\n\
+             # of each entry: its key in hex, field by field, its values, and the series that it adds to"
+        );
+    }
+
+    /// A line with key and values.
+    fn entry(&self, row: Row, values: &mut [u64], out: &mut String) {
+        let Self { reader, memory, fields, .. } = self;
+        let key = memory.key(row);
+        let mut digits = Vec::new();
+        for Field { name, bytes } in fields {
+            digits.clear();
+            hex::write(&key[bytes.clone()], &mut digits);
+            let _ = write!(out, "{name}={} ", String::from_utf8_lossy(&digits));
+        }
+        let _ = match reader.lookup(key, values) {
+            Ok(true) => writeln!(out, "{values:?}"),
+            Ok(false) => writeln!(out, "gone since it was read"),
+            Err(_) => writeln!(out, "{:?} when it was read", memory.values(row)),
+        };
+    }
+}
+
+/// A line for each series that a row adds to.
+fn series(row: Row, memory: &Memory, family: &Family, out: &mut String) {
+    for fate in memory.fates(row) {
+        let cell = match fate {
+            Fate::Add(cell) => *cell,
+            Fate::Out => {
+                out.push_str("    left out\n");
+                continue;
+            }
+            Fate::Undecoded => {
+                out.push_str("    not decoded yet\n");
+                continue;
+            }
+        };
+        let (values, number) = family.place(cell);
+        let labels = family.labels.iter().zip(values);
+        let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={value:?}")).collect();
+        let part = match family.kind.cells() {
+            1 => String::new(),
+            cells if number + 1 == cells => " sum".to_owned(),
+            _ => format!(" bucket {number}"),
+        };
+        let _ = writeln!(out, "    {}{{{}}}{part}", family.name, labels.join(","));
+    }
+}
