@@ -148,11 +148,11 @@ fn plugins_are_checked() {
     x.yaml:4: plugins.d.settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     x.yaml:5: warning: plugins.e.limits.fuel: unknown key, which does nothing; remove it, or write one of memory, deadline, output, table, instances, answers, text, hold, compile
     x.yaml:5: plugins.e.limits.instances: expected a whole number, found `x`; write digits alone, such as 8
-    x.yaml:6: warning: plugins.e.limits.compile.cores: unknown key, which does nothing; remove it, or write one of time, memory
     x.yaml:5: plugins.e.limits.memory: `1KiB` is no size that this can have; write one from 64KiB to 1GiB
     x.yaml:5: plugins.e.limits.deadline: `100` is no time that a call can have; write one from 1ms to 10s
     x.yaml:5: plugins.e.limits.output: `1TB` is no size that this can have; write one from 1KiB to 64MiB
     x.yaml:5: plugins.e.limits.table: 0 is no number that this can have; write one from 1 to 10000000
+    x.yaml:6: warning: plugins.e.limits.compile.cores: unknown key, which does nothing; remove it, or write one of time, memory
     x.yaml:6: plugins.e.limits.text: `2GiB` is no size that this can have; write one from 1KiB to 1GiB
     x.yaml:6: plugins.e.limits.hold: `25h` is no time that an answer can hold; write one from 0s to 24h
     x.yaml:6: plugins.e.limits.compile.time: `1ms` is no time that compiling can have; write one from 1s to 10m
