@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapType, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject};
 
 mod attach;
 pub mod check;
@@ -22,11 +23,13 @@ mod kaddr;
 mod key;
 mod log;
 mod memory;
+mod pins;
 pub mod read;
 mod reason;
 pub mod stats;
 mod symbols;
 mod sys;
+mod unloadable;
 
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{Key, Layout, check, kind_name};
@@ -37,6 +40,7 @@ pub(crate) use sys::close_inherited;
 
 use crate::config::{Fault, Severity};
 
+use attach::Held;
 use host::Host;
 use reason::load::Failure;
 
@@ -63,14 +67,21 @@ pub struct Opened {
 pub struct Loaded {
     name: String,
     object: Object,
+    maps: Vec<MapRef>,
+    programs: Vec<ProgramInfo>,
+    /// The programs that were switched off before, for want of a hook.
+    unloadable: Vec<AttachError>,
 }
 
 /// An object whose programs run, as far as they could be attached. Dropping it detaches them.
 #[derive(Debug)]
 pub struct Attached {
     /// Held for their drop, which has to come before the object's.
-    _links: Vec<Link>,
-    object: Object,
+    _links: Vec<Held>,
+    /// Held only where a link needs it: it has descriptors of its own for all that it made, those of
+    /// its constants and types too.
+    _object: Option<Object>,
+    maps: Vec<MapRef>,
     programs: Vec<ProgramInfo>,
     failures: Vec<AttachError>,
 }
@@ -92,13 +103,12 @@ pub struct MapSpec {
     pub flags: u32,
 }
 
-/// A map in the kernel.
+/// A map in the kernel. Cheap to clone; all clones share one descriptor.
 #[derive(Clone, Debug)]
-pub struct MapRef<'object> {
+pub struct MapRef {
     /// What it is.
     pub spec: MapSpec,
-    /// Its file descriptor, which closes with the object.
-    pub fd: BorrowedFd<'object>,
+    fd: Arc<OwnedFd>,
 }
 
 /// Why an object could not be opened.
@@ -201,7 +211,8 @@ impl Opened {
     ///
     /// When the kernel or libbpf refuses any part of it. Nothing of it stays then.
     pub fn load(self) -> Result<Loaded, LoadError> {
-        let Self { name, btf_path, object, .. } = self;
+        let Self { name, btf_path, mut object, .. } = self;
+        let unloadable = unloadable::switch_off(&mut object);
         // libbpf-rs hides errno, and closing the object overwrites it: call libbpf directly.
         let raw = object.as_libbpf_object();
         let (code, log) = log::capture(|| {
@@ -214,7 +225,8 @@ impl Opened {
                 .map(|program| (text(program.name()), text(program.section())))
                 .collect();
             let maps = object.maps().map(|map| MapSpec::of_open(&map)).collect();
-            let failure = Failure { errno: -code, log, sections, maps, btf_path };
+            let pins = pins::of(&object);
+            let failure = Failure { errno: -code, log, sections, maps, pins, btf_path };
             return Err(LoadError {
                 reason: reason::load::explain(&failure, &Host::current()),
                 name,
@@ -222,12 +234,17 @@ impl Opened {
         }
         // SAFETY: the object is loaded, and the pointer's only owner gives it up.
         let object = unsafe { Object::from_ptr(object.take_ptr()) };
-        Ok(Loaded { name, object })
+        match (users_maps(&object), attach::describe(&object, &unloadable)) {
+            (Ok(maps), Ok(programs)) => Ok(Loaded { name, object, maps, programs, unloadable }),
+            (Err(error), _) | (_, Err(error)) => {
+                Err(LoadError { name, reason: reason::of_system(&error) })
+            }
+        }
     }
 }
 
 impl Attached {
-    /// The programs that were loaded, attached or not, in the object's order.
+    /// The programs that were to be attached, whether they are or not, in the object's order.
     pub fn programs(&self) -> &[ProgramInfo] {
         &self.programs
     }
@@ -238,31 +255,47 @@ impl Attached {
     }
 
     /// The map of this name.
-    pub fn map(&self, name: &str) -> Option<MapRef<'_>> {
-        let map = self.object.maps().find(|map| map.name() == name)?;
+    pub fn map(&self, name: &str) -> Option<&MapRef> {
+        self.maps.iter().find(|map| map.spec.name == name)
+    }
+}
+
+/// The maps that the object's author made, each with a descriptor that outlives the object.
+fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
+    let mut maps = Vec::new();
+    for map in object.maps() {
         let raw = map.as_libbpf_object();
-        // SAFETY: `raw` is a map of the object that `self` owns.
-        let (fd, flags) = unsafe {
-            (libbpf_sys::bpf_map__fd(raw.as_ptr()), libbpf_sys::bpf_map__map_flags(raw.as_ptr()))
-        };
+        // SAFETY: `raw` is a map of `object`.
+        let flags = unsafe { libbpf_sys::bpf_map__map_flags(raw.as_ptr()) };
         let spec = MapSpec {
-            name: name.to_owned(),
+            name: text(map.name()),
             kind: map.map_type(),
             key_size: map.key_size(),
             value_size: map.value_size(),
             max_entries: map.max_entries(),
             flags,
         };
-        // SAFETY: libbpf keeps the descriptor open until the object is closed, which the
-        // lifetime of `&self` forbids meanwhile; `maps()` gives only maps that have one.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        Some(MapRef { spec, fd })
+        if spec.is_users() {
+            maps.push(MapRef::new(spec, map.as_fd())?);
+        }
+    }
+    Ok(maps)
+}
+
+impl MapRef {
+    /// The map behind `fd`, with a descriptor of its own.
+    ///
+    /// # Errors
+    ///
+    /// When no descriptor is left.
+    pub fn new(spec: MapSpec, fd: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self { spec, fd: Arc::new(fd.try_clone_to_owned()?) })
     }
 }
 
-impl AsFd for MapRef<'_> {
+impl AsFd for MapRef {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd
+        self.fd.as_fd()
     }
 }
 

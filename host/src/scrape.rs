@@ -392,7 +392,7 @@ impl Scraper {
         let mut all = Vec::new();
         for (config, object) in self.stats.iter().zip(&self.objects) {
             let costs = if costs { object.stats().unwrap_or_default() } else { Vec::new() };
-            let costs = costs.into_iter().map(Some).chain(std::iter::repeat(None));
+            let costs = costs.into_iter().chain(std::iter::repeat(None));
             all.extend(object.programs().iter().zip(costs).map(|(program, cost)| ProgramStats {
                 config: &config.name,
                 program,
@@ -490,16 +490,16 @@ fn reader(
         way: Way::Batch,
         source: io::ErrorKind::NotFound.into(),
     })?;
-    MapReader::new(&map, reading, sink)
+    MapReader::new(map, reading, sink)
 }
 
 /// Memory for programs to read the maps of these configs into; none on kernels that have none such.
 fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
     let maps = configs.iter().flat_map(|config| {
         let layouts = config.metrics.iter().map(|(_, layout)| layout);
-        layouts.filter_map(|layout| Some(config.attached.map(&layout.map)?.spec))
+        layouts.filter_map(|layout| config.attached.map(&layout.map))
     });
-    Sink::for_maps(&maps.collect::<Vec<_>>(), reading).unwrap_or_else(|error| {
+    Sink::for_maps(maps, reading).unwrap_or_else(|error| {
         debug!("no memory to read maps into: {error}");
         None
     })

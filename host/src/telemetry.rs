@@ -198,12 +198,19 @@ fn config_families(configs: &[ConfigStats]) -> Vec<Family> {
 }
 
 fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
-    let ids: Vec<String> = programs.iter().map(|stats| stats.program.id.to_string()).collect();
+    let id = |stats: &ProgramStats<'_>| stats.program.id.map(|id| id.to_string());
+    let ids: Vec<String> = programs.iter().map(|stats| id(stats).unwrap_or_default()).collect();
     let all = || programs.iter().zip(ids.iter().map(String::as_str));
     let info = all().map(|(stats, id)| {
         ([stats.config, stats.program.name.as_str(), stats.program.tag.as_str(), id], 1.0)
     });
-    let attached = all().map(|(stats, id)| ([id], f64::from(u8::from(stats.program.attached))));
+    // Those that are not in the kernel have no id to tell them apart: one series is for all of them.
+    let mut without_id = ids.iter().enumerate().filter(|(_, id)| id.is_empty());
+    let first_without_id = without_id.next().map(|(at, _)| at);
+    let attached = all()
+        .enumerate()
+        .filter(|(at, (_, id))| !id.is_empty() || Some(*at) == first_without_id)
+        .map(|(_, (stats, id))| ([id], f64::from(u8::from(stats.program.attached))));
     let costs = || all().filter_map(|(stats, id)| Some(([id], stats.cost?)));
     vec![
         family(

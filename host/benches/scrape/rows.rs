@@ -59,8 +59,8 @@ impl Rows {
         };
         let reader = |way| {
             let reading = Reading::Pinned(way);
-            let sink = Sink::for_maps([&spec], reading).expect("the kernel has memory");
-            let map = MapRef { spec: spec.clone(), fd: map.as_fd() };
+            let map = MapRef::new(spec.clone(), map.as_fd()).expect("there are descriptors");
+            let sink = Sink::for_maps([&map], reading).expect("the kernel has memory");
             MapReader::new(&map, reading, sink.as_ref()).expect("the map can be read")
         };
         let rows = Self {

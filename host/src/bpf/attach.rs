@@ -1,26 +1,33 @@
 //! Attaching: each program where its section says. One that cannot be attached costs only itself.
+//!
+//! A program takes two descriptors while it runs, its own and its link's; what libbpf holds besides goes
+//! with its object as soon as all are attached.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::Arc;
 
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{AsRawLibbpf, Link, ProgramMut};
+use libbpf_rs::{AsRawLibbpf, Link, Object, ProgramMut};
 
 use super::host::Host;
 use super::reason::attach::{Attempt, explain};
-use super::{Attached, Loaded, log, stats, text};
+use super::{Attached, Loaded, log, stats, sys, text};
 
-/// A program in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A program of an object that was loaded.
+#[derive(Clone, Debug)]
 pub struct ProgramInfo {
     /// Its function's name.
     pub name: String,
-    /// The hash of its instructions: 16 hex digits.
+    /// The hash of its instructions: 16 hex digits; empty if it is not in the kernel.
     pub tag: String,
-    /// The kernel's id of it, unique until reboot.
-    pub id: u32,
+    /// The kernel's id of it, unique until reboot; none if it is not in the kernel, for want of a hook
+    /// that it could be loaded for.
+    pub id: Option<u32>,
     /// Whether it runs.
     pub attached: bool,
+    /// Its descriptor.
+    pub(super) fd: Option<Arc<OwnedFd>>,
 }
 
 /// Why a program does not run.
@@ -35,31 +42,96 @@ pub struct AttachError {
     pub reason: String,
 }
 
+/// What keeps a program attached until it is dropped.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// A link that libbpf made.
+    Link {
+        /// Held for its drop.
+        _link: Link,
+    },
+    /// One that was made here.
+    Descriptor {
+        /// Held for its drop.
+        _fd: OwnedFd,
+    },
+}
+
 impl Loaded {
     /// Attaches every program that was loaded. Those that cannot be are logged, once each, and
-    /// found in [`Attached::failures`]; the rest goes on.
+    /// found in [`Attached::failures`] with those that could not be loaded at all; the rest goes on.
     pub fn attach(self) -> Attached {
-        let Self { name, object } = self;
-        let (mut links, mut programs, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        for program in object.progs_mut().filter(|program| program.autoload()) {
-            let attached = match attach(&program) {
+        let Self { name, object, maps, mut programs, mut unloadable } = self;
+        let (mut links, mut failures, mut needed) = (Vec::new(), Vec::new(), false);
+        for program in object.progs_mut() {
+            let program_name = text(program.name());
+            let Some(info) = programs.iter_mut().find(|info| info.name == program_name) else {
+                continue;
+            };
+            let known = unloadable.iter().position(|error| error.program == program_name);
+            let result = match known {
+                Some(at) => Err(unloadable.swap_remove(at)),
+                None => attach(&program),
+            };
+            match result {
                 Ok(link) => {
+                    // What libbpf keeps for these in the object is asked for when they are detached.
+                    needed |= program.section().as_encoded_bytes().starts_with(b"usdt");
+                    info.attached = true;
                     links.push(link);
-                    true
                 }
                 Err(error) => {
                     tracing::warn!(config = name, "{error}");
                     failures.push(error);
-                    false
                 }
-            };
-            programs.push(describe(&program, attached));
+            }
         }
-        Attached { _links: links, object, programs, failures }
+        let object = needed.then_some(object);
+        Attached { _links: links, _object: object, maps, programs, failures }
     }
 }
 
-fn attach(program: &ProgramMut<'_>) -> Result<Link, AttachError> {
+/// The programs of a loaded object, those that were switched off before among them, not yet attached.
+///
+/// # Errors
+///
+/// When no descriptor is left.
+pub(super) fn describe(
+    object: &Object,
+    unloadable: &[AttachError],
+) -> io::Result<Vec<ProgramInfo>> {
+    let mut programs = Vec::new();
+    for program in object.progs() {
+        let name = text(program.name());
+        if program.autoload() {
+            // The kernel took the program a moment ago; that it does not tell of it is not expected,
+            // and no reason to do without its metrics.
+            let info = stats::info(program.as_fd()).unwrap_or_default();
+            programs.push(ProgramInfo {
+                name,
+                tag: info.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
+                id: Some(info.id),
+                attached: false,
+                fd: Some(Arc::new(program.as_fd().try_clone_to_owned()?)),
+            });
+        } else if unloadable.iter().any(|error| error.program == name) {
+            programs.push(ProgramInfo {
+                name,
+                tag: String::new(),
+                id: None,
+                attached: false,
+                fd: None,
+            });
+        }
+    }
+    Ok(programs)
+}
+
+fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
+    let section = text(program.section());
+    if let Some(fd) = attach_tracepoint(program, &section) {
+        return Ok(Held::Descriptor { _fd: fd });
+    }
     let raw = program.as_libbpf_object();
     let (result, log) = log::capture(|| {
         // SAFETY: `raw` is a program of a loaded object, which the caller keeps alive.
@@ -69,9 +141,9 @@ fn attach(program: &ProgramMut<'_>) -> Result<Link, AttachError> {
     });
     match result {
         // SAFETY: libbpf gave this link to us alone.
-        Ok(link) => Ok(unsafe { Link::from_ptr(link) }),
+        Ok(link) => Ok(Held::Link { _link: unsafe { Link::from_ptr(link) } }),
         Err(error) => {
-            let (program, section) = (text(program.name()), text(program.section()));
+            let program = text(program.name());
             let errno = error.raw_os_error().unwrap_or_default();
             let reason =
                 explain(&Attempt { section: &section, errno, log: &log }, &Host::current());
@@ -80,10 +152,12 @@ fn attach(program: &ProgramMut<'_>) -> Result<Link, AttachError> {
     }
 }
 
-fn describe(program: &ProgramMut<'_>, attached: bool) -> ProgramInfo {
-    // The kernel took the program a moment ago; that it does not tell of it is not expected, and
-    // no reason to do without its metrics.
-    let info = stats::info(program.as_fd()).unwrap_or_default();
-    let tag = info.tag.iter().map(|byte| format!("{byte:02x}")).collect();
-    ProgramInfo { name: text(program.name()), tag, id: info.id, attached }
+/// Attaches to a tracepoint as libbpf does, but for the descriptor that libbpf keeps of the event although
+/// the link holds it (Linux 5.15). `None` if that does not work: libbpf is to try then, and to say why
+/// not.
+fn attach_tracepoint(program: &ProgramMut<'_>, section: &str) -> Option<OwnedFd> {
+    let path = section.strip_prefix("tracepoint/").or_else(|| section.strip_prefix("tp/"))?;
+    let (group, name) = path.split_once('/')?;
+    let id = Host::current().tracepoint_id(group, name)?;
+    sys::link_tracepoint(program.as_fd().as_raw_fd(), id).ok()
 }

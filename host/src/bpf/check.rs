@@ -118,9 +118,11 @@ fn programs(opened: &Opened) -> Vec<Fault> {
 
 /// What is wrong with a program's section. `known`: libbpf knows sections of this kind.
 fn section(section: &str, known: bool) -> Option<(String, String)> {
-    let kind = section.split('/').next().unwrap_or_default();
-    match kind {
-        "perf_event" | "xdp" | "xdp.frags" => Some((
+    let (kind, target) = section.split_once('/').unwrap_or((section, ""));
+    match (kind, target) {
+        // Without a target nobody attaches them: that costs the program alone.
+        ("perf_event" | "xdp" | "xdp.frags", "" | "devmap" | "cpumap") if known => None,
+        ("perf_event" | "xdp" | "xdp.frags", _) => Some((
             format!("section `{section}`: this version does not attach {kind} programs"),
             "take this config out of --config.names".to_owned(),
         )),

@@ -46,11 +46,26 @@ impl Host {
             && !self.capabilities.contains(&Capability::CAP_SYS_ADMIN)
     }
 
-    /// The kernel's lockdown if there is one: `integrity` or `confidentiality`.
+    /// The kernel's lockdown, if it can be read: `none`, `integrity` or `confidentiality`.
     pub(super) fn lockdown(&self) -> Option<String> {
         let modes = self.read("sys/kernel/security/lockdown")?;
-        let mode = modes.split_once('[')?.1.split_once(']')?.0;
-        (mode != "none").then(|| mode.to_owned())
+        Some(modes.split_once('[')?.1.split_once(']')?.0.to_owned())
+    }
+
+    /// Whether a filter decides which system calls this process may make, if that can be read.
+    pub(super) fn has_seccomp_filter(&self) -> Option<bool> {
+        let status = self.read("proc/self/status")?;
+        let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"))?;
+        Some(mode.trim() != "0")
+    }
+
+    /// The kernel's security modules that have rules of a site's own.
+    pub(super) fn security_modules(&self) -> Vec<String> {
+        const WITHOUT_RULES: [&str; 7] =
+            ["capability", "lockdown", "yama", "bpf", "integrity", "ima", "evm"];
+        let modules = self.read("sys/kernel/security/lsm").unwrap_or_default();
+        let modules = modules.trim().split(',').filter(|name| !name.is_empty());
+        modules.filter(|name| !WITHOUT_RULES.contains(name)).map(str::to_owned).collect()
     }
 
     /// The kernel's release: `6.12.1-amd64`.
@@ -88,6 +103,12 @@ impl Host {
         let dir = self.events()?.join(group.unwrap_or_default());
         let names = list(&dir);
         nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    /// The kernel's number of a tracepoint.
+    pub(super) fn tracepoint_id(&self, group: &str, name: &str) -> Option<u64> {
+        let file = self.events()?.join(group).join(name).join("id");
+        fs::read_to_string(file).ok()?.trim().parse().ok()
     }
 
     /// Whether there is a tracepoint group of this name.

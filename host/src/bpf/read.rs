@@ -15,7 +15,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 
 use libbpf_rs::MapType;
 
@@ -156,7 +156,7 @@ impl<'a> Chunk<'a> {
 
 /// What the ways need to know of a map. Values are 8 bytes: `bpf/check.rs` saw to that.
 struct Target {
-    fd: OwnedFd,
+    map: MapRef,
     key_size: usize,
     /// Values of one entry: the number of possible CPUs, or 1.
     cpus: usize,
@@ -164,8 +164,12 @@ struct Target {
 }
 
 impl Target {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.map.as_fd()
+    }
+
     fn raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.fd().as_raw_fd()
     }
 
     fn chunk<'a>(&self, keys: &'a [u8], values: &'a [u64]) -> Chunk<'a> {
@@ -205,9 +209,8 @@ impl MapReader {
     ///
     /// # Errors
     ///
-    /// If the map's descriptor cannot be duplicated, the number of CPUs cannot be read, or a
-    /// mappable array cannot be mapped.
-    pub fn new(map: &MapRef<'_>, reading: Reading, sink: Option<&Sink>) -> Result<Self, ReadError> {
+    /// If the number of CPUs cannot be read, or a mappable array cannot be mapped.
+    pub fn new(map: &MapRef, reading: Reading, sink: Option<&Sink>) -> Result<Self, ReadError> {
         match reading {
             Reading::Pinned(way @ (Way::Batch | Way::Keys)) => return Self::with_way(map, way),
             Reading::Auto | Reading::Pinned(_) => {}
@@ -216,7 +219,7 @@ impl MapReader {
             return Ok(Self { why: Why::Mappable, ..Self::with_way(map, Way::Mmap)? });
         }
         let mut reader = Self::with_way(map, Way::Batch)?;
-        match quick(&map.spec, reading, &reader.map, sink) {
+        match quick(reading, &reader.map, sink) {
             Ok(quick) => (reader.quick, reader.why) = (Some(quick), Why::Churn),
             Err(why) => reader.why = why,
         }
@@ -230,7 +233,7 @@ impl MapReader {
     ///
     /// As [`MapReader::new`]; and for [`Way::Mmap`] if the map is not a mappable array, for
     /// [`Way::Copy`] and [`Way::Harvest`] always, because these are not exact.
-    pub fn with_way(map: &MapRef<'_>, way: Way) -> Result<Self, ReadError> {
+    pub fn with_way(map: &MapRef, way: Way) -> Result<Self, ReadError> {
         let name = map.spec.name.clone();
         let fail = |source| ReadError { map: name.clone(), way, source };
         let map = target(map).map_err(fail)?;
@@ -333,18 +336,13 @@ impl MapReader {
 }
 
 /// The quickest way that there is for this map, or why there is none.
-fn quick(
-    spec: &MapSpec,
-    reading: Reading,
-    map: &Target,
-    sink: Option<&Sink>,
-) -> Result<(Way, Box<dyn Walk>), Why> {
-    match Copy::new(spec, reading, map, sink) {
+fn quick(reading: Reading, map: &Target, sink: Option<&Sink>) -> Result<(Way, Box<dyn Walk>), Why> {
+    match Copy::new(reading, map, sink) {
         Ok(copy) => return Ok((Way::Copy, Box::new(copy))),
         Err(why) if reading == Reading::Pinned(Way::Copy) => return Err(why),
         Err(_) => {}
     }
-    let harvest = Harvest::new(spec, reading, map, sink)?;
+    let harvest = Harvest::new(reading, map, sink)?;
     Ok((Way::Harvest, Box::new(harvest)))
 }
 
@@ -357,14 +355,14 @@ fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
     })
 }
 
-fn target(map: &MapRef<'_>) -> io::Result<Target> {
+fn target(map: &MapRef) -> io::Result<Target> {
     let cpus = if is_per_cpu(map.spec.kind) {
         libbpf_rs::num_possible_cpus().map_err(io::Error::other)?
     } else {
         1
     };
     Ok(Target {
-        fd: map.fd.try_clone_to_owned()?,
+        map: map.clone(),
         key_size: map.spec.key_size as usize,
         cpus,
         max_entries: map.spec.max_entries as usize,

@@ -11,6 +11,7 @@ use crate::descriptors;
 
 pub(super) mod attach;
 pub(super) mod load;
+pub(super) mod target;
 
 /// Why an object's file could not be read.
 pub(super) fn unreadable(error: &io::Error) -> String {
@@ -66,16 +67,36 @@ fn missing_capabilities(needed: &[Capability], host: &Host) -> Option<String> {
     ))
 }
 
-/// Why something is forbidden although no capability is missing.
+/// Why something may be forbidden although no capability is missing: the kernel does not say, so this
+/// is what could be looked at, and what is worth a try.
 fn forbidden(host: &Host) -> String {
-    match host.lockdown() {
-        Some(mode) => format!(
-            "kernel lockdown ({mode}) forbids it; boot with lockdown off or without Secure Boot"
-        ),
-        None => "the kernel forbids it although no capability is missing; look for a security \
-                 module, a seccomp filter or a container runtime that does"
-            .to_owned(),
+    let lockdown = host.lockdown();
+    let seccomp = host.has_seccomp_filter();
+    let modules = host.security_modules().join(", ");
+    let mut known = vec!["no capability is missing".to_owned()];
+    known.extend(lockdown.as_deref().map(|mode| match mode {
+        "none" => "kernel lockdown is off".to_owned(),
+        mode => format!("kernel lockdown is on ({mode})"),
+    }));
+    known.extend(seccomp.map(|on| match on {
+        true => "a seccomp filter is on".to_owned(),
+        false => "no seccomp filter is on".to_owned(),
+    }));
+    if !modules.is_empty() {
+        known.push(format!("security modules: {modules}"));
     }
+    let remedy = if seccomp == Some(true) {
+        "try it without that filter (docker: --security-opt seccomp=unconfined)".to_owned()
+    } else if lockdown.is_some_and(|mode| mode != "none") {
+        "try it with lockdown off, without Secure Boot".to_owned()
+    } else if !modules.is_empty() {
+        format!("see whether {modules} logged a denial (dmesg)")
+    } else {
+        "some kernels are built without this kind of hook: try another, as in \
+         tracepoint/GROUP/NAME"
+            .to_owned()
+    };
+    format!("the kernel forbids it and does not say why; known is: {}; {remedy}", known.join(", "))
 }
 
 /// Whether the kernel refused for want of privilege.
@@ -113,13 +134,35 @@ fn errno_text(errno: i32) -> String {
     }
 }
 
-/// `text` with the last thing that libbpf said, if it said any.
+/// `text` with the line of libbpf's that names the cause, if one does: the last but for those that only
+/// pass on that something failed.
 fn quoting(text: String, log: &[String]) -> String {
-    let line = log.iter().rev().find(|line| !line.starts_with("failed to load object"));
-    match line {
-        Some(line) => format!("{text}; libbpf says: {line}"),
-        None => text,
-    }
+    let Some(line) = log.iter().rev().find(|line| !passes_on(line)) else { return text };
+    // Whoever quotes it has named the program.
+    let of_program = line.strip_prefix("prog '").and_then(|rest| rest.split_once("': "));
+    format!("{text}; libbpf says: {}", of_program.map_or(line.as_str(), |(_, said)| said))
+}
+
+/// Whether a line of libbpf's only passes on that something failed, which a line before it explains.
+fn passes_on(line: &str) -> bool {
+    const OF_OBJECT: [&str; 3] =
+        ["failed to load object", "failed to perform CO-RE relocations", "failed to pin map: "];
+    const OF_PART: [&str; 12] = [
+        "': failed to load: ",
+        "': BPF program load failed: ",
+        "': failed to prepare load attributes: ",
+        "': failed to initialize: ",
+        "': failed to relocate",
+        "': failed to attach: ",
+        "': failed to attach to ",
+        "': failed to create: ",
+        "': failed to auto-pin at ",
+        "': error reusing pinned map",
+        "Retrying without BTF",
+        "PROG LOAD LOG --",
+    ];
+    OF_OBJECT.iter().any(|start| line.starts_with(start))
+        || OF_PART.iter().any(|part| line.contains(part))
 }
 
 /// The part of `line` between `before` and `after`.
@@ -131,6 +174,7 @@ fn between<'line>(line: &'line str, before: &str, after: &str) -> Option<&'line 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bpf::host::fake::Fake;
 
     fn parsed(errno: i32, log: &[&str]) -> String {
         let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
@@ -160,9 +204,58 @@ mod tests {
             @"its BTF is missing or damaged; compile it with `clang -target bpf -g`"
         );
         insta::assert_snapshot!(
-            parsed(libc::EINVAL, &["map 'x': map type isn't specified."]),
+            parsed(libc::EINVAL, &["map 'x': map type isn't specified.", "failed to load object 'x'"]),
             @"invalid argument; libbpf says: map 'x': map type isn't specified."
         );
+    }
+
+    #[test]
+    fn the_line_that_names_the_cause_is_quoted() {
+        let quote = |log: &[&str]| {
+            let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
+            quoting("invalid argument".to_owned(), &log)
+        };
+        insta::assert_snapshot!(
+            quote(&[
+                "prog 'prog': SEC(\"struct_ops\") program isn't referenced anywhere, did you forget to use it?",
+                "prog 'prog': failed to load: -EINVAL",
+                "failed to load object 'x'",
+            ]),
+            @r#"invalid argument; libbpf says: SEC("struct_ops") program isn't referenced anywhere, did you forget to use it?"#
+        );
+        insta::assert_snapshot!(
+            quote(&[
+                "prog 'prog': attach program FD is not set",
+                "prog 'prog': failed to prepare load attributes: -EINVAL",
+                "prog 'prog': failed to load: -EINVAL",
+                "failed to load object 'x'",
+            ]),
+            @"invalid argument; libbpf says: attach program FD is not set"
+        );
+        insta::assert_snapshot!(
+            quote(&[
+                "map 'x': failed to set initial contents: -EPERM",
+                "map 'x': failed to create: -EPERM",
+                "failed to load object 'x'",
+            ]),
+            @"invalid argument; libbpf says: map 'x': failed to set initial contents: -EPERM"
+        );
+        insta::assert_snapshot!(quote(&["prog 'x': failed to attach: -524"]), @"invalid argument");
+    }
+
+    #[test]
+    fn what_is_known_of_a_refusal() {
+        let fake = Fake::new("6.1.0");
+        let explain = || forbidden(&fake.host(&[]));
+        insta::assert_snapshot!(explain(), @"the kernel forbids it and does not say why; known is: no capability is missing; some kernels are built without this kind of hook: try another, as in tracepoint/GROUP/NAME");
+        fake.write("sys/kernel/security/lsm", "lockdown,capability,yama,selinux,bpf");
+        fake.write("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+        fake.write("proc/self/status", "Name:\tx\nSeccomp:\t0\n");
+        insta::assert_snapshot!(explain(), @"the kernel forbids it and does not say why; known is: no capability is missing, kernel lockdown is off, no seccomp filter is on, security modules: selinux; see whether selinux logged a denial (dmesg)");
+        fake.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+        insta::assert_snapshot!(explain(), @"the kernel forbids it and does not say why; known is: no capability is missing, kernel lockdown is on (integrity), no seccomp filter is on, security modules: selinux; try it with lockdown off, without Secure Boot");
+        fake.write("proc/self/status", "Name:\tx\nSeccomp:\t2\n");
+        insta::assert_snapshot!(explain(), @"the kernel forbids it and does not say why; known is: no capability is missing, kernel lockdown is on (integrity), a seccomp filter is on, security modules: selinux; try it without that filter (docker: --security-opt seccomp=unconfined)");
     }
 
     #[test]

@@ -5,12 +5,12 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use libbpf_rs::libbpf_sys;
 
-use super::Attached;
+use super::{Attached, ProgramInfo};
 
 /// The switch, readable by everyone; kernels before 5.1 have none and measure nothing.
 pub const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
@@ -31,23 +31,23 @@ pub fn enabled() -> bool {
 }
 
 impl Attached {
-    /// What each program has cost, in the order of [`Attached::programs`]. Reads the kernel once a
-    /// program, and needs no capability on Linux 5.19 or newer.
+    /// What each program has cost, in the order of [`Attached::programs`]; none of those that are not in
+    /// the kernel. Reads the kernel once a program, and needs no capability on Linux 5.19 or newer.
     ///
     /// # Errors
     ///
     /// When the kernel does not answer.
-    pub fn stats(&self) -> io::Result<Vec<Stats>> {
-        let loaded = self.object.progs().filter(|program| program.autoload());
-        loaded
-            .map(|program| {
-                let info = info(program.as_fd())?;
-                Ok(Stats {
-                    run_time: Duration::from_nanos(info.run_time_ns),
-                    run_count: info.run_cnt,
-                })
-            })
-            .collect()
+    pub fn stats(&self) -> io::Result<Vec<Option<Stats>>> {
+        self.programs.iter().map(ProgramInfo::stats).collect()
+    }
+}
+
+impl ProgramInfo {
+    fn stats(&self) -> io::Result<Option<Stats>> {
+        let Some(fd) = &self.fd else { return Ok(None) };
+        let info = info(fd.as_fd())?;
+        let run_time = Duration::from_nanos(info.run_time_ns);
+        Ok(Some(Stats { run_time, run_count: info.run_cnt }))
     }
 }
 

@@ -10,7 +10,7 @@ char text[1024];
 /* Leaves `name+0x0/0x80 [module]`, or the bare address if it has no name, in `text`. Gives the bytes
  * that this takes with the NUL at its end, or would take if there were room. */
 SEC("syscall")
-long print(u64 *address)
+long ewe_symbols(u64 *address)
 {
 	static const char format[] = "%pS";
 	u64 argument = *address;

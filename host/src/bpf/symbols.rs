@@ -6,11 +6,11 @@
 //! anything of what the kernel prints.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 
 use caps::CapSet;
-use libbpf_rs::{MapCore, Object, ObjectBuilder};
+use libbpf_rs::{MapCore, ObjectBuilder};
 
 use super::{log, sys};
 
@@ -22,9 +22,7 @@ const ROOM: usize = 1024;
 /// A program that prints addresses, in the kernel.
 #[derive(Debug)]
 pub struct Symbols {
-    /// Held for its program, which `program` is the descriptor of.
-    _object: Object,
-    program: RawFd,
+    program: OwnedFd,
     text: sys::Mapping,
 }
 
@@ -53,14 +51,18 @@ impl Symbols {
     }
 
     fn new() -> io::Result<Self> {
-        let object = ObjectBuilder::default().open_memory(OBJECT).and_then(|open| open.load());
+        let object = ObjectBuilder::default()
+            .name("ewe_symbols")
+            .and_then(|builder| builder.open_memory(OBJECT))
+            .and_then(|open| open.load());
         let object = object.map_err(io::Error::other)?;
         let lacks = || io::Error::other("its object is damaged");
-        let program = object.progs().next().map(|program| program.as_fd().as_raw_fd());
+        let program = object.progs().next().ok_or_else(lacks)?;
+        let program = program.as_fd().try_clone_to_owned()?;
         let is_text = |name: &std::ffi::OsStr| name.as_encoded_bytes().ends_with(b".bss");
         let text = object.maps().find(|map| is_text(map.name())).ok_or_else(lacks)?;
         let text = sys::Mapping::new(text.as_fd().as_raw_fd(), ROOM / size_of::<u64>())?;
-        Ok(Self { program: program.ok_or_else(lacks)?, text, _object: object })
+        Ok(Self { program, text })
     }
 
     /// Capabilities belong to a thread, and this one's own are still needed.
@@ -82,7 +84,7 @@ impl Symbols {
     ///
     /// When the kernel does not run the program.
     pub fn print(&mut self, address: u64) -> io::Result<&[u8]> {
-        let size = sys::run(self.program, &mut [address])? as usize;
+        let size = sys::run(self.program.as_raw_fd(), &mut [address])? as usize;
         let text = sys::bytes(self.text.still());
         let len = size.checked_sub(1).filter(|len| *len < text.len());
         // The program gives an error of its helper as a negative number.

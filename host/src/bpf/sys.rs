@@ -4,7 +4,7 @@
 //! decides anything.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
@@ -115,7 +115,7 @@ pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     let fd = unsafe {
         libbpf_sys::bpf_map_create(
             libbpf_sys::BPF_MAP_TYPE_ARRAY,
-            c"sink".as_ptr(),
+            c"ewe_sink".as_ptr(),
             size_of::<u32>() as u32,
             size,
             1,
@@ -127,6 +127,75 @@ pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Attaches a program to the tracepoint of this number. What is given back keeps it attached, and holds
+/// the event.
+pub(super) fn link_tracepoint(program: RawFd, id: u64) -> io::Result<OwnedFd> {
+    /// `_IO('$', 0)`.
+    const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
+    let attributes = libbpf_sys::perf_event_attr {
+        type_: libbpf_sys::PERF_TYPE_TRACEPOINT,
+        size: size_of::<libbpf_sys::perf_event_attr>() as u32,
+        config: id,
+        ..Default::default()
+    };
+    let (any_process, cpu, no_group) = (-1, 0, -1);
+    let flags = libc::c_ulong::from(libbpf_sys::PERF_FLAG_FD_CLOEXEC);
+    // SAFETY: the attributes live through the call, and say how large they are.
+    let event = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attributes,
+            any_process,
+            cpu,
+            no_group,
+            flags,
+        )
+    };
+    let event = i32::try_from(event).ok().filter(|event| *event >= 0);
+    // SAFETY: the kernel has just given us this descriptor.
+    let event = unsafe { OwnedFd::from_raw_fd(event.ok_or_else(io::Error::last_os_error)?) };
+    // SAFETY: no options are passed.
+    let link = unsafe {
+        libbpf_sys::bpf_link_create(
+            program,
+            event.as_raw_fd(),
+            libbpf_sys::BPF_PERF_EVENT,
+            std::ptr::null(),
+        )
+    };
+    if link < 0 {
+        return Err(io::Error::from_raw_os_error(-link));
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    let link = unsafe { OwnedFd::from_raw_fd(link) };
+    // SAFETY: the request takes a number, not a pointer.
+    if unsafe { libc::ioctl(event.as_raw_fd(), PERF_EVENT_IOC_ENABLE, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(link)
+}
+
+/// Sets the value of an array's entry, which is as large as the map's values.
+pub(super) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()> {
+    // SAFETY: the key is a u32, as an array's are, and the value as large as the caller says it is.
+    let answer = unsafe {
+        libbpf_sys::bpf_map_update_elem(
+            map,
+            (&raw const index).cast(),
+            value.as_ptr().cast(),
+            libbpf_sys::BPF_ANY.into(),
+        )
+    };
+    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
+}
+
+/// Makes a map one that nobody can write from user space any more.
+pub(super) fn freeze(map: RawFd) -> io::Result<()> {
+    // SAFETY: nothing but the number is passed.
+    let answer = unsafe { libbpf_sys::bpf_map_freeze(map) };
+    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
 }
 
 /// Runs a `syscall` program once, on this CPU, with these numbers as its context, if it reads any; what

@@ -146,6 +146,43 @@ pub fn what_does_not_attach_costs_only_itself() {
     ");
 }
 
+/// What names nothing to attach to, or what this kernel lacks, costs only itself, loaded or not.
+pub fn what_names_no_hook_costs_only_itself() {
+    let attached = object::attach("bare");
+    let running: Vec<_> = attached.programs().iter().filter(|program| program.attached).collect();
+    assert_eq!(running.iter().map(|program| &*program.name).collect::<Vec<_>>(), ["attaches"]);
+    assert!(running[0].id.is_some());
+    assert_eq!(attached.programs().len(), 15, "all are told of");
+    let absent: Vec<_> = attached
+        .programs()
+        .iter()
+        .filter(|program| program.id.is_none())
+        .map(|program| &*program.name)
+        .collect();
+    assert_eq!(
+        absent,
+        ["no_function", "function_unknown", "tracepoint_unknown", "replacement", "operation"]
+    );
+    let failures: String = attached.failures().iter().map(|error| format!("{error}\n")).collect();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    insta::assert_snapshot!(failures.replace(release.trim(), "RELEASE"), @r#"
+    failed to attach program `packets` (xdp): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `forwarded` (xdp/devmap): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `clock` (perf_event): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `traffic` (tc): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `stream` (sk_skb): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `group` (cgroup/skb): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `sockets` (sockops): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `no_tracepoint` (tracepoint): the section names no hook; write one, as in tracepoint/GROUP/NAME
+    failed to attach program `no_raw_tracepoint` (raw_tp): the section names no hook; write one, as in raw_tp/NAME
+    failed to attach program `no_function` (fentry): the section names no hook; write one, as in fentry/FUNCTION
+    failed to attach program `function_unknown` (fentry/no_such_function_at_all): this kernel (RELEASE) has no function `no_such_function_at_all` to hook: renamed, inlined, or in a module that is not loaded; look for it in /proc/kallsyms
+    failed to attach program `tracepoint_unknown` (tp_btf/no_such_tracepoint_at_all): this kernel (RELEASE) has no tracepoint `no_such_tracepoint_at_all`
+    failed to attach program `replacement` (freplace/function): it replaces a function of another program, which no config can name; take it out of the object, or put `?` in front of its section
+    failed to attach program `operation` (struct_ops/function): no map in `SEC(".struct_ops")` or `SEC(".struct_ops.link")` refers to it, so there is nothing to load it for; take it out of the object, or put `?` in front of its section
+    "#);
+}
+
 pub fn a_kprobe_works_or_says_why_not() {
     let attached = object::attach("unattachable");
     let error = attached.failures().iter().find(|error| error.program == "no_function").unwrap();
@@ -160,7 +197,7 @@ pub fn a_kprobe_works_or_says_why_not() {
 
 pub fn dropping_detaches() {
     let work = Workload::start();
-    let id = work.attached.programs()[0].id;
+    let id = work.attached.programs()[0].id.unwrap();
     assert!(ProgramHandle::from_prog_id(id).is_ok(), "it is in the kernel");
     drop(work);
     // The kernel frees what no one holds a moment later.
@@ -174,7 +211,7 @@ pub fn dropping_detaches() {
 pub fn programs_are_described() {
     let work = Workload::start();
     let [program] = work.attached.programs() else { panic!("one program") };
-    let handle = ProgramHandle::from_prog_id(program.id).unwrap();
+    let handle = ProgramHandle::from_prog_id(program.id.unwrap()).unwrap();
     let tag: String = handle.tag().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!((program.name.as_str(), program.attached), ("workload", true));
     assert_eq!(program.tag, tag);
@@ -203,7 +240,7 @@ pub fn costs_are_measured() {
     let work = Workload::start();
     let off = Switch::set("0");
     assert!(!stats::enabled());
-    let before = work.attached.stats().unwrap()[0];
+    let before = work.attached.stats().unwrap()[0].unwrap();
     let on = Switch::set("1");
     assert!(stats::enabled());
     for _ in 0..100 {
@@ -211,7 +248,7 @@ pub fn costs_are_measured() {
     }
     drop(on);
     drop(off);
-    let after = work.attached.stats().unwrap()[0];
+    let after = work.attached.stats().unwrap()[0].unwrap();
     // Other processes may call prctl meanwhile.
     assert!(after.run_count - before.run_count >= 100, "{before:?} {after:?}");
     assert!(after.run_time > before.run_time, "{before:?} {after:?}");

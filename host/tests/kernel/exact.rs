@@ -50,7 +50,7 @@ impl Pipeline {
         });
         let own = |(name, attached): (&str, &Attached)| {
             let map = attached.map(name).unwrap();
-            (name.to_owned(), map.fd.try_clone_to_owned().unwrap())
+            (name.to_owned(), map.as_fd().try_clone_to_owned().unwrap())
         };
         let maps = metrics.map(own).collect();
         Self { scraper: Scraper::new(running, reading).unwrap(), maps }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::configs::{Configs, WORKLOAD};
-use crate::exporter::{BINARY, Said, copy_program, run};
+use crate::exporter::{BINARY, Exporter, Said, copy_program, run};
 use crate::object;
 
 const ANY_PORT: &str = "--web.listen-address=127.0.0.1:0";
@@ -186,6 +186,53 @@ pub fn five_when_a_program_does_not_attach_and_that_matters() {
      WARN failed to attach program `not_by_section` (syscall): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME config="unattachable"
     error: 7 programs did not attach; each has a line above
     "#);
+}
+
+/// As those do not that name nothing to attach to: each is told of, and has its series.
+pub fn a_section_that_names_nothing_costs_its_program() {
+    let mut configs = Configs::new();
+    configs.add_object("bare", &ONE_COUNTER.replace("NAME", "counts"));
+    let said = exporter(&configs, &["--config.strict", ANY_PORT]);
+    assert_eq!(said.code, Some(5), "{said:?}");
+    assert!(said.stderr.contains("error: 14 programs did not attach"), "{said:?}");
+    let metrics = Exporter::start(configs.flags()).metrics();
+    let count = |start: &str, end: &str| {
+        metrics.lines().filter(|line| line.starts_with(start) && line.ends_with(end)).count()
+    };
+    assert_eq!(count("ebpf_exporter_ebpf_program_info{config=\"bare\"", "} 1"), 15);
+    // Those that are not in the kernel have no id, and share a series.
+    assert_eq!(count("ebpf_exporter_ebpf_program_attached{id=\"\"}", " 0"), 1);
+    assert_eq!(count("ebpf_exporter_ebpf_program_attached{", " 0"), 10);
+    assert_eq!(count("ebpf_exporter_ebpf_program_attached{", " 1"), 1);
+}
+
+/// The exporter where a file system of its own is mounted on /sys/fs/bpf, after `before`.
+fn with_pins(configs: &Configs, mount: &str, before: &str) -> Said {
+    let script = format!("mount -t {mount} x /sys/fs/bpf && {before} exec \"$0\" \"$@\"");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", &script, BINARY])
+        .arg(format!("--config.dir={}", configs.path().display()))
+        .args(["--config.names=pinned", "--config.check"]);
+    told(configs, run(&mut command))
+}
+
+pub fn a_map_that_cannot_be_pinned_says_why() {
+    let mut configs = Configs::new();
+    let yaml = "metrics: {counters: [{name: hits_total, help: h, \
+                labels: [{name: n, size: 4, decoders: [{name: uint}]}]}]}";
+    configs.add_object("pinned", yaml);
+    configs.add_object("pinned_grown", yaml);
+    let said = with_pins(&configs, "tmpfs", "");
+    assert_eq!(said.code, Some(4), "{said:?}");
+    insta::assert_snapshot!(said.stderr, @"error: failed to load config `pinned`: map `hits_total` cannot be pinned at /sys/fs/bpf/hits_total: not a BPF file system; mount -t bpf bpf /sys/fs/bpf");
+    let grown = "\"$0\" \"$1\" --config.names=pinned_grown --config.check >&2 &&";
+    let said = with_pins(&configs, "bpf", grown);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    let error = said.stderr.lines().last().unwrap();
+    insta::assert_snapshot!(error, @"error: failed to load config `pinned`: the map pinned at /sys/fs/bpf/hits_total has another shape; remove it: rm /sys/fs/bpf/hits_total (its max_entries is 2 there, 1 here)");
+    let same = "\"$0\" \"$1\" --config.names=pinned --config.check >&2 &&";
+    assert_eq!(with_pins(&configs, "bpf", same).code, Some(0));
 }
 
 pub fn six_when_the_address_is_taken() {

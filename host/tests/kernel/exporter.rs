@@ -50,6 +50,11 @@ impl Exporter {
         url.split_once('/').unwrap().0
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The exposition.
     pub fn metrics(&self) -> String {
         get(&self.url)

@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 mod attach;
 mod check;
 mod configs;
+mod descriptors;
 mod exact;
 mod examples;
 mod exits;
@@ -139,7 +140,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         a_program_that_the_verifier_refuses,
         a_helper_that_takes_the_gpl,
         a_file_of_types_that_is_none,
-        fentry_of_a_function_that_no_kernel_has,
+        the_line_of_the_source_that_the_verifier_refuses,
         fentry_works_or_says_why_not,
         constants_reach_the_program,
     ];
@@ -149,6 +150,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         odd_bytes_in_keys_stay_as_they_are,
         every_kind_of_hook,
         what_does_not_attach_costs_only_itself,
+        what_names_no_hook_costs_only_itself,
         a_kprobe_works_or_says_why_not,
         dropping_detaches,
         programs_are_described,
@@ -226,6 +228,8 @@ fn binary() -> impl Iterator<Item = Trial> {
         four_when_an_object_does_not_load,
         four_for_all_objects_that_do_not_load,
         five_when_a_program_does_not_attach_and_that_matters,
+        a_section_that_names_nothing_costs_its_program,
+        a_map_that_cannot_be_pinned_says_why,
         six_when_the_address_is_taken,
         checked_without_privileges,
         four_when_nothing_of_the_default_set_loads,
@@ -246,6 +250,13 @@ fn binary() -> impl Iterator<Item = Trial> {
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
     let examples = examples.into_iter().chain(named);
+    let descriptors = trials![descriptors:
+        at_most_two_a_map,
+        as_many_as_the_hard_limit_allows,
+        running_out_says_what_to_raise,
+        what_is_its_own_has_its_name,
+    ];
+    let process = process.chain(descriptors);
     process.chain(exits).chain(examples).chain(without).chain(with_shipped_plugins())
 }
 

@@ -30,6 +30,10 @@ impl Map {
         Self { handle, spec }
     }
 
+    fn map(&self) -> MapRef {
+        MapRef::new(self.spec.clone(), self.handle.as_fd()).unwrap()
+    }
+
     fn insert(&self, key: &[u8], value: u64) {
         if is_per_cpu(self.spec.kind) {
             let cpus = libbpf_rs::num_possible_cpus().unwrap() as u64;
@@ -43,7 +47,7 @@ impl Map {
 
     /// Reads by `way`; every key at most once.
     fn read(&self, way: Way) -> Rows {
-        let map = MapRef { spec: self.spec.clone(), fd: self.handle.as_fd() };
+        let map = self.map();
         let mut reader = MapReader::with_way(&map, way).unwrap();
         let mut rows = Rows::new();
         // Twice, because a reader is used again and again: the second read is the one that counts.
@@ -123,7 +127,7 @@ pub fn a_mappable_array_is_read_by_mmap() {
         let rows = map.read(Way::Mmap);
         assert_eq!(rows.len(), entries as usize);
         assert_eq!(rows, map.read(Way::Batch));
-        let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+        let map = map.map();
         let reader = MapReader::new(&map, Reading::Auto, None);
         assert_eq!(reader.unwrap().way(), Way::Mmap, "and it is what is chosen");
     }
@@ -137,8 +141,8 @@ pub fn quick_ways() -> impl Iterator<Item = Way> {
 
 /// Reads quickly, which must be this way, and no key twice.
 fn quick(map: &Map, reading: Reading, way: Way) -> Rows {
-    let sink = Sink::for_maps([&map.spec], reading).unwrap();
-    let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+    let sink = Sink::for_maps([&map.map()], reading).unwrap();
+    let map = map.map();
     let mut reader = MapReader::new(&map, reading, sink.as_ref()).unwrap();
     let mut rows = Rows::new();
     // As above.
@@ -216,10 +220,10 @@ pub fn what_cannot_be_read_quickly_says_so() {
         (MapType::Hash, 8, 262_145, reserved),
     ] {
         let map = Map::new(kind, key_size, entries, flags);
-        assert!(Sink::for_maps([&map.spec], Reading::Auto).unwrap().is_none());
+        assert!(Sink::for_maps([&map.map()], Reading::Auto).unwrap().is_none());
         let other = Map::new(MapType::Array, 4, 1000, 0);
-        let sink = Sink::for_maps([&other.spec], Reading::Auto).unwrap();
-        let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+        let sink = Sink::for_maps([&other.map()], Reading::Auto).unwrap();
+        let map = map.map();
         let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
         assert!(!reader.read_quickly(None, |_| panic!("nothing is handed out")));
     }
@@ -227,8 +231,8 @@ pub fn what_cannot_be_read_quickly_says_so() {
 
 pub fn a_map_with_few_entries_is_not_copied() {
     let map = Map::new(MapType::Hash, 8, 10_000, 0);
-    let sink = Sink::for_maps([&map.spec], Reading::Auto).unwrap();
-    let map = MapRef { spec: map.spec.clone(), fd: map.handle.as_fd() };
+    let sink = Sink::for_maps([&map.map()], Reading::Auto).unwrap();
+    let map = map.map();
     let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
     assert!(!reader.read_quickly(Some(300), |_| panic!("nothing is handed out")));
     reader.read(|_| {}).unwrap();

@@ -129,6 +129,10 @@ fn a_cpu_label_of_another_size() {
 #[test]
 fn sections() {
     assert_eq!(section("tracepoint/sched/sched_switch", true), None);
-    assert!(section("xdp.frags/eth0", true).is_some());
+    assert!(section("xdp.frags/eth0", false).is_some());
+    assert!(section("perf_event/type=0,config=0,frequency=1", false).is_some());
+    for bare in ["xdp", "xdp.frags", "xdp/devmap", "perf_event", "tc", "sockops", "freplace/x"] {
+        assert_eq!(section(bare, true), None, "{bare}");
+    }
     assert!(section("tracepiont/sched/sched_switch", false).is_some());
 }

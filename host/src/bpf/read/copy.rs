@@ -13,13 +13,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapInfo, MapType};
 
 use super::elements::{self, Elements};
 use super::sink::{Memory, Program};
-use super::{Chunk, MapSpec, Reading, Sink, Target, Walk, Way, Why};
+use super::{Chunk, MapRef, MapSpec, Reading, Sink, Target, Walk, Way, Why};
 use crate::bpf::sys;
 
 /// u64s of a stretch: both copies stay in the second-level cache.
@@ -32,13 +32,35 @@ const SPARSE: usize = 32;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/copy.bpf.o"));
 
+/// Where the maps that can be copied have their elements, by the maps' ids.
+pub(super) type Places = HashMap<u32, Place>;
+
+/// The elements of one map.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    elements: Elements,
+    /// How many there are.
+    count: usize,
+    /// Its number in the program.
+    index: u32,
+}
+
+/// The program that copies, one for all maps: each would cost a descriptor. It reads the elements of
+/// these maps and nothing else, whoever runs it.
+#[derive(Debug)]
+pub(super) struct Copier {
+    program: Program,
+    places: Places,
+}
+
 /// Copies one map.
 pub(super) struct Copy {
-    program: Program,
     sink: Sink,
     elements: Elements,
     /// How many elements there are.
     count: usize,
+    /// The map's number in the program.
+    index: u32,
     /// Whether it is used however few entries the map has.
     pinned: bool,
     /// The entries of a stretch: keys in whole u64s, each with its value behind it.
@@ -55,8 +77,12 @@ pub(super) fn fits(map: &MapSpec, reading: Reading) -> bool {
         && map.flags & libbpf_sys::BPF_F_NO_PREALLOC == 0
 }
 
-/// The elements of all maps, or of none if copies of them are not right on this kernel.
-pub(super) fn elements() -> HashMap<u32, Elements> {
+/// The places of these maps, or of none if copies of them are not right on this kernel.
+pub(super) fn places<'a>(maps: impl Iterator<Item = &'a MapRef>) -> Places {
+    let maps: Vec<_> = maps.collect();
+    if maps.is_empty() {
+        return Places::new();
+    }
     let found = Trial::new().and_then(|trial| {
         let found = elements::find()?;
         if trial.passes(&found)? {
@@ -65,38 +91,66 @@ pub(super) fn elements() -> HashMap<u32, Elements> {
             Err(io::Error::other("a copy of a map is not what the kernel says it holds").into())
         }
     });
-    found.unwrap_or_else(|error: libbpf_rs::Error| {
-        tracing::debug!("maps cannot be copied: {error}");
-        HashMap::new()
-    })
+    match found {
+        Ok(found) => places_among(&found, &maps),
+        Err(error) => {
+            tracing::debug!("maps cannot be copied: {error}");
+            Places::new()
+        }
+    }
+}
+
+/// The places of these maps among those that were found.
+fn places_among(found: &HashMap<u32, Elements>, maps: &[&MapRef]) -> Places {
+    let mut places = Places::new();
+    for map in maps {
+        let Some(id) = id(map.as_fd()) else { continue };
+        let Some(elements) = found.get(&id).filter(|elements| elements.words <= STRETCH) else {
+            continue;
+        };
+        let spare = if map.spec.kind == MapType::Hash { spare_elements() } else { 0 };
+        let (count, index) = (elements.max_entries + spare, places.len() as u32);
+        // A map that two metrics read stands here once.
+        places.entry(id).or_insert(Place { elements: elements.clone(), count, index });
+    }
+    places
+}
+
+fn id(map: BorrowedFd<'_>) -> Option<u32> {
+    MapInfo::new(map).ok().map(|map| map.info.id)
+}
+
+impl Copier {
+    /// The program for these places, whose sink is `memory`; `None` if the kernel does not take it.
+    pub(super) fn load(memory: &Memory, places: Places) -> Option<Self> {
+        match load(memory, &places) {
+            Ok(program) => Some(Self { program, places }),
+            Err(error) => {
+                tracing::debug!("maps cannot be copied: {error}");
+                None
+            }
+        }
+    }
 }
 
 impl Copy {
     /// Copies of `map`, or why there can be none.
-    pub(super) fn new(
-        spec: &MapSpec,
-        reading: Reading,
-        map: &Target,
-        sink: Option<&Sink>,
-    ) -> Result<Self, Why> {
-        if !fits(spec, reading) {
+    pub(super) fn new(reading: Reading, map: &Target, sink: Option<&Sink>) -> Result<Self, Why> {
+        if !fits(&map.map.spec, reading) {
             return Err(Why::Type);
         }
         let sink = sink.ok_or(Why::Kernel)?;
-        let elements = sink.elements(map.fd.as_fd()).ok_or(Why::Kernel)?;
-        let extra = if spec.kind == MapType::Hash { spare_elements() } else { 0 };
-        let count = elements.max_entries + extra;
+        let copier = sink.copier().ok_or(Why::Kernel)?;
+        let id = id(map.fd()).ok_or(Why::Kernel)?;
+        let Place { elements, count, index } =
+            copier.places.get(&id).cloned().ok_or(Why::Kernel)?;
         let words = elements.key + map.key_size.div_ceil(size_of::<u64>());
-        if words >= elements.words || elements.words > STRETCH {
+        if words >= elements.words {
             return Err(Why::Kernel);
         }
-        let program = load(&sink.lock(), &elements, count, map.fd.as_fd()).map_err(|error| {
-            tracing::debug!(map = spec.name, "cannot be copied: {error}");
-            Why::Kernel
-        })?;
         let pinned = reading != Reading::Auto;
         let (sink, rows, places) = (sink.clone(), Vec::new(), Vec::new());
-        Ok(Self { program, sink, elements, count, pinned, rows, places })
+        Ok(Self { sink, elements, count, index, pinned, rows, places })
     }
 
     /// Takes the entries out of a stretch that begins with the element `first`.
@@ -161,12 +215,14 @@ impl Walk for Copy {
 
     fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()> {
         let sink = self.sink.clone();
+        let gone = || io::Error::other("the program that copies is gone");
+        let program = &sink.copier().ok_or_else(gone)?.program;
         let mut memory = sink.lock();
         let key_words = map.key_size.div_ceil(size_of::<u64>());
         let stretch = STRETCH / self.elements.words;
         for first in (0..self.count).step_by(stretch) {
             let count = stretch.min(self.count - first);
-            if self.program.run(&mut [first as u64, count as u64])? != 0 {
+            if program.run(&mut [self.index.into(), first as u64, count as u64])? != 0 {
                 return Err(io::Error::other("the kernel cannot read its own memory there"));
             }
             self.sift(&memory.words.still()[..ROOM], first, count, key_words);
@@ -192,16 +248,22 @@ fn spare_elements() -> usize {
     libbpf_rs::num_possible_cpus().unwrap_or(0)
 }
 
-fn load(
-    memory: &Memory,
-    elements: &Elements,
-    count: usize,
-    map: BorrowedFd<'_>,
-) -> libbpf_rs::Result<Program> {
-    let size = elements.words * size_of::<u64>();
-    let room = STRETCH * size_of::<u64>();
-    let constants = [elements.first, size as u64, count as u64, room as u64];
-    memory.load(OBJECT, &constants.map(u64::to_ne_bytes).concat(), map)
+fn load(memory: &Memory, places: &Places) -> libbpf_rs::Result<Program> {
+    const PLACES: &str = "ewe_copy_places";
+    let room = (STRETCH * size_of::<u64>()) as u64;
+    let object = memory.load(("ewe_copy", OBJECT), &room.to_ne_bytes(), |name, map| {
+        if name == PLACES { map.set_max_entries(places.len() as u32) } else { Ok(()) }
+    })?;
+    let map = object.maps().find(|map| map.name() == PLACES);
+    let map = map.ok_or_else(|| io::Error::other("its object has no places"))?;
+    let fd = map.as_fd().as_raw_fd();
+    for Place { elements, count, index } in places.values() {
+        let size = elements.words * size_of::<u64>();
+        sys::set_entry(fd, *index, &[elements.first, size as u64, *count as u64])?;
+    }
+    // Before it ever runs: what it reads is settled then, also for who takes this process over.
+    sys::freeze(fd)?;
+    Ok(Program::of(&object)?)
 }
 
 /// A map whose elements have been everything that an element can be: entries, free again, and moved
@@ -216,7 +278,8 @@ impl Trial {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as u64,
             ..Default::default()
         };
-        let map = MapHandle::create(MapType::Hash, Some("trial"), 8, 8, Self::ENTRIES, &options)?;
+        let map =
+            MapHandle::create(MapType::Hash, Some("ewe_trial"), 8, 8, Self::ENTRIES, &options)?;
         let key = |n: u32| u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_ne_bytes();
         let write = |n, value: u64| map.update(&key(n), &value.to_ne_bytes(), MapFlags::ANY);
         for n in 0..Self::ENTRIES {
@@ -238,22 +301,18 @@ impl Trial {
             let value = self.0.lookup(&key, MapFlags::ANY)?;
             expected.insert(key, value);
         }
-        let sink = Sink::new(ROOM, elements.clone())?;
-        let target = Target {
-            fd: self.0.as_fd().try_clone_to_owned()?,
-            key_size: 8,
-            cpus: 1,
-            max_entries: Self::ENTRIES as usize,
-        };
         let spec = MapSpec {
-            name: "trial".to_owned(),
+            name: "ewe_trial".to_owned(),
             kind: MapType::Hash,
             key_size: 8,
             value_size: 8,
             max_entries: Self::ENTRIES,
             flags: 0,
         };
-        let copy = Copy::new(&spec, Reading::Auto, &target, Some(&sink));
+        let map = MapRef::new(spec, self.0.as_fd())?;
+        let sink = Sink::new(ROOM, places_among(elements, &[&map]))?;
+        let target = Target { map, key_size: 8, cpus: 1, max_entries: Self::ENTRIES as usize };
+        let copy = Copy::new(Reading::Auto, &target, Some(&sink));
         let mut copy = copy.map_err(|_| io::Error::other("the kernel refuses the program"))?;
         let (mut copied, mut twice) = (BTreeMap::new(), false);
         copy.walk(&target, &mut |chunk| {

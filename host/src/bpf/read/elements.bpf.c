@@ -18,7 +18,7 @@ struct record {
 };
 
 SEC("iter/bpf_map")
-int find(struct bpf_iter__bpf_map *ctx)
+int ewe_elements(struct bpf_iter__bpf_map *ctx)
 {
 	struct bpf_map *map = ctx->map;
 	struct bpf_htab *hash = (struct bpf_htab *)map;

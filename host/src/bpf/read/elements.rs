@@ -52,7 +52,7 @@ impl Elements {
 ///
 /// When the kernel does not run the program (before Linux 5.8, without its BTF or the capabilities).
 pub(super) fn find() -> libbpf_rs::Result<HashMap<u32, Elements>> {
-    let object = ObjectBuilder::default().open_memory(OBJECT)?.load()?;
+    let object = ObjectBuilder::default().name("ewe_elements")?.open_memory(OBJECT)?.load()?;
     let mut records = Vec::new();
     for program in object.progs_mut() {
         let link = program.attach()?;

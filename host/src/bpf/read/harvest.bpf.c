@@ -71,7 +71,7 @@ static long copy_row(struct bpf_map *unused, const void *key, const u64 *value, 
 
 /* Gives the number of u64s written; more rows than there is room for are left out. */
 SEC("syscall")
-int harvest(void *ctx)
+int ewe_harvest(void *ctx)
 {
 	struct walk walk = {};
 

@@ -8,7 +8,6 @@
 //! Needs Linux 5.14, and 5.19 to run once capabilities are dropped.
 
 use std::io;
-use std::os::fd::AsFd;
 
 use libbpf_rs::MapType;
 
@@ -58,12 +57,8 @@ fn row_words(key_size: usize) -> usize {
 
 impl Harvest {
     /// A walk over `map`, or why it cannot be made.
-    pub(super) fn new(
-        spec: &MapSpec,
-        reading: Reading,
-        map: &Target,
-        sink: Option<&Sink>,
-    ) -> Result<Self, Why> {
+    pub(super) fn new(reading: Reading, map: &Target, sink: Option<&Sink>) -> Result<Self, Why> {
+        let spec = &map.map.spec;
         let room = room(spec, reading)?;
         // Without a sink, or with too small a one, the kernel refused the memory.
         let sink = sink.ok_or(Why::Kernel)?;
@@ -74,7 +69,11 @@ impl Harvest {
         // A row may begin where a whole one still fits.
         let last = room - row_words(map.key_size) + 1;
         let constants = [map.key_size as u32, last as u32].map(u32::to_ne_bytes).concat();
-        let program = memory.load(OBJECT, &constants, map.fd.as_fd()).map_err(|error| {
+        let object = memory.load(("ewe_harvest", OBJECT), &constants, |name, of_program| {
+            if name == "target" { of_program.reuse_fd(map.fd()) } else { Ok(()) }
+        });
+        let program = object.and_then(|object| Ok(Program::of(&object)?));
+        let program = program.map_err(|error| {
             tracing::debug!(map = spec.name, "cannot be harvested: {error}");
             Why::Kernel
         })?;

@@ -1,26 +1,25 @@
 //! Memory that programs in the kernel leave rows in, and this process has mapped; one serves all maps
 //! in turn.
 
-use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use libbpf_rs::{MapInfo, Object, ObjectBuilder};
+use libbpf_rs::{Object, ObjectBuilder, OpenMapMut};
 
-use super::elements::Elements;
-use super::{MapSpec, Reading, copy, harvest};
+use super::copy::{self, Copier};
+use super::{MapRef, Reading, harvest};
 use crate::bpf::{log, sys};
 
-/// The memory, and where the maps have their elements. Cheap to clone.
+/// The memory, and the program that copies into it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sink(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     memory: Mutex<Memory>,
-    /// By the maps' ids; empty if none can be copied.
-    elements: HashMap<u32, Elements>,
+    /// None if no map can be copied.
+    copier: Option<Copier>,
 }
 
 /// The memory, for one read.
@@ -33,9 +32,7 @@ pub(super) struct Memory {
 /// A program in the kernel whose sink the memory is.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// Held for the program, which `fd` is the descriptor of.
-    _object: Object,
-    fd: RawFd,
+    fd: OwnedFd,
 }
 
 impl Sink {
@@ -46,39 +43,33 @@ impl Sink {
     ///
     /// When the kernel refuses the memory.
     pub fn for_maps<'a>(
-        maps: impl IntoIterator<Item = &'a MapSpec>,
+        maps: impl IntoIterator<Item = &'a MapRef>,
         reading: Reading,
     ) -> io::Result<Option<Self>> {
         let maps: Vec<_> = maps.into_iter().collect();
-        let elements = if maps.iter().any(|map| copy::fits(map, reading)) {
-            copy::elements()
-        } else {
-            HashMap::new()
-        };
+        let copied = maps.iter().filter(|map| copy::fits(&map.spec, reading));
+        let places = copy::places(copied.copied());
         let rooms = maps.iter().filter_map(|map| {
-            if !elements.is_empty() && copy::fits(map, reading) {
+            if !places.is_empty() && copy::fits(&map.spec, reading) {
                 return Some(copy::ROOM);
             }
-            harvest::room(map, reading).ok()
+            harvest::room(&map.spec, reading).ok()
         });
         let Some(words) = rooms.max() else { return Ok(None) };
-        Ok(Some(Self::new(words, elements)?))
+        Ok(Some(Self::new(words, places)?))
     }
 
-    pub(super) fn new(words: usize, elements: HashMap<u32, Elements>) -> io::Result<Self> {
+    pub(super) fn new(words: usize, places: copy::Places) -> io::Result<Self> {
         let fd = sys::create_mappable(words)?;
         let words = sys::Mapping::new(fd.as_raw_fd(), words)?;
-        let memory = Mutex::new(Memory { fd, words });
-        Ok(Self(Arc::new(Shared { memory, elements })))
+        let memory = Memory { fd, words };
+        let copier = if places.is_empty() { None } else { Copier::load(&memory, places) };
+        Ok(Self(Arc::new(Shared { memory: Mutex::new(memory), copier })))
     }
 
-    /// The elements of this map.
-    pub(super) fn elements(&self, map: BorrowedFd<'_>) -> Option<Elements> {
-        if self.0.elements.is_empty() {
-            return None;
-        }
-        let id = MapInfo::new(map).ok()?.info.id;
-        self.0.elements.get(&id).cloned()
+    /// What copies maps.
+    pub(super) fn copier(&self) -> Option<&Copier> {
+        self.0.copier.as_ref()
     }
 
     /// The memory, which nobody else reads into meanwhile.
@@ -88,21 +79,20 @@ impl Sink {
 }
 
 impl Memory {
-    /// Loads the program of an object: with these bytes as its constants, and with `target` as the map
-    /// of this name, if it has one.
+    /// Loads an object of one program, under this name: with these bytes as its constants, and with what
+    /// `prepare` does to each map by its name.
     pub(super) fn load(
         &self,
-        object: &[u8],
+        (name, object): (&str, &[u8]),
         constants: &[u8],
-        target: BorrowedFd<'_>,
-    ) -> libbpf_rs::Result<Program> {
+        prepare: impl Fn(&str, &mut OpenMapMut<'_>) -> libbpf_rs::Result<()>,
+    ) -> libbpf_rs::Result<Object> {
         let load = || {
-            let mut object = ObjectBuilder::default().open_memory(object)?;
+            let mut object = ObjectBuilder::default().name(name)?.open_memory(object)?;
             for mut map in object.maps_mut() {
                 let name = map.name().to_string_lossy().into_owned();
-                if name == "target" {
-                    map.reuse_fd(target)?;
-                } else if name.ends_with(".data.sink") {
+                prepare(&name, &mut map)?;
+                if name.ends_with(".data.sink") {
                     map.set_value_size((self.words.len() * size_of::<u64>()) as u32)?;
                     map.reuse_fd(self.fd.as_fd())?;
                 } else if name.ends_with(".rodata")
@@ -113,16 +103,20 @@ impl Memory {
             }
             object.load()
         };
-        let object = log::capture(load).0?;
-        let fd = object.progs().next().map(|program| program.as_fd().as_raw_fd());
-        let fd = fd.ok_or_else(|| io::Error::other("its object has no program"))?;
-        Ok(Program { _object: object, fd })
+        log::capture(load).0
     }
 }
 
 impl Program {
+    /// The one program of an object, of which nothing else is kept: the kernel keeps its maps for it.
+    pub(super) fn of(object: &Object) -> io::Result<Self> {
+        let program = object.progs().next();
+        let program = program.ok_or_else(|| io::Error::other("its object has no program"))?;
+        Ok(Self { fd: program.as_fd().try_clone_to_owned()? })
+    }
+
     /// Runs it once, with these numbers as its context; what it returned.
     pub(super) fn run(&self, context: &mut [u64]) -> io::Result<u32> {
-        sys::run(self.fd, context)
+        sys::run(self.fd.as_raw_fd(), context)
     }
 }

@@ -3,7 +3,8 @@
 use caps::Capability;
 
 use super::super::host::Host;
-use super::{errno_text, forbidden, is_refusal, missing_capabilities, quoting};
+use super::{errno_text, forbidden, is_refusal, missing_capabilities, quoting, target};
+use crate::descriptors;
 
 /// A program that could not be attached, and what was said about it.
 #[derive(Debug)]
@@ -53,7 +54,13 @@ enum Hook<'a> {
 /// What went wrong and what to do.
 pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> String {
     let hook = Hook::of(attempt.section);
+    if let Some(reason) = descriptors::explain(attempt.errno) {
+        return reason;
+    }
     let known = match attempt.errno {
+        libc::EOPNOTSUPP if attempt.log.is_empty() && names_no_hook(attempt.section) => {
+            Some(target::unnamed(attempt.section))
+        }
         errno if is_refusal(errno) => Some(refused(&hook, host)),
         libc::EOPNOTSUPP if attempt.log.is_empty() => Some(
             "libbpf attaches no program by a section of this kind; name a hook, as in \
@@ -63,6 +70,24 @@ pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> String {
         _ => not_found(&hook, attempt, host),
     };
     known.unwrap_or_else(|| quoting(errno_text(attempt.errno), attempt.log))
+}
+
+/// Whether libbpf would attach a program of this section if it named a hook.
+fn names_no_hook(section: &str) -> bool {
+    const KINDS: [&str; 9] = [
+        "kprobe",
+        "kretprobe",
+        "ksyscall",
+        "kretsyscall",
+        "uprobe",
+        "uretprobe",
+        "tracepoint",
+        "raw_tracepoint",
+        "usdt",
+    ];
+    const SHORT: [&str; 2] = ["tp", "raw_tp"];
+    let kind = section.split_once('.').map_or(section, |(kind, _)| kind);
+    KINDS.contains(&kind) || SHORT.contains(&kind)
 }
 
 impl<'a> Hook<'a> {

@@ -8,10 +8,11 @@ use libbpf_rs::MapType;
 use super::super::MapSpec;
 use super::super::check::kind_name;
 use super::super::host::Host;
+use super::super::pins::Pin;
 use super::{between, errno_text, forbidden, is_refusal, missing_capabilities, quoting};
+use crate::descriptors;
 
-/// How many of the verifier's last lines are quoted.
-const QUOTED_LINES: usize = 4;
+mod verifier;
 
 /// A load that failed, and what was said about it.
 #[derive(Debug)]
@@ -24,18 +25,30 @@ pub(in super::super) struct Failure {
     pub(in super::super) sections: Vec<(String, String)>,
     /// All of the object's maps.
     pub(in super::super) maps: Vec<MapSpec>,
+    /// Those of them that are to be pinned.
+    pub(in super::super) pins: Vec<Pin>,
     /// `--btf.path`.
     pub(in super::super) btf_path: Option<PathBuf>,
 }
 
 /// What went wrong and what to do.
 pub(in super::super) fn explain(failure: &Failure, host: &Host) -> String {
-    let rules =
-        [capabilities, memlock, kernel_types, hook, relocation, symbol, map, license, helper];
+    let rules = [
+        out_of_descriptors,
+        capabilities,
+        memlock,
+        kernel_types,
+        relocation,
+        symbol,
+        pin,
+        map,
+        license,
+        helper,
+    ];
     rules
         .into_iter()
         .find_map(|rule| rule(failure, host))
-        .or_else(|| verifier(failure))
+        .or_else(|| verifier::explain(failure))
         .or_else(|| is_refusal(failure.errno).then(|| failure.at_program(&forbidden(host))))
         .unwrap_or_else(|| failure.at_program(&quoting(errno_text(failure.errno), &failure.log)))
 }
@@ -70,18 +83,47 @@ impl Failure {
     }
 }
 
+fn out_of_descriptors(failure: &Failure, _: &Host) -> Option<String> {
+    let said = |words, errno| failure.said(words).then_some(errno);
+    let errno = said("-EMFILE", libc::EMFILE).or(said("-ENFILE", libc::ENFILE));
+    descriptors::explain(errno.unwrap_or(failure.errno))
+}
+
 fn capabilities(failure: &Failure, host: &Host) -> Option<String> {
     if !is_refusal(failure.errno) {
         return None;
     }
-    missing_capabilities(&[Capability::CAP_BPF, Capability::CAP_PERFMON], host)
+    let mut needed = vec![Capability::CAP_BPF, Capability::CAP_PERFMON];
+    if failure.program().is_some_and(|(_, section)| is_of_network(section)) {
+        needed.push(Capability::CAP_NET_ADMIN);
+    }
+    missing_capabilities(&needed, host)
+}
+
+/// Whether programs of this section take CAP_NET_ADMIN to load.
+fn is_of_network(section: &str) -> bool {
+    const KINDS: [&str; 13] = [
+        "xdp",
+        "tc",
+        "tcx",
+        "netkit",
+        "classifier",
+        "action",
+        "lwt_",
+        "sk_skb",
+        "sk_msg",
+        "flow_dissector",
+        "cgroup/",
+        "sockops",
+        "netfilter",
+    ];
+    KINDS.iter().any(|kind| section.starts_with(kind))
 }
 
 fn memlock(failure: &Failure, host: &Host) -> Option<String> {
     // Since 5.11 BPF's memory is counted by cgroups; libbpf speaks of the limit all the same.
     let counted = host.version().is_some_and(|version| version < (5, 11));
-    let hit = failure.said("ulimit -l") || failure.errno == libc::ENOMEM;
-    (counted && hit).then(|| {
+    (counted && failure.said("ulimit -l")).then(|| {
         "the limit on locked memory is too low; raise it (LimitMEMLOCK=infinity in a systemd \
          unit, ulimit -l unlimited in a shell)"
             .to_owned()
@@ -123,29 +165,6 @@ fn kernel_types(failure: &Failure, host: &Host) -> Option<String> {
     ))
 }
 
-/// Hooks that are looked up by their type when the object is loaded: fentry, tp_btf, lsm.
-fn hook(failure: &Failure, host: &Host) -> Option<String> {
-    let name = failure.find("failed to find kernel BTF type ID of '", "'")?;
-    let (_, section) = failure.program()?;
-    let release = host.release();
-    let reason = if section.starts_with("tp_btf") {
-        match host.tracepoint_anywhere_like(name).as_deref().and_then(|near| near.split_once('/')) {
-            Some((_, near)) if near != name => {
-                format!(
-                    "this kernel ({release}) has no tracepoint `{name}`; did you mean `{near}`?"
-                )
-            }
-            _ => format!("this kernel ({release}) has no tracepoint `{name}`"),
-        }
-    } else {
-        format!(
-            "this kernel ({release}) has no function `{name}` to hook: renamed, inlined, or in a \
-             module that is not loaded; look for it in /proc/kallsyms"
-        )
-    };
-    Some(failure.at_program(&reason))
-}
-
 fn relocation(failure: &Failure, host: &Host) -> Option<String> {
     let line = failure
         .log
@@ -162,15 +181,104 @@ fn relocation(failure: &Failure, host: &Host) -> Option<String> {
 }
 
 fn symbol(failure: &Failure, host: &Host) -> Option<String> {
-    let line = failure.log.iter().find(|line| {
+    let of_libbpf = failure.log.iter().find(|line| {
         line.starts_with("extern ") && (line.contains("not found") || line.contains("not resolved"))
-    })?;
-    let name = between(line, "'", "'")?;
+    });
+    let name = of_libbpf.and_then(|line| between(line, "'", "'"));
+    let name = name.or_else(|| failure.find("kfunc '", "' is referenced but wasn't resolved"))?;
     Some(format!(
         "this kernel ({}) has no symbol `{name}`, which the object needs; declare it `__weak` and \
          do without, or use a config made for this kernel",
         host.release()
     ))
+}
+
+fn pin(failure: &Failure, host: &Host) -> Option<String> {
+    let at = |words: &str| {
+        let of = |pin: &&Pin| failure.said(&format!("map '{}': {words}", pin.map));
+        failure.pins.iter().find(of)
+    };
+    if let Some(pin) = at("failed to auto-pin at ") {
+        return Some(unpinnable(pin, failure));
+    }
+    let pin = at("error reusing pinned map")?;
+    let Pin { map, path, found } = pin;
+    if !failure.said("parameter mismatch") {
+        let why = match failure.errno {
+            errno if is_refusal(errno) => "permission denied".to_owned(),
+            errno => errno_text(errno),
+        };
+        return Some(format!(
+            "map `{map}` cannot be had from what is pinned at {path}: {why}; run as who pinned it, \
+             or remove it: rm {path}"
+        ));
+    }
+    let here = failure.maps.iter().find(|spec| spec.name == *map);
+    Some(match (found, here) {
+        (Some(there), Some(here)) => format!(
+            "the map pinned at {path} has another shape; remove it: rm {path}{}",
+            differences(there, here)
+        ),
+        // The kernel's lockdown and modules have no part in this: it was opened.
+        _ => format!(
+            "what is pinned at {path} is no map that this kernel ({}) describes; remove it: rm {path}",
+            host.release()
+        ),
+    })
+}
+
+/// Why a new map cannot be pinned.
+fn unpinnable(pin: &Pin, failure: &Failure) -> String {
+    let Pin { map, path, .. } = pin;
+    let dir = path.rsplit_once('/').map_or(".", |(dir, _)| dir);
+    let why = match failure.errno {
+        _ if failure.said("is not on BPF FS") => {
+            format!("not a BPF file system; mount -t bpf bpf {dir}")
+        }
+        libc::ENOENT | libc::ENOTDIR => {
+            format!("its directory cannot be made; mount -t bpf bpf {dir} where there is one")
+        }
+        errno if is_refusal(errno) => format!(
+            "permission denied; run as a user who may write to {dir}, or mount a BPF file system \
+             for this one: mount -t bpf -o uid=USER bpf {dir}"
+        ),
+        errno => errno_text(errno),
+    };
+    format!("map `{map}` cannot be pinned at {path}: {why}")
+}
+
+/// In what two maps differ, in brackets; nothing if in nothing that is known of them.
+fn differences(there: &MapSpec, here: &MapSpec) -> String {
+    let mut all = Vec::new();
+    if there.kind != here.kind {
+        let (there, here) = (kind_name(there.kind), kind_name(here.kind));
+        all.push(format!(
+            "it is {} {there} there, {} {here} here",
+            article(&there),
+            article(&here)
+        ));
+    }
+    for (what, there, here) in
+        [("key", there.key_size, here.key_size), ("value", there.value_size, here.value_size)]
+    {
+        if there != here {
+            all.push(format!("its {what}s have {there} bytes there, {here} here"));
+        }
+    }
+    for (what, there, here) in [
+        ("max_entries", there.max_entries, here.max_entries),
+        ("map_flags", there.flags, here.flags),
+    ] {
+        if there != here {
+            all.push(format!("its {what} is {there} there, {here} here"));
+        }
+    }
+    if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
+}
+
+/// `a` or `an`.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }
 }
 
 fn map(failure: &Failure, host: &Host) -> Option<String> {
@@ -193,8 +301,9 @@ fn map(failure: &Failure, host: &Host) -> Option<String> {
                 host.release()
             ),
             _ => format!(
-                "the kernel does not take a {type_name} of {max_entries} entries of {key_size} and \
-                 {value_size} bytes; check its definition"
+                "the kernel does not take {} {type_name} of {max_entries} entries of {key_size} and \
+                 {value_size} bytes; check its definition",
+                article(&type_name)
             ),
         },
         errno if is_refusal(errno) => forbidden(host),
@@ -230,38 +339,47 @@ fn license(failure: &Failure, _: &Host) -> Option<String> {
     )))
 }
 
+/// Helpers that read the kernel's memory, which lockdown keeps back.
+const READING_HELPERS: [&str; 5] = [
+    "bpf_probe_read",
+    "bpf_probe_read_str",
+    "bpf_probe_read_kernel",
+    "bpf_probe_read_kernel_str",
+    "bpf_copy_from_user_task",
+];
+
 fn helper(failure: &Failure, host: &Host) -> Option<String> {
+    let release = host.release();
+    // A number that the kernel has no name for is newer than it.
+    if let Some(number) = failure
+        .log
+        .iter()
+        .find_map(|line| line.split_once("invalid func unknown#")?.1.split(' ').next())
+    {
+        return Some(failure.at_program(&format!(
+            "it calls helper number {number}, which this kernel ({release}) does not have: it is too \
+             old for it"
+        )));
+    }
+    if let Some(name) = failure.find("calling kernel function ", " is not allowed") {
+        return Some(failure.at_program(&format!(
+            "it calls the kernel's function `{name}`, which this kernel ({release}) does not give to \
+             programs of this kind"
+        )));
+    }
     let name = ["unknown func ", "invalid func ", "cannot use helper "]
         .into_iter()
         .find_map(|before| failure.find(before, "#"))?;
-    let why = match host.lockdown() {
-        Some(mode) => format!("kernel lockdown ({mode}) keeps it back, or the kernel is too old"),
-        None => "the kernel is too old for it".to_owned(),
+    let lockdown =
+        host.lockdown().filter(|mode| mode == "confidentiality" && READING_HELPERS.contains(&name));
+    let why = match lockdown {
+        Some(_) => "; kernel lockdown is on (confidentiality), which keeps it back",
+        None => "",
     };
     Some(failure.at_program(&format!(
-        "it calls the helper `{name}`, which this kernel ({}) does not offer here; {why}",
-        host.release()
+        "it calls the helper `{name}`, which this kernel ({release}) does not give to programs of \
+         this kind{why}"
     )))
-}
-
-/// The end of what the verifier said, its statistics left out.
-fn verifier(failure: &Failure) -> Option<String> {
-    let begin = failure.log.iter().rposition(|line| line.contains("BEGIN PROG LOAD LOG"));
-    let end = failure.log.iter().rposition(|line| line.contains("END PROG LOAD LOG"))?;
-    // A long log has lost its beginning.
-    let said = failure.log.get(begin.map_or(0, |begin| begin + 1)..end)?;
-    let statistics = ["processed ", "verification time ", "stack depth "];
-    let lines: Vec<&str> = said
-        .iter()
-        .map(String::as_str)
-        .filter(|line| !statistics.iter().any(|prefix| line.starts_with(prefix)))
-        .collect();
-    let quoted = lines.get(lines.len().saturating_sub(QUOTED_LINES)..)?;
-    if quoted.is_empty() {
-        return None;
-    }
-    let refusal = "the kernel's verifier refuses it; its last lines (all: RUST_LOG=libbpf=debug)";
-    Some(failure.at_program(&format!("{refusal}:\n  {}", quoted.join("\n  "))))
 }
 
 #[cfg(test)]

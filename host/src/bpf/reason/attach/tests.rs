@@ -91,16 +91,22 @@ fn refusals() {
     let log = ["prog 'x': failed to create tracepoint perf event: -EACCES"];
     let section = "tracepoint/sched/sched_switch";
     insta::assert_snapshot!(fake.explain_with(&[Capability::CAP_BPF], section, libc::EACCES, &log), @"missing capability CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
-    insta::assert_snapshot!(fake.explain(section, libc::EPERM, &log), @"the kernel forbids it although no capability is missing; look for a security module, a seccomp filter or a container runtime that does");
+    insta::assert_snapshot!(fake.explain(section, libc::EPERM, &log), @"the kernel forbids it and does not say why; known is: no capability is missing; some kernels are built without this kind of hook: try another, as in tracepoint/GROUP/NAME");
     fake.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
-    insta::assert_snapshot!(fake.explain("kprobe/vfs_read", libc::EPERM, &log), @"kernel lockdown (integrity) forbids it; boot with lockdown off or without Secure Boot");
+    insta::assert_snapshot!(fake.explain("kprobe/vfs_read", libc::EPERM, &log), @"the kernel forbids it and does not say why; known is: no capability is missing, kernel lockdown is on (integrity); try it with lockdown off, without Secure Boot");
 }
 
 #[test]
 fn others() {
     let fake = kernel();
     insta::assert_snapshot!(fake.explain("tc", libc::EOPNOTSUPP, &[]), @"libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME");
-    insta::assert_snapshot!(fake.explain("fentry/vfs_read", 524, &["prog 'x': failed to attach: -524"]), @"not supported by this kernel; libbpf says: prog 'x': failed to attach: -524");
+    insta::assert_snapshot!(fake.explain("kprobe", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in kprobe/FUNCTION");
+    insta::assert_snapshot!(fake.explain("raw_tp.w", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in raw_tp.w/NAME");
+    assert!(
+        fake.explain("tp/sched/sched_switch", libc::EMFILE, &[])
+            .starts_with("out of file descriptors")
+    );
+    insta::assert_snapshot!(fake.explain("fentry/vfs_read", 524, &["prog 'x': failed to attach: -524"]), @"not supported by this kernel");
     insta::assert_snapshot!(fake.explain("fexit/vfs_read", libc::EBUSY, &[]), @"device or resource busy");
 }
 
