@@ -266,7 +266,13 @@ fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
     for map in object.maps() {
         let raw = map.as_libbpf_object();
         // SAFETY: `raw` is a map of `object`.
-        let flags = unsafe { libbpf_sys::bpf_map__map_flags(raw.as_ptr()) };
+        let (flags, is_internal) = unsafe {
+            let raw = raw.as_ptr();
+            (libbpf_sys::bpf_map__map_flags(raw), libbpf_sys::bpf_map__is_internal(raw))
+        };
+        if is_internal {
+            continue;
+        }
         let spec = MapSpec {
             name: text(map.name()),
             kind: map.map_type(),
@@ -275,9 +281,7 @@ fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
             max_entries: map.max_entries(),
             flags,
         };
-        if spec.is_users() {
-            maps.push(MapRef::new(spec, map.as_fd())?);
-        }
+        maps.push(MapRef::new(spec, map.as_fd())?);
     }
     Ok(maps)
 }

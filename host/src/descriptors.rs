@@ -18,6 +18,10 @@ static LIMIT: AtomicU64 = AtomicU64::new(0);
 /// does not. What the kernel refuses stays as it was, and the log says so at debug level.
 pub fn raise() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        LIMIT.store(current.unwrap_or(u64::MAX), Ordering::Relaxed);
+        return;
+    }
     let left = match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         Ok(()) => {
             debug!("file descriptors: limit raised from {} to {}", text(current), text(maximum));

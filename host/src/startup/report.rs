@@ -35,7 +35,7 @@ pub fn line(config: &Running) -> String {
     let mut text =
         format!("config {}: {attached} of {} attached", config.name, programs_of(programs.len()));
     let maps = config.metrics.iter().filter_map(|(_, layout)| {
-        let spec = config.attached.map(&layout.map)?.spec;
+        let spec = &config.attached.map(&layout.map)?.spec;
         Some(format!("{} ({}, {})", spec.name, kind_name(spec.kind), spec.max_entries))
     });
     append(&mut text, "map", &listed(maps));

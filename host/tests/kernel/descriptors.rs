@@ -38,7 +38,7 @@ fn many() -> Configs {
 const SYMBOLS: &str = "metrics:
   counters:
     - name: work_lru_hash_total
-      help: h
+      help: An LRU hash
       labels: [{name: id, size: 8, decoders: [{name: ksym}]}]
 ";
 
