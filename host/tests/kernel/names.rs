@@ -164,7 +164,7 @@ pub fn may_be_those_of_maps() {
     let line = "ebpf_exporter_k8s_pod_calls{le_x=\"7\"} 1";
     assert!(exporter.metrics().lines().any(|found| found == line));
     assert!(text.contains("map=\"k8s.pod_calls\""), "{text}");
-    assert!(exporter.page("/maps").contains("# map k8s.pod_calls of config dotted"));
+    assert!(exporter.page("/maps/dotted/k8s.pod_calls").contains("le.x"));
 }
 
 /// Why the newest parser cannot be asked.

@@ -400,7 +400,9 @@ pub fn a_guest_that_cannot_start_is_told_before_anything_is_loaded() {
 }
 
 pub fn their_threads_have_no_capabilities() {
-    let _live = Live::start(&config(&plugin(""), STEP), "echo");
+    let mut live = Live::start(&config(&plugin(""), STEP), "echo");
+    // The clock begins with the first call.
+    live.scrape();
     let mut threads = 0;
     for task in Path::new("/proc/self/task").read_dir().expect("the threads") {
         let read = |file| fs::read_to_string(task.as_ref().expect("a thread").path().join(file));

@@ -228,7 +228,7 @@ pub fn the_exporter_serves_in_it() {
         );
     }
     assert!(exporter.openmetrics().ends_with("# EOF\n"));
-    assert!(exporter.page("/maps").contains("# map "));
+    assert!(exporter.page("/maps").contains("<td>workload<td>"));
     let mut threads = 0;
     for task in fs::read_dir(format!("/proc/{}/task", exporter.id())).unwrap() {
         let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
