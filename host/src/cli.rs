@@ -48,6 +48,13 @@ pub struct Flags {
     #[arg(long = "config.dir", value_name = "DIR", help_heading = CONFIGS)]
     pub config_dir: Option<PathBuf>,
 
+    // What took one file with code and all in 1.x: a person is told what takes its place.
+    #[arg(
+        long = "config.file", value_name = "FILE", hide = true, num_args = 0..=1,
+        default_missing_value = "", value_parser = selection::older_file
+    )]
+    config_file: Option<PathBuf>,
+
     /// Configs to serve, by name, comma separated
     #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',', help_heading = CONFIGS)]
     pub config_names: Vec<String>,

@@ -4,6 +4,7 @@
 //! the fields of the schema, `check` a [`Config`], `family` compares metrics across configs.
 //! Nothing here touches the kernel or a BPF object: `bpf/check.rs` holds a plan against those.
 
+mod bounds;
 pub mod buckets;
 mod check;
 mod duration;
@@ -13,6 +14,7 @@ mod faults;
 pub mod name;
 pub(crate) mod near;
 mod node;
+mod older;
 pub mod plan;
 mod raw;
 mod read;
@@ -21,9 +23,9 @@ pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Fault, Severity, Source};
+pub use error::{Fault, Severity, Source, shown};
 pub use plan::{
-    Config, DecoderStep, Kaddr, Kind, Label, Metric, Outline, Part, Plugin, PluginStep,
+    Config, DecoderStep, Kaddr, Kind, Label, LineIndex, Metric, Outline, Part, Plugin, PluginStep,
 };
 pub use read::read;
 
@@ -32,6 +34,7 @@ use std::time::Duration;
 
 use crate::plugin::{CompileLimits, Limits};
 use crate::system::System;
+use bounds::Bounds;
 use faults::Faults;
 use node::{Node, Value};
 
@@ -44,12 +47,13 @@ use node::{Node, Value};
 pub fn load(sources: Vec<Source>, system: &System) -> (Vec<Config>, Vec<Fault>) {
     let (mut configs, mut faults) = (Vec::new(), Vec::new());
     let mut files = HashMap::new();
+    let bounds = Bounds::default();
     for source in &sources {
         if let Some(earlier) = files.insert(source.name(), source) {
             faults.push(same_name(source, earlier));
             continue;
         }
-        let (config, found) = one(source, system);
+        let (config, found) = one(source, system, &bounds);
         configs.extend(config);
         faults.extend(found);
     }
@@ -65,8 +69,10 @@ pub fn load(sources: Vec<Source>, system: &System) -> (Vec<Config>, Vec<Fault>) 
 ///
 /// Every fault of the text.
 pub fn settings(source: &Source) -> Result<String, Vec<Fault>> {
-    let document = node::parse(&source.text).map_err(|error| vec![no_yaml(source, &error)])?;
-    let faults = Faults::new(source, &document.root);
+    let bounds = Bounds::default();
+    let document =
+        node::parse(&source.text, &bounds).map_err(|error| vec![no_yaml(source, &error)])?;
+    let faults = Faults::new(source, &document.root, &bounds);
     let settings = check::settings(raw::setting(&document.root), source, &faults);
     match faults.errors() {
         0 => Ok(settings.as_str().to_owned()),
@@ -101,12 +107,12 @@ pub fn compile_limits(time: Option<&str>, memory: Option<&str>) -> Result<Compil
     check::compile_limits(time, memory)
 }
 
-fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {
-    let document = match node::parse(&source.text) {
+fn one(source: &Source, system: &System, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
+    let document = match node::parse(&source.text, bounds) {
         Ok(document) => document,
         Err(error) => return (None, vec![no_yaml(source, &error)]),
     };
-    let faults = Faults::new(source, &document.root);
+    let faults = Faults::new(source, &document.root, bounds);
     if document.more {
         let problem = "the file holds several documents, of which only the first counts";
         faults.warning("", problem, "remove the `---` and what follows");
@@ -115,6 +121,7 @@ fn one(source: &Source, system: &System) -> (Option<Config>, Vec<Fault>) {
         let problem = "the key comes again in the same mapping, and the last one counts";
         faults.warning_at(*line, key, problem, "write it once");
     }
+    faults.count_warnings(document.unnamed);
     if empty(&document.root) {
         faults.error("", "the file is empty", "write a `metrics` section, or leave the config out");
         return (None, faults.into_found());
@@ -129,7 +136,7 @@ fn empty(root: &Node<'_>) -> bool {
 }
 
 fn no_yaml(source: &Source, error: &node::NoYaml) -> Fault {
-    let (problem, remedy) = (error.to_string(), error.remedy(&source.text));
+    let (problem, remedy) = (error.to_string(), error.remedy());
     let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
     Fault { severity, file, line: error.line(), path, problem, remedy: remedy.to_owned() }
 }

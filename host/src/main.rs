@@ -237,8 +237,8 @@ impl Settings {
     }
 
     fn check(&self, system: &System) -> Result<Vec<Checked>, Failure> {
-        let address = |symbol: &str| system.kallsyms().address_of(symbol);
-        let addresses = privileges::can_load().then_some(&address as Addresses<'_>);
+        let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
+        let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
         let (checked, faults) = startup::check(&self.selection, self.places(), system, addresses);
         self.report(&faults)?;
         Ok(checked)

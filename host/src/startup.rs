@@ -4,7 +4,7 @@
 //! The first phase touches nothing but files, and finds every fault of every config before the
 //! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -112,10 +112,10 @@ pub fn check(
     let configs: Vec<_> = checked.iter().map(|checked| &checked.config).collect();
     faults.extend(plugins::compare(&configs));
     faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
-    checked.retain(|checked| {
-        let file = &checked.config.source.file;
-        !faults.iter().any(|fault| fault.severity == Severity::Error && fault.file == *file)
-    });
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+    let faulty: HashSet<_> = errors.map(|fault| &fault.file).collect();
+    checked.retain(|checked| !faulty.contains(&checked.config.source.file));
+    let faults = config::shown(faults);
     (checked, faults)
 }
 

@@ -152,7 +152,7 @@ mod tests {
         system.clone().prepare();
         fs::write(&file, "0000000000000000 T _text\n").unwrap();
         let kallsyms = system.kallsyms();
-        (kallsyms.address_of("_text").is_some(), kallsyms.name(1, &mut Vec::new()))
+        (kallsyms.addresses_of(&["_text"])[0] != 0, kallsyms.name(1, &mut Vec::new()))
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use ebpf_wasm_exporter::decode::builtin::{ALL, Builtin, Settings, Sizes, find};
+use ebpf_wasm_exporter::decode::builtin::{ALL, Builtin, Room, Settings, Sizes, find};
 use ebpf_wasm_exporter::decode::{Chain, Decoder, Decodings, OnError, Outcome, Step};
 use ebpf_wasm_exporter::system::System;
 use proptest::prelude::*;
@@ -16,10 +16,13 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
     static_map: vec![("1".to_owned(), "read".to_owned())],
     regexps: vec!["^[0-9]+$".to_owned(), "a(.)c".to_owned(), "^[^x]+$".to_owned()],
     allow_unknown: false,
+    ..Settings::default()
 });
 
 fn build(builtin: &Builtin) -> Box<dyn Decoder> {
-    (builtin.build)(&SETTINGS, &SYSTEM).unwrap_or_else(|error| panic!("{error:?}"))
+    // Room for patterns of its own: there are many of each here.
+    let settings = Settings { room: Room::default(), ..SETTINGS.clone() };
+    (builtin.build)(&settings, &SYSTEM).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 fn label(name: &str, input: &[u8]) -> Vec<u8> {

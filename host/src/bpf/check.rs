@@ -21,7 +21,8 @@ pub struct Layout {
     /// Whether an entry has a value for each CPU.
     pub per_cpu: bool,
     /// The index, in the metric's labels, of the one that is the CPU's number (as 2 bytes, host
-    /// order) and has no bytes in the key. Without one, the values of all CPUs are summed.
+    /// order) and has no bytes in the key. Those behind it decode the number too. Without one, the
+    /// values of all CPUs are summed.
     pub cpu_label: Option<usize>,
     /// What the key's bytes are.
     pub key: Key,
@@ -85,15 +86,24 @@ pub fn warnings(config: &Config, opened: &Opened) -> Vec<Fault> {
 
 /// A last label `cpu` that cannot be the CPU's number beside the key, although there is one.
 fn summed_cpus(parts: &[Part], map: &MapSpec) -> Option<(String, String, String)> {
-    let last = parts.last().filter(|part| part.named_cpu && !part.is_cpu())?;
-    let (name, size) = (&map.name, last.size);
+    let own = parts.iter().rposition(|part| !part.reuse)?;
+    let misfit = |part: &Part| part.named_cpu && !part.is_cpu();
+    let at = own + parts[own..].iter().position(misfit)?;
+    let (name, Part { size, reuse, .. }) = (&map.name, parts[at]);
     is_per_cpu(map.kind).then(|| {
+        let why = if reuse {
+            "reuses the bytes of the label before it".to_owned()
+        } else {
+            format!("has {size} bytes")
+        };
         let problem = format!(
-            "the label `cpu` has {size} bytes, so it is read from the key of map `{name}`, and \
-             the values of all CPUs are summed"
+            "the label `cpu` {why}, so it is read from the key of map `{name}`, and the values of \
+             all CPUs are summed"
         );
-        let remedy = "give it size 2: the CPU's number stands beside the key".to_owned();
-        (format!(".labels[{}].size", parts.len() - 1), problem, remedy)
+        let (key, size) =
+            if reuse { ("reuse", "size 2 in place of `reuse`") } else { ("size", "size 2") };
+        let remedy = format!("give it {size}: the CPU's number stands beside the key");
+        (format!(".labels[{at}].{key}"), problem, remedy)
     })
 }
 
@@ -158,14 +168,14 @@ fn layout(
     }
     let Some(parts) = &metric.parts else { return Err(findings) };
     let per_cpu = is_per_cpu(map.kind);
-    let last_is_cpu = parts.last().is_some_and(Part::is_cpu);
-    let cpu_label = (per_cpu && last_is_cpu).then(|| parts.len() - 1);
+    let cpu = Part::cpu(parts);
+    let cpu_label = cpu.filter(|_| per_cpu);
     let kind = kind_of_key(parts, map, cpu_label);
     if kind != Key::Ignored {
         findings.extend(sizes(parts, map, key, cpu_label));
     }
     // In a key, nothing stands behind the bucket.
-    if findings.is_empty() && metric.histogram && last_is_cpu && !per_cpu {
+    if findings.is_empty() && metric.histogram && cpu.is_some() && !per_cpu {
         findings.push(bucket_not_last(map));
     }
     if findings.is_empty() {
@@ -224,7 +234,7 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
 }
 
 fn kind_of_key(parts: &[Part], map: &MapSpec, cpu_label: Option<usize>) -> Key {
-    let only_cpu = cpu_label.is_some() && parts.len() == 1;
+    let only_cpu = cpu_label == Some(0);
     if parts.is_empty() {
         Key::Zero
     } else if only_cpu && map.kind == MapType::PercpuArray {
@@ -256,7 +266,8 @@ fn sizes(
             )
         });
     }
-    let in_key = || parts.iter().enumerate().filter(|(i, _)| Some(*i) != cpu_label);
+    let in_key =
+        || parts.iter().enumerate().filter(|(i, part)| !part.reuse && Some(*i) != cpu_label);
     let size: usize = in_key().map(|(_, part)| part.size).sum();
     let padding: usize = in_key().map(|(_, part)| part.padding).sum();
     if size + padding == key_size {

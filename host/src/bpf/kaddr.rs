@@ -1,11 +1,14 @@
 //! Constants of an object that is not loaded yet: `const volatile __u64 NAME` in `.rodata`, among
 //! them `kaddr_SYMBOL`, which gets the address of a kernel symbol.
 
+use std::collections::BTreeMap;
+
 use libbpf_rs::AsRawLibbpf;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::{DataSec, Var};
 
 use super::Opened;
+use crate::config::error::SHOWN;
 use crate::config::near::nearest;
 use crate::config::{Config, Fault, Kaddr};
 
@@ -19,8 +22,8 @@ struct Place {
     size: usize,
 }
 
-/// Gives a kernel symbol's address, 0 if the kernel hides it.
-pub type Addresses<'a> = &'a dyn Fn(&str) -> Option<u64>;
+/// Gives the addresses of kernel symbols, in their order: 0 for one that the kernel hides or lacks.
+pub type Addresses<'a> = &'a dyn Fn(&[&str]) -> Vec<u64>;
 
 /// The object has no such constant of 8 bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,29 +38,32 @@ pub enum NoSuchConstant {
 
 impl Opened {
     /// Sets `kaddr_SYMBOL` to the symbol's address for each of the config's `kaddrs`.
-    /// `address` knows the kernel's symbols; without it nothing is set that could be loaded, and
+    /// `addresses` knows the kernel's symbols; without it nothing is set that could be loaded, and
     /// only the object's variables are looked for.
     ///
     /// Gives the faults: symbols that the kernel lacks or hides, variables that the object lacks.
-    pub fn set_kaddrs(&mut self, config: &Config, address: Option<Addresses<'_>>) -> Vec<Fault> {
+    /// Of those that are not shown anyhow, only the problem is told.
+    pub fn set_kaddrs(&mut self, config: &Config, addresses: Option<Addresses<'_>>) -> Vec<Fault> {
+        if config.kaddrs.is_empty() {
+            return Vec::new();
+        }
+        let symbols: Vec<_> = config.kaddrs.iter().map(|kaddr| kaddr.symbol.as_str()).collect();
+        let known = addresses.map_or_else(|| vec![0; symbols.len()], |of| of(&symbols));
+        let constants = self.constants();
         let mut faults = Vec::new();
-        for Kaddr { symbol, path } in &config.kaddrs {
-            let mut fault = |problem: String, remedy: String| {
-                faults.push(config.fault(path, problem, remedy));
-            };
+        for (Kaddr { symbol, path }, address) in config.kaddrs.iter().zip(known) {
             let name = format!("kaddr_{symbol}");
-            // Address 0 is what a kernel shows that hides its addresses.
-            let known = address.and_then(|of| of(symbol)).filter(|address| *address != 0);
-            if let Err(error) = self.set_constant(&name, known.unwrap_or_default()) {
-                fault(error.to_string(), self.advise(&name));
+            if let Err(error) = self.set(&constants, &name, address) {
+                let remedy = match faults.len() {
+                    ..SHOWN => advise(&constants, &name),
+                    _ => DECLARE.to_owned(),
+                };
+                faults.push(config.fault(path, error.to_string(), remedy));
             }
-            if address.is_some() && known.is_none() {
-                fault(
-                    format!("the address of kernel symbol `{symbol}` is not known"),
-                    "check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG \
-                     and kernel.kptr_restrict below 2"
-                        .to_owned(),
-                );
+            // Address 0 is what a kernel shows that hides its addresses.
+            if addresses.is_some() && address == 0 {
+                let problem = format!("the address of kernel symbol `{symbol}` is not known");
+                faults.push(config.fault(path, problem, NOT_KNOWN));
             }
         }
         faults
@@ -69,9 +75,18 @@ impl Opened {
     ///
     /// When the object has no such constant.
     pub fn set_constant(&mut self, name: &str, value: u64) -> Result<(), NoSuchConstant> {
-        let missing = || NoSuchConstant::Missing(name.to_owned());
         let constants = self.constants();
-        let (_, place) = constants.iter().find(|(known, _)| known == name).ok_or_else(missing)?;
+        self.set(&constants, name, value)
+    }
+
+    fn set(
+        &mut self,
+        constants: &BTreeMap<String, Place>,
+        name: &str,
+        value: u64,
+    ) -> Result<(), NoSuchConstant> {
+        let missing = || NoSuchConstant::Missing(name.to_owned());
+        let place = constants.get(name).ok_or_else(missing)?;
         if place.size != size_of::<u64>() {
             return Err(NoSuchConstant::Size(name.to_owned(), place.size));
         }
@@ -87,21 +102,12 @@ impl Opened {
         Ok(())
     }
 
-    /// What to do about a constant that is not there.
-    fn advise(&self, name: &str) -> String {
-        let constants = self.constants();
-        match nearest(name, constants.iter().map(|(name, _)| name.as_str())) {
-            Some(near) if near != name => format!("did you mean the object's `{near}`?"),
-            _ => format!("declare `const volatile __u64 {name} = 0;` in the BPF source"),
-        }
-    }
-
     /// All constants by name.
-    fn constants(&self) -> Vec<(String, Place)> {
+    fn constants(&self) -> BTreeMap<String, Place> {
         // SAFETY: the object is alive for as long as `btf`.
         let raw = unsafe { self.object.as_libbpf_object().as_ref() };
-        let Ok(Some(btf)) = Btf::from_bpf_object(raw) else { return Vec::new() };
-        let mut found = Vec::new();
+        let Ok(Some(btf)) = Btf::from_bpf_object(raw) else { return BTreeMap::new() };
+        let mut found = BTreeMap::new();
         for section in btf.type_by_kind::<DataSec<'_>>() {
             let section_name = section.name().unwrap_or_default().to_string_lossy();
             if !section_name.starts_with(SECTION) {
@@ -115,9 +121,21 @@ impl Opened {
                     offset: info.offset as usize,
                     size: info.size,
                 };
-                found.push((name.to_string_lossy().into_owned(), place));
+                found.insert(name.to_string_lossy().into_owned(), place);
             }
         }
         found
+    }
+}
+
+const DECLARE: &str = "declare it as `const volatile __u64` in the BPF source";
+const NOT_KNOWN: &str = "check its name in /proc/kallsyms; addresses shown there as 0 need CAP_SYSLOG \
+                         and kernel.kptr_restrict below 2";
+
+/// What to do about a constant that is not there.
+fn advise(constants: &BTreeMap<String, Place>, name: &str) -> String {
+    match nearest(name, constants.keys().map(String::as_str)) {
+        Some(near) if near != name => format!("did you mean the object's `{near}`?"),
+        _ => format!("declare `const volatile __u64 {name} = 0;` in the BPF source"),
     }
 }

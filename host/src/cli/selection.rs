@@ -1,9 +1,10 @@
 //! Which configs to serve.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::near::nearest;
+use crate::config::near;
 
 /// The configs that `--config.dir` and `--config.names` ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub enum SelectionError {
     /// A name that the default set does not have.
     #[error(
         "the default set has no config {name:?}{}; it holds {}, others need --config.dir",
-        hint(name, known),
+        near::hint(name, known.iter().map(String::as_str)),
         list(known)
     )]
     NotBuiltIn {
@@ -92,8 +93,24 @@ fn check(names: &[String]) -> Result<(), SelectionError> {
     if names.iter().any(|name| name.trim().is_empty()) {
         return Err(SelectionError::EmptyName);
     }
-    let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
-    twice.map_or(Ok(()), |(_, name)| Err(SelectionError::Twice(name.clone())))
+    let mut known = HashSet::new();
+    let twice = names.iter().find(|name| !known.insert(*name));
+    twice.map_or(Ok(()), |name| Err(SelectionError::Twice(name.clone())))
+}
+
+/// Refuses the value of `--config.file`, and says what the same config is called today.
+pub(super) fn older_file(file: &str) -> Result<PathBuf, String> {
+    let (dir, name) = match (Path::new(file).parent(), Path::new(file).file_stem()) {
+        (Some(dir), Some(name)) if dir.as_os_str().is_empty() => (Path::new("."), name),
+        (Some(dir), Some(name)) => (dir, name),
+        _ => (Path::new("DIR"), "NAME".as_ref()),
+    };
+    let (dir, name) = (dir.display(), name.display());
+    Err(format!(
+        "it is a flag of ebpf_exporter 1.x, whose one file held the programs too; 2.x and this \
+         exporter take --config.dir={dir} --config.names={name} for {name}.yaml with `metrics:` \
+         and a compiled {name}.bpf.o"
+    ))
 }
 
 fn without_names(dir: PathBuf) -> SelectionError {
@@ -122,13 +139,6 @@ fn owned(names: &[&str]) -> Vec<String> {
 
 fn list(names: &[String]) -> String {
     if names.is_empty() { "no .yaml file".to_owned() } else { names.join(",") }
-}
-
-fn hint(name: &str, known: &[String]) -> String {
-    match nearest(name, known.iter().map(String::as_str)) {
-        Some(near) => format!(", did you mean {near:?}"),
-        None => String::new(),
-    }
 }
 
 #[cfg(test)]
@@ -192,6 +202,10 @@ mod tests {
         insta::assert_snapshot!(
             refusal(None, &["timer"]),
             @r#"the default set has no config "timer", did you mean "timers"; it holds syscalls,timers, others need --config.dir"#
+        );
+        insta::assert_snapshot!(
+            refusal(None, &["Timers"]),
+            @r#"the default set has no config "Timers", did you mean "timers"; it holds syscalls,timers, others need --config.dir"#
         );
         insta::assert_snapshot!(
             refusal(None, &["tcp"]),

@@ -142,6 +142,21 @@ fn says_what_is_wrong() {
 
     For more information, try '--help'.
     ");
+    insta::assert_snapshot!(parse(&["--config.file=/etc/exporter/config.yaml"]).unwrap_err(), @"
+    error: invalid value '/etc/exporter/config.yaml' for '--config.file [<FILE>]': it is a flag of ebpf_exporter 1.x, whose one file held the programs too; 2.x and this exporter take --config.dir=/etc/exporter --config.names=config for config.yaml with `metrics:` and a compiled config.bpf.o
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(parse(&["--config.file", "x.yaml", "--debug"]).unwrap_err(), @"
+    error: invalid value 'x.yaml' for '--config.file [<FILE>]': it is a flag of ebpf_exporter 1.x, whose one file held the programs too; 2.x and this exporter take --config.dir=. --config.names=x for x.yaml with `metrics:` and a compiled x.bpf.o
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(parse(&["--config.file"]).unwrap_err(), @"
+    error: invalid value '' for '--config.file [<FILE>]': it is a flag of ebpf_exporter 1.x, whose one file held the programs too; 2.x and this exporter take --config.dir=DIR --config.names=NAME for NAME.yaml with `metrics:` and a compiled NAME.bpf.o
+
+    For more information, try '--help'.
+    ");
     insta::assert_snapshot!(parse(&["timers"]).unwrap_err(), @"
     error: unrecognized subcommand 'timers'
 

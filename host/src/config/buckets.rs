@@ -46,6 +46,18 @@ pub enum Slot {
     Sum,
 }
 
+impl Scale {
+    /// How many buckets there are.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Exp2 { min, max } | Self::Exp2Zero { min, max } | Self::Linear { min, max } => {
+                (max - min) as usize + 1
+            }
+            Self::Fixed(keys) => keys.len(),
+        }
+    }
+}
+
 impl Buckets {
     /// The upper bounds of all buckets, ascending, multiplied; `+Inf` is not among them.
     pub fn bounds(&self) -> Vec<f64> {

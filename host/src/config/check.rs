@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::error::{Source, quote};
 use super::faults::Faults;
 use super::name::{MetricName, NameError};
-use super::plan::{Config, Kaddr, Kind, Metric, Outline, PluginStep, Settings};
+use super::plan::{Config, Kaddr, Kind, LineIndex, Metric, Outline, PluginStep, Settings};
 use super::raw::{self, Field};
 use super::{duration, near};
 use crate::plugin::{CompileLimits, Limits};
@@ -54,7 +54,8 @@ pub(super) fn config(
     }
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
-    Config { name: source.name(), source: source.clone(), metrics, faulty, kaddrs, plugins }
+    let (name, source, lines) = (source.name(), source.clone(), LineIndex::default());
+    Config { name, source, metrics, faulty, kaddrs, plugins, lines }
 }
 
 /// Settings that are a document of their own.

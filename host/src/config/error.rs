@@ -1,5 +1,6 @@
 //! A fault of a config: where it is, what is wrong, what to do.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ impl Source {
 }
 
 /// Whether a fault stops the exporter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Said and passed over; fatal under `--config.strict`.
     Warning,
@@ -36,7 +37,8 @@ pub struct Fault {
     pub severity: Severity,
     /// The file it is in: a YAML file or a BPF object.
     pub file: PathBuf,
-    /// The line of the YAML file, from 1, where it can be had.
+    /// The line of the YAML file, from 1, where it can be had; [`END`] for what is told behind all
+    /// others.
     pub line: Option<usize>,
     /// The place in the document: `metrics.counters[2].labels[0].size`; empty for the whole file.
     pub path: String,
@@ -49,33 +51,90 @@ pub struct Fault {
 impl fmt::Display for Fault {
     /// One line: `FILE:LINE: PATH: PROBLEM; REMEDY`, warnings marked as such.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Plain(&self.file.to_string_lossy()))?;
-        if let Some(line) = self.line {
+        write!(f, "{}", Plain(&self.file.to_string_lossy(), usize::MAX))?;
+        if let Some(line) = self.line.filter(|line| *line != END) {
             write!(f, ":{line}")?;
         }
         if self.severity == Severity::Warning {
             f.write_str(": warning")?;
         }
         if !self.path.is_empty() {
-            write!(f, ": {}", Plain(&self.path))?;
+            write!(f, ": {}", Plain(&self.path, LONGEST_PATH))?;
         }
-        write!(f, ": {}; {}", Plain(&self.problem), Plain(&self.remedy))
+        write!(f, ": {}; {}", Plain(&self.problem, LONGEST), Plain(&self.remedy, LONGEST))
     }
 }
 
-/// Text of a file in a message: what does not print is escaped, so that a fault stays one line, no
-/// terminal obeys it, and it reads in the order in which it stands.
-struct Plain<'a>(&'a str);
+/// Characters of a path, and of a problem or remedy, that a message shows.
+pub(super) const LONGEST_PATH: usize = 300;
+pub(super) const LONGEST: usize = 3000;
+
+/// Behind the last line of any file.
+pub(super) const END: usize = usize::MAX;
+
+/// Faults of each severity that are shown of a file.
+pub(crate) const SHOWN: usize = 100;
+
+/// The first [`SHOWN`] faults of each severity of each file, in their order, and how many more
+/// there are.
+pub fn shown(faults: Vec<Fault>) -> Vec<Fault> {
+    let mut counts: HashMap<(PathBuf, Severity), usize> = HashMap::new();
+    let mut kept = Vec::new();
+    for fault in faults {
+        if fault.line == Some(END) {
+            kept.push(fault);
+            continue;
+        }
+        let count = counts.entry((fault.file.clone(), fault.severity)).or_default();
+        *count += 1;
+        if *count <= SHOWN {
+            kept.push(fault);
+        }
+    }
+    let mut more: Vec<_> = counts.into_iter().filter(|(_, count)| *count > SHOWN).collect();
+    more.sort();
+    let more = more.into_iter();
+    kept.extend(more.map(|((file, severity), count)| hidden(file, severity, count - SHOWN)));
+    kept
+}
+
+/// What stands for the faults of a file that are not shown.
+pub(super) fn hidden(file: PathBuf, severity: Severity, count: usize) -> Fault {
+    let what = match severity {
+        Severity::Warning => "warning",
+        Severity::Error => "fault",
+    };
+    let problem = match count {
+        1 => format!("1 more {what} of this file is not shown"),
+        _ => format!("{count} more {what}s of this file are not shown"),
+    };
+    let remedy = "correct those that are".to_owned();
+    Fault { severity, file, line: Some(END), path: String::new(), problem, remedy }
+}
+
+/// A text that is cut behind so many characters.
+pub(super) fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Text of a file in a message, so many characters of it: what does not print is escaped, so that a
+/// fault stays one line, no terminal obeys it, and it reads in the order in which it stands.
+struct Plain<'a>(&'a str, usize);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in self.0.chars() {
+        let Self(text, most) = self;
+        let mut chars = text.chars();
+        for char in chars.by_ref().take(*most) {
             match char {
                 '"' | '\'' | '\\' => f.write_char(char)?,
                 _ => write!(f, "{}", char.escape_debug())?,
             }
         }
-        Ok(())
+        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
     }
 }
 

@@ -1,29 +1,45 @@
 //! The faults of one file as they are found, each with the line that its path leads to.
+//!
+//! However many a file has, so many are kept as a person would read; the others are only counted.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::ops::Range;
 
-use super::error::{Fault, Severity, Source};
+use super::bounds::Bounds;
+use super::error::{Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, Source, cut, hidden};
 use super::node::Node;
 
 /// Collects the faults of one file.
 pub(super) struct Faults<'t> {
     source: &'t Source,
     root: &'t Node<'t>,
+    /// What the file may still ask for.
+    pub(super) bounds: &'t Bounds,
     found: RefCell<Vec<Fault>>,
     errors: Cell<usize>,
+    warnings: Cell<usize>,
+    lent: OnceCell<Lent>,
 }
 
 impl<'t> Faults<'t> {
-    pub(super) fn new(source: &'t Source, root: &'t Node<'t>) -> Self {
-        Self { source, root, found: RefCell::default(), errors: Cell::new(0) }
+    pub(super) fn new(source: &'t Source, root: &'t Node<'t>, bounds: &'t Bounds) -> Self {
+        Self {
+            source,
+            root,
+            bounds,
+            found: RefCell::default(),
+            errors: Cell::new(0),
+            warnings: Cell::new(0),
+            lent: OnceCell::new(),
+        }
     }
 
     /// Adds a fault that stops the exporter.
     pub(super) fn error(&self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
-        self.errors.set(self.errors.get() + 1);
-        self.add(Severity::Error, path, problem.into(), remedy.into());
+        if count(&self.errors) {
+            self.add(Severity::Error, path, problem.into(), remedy.into());
+        }
     }
 
     /// Adds one that does not.
@@ -33,15 +49,30 @@ impl<'t> Faults<'t> {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.add(Severity::Warning, path, problem.into(), remedy.into());
+        if count(&self.warnings) {
+            self.add(Severity::Warning, path, problem.into(), remedy.into());
+        }
     }
 
     /// Adds one that does not, of an entry that no path leads to.
     pub(super) fn warning_at(&self, line: usize, path: &str, problem: &str, remedy: &str) {
-        self.warning(path, problem, remedy);
-        if let Some(fault) = self.found.borrow_mut().last_mut() {
-            fault.line = Some(line);
+        if count(&self.warnings) {
+            self.add(Severity::Warning, path, problem.to_owned(), remedy.to_owned());
+            if let Some(fault) = self.found.borrow_mut().last_mut() {
+                fault.line = Some(line);
+            }
         }
+    }
+
+    /// Whether another warning would be shown. If not, one that takes long to make is counted by
+    /// [`Faults::count_warnings`] instead.
+    pub(super) fn shows_warnings(&self) -> bool {
+        self.warnings.get() < SHOWN
+    }
+
+    /// Counts warnings that are not shown, which others have to be then.
+    pub(super) fn count_warnings(&self, more: usize) {
+        self.warnings.set(self.warnings.get() + more);
     }
 
     /// How many errors there are so far: what is read while this number stays is good.
@@ -56,21 +87,70 @@ impl<'t> Faults<'t> {
 
     /// Whether an anchor in these lines is used in others.
     pub(super) fn lends(&self, lines: &Range<usize>) -> bool {
-        let numbered = self.source.text.lines().zip(1..);
-        let (within, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, n)| lines.contains(n));
-        let used: HashSet<_> = others.iter().flat_map(|(line, _)| marked(line, '*')).collect();
-        within.iter().flat_map(|(line, _)| marked(line, '&')).any(|name| used.contains(name))
+        self.lent.get_or_init(|| Lent::of(&self.source.text)).from(lines)
     }
 
     pub(super) fn into_found(self) -> Vec<Fault> {
-        self.found.into_inner()
+        let mut found = self.found.into_inner();
+        let counts = [(Severity::Error, self.errors), (Severity::Warning, self.warnings)];
+        for (severity, count) in counts.map(|(severity, count)| (severity, count.get())) {
+            if count > SHOWN {
+                found.push(hidden(self.source.file.clone(), severity, count - SHOWN));
+            }
+        }
+        found
     }
 
     fn add(&self, severity: Severity, path: &str, problem: String, remedy: String) {
         let line = (!path.is_empty()).then(|| self.root.line_of(path));
         let file = self.source.file.clone();
-        let fault = Fault { severity, file, line, path: path.to_owned(), problem, remedy };
+        let path = cut(path.to_owned(), LONGEST_PATH);
+        let (problem, remedy) = (cut(problem, LONGEST), cut(remedy, LONGEST));
+        let fault = Fault { severity, file, line, path, problem, remedy };
         self.found.borrow_mut().push(fault);
+    }
+}
+
+/// Counts one more, and says whether it is to be shown.
+fn count(faults: &Cell<usize>) -> bool {
+    faults.set(faults.get() + 1);
+    faults.get() <= SHOWN
+}
+
+/// The anchors of a text that are used, as far as can be seen by its words.
+struct Lent {
+    /// Line and name of each, ascending.
+    anchors: Vec<(usize, String)>,
+    /// The first and the last line that an alias of the name is on.
+    uses: HashMap<String, (usize, usize)>,
+    /// The lines that were asked for last, and the answer: keys on one line ask for the same.
+    last: RefCell<(Range<usize>, bool)>,
+}
+
+impl Lent {
+    fn of(text: &str) -> Self {
+        let (mut anchors, mut uses) = (Vec::new(), HashMap::new());
+        for (line, number) in text.lines().zip(1..) {
+            anchors.extend(marked(line, '&').map(|name| (number, name.to_owned())));
+            for name in marked(line, '*') {
+                uses.entry(name.to_owned()).or_insert((number, number)).1 = number;
+            }
+        }
+        anchors.retain(|(_, name)| uses.contains_key(name));
+        Self { anchors, uses, last: RefCell::new((0..0, false)) }
+    }
+
+    fn from(&self, lines: &Range<usize>) -> bool {
+        let (asked, answer) = &mut *self.last.borrow_mut();
+        if asked != lines {
+            let first = self.anchors.partition_point(|(line, _)| *line < lines.start);
+            let within = self.anchors[first..].iter().take_while(|(line, _)| *line < lines.end);
+            let outside =
+                |(first, last): &(usize, usize)| *first < lines.start || *last >= lines.end;
+            *answer = within.filter_map(|(_, name)| self.uses.get(name)).any(outside);
+            *asked = lines.clone();
+        }
+        *answer
     }
 }
 

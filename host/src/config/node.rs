@@ -7,9 +7,12 @@
 //! [`super::scalar`]. Lines come for free: a text that is borrowed from the file says where in
 //! the file it stands.
 
+mod look;
 mod passes;
 
 use std::borrow::Cow;
+
+use super::bounds::{self, Bounds};
 
 /// A place in the tree.
 #[derive(Debug)]
@@ -38,8 +41,48 @@ pub(crate) enum Value<'t> {
     /// A scalar, as it was written but for quotes and escapes.
     Text(Cow<'t, str>),
     List(Vec<Node<'t>>),
-    /// Keys are unique and merges (`<<`) done.
-    Map(Vec<(Cow<'t, str>, Node<'t>)>),
+    Map(Box<Map<'t>>),
+}
+
+/// The entries of a mapping, in the file's order. Keys are unique and merges (`<<`) done.
+#[derive(Debug, Default)]
+pub(crate) struct Map<'t> {
+    entries: Vec<Entry<'t>>,
+    /// The entries by key: their indices, ascending by it.
+    by_key: Vec<u32>,
+}
+
+/// A key and what stands behind it.
+pub(crate) type Entry<'t> = (Cow<'t, str>, Node<'t>);
+
+impl<'t> Map<'t> {
+    /// Of entries whose keys are unique.
+    fn new(entries: Vec<Entry<'t>>) -> Self {
+        // Indices are of 4 bytes: there are less nodes than that.
+        let mut by_key: Vec<u32> = (0..).take(entries.len()).collect();
+        by_key.sort_unstable_by(|one, other| key(&entries, *one).cmp(key(&entries, *other)));
+        Self { entries, by_key }
+    }
+
+    /// What stands behind this key.
+    pub(crate) fn get(&self, wanted: &str) -> Option<&Node<'t>> {
+        let found = self.by_key.binary_search_by(|index| key(&self.entries, *index).cmp(wanted));
+        Some(&self.entries[self.by_key[found.ok()?] as usize].1)
+    }
+
+    /// The entries, in the file's order.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Entry<'t>> {
+        self.entries.iter()
+    }
+
+    /// The same.
+    pub(crate) fn entries(&self) -> &[Entry<'t>] {
+        &self.entries
+    }
+}
+
+fn key<'n>(entries: &'n [Entry<'_>], index: u32) -> &'n str {
+    &entries[index as usize].0
 }
 
 /// A file's first document.
@@ -51,6 +94,8 @@ pub(crate) struct Document<'t> {
     /// Line and key of entries that do nothing, because a later one of the same mapping has
     /// their key.
     pub(crate) shadowed: Vec<(usize, String)>,
+    /// How many more of those there are.
+    pub(crate) unnamed: usize,
 }
 
 /// Why a text is no YAML, or none that makes sense.
@@ -59,24 +104,39 @@ pub(crate) struct Document<'t> {
 pub(crate) struct NoYaml {
     line: Option<usize>,
     problem: String,
+    remedy: &'static str,
 }
 
 impl NoYaml {
     /// `serde_yaml`'s error in our words where its own do not say what to do.
     fn new(text: &str, error: &serde_yaml::Error) -> Self {
         let problem = error.to_string();
-        let line = error.location().map(|location| location.line());
+        let mut line = error.location().map(|location| location.line());
         // An error of single characters comes with an offset and no line.
         if let Some(offset) = problem.split("at position ").nth(1).and_then(|at| at.parse().ok()) {
-            return Self { line: Some(passes::Lines::of(text).at(offset)), problem };
+            line = Some(passes::Lines::of(text).at(offset));
         }
-        let problem = match problem {
-            _ if problem.starts_with("recursion limit exceeded") => DEEP.to_owned(),
-            _ if problem.starts_with("repetition limit exceeded") => EXPANDS.to_owned(),
-            _ if problem.contains(EXPANDS) => EXPANDS.to_owned(),
-            other => other,
+        let bounds = [
+            (
+                "recursion limit exceeded",
+                deep(),
+                "flatten it, and let no anchor hold its own alias",
+            ),
+            ("repetition limit exceeded", too_many(), USE_FEWER),
+            (passes::TOO_MANY, too_many(), USE_FEWER),
+            (passes::TOO_LONG, too_long(), "use fewer aliases, or split the files"),
+        ];
+        let bound = bounds.into_iter().find(|(found, ..)| problem.contains(found));
+        if let Some((_, problem, remedy)) = bound {
+            return Self { line, problem, remedy };
+        }
+        let written = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+        let indent = &written[..written.len() - written.trim_start().len()];
+        let remedy = match indent.contains('\t') {
+            true => "indent with spaces: YAML does not take tabs there",
+            false => "correct the YAML there",
         };
-        Self { line, problem }
+        Self { line, problem, remedy }
     }
 
     /// The line of the fault, from 1.
@@ -84,39 +144,66 @@ impl NoYaml {
         self.line
     }
 
-    /// What to do about it in `text`.
-    pub(crate) fn remedy(&self, text: &str) -> &'static str {
-        let line = self.line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
-        let indent = &line[..line.len() - line.trim_start().len()];
-        match &*self.problem {
-            DEEP => "flatten it, and let no anchor hold its own alias",
-            EXPANDS => "use fewer aliases",
-            _ if indent.contains('\t') => "indent with spaces: YAML does not take tabs there",
-            _ => "correct the YAML there",
-        }
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        self.remedy
     }
 }
 
-const DEEP: &str = "it is nested more than 128 levels deep";
-const EXPANDS: &str = "its aliases expand to too much";
+const USE_FEWER: &str = "use fewer aliases, list less, or split the files";
+
+fn deep() -> String {
+    format!("it is nested more than {} levels deep", bounds::DEPTH)
+}
+
+fn too_many() -> String {
+    format!(
+        "with its aliases written out, and with the configs before it, it has more than {} keys, \
+         items and texts",
+        bounds::NODES
+    )
+}
+
+fn too_long() -> String {
+    format!(
+        "with its aliases written out, and with the configs before it, it has more than {} bytes",
+        bounds::TEXT
+    )
+}
 
 /// Reads the first document of `text`.
 ///
 /// # Errors
 ///
-/// When it is no YAML, or is nested or expands beyond any sense.
-pub(crate) fn parse(text: &str) -> Result<Document<'_>, NoYaml> {
+/// When it is no YAML, or is nested or expands beyond any sense, or beyond what is left of the
+/// bounds.
+pub(crate) fn parse<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, NoYaml> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    passes::read(text).map_err(|error| NoYaml::new(text, &error))
+    look::look(text)?;
+    passes::read(text, bounds).map_err(|error| NoYaml::new(text, &error))
 }
 
 impl<'t> Node<'t> {
     /// The entry of a mapping; none if this is no mapping.
     pub(crate) fn get(&self, key: &str) -> Option<&Node<'t>> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, n)| n),
+            Value::Map(entries) => entries.get(key),
             _ => None,
         }
+    }
+
+    /// The same tree without its texts: all that a line can be found with.
+    pub(crate) fn places(&self) -> Node<'static> {
+        let value = match &self.value {
+            Value::Null | Value::Text(_) => Value::Null,
+            Value::List(items) => Value::List(items.iter().map(Node::places).collect()),
+            Value::Map(map) => {
+                let entry = |(key, node): &Entry<'_>| (Cow::Owned(key.to_string()), node.places());
+                let entries = map.iter().map(entry).collect();
+                Value::Map(Box::new(Map { entries, by_key: map.by_key.clone() }))
+            }
+        };
+        Node { line: self.line, plain: Plain::Text, value }
     }
 
     /// The line of the node at `path` (`metrics.counters[2].name`), or of the nearest one above
@@ -132,14 +219,15 @@ impl<'t> Node<'t> {
     /// that fits is meant.
     fn step<'n, 'p>(&'n self, path: &'p str) -> Option<(&'n Node<'t>, &'p str)> {
         match &self.value {
-            Value::Map(entries) => {
-                let below = path.strip_prefix('.').unwrap_or(path);
-                let rest = |key: &str| below.strip_prefix(key).or_else(|| path.strip_prefix(key));
-                entries
-                    .iter()
-                    .filter_map(|(key, node)| Some((node, rest(key)?)))
-                    .filter(|(_, rest)| rest.is_empty() || rest.starts_with(['.', '[']))
-                    .min_by_key(|(_, rest)| rest.len())
+            Value::Map(map) => {
+                let ends = path.match_indices(['.', '[']).map(|(end, _)| end);
+                let ends: Vec<_> = ends.chain([path.len()]).collect();
+                ends.into_iter().rev().find_map(|end| {
+                    let (key, rest) = path.split_at(end);
+                    // The dot before a key may be its own.
+                    let below = key.strip_prefix('.').and_then(|key| map.get(key));
+                    Some((below.or_else(|| map.get(key))?, rest))
+                })
             }
             Value::List(items) => {
                 let (index, rest) = path.strip_prefix('[')?.split_once(']')?;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
+use super::bounds::Bounds;
 use super::buckets::Buckets;
 use super::error::{Fault, Severity, Source};
 use super::name::{LabelName, MetricName};
-use super::node;
+use super::node::{self, Node};
 use crate::decode::{self, Chain};
 use crate::plugin::{Digest, Limits};
 use crate::transform::{self, Transforms};
@@ -26,7 +28,14 @@ pub struct Config {
     pub kaddrs: Vec<Kaddr>,
     /// Its plugins, in the file's order. None has been looked at.
     pub plugins: Vec<Plugin>,
+    /// Where in the file what is.
+    pub lines: LineIndex,
 }
+
+/// The lines of a config's file, which are found when the first fault asks for one: plans live as
+/// long as the exporter, and most have none.
+#[derive(Debug, Default)]
+pub struct LineIndex(OnceLock<Option<Node<'static>>>);
 
 /// A kernel symbol that the object wants the address of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +138,8 @@ pub struct Part {
     pub size: usize,
     /// How many bytes to pass over behind it.
     pub padding: usize,
+    /// Whether its bytes are those of the part before it, so that it takes none itself.
+    pub reuse: bool,
 }
 
 /// What a metric's rows become.
@@ -149,6 +160,9 @@ pub struct Label {
     pub size: usize,
     /// How many bytes to pass over behind it.
     pub padding: usize,
+    /// Whether it decodes the bytes of the label before it once more: then `size` is theirs, and
+    /// `padding` 0.
+    pub reuse: bool,
     /// Its decoders: before plugins are loaded, the built-in ones.
     pub chain: Chain,
 }
@@ -194,8 +208,11 @@ impl Config {
         if path.is_empty() {
             return None;
         }
-        // Read again, because faults are rare and plans live as long as the exporter.
-        node::parse(&self.source.text).ok().map(|document| document.root.line_of(path))
+        let read = || {
+            let document = node::parse(&self.source.text, &Bounds::default()).ok()?;
+            Some(document.root.places())
+        };
+        self.lines.0.get_or_init(read).as_ref().map(|root| root.line_of(path))
     }
 }
 
@@ -210,18 +227,14 @@ impl Metric {
         }
     }
 
-    /// Whether its last label is a CPU number, which per-CPU maps have beside the key.
-    pub fn has_cpu_label(&self) -> bool {
-        self.labels.last().is_some_and(Label::is_cpu)
-    }
-
     /// Which of a histogram's labels is its bucket: the last, or the one before the CPU number.
     /// None for a counter.
     pub fn bucket(&self) -> Option<usize> {
         match self.kind {
             Kind::Counter => None,
             Kind::Histogram(_) => {
-                self.labels.len().checked_sub(1 + usize::from(self.has_cpu_label()))
+                let parts: Vec<_> = self.labels.iter().map(Label::part).collect();
+                Part::cpu(&parts).unwrap_or(parts.len()).checked_sub(1)
             }
         }
     }
@@ -235,20 +248,23 @@ impl Metric {
 }
 
 impl Label {
-    /// Whether it is called and sized as a CPU number is.
-    pub fn is_cpu(&self) -> bool {
-        self.part().is_cpu()
-    }
-
     fn part(&self) -> Part {
-        let Self { size, padding, .. } = *self;
-        Part { named_cpu: self.name.as_str() == "cpu", size, padding }
+        let Self { size, padding, reuse, .. } = *self;
+        Part { named_cpu: self.name.as_str() == "cpu", size, padding, reuse }
     }
 }
 
 impl Part {
     /// Whether it is called and sized as a CPU number is.
     pub fn is_cpu(&self) -> bool {
-        self.named_cpu && self.size == 2
+        self.named_cpu && self.size == 2 && !self.reuse
+    }
+
+    /// Which of a metric's parts is the CPU's number, which per-CPU maps have beside the key: the
+    /// last that has bytes of its own, if it is called and sized so. Those behind it reuse the
+    /// number.
+    pub fn cpu(parts: &[Self]) -> Option<usize> {
+        let last = parts.iter().rposition(|part| !part.reuse)?;
+        parts[last].is_cpu().then_some(last)
     }
 }

@@ -6,8 +6,10 @@
 mod fields;
 mod plugin;
 
+use super::bounds;
 use super::faults::Faults;
 use super::node::{Node, Value};
+use super::older;
 use fields::Fields;
 pub(super) use plugin::{Limits, Plugin, Setting, setting};
 
@@ -80,7 +82,15 @@ pub(super) struct Label {
     pub(super) name: Field<String>,
     pub(super) size: Field<i128>,
     pub(super) padding: Field<i128>,
+    pub(super) reuse: Field<bool>,
     pub(super) decoders: Field<Vec<Decoder>>,
+}
+
+impl Label {
+    /// Whether it decodes the bytes of the label before it.
+    pub(super) fn reuses(&self) -> bool {
+        matches!(self.reuse, Field::Given(true))
+    }
 }
 
 pub(super) struct Decoder {
@@ -112,6 +122,16 @@ pub(super) enum OnError {
 pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document> {
     const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
     const KEYS: [&str; 5] = ["metrics", "kaddrs", "plugins", LATER[0], LATER[1]];
+    if let Some((key, code)) = older_file(root, &KEYS) {
+        let problem = match code {
+            true => format!("this is a config of ebpf_exporter 1.x (`{key}:` with BCC code)"),
+            false => format!("this is a config of ebpf_exporter before 2.0 (`{key}:`)"),
+        };
+        let remedy = "2.x and this exporter take one NAME.yaml with `metrics:` and a compiled \
+                      NAME.bpf.o";
+        faults.error(key, problem, remedy);
+        return None;
+    }
     let fields = Fields::open(root, "", &KEYS, faults)?;
     let mut metrics = Vec::new();
     let mut has_metrics = false;
@@ -122,15 +142,42 @@ pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document>
                 let items = lists.list(key);
                 has_metrics |= !matches!(&items, Field::Absent)
                     && !matches!(&items, Field::Given(items) if items.is_empty());
-                let items = items.given().unwrap_or_default();
-                metrics.extend(items.iter().filter_map(|(path, node)| read(node, path, faults)));
+                for (path, node) in items.given().unwrap_or_default() {
+                    if faults.bounds.metric().is_err() {
+                        let problem =
+                            format!("the configs have more than {} metrics", bounds::METRICS);
+                        faults.error("metrics", problem, "serve fewer in one process");
+                        break;
+                    }
+                    metrics.extend(read(node, &path, faults));
+                }
             }
         }
     }
     let kaddrs = fields.texts("kaddrs");
     let plugins = plugin::all(&fields);
+    for (key, known) in LATER.into_iter().zip([&["spans"][..], &["name", "type", "regexps"]]) {
+        if let Some(section) = fields.get(key).filter(|node| matches!(node.value, Value::Map(_))) {
+            Fields::open(section, key, known, faults);
+        }
+    }
     let refused = LATER.into_iter().filter(|key| fields.has(key)).collect();
     Some(Document { metrics, has_metrics, kaddrs, plugins, refused })
+}
+
+/// The key that shows that a whole file is of the older format, and whether it holds C code. A file
+/// with metrics is of today, be there keys of then beside them.
+fn older_file<'n>(root: &'n Node<'_>, known: &[&str]) -> Option<(&'n str, bool)> {
+    let Value::Map(map) = &root.value else { return None };
+    if root.get("metrics").is_some_and(fields::says) {
+        return None;
+    }
+    let (key, node) = map
+        .iter()
+        .find(|(key, _)| older::find(key, known).is_some_and(|older| older.key != "name"))?;
+    let has_code = |node: &Node<'_>| node.get("code").is_some();
+    let programs = matches!(&node.value, Value::List(items) if items.iter().any(has_code));
+    Some((key, programs || root.get("code").is_some()))
 }
 
 type ReadMetric = fn(&Node<'_>, &str, &Faults<'_>) -> Option<Metric>;
@@ -187,12 +234,14 @@ fn metric(fields: &Fields<'_, '_>, kind: Kind, before: usize) -> Metric {
 }
 
 fn label(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Label> {
-    let fields = Fields::open(node, path, &["name", "size", "padding", "decoders"], faults)?;
+    const KEYS: [&str; 5] = ["name", "size", "padding", "reuse", "decoders"];
+    let fields = Fields::open(node, path, &KEYS, faults)?;
     Some(Label {
         path: path.to_owned(),
         name: fields.word("name"),
         size: fields.integer("size"),
         padding: fields.integer("padding"),
+        reuse: fields.boolean("reuse"),
         decoders: fields.items("decoders", decoder),
     })
 }

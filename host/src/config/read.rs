@@ -1,14 +1,12 @@
 //! Finding and reading the files of the configs that were asked for by name.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::error::{Fault, Severity, Source};
-use super::near;
-
-/// Larger than any config is, and small enough to hold.
-const LARGEST: u64 = 16 << 20;
+use super::{bounds, near};
 
 /// Reads `dir/NAME.yaml` for every name, in order; what cannot be read is a fault.
 ///
@@ -19,16 +17,35 @@ pub fn read(dir: &Path, names: &[String]) -> (Vec<Source>, Vec<Fault>) {
         return (Vec::new(), vec![fault(dir, problem, "name another with --config.dir")]);
     }
     let (mut sources, mut faults) = (Vec::new(), Vec::new());
+    let directory = Directory { path: dir, names: OnceCell::new() };
+    let mut left = bounds::FILES;
     for name in names {
-        match one(dir, name) {
-            Ok(source) => sources.push(source),
+        match one(&directory, name) {
+            Ok(source) => match left.checked_sub(source.text.len() as u64) {
+                Some(rest) => {
+                    left = rest;
+                    sources.push(source);
+                }
+                None => {
+                    let problem = format!("the configs have more than {} bytes", bounds::FILES);
+                    faults.push(fault(&source.file, problem, "serve fewer in one process"));
+                }
+            },
             Err(fault) => faults.push(fault),
         }
     }
     (sources, faults)
 }
 
-fn one(dir: &Path, name: &str) -> Result<Source, Fault> {
+/// Where configs are looked for.
+struct Directory<'a> {
+    path: &'a Path,
+    /// The configs that are there, looked for when one is not.
+    names: OnceCell<Vec<String>>,
+}
+
+fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Fault> {
+    let dir = directory.path;
     let file = dir.join(format!("{name}.yaml"));
     if name.is_empty() || name.ends_with('/') {
         let remedy = "write --config.names as NAME,NAME without spaces or empty names";
@@ -36,7 +53,7 @@ fn one(dir: &Path, name: &str) -> Result<Source, Fault> {
     }
     let failed = |error: &io::Error| {
         if error.kind() == io::ErrorKind::NotFound {
-            return missing(dir, name);
+            return missing(directory, name);
         }
         let problem = format!("failed to read the config: {}", words(error));
         fault(&file, problem, "make it a file that the exporter may read")
@@ -47,8 +64,9 @@ fn one(dir: &Path, name: &str) -> Result<Source, Fault> {
         let problem = format!("expected a config, found {kind}");
         return Err(fault(&file, problem, "put the config's YAML in its place"));
     }
-    if metadata.len() > LARGEST {
-        let problem = format!("the config has {} bytes, more than {LARGEST}", metadata.len());
+    if metadata.len() > bounds::FILE {
+        let problem =
+            format!("the config has {} bytes, more than {}", metadata.len(), bounds::FILE);
         return Err(fault(&file, problem, "split it"));
     }
     let bytes = fs::read(&file).map_err(|error| failed(&error))?;
@@ -64,13 +82,14 @@ fn one(dir: &Path, name: &str) -> Result<Source, Fault> {
 }
 
 /// The fault for a config that is not there, with the ones that are.
-fn missing(dir: &Path, name: &str) -> Fault {
+fn missing(directory: &Directory<'_>, name: &str) -> Fault {
+    let dir = directory.path;
     let file = dir.join(format!("{name}.yaml"));
     if dir.join(format!("{name}.yml")).exists() {
         let problem = "the config is missing: configs end in .yaml, not .yml";
         return fault(&file, problem, format!("rename {name}.yml to {name}.yaml"));
     }
-    let names = names(dir);
+    let names = directory.names.get_or_init(|| names(dir));
     let stem = name.strip_suffix(".yaml").unwrap_or(name);
     let remedy = match near::nearest(stem, names.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -1,11 +1,13 @@
 //! What a person sees for every file they could write: one fixture, one snapshot.
 
+mod bombs;
 mod families;
 mod files;
 mod histograms;
 mod hostile;
 mod labels;
 mod metrics;
+mod older;
 mod plugins;
 mod yaml;
 

@@ -29,6 +29,8 @@ mod syscall;
 mod testing;
 mod uint;
 
+pub use regexp::Room;
+
 /// What a config may say to a built-in decoder, as checked text.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -38,6 +40,8 @@ pub struct Settings {
     pub regexps: Vec<String>,
     /// `allow_unknown`: whether an input that `static_map` lacks is passed on as it is.
     pub allow_unknown: bool,
+    /// What patterns may still take.
+    pub room: Room,
 }
 
 /// What is wrong with a decoder's settings.
@@ -77,8 +81,8 @@ pub enum Form {
     Any,
 }
 
-/// A decoder made for a label, or what is wrong with its settings.
-pub type Built = Result<Box<dyn Decoder>, SettingsError>;
+/// A decoder made for a label, or all that is wrong with its settings.
+pub type Built = Result<Box<dyn Decoder>, Vec<SettingsError>>;
 
 /// A built-in decoder as the config stage knows it.
 pub struct Builtin {

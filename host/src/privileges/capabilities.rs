@@ -9,7 +9,7 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 use super::UserError;
 use super::user::User;
-use crate::config::near::nearest;
+use crate::config::near;
 
 /// Which capabilities to keep: the value of `--capabilities.keep`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,9 +196,9 @@ fn capability(name: &str) -> Result<Capability, KeepError> {
 fn hint(name: &str) -> String {
     let all = names(&caps::all());
     let without = all.iter().find(|other| other.strip_prefix("cap_") == Some(name));
-    match without.map(String::as_str).or_else(|| nearest(name, all.iter().map(String::as_str))) {
+    match without {
         Some(near) => format!(", did you mean {near:?}"),
-        None => String::new(),
+        None => near::hint(name, all.iter().map(String::as_str)),
     }
 }
 

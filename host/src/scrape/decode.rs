@@ -21,8 +21,8 @@ pub(super) struct KeyDecoder {
     labels: Vec<Part>,
     /// The last part of a histogram's key.
     bucket: Option<(Part, Buckets)>,
-    /// Decodes the CPU number, which per-CPU maps have beside the key.
-    cpu: Option<Chain>,
+    /// Each decodes the CPU number, which per-CPU maps have beside the key; none if CPUs are summed.
+    cpu: Vec<Chain>,
     cpus: usize,
     transforms: Transforms,
     inputs: Batch,
@@ -83,15 +83,19 @@ impl KeyDecoder {
         bounds: Vec<TextBound>,
     ) -> Self {
         let at = metric.bucket();
-        let (mut cpu, mut bucket, mut labels) = (None, None, Vec::new());
-        let mut offset = 0;
-        for (index, Label { size, padding, chain, .. }) in metric.labels.into_iter().enumerate() {
-            if Some(index) == layout.cpu_label {
-                cpu = Some(chain);
+        let (mut cpu, mut bucket, mut labels) = (Vec::new(), None, Vec::new());
+        let (mut offset, mut bytes) = (0, 0..0);
+        for (index, label) in metric.labels.into_iter().enumerate() {
+            let Label { size, padding, reuse, chain, .. } = label;
+            if layout.cpu_label.is_some_and(|cpu| index >= cpu) {
+                cpu.push(chain);
                 continue;
             }
-            let part = Part { bytes: offset..offset + size, chain };
-            offset += size + padding;
+            if !reuse {
+                bytes = offset..offset + size;
+                offset += size + padding;
+            }
+            let part = Part { bytes: bytes.clone(), chain };
             if Some(index) == at {
                 bucket = Some(part);
             } else {
@@ -122,7 +126,7 @@ impl KeyDecoder {
 
     /// How many numbers a row adds to: one, or one for each CPU.
     pub(super) fn width(&self) -> usize {
-        if self.cpu.is_some() { self.cpus } else { 1 }
+        if self.cpu.is_empty() { 1 } else { self.cpus }
     }
 
     /// Decides the fates of these rows, whose keys the memory holds. Those that a plugin did not get to
@@ -185,10 +189,10 @@ impl KeyDecoder {
         if transforms.is_empty() {
             return;
         }
-        sets.reset(labels.len() + usize::from(cpu.is_some()));
+        sets.reset(labels.len() + cpu.len());
         for key in &keys[..count] {
             for cpu in cpus.iter().filter(|cpu| key.goes_on() && !cpu.is_out()) {
-                sets.push(key.labels.values().map(str::as_bytes).chain(cpu.label()));
+                sets.push(key.labels.values().map(str::as_bytes).chain(cpu.labels()));
             }
         }
         transforms.apply(sets, transformed);
@@ -226,24 +230,29 @@ impl KeyDecoder {
         }
     }
 
-    /// The label of each CPU if CPUs are a label, else that there is none. What is to be said of
-    /// them is said of each of the first `count` keys.
+    /// The labels of each CPU if CPUs are told apart, else that there are none. What is to be said
+    /// of them is said of each of the first `count` keys.
     fn cpu_labels(&mut self, count: usize) -> Vec<Cpu> {
-        let Some(chain) = &mut self.cpu else { return vec![Cpu::Any] };
+        if self.cpu.is_empty() {
+            return vec![Cpu::Labels(Batch::default())];
+        }
         self.inputs.clear();
         for cpu in 0..self.cpus as u16 {
             self.inputs.push(&cpu.to_ne_bytes());
         }
-        chain.decode(&self.inputs, &mut self.decodings);
+        let mut labels = vec![Cpu::Labels(Batch::default()); self.cpus];
         let mut all = Decoding::default();
-        let labels = self.decodings.iter().map(|decoded| {
-            all.note(decoded.outcome, decoded.error, &mut self.first_error);
-            match decoded.outcome {
-                Outcome::Drop => Cpu::Out,
-                Outcome::Label | Outcome::LabelFor(_) => Cpu::Label(decoded.text.to_vec()),
+        for chain in &mut self.cpu {
+            chain.decode(&self.inputs, &mut self.decodings);
+            for (cpu, decoded) in labels.iter_mut().zip(self.decodings.iter()) {
+                let Cpu::Labels(texts) = cpu else { continue };
+                all.note(decoded.outcome, decoded.error, &mut self.first_error);
+                match decoded.outcome {
+                    Outcome::Drop => *cpu = Cpu::Out,
+                    Outcome::Label | Outcome::LabelFor(_) => texts.push(decoded.text),
+                }
             }
-        });
-        let labels = labels.collect();
+        }
         for key in self.keys[..count].iter_mut().filter(|key| !key.out) {
             key.deferred |= all.deferred;
             key.errors = key.errors.saturating_add(all.errors);
@@ -266,22 +275,21 @@ impl KeyDecoder {
 }
 
 /// What a CPU adds to a label set.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Cpu {
-    /// Nothing: CPUs are summed.
-    Any,
-    /// A label.
-    Label(Vec<u8>),
+    /// These labels; none if CPUs are summed.
+    Labels(Batch),
     /// Its values are left out.
     Out,
 }
 
 impl Cpu {
-    fn label(&self) -> Option<&[u8]> {
-        match self {
-            Self::Label(label) => Some(label),
-            Self::Any | Self::Out => None,
-        }
+    fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        let labels = match self {
+            Self::Labels(labels) => Some(labels.iter()),
+            Self::Out => None,
+        };
+        labels.into_iter().flatten()
     }
 
     fn is_out(&self) -> bool {
@@ -308,7 +316,7 @@ impl Decoding {
         }
         let Some(transformed) = transformed else {
             let width = self.labels.len();
-            cpu.label().into_iter().for_each(|label| self.labels.push(label));
+            cpu.labels().for_each(|label| self.labels.push(label));
             let labels = std::mem::take(&mut self.labels);
             let fate = self.join(&labels, joining);
             self.labels = labels;

@@ -193,14 +193,9 @@ pub fn kaddrs_that_are_not_there() {
     let kaddrs =
         "kaddrs:\n- first_symbol\n- first_symbol\n- second_symbo\n- narrow\n- hidden\n- third\n";
     let config = read("test.yaml", &format!("{metric}{kaddrs}"));
-    let faults = opened.set_kaddrs(
-        &config,
-        Some(&|symbol| match symbol {
-            "third" => None,
-            "hidden" => Some(0),
-            _ => Some(1),
-        }),
-    );
+    let known = |symbol: &&str| u64::from(!["third", "hidden"].contains(symbol));
+    let addresses = |symbols: &[&str]| symbols.iter().map(known).collect();
+    let faults = opened.set_kaddrs(&config, Some(&addresses));
     insta::assert_snapshot!(text(&faults), @r"
     test.yaml:5: kaddrs[2]: the object has no constant `kaddr_second_symbo`; did you mean the object's `kaddr_second_symbol`?
     test.yaml:6: kaddrs[3]: the object's constant `kaddr_narrow` has 4 bytes, not 8; declare `const volatile __u64 kaddr_narrow = 0;` in the BPF source

@@ -196,6 +196,65 @@ pub fn cpus_as_a_label() {
     assert_eq!(pipeline.lines("work_cpu_array_total"), array.concat());
 }
 
+pub fn bytes_decoded_more_than_once() {
+    let (mut pipeline, work) = Pipeline::start(
+        "\
+metrics:
+  counters:
+    - name: work_cpu_hash_total
+      help: Keys and CPUs, each in several forms
+      labels:
+        - {name: id, size: 8, decoders: [{name: uint}]}
+        - {name: bytes, reuse: true, decoders: [{name: hex}]}
+        - {name: kept, reuse: true, decoders: [{name: uint}, {name: regexp, regexps: ['^[78]$']}]}
+        - {name: cpu, size: 2, decoders: [{name: uint}]}
+        - {name: place, reuse: true, decoders: [{name: uint}, {name: static_map, static_map: {0: first}}]}
+",
+    );
+    on_cpu(0, || {
+        for id in [7u64, 8, 9] {
+            work.add("work_cpu_hash_total", &id.to_ne_bytes(), id);
+        }
+    });
+    let lines = pipeline.lines("work_cpu_hash_total");
+    let first: String = lines.split_inclusive('\n').filter(|l| l.contains("cpu=\"0\"")).collect();
+    insta::assert_snapshot!(first, @r#"
+    ebpf_exporter_work_cpu_hash_total{id="7",bytes="0700000000000000",kept="7",cpu="0",place="first"} 7
+    ebpf_exporter_work_cpu_hash_total{id="8",bytes="0800000000000000",kept="8",cpu="0",place="first"} 8
+    "#);
+    let elsewhere = lines.lines().filter(|line| line.contains("place=\"unknown:"));
+    assert_eq!(elsewhere.count(), 2 * (libbpf_rs::num_possible_cpus().unwrap() - 1));
+}
+
+pub fn a_bucket_that_reuses_bytes() {
+    let (mut pipeline, work) = Pipeline::start(&histogram(
+        "work_linear_depth",
+        "{bucket_type: linear, bucket_min: 0, bucket_max: 1}",
+        "[{name: key, size: 4, decoders: [{name: hex}]},
+         {name: bucket, reuse: true, decoders: [{name: uint}]}]",
+    ));
+    for (bucket, add) in [(0u32, 1), (1, 2)] {
+        work.add("work_linear_depth", &bucket.to_ne_bytes(), add);
+    }
+    insta::assert_snapshot!(pipeline.lines("work_linear_depth"), @r#"
+    ebpf_exporter_work_linear_depth_bucket{key="00000000",le="+Inf"} 1
+    ebpf_exporter_work_linear_depth_bucket{key="00000000",le="0"} 1
+    ebpf_exporter_work_linear_depth_bucket{key="00000000",le="1"} 1
+    ebpf_exporter_work_linear_depth_bucket{key="01000000",le="+Inf"} 2
+    ebpf_exporter_work_linear_depth_bucket{key="01000000",le="0"} 0
+    ebpf_exporter_work_linear_depth_bucket{key="01000000",le="1"} 2
+    ebpf_exporter_work_linear_depth_bucket{key="02000000",le="+Inf"} 0
+    ebpf_exporter_work_linear_depth_bucket{key="02000000",le="0"} 0
+    ebpf_exporter_work_linear_depth_bucket{key="02000000",le="1"} 0
+    ebpf_exporter_work_linear_depth_count{key="00000000"} 1
+    ebpf_exporter_work_linear_depth_count{key="01000000"} 2
+    ebpf_exporter_work_linear_depth_count{key="02000000"} 0
+    ebpf_exporter_work_linear_depth_sum{key="00000000"} 0
+    ebpf_exporter_work_linear_depth_sum{key="01000000"} 0
+    ebpf_exporter_work_linear_depth_sum{key="02000000"} 0
+    "#);
+}
+
 pub fn exp2() {
     let (mut pipeline, work) = Pipeline::start(WORKLOAD);
     assert_eq!(pipeline.lines("work_exp2_seconds"), "", "no histogram before there is a label set");

@@ -75,12 +75,13 @@ pub fn fentry_works_or_says_why_not() {
 pub fn constants_reach_the_program() {
     let mut opened = object::open("kaddrs");
     let config = plan::config(vec![], &["second_symbol", "first_symbol"]);
-    let address = |symbol: &str| match symbol {
-        "first_symbol" => Some(0xffff_ffff_8123_4567),
-        "second_symbol" => Some(u64::MAX),
-        _ => None,
+    let address = |symbol: &&str| match *symbol {
+        "first_symbol" => 0xffff_ffff_8123_4567,
+        "second_symbol" => u64::MAX,
+        _ => 0,
     };
-    assert_eq!(opened.set_kaddrs(&config, Some(&address)), []);
+    let addresses = |symbols: &[&str]| symbols.iter().map(address).collect();
+    assert_eq!(opened.set_kaddrs(&config, Some(&addresses)), []);
     let attached = opened.load().unwrap().attach();
     assert_eq!(attached.failures(), []);
     // SAFETY: the kernel knows no such option and reads no argument.

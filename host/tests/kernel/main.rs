@@ -172,6 +172,8 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         every_type_of_map,
         no_labels_and_padding,
         cpus_as_a_label,
+        bytes_decoded_more_than_once,
+        a_bucket_that_reuses_bytes,
         exp2,
         exp2zero,
         linear,

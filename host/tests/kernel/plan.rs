@@ -2,7 +2,7 @@
 
 use ebpf_wasm_exporter::config::buckets::{Buckets, Scale};
 use ebpf_wasm_exporter::config::name::{LabelName, MetricName};
-use ebpf_wasm_exporter::config::{Config, Kaddr, Kind, Label, Metric, Source};
+use ebpf_wasm_exporter::config::{Config, Kaddr, Kind, Label, LineIndex, Metric, Source};
 use ebpf_wasm_exporter::decode::Chain;
 use ebpf_wasm_exporter::transform::Transforms;
 
@@ -15,6 +15,7 @@ pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
         metrics,
         faulty: Vec::new(),
         plugins: Vec::new(),
+        lines: LineIndex::default(),
         kaddrs: kaddrs.iter().map(kaddr).collect(),
     }
 }
@@ -25,6 +26,7 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         name: LabelName::new(name).unwrap(),
         size,
         padding,
+        reuse: false,
         chain: Chain::default(),
     };
     Metric {

@@ -16,6 +16,7 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         name: LabelName::new(name).unwrap(),
         size,
         padding,
+        reuse: false,
         chain: Chain::default(),
     };
     Metric {
@@ -50,8 +51,11 @@ fn missing_maps() {
     insta::assert_snapshot!(misfit(&metric, &[], None), @r#".name: the object has no map `x_total`; define one in `SEC(".maps")`"#);
     let maps = [map("x_totl", MapType::Hash, 8), map("other", MapType::Hash, 8)];
     insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; did you mean `x_totl`?");
+    let maps = ["m", "n", "a"].map(|name| MapSpec { name: name.to_owned(), ..maps[0].clone() });
+    let metric = Metric { name: MetricName::new("M").unwrap(), ..metric };
+    insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `M`; did you mean `m`?");
     let maps = [map("starts", MapType::Hash, 8), map("ends", MapType::Hash, 8)];
-    insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; give the metric the name of one that it has: `starts`, `ends`");
+    insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `M`; give the metric the name of one that it has: `starts`, `ends`");
 }
 
 #[test]
@@ -124,6 +128,35 @@ fn a_cpu_label_of_another_size() {
     assert_eq!(warned(&wide, MapType::Hash), None);
     assert_eq!(warned(&[("id", 4, 0), ("cpu", 2, 0)], MapType::PercpuHash), None);
     assert_eq!(warned(&[("cpu", 4, 0), ("id", 4, 0)], MapType::PercpuHash), None);
+}
+
+#[test]
+fn labels_that_reuse_take_no_bytes() {
+    let reusing = |metric: Metric, which: &[usize]| {
+        let mut metric = metric;
+        which.iter().for_each(|index| metric.labels[*index].reuse = true);
+        metric
+    };
+    let hash = [map("x_total", MapType::Hash, 8)];
+    let metric = reusing(counter(&[("id", 8, 0), ("text", 8, 0), ("hex", 8, 0)]), &[1, 2]);
+    assert!(layout(&metric.outline(), &hash, None).is_ok());
+    let metric = reusing(counter(&[("id", 4, 0), ("text", 4, 0)]), &[1]);
+    insta::assert_snapshot!(misfit(&metric, &hash, None), @".labels: sizes add up to 4 and paddings to 0, 4 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
+    // The number of the CPU may be decoded more than once, too.
+    let per_cpu = [map("x_total", MapType::PercpuHash, 8)];
+    let metric = reusing(counter(&[("id", 8, 0), ("cpu", 2, 0), ("node", 2, 0)]), &[2]);
+    let layout = layout(&metric.outline(), &per_cpu, None).unwrap();
+    assert_eq!((layout.cpu_label, layout.key), (Some(1), Key::Labels));
+    let array = [map("x_total", MapType::PercpuArray, 4)];
+    let metric = reusing(counter(&[("cpu", 2, 0), ("node", 2, 0)]), &[1]);
+    assert_eq!(super::layout(&metric.outline(), &array, None).unwrap().key, Key::Ignored);
+    // A label `cpu` of other bytes is none.
+    let metric = reusing(counter(&[("id", 8, 0), ("cpu", 8, 0)]), &[1]);
+    let layout = super::layout(&metric.outline(), &per_cpu, None).unwrap();
+    assert_eq!(layout.cpu_label, None);
+    let parts = metric.outline().parts.unwrap();
+    let (below, problem, remedy) = summed_cpus(&parts, &per_cpu[0]).unwrap();
+    insta::assert_snapshot!(format!("{below}: {problem}; {remedy}"), @".labels[1].reuse: the label `cpu` reuses the bytes of the label before it, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2 in place of `reuse`: the CPU's number stands beside the key");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Way;
+use crate::config::near;
 
 /// How maps are to be read (`--maps.read`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +19,14 @@ pub enum Reading {
 
 /// A text that is no [`Reading`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown way of reading maps {0:?}; give --maps.read auto, copy, harvest, batch or keys")]
+#[error(
+    "unknown way of reading maps {0:?}{hint}; give --maps.read auto, copy, harvest, batch or keys",
+    hint = near::hint(.0, WAYS)
+)]
 pub struct UnknownWay(String);
+
+/// What `--maps.read` takes.
+const WAYS: [&str; 5] = ["auto", "copy", "harvest", "batch", "keys"];
 
 impl FromStr for Reading {
     type Err = UnknownWay;
@@ -93,6 +100,6 @@ mod tests {
     fn ways_are_chosen_by_name() {
         assert_eq!("auto".parse(), Ok(Reading::Auto));
         assert_eq!("keys".parse(), Ok(Reading::Pinned(Way::Keys)));
-        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err(), @r#"unknown way of reading maps "Batch"; give --maps.read auto, copy, harvest, batch or keys"#);
+        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err(), @r#"unknown way of reading maps "Batch", did you mean "batch"; give --maps.read auto, copy, harvest, batch or keys"#);
     }
 }

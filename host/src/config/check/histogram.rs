@@ -1,8 +1,9 @@
 //! Histograms: their buckets, and the label that holds the bucket of a row.
 
 use super::one_of;
+use crate::config::bounds;
 use crate::config::buckets::{Buckets, LARGEST_EXACT, Scale};
-use crate::config::error::quote;
+use crate::config::error::{LONGEST_PATH, cut, quote};
 use crate::config::faults::Faults;
 use crate::config::raw::{self, Field};
 use crate::decode::builtin;
@@ -52,6 +53,11 @@ pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Optio
             }
         }
     };
+    if faults.bounds.buckets(scale.count()).is_err() {
+        let problem = format!("the histograms have more than {} buckets together", bounds::BUCKETS);
+        faults.error(path, problem, "count in wider steps, or serve fewer in one process");
+        return None;
+    }
     let buckets = Buckets { scale, multiplier: multiplier? };
     let bounds = buckets.bounds();
     if !bounds.is_sorted_by(|a, b| a < b) || !bounds.iter().all(|bound| bound.is_finite()) {
@@ -193,10 +199,13 @@ fn exact(key: f64, at: &str, faults: &Faults<'_>) -> Option<f64> {
     None
 }
 
-/// Which of a histogram's labels is the bucket: the last, or the one before the CPU number.
+/// Which of a histogram's labels is the bucket: the last, or the one before the CPU number, which
+/// may have labels behind it that reuse it.
 pub(super) fn bucket(labels: &[raw::Label]) -> Option<usize> {
     let is_cpu = |label: &raw::Label| matches!((&label.name, &label.size), (Field::Given(name), Field::Given(2)) if name == "cpu");
-    labels.len().checked_sub(1 + usize::from(labels.last().is_some_and(is_cpu)))
+    let last = labels.iter().rposition(|label| !label.reuses());
+    let cpu = last.filter(|last| is_cpu(&labels[*last]));
+    cpu.unwrap_or(labels.len()).checked_sub(1)
 }
 
 /// Checks that there is a bucket label and that it can be a number.
@@ -254,7 +263,7 @@ fn values(decoder: &raw::Decoder, buckets: &Buckets, faults: &Faults<'_>) {
     for (key, value) in &decoder.static_map {
         if !buckets.takes(value.as_bytes()) {
             faults.error(
-                &format!("{}.static_map.{key}", decoder.path),
+                &format!("{}.static_map.{}", decoder.path, cut(key.clone(), LONGEST_PATH)),
                 format!("{} is no bucket's key", quote(value)),
                 "map to numbers here: the label of the buckets has to be one",
             );

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::chain::Flow;
-use super::one_of;
 use super::plugin::Names;
 use crate::config::error::quote;
 use crate::config::faults::Faults;
 use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
+use crate::config::near;
 use crate::config::plan::{DecoderStep, Label, Part, PluginStep};
 use crate::config::raw::{self, Field, ON_ERROR};
-use crate::decode::builtin::{self, Builtin, Settings, SettingsError, Sizes};
+use crate::decode::builtin::{self, Builtin, Settings, Sizes};
 use crate::decode::{Chain, OnError, Step};
 use crate::system::System;
 
@@ -33,9 +33,14 @@ pub(super) fn all(
     let (mut first, mut exposed) = (HashMap::new(), Vec::new());
     let mut labels = Vec::with_capacity(raw.len());
     let mut steps = Vec::new();
+    let mut before = Before::Nothing;
     for (index, raw) in raw.into_iter().enumerate() {
         let at = raw.path.clone();
-        let Some((label, plugins)) = label(raw, tools, faults) else { continue };
+        let name = name(&raw.name, &at, faults);
+        let bytes = bytes(&raw, before, faults);
+        before = bytes.map_or(Before::Faulty, Before::Bytes);
+        let known = name.zip(bytes);
+        let Some((label, plugins)) = label(raw, known, tools, faults) else { continue };
         if Some(index) != bucket {
             named(&label.name, &at, has_bucket, faults);
             exposed.push((label.name.clone(), at.clone()));
@@ -65,21 +70,101 @@ pub(super) fn all(
 
 /// What the labels take of the key, if all of it could be read.
 pub(super) fn parts(raw: &Field<Vec<raw::Label>>) -> Option<Vec<Part>> {
-    match raw {
-        Field::Absent => Some(Vec::new()),
-        Field::Faulty => None,
-        Field::Given(labels) => labels.iter().map(part).collect(),
+    let labels = match raw {
+        Field::Absent => &[][..],
+        Field::Faulty => return None,
+        Field::Given(labels) => labels,
+    };
+    let mut parts: Vec<Part> = Vec::with_capacity(labels.len());
+    for label in labels {
+        parts.push(part(label, parts.last())?);
     }
+    Some(parts)
 }
 
-fn part(raw: &raw::Label) -> Option<Part> {
-    let (Field::Given(name), Field::Given(size)) = (&raw.name, &raw.size) else { return None };
+fn part(raw: &raw::Label, before: Option<&Part>) -> Option<Part> {
+    let Field::Given(name) = &raw.name else { return None };
+    let named_cpu = name == "cpu";
+    if raw.reuses() {
+        return Some(Part { named_cpu, size: before?.size, padding: 0, reuse: true });
+    }
+    let (Field::Given(size), Field::Absent | Field::Given(_)) = (&raw.size, &raw.reuse) else {
+        return None;
+    };
     let padding = match &raw.padding {
         Field::Absent => 0,
         Field::Faulty => return None,
         Field::Given(padding) => *padding,
     };
-    Some(Part { named_cpu: name == "cpu", size: sized(*size)?, padding: padded(padding)? })
+    Some(Part { named_cpu, size: sized(*size)?, padding: padded(padding)?, reuse: false })
+}
+
+/// What stands before a label.
+#[derive(Clone, Copy)]
+enum Before {
+    Nothing,
+    /// A label whose bytes are not known, which has been told.
+    Faulty,
+    Bytes(Bytes),
+}
+
+/// The bytes of a key that a label decodes.
+#[derive(Clone, Copy)]
+struct Bytes {
+    /// How many; never 0.
+    size: usize,
+    /// How many to pass over behind them.
+    padding: usize,
+    /// Whether they are those of the label before it.
+    reused: bool,
+}
+
+/// The bytes that a label decodes: its own, or those of the label before it.
+fn bytes(raw: &raw::Label, before: Before, faults: &Faults<'_>) -> Option<Bytes> {
+    if matches!(raw.reuse, Field::Faulty) {
+        return None;
+    }
+    if !raw.reuses() {
+        let (size, padding) =
+            (size(&raw.size, &raw.path, faults), padding(&raw.padding, &raw.path, faults));
+        return Some(Bytes { size: size?, padding: padding?, reused: false });
+    }
+    match before {
+        Before::Nothing => {
+            let problem = "the first label has none before it whose bytes it could decode again";
+            let remedy = "put it behind the label whose bytes it is to decode, or remove `reuse`";
+            faults.error(&format!("{}.reuse", raw.path), problem, remedy);
+            None
+        }
+        Before::Faulty => None,
+        Before::Bytes(before) => {
+            repeats(raw, before, faults).then_some(Bytes { reused: true, ..before })
+        }
+    }
+}
+
+/// Whether a label that reuses the bytes before it says nothing else of their size and padding.
+fn repeats(raw: &raw::Label, before: Bytes, faults: &Faults<'_>) -> bool {
+    let Bytes { size, padding, .. } = before;
+    let differs = |field: &Field<i128>, allowed: &[usize]| match field {
+        Field::Given(given) if !allowed.iter().any(|size| *size as i128 == *given) => Some(*given),
+        _ => None,
+    };
+    let other_size = differs(&raw.size, &[size]);
+    if let Some(given) = other_size {
+        let problem = format!(
+            "a label with `reuse: true` decodes the {size} bytes of the label before it, not {given}"
+        );
+        faults.error(&format!("{}.size", raw.path), problem, "remove `size`, or remove `reuse`");
+    }
+    let other_padding = differs(&raw.padding, &[0, padding]);
+    if other_padding.is_some() {
+        let problem = "a label with `reuse: true` takes no bytes, so none can follow them";
+        let remedy = "write `padding` at the label whose bytes it decodes";
+        faults.error(&format!("{}.padding", raw.path), problem, remedy);
+    }
+    let faulty = |field: &Field<i128>| matches!(field, Field::Faulty);
+    other_size.is_none() && other_padding.is_none() && !faulty(&raw.size) && !faulty(&raw.padding)
 }
 
 /// A label's size in bytes, if a label can have it.
@@ -106,16 +191,15 @@ fn named(name: &LabelName, at: &str, has_bucket: bool, faults: &Faults<'_>) {
 /// A step and its place in the whole chain.
 type Placed = (usize, PluginStep<OnError>);
 
-/// A label, and the steps of its chain that are plugins, each with its place.
+/// A label, and the steps of its chain that are plugins, each with its place: none unless its name
+/// and bytes are known.
 fn label(
     raw: raw::Label,
+    known: Option<(LabelName, Bytes)>,
     (system, plugins): (&System, &Names),
     faults: &Faults<'_>,
 ) -> Option<(Label, Vec<Placed>)> {
     let path = raw.path;
-    let name = name(raw.name, &path, faults);
-    let size = size(raw.size, &path, faults);
-    let padding = padding(raw.padding, &path, faults);
     let raw = raw.decoders.given().unwrap_or_default();
     let mut steps = Vec::with_capacity(raw.len());
     let mut plugin_steps = Vec::new();
@@ -130,40 +214,41 @@ fn label(
             flow.pass_unknown();
             continue;
         }
-        let Some(builtin) = builtin(&raw, faults) else {
+        let Some(builtin) = builtin(&raw, plugins, faults) else {
             flow.pass_unknown();
             continue;
         };
         flow.pass(builtin, &raw.path, faults);
         misplaced(builtin.name, &raw, faults);
-        if let (0, Some(size)) = (index, size) {
-            fits(builtin, size, &path, faults);
+        if let (0, Some((_, bytes))) = (index, &known) {
+            fits(builtin, *bytes, &path, faults);
         }
         steps.extend(step(builtin, raw, system, faults));
     }
-    let (name, size, padding) = (name?, size?, padding?);
-    Some((Label { name, size, padding, chain: Chain::new(steps) }, plugin_steps))
+    let (name, Bytes { size, padding, reused: reuse }) = known?;
+    let padding = if reuse { 0 } else { padding };
+    Some((Label { name, size, padding, reuse, chain: Chain::new(steps) }, plugin_steps))
 }
 
-fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
+fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
     if raw.is_absent() {
         faults.error(path, "the label has no name", "add `name:` with what to call it");
     }
-    let text = raw.given()?;
+    let Field::Given(text) = raw else { return None };
     let refused = |error: NameError| {
-        let problem = format!("{} cannot be a label's name: {error}", quote(&text));
+        let problem = format!("{} cannot be a label's name: {error}", quote(text));
         faults.error(&format!("{path}.name"), problem, error.remedy());
     };
-    LabelName::new(&text).map_err(refused).ok()
+    LabelName::new(text).map_err(refused).ok()
 }
 
-fn size(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
+fn size(raw: &Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
     let remedy = "how many bytes of the map's key this label takes";
     if raw.is_absent() {
         faults.error(path, "the label has no size", format!("add `size:` with {remedy}"));
     }
-    let given = raw.given()?;
-    let size = sized(given);
+    let Field::Given(given) = raw else { return None };
+    let size = sized(*given);
     if size.is_none() {
         let problem = format!("no label of a key has {given} bytes");
         faults.error(&format!("{path}.size"), problem, format!("write {remedy}"));
@@ -171,11 +256,11 @@ fn size(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
     size
 }
 
-fn padding(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
+fn padding(raw: &Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
     let given = match raw {
         Field::Absent => 0,
         Field::Faulty => return None,
-        Field::Given(padding) => padding,
+        Field::Given(padding) => *padding,
     };
     let padding = padded(given);
     if padding.is_none() {
@@ -189,14 +274,15 @@ fn padding(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
 }
 
 /// The built-in decoder that is named.
-fn builtin(raw: &raw::Decoder, faults: &Faults<'_>) -> Option<&'static Builtin> {
+fn builtin(raw: &raw::Decoder, plugins: &Names, faults: &Faults<'_>) -> Option<&'static Builtin> {
     let known: Vec<_> = builtin::ALL.iter().map(|builtin| builtin.name).chain([WASM]).collect();
     match &raw.name {
         Field::Given(name) => {
             let builtin = builtin::find(name);
             if builtin.is_none() {
                 let problem = format!("no decoder is called {}", quote(name));
-                faults.error(&format!("{}.name", raw.path), problem, one_of(name, &known));
+                let remedy = unknown(name, &known, plugins);
+                faults.error(&format!("{}.name", raw.path), problem, remedy);
             } else if !raw.plugin.is_absent() {
                 let problem = format!("`{name}` is built in and takes no plugin");
                 let remedy = "write `name: wasm` for the plugin, or remove `plugin`";
@@ -214,6 +300,20 @@ fn builtin(raw: &raw::Decoder, faults: &Faults<'_>) -> Option<&'static Builtin> 
             None
         }
         Field::Faulty => None,
+    }
+}
+
+/// What to do about a decoder that is not built in. Who gives it another name than those probably
+/// has one of their own, of which a fork of the peer was made: here it is a plugin.
+fn unknown(name: &str, known: &[&str], plugins: &Names) -> String {
+    match near::nearest(name, known.iter().copied().chain(plugins.known())) {
+        Some(near) if known.contains(&near) => format!("did you mean `{near}`?"),
+        Some(plugin) => format!("did you mean the plugin, `{{name: wasm, plugin: {plugin}}}`?"),
+        None => format!(
+            "a decoder of your own is a plugin: add its `file` to `plugins`, and write \
+             `{{name: wasm, plugin: NAME}}` here; built in are {}",
+            known.join(", ")
+        ),
     }
 }
 
@@ -235,7 +335,8 @@ fn misplaced(name: &str, raw: &raw::Decoder, faults: &Faults<'_>) {
 }
 
 /// Tells if the first decoder of a label cannot take so many bytes.
-fn fits(builtin: &Builtin, size: usize, path: &str, faults: &Faults<'_>) {
+fn fits(builtin: &Builtin, bytes: Bytes, path: &str, faults: &Faults<'_>) {
+    let Bytes { size, reused, .. } = bytes;
     let (fits, takes) = match builtin.sizes {
         Sizes::Any => return,
         Sizes::OneOf(sizes) => (sizes.contains(&size), either(sizes)),
@@ -243,8 +344,9 @@ fn fits(builtin: &Builtin, size: usize, path: &str, faults: &Faults<'_>) {
         Sizes::MultipleOf(unit) => (size.is_multiple_of(unit), format!("a multiple of {unit}")),
     };
     if !fits {
+        let key = if reused { "reuse" } else { "size" };
         faults.error(
-            &format!("{path}.size"),
+            &format!("{path}.{key}"),
             format!("`{}` takes {takes} bytes, not {size}", builtin.name),
             "correct the size, or put a decoder first that takes it",
         );
@@ -274,36 +376,17 @@ fn step(
         static_map: raw.static_map,
         regexps: raw.regexps,
         allow_unknown: raw.allow_unknown.given().unwrap_or_default(),
+        room: faults.bounds.patterns.clone(),
     };
     match (builtin.build)(&settings, system) {
         Ok(decoder) => Some(Step { name: builtin.name, decoder, on_error: on_error? }),
-        Err(error) => {
-            for error in all_errors(builtin, &settings, system, error) {
+        Err(errors) => {
+            for error in errors {
                 faults.error(&format!("{path}.{}", error.path), error.problem, error.remedy);
             }
             None
         }
     }
-}
-
-/// Decoders stop at their first fault. That of one pattern may hide those of others, so each is
-/// tried alone.
-fn all_errors(
-    builtin: &Builtin,
-    settings: &Settings,
-    system: &System,
-    first: SettingsError,
-) -> Vec<SettingsError> {
-    if !first.path.starts_with("regexps[") {
-        return vec![first];
-    }
-    let alone = |(index, pattern): (usize, &String)| {
-        let settings = Settings { regexps: vec![pattern.clone()], ..settings.clone() };
-        let error = (builtin.build)(&settings, system).err()?;
-        let path = error.path.replace("regexps[0]", &format!("regexps[{index}]"));
-        Some(SettingsError { path, ..error })
-    };
-    settings.regexps.iter().enumerate().filter_map(alone).collect()
 }
 
 fn on_error(raw: Field<raw::OnError>, path: &str, faults: &Faults<'_>) -> Option<OnError> {

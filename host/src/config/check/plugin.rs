@@ -2,13 +2,15 @@
 //! they are loaded.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use super::one_of;
+use crate::config::bounds;
 use crate::config::duration;
 use crate::config::error::{Source, quote};
 use crate::config::faults::Faults;
@@ -20,14 +22,17 @@ use crate::plugin::{CompileLimits, Digest, Limits};
 
 /// The plugins that a file has, be they faulty, and those that it uses.
 pub(super) struct Names {
+    /// In the file's order.
     known: Vec<String>,
+    /// The same.
+    all: HashSet<String>,
     used: RefCell<BTreeSet<String>>,
 }
 
 impl Names {
     pub(super) fn of(plugins: &[raw::Plugin]) -> Self {
-        let known = plugins.iter().map(|plugin| plugin.name.clone()).collect();
-        Self { known, used: RefCell::default() }
+        let known: Vec<_> = plugins.iter().map(|plugin| plugin.name.clone()).collect();
+        Self { all: known.iter().cloned().collect(), known, used: RefCell::default() }
     }
 
     /// The plugin that is named at `path`; it stands for the step there.
@@ -42,7 +47,7 @@ impl Names {
             faults.error(path, "no plugin is named", "add `plugin:` with a name of `plugins`");
         }
         let name = name.given()?;
-        if !self.known.contains(&name) {
+        if !self.all.contains(&name) {
             let known: Vec<_> = self.known.iter().map(String::as_str).collect();
             let remedy = match &*known {
                 [] => "add it to `plugins`, with its `file`".to_owned(),
@@ -54,6 +59,11 @@ impl Names {
         }
         self.used.borrow_mut().insert(name.clone());
         Some(PluginStep { plugin: name, path: path.to_owned(), on_error: on_error? })
+    }
+
+    /// The names of all plugins of the file.
+    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(String::as_str)
     }
 
     /// Warns of plugins that nothing uses.
@@ -210,72 +220,94 @@ pub(super) fn settings(
     folder: &Path,
     faults: &Faults<'_>,
 ) -> Settings {
-    let mut out = String::new();
+    let mut writer = Writer { folder, faults, path: path.to_owned(), out: String::new() };
     match raw {
-        Field::Absent | Field::Faulty | Field::Given(Setting::Null) => out.push_str("{}"),
-        Field::Given(Setting::Map(entries)) => {
-            Writer { folder, faults }.map(&entries, path, &mut out);
-        }
+        Field::Absent | Field::Faulty | Field::Given(Setting::Null) => writer.out.push_str("{}"),
+        Field::Given(Setting::Map(entries)) => writer.map(&entries),
         Field::Given(_) => {
             let remedy = "write lines of `KEY: VALUE`, or `{KEY: VALUE}`";
             faults.error(path, "expected a mapping of settings", remedy);
         }
     }
+    let out = writer.out;
     if out.len() > LARGEST_SETTINGS {
-        let problem = format!("the settings are {} bytes of JSON", out.len());
-        faults.error(path, problem, format!("keep them below {LARGEST_SETTINGS}"));
+        let problem = format!("the settings are more than {LARGEST_SETTINGS} bytes of JSON");
+        faults.error(path, problem, "leave some out, or shorten the files that they name");
+    } else if faults.bounds.settings(out.len()).is_err() {
+        let problem =
+            format!("the settings of all plugins are more than {} bytes of JSON", bounds::SETTINGS);
+        faults.error(path, problem, "leave some out, or serve fewer configs in one process");
     }
     Settings::new(out)
 }
 
-/// Writes settings as JSON.
+/// Writes settings as JSON, until they are larger than any may be.
 struct Writer<'a> {
     folder: &'a Path,
     faults: &'a Faults<'a>,
+    /// Where it is.
+    path: String,
+    out: String,
 }
 
 impl Writer<'_> {
-    fn value(&self, setting: &Setting, path: &str, out: &mut String) {
+    fn value(&mut self, setting: &Setting) {
+        if self.is_full() {
+            return;
+        }
         match setting {
-            Setting::Null => out.push_str("null"),
-            Setting::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Setting::Number(number) => out.push_str(&number.to_string()),
-            Setting::Text(text) => quoted(text, out),
+            Setting::Null => self.out.push_str("null"),
+            Setting::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            Setting::Number(number) => self.out.push_str(&number.to_string()),
+            Setting::Text(text) => quoted(text, &mut self.out),
             Setting::List(items) => {
-                out.push('[');
+                self.out.push('[');
                 for (index, item) in items.iter().enumerate() {
-                    out.push_str(if index == 0 { "" } else { "," });
-                    self.value(item, &format!("{path}[{index}]"), out);
+                    self.out.push_str(if index == 0 { "" } else { "," });
+                    self.below(format_args!("[{index}]"), item);
                 }
-                out.push(']');
+                self.out.push(']');
             }
             Setting::Map(entries) => match &**entries {
-                [(key, Setting::Text(file))] if key == "file" => self.file(file, path, out),
-                entries => self.map(entries, path, out),
+                [(key, Setting::Text(file))] if key == "file" => self.file(file),
+                entries => self.map(entries),
             },
         }
     }
 
-    fn map(&self, entries: &[(String, Setting)], path: &str, out: &mut String) {
-        out.push('{');
+    fn map(&mut self, entries: &[(String, Setting)]) {
+        self.out.push('{');
         for (index, (key, value)) in entries.iter().enumerate() {
-            out.push_str(if index == 0 { "" } else { "," });
-            quoted(key, out);
-            out.push(':');
-            let dot = if path.is_empty() { "" } else { "." };
-            self.value(value, &format!("{path}{dot}{key}"), out);
+            self.out.push_str(if index == 0 { "" } else { "," });
+            quoted(key, &mut self.out);
+            self.out.push(':');
+            let dot = if self.path.is_empty() { "" } else { "." };
+            self.below(format_args!("{dot}{key}"), value);
         }
-        out.push('}');
+        self.out.push('}');
+    }
+
+    /// Writes what is at this step below where it is.
+    fn below(&mut self, step: fmt::Arguments<'_>, setting: &Setting) {
+        let here = self.path.len();
+        // Writing to a string does not fail.
+        let _ = self.path.write_fmt(step);
+        self.value(setting);
+        self.path.truncate(here);
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() > LARGEST_SETTINGS || self.faults.bounds.settings_left() == 0
     }
 
     /// Writes what the file holds, without the line feed at its end.
-    fn file(&self, name: &str, path: &str, out: &mut String) {
+    fn file(&mut self, name: &str) {
         match read(&self.folder.join(name)) {
-            Ok(text) => quoted(text.strip_suffix('\n').unwrap_or(&text), out),
+            Ok(text) => quoted(text.strip_suffix('\n').unwrap_or(&text), &mut self.out),
             Err(problem) => {
                 let problem = format!("failed to read {}: {problem}", quote(name));
                 let remedy = "put the file beside the config, as text that the exporter may read";
-                self.faults.error(&format!("{path}.file"), problem, remedy);
+                self.faults.error(&format!("{}.file", self.path), problem, remedy);
             }
         }
     }

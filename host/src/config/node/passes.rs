@@ -1,8 +1,7 @@
 //! The two passes over a file: its shape, and along the shape its texts.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{
@@ -11,48 +10,50 @@ use serde::de::{
 };
 use serde_json::Number;
 
-use super::{Document, EXPANDS, Node, Plain, Value};
+use super::{Document, Entry, Map, Node, Plain, Value};
+use crate::config::bounds::Bounds;
 
-/// How much a file may come to when its aliases are written out: bytes of text, and
-/// [`NODE_COST`] for each node. What people write by hand is far below, and a few lines of
-/// aliases to aliases are stopped before they fill the memory.
-const BUDGET: usize = 32 << 20;
-const NODE_COST: usize = 64;
+/// What an error says when there is no room for another node, or for a text. They are found again
+/// in the error's words: `serde_yaml` carries nothing else.
+pub(super) const TOO_MANY: &str = "too many nodes";
+pub(super) const TOO_LONG: &str = "too much text";
+
+/// How many keys that do nothing are remembered.
+const MOST_SHADOWED: usize = 1000;
+
+/// Line and name of each key that does nothing, and how many more there are.
+type Shadowed = (Vec<(usize, String)>, usize);
 
 /// Reads the first document of `text`, which has no byte order mark.
-pub(super) fn read(text: &str) -> Result<Document<'_>, serde_yaml::Error> {
-    let budget = Budget(Cell::new(BUDGET));
+pub(super) fn read<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, serde_yaml::Error> {
+    let look = bounds.for_a_look();
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let Some(first) = documents.next() else {
         let root = Node { line: 1, plain: Plain::Text, value: Value::Null };
-        return Ok(Document { root, more: false, shadowed: Vec::new() });
+        return Ok(Document { root, more: false, shadowed: Vec::new(), unnamed: 0 });
     };
-    let shape = ShapeSeed(&budget).deserialize(first)?;
+    let shape = ShapeSeed(&look).deserialize(first)?;
     let more = documents.next().is_some();
+    // Its events take more memory than the tree.
+    drop(documents);
 
-    let budget = Budget(Cell::new(BUDGET));
-    let reading = Reading { text, lines: Lines::of(text), budget, shadowed: RefCell::default() };
+    let reading = Reading { text, lines: Lines::of(text), bounds, shadowed: RefCell::default() };
     let seed = NodeSeed { shape, line: 1, keyed: false, reading: &reading };
     let root = match serde_yaml::Deserializer::from_str(text).next() {
         Some(again) => seed.deserialize(again)?,
         None => Node { line: 1, plain: Plain::Text, value: Value::Null },
     };
-    let mut shadowed = reading.shadowed.into_inner();
+    let (mut shadowed, unnamed) = reading.shadowed.into_inner();
     // An anchor's are found again wherever it is used.
     shadowed.sort_unstable();
     shadowed.dedup();
-    Ok(Document { root, more, shadowed })
+    Ok(Document { root, more, shadowed, unnamed })
 }
 
-/// What is left of [`BUDGET`].
-struct Budget(Cell<usize>);
-
-impl Budget {
-    fn spend<E: Error>(&self, text: usize) -> Result<(), E> {
-        let left = self.0.get().checked_sub(NODE_COST + text);
-        self.0.set(left.ok_or_else(|| E::custom(EXPANDS))?);
-        Ok(())
-    }
+/// Takes a node and its text out of what is left of the bounds.
+fn spend<E: Error>(bounds: &Bounds, text: usize) -> Result<(), E> {
+    bounds.node().map_err(|_| E::custom(TOO_MANY))?;
+    bounds.text(text).map_err(|_| E::custom(TOO_LONG))
 }
 
 /// The tree without its texts.
@@ -64,13 +65,13 @@ enum Shape {
 }
 
 #[derive(Clone, Copy)]
-struct ShapeSeed<'b>(&'b Budget);
+struct ShapeSeed<'b>(&'b Bounds);
 
 impl<'de> DeserializeSeed<'de> for ShapeSeed<'_> {
     type Value = Shape;
 
     fn deserialize<D: Deserializer<'de>>(self, node: D) -> Result<Shape, D::Error> {
-        self.0.spend(0)?;
+        spend(self.0, 0)?;
         node.deserialize_any(self)
     }
 }
@@ -129,6 +130,7 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
         let mut shapes = Vec::new();
         while entries.next_key_seed(TextSeed)?.is_some() {
+            spend(self.0, 0)?;
             shapes.push(entries.next_value_seed(self)?);
         }
         Ok(Shape::Map(shapes))
@@ -169,11 +171,11 @@ impl<'de> Visitor<'de> for TextSeed {
 }
 
 /// What the second reading needs everywhere.
-struct Reading<'t> {
-    text: &'t str,
+struct Reading<'b> {
+    text: &'b str,
     lines: Lines,
-    budget: Budget,
-    shadowed: RefCell<Vec<(usize, String)>>,
+    bounds: &'b Bounds,
+    shadowed: RefCell<Shadowed>,
 }
 
 impl Reading<'_> {
@@ -198,20 +200,21 @@ impl Lines {
     }
 }
 
-struct NodeSeed<'r, 't> {
+struct NodeSeed<'r, 'b> {
     shape: Shape,
     /// The line of its key, or of what it stands in.
     line: usize,
     /// Whether `line` is its key's: then it is the one to name.
     keyed: bool,
-    reading: &'r Reading<'t>,
+    reading: &'r Reading<'b>,
 }
 
-impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
     type Value = Node<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, node: D) -> Result<Node<'de>, D::Error> {
         let Self { shape, line, keyed, reading } = self;
+        spend(reading.bounds, 0)?;
         let mut plain = Plain::Text;
         let (value, own) = match shape {
             Shape::Null => {
@@ -221,7 +224,7 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
             Shape::Scalar(kind) => {
                 plain = kind;
                 let text = TextSeed.deserialize(node)?;
-                reading.budget.spend(text.len())?;
+                reading.bounds.text(text.len()).map_err(|_| D::Error::custom(TOO_LONG))?;
                 let own = reading.line(&text);
                 (Value::Text(text), own)
             }
@@ -233,7 +236,7 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
             Shape::Map(shapes) => {
                 let entries = node.deserialize_map(MapVisitor { shapes, line, reading })?;
                 let own = entries.first().map(|(_, node)| node.line);
-                (Value::Map(resolve(entries, &mut reading.shadowed.borrow_mut())), own)
+                (Value::Map(Box::new(resolve(entries, &mut reading.shadowed.borrow_mut()))), own)
             }
         };
         let line = if keyed { line } else { own.unwrap_or(line) };
@@ -241,13 +244,13 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
     }
 }
 
-struct ListVisitor<'r, 't> {
+struct ListVisitor<'r, 'b> {
     shapes: Vec<Shape>,
     line: usize,
-    reading: &'r Reading<'t>,
+    reading: &'r Reading<'b>,
 }
 
-impl<'de> Visitor<'de> for ListVisitor<'_, 'de> {
+impl<'de> Visitor<'de> for ListVisitor<'_, '_> {
     type Value = Vec<Node<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -267,16 +270,14 @@ impl<'de> Visitor<'de> for ListVisitor<'_, 'de> {
     }
 }
 
-struct MapVisitor<'r, 't> {
+struct MapVisitor<'r, 'b> {
     shapes: Vec<Shape>,
     line: usize,
-    reading: &'r Reading<'t>,
+    reading: &'r Reading<'b>,
 }
 
-type Entries<'t> = Vec<(Cow<'t, str>, Node<'t>)>;
-
-impl<'de> Visitor<'de> for MapVisitor<'_, 'de> {
-    type Value = Entries<'de>;
+impl<'de> Visitor<'de> for MapVisitor<'_, '_> {
+    type Value = Vec<Entry<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a mapping")
@@ -287,7 +288,7 @@ impl<'de> Visitor<'de> for MapVisitor<'_, 'de> {
         let mut entries = Vec::with_capacity(shapes.len());
         for shape in shapes {
             let Some(key) = map.next_key_seed(TextSeed)? else { break };
-            reading.budget.spend(key.len())?;
+            spend(reading.bounds, key.len())?;
             line = reading.line(&key).unwrap_or(line);
             let seed = NodeSeed { shape, line, keyed: true, reading };
             entries.push((key, map.next_value_seed(seed)?));
@@ -298,39 +299,58 @@ impl<'de> Visitor<'de> for MapVisitor<'_, 'de> {
 
 /// Does the merges of a mapping and leaves each key once: the last one written wins, and any
 /// written here wins over one that is merged in; of merged ones, the first.
-fn resolve<'t>(entries: Entries<'t>, shadowed: &mut Vec<(usize, String)>) -> Entries<'t> {
-    let mut own = Vec::with_capacity(entries.len());
-    let mut merged = Vec::new();
-    for (key, node) in entries {
-        match node.value {
-            Value::Map(more) if key == "<<" => merged.extend(more),
-            Value::List(items) if key == "<<" && items.iter().all(is_map) => {
-                for item in items {
-                    if let Value::Map(more) = item.value {
-                        merged.extend(more);
-                    }
-                }
-            }
-            value => own.push((key, Node { value, ..node })),
+fn resolve<'t>(entries: Vec<Entry<'t>>, (shadowed, unnamed): &mut Shadowed) -> Map<'t> {
+    let (merges, own): (Vec<_>, Vec<_>) = entries.into_iter().partition(merges);
+    let maps = merges.into_iter().flat_map(|(_, node)| match node.value {
+        Value::List(items) => items,
+        value => vec![Node { value, ..node }],
+    });
+    let mut all = Vec::with_capacity(own.len());
+    for map in maps {
+        if let Value::Map(map) = map.value {
+            all.extend(map.entries);
         }
     }
     // The last of equal keys stays: written ones come after merged ones, and those backwards.
-    let first_own = merged.len();
-    let mut all: Entries<'_> = merged.into_iter().rev().chain(own).collect();
-    let mut last = HashMap::with_capacity(all.len());
-    for (index, (key, _)) in all.iter().enumerate() {
-        last.insert(key.clone(), index);
-    }
+    all.reverse();
+    let first_own = all.len();
+    all.extend(own);
+    let stays = last_of_each(&all);
     let mut index = 0;
     all.retain(|(key, node)| {
-        let stays = last.get(key) == Some(&index);
-        if !stays && index >= first_own {
-            shadowed.push((node.line, key.clone().into_owned()));
+        let stays = stays[index];
+        match !stays && index >= first_own {
+            true if shadowed.len() < MOST_SHADOWED => {
+                shadowed.push((node.line, key.clone().into_owned()));
+            }
+            true => *unnamed += 1,
+            false => {}
         }
         index += 1;
         stays
     });
-    all
+    Map::new(all)
+}
+
+/// Whether an entry merges others in.
+fn merges((key, node): &Entry<'_>) -> bool {
+    key == "<<"
+        && match &node.value {
+            Value::Map(_) => true,
+            Value::List(items) => items.iter().all(is_map),
+            Value::Null | Value::Text(_) => false,
+        }
+}
+
+/// For each entry, whether no later one has its key.
+fn last_of_each(entries: &[Entry<'_>]) -> Vec<bool> {
+    let mut by_key: Vec<usize> = (0..entries.len()).collect();
+    by_key.sort_unstable_by(|one, other| (&entries[*one].0, one).cmp(&(&entries[*other].0, other)));
+    let mut stays = vec![true; entries.len()];
+    for pair in by_key.windows(2) {
+        stays[pair[0]] = entries[pair[0]].0 != entries[pair[1]].0;
+    }
+    stays
 }
 
 fn is_map(node: &Node<'_>) -> bool {

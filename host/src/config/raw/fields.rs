@@ -1,11 +1,15 @@
 //! Reading the entries of a mapping as what they should be.
 
 use super::Field;
-use crate::config::error::quote;
+use crate::config::error::{cut, quote};
 use crate::config::faults::Faults;
 use crate::config::near;
-use crate::config::node::{Node, Value};
+use crate::config::node::{Entry, Node, Value};
+use crate::config::older;
 use crate::config::scalar;
+
+/// Characters of a key that a path shows.
+const LONGEST_KEY: usize = 100;
 
 /// The entries of one mapping, and where to tell what is wrong with them.
 pub(super) struct Fields<'f, 't> {
@@ -27,16 +31,31 @@ impl<'f, 't> Fields<'f, 't> {
             return None;
         };
         let fields = Self { node, path, faults };
+        // Of the file's own keys: where each ends.
+        let mut lines: Vec<usize> = match path {
+            "" => entries.iter().map(|(_, node)| node.line).collect(),
+            _ => Vec::new(),
+        };
+        lines.sort_unstable();
         for (key, node) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
+            if !faults.shows_warnings() {
+                faults.count_warnings(1);
+                continue;
+            }
             if key == "<<" {
                 wrong_kind(node, &fields.at(key), TO_MERGE, faults);
                 continue;
             }
-            let next = entries.iter().map(|(_, next)| next.line).filter(|next| *next > node.line);
-            let lines = node.line..next.min().unwrap_or(usize::MAX);
+            let next = lines.get(lines.partition_point(|next| *next <= node.line));
+            let within = node.line..next.copied().unwrap_or(usize::MAX);
             // A section that only holds what others use, as `x-labels: &labels [...]` does.
             let misspelt = near::nearest(key, known.iter().copied()).is_some();
-            if path.is_empty() && !misspelt && faults.lends(&lines) {
+            if path.is_empty() && !misspelt && faults.lends(&within) {
+                continue;
+            }
+            if let Some(older) = older::find(key, known) {
+                let problem = format!("`{}` of ebpf_exporter before 2.0 does nothing", older.key);
+                faults.warning(&fields.at(key), problem, older.remedy);
                 continue;
             }
             let remedy = near::suggest(key, known, "remove it, or write one of");
@@ -45,8 +64,10 @@ impl<'f, 't> Fields<'f, 't> {
         Some(fields)
     }
 
+    /// The path of an entry, or of the mapping with as much of its key as helps.
     pub(super) fn at(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        let key = cut(key.to_owned(), LONGEST_KEY);
+        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
     /// What is written at `key`, if it is not null.
@@ -54,14 +75,10 @@ impl<'f, 't> Fields<'f, 't> {
         self.node.get(key).filter(|node| !matches!(node.value, Value::Null))
     }
 
-    /// Whether anything is written at `key` that means something.
+    /// Whether anything is written at `key` that means something: more than sections, lists and
+    /// texts that are empty.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|node| match &node.value {
-            Value::Null => false,
-            Value::Text(_) => true,
-            Value::List(items) => !items.is_empty(),
-            Value::Map(entries) => !entries.is_empty(),
-        })
+        self.get(key).is_some_and(says)
     }
 
     fn scalar<T>(&self, key: &str, wanted: &str, read: fn(&str) -> Option<T>) -> Field<T> {
@@ -145,31 +162,43 @@ impl<'f, 't> Fields<'f, 't> {
         }
     }
 
-    /// The entries of a mapping, each with its path.
-    pub(super) fn entries(&self, key: &str) -> Vec<(String, &'f str, &'f Node<'t>)> {
-        let path = self.at(key);
+    /// The entries of a mapping.
+    pub(super) fn entries(&self, key: &str) -> &'f [Entry<'t>] {
         match self.get(key) {
-            None => Vec::new(),
-            Some(Node { value: Value::Map(entries), .. }) => {
-                let at = |(name, node): &'f (std::borrow::Cow<'t, str>, Node<'t>)| {
-                    (format!("{path}.{name}"), &**name, node)
-                };
-                entries.iter().map(at).collect()
-            }
+            None => &[],
+            Some(Node { value: Value::Map(map), .. }) => map.entries(),
             Some(node) => {
-                wrong_kind(node, &path, A_MAPPING, self.faults);
-                Vec::new()
+                wrong_kind(node, &self.at(key), A_MAPPING, self.faults);
+                &[]
             }
         }
     }
 
     /// The texts of a mapping to texts. Nothing behind a key is the empty text.
     pub(super) fn pairs(&self, key: &str) -> Vec<(String, String)> {
-        let pair = |(at, from, node): (String, &str, &Node<'_>)| {
-            let to = one(node, &at, A_TEXT, |text| Some(text.to_owned()), self.faults)?;
-            Some((from.to_owned(), to))
+        let pair = |(from, node): &Entry<'_>| {
+            let to = match &node.value {
+                Value::Text(text) => text.to_string(),
+                Value::Null => String::new(),
+                Value::List(_) | Value::Map(_) => {
+                    let at = format!("{}.{}", self.at(key), cut(from.to_string(), LONGEST_KEY));
+                    wrong_kind(node, &at, A_TEXT, self.faults);
+                    return None;
+                }
+            };
+            Some((from.to_string(), to))
         };
-        self.entries(key).into_iter().filter_map(pair).collect()
+        self.entries(key).iter().filter_map(pair).collect()
+    }
+}
+
+/// Whether there is more at a place than emptiness.
+pub(super) fn says(node: &Node<'_>) -> bool {
+    match &node.value {
+        Value::Null => false,
+        Value::Text(text) => !text.is_empty(),
+        Value::List(items) => !items.is_empty(),
+        Value::Map(map) => map.iter().any(|(_, node)| says(node)),
     }
 }
 

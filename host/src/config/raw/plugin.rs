@@ -2,6 +2,8 @@
 
 use super::Field;
 use super::fields::Fields;
+use crate::config::bounds;
+use crate::config::error::quote;
 use crate::config::faults::Faults;
 use crate::config::node::{Node, Plain, Value};
 
@@ -45,8 +47,22 @@ pub(in crate::config) enum Setting {
 
 /// The plugins of a file.
 pub(super) fn all(fields: &Fields<'_, '_>) -> Vec<Plugin> {
-    let read = |(path, name, node): (String, &str, &Node<'_>)| one(node, path, name, fields.faults);
-    fields.entries("plugins").into_iter().map(read).collect()
+    let (faults, path) = (fields.faults, fields.at("plugins"));
+    let mut plugins = Vec::new();
+    for (name, node) in fields.entries("plugins") {
+        if faults.bounds.plugin().is_err() {
+            let problem = format!("the configs have more than {} plugins", bounds::PLUGINS);
+            faults.error(&path, problem, "let labels share plugins, or serve fewer configs");
+            break;
+        }
+        if name.chars().nth(bounds::NAME).is_some() {
+            let problem = format!("the plugin's name {} is too long", quote(name));
+            faults.error(&path, problem, format!("use {} characters at most", bounds::NAME));
+            continue;
+        }
+        plugins.push(one(node, format!("{path}.{name}"), name, faults));
+    }
+    plugins
 }
 
 fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin {
@@ -119,8 +135,8 @@ pub(in crate::config) fn setting(node: &Node<'_>) -> Setting {
             Plain::Number(number) => Setting::Number(number.clone()),
         },
         Value::List(items) => Setting::List(items.iter().map(setting).collect()),
-        Value::Map(entries) => {
-            let entries = entries.iter().map(|(key, node)| (key.to_string(), setting(node)));
+        Value::Map(map) => {
+            let entries = map.iter().map(|(key, node)| (key.to_string(), setting(node)));
             Setting::Map(entries.collect())
         }
     }

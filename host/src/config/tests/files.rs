@@ -37,8 +37,9 @@ fn files_are_read_in_the_order_of_names() {
 fn what_is_missing_is_told_with_what_is_near() {
     let dir =
         dir(&[("timers.yaml", b""), ("syscalls.yaml", b""), ("old.yml", b""), ("x.bpf.o", b"")]);
-    assert_snapshot!(faults(dir.path(), &["timer", "timers.yaml", "biolatency", "old", ""]), @"
+    assert_snapshot!(faults(dir.path(), &["timer", "TIMERS", "timers.yaml", "biolatency", "old", ""]), @"
     DIR/timer.yaml: the config is missing; did you mean `timers`?
+    DIR/TIMERS.yaml: the config is missing; did you mean `timers`?
     DIR/timers.yaml.yaml: the config is missing; did you mean `timers`?
     DIR/biolatency.yaml: the config is missing; there are syscalls, timers
     DIR/old.yaml: the config is missing: configs end in .yaml, not .yml; rename old.yml to old.yaml

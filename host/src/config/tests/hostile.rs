@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{faults_of, good};
+use crate::config::bounds::Bounds;
 use crate::config::node;
 
 /// Words that mean something to the schema or to YAML, so that random trees reach deep.
@@ -161,7 +162,8 @@ proptest! {
     #[test]
     fn any_plain_text_is_kept(key in "[a-zA-Z0-9_.][a-zA-Z0-9_.+-]{0,8}", value in "[a-z0-9_.]{1,8}") {
         let text = format!("\n{key}:\n  - {value}\n");
-        let document = node::parse(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let document = node::parse(&text, &Bounds::default())
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(document.root.line_of(&format!("{key}[0]")), 3);
     }
 

@@ -118,8 +118,28 @@ fn decoders_are_known_by_name() {
 {name: c, size: 4, decoders: [{}]}";
     assert_snapshot!(faults(&with_labels(text)), @"
     x.yaml:2: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `hexx`; did you mean `hex`?
-    x.yaml:3: metrics.counters[0].labels[1].decoders[0].name: no decoder is called `base64`; write one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
+    x.yaml:3: metrics.counters[0].labels[1].decoders[0].name: no decoder is called `base64`; a decoder of your own is a plugin: add its `file` to `plugins`, and write `{name: wasm, plugin: NAME}` here; built in are cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
     x.yaml:4: metrics.counters[0].labels[2].decoders[0]: the decoder has no name; add `name:`, one of cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
+    ");
+}
+
+#[test]
+fn decoders_of_ones_own_are_plugins() {
+    let names = ["kube_pod_name_from_pid", "POD", "pods", "Uint", "uint_", "container"];
+    let labels: Vec<_> = (0..)
+        .zip(names)
+        .map(|(n, name)| format!("{{name: l{n}, size: 4, decoders: [{{name: {name}}}]}}"))
+        .collect();
+    let text =
+        format!("plugins: {{pod: {{file: pod.wasm}}}}\n{}", with_labels(&labels.join(",\n")));
+    assert_snapshot!(faults(&text), @"
+    x.yaml:1: warning: plugins.pod: nothing uses the plugin; name it as `plugin:` of a decoder `wasm` or of a transform, or remove it
+    x.yaml:3: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `kube_pod_name_from_pid`; a decoder of your own is a plugin: add its `file` to `plugins`, and write `{name: wasm, plugin: NAME}` here; built in are cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
+    x.yaml:4: metrics.counters[0].labels[1].decoders[0].name: no decoder is called `POD`; did you mean the plugin, `{name: wasm, plugin: pod}`?
+    x.yaml:5: metrics.counters[0].labels[2].decoders[0].name: no decoder is called `pods`; did you mean the plugin, `{name: wasm, plugin: pod}`?
+    x.yaml:6: metrics.counters[0].labels[3].decoders[0].name: no decoder is called `Uint`; did you mean `uint`?
+    x.yaml:7: metrics.counters[0].labels[4].decoders[0].name: no decoder is called `uint_`; did you mean `uint`?
+    x.yaml:8: metrics.counters[0].labels[5].decoders[0].name: no decoder is called `container`; a decoder of your own is a plugin: add its `file` to `plugins`, and write `{name: wasm, plugin: NAME}` here; built in are cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
     ");
 }
 
@@ -194,5 +214,81 @@ fn static_maps_compare_texts() {
     let decodings = Decodings::of(chain, cases.map(|(input, _)| input.as_bytes()));
     for ((input, text), decoded) in cases.iter().zip(decodings.iter()) {
         assert_eq!(String::from_utf8_lossy(decoded.text), *text, "{input}");
+    }
+}
+
+#[test]
+fn a_label_may_decode_the_bytes_before_it_once_more() {
+    let labels = "\
+{name: raw, size: 2, padding: 2, decoders: [{name: hex}]},
+{name: text, reuse: true, decoders: [{name: string}]},
+{name: again, reuse: yes, size: 2, padding: 2, decoders: [{name: uint}]},
+{name: next, size: 1, reuse: no}";
+    assert_eq!(faults(&with_labels(labels)), "");
+    let config = good(&with_labels(labels));
+    let sizes: Vec<_> = config.metrics[0]
+        .labels
+        .iter()
+        .map(|label| (label.size, label.padding, label.reuse))
+        .collect();
+    assert_eq!(sizes, [(2, 2, false), (2, 0, true), (2, 0, true), (1, 0, false)]);
+}
+
+#[test]
+fn what_a_label_that_reuses_cannot_have_is_told() {
+    let labels = "\
+{name: a, reuse: true, decoders: [{name: uint}]},
+{name: b, reuse: true},
+{name: c, size: 3, padding: 1},
+{name: d, reuse: true, size: 4},
+{name: e, size: 3},
+{name: f, reuse: true, padding: 2},
+{name: g, size: 3},
+{name: h, reuse: true, decoders: [{name: uint}]},
+{name: i, reuse: maybe, size: 3},
+{name: j, reuse: true, size: x},
+{name: c, reuse: true}";
+    assert_snapshot!(faults(&with_labels(labels)), @"
+    x.yaml:2: metrics.counters[0].labels[0].reuse: the first label has none before it whose bytes it could decode again; put it behind the label whose bytes it is to decode, or remove `reuse`
+    x.yaml:5: metrics.counters[0].labels[3].size: a label with `reuse: true` decodes the 3 bytes of the label before it, not 4; remove `size`, or remove `reuse`
+    x.yaml:7: metrics.counters[0].labels[5].padding: a label with `reuse: true` takes no bytes, so none can follow them; write `padding` at the label whose bytes it decodes
+    x.yaml:9: metrics.counters[0].labels[7].reuse: `uint` takes 1, 2, 4 or 8 bytes, not 3; correct the size, or put a decoder first that takes it
+    x.yaml:10: metrics.counters[0].labels[8].reuse: expected true or false, found `maybe`; write one of the two
+    x.yaml:11: metrics.counters[0].labels[9].size: expected a whole number, found `x`; write digits alone, such as 8
+    ");
+}
+
+#[test]
+fn the_last_label_is_the_bucket_also_if_it_reuses() {
+    let histogram =
+        |labels: &str| {
+            good(&with_buckets("bucket_type: linear\n      bucket_max: 3").replace(
+                "[{name: bucket, size: 4, decoders: [{name: uint}]}]",
+                &format!("[{labels}]"),
+            ))
+        };
+    let number = "decoders: [{name: uint}]";
+    for (labels, bucket, names) in [
+        (format!("{{name: a, size: 4}}, {{name: b, reuse: true, {number}}}"), 1, "a"),
+        (
+            format!(
+                "{{name: b, size: 4, {number}}}, {{name: cpu, size: 2}}, {{name: n, reuse: true}}"
+            ),
+            0,
+            "cpu n",
+        ),
+        (
+            format!(
+                "{{name: a, size: 4}}, {{name: b, reuse: true, {number}}}, {{name: cpu, size: 2}}, \
+                 {{name: n, reuse: true}}"
+            ),
+            1,
+            "a cpu n",
+        ),
+    ] {
+        let config = histogram(&labels);
+        let metric = &config.metrics[0];
+        let shown: Vec<_> = metric.label_names().map(|name| name.as_str()).collect();
+        assert_eq!((metric.bucket(), &*shown.join(" ")), (Some(bucket), names), "{labels}");
     }
 }

@@ -133,10 +133,34 @@ metrics:
     x.yaml:6: metrics.counters[1].ringbuf: `ringbuf: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
     ");
     assert_snapshot!(faults("tracing: {spans: [{name: s}]}"), @"x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
-    assert_eq!(
-        good("tracing: {}\nplugins: ~\nmetrics: {counters: [{name: a, help: A}]}").metrics.len(),
-        1
-    );
+}
+
+#[test]
+fn what_later_versions_bring_may_be_there_and_empty() {
+    for empty in [
+        "tracing: ~",
+        "tracing: {}",
+        "tracing: []",
+        "tracing: ''",
+        "tracing: {spans: []}",
+        "tracing: {spans: ~}",
+        "cgroup_id_map: ~",
+        "cgroup_id_map: {}",
+        "cgroup_id_map: {name: '', type: ~, regexps: []}",
+    ] {
+        let text = format!("{empty}\nplugins: ~\nmetrics: {{counters: [{{name: a, help: A}}]}}");
+        assert_eq!(faults(&text), "", "{empty}");
+    }
+    let slips =
+        "tracing: {span: []}\ncgroup_id_map: {Name: ''}\nmetrics: {counters: [{name: a, help: A}]}";
+    assert_snapshot!(faults(slips), @"
+    x.yaml:1: warning: tracing.span: unknown key, which does nothing; did you mean `spans`?
+    x.yaml:2: warning: cgroup_id_map.Name: unknown key, which does nothing; did you mean `name`?
+    ");
+    for some in ["tracing: {spans: [{}]}", "tracing: x", "cgroup_id_map: {type: hash}"] {
+        let text = format!("{some}\nmetrics: {{counters: [{{name: a, help: A}}]}}");
+        assert!(faults(&text).contains("is not supported by this version"), "{some}");
+    }
 }
 
 #[test]

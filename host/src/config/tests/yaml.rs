@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{faults, faults_of, good};
+use crate::config::bounds::Bounds;
 use crate::config::node::{self, Node, Value};
 
 /// A tree on one line: texts quoted, each with its line.
@@ -22,7 +23,7 @@ fn show(node: &Node<'_>) -> String {
 }
 
 fn tree(text: &str) -> String {
-    show(&node::parse(text).expect("YAML").root)
+    show(&node::parse(text, &Bounds::default()).expect("YAML").root)
 }
 
 #[test]
@@ -97,7 +98,9 @@ fn aliases_stand_for_what_they_name() {
 
 #[test]
 fn keys_with_dots_are_found() {
-    let document = node::parse("m:\n  1: a\n  1.2: b\n  1.2.3: c\n  '1[0]': d\n").expect("YAML");
+    let document =
+        node::parse("m:\n  1: a\n  1.2: b\n  1.2.3: c\n  '1[0]': d\n", &Bounds::default())
+            .expect("YAML");
     for (path, line) in [("m.1", 2), ("m.1.2", 3), ("m.1.2.3", 4), ("m.1[0]", 5), ("m.1.4", 2)] {
         assert_eq!(document.root.line_of(path), line, "{path}");
     }
@@ -141,12 +144,12 @@ fn bombs_are_defused() {
         let items = vec![format!("*a{}", i - 1); 9].join(", ");
         laughs.push_str(&format!("a{i}: &a{i} [{items}]\n"));
     }
-    assert_snapshot!(faults(&laughs), @"x.yaml: failed to read the YAML: its aliases expand to too much; use fewer aliases");
+    assert_snapshot!(faults(&laughs), @"x.yaml: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 1000000 keys, items and texts; use fewer aliases, list less, or split the files");
 
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(1000));
-    assert_snapshot!(faults(&long), @"x.yaml:2: failed to read the YAML: its aliases expand to too much; use fewer aliases");
+    assert_snapshot!(faults(&long), @"x.yaml:2: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 33554432 bytes; use fewer aliases, or split the files");
     let wide = format!("a: &a [{}]\nb: [{}]\n", "1, ".repeat(1000), "*a, ".repeat(1000));
-    assert_snapshot!(faults(&wide), @"x.yaml:1: failed to read the YAML: its aliases expand to too much; use fewer aliases");
+    assert_snapshot!(faults(&wide), @"x.yaml:1: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 1000000 keys, items and texts; use fewer aliases, list less, or split the files");
 }
 
 #[test]
@@ -182,7 +185,7 @@ metrics:
     x.yaml:1: warning: metric: unknown key, which does nothing; did you mean `metrics`?
     x.yaml:3: warning: metrics.counter: unknown key, which does nothing; did you mean `counters`?
     x.yaml:7: warning: metrics.counters[0].hlep: unknown key, which does nothing; did you mean `help`?
-    x.yaml:8: warning: metrics.counters[0].table: unknown key, which does nothing; remove it, or write one of name, help, labels, perf_event_array, ringbuf, flush_interval, transforms
+    x.yaml:8: warning: metrics.counters[0].table: `table` of ebpf_exporter before 2.0 does nothing; give the map in the BPF object and the metric the same name, in `name`
     x.yaml:12: warning: metrics.counters[0].labels[0].decoder: unknown key, which does nothing; did you mean `decoders`?
     x.yaml:15: warning: metrics.counters[0].labels[0].decoders[0].static-map: unknown key, which does nothing; did you mean `static_map`?
     ");

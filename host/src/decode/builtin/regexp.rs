@@ -6,9 +6,14 @@
 //! are not UTF-8, such as a name that the kernel cut short, are matched and answered as U+FFFD,
 //! so that `.` matches them.
 
-use regex::{CaptureLocations, Regex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Builtin, Form, SettingsError, Sizes};
+use regex_automata::Input;
+use regex_automata::meta::{BuildError, Config, Regex};
+
+use super::{Builtin, Form, Settings, SettingsError, Sizes};
+use crate::config::error::quote;
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -16,8 +21,42 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
-    build: |settings, _| Ok(Box::new(Regexp::new(&settings.regexps)?)),
+    build: |settings, _| Ok(Box::new(Regexp::new(settings)?)),
 };
+
+/// What all patterns of a start may take once compiled, in bytes.
+const MOST: usize = 64 << 20;
+/// What one of them may.
+const MOST_OF_ONE: usize = 10 << 20;
+/// What a byte of a pattern is counted as before it is compiled: that is how much memory, and time
+/// as if it were memory, its parser may need.
+const BYTE: usize = 256;
+/// What matching may keep for each thread that matches a pattern, in bytes.
+const CACHE: usize = 64 << 10;
+
+/// The room that patterns have left. All of a start share one, for the memory they take adds up.
+#[derive(Clone, Debug)]
+pub struct Room(Arc<AtomicUsize>);
+
+impl Default for Room {
+    /// All of it.
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(MOST)))
+    }
+}
+
+impl Room {
+    /// Takes so many bytes, or all that is left and says that this is too little.
+    fn take(&self, bytes: usize) -> bool {
+        let rest = self.left().checked_sub(bytes);
+        self.0.store(rest.unwrap_or_default(), Ordering::Relaxed);
+        rest.is_some()
+    }
+
+    fn left(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 struct Regexp {
     patterns: Vec<Pattern>,
@@ -25,51 +64,84 @@ struct Regexp {
 
 struct Pattern {
     regex: Regex,
-    /// Where its groups matched last; kept so that no row allocates.
-    groups: CaptureLocations,
+    has_group: bool,
 }
 
+/// What is wrong with a pattern: the problem, the remedy.
+type Objection = (String, &'static str);
+
 impl Regexp {
-    fn new(patterns: &[String]) -> Result<Self, SettingsError> {
-        if patterns.is_empty() {
-            return Err(SettingsError {
+    fn new(settings: &Settings) -> Result<Self, Vec<SettingsError>> {
+        if settings.regexps.is_empty() {
+            return Err(vec![SettingsError {
                 path: "regexps".to_owned(),
                 problem: "there are no patterns, so every row would be left out".to_owned(),
                 remedy: "list at least one pattern".to_owned(),
-            });
+            }]);
         }
-        let patterns = patterns.iter().enumerate();
-        let patterns = patterns.map(|(index, pattern)| Pattern::new(index, pattern));
-        Ok(Self { patterns: patterns.collect::<Result<_, _>>()? })
+        let (mut patterns, mut errors) = (Vec::new(), Vec::new());
+        for (index, pattern) in settings.regexps.iter().enumerate() {
+            let fault = match Pattern::new(pattern, &settings.room) {
+                Ok(pattern) => {
+                    patterns.push(pattern);
+                    continue;
+                }
+                Err(fault) => fault,
+            };
+            let (path, (problem, remedy)) = (format!("regexps[{index}]"), fault);
+            errors.push(SettingsError { path, problem, remedy: remedy.to_owned() });
+            if settings.room.left() == 0 {
+                break;
+            }
+        }
+        if errors.is_empty() { Ok(Self { patterns }) } else { Err(errors) }
     }
 }
 
 impl Pattern {
-    fn new(index: usize, pattern: &str) -> Result<Self, SettingsError> {
-        let error = |problem, remedy: &str| SettingsError {
-            path: format!("regexps[{index}]"),
-            problem,
-            remedy: remedy.to_owned(),
+    fn new(pattern: &str, room: &Room) -> Result<Self, Objection> {
+        let full = || {
+            let problem =
+                format!("the patterns of all configs take more than {MOST} bytes once compiled");
+            (problem, "list fewer or simpler ones: a class such as \\w repeated takes most")
         };
-        let regex = Regex::new(pattern).map_err(|fault| {
-            let problem = format!("`{pattern}` is not a regular expression: {}", fold(&fault));
-            error(problem, "correct the pattern; its syntax is RE2's")
+        if !room.take(pattern.len().saturating_mul(BYTE)) {
+            return Err(full());
+        }
+        let limit = room.left().min(MOST_OF_ONE);
+        let config = Config::new().nfa_size_limit(Some(limit)).hybrid_cache_capacity(CACHE);
+        let built = Regex::builder().configure(config).build(pattern);
+        let regex = built.map_err(|error| {
+            // It took as much to find out.
+            if error.size_limit().is_some() && (!room.take(limit) || limit < MOST_OF_ONE) {
+                return full();
+            }
+            let (pattern, why) = (quote(pattern), fold(&error));
+            let problem = format!("{pattern} is not a regular expression: {why}");
+            (problem, "correct the pattern; its syntax is RE2's")
         })?;
+        if !room.take(regex.memory_usage()) {
+            return Err(full());
+        }
         let groups = regex.captures_len() - 1;
         if groups > 1 {
-            let problem = format!("`{pattern}` has {groups} groups, and a label has one text");
-            return Err(error(problem, "write (?:…) for the groups that are not the label"));
+            let problem =
+                format!("{} has {groups} groups, and a label has one text", quote(pattern));
+            return Err((problem, "write (?:…) for the groups that are not the label"));
         }
-        Ok(Self { groups: regex.capture_locations(), regex })
+        Ok(Self { regex, has_group: groups == 1 })
     }
 
     /// What the label is if the pattern matches. A group that took no part is empty.
-    fn find<'t>(&mut self, text: &'t str) -> Option<&'t str> {
-        if self.groups.len() == 1 {
-            return self.regex.find(text).map(|found| found.as_str());
+    fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
+        if !self.has_group {
+            return text.get(self.regex.find(text)?.range());
         }
-        self.regex.captures_read(&mut self.groups, text)?;
-        let group = self.groups.get(1).and_then(|(start, end)| text.get(start..end));
+        // Start and end of the match, start and end of the group.
+        let mut slots = [None; 4];
+        self.regex.search_slots(&Input::new(text), &mut slots)?;
+        let group =
+            slots[2].zip(slots[3]).and_then(|(start, end)| text.get(start.get()..end.get()));
         Some(group.unwrap_or_default())
     }
 }
@@ -77,7 +149,7 @@ impl Pattern {
 impl Decoder for Regexp {
     fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
         let text = String::from_utf8_lossy(input);
-        for pattern in &mut self.patterns {
+        for pattern in &self.patterns {
             if let Some(found) = pattern.find(&text) {
                 out.extend_from_slice(found.as_bytes());
                 return Ok(Outcome::Label);
@@ -89,20 +161,22 @@ impl Decoder for Regexp {
 
 /// The regex crate draws the pattern and an arrow over several lines: only the last one says what
 /// is wrong.
-fn fold(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(limit) => format!("it takes more than {limit} bytes"),
-        other => {
-            let text = other.to_string();
-            let last = text.lines().next_back().unwrap_or_default();
-            last.trim().trim_start_matches("error: ").to_owned()
-        }
+fn fold(error: &BuildError) -> String {
+    if error.size_limit().is_some() {
+        return format!("it takes more than {MOST_OF_ONE} bytes");
     }
+    let text = match error.syntax_error() {
+        Some(error) => error.to_string(),
+        None => error.to_string(),
+    };
+    let last = text.lines().next_back().unwrap_or_default();
+    last.trim().trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Settings, testing};
+    use super::*;
 
     fn settings(regexps: &[&str]) -> Settings {
         let regexps = regexps.iter().map(|&pattern| pattern.to_owned()).collect();
@@ -140,6 +214,25 @@ mod tests {
         let cut = &"größe".as_bytes()[..3];
         testing::check_with("regexp", &settings(&["^gr.*$"]), &[(cut, "gr\u{fffd}")]);
         testing::check_with("regexp", &settings(&["^.(.).$"]), &[(b"\xff\0\xfe", "\0")]);
+    }
+
+    #[test]
+    fn patterns_share_the_room_that_there_is() {
+        let room = Room(Arc::new(AtomicUsize::new(1 << 20)));
+        let build = |regexps: &[&str]| {
+            Regexp::new(&Settings { room: room.clone(), ..settings(regexps) }).map(|_| ())
+        };
+        assert_eq!(build(&["^a", "^b"]), Ok(()));
+        let left = room.left();
+        assert!(left > (1 << 20) - (64 << 10), "{left}");
+        // None is looked at behind the one that is too much.
+        let errors = build(&["c", r"\w{50}", r"\w{50}", r"\w{50}", "(", "d"]).unwrap_err();
+        insta::assert_snapshot!(format!("{errors:?}"), @r#"[SettingsError { path: "regexps[1]", problem: "the patterns of all configs take more than 67108864 bytes once compiled", remedy: "list fewer or simpler ones: a class such as \\w repeated takes most" }]"#);
+        assert_eq!(room.left(), 0);
+        assert_eq!(build(&["e"]).unwrap_err()[0].path, "regexps[0]");
+        let long = "x".repeat(1 << 20);
+        let errors = Regexp::new(&settings(&[&long])).map(|_| ()).unwrap_err();
+        assert!(errors[0].problem.starts_with("the patterns of all configs"), "{errors:?}");
     }
 
     #[test]

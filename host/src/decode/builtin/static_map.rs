@@ -21,13 +21,13 @@ struct StaticMap {
 }
 
 impl StaticMap {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn new(settings: &Settings) -> Result<Self, Vec<SettingsError>> {
         if settings.static_map.is_empty() {
-            return Err(SettingsError {
+            return Err(vec![SettingsError {
                 path: "static_map".to_owned(),
                 problem: "nothing is mapped".to_owned(),
                 remedy: "list pairs of input and output, such as `1: read`".to_owned(),
-            });
+            }]);
         }
         let bytes = |text: &String| text.as_bytes().into();
         let map = settings.static_map.iter().map(|(from, to)| (bytes(from), bytes(to))).collect();

@@ -62,8 +62,11 @@ pub(super) fn check_with(name: &str, settings: &Settings, table: &[(&[u8], &str)
 
 /// What a decoder says to settings that it does not take, as a user would read it.
 pub(super) fn refusal(name: &str, settings: &Settings) -> String {
-    let error = (find(name).unwrap().build)(settings, &System::default()).err().unwrap();
-    format!("{}: {}; {}", error.path, error.problem, error.remedy)
+    let errors = (find(name).unwrap().build)(settings, &System::default()).err().unwrap();
+    let line = |error: &super::SettingsError| {
+        format!("{}: {}; {}", error.path, error.problem, error.remedy)
+    };
+    errors.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn run(system: &System, name: &str, settings: &Settings, table: &[(&[u8], &str)]) {
