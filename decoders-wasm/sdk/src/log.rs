@@ -32,5 +32,8 @@ fn write(level: Level, message: &str) {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn write(level: Level, message: &str) {
-    eprintln!("{level:?}: {message}");
+    use std::io::Write as _;
+
+    // Where it cannot be written, nobody reads it.
+    let _ = writeln!(std::io::stderr(), "{level:?}: {message}");
 }
