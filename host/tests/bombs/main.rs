@@ -1,9 +1,8 @@
 //! Files that are made to cost the host something before anything of them runs: each has to end in
 //! one message, within the limits of `limits.compile`, and nothing else.
 //!
-//! What a child process took is what the kernel says of it: the most memory of any that this test
-//! has waited for. No time is asserted, as machines are busy: that the messages name a limit of
-//! processor time shows that it held.
+//! Neither time nor memory is measured, as machines are busy and a child's peak is told together with
+//! that of this process: that the messages name a limit shows that it held.
 
 use std::fs;
 use std::path::Path;
@@ -122,27 +121,6 @@ fn a_child_has_nothing_and_is_nobodys_tool() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     insta::assert_snapshot!(String::from_utf8_lossy(&output.stderr), @"nobody waits for it");
-}
-
-#[test]
-fn no_child_took_more_than_it_may() {
-    // All that this process waits for here: one at a time, and theirs.
-    for bytes in [made::functions(60_000), made::segments(1, 400_000), made::globals(99_000, 100)] {
-        let (code, said) = tool("run", &bytes, &["--compile-time=60s"]);
-        assert!(matches!(code, Some(0 | 3)), "{said}");
-    }
-    let peak = peak_of_children();
-    assert!(peak < 640 << 10, "{peak} KiB");
-}
-
-/// The most memory that any child had that was waited for, in KiB.
-fn peak_of_children() -> i64 {
-    // SAFETY: zeros are a rusage, which the call fills.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: it is a rusage.
-    let answer = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
-    assert_eq!(answer, 0);
-    usage.ru_maxrss
 }
 
 #[test]
