@@ -76,7 +76,7 @@ impl Program {
             return;
         };
         let mut counted = 0;
-        MapReader::new(&map, Reading::Auto, None)
+        MapReader::new(map, Reading::Auto, None)
             .and_then(|mut reader| {
                 reader.read(|chunk| {
                     counted += chunk.entries().flat_map(|entry| entry.values).sum::<u64>();

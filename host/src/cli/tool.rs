@@ -8,6 +8,7 @@ use crate::plugin::Order;
 
 /// What is done instead of serving.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Command {
     /// Look at a plugin, try it, measure it, check it; needs no kernel and no privilege
     Plugin {

@@ -185,6 +185,7 @@ const BPF: &[u64] = &[
 ];
 
 /// Non-blocking sockets, an interface's name, and the end of an attachment.
+#[allow(clippy::unnecessary_cast, reason = "their type is another one with another C library")]
 const IOCTL: &[u64] = &[
     libc::FIONBIO as u64,
     libc::SIOCGIFNAME as u64,

@@ -140,7 +140,7 @@ impl Workload {
 pub fn rows(attached: &Attached, name: &str) -> Rows {
     let map = attached.map(name).expect("the object has the map");
     let mut rows = Rows::new();
-    MapReader::new(&map, Reading::Auto, None)
+    MapReader::new(map, Reading::Auto, None)
         .and_then(|mut reader| {
             reader.read(|chunk| {
                 for entry in chunk.entries() {

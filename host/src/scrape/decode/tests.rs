@@ -102,7 +102,7 @@ fn who_did_not_get_its_turn_keeps_its_label_and_comes_first() {
     let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 1);
     assert_eq!(
         (asked, labels),
-        (vec![1], vec!["1-5", "2-2", "3-3", "4-4"].iter().map(ToString::to_string).collect())
+        (vec![1], ["1-5", "2-2", "3-3", "4-4"].iter().map(ToString::to_string).collect())
     );
     let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 2);
     assert_eq!(asked, [2, 3]);

@@ -245,7 +245,7 @@ fn pages_are_made_between_errands_and_errands_between_pages() {
     f.begins(Call::Maps);
     f.ends("panic");
     assert_eq!([wait(first), wait(second)], [plain("one"), plain("two")]);
-    let [good, bad] = errands.map(|errand| wait(errand));
+    let [good, bad] = errands.map(wait);
     assert_eq!(good, Ok(0));
     assert_eq!(bad, Err(ScrapeError::Panicked("no luck with Maps".to_owned())));
     assert!(f.begun.try_recv().is_err(), "nothing is done for who has gone");
