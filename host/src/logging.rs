@@ -8,7 +8,7 @@
 //! | info | |
 //!
 //! Nothing is logged per row of a map or per request. A line that cannot be written costs nothing but
-//! itself: see [`lines`].
+//! itself: see `lines`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;

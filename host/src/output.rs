@@ -25,7 +25,7 @@ pub fn print(text: &str) -> io::Result<()> {
     write(&io::stdout(), text.as_bytes(), None).1
 }
 
-/// As [`print`], to standard error.
+/// As [`print()`], to standard error.
 ///
 /// # Errors
 ///

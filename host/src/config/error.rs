@@ -37,7 +37,7 @@ pub struct Fault {
     pub severity: Severity,
     /// The file it is in: a YAML file or a BPF object.
     pub file: PathBuf,
-    /// The line of the YAML file, from 1, where it can be had; [`END`] for what is told behind all
+    /// The line of the YAML file, from 1, where it can be had; `END` for what is told behind all
     /// others.
     pub line: Option<usize>,
     /// The place in the document: `metrics.counters[2].labels[0].size`; empty for the whole file.
@@ -75,7 +75,7 @@ pub(super) const END: usize = usize::MAX;
 /// Faults of each severity that are shown of a file.
 pub(crate) const SHOWN: usize = 100;
 
-/// The first [`SHOWN`] faults of each severity of each file, in their order, and how many more
+/// The first `SHOWN` faults of each severity of each file, in their order, and how many more
 /// there are.
 pub fn shown(faults: Vec<Fault>) -> Vec<Fault> {
     let mut counts: HashMap<(PathBuf, Severity), usize> = HashMap::new();

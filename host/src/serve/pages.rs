@@ -116,7 +116,7 @@ impl TelemetryPath {
 }
 
 /// All routes. Where two would stand at one path, the metrics win. A path that only means that of a
-/// page is answered like it, or led to it: see [`paths`].
+/// page is answered like it, or led to it: see `paths`.
 pub fn router(site: &Site, scrapes: Scrapes) -> Router {
     let path = site.telemetry_path.canonical();
     let elsewhere = format!("no such page; the metrics are at {}\n", site.telemetry_path.as_str());
