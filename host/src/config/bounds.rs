@@ -14,13 +14,15 @@ pub(super) const FILE: u64 = 16 << 20;
 pub(super) const FILES: u64 = 64 << 20;
 /// Keys, items and texts, once aliases are written out. A thousand take some 0.1 MB while a file is
 /// checked, and up to 0.3 MB as decoders.
-pub(super) const NODES: usize = 1_000_000;
+pub(super) const NODES: usize = 750_000;
 /// Bytes of keys and texts, once aliases are written out.
 pub(super) const TEXT: usize = 32 << 20;
 /// Levels of lists and mappings in each other.
 pub(super) const DEPTH: usize = 128;
 /// Characters of a plugin's name.
 pub(super) const NAME: usize = 128;
+/// Kernel symbols that objects get the addresses of.
+pub(super) const KADDRS: usize = 20_000;
 /// Metrics.
 pub(super) const METRICS: usize = 10_000;
 /// Plugins.
@@ -35,6 +37,7 @@ pub(super) const SETTINGS: usize = 64 << 20;
 pub(super) struct Bounds {
     nodes: Cell<usize>,
     text: Cell<usize>,
+    kaddrs: Cell<usize>,
     metrics: Cell<usize>,
     plugins: Cell<usize>,
     buckets: Cell<usize>,
@@ -48,6 +51,7 @@ impl Default for Bounds {
         Self {
             nodes: Cell::new(NODES),
             text: Cell::new(TEXT),
+            kaddrs: Cell::new(KADDRS),
             metrics: Cell::new(METRICS),
             plugins: Cell::new(PLUGINS),
             buckets: Cell::new(BUCKETS),
@@ -72,6 +76,10 @@ impl Bounds {
 
     pub(super) fn text(&self, bytes: usize) -> Result<(), Exceeded> {
         take(&self.text, bytes)
+    }
+
+    pub(super) fn kaddr(&self) -> Result<(), Exceeded> {
+        take(&self.kaddrs, 1)
     }
 
     pub(super) fn metric(&self) -> Result<(), Exceeded> {

@@ -13,7 +13,7 @@ use super::faults::Faults;
 use super::name::{MetricName, NameError};
 use super::plan::{Config, Kaddr, Kind, LineIndex, Metric, Outline, PluginStep, Settings};
 use super::raw::{self, Field};
-use super::{duration, near};
+use super::{bounds, duration, near};
 use crate::plugin::{CompileLimits, Limits};
 use crate::system::System;
 use crate::transform::{OnError, Transforms};
@@ -247,6 +247,11 @@ fn events(
 fn kaddrs(raw: Vec<(String, String)>, faults: &Faults<'_>) -> Vec<Kaddr> {
     let mut kaddrs = Vec::new();
     for (path, symbol) in raw {
+        if faults.bounds.kaddr().is_err() {
+            let problem = format!("the configs have more than {} kaddrs", bounds::KADDRS);
+            faults.error("kaddrs", problem, "serve fewer in one process");
+            break;
+        }
         if !is_identifier(&symbol) {
             faults.error(
                 &path,

@@ -75,6 +75,15 @@ impl<'t> Faults<'t> {
         self.warnings.set(self.warnings.get() + more);
     }
 
+    /// Whether another error would be shown. If not, it is counted, and need not be made.
+    pub(super) fn shows_errors(&self) -> bool {
+        let shows = self.errors.get() < SHOWN;
+        if !shows {
+            count(&self.errors);
+        }
+        shows
+    }
+
     /// How many errors there are so far: what is read while this number stays is good.
     pub(super) fn errors(&self) -> usize {
         self.errors.get()

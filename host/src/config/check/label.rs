@@ -280,9 +280,11 @@ fn builtin(raw: &raw::Decoder, plugins: &Names, faults: &Faults<'_>) -> Option<&
         Field::Given(name) => {
             let builtin = builtin::find(name);
             if builtin.is_none() {
-                let problem = format!("no decoder is called {}", quote(name));
-                let remedy = unknown(name, &known, plugins);
-                faults.error(&format!("{}.name", raw.path), problem, remedy);
+                if faults.shows_errors() {
+                    let problem = format!("no decoder is called {}", quote(name));
+                    let remedy = unknown(name, &known, plugins);
+                    faults.error(&format!("{}.name", raw.path), problem, remedy);
+                }
             } else if !raw.plugin.is_absent() {
                 let problem = format!("`{name}` is built in and takes no plugin");
                 let remedy = "write `name: wasm` for the plugin, or remove `plugin`";

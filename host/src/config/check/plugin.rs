@@ -48,6 +48,9 @@ impl Names {
         }
         let name = name.given()?;
         if !self.all.contains(&name) {
+            if !faults.shows_errors() {
+                return None;
+            }
             let known: Vec<_> = self.known.iter().map(String::as_str).collect();
             let remedy = match &*known {
                 [] => "add it to `plugins`, with its `file`".to_owned(),
@@ -304,6 +307,7 @@ impl Writer<'_> {
     fn file(&mut self, name: &str) {
         match read(&self.folder.join(name)) {
             Ok(text) => quoted(text.strip_suffix('\n').unwrap_or(&text), &mut self.out),
+            Err(_) if !self.faults.shows_errors() => {}
             Err(problem) => {
                 let problem = format!("failed to read {}: {problem}", quote(name));
                 let remedy = "put the file beside the config, as text that the exporter may read";

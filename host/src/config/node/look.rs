@@ -8,7 +8,7 @@
 use super::NoYaml;
 
 /// Events that the parser may come to hold, of some 130 bytes each.
-const MOST_EVENTS: usize = 2_000_000;
+const MOST_EVENTS: usize = 1_500_000;
 /// Brackets open, added up over all events: what the parser looks through.
 const MOST_OPEN: usize = 300_000_000;
 /// Lines that begin with `%`: each tag is looked for in all of them.

@@ -74,6 +74,13 @@ fn of_many_faults_some_are_shown() {
     x.yaml:4: kaddrs[1]: `$1` cannot be a symbol with a `kaddr_` variable; write a kernel symbol made of letters, digits and `_`
     x.yaml: 19900 more faults of this file are not shown; correct those that are
     ");
+    let steps = repeat(5_000, |_| "{name: wasm, plugin: none}, ".to_owned());
+    let steps = with_labels(&format!("{{name: l, size: 4, decoders: [{steps}]}}"));
+    assert_snapshot!(told(&format!("plugins: {{nine: {{file: a.wasm}}}}\n{steps}")), @"
+    x.yaml:1: warning: plugins.nine: nothing uses the plugin; name it as `plugin:` of a decoder `wasm` or of a transform, or remove it
+    x.yaml:3: metrics.counters[0].labels[0].decoders[0].plugin: the file has no plugin `none`; did you mean `nine`?
+    x.yaml: 4900 more faults of this file are not shown; correct those that are
+    ");
     let labels = repeat(5_000, |n| format!("{{name: l{n}, size: 4, decoders: [{{name: d{n}}}]}},"));
     assert_snapshot!(told(&with_labels(&labels)), @"
     x.yaml:2: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `d0`; a decoder of your own is a plugin: add its `file` to `plugins`, and write `{name: wasm, plugin: NAME}` here; built in are cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
@@ -122,6 +129,8 @@ fn long_texts_are_cut() {
 
 #[test]
 fn what_is_too_much_is_refused_by_the_name_of_the_bound() {
+    let kaddrs = repeat(20_001, |n| format!("- symbol_{n}"));
+    assert_snapshot!(told(&format!("{METRICS}kaddrs:\n{kaddrs}")), @"x.yaml:2: kaddrs: the configs have more than 20000 kaddrs; serve fewer in one process");
     let metrics = repeat(10_001, |n| format!("- {{name: m{n}, help: A}}"));
     assert_snapshot!(told(&format!("metrics:\n  counters:\n{metrics}").replace("\n-", "\n  -")), @"x.yaml:1: metrics: the configs have more than 10000 metrics; serve fewer in one process");
     let plugins = repeat(1_001, |n| format!("  p{n}: {{file: a.wasm}}"));
@@ -137,7 +146,7 @@ fn what_is_too_much_is_refused_by_the_name_of_the_bound() {
         )
     });
     assert_snapshot!(told(&format!("metrics:\n  histograms:\n{histograms}")), @"x.yaml:103: metrics.histograms[100]: the histograms have more than 1000000 buckets together; count in wider steps, or serve fewer in one process");
-    assert_snapshot!(told(&format!("a: [{}]", "1, ".repeat(NODES + 1))), @"x.yaml: failed to read the YAML: with so many `,`, `:`, `-`, `[` and `{` it can have more than 1000000 keys, items and texts; split the file, or list less");
+    assert_snapshot!(told(&format!("a: [{}]", "1, ".repeat(NODES + 1))), @"x.yaml: failed to read the YAML: with so many `,`, `:`, `-`, `[` and `{` it can have more than 750000 keys, items and texts; split the file, or list less");
     assert_snapshot!(told(&format!("a: {}", "[".repeat(30_000))), @"x.yaml: failed to read the YAML: more of its brackets are open at a time than can be read in time; close each `[` and `{`, or split the file");
     assert_snapshot!(told(&format!("a: {}", "[\n".repeat(300_000))), @"x.yaml: failed to read the YAML: more of its brackets are open at a time than can be read in time; close each `[` and `{`, or split the file");
     assert_snapshot!(told(&"- ".repeat(20_000)), @"x.yaml:1: failed to read the YAML: it is nested more than 128 levels deep; flatten it, and let no anchor hold its own alias");
