@@ -32,7 +32,7 @@ RUN target=$(rustc -vV | sed -n 's/^host: //p') \
     && echo 'exporter:x:65532:' > /image/etc/group
 
 FROM build AS build-examples
-RUN make -C examples OUT=/image/examples LIBBPF_HEADERS=$(echo target/*/release/build/libbpf-sys-*/out/include | cut -d' ' -f1) \
+RUN make -C examples OUT=/image/examples LIBBPF_HEADERS=$(echo $PWD/target/*/release/build/libbpf-sys-*/out/include | cut -d' ' -f1) \
     && cp examples/*.yaml /image/examples/
 RUN make rust-plugins && cp -r target/plugins /image/
 
