@@ -295,14 +295,15 @@ fn build_info() -> Family {
 
 /// The metrics that every Prometheus client library has of its process.
 fn process_families() -> Vec<Family> {
-    let Ok(process) = Process::myself() else { return Vec::new() };
+    // Opened once: to find it again costs as much as to read it.
+    let Some(process) = PROCESS.get_or_init(|| Process::myself().ok()) else { return Vec::new() };
     let gauge = |name: &str, help: &str, value: Option<f64>| {
         let rows = value.map(|value| ([], value));
         family(name, help, &[], Kind::Gauge, rows)
     };
     let stat = process.stat().ok();
     let stat = stat.as_ref();
-    let Fixed { max_fds, max_address_space, started } = *FIXED.get_or_init(|| Fixed::of(&process));
+    let Fixed { max_fds, max_address_space, started } = *FIXED.get_or_init(|| Fixed::of(process));
     let ticks = procfs::ticks_per_second() as f64;
     let cpu = stat.map(|stat| ([], (stat.utime + stat.stime) as f64 / ticks));
     let resident = stat.map(|stat| stat.rss as f64 * procfs::page_size() as f64);
@@ -359,6 +360,7 @@ struct Fixed {
     started: Option<f64>,
 }
 
+static PROCESS: OnceLock<Option<Process>> = OnceLock::new();
 static FIXED: OnceLock<Fixed> = OnceLock::new();
 
 impl Fixed {
