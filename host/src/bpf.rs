@@ -39,10 +39,14 @@ pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 
 use crate::config::{Fault, Severity};
+use crate::files;
 
 use attach::Held;
 use host::Host;
 use reason::load::Failure;
+
+/// Bytes of an object's file.
+const LARGEST_OBJECT: u64 = 256 << 20;
 
 /// Where an object comes from.
 #[derive(Clone, Debug)]
@@ -183,7 +187,9 @@ impl Opened {
         btf_path: Option<&Path>,
     ) -> Result<Self, OpenError> {
         let (file, bytes) = match source {
-            ObjectSource::File(file) => (file.clone(), std::fs::read(file).map(Cow::Owned)),
+            ObjectSource::File(file) => {
+                (file.clone(), files::read(file, LARGEST_OBJECT).map(Cow::Owned))
+            }
             ObjectSource::Embedded(bytes) => {
                 (format!("<built-in>/{name}.bpf.o").into(), Ok(Cow::Borrowed(*bytes)))
             }

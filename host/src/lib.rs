@@ -18,6 +18,7 @@
 //! | [`serve`] | HTTP | holds logic |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
+//! | `files` | reads files that users name | waits for one |
 //! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
 //! | [`privileges`] | gives up capabilities, user, system calls and files | gains any, or trusts threads that are older |
 //! | [`logging`] | writes the log | decides what is worth a line, keeps anybody waiting |
@@ -33,6 +34,7 @@ pub mod decode;
 pub mod descriptors;
 pub mod escaping;
 pub mod exposition;
+mod files;
 pub mod logging;
 pub mod output;
 pub mod plugin;

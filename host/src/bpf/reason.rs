@@ -6,15 +6,28 @@ use std::io;
 
 use caps::Capability;
 
+use super::LARGEST_OBJECT;
 use super::host::Host;
 use crate::descriptors;
+use crate::files::Unread;
 
 pub(super) mod attach;
 pub(super) mod load;
 pub(super) mod target;
 
 /// Why an object's file could not be read.
-pub(super) fn unreadable(error: &io::Error) -> String {
+pub(super) fn unreadable(unread: &Unread) -> String {
+    let error = match unread {
+        Unread::Refused(error) => error,
+        Unread::Directory | Unread::NoFile => {
+            return "no regular file; put the compiled object in its place".to_owned();
+        }
+        Unread::TooLarge(size) => {
+            return format!(
+                "it has {size} bytes, more than {LARGEST_OBJECT}; strip it (llvm-strip -g keeps its BTF)"
+            );
+        }
+    };
     match error.kind() {
         io::ErrorKind::NotFound => {
             "no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml".to_owned()
@@ -183,10 +196,11 @@ mod tests {
 
     #[test]
     fn unreadable_files() {
-        let read = |errno| unreadable(&io::Error::from_raw_os_error(errno));
+        let read = |errno| unreadable(&io::Error::from_raw_os_error(errno).into());
         insta::assert_snapshot!(read(libc::ENOENT), @"no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml");
         insta::assert_snapshot!(read(libc::EACCES), @"permission denied; make the file readable for the user the exporter runs as");
-        insta::assert_snapshot!(read(libc::EISDIR), @"is a directory");
+        insta::assert_snapshot!(read(libc::EISDIR), @"no regular file; put the compiled object in its place");
+        insta::assert_snapshot!(unreadable(&Unread::TooLarge(300 << 20)), @"it has 314572800 bytes, more than 268435456; strip it (llvm-strip -g keeps its BTF)");
     }
 
     #[test]

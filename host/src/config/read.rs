@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::error::{Fault, Severity, Source};
 use super::{bounds, near};
+use crate::files::{self, Unread};
 
 /// Reads `dir/NAME.yaml` for every name, in order; what cannot be read is a fault.
 ///
@@ -51,25 +52,25 @@ fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Fault> {
         let remedy = "write --config.names as NAME,NAME without spaces or empty names";
         return Err(fault(dir, "a config's name is empty", remedy));
     }
-    let failed = |error: &io::Error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            return missing(directory, name);
-        }
-        let problem = format!("failed to read the config: {}", words(error));
-        fault(&file, problem, "make it a file that the exporter may read")
-    };
-    let metadata = fs::metadata(&file).map_err(|error| failed(&error))?;
-    if !metadata.is_file() {
-        let kind = if metadata.is_dir() { "a directory" } else { "no regular file" };
+    let found = |kind: &str| {
         let problem = format!("expected a config, found {kind}");
-        return Err(fault(&file, problem, "put the config's YAML in its place"));
-    }
-    if metadata.len() > bounds::FILE {
-        let problem =
-            format!("the config has {} bytes, more than {}", metadata.len(), bounds::FILE);
-        return Err(fault(&file, problem, "split it"));
-    }
-    let bytes = fs::read(&file).map_err(|error| failed(&error))?;
+        fault(&file, problem, "put the config's YAML in its place")
+    };
+    let bytes = files::read(&file, bounds::FILE).map_err(|unread| match unread {
+        Unread::Refused(error) if error.kind() == io::ErrorKind::NotFound => {
+            missing(directory, name)
+        }
+        Unread::Refused(error) => {
+            let problem = format!("failed to read the config: {}", words(&error));
+            fault(&file, problem, "make it a file that the exporter may read")
+        }
+        Unread::Directory => found("a directory"),
+        Unread::NoFile => found("no regular file"),
+        Unread::TooLarge(size) => {
+            let problem = format!("the config has {size} bytes, more than {}", bounds::FILE);
+            fault(&file, problem, "split it")
+        }
+    })?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source { file, text: text.into() }),
         Err(error) => {

@@ -2,8 +2,7 @@
 //!
 //! Its bytes are never looked into here: a child does that, see [`super::compile`].
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use super::engine::Engine;
 use super::instance::{State, Stop};
 use super::limits::{CompileLimits, LARGEST_FILE};
 use super::{PluginError, lowercase, words};
+use crate::files::{self, Unread};
 
 mod inspect;
 
@@ -50,20 +50,11 @@ const LONG: Duration = Duration::from_secs(1);
 ///
 /// When it is not there, cannot be read, is no regular file or too large.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
-    let failed = |source: io::Error| PluginError::Read { file: path.to_owned(), source };
-    // A pipe or a device would hold up the start.
-    let metadata = path.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(PluginError::NoFile { file: path.to_owned() });
-    }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(PluginError::TooLarge { size: metadata.len() });
-    }
-    Ok(bytes)
+    files::read(path, LARGEST_FILE).map_err(|unread| match unread {
+        Unread::Refused(source) => PluginError::Read { file: path.to_owned(), source },
+        Unread::Directory | Unread::NoFile => PluginError::NoFile { file: path.to_owned() },
+        Unread::TooLarge(size) => PluginError::TooLarge { size },
+    })
 }
 
 /// The first of `places` that has the file `name`.
@@ -73,7 +64,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
 /// When none has.
 pub(super) fn find(name: &Path, places: &[&Path]) -> Result<PathBuf, PluginError> {
     let candidates: Vec<_> = places.iter().map(|place| place.join(name)).collect();
-    let found = candidates.iter().find(|path| path.exists()).cloned();
+    let is_there = |path: &&PathBuf| path.exists();
+    // Of one that cannot be looked at it is told why when it is read.
+    let is_hidden = |path: &&PathBuf| {
+        let error = path.metadata().err().map(|error| error.kind());
+        !matches!(error, Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    };
+    let all = || candidates.iter();
+    let found = all().find(is_there).or_else(|| all().find(is_hidden)).cloned();
     found.ok_or(PluginError::NotThere { looked: candidates })
 }
 

@@ -89,6 +89,8 @@ pub(super) const MOST_ITEMS: usize = 10_000;
 pub(super) const LARGEST_NAMES: usize = 1 << 20;
 /// Instances within instances that are imported.
 pub(super) const DEEPEST_IMPORT: usize = 16;
+/// The most that [`Limits::instances`] can be: what has more is not compiled.
+pub const MOST_INSTANCES: usize = 10_000;
 /// Table elements that are written whenever an instance starts, where no deadline is looked at.
 pub(super) const MOST_ELEMENTS: u64 = 1_000_000;
 /// Bytes of data that are written whenever an instance starts.

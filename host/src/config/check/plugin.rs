@@ -4,8 +4,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::{self, Write as _};
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +15,8 @@ use crate::config::faults::Faults;
 use crate::config::plan::{Plugin, PluginStep, Settings};
 use crate::config::raw::{self, Field, Setting};
 use crate::config::size::{parse as size, shown};
-use crate::plugin::limits::LARGEST_SETTINGS;
+use crate::files::{self, Unread};
+use crate::plugin::limits::{LARGEST_SETTINGS, MOST_INSTANCES};
 use crate::plugin::{CompileLimits, Digest, Limits};
 
 /// The plugins that a file has, be they faulty, and those that it uses.
@@ -142,14 +141,12 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
         deadline: time("deadline", &raw.deadline, self::time).unwrap_or(default.deadline),
         output: bytes("output", &raw.output, OUTPUT).unwrap_or(default.output),
         table: count("table", raw.table, TABLE).unwrap_or(default.table),
-        instances: count("instances", raw.instances, INSTANCES).unwrap_or(default.instances),
+        instances: count("instances", raw.instances, MOST_INSTANCES).unwrap_or(default.instances),
         answers: bytes("answers", &raw.answers, ANSWERS).unwrap_or(default.answers),
         text: bytes("text", &raw.text, TEXT).unwrap_or(default.text),
         hold: time("hold", &raw.hold, hold).unwrap_or(default.hold),
         compile: CompileLimits {
-            time: raw.compile.time.as_deref().and_then(|text| {
-                compile_time(text).map_err(|fault| refuse("compile.time", fault)).ok()
-            }),
+            time: time("compile.time", &raw.compile.time, compile_time),
             memory: bytes("compile.memory", &raw.compile.memory, COMPILE_MEMORY)
                 .map_or(default.compile.memory, |bytes| bytes as u64),
         },
@@ -178,8 +175,6 @@ const ANSWERS: (usize, usize) = (0, 1 << 30);
 pub(super) const COMPILE_MEMORY: (usize, usize) = (64 << 20, 16 << 30);
 /// The most that `limits.table` may be.
 const TABLE: usize = 10_000_000;
-/// The most that `limits.instances` may be.
-const INSTANCES: usize = 10_000;
 
 pub(super) fn bytes(text: &str, (least, most): (usize, usize)) -> Result<usize, Refusal> {
     size(text).filter(|size| (least..=most).contains(size)).ok_or_else(|| {
@@ -318,19 +313,14 @@ impl Writer<'_> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let words = |error: std::io::Error| {
-        error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
-    };
-    // A pipe or a device would hold up the start.
-    if !fs::metadata(path).map_err(words)?.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
     let most = LARGEST_SETTINGS as u64;
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(words)?;
-    if bytes.len() as u64 > most {
-        return Err(format!("it has more than {most} bytes"));
-    }
+    let bytes = files::read(path, most).map_err(|unread| match unread {
+        Unread::Refused(error) => {
+            error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+        }
+        Unread::Directory | Unread::NoFile => "it is no regular file".to_owned(),
+        Unread::TooLarge(_) => format!("it has more than {most} bytes"),
+    })?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 

@@ -1,0 +1,102 @@
+//! Files that users name, read whole, whatever they turn out to be: a pipe, a device or a file of the
+//! kernel's that has no end never holds up who reads, nor does a large one take more than it may.
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// The system's reason.
+    Refused(io::Error),
+    /// A directory.
+    Directory,
+    /// A pipe, a device, a socket, or what only waits for something to come.
+    NoFile,
+    /// It has so many bytes, which is more than it may; the system may not know how many.
+    TooLarge(u64),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::WouldBlock => Self::NoFile,
+            ErrorKind::IsADirectory => Self::Directory,
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+/// The bytes of a file, if it has `most` of them at the most.
+///
+/// # Errors
+///
+/// See [`Unread`].
+pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
+    let looked_at = |metadata: &std::fs::Metadata| match metadata {
+        data if data.is_dir() => Err(Unread::Directory),
+        data if !data.is_file() => Err(Unread::NoFile),
+        data if data.len() > most => Err(Unread::TooLarge(data.len())),
+        _ => Ok(()),
+    };
+    looked_at(&path.metadata()?)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // Another file may have come there meanwhile.
+    looked_at(&file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        found if found > most => Err(Unread::TooLarge(found)),
+        _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixListener;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn only_files_are_read_and_none_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let found = |name: &str| {
+            format!(
+                "{:?}",
+                read(&at(name), 3).map_err(|unread| match unread {
+                    Unread::Refused(error) => format!("{:?}", error.kind()),
+                    other => format!("{other:?}"),
+                })
+            )
+        };
+        fs::write(at("three"), "abc").unwrap();
+        fs::write(at("four"), "abcd").unwrap();
+        mknodat(CWD, at("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        std::os::unix::fs::symlink(at("loop"), at("loop")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("zero")).unwrap();
+        // They have no size, and more bytes.
+        std::os::unix::fs::symlink("/proc/self/maps", at("maps")).unwrap();
+        insta::assert_snapshot!(
+            ["three", "four", "pipe", "socket", "loop", "zero", "maps", "gone", "."].map(found).join("\n"),
+            @r#"
+        Ok([97, 98, 99])
+        Err("TooLarge(4)")
+        Err("NoFile")
+        Err("NoFile")
+        Err("FilesystemLoop")
+        Err("NoFile")
+        Err("TooLarge(4)")
+        Err("NotFound")
+        Err("Directory")
+        "#
+        );
+    }
+}
