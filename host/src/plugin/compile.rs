@@ -144,13 +144,18 @@ impl Asked<'_> {
         if words.contains("memory allocation of") {
             return CompileError::Memory { memory };
         }
+        let last = words.lines().rev().find(|line| !line.trim().is_empty());
+        // What a child says that could not give up what it has, or not write its reply.
+        if let (Some(1), Some(problem)) = (status.code(), last) {
+            let program = self.program.to_owned();
+            return CompileError::NoChild { program, problem: log::plain(problem, 200) };
+        }
         let signal = status.signal();
         match signal.and_then(Signal::from_named_raw) {
             Some(Signal::XCPU) => CompileError::Time { time },
             Some(Signal::XFSZ) => CompileError::Code,
             Some(Signal::KILL) => CompileError::Killed,
             _ => {
-                let last = words.lines().rev().find(|line| !line.trim().is_empty());
                 let said = last.map_or_else(|| status.to_string(), |line| log::plain(line, 200));
                 CompileError::Crashed(said)
             }

@@ -112,6 +112,27 @@ fn globals_and_tables_count_as_memory() {
 }
 
 #[test]
+fn instances_that_double_are_counted_before_they_are_made() {
+    insta::assert_snapshot!(refusal(&made::doubled(30), &[]), @"error: the component has 1073741825 core instances, more than 10000; build it from fewer or smaller parts");
+}
+
+/// A service may be given less than a child has otherwise; what it is given it cannot raise.
+#[test]
+fn a_child_takes_the_limits_of_the_exporter_for_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("echo.wasm");
+    fs::write(&file, guests::component("echo")).expect("a file");
+    let limits = "ulimit -c 0; ulimit -n 14; ulimit -t 9; ulimit -d 500000; ulimit -f 200000";
+    let output = Command::new("sh")
+        .args(["-c", &format!("{limits}; exec \"$0\" plugin run \"$1\" abc"), BINARY])
+        .arg(&file)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn a_child_has_nothing_and_is_nobodys_tool() {
     // Asked by somebody else than who it says, it does nothing.
     let output = Command::new(BINARY)

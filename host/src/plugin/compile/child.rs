@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use caps::CapsHashSet;
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
@@ -53,7 +53,9 @@ impl Order {
         let _ = rustix::process::setsid();
         rustix::thread::set_no_new_privs(true)?;
         Keep::Only(CapsHashSet::new()).apply().map_err(io::Error::other)?;
-        let limit = |resource, most| {
+        // Where the exporter itself may have less, that stays: no limit can be raised here.
+        let limit = |resource, most: u64| {
+            let most = getrlimit(resource).maximum.map_or(most, |hard| most.min(hard));
             let limit = Rlimit { current: Some(most), maximum: Some(most) };
             setrlimit(resource, limit)
         };
@@ -62,7 +64,9 @@ impl Order {
         limit(Resource::Fsize, LARGEST_CODE)?;
         limit(Resource::Data, self.memory)?;
         // What comes at the second limit says nothing of the reason.
-        let time = Rlimit { current: Some(self.seconds), maximum: Some(self.seconds + 1) };
+        let hard = getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX).min(self.seconds + 1);
+        let soft = self.seconds.min(hard.saturating_sub(1)).max(1);
+        let time = Rlimit { current: Some(soft), maximum: Some(hard) };
         setrlimit(Resource::Cpu, time)?;
         // The compiler's threads, before there may be no more. How many there are decides how much
         // memory it takes, so it is not left to the machine.
@@ -84,12 +88,18 @@ impl Order {
         let reply = reply.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-            let error = CompileError::Crashed(log::plain(text, LONGEST_TEXT));
-            Reply { facts: Err(error), code: Vec::new() }
+            Reply::refused(CompileError::Crashed(log::plain(text, LONGEST_TEXT)))
         });
+        let mut head = reply.head();
+        let mut code = &*reply.code;
+        // The limit on its size would end neither it nor the write in words.
+        if (head.len() + code.len()) as u64 > LARGEST_CODE {
+            head = Reply::refused(CompileError::Code).head();
+            code = &[];
+        }
         let mut out = io::stdout().lock();
-        out.write_all(&reply.head())?;
-        out.write_all(&reply.code)?;
+        out.write_all(&head)?;
+        out.write_all(code)?;
         out.flush()
     }
 }
@@ -98,7 +108,7 @@ impl Order {
 pub(super) fn answer(task: Task, bytes: &[u8]) -> Reply {
     match looked(task, bytes) {
         Ok((facts, code)) => Reply { facts: Ok(facts), code },
-        Err(error) => Reply { facts: Err(error), code: Vec::new() },
+        Err(error) => Reply::refused(error),
     }
 }
 
@@ -145,7 +155,10 @@ fn shortened(error: NoPlugin) -> NoPlugin {
 }
 
 fn compiled(bytes: &[u8]) -> Result<(Vec<Stub>, Vec<u8>), CompileError> {
-    let failed = |error: wasmtime::Error| CompileError::Invalid(words(&error));
+    let failed = |error: wasmtime::Error| match no_memory(&error) {
+        true => CompileError::Memory { memory: getrlimit(Resource::Data).current.unwrap_or(0) },
+        false => CompileError::Invalid(words(&error)),
+    };
     let engine = wasmtime::Engine::new(&engine::config()).map_err(failed)?;
     let component = Component::from_binary(&engine, bytes).map_err(failed)?;
     let mut walk = Walk { engine: &engine, items: 0, text: 0 };
@@ -157,6 +170,12 @@ fn compiled(bytes: &[u8]) -> Result<(Vec<Stub>, Vec<u8>), CompileError> {
         }
     }
     Ok((stubs, component.serialize().map_err(failed)?))
+}
+
+/// Whether the system has refused memory, which is told as an error where much is asked for at once.
+fn no_memory(error: &wasmtime::Error) -> bool {
+    error.downcast_ref::<rustix::io::Errno>() == Some(&rustix::io::Errno::NOMEM)
+        || error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) == Some(libc::ENOMEM)
 }
 
 /// Goes through imports. Their types can share parts, so that a short file has no end of them.

@@ -39,6 +39,11 @@ pub(in crate::plugin) struct Reply {
 }
 
 impl Reply {
+    /// That there is no code, and why.
+    pub(super) fn refused(error: CompileError) -> Self {
+        Self { facts: Err(error), code: Vec::new() }
+    }
+
     pub(super) fn head(&self) -> Vec<u8> {
         let mut head = serde_json::to_vec(&self.facts).unwrap_or_default();
         head.push(b'\n');

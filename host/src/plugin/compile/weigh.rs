@@ -13,7 +13,7 @@ use wasmparser::{
 };
 
 use super::CompileError;
-use crate::plugin::limits::{MOST_DATA, MOST_ELEMENTS};
+use crate::plugin::limits::{MOST_DATA, MOST_ELEMENTS, MOST_INSTANCES};
 
 /// What an instance takes and does before it is asked anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,7 @@ impl Weight {
             true => Err(CompileError::TooMany { what: what.to_owned(), found, most }),
             false => Ok(()),
         };
+        at_most("core instances", self.instances, MOST_INSTANCES as u64)?;
         at_most("table elements to write at each start", self.elements, MOST_ELEMENTS)?;
         at_most("bytes of data to write at each start", self.data, MOST_DATA)?;
         Ok(self)

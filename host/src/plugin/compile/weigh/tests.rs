@@ -26,13 +26,15 @@ fn each_instance_of_a_module_counts() {
 
 #[test]
 fn components_within_components_multiply() {
-    let mut text = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
-    for level in 1..=40 {
-        let inner = level - 1;
-        let twice = format!("(instance (instantiate $c{inner}))").repeat(2);
-        text = format!("(component $c{level} {text} {twice})");
-    }
-    assert_eq!(weigh(&text).instances, 1 << 40);
+    let doubled = |levels| {
+        let start = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
+        (1..=levels).fold(start, |text, level| {
+            let twice = format!("(instance (instantiate $c{}))", level - 1).repeat(2);
+            format!("(component $c{level} {text} {twice})")
+        })
+    };
+    assert_eq!(weigh(&doubled(13)).instances, 1 << 13);
+    insta::assert_snapshot!(refusal(&doubled(40)), @"the component has 1099511627776 core instances, more than 10000; build it from fewer or smaller parts");
     // One that nobody makes an instance of.
     let text = "(component (component (core module $m) (core instance (instantiate $m))))";
     assert_eq!(weigh(text).instances, 0);
