@@ -22,7 +22,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use tracing::{Subscriber, debug, subscriber, warn};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format;
 
 pub use tracing::Level as Severity;
 
@@ -31,6 +33,8 @@ mod structured;
 
 use lines::Lines;
 use structured::{Structured, now};
+
+pub(crate) use structured::printable;
 
 /// How long the end waits for a reader, and the start, before it goes on without.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -127,14 +131,20 @@ pub fn say(severity: Severity, prefix: &str, text: &str) {
     STDERR.put(line.as_bytes());
 }
 
-/// `text` as a terminal may get it: lines stay, other control characters are named.
+/// What a line begins with that goes on with the one before: no name out of a file can begin another.
+const MORE: &str = "\n  ";
+
+/// `text` as a terminal may get it: indented lines stay, other characters that do not print are named, also
+/// those that have what follows read in another order.
 fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' | '\t' => out.push(character),
-            _ if character.is_control() => out.extend(character.escape_default()),
-            _ => out.push(character),
+    for (n, line) in text.split(MORE).enumerate() {
+        out.push_str(if n == 0 { "" } else { MORE });
+        for character in line.chars() {
+            match character {
+                '\t' | '"' | '\'' | '\\' => out.push(character),
+                _ => out.extend(character.escape_debug()),
+            }
         }
     }
     out
@@ -216,6 +226,14 @@ where
         // It would print, and panic if that fails.
         .log_internal_errors(false)
         .with_writer(writer);
+    let fields = format::debug_fn(|writer, field, value| {
+        let value = harmless(&format!("{value:?}"));
+        match field.name() {
+            "message" => writer.write_str(&value),
+            name => write!(writer, "{name}={value}"),
+        }
+    });
+    let log = log.fmt_fields(fields.delimited(" "));
     match options.structured() {
         Some(style) => Box::new(log.event_format(style).finish()),
         None if options.timestamps => Box::new(log.finish()),
@@ -341,8 +359,22 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_one_line_whatever_it_tells() {
+        let lines = Written::default();
+        let writer = lines.clone();
+        let log = subscriber(filter(DEFAULT, None).0, DEFAULT, false, move || writer.clone());
+        subscriber::with_default(log, || {
+            let name = "x\r\n ERROR fake \u{1b}[31m\u{7}\u{202e}ü\\";
+            warn!(config = name, map = %name, "skipped {name}");
+        });
+        let line = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        insta::assert_snapshot!(line, @r#" WARN skipped x\r\n ERROR fake \u{1b}[31m\u{7}\u{202e}ü\ config="x\r\n ERROR fake \u{1b}[31m\u{7}\u{202e}ü\\" map=x\r\n ERROR fake \u{1b}[31m\u{7}\u{202e}ü\"#);
+    }
+
+    #[test]
     fn what_is_said_reaches_a_terminal_as_text() {
-        assert_eq!(harmless("a\u{1b}[2J\n\tb\u{9b}"), "a\\u{1b}[2J\n\tb\\u{9b}");
+        assert_eq!(harmless("a\u{1b}[2J\n  \tb\u{9b}\n"), "a\\u{1b}[2J\n  \tb\\u{9b}\\n");
+        assert_eq!(harmless("\r\u{202e}\"it's\\ü\""), "\\r\\u{202e}\"it's\\ü\"");
     }
 
     #[test]

@@ -171,7 +171,7 @@ fn settings(subject: &Subject) -> Result<String, ToolError> {
     };
     config::settings(&source).map_err(|faults| {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        ToolError::Settings(faults.join("\n"))
+        ToolError::Settings(faults.join("\n  "))
     })
 }
 

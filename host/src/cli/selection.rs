@@ -138,6 +138,7 @@ fn owned(names: &[&str]) -> Vec<String> {
 }
 
 fn list(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| name.escape_debug().to_string()).collect();
     if names.is_empty() { "no .yaml file".to_owned() } else { names.join(",") }
 }
 

@@ -156,16 +156,34 @@ fn quote(value: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '\u{2028}' | '\u{2029}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
-            }
-            _ if character.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
-            }
-            _ => out.push(character),
+            _ => push_printable(character, out),
         }
     }
     out.push('"');
+}
+
+/// A character of a JSON string that needs no backslash, or what JSON has instead of one that does not
+/// print.
+fn push_printable(character: char, out: &mut String) {
+    if matches!(character, ' '..='~') || (!character.is_ascii() && is_shown(character)) {
+        out.push(character);
+        return;
+    }
+    for unit in character.encode_utf16(&mut [0; 2]) {
+        // Writing to a string does not fail.
+        let _ = write!(out, "\\u{unit:04x}");
+    }
+}
+
+fn is_shown(character: char) -> bool {
+    character.escape_debug().eq([character])
+}
+
+/// The same JSON, in which all that does not print is written as numbers: a terminal may get it.
+pub(crate) fn printable(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    json.chars().for_each(|character| push_printable(character, &mut out));
+    out
 }
 
 #[cfg(test)]
@@ -183,7 +201,7 @@ mod tests {
         for text in ["", "a", "a b", "\"", "\\", "a=b", "\n{}\u{1b}[31m", &every] {
             let line = line(true, text);
             assert_eq!(line.matches('\n').count(), 1);
-            assert!(line.trim_end().chars().all(|c| !c.is_control()));
+            assert!(line.trim_end().chars().all(|c| !c.is_control() && c != '\u{202e}'));
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(value["msg"], text);
         }

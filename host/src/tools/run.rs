@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Answer, Bench, Guest, ToolError};
 use crate::decode::Outcome;
+use crate::logging::printable;
 
 pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError> {
     if bench.inputs.is_empty() {
@@ -18,7 +19,7 @@ pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError>
     let mut out = String::new();
     if as_json {
         for (input, answer) in rows {
-            let _ = writeln!(out, "{}", object(input, answer, &guest));
+            let _ = writeln!(out, "{}", printable(&object(input, answer, &guest).to_string()));
         }
         return Ok(out);
     }

@@ -73,6 +73,8 @@ fn answers_are_shown() {
     {"input":"for","label":"for","outcome":"label-for","seconds":30}
     {"input":"","label":"","outcome":"label"}
     "#);
+    let json = ["--json", "\u{9b}2J\u{202e}\u{e0041}ü\u{7f}"];
+    insta::assert_snapshot!(folder.plugin("run", "echo", &json).unwrap(), @r#"{"input":"\u009b2J\u202e\udb40\udc41ü\u007f","label":"\u009b2J\u202e\udb40\udc41ü\u007f","outcome":"label"}"#);
     insta::assert_snapshot!(folder.plugin("run", "echo", &["--hex", "616263"]).unwrap(), @"
     INPUT   OUTCOME     ANSWER
     616263  label       abc
@@ -124,7 +126,10 @@ fn costs_are_measured_by_the_size_of_batches() {
 #[test]
 fn the_contract_is_checked_point_by_point() {
     let folder = Folder::of(&["pass", "few", "late"]);
-    insta::assert_snapshot!(folder.plugin("check", "pass", &["--labels=a,b"]).unwrap(), @"
+    // Whose deadline is not what is tried here.
+    let check =
+        |file, more: &[&str]| folder.plugin("check", file, &[&["--deadline=10s"], more].concat());
+    insta::assert_snapshot!(check("pass", &["--labels=a,b"]).unwrap(), @"
     RESULT  POINT                                 FOUND
     ok      is a plugin                           a transform for 0.1.0
     ok      starts and takes its settings
@@ -137,7 +142,7 @@ fn the_contract_is_checked_point_by_point() {
     ok      answers the same in another instance
     ok      keeps its memory                      132880 bytes
     ");
-    insta::assert_snapshot!(folder.plugin("check", "few", &[]).unwrap_err(), @"
+    insta::assert_snapshot!(check("few", &[]).unwrap_err(), @"
     RESULT  POINT                             FOUND
     ok      is a plugin                       a decoder for 0.1.0
     ok      starts and takes its settings
@@ -147,7 +152,7 @@ fn the_contract_is_checked_point_by_point() {
     FAIL    answers 1,024 random inputs       it returned 0 outcomes for 1024 inputs
     the plugin breaks the contract in 4 of 6 points
     ");
-    insta::assert_snapshot!(folder.plugin("check", "late", &["x"]).unwrap_err(), @r#"
+    insta::assert_snapshot!(check("late", &["x"]).unwrap_err(), @r#"
     RESULT  POINT                                 FOUND
     ok      is a plugin                           a decoder for 0.1.0
     ok      starts and takes its settings
