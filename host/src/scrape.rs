@@ -43,6 +43,10 @@ pub const PLUGIN_BUDGET: Duration = Duration::from_secs(2);
 /// waits less than twice as long, half.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// What a new row takes of a scrape beside guests, to be decided and written, and is kept free of them:
+/// twice what was measured on a busy machine.
+const ROW: Duration = Duration::from_micros(2);
+
 /// A config whose programs run.
 #[derive(Debug)]
 pub struct Running {
@@ -252,6 +256,7 @@ impl Scraper {
     /// Reads every map. Guests may run for less than their budget if the client waits only for
     /// `patience`.
     fn read(&mut self, patience: Option<Duration>) {
+        let start = Instant::now();
         // Blocks can be written over only when nobody else has them.
         self.text.clear();
         if std::mem::replace(&mut self.unfinished, true) {
@@ -265,7 +270,7 @@ impl Scraper {
                 (&mut self.families[feed.family].family, &mut self.stats[feed.config]);
             feed.read(Arc::make_mut(family), stats, &mut self.phases);
         }
-        self.decide(patience);
+        self.decide(start, patience);
         for feed in &self.feeds {
             self.stats[feed.config].series += self.families[feed.family].family.len() as u64;
         }
@@ -278,8 +283,9 @@ impl Scraper {
     }
 
     /// Decides what becomes of all rows that are new or whose answers have ended: first those that no
-    /// plugin is asked for, then the others, as long as there is time for guests.
-    fn decide(&mut self, patience: Option<Duration>) {
+    /// plugin is asked for, then the others, as long as there is time for guests in a scrape that began
+    /// at `start`.
+    fn decide(&mut self, start: Instant, patience: Option<Duration>) {
         let (asking, quick): (Vec<usize>, Vec<usize>) = (0..self.feeds.len()).partition(|feed| {
             !self.turns.plugins(*feed).is_empty() && self.feeds[*feed].has_work()
         });
@@ -290,9 +296,8 @@ impl Scraper {
         if asking.is_empty() {
             return;
         }
-        let time = patience.map_or(self.plugin_budget, |patience| {
-            self.plugin_budget.min(patience - MARGIN.min(patience / 2))
-        });
+        let rows = asking.iter().map(|feed| self.feeds[*feed].new_rows()).sum();
+        let time = time_for_guests(self.plugin_budget, patience, start.elapsed(), rows);
         self.budget.begin(self.plugin_budget, time);
         self.take_turns(&asking);
         for feed in asking {
@@ -469,6 +474,19 @@ impl Fed {
     }
 }
 
+/// How long guests may run in a scrape that has taken `so_far` and has so many new rows to decide: what
+/// the client's patience leaves of the budget, less what is not theirs, but at least a quarter of it.
+fn time_for_guests(
+    budget: Duration,
+    patience: Option<Duration>,
+    so_far: Duration,
+    rows: usize,
+) -> Duration {
+    let most = patience.map_or(budget, |patience| budget.min(patience - MARGIN.min(patience / 2)));
+    let rows = ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX));
+    most.saturating_sub(so_far.saturating_add(rows)).max(most / 4)
+}
+
 /// Which plugins of its config a metric asks; `first` is the number of the first of them all.
 fn asked(metric: &Metric, plugins: &[Gauge], first: usize) -> Vec<usize> {
     let decoders = metric.decoder_steps.iter().map(|step| &step.step.plugin);
@@ -530,5 +548,26 @@ impl serve::Scraper for Scraper {
             serve::Page::Metrics(Format::Text, _) => scraper.gzip(),
             _ => gzip::compress(body),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_have_what_a_scrape_can_spare() {
+        let ms = Duration::from_millis;
+        let time = |patience, so_far, rows| {
+            time_for_guests(ms(2000), patience, ms(so_far), rows).as_millis()
+        };
+        assert_eq!(time(None, 0, 0), 2000);
+        assert_eq!(time(None, 300, 100_000), 1500);
+        assert_eq!(time(Some(ms(10_000)), 300, 0), 1700);
+        assert_eq!(time(Some(ms(1000)), 0, 0), 500);
+        assert_eq!(time(Some(ms(300)), 50, 1000), 98);
+        // They always come on.
+        assert_eq!(time(None, 9000, usize::MAX), 500);
+        assert_eq!(time(Some(ms(0)), 0, 0), 0);
     }
 }

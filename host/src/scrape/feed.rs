@@ -126,6 +126,11 @@ impl Feed {
         !self.new.is_empty() || self.memory.waiting() > 0
     }
 
+    /// Rows that this scrape met for the first time and that are to be decided.
+    pub(super) fn new_rows(&self) -> usize {
+        self.new.len()
+    }
+
     /// Decides some rows, those first that have waited longest. Whether more is to be done that a plugin
     /// may be asked for.
     pub(super) fn step(
