@@ -326,14 +326,15 @@ plugins:
   mac:
     file: mac.wasm
     settings: {names: {'52:54:00': qemu}}
+    limits: {deadline: 10s}
   port:
     file: port.wasm
     settings: {names: {'22': ssh, '8000-8999': web}, default: other}
-    limits: {memory: 64MiB, deadline: 2s}
+    limits: {memory: 64MiB, deadline: 10s}
   uuid:
     file: uuid.wasm
     settings: {names: {0fc63daf-8483-4772-8e79-3d69d8477de4: linux}}
-    limits: {memory: 64MiB, deadline: 2s}
+    limits: {memory: 64MiB, deadline: 10s}
 metrics:
   counters:
     - name: work_hash_total
@@ -357,6 +358,8 @@ pub fn guests_in_c_javascript_and_python_label_one_metric() {
     flags.push(format!("--plugins.dir={}", object::PLUGINS));
     // Where the tests of plugins keep compiled code too: Python's takes long.
     flags.push(concat!("--plugins.cache-dir=", env!("CARGO_TARGET_TMPDIR"), "/plugins").to_owned());
+    // A call may have half of it.
+    flags.push("--plugins.scrape-budget=60s".to_owned());
     let exporter = Exporter::start(flags);
     let add = |mac: [u8; 6], port: u16, uuid: u128, value| {
         let key = [&mac[..], &port.to_be_bytes(), &uuid.to_be_bytes(), &[0; 8]].concat();

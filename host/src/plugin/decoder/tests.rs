@@ -17,8 +17,11 @@ struct Plugin {
     gauge: Gauge,
 }
 
+/// One that has time enough on any machine, unless it is to run out of it.
 fn plugin(guest: &str) -> Plugin {
-    limited(guest, Limits::default())
+    let default = Limits::default();
+    let patient = Limits { deadline: Duration::from_secs(10), ..default };
+    limited(guest, if guest == "loop" { default } else { patient })
 }
 
 fn limited(guest: &str, limits: Limits) -> Plugin {

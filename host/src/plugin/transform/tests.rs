@@ -10,7 +10,9 @@ fn transform(
     guest: &str,
     labels: &[&str],
 ) -> Result<(Box<dyn Transform>, Vec<LabelName>), PluginError> {
-    let (plugin, shape) = loaded(guest, labels, Limits::default())?;
+    // Time enough on any machine.
+    let limits = Limits { deadline: Duration::from_secs(10), ..Limits::default() };
+    let (plugin, shape) = loaded(guest, labels, limits)?;
     plugin.transform(shape)
 }
 
