@@ -144,3 +144,16 @@ pub(super) const COPIED: usize = 8 << 20;
 pub(super) const BUDGET: Duration = Duration::from_secs(2);
 /// See [`BUDGET`].
 pub(super) const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_large_files_have_longer_to_compile() {
+        let seconds = |mib: usize| CompileLimits::default().time_for(mib << 20).as_secs();
+        assert_eq!([0, 1, 8, 9, 18, 64].map(seconds), [10, 10, 10, 14, 50, 60]);
+        let said = CompileLimits { time: Some(Duration::from_secs(3)), ..CompileLimits::default() };
+        assert_eq!(said.time_for(64 << 20), Duration::from_secs(3));
+    }
+}
