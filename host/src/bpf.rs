@@ -5,6 +5,7 @@
 //! and maps to read. Never decodes a key, and never lets libbpf write to standard error.
 
 use std::borrow::Cow;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -153,7 +154,12 @@ pub struct TypesError {
 /// When it cannot be read or holds no BTF.
 pub fn check_types(file: &Path) -> Result<(), TypesError> {
     let failed = |reason| TypesError { file: file.to_owned(), reason };
-    std::fs::File::open(file).map_err(|error| failed(reason::of_system(&error)))?;
+    // Opening a pipe would wait for somebody who writes to it.
+    let metadata = fs::metadata(file).map_err(|error| failed(reason::of_system(&error)))?;
+    if !metadata.is_file() {
+        return Err(failed("it is no regular file".to_owned()));
+    }
+    fs::File::open(file).map_err(|error| failed(reason::of_system(&error)))?;
     let (types, _) = log::capture(|| Btf::from_path(file));
     types.map(|_| ()).map_err(|_| failed("it holds no BTF".to_owned()))
 }
@@ -169,6 +175,7 @@ impl OpenError {
             path: String::new(),
             problem: problem.to_owned(),
             remedy: remedy.to_owned(),
+            count: 1,
             file: self.file,
         }
     }
@@ -195,7 +202,10 @@ impl Opened {
             }
         };
         let failed = |reason| OpenError { file: file.clone(), reason };
-        let bytes = bytes.map_err(|error| failed(reason::unreadable(&error)))?;
+        let bytes = bytes.map_err(|unread| failed(reason::unreadable(&unread)))?;
+        if let Some(reason) = reason::byte_order(&bytes) {
+            return Err(failed(reason));
+        }
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
         Ok(Self { name: name.to_owned(), btf_path: btf_path.map(Path::to_owned), file, object })

@@ -138,7 +138,8 @@ fn empty(root: &Node<'_>) -> bool {
 fn no_yaml(source: &Source, error: &node::NoYaml) -> Fault {
     let (problem, remedy) = (error.to_string(), error.remedy());
     let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
-    Fault { severity, file, line: error.line(), path, problem, remedy: remedy.to_owned() }
+    let (line, remedy, count) = (error.line(), remedy.to_owned(), 1);
+    Fault { severity, file, line, path, problem, remedy, count }
 }
 
 fn same_name(source: &Source, earlier: &Source) -> Fault {
@@ -154,5 +155,6 @@ fn same_name(source: &Source, earlier: &Source) -> Fault {
         ),
         remedy: "name each config once in --config.names, and give each file its own name"
             .to_owned(),
+        count: 1,
     }
 }

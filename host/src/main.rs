@@ -260,7 +260,7 @@ impl Settings {
             logging::say(severity, "", &fault.to_string());
         }
         let fatal = |fault: &&Fault| fault.severity == Severity::Error || self.flags.config_strict;
-        match faults.iter().filter(fatal).count() {
+        match faults.iter().filter(fatal).map(|fault| fault.count as usize).sum() {
             0 => Ok(()),
             n => {
                 let faults = counted(n, "fault");
@@ -294,10 +294,10 @@ impl Settings {
             let error = anyhow!("no config of the default set loads; each has a line above");
             return Err(fail(Exit::Load, error));
         }
-        let failures = running.iter().map(|config| config.attached.failures().len()).sum();
-        if failures > 0 && self.flags.config_strict {
-            let programs = counted(failures, "program");
-            let error = anyhow!("{programs} did not attach; each has a line above");
+        if let Some(programs) = report::unattached(&running)
+            && self.flags.config_strict
+        {
+            let error = anyhow!("{programs}; each has a line above");
             return Err(fail(Exit::Attach, error));
         }
         Ok(Started { running, left_out })

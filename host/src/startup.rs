@@ -93,7 +93,7 @@ pub fn check(
             continue;
         }
         faults.extend(found);
-        let object = object(selection, &config.name);
+        let object = object(selection, &config);
         let mut opened = match Opened::open(&config.name, &object, places.btf) {
             Ok(opened) => opened,
             Err(error) => {
@@ -185,10 +185,11 @@ fn sources(selection: &Selection) -> (Vec<Source>, Vec<Fault>) {
     }
 }
 
-fn object(selection: &Selection, name: &str) -> ObjectSource {
-    match (selection, built_in(name)) {
-        (Selection::Directory { dir, .. }, _) => {
-            ObjectSource::File(dir.join(format!("{name}.bpf.o")))
+/// The object beside a config: for `sub/a` it is in `sub` too.
+fn object(selection: &Selection, config: &Config) -> ObjectSource {
+    match (selection, built_in(&config.name)) {
+        (Selection::Directory { .. }, _) => {
+            ObjectSource::File(config.source.file.with_extension("bpf.o"))
         }
         (_, Some(config)) => ObjectSource::Embedded(config.object),
         (_, None) => ObjectSource::Embedded(&[]),

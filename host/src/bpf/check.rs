@@ -9,7 +9,8 @@ use libbpf_rs::libbpf_sys;
 use super::key::KeyType;
 use super::read::is_per_cpu;
 use super::{MapSpec, Opened, text};
-use crate::config::near::nearest;
+use crate::config::error::SHOWN;
+use crate::config::near::{listed, nearest};
 use crate::config::{Config, Fault, Metric, Outline, Part, Severity};
 use crate::escaping::Escaping;
 
@@ -53,8 +54,14 @@ pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>
     let mut layouts = Vec::new();
     let mut faults = programs(opened);
     let mut fit = |outline: &Outline| {
-        let key = map_of(outline, &maps);
-        let key = key.and_then(|map| KeyType::of_map(&opened.object, &map.name));
+        let map = map_of(outline, &maps);
+        if map.is_none() && faults.len() >= SHOWN {
+            // What was meant takes long to find among many, and nobody is shown it.
+            let (path, problem) = (&outline.path, no_map(outline.name.as_str()));
+            faults.push(config.fault(path, problem, "give the metric the name of its map"));
+            return None;
+        }
+        let key = map.and_then(|map| KeyType::of_map(&opened.object, &map.name));
         let findings = match layout(outline, &maps, key.as_ref()) {
             Ok(layout) => return Some(layout),
             Err(findings) => findings,
@@ -121,6 +128,7 @@ fn programs(opened: &Opened) -> Vec<Fault> {
                 path: text(program.name()),
                 problem,
                 remedy,
+                count: 1,
             })
         })
         .collect()
@@ -194,16 +202,21 @@ fn map_of<'m>(metric: &Outline, maps: &'m [MapSpec]) -> Option<&'m MapSpec> {
 }
 
 fn missing(name: &str, maps: &[MapSpec]) -> Finding {
-    let name = &*Escaping::Underscores.metric(name);
-    let remedy = match nearest(name, maps.iter().map(|map| map.name.as_str())) {
+    let plain = &*Escaping::Underscores.metric(name);
+    let remedy = match nearest(plain, maps.iter().map(|map| map.name.as_str())) {
         Some(near) => format!("did you mean `{near}`?"),
         None if maps.is_empty() => "define one in `SEC(\".maps\")`".to_owned(),
         None => {
             let names: Vec<_> = maps.iter().map(|map| format!("`{}`", map.name)).collect();
-            format!("give the metric the name of one that it has: {}", names.join(", "))
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            format!("give the metric the name of one that it has: {}", listed(&names))
         }
     };
-    (".name", format!("the object has no map `{name}`"), remedy)
+    (".name", no_map(name), remedy)
+}
+
+fn no_map(name: &str) -> String {
+    format!("the object has no map `{}`", Escaping::Underscores.metric(name))
 }
 
 /// What speaks against reading a map of this type as a metric.

@@ -1,7 +1,8 @@
 //! Maps that are pinned by name: where, and what stands there. Asked only to explain a failure.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
+use std::fs;
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, MapInfo, MapType, OpenObject};
@@ -45,6 +46,11 @@ fn pinned(path: &CStr) -> Option<MapSpec> {
     }
     // SAFETY: the kernel has just given us this descriptor.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // Of a program or a link the kernel would tell too, and it would be taken for a map's.
+    let kind = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()));
+    if kind.is_ok_and(|lines| !lines.contains("map_type:")) {
+        return None;
+    }
     let info = MapInfo::new(fd.as_fd()).ok()?.info;
     Some(MapSpec {
         name: String::new(),

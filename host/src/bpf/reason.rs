@@ -39,6 +39,22 @@ pub(super) fn unreadable(unread: &Unread) -> String {
     }
 }
 
+/// What is wrong with an object of the other byte order. libbpf opens such a one, and refuses to load it.
+pub(super) fn byte_order(bytes: &[u8]) -> Option<String> {
+    // ELFDATA2LSB, ELFDATA2MSB.
+    let (native, other) = if cfg!(target_endian = "little") { (1, 2) } else { (2, 1) };
+    let foreign =
+        bytes.starts_with(b"\x7fELF") && bytes.get(5).is_some_and(|order| *order == other);
+    let name = |order| if order == 1 { "little" } else { "big" };
+    foreign.then(|| {
+        let (other, native) = (name(other), name(native));
+        format!(
+            "it is for machines that are {other}-endian, and this one is {native}-endian; compile it with \
+             `clang -target bpf` on a machine of this kind"
+        )
+    })
+}
+
 /// What an error of the system means.
 pub(super) fn of_system(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), errno_text)
@@ -153,13 +169,19 @@ fn quoting(text: String, log: &[String]) -> String {
     let Some(line) = log.iter().rev().find(|line| !passes_on(line)) else { return text };
     // Whoever quotes it has named the program.
     let of_program = line.strip_prefix("prog '").and_then(|rest| rest.split_once("': "));
-    format!("{text}; libbpf says: {}", of_program.map_or(line.as_str(), |(_, said)| said))
+    let said = of_program.map_or(line.as_str(), |(_, said)| said);
+    format!("{text}; libbpf says: {}", said.trim_end_matches('.'))
 }
 
 /// Whether a line of libbpf's only passes on that something failed, which a line before it explains.
 fn passes_on(line: &str) -> bool {
-    const OF_OBJECT: [&str; 3] =
-        ["failed to load object", "failed to perform CO-RE relocations", "failed to pin map: "];
+    const OF_OBJECT: [&str; 4] = [
+        "failed to load object",
+        "failed to perform CO-RE relocations",
+        "failed to pin map: ",
+        // The verifier's, of a program that it did not look at.
+        "processed 0 insns",
+    ];
     const OF_PART: [&str; 12] = [
         "': failed to load: ",
         "': BPF program load failed: ",
@@ -204,6 +226,15 @@ mod tests {
     }
 
     #[test]
+    fn objects_of_the_other_byte_order() {
+        let header = |order: u8| [b"\x7fELF\x02", &[order, 1][..]].concat();
+        assert_eq!(byte_order(&header(if cfg!(target_endian = "little") { 1 } else { 2 })), None);
+        assert_eq!(byte_order(b"\x7fELF"), None);
+        #[cfg(target_endian = "little")]
+        insta::assert_snapshot!(byte_order(&header(2)).unwrap(), @"it is for machines that are big-endian, and this one is little-endian; compile it with `clang -target bpf` on a machine of this kind");
+    }
+
+    #[test]
     fn malformed_objects() {
         insta::assert_snapshot!(
             parsed(4001, &["elf: 'x' is not a proper ELF object"]),
@@ -219,7 +250,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             parsed(libc::EINVAL, &["map 'x': map type isn't specified.", "failed to load object 'x'"]),
-            @"invalid argument; libbpf says: map 'x': map type isn't specified."
+            @"invalid argument; libbpf says: map 'x': map type isn't specified"
         );
     }
 

@@ -38,7 +38,7 @@ pub(super) fn switch_off(object: &mut OpenObject) -> Vec<AttachError> {
 fn reason(program: &OpenProgramMut<'_>, has_struct_ops: bool) -> Option<String> {
     let section = text(program.section());
     let (kind, hook) = match section.split_once('/') {
-        Some((kind, hook)) => (kind, Some(hook)),
+        Some((kind, hook)) => (kind, Some(hook).filter(|hook| !hook.is_empty())),
         None => (&*section, None),
     };
     let kind = kind.strip_suffix(".s").unwrap_or(kind);

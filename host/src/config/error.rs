@@ -46,6 +46,8 @@ pub struct Fault {
     pub problem: String,
     /// What to do: imperative, no final period.
     pub remedy: String,
+    /// How many faults it tells of: one, but for what stands for all that are not shown.
+    pub count: u32,
 }
 
 impl fmt::Display for Fault {
@@ -109,7 +111,8 @@ pub(super) fn hidden(file: PathBuf, severity: Severity, count: usize) -> Fault {
         _ => format!("{count} more {what}s of this file are not shown"),
     };
     let remedy = "correct those that are".to_owned();
-    Fault { severity, file, line: Some(END), path: String::new(), problem, remedy }
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    Fault { severity, file, line: Some(END), path: String::new(), problem, remedy, count }
 }
 
 /// A text that is cut behind so many characters.

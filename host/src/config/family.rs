@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::{Fault, quote};
 use super::name::{APART, NAMESPACE};
+use super::near;
 use super::plan::{Config, Kind, Metric};
 use crate::escaping::{Escaping, is_plain_metric};
 
@@ -211,7 +212,7 @@ fn difference(
 
 fn labels(metric: &Metric) -> String {
     let names: Vec<_> = metric.label_names().map(|name| name.as_str()).collect();
-    if names.is_empty() { "none".to_owned() } else { format!("`{}`", names.join(", ")) }
+    if names.is_empty() { "none".to_owned() } else { format!("`{}`", near::listed(&names)) }
 }
 
 fn place(config: &Config, metric: &Metric) -> String {

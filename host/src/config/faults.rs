@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::bounds::Bounds;
 use super::error::{Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, Source, cut, hidden};
-use super::node::Node;
+use super::node::{Node, lines};
 
 /// Collects the faults of one file.
 pub(super) struct Faults<'t> {
@@ -115,7 +115,7 @@ impl<'t> Faults<'t> {
         let file = self.source.file.clone();
         let path = cut(path.to_owned(), LONGEST_PATH);
         let (problem, remedy) = (cut(problem, LONGEST), cut(remedy, LONGEST));
-        let fault = Fault { severity, file, line, path, problem, remedy };
+        let fault = Fault { severity, file, line, path, problem, remedy, count: 1 };
         self.found.borrow_mut().push(fault);
     }
 }
@@ -139,7 +139,7 @@ struct Lent {
 impl Lent {
     fn of(text: &str) -> Self {
         let (mut anchors, mut uses) = (Vec::new(), HashMap::new());
-        for (line, number) in text.lines().zip(1..) {
+        for (line, number) in lines(text).zip(1..) {
             anchors.extend(marked(line, '&').map(|name| (number, name.to_owned())));
             for name in marked(line, '*') {
                 uses.entry(name.to_owned()).or_insert((number, number)).1 = number;

@@ -130,7 +130,7 @@ impl NoYaml {
         if let Some((_, problem, remedy)) = bound {
             return Self { line, problem, remedy };
         }
-        let written = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+        let written = line.and_then(|line| lines(text).nth(line - 1)).unwrap_or_default();
         let indent = &written[..written.len() - written.trim_start().len()];
         let remedy = match indent.contains('\t') {
             true => "indent with spaces: YAML does not take tabs there",
@@ -169,6 +169,11 @@ fn too_long() -> String {
         "with its aliases written out, and with the configs before it, it has more than {} bytes",
         bounds::TEXT
     )
+}
+
+/// The lines of a text, which may end with a line feed, a carriage return, or both.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
 /// Reads the first document of `text`.

@@ -189,7 +189,7 @@ impl Config {
         let line = self.line(path);
         let file = self.source.file.clone();
         let (path, problem, remedy) = (path.to_owned(), problem.into(), remedy.into());
-        Fault { severity: Severity::Error, file, line, path, problem, remedy }
+        Fault { severity: Severity::Error, file, line, path, problem, remedy, count: 1 }
     }
 
     /// As [`Config::fault`], for what is only told.

@@ -119,6 +119,7 @@ fn fault(file: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> 
         path: String::new(),
         problem: problem.into(),
         remedy: remedy.into(),
+        count: 1,
     }
 }
 

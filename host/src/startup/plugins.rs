@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::config::name::LabelName;
+use crate::config::near;
 use crate::config::{self, Config, DecoderStep, Fault, Kind, Metric};
 use crate::decode;
 use crate::plugin::{Gauge, Loader, MetricShape, Plugin, PluginError, Request};
@@ -161,7 +162,7 @@ fn exposed(metric: &Metric) -> Vec<&LabelName> {
 
 fn listed(labels: &[&LabelName]) -> String {
     let names: Vec<_> = labels.iter().map(|label| label.as_str()).collect();
-    if names.is_empty() { "none".to_owned() } else { format!("`{}`", names.join(", ")) }
+    if names.is_empty() { "none".to_owned() } else { format!("`{}`", near::listed(&names)) }
 }
 
 /// The key below a plugin that an error is about.

@@ -48,9 +48,6 @@ pub fn line(config: &Running) -> String {
 /// The last line of `--config.check` for these configs. `left_out` are those of the default set that
 /// do not load.
 pub fn verdict(running: &[Running], left_out: &[String]) -> String {
-    let failures: Vec<_> =
-        running.iter().flat_map(|config| config.attached.failures()).map(named).collect();
-    let programs = running.iter().map(|config| config.attached.programs().len()).sum();
     let configs = running.len() + left_out.len();
     let mut faults = Vec::new();
     if !left_out.is_empty() {
@@ -58,12 +55,18 @@ pub fn verdict(running: &[Running], left_out: &[String]) -> String {
         let n = left_out.len();
         faults.push(format!("{n} of {} did not load: {names}", counted(configs, "config")));
     }
-    if !failures.is_empty() {
-        let n = failures.len();
-        let names = listed(failures.into_iter()).text;
-        faults.push(format!("{n} of {} did not attach: {names}", programs_of(programs)));
-    }
+    faults.extend(unattached(running));
     if faults.is_empty() { "ok".to_owned() } else { format!("ok, but {}", faults.join("; and ")) }
+}
+
+/// Which programs of these configs did not attach, if any.
+pub fn unattached(running: &[Running]) -> Option<String> {
+    let failures: Vec<_> =
+        running.iter().flat_map(|config| config.attached.failures()).map(named).collect();
+    let programs = running.iter().map(|config| config.attached.programs().len()).sum();
+    let n = failures.len();
+    let names = listed(failures.into_iter()).text;
+    (n > 0).then(|| format!("{n} of {} did not attach: {names}", programs_of(programs)))
 }
 
 /// How long something took.

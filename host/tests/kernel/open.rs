@@ -72,5 +72,5 @@ pub fn names_that_are_no_text() {
         bytes[at..at + 3].fill(0xff);
     }
     let error = Opened::open("x", &ObjectSource::Embedded(bytes.leak()), None).unwrap_err();
-    insta::assert_snapshot!(error.reason, @"operation not supported; libbpf says: map 'constants': unknown field '���_entries'.");
+    insta::assert_snapshot!(error.reason, @"operation not supported; libbpf says: map 'constants': unknown field '���_entries'");
 }

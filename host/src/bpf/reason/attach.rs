@@ -17,6 +17,9 @@ pub(in super::super) struct Attempt<'a> {
     pub(in super::super) log: &'a [String],
 }
 
+/// Programs that the kernel runs at one tracepoint (`BPF_TRACE_MAX_PROGS`).
+const MOST_AT_TRACEPOINT: usize = 64;
+
 /// What a section names.
 #[derive(Debug, PartialEq, Eq)]
 enum Hook<'a> {
@@ -57,10 +60,10 @@ pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> String {
     if let Some(reason) = descriptors::explain(attempt.errno) {
         return reason;
     }
+    let bare = attempt.section.strip_suffix('/').unwrap_or(attempt.section);
     let known = match attempt.errno {
-        libc::EOPNOTSUPP if attempt.log.is_empty() && names_no_hook(attempt.section) => {
-            Some(target::unnamed(attempt.section))
-        }
+        // libbpf refuses it, or passes an empty name on, which no hook has.
+        _ if names_no_hook(bare) => Some(target::unnamed(bare)),
         errno if is_refusal(errno) => Some(refused(&hook, host)),
         libc::EOPNOTSUPP if attempt.log.is_empty() => Some(
             "libbpf attaches no program by a section of this kind; name a hook, as in \
@@ -86,6 +89,9 @@ fn names_no_hook(section: &str) -> bool {
         "usdt",
     ];
     const SHORT: [&str; 2] = ["tp", "raw_tp"];
+    if section.contains('/') {
+        return false;
+    }
     let kind = section.split_once('.').map_or(section, |(kind, _)| kind);
     KINDS.contains(&kind) || SHORT.contains(&kind)
 }
@@ -139,6 +145,11 @@ fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<Stri
     let absent = attempt.errno == libc::ENOENT;
     match hook {
         Hook::Tracepoint { group, name } if absent => Some(no_tracepoint(group, name, host)),
+        Hook::Tracepoint { group, name } if attempt.errno == libc::E2BIG => Some(format!(
+            "`{group}/{name}` has {MOST_AT_TRACEPOINT} programs already, as many as the kernel runs \
+             there for all processes together; use raw_tp/NAME, which has no such bound, or see with \
+             `bpftool link` whose they are"
+        )),
         Hook::Groupless { name } => Some(groupless(name, host)),
         Hook::RawTracepoint { name } if absent || attempt.errno == libc::EINVAL => {
             Some(no_raw_tracepoint(name, host))

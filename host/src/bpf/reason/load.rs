@@ -9,7 +9,7 @@ use super::super::MapSpec;
 use super::super::check::kind_name;
 use super::super::host::Host;
 use super::super::pins::Pin;
-use super::{between, errno_text, forbidden, is_refusal, missing_capabilities, quoting};
+use super::{between, errno_text, forbidden, is_refusal, missing_capabilities, passes_on, quoting};
 use crate::descriptors;
 
 mod verifier;
@@ -39,6 +39,7 @@ pub(in super::super) fn explain(failure: &Failure, host: &Host) -> String {
         memlock,
         kernel_types,
         relocation,
+        option,
         symbol,
         pin,
         map,
@@ -49,6 +50,7 @@ pub(in super::super) fn explain(failure: &Failure, host: &Host) -> String {
         .into_iter()
         .find_map(|rule| rule(failure, host))
         .or_else(|| verifier::explain(failure))
+        .or_else(|| unknown_kind(failure, host))
         .or_else(|| is_refusal(failure.errno).then(|| failure.at_program(&forbidden(host))))
         .unwrap_or_else(|| failure.at_program(&quoting(errno_text(failure.errno), &failure.log)))
 }
@@ -180,6 +182,23 @@ fn relocation(failure: &Failure, host: &Host) -> Option<String> {
     )))
 }
 
+/// An option of the kernel's build that the object reads (`__kconfig`).
+fn option(failure: &Failure, host: &Host) -> Option<String> {
+    let release = host.release();
+    if failure.said("failed to open system Kconfig") {
+        return Some(format!(
+            "the object reads options of the kernel's build, and this kernel ({release}) does not tell \
+             them: there is neither /boot/config-{release} nor /proc/config.gz; put the first there, or \
+             use a kernel with CONFIG_IKCONFIG_PROC=y"
+        ));
+    }
+    let name = failure.find("extern 'CONFIG_", "' (strong): not resolved")?;
+    Some(format!(
+        "this kernel ({release}) is built without the option `CONFIG_{name}`, which the object reads; \
+         declare it `__weak` and do without, or use a kernel with it"
+    ))
+}
+
 fn symbol(failure: &Failure, host: &Host) -> Option<String> {
     let of_libbpf = failure.log.iter().find(|line| {
         line.starts_with("extern ") && (line.contains("not found") || line.contains("not resolved"))
@@ -205,7 +224,8 @@ fn pin(failure: &Failure, host: &Host) -> Option<String> {
     let Pin { map, path, found } = pin;
     if !failure.said("parameter mismatch") {
         let why = match failure.errno {
-            errno if is_refusal(errno) => "permission denied".to_owned(),
+            // The kernel says the same of what is no BPF object.
+            errno if is_refusal(errno) => "permission denied, or it is no map".to_owned(),
             errno => errno_text(errno),
         };
         return Some(format!(
@@ -242,6 +262,7 @@ fn unpinnable(pin: &Pin, failure: &Failure) -> String {
             "permission denied; run as a user who may write to {dir}, or mount a BPF file system \
              for this one: mount -t bpf -o uid=USER bpf {dir}"
         ),
+        libc::EROFS => format!("mounted read-only; mount -o remount,rw {dir}"),
         errno => errno_text(errno),
     };
     format!("map `{map}` cannot be pinned at {path}: {why}")
@@ -285,7 +306,7 @@ fn map(failure: &Failure, host: &Host) -> Option<String> {
     let line = failure.log.iter().find(|line| line.contains("failed to create: "))?;
     let name = between(line, "map '", "'")?;
     let map = failure.maps.iter().find(|map| map.name == name)?;
-    let MapSpec { kind, key_size, value_size, max_entries, .. } = map;
+    let MapSpec { kind, key_size, value_size, max_entries, flags, .. } = map;
     let type_name = kind_name(*kind);
     let what = format!("failed to create map `{name}`");
     let reason = match failure.errno {
@@ -300,11 +321,17 @@ fn map(failure: &Failure, host: &Host) -> Option<String> {
                 since.1,
                 host.release()
             ),
-            _ => format!(
-                "the kernel does not take {} {type_name} of {max_entries} entries of {key_size} and \
-                 {value_size} bytes; check its definition",
-                article(&type_name)
-            ),
+            _ => {
+                let flags = match flags {
+                    0 => String::new(),
+                    flags => format!(" with map_flags {flags:#x}"),
+                };
+                format!(
+                    "the kernel does not take {} {type_name} of {max_entries} entries of {key_size} \
+                     and {value_size} bytes{flags}; check its definition",
+                    article(&type_name)
+                )
+            }
         },
         errno if is_refusal(errno) => forbidden(host),
         errno => errno_text(errno),
@@ -380,6 +407,19 @@ fn helper(failure: &Failure, host: &Host) -> Option<String> {
         "it calls the helper `{name}`, which this kernel ({release}) does not give to programs of \
          this kind{why}"
     )))
+}
+
+/// A program that the kernel refuses without a word, before its verifier looks at it.
+fn unknown_kind(failure: &Failure, host: &Host) -> Option<String> {
+    let refused = failure.errno == libc::EINVAL && failure.said("': BPF program load failed: ");
+    let silent = !failure.log.iter().any(|line| !passes_on(line));
+    (refused && silent).then(|| {
+        failure.at_program(&format!(
+            "this kernel ({}) refuses it before it looks at its code, as it does programs of kinds that it \
+             is too old or not built for; take it out of the object, or put `?` in front of its section",
+            host.release()
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -308,7 +308,14 @@ fn builtin(raw: &raw::Decoder, plugins: &Names, faults: &Faults<'_>) -> Option<&
 /// What to do about a decoder that is not built in. Who gives it another name than those probably
 /// has one of their own, of which a fork of the peer was made: here it is a plugin.
 fn unknown(name: &str, known: &[&str], plugins: &Names) -> String {
+    // More letters than that are no slip, but a word: `pod_cgroup`.
+    const SLIP: usize = 2;
+    let length = |text: &str| text.chars().count();
     match near::nearest(name, known.iter().copied().chain(plugins.known())) {
+        Some(near) if known.contains(&near) && length(name) > length(near) + SLIP => format!(
+            "did you mean `{near}`? a decoder of your own is a plugin: add its `file` to `plugins`, and \
+             write `{{name: wasm, plugin: NAME}}` here"
+        ),
         Some(near) if known.contains(&near) => format!("did you mean `{near}`?"),
         Some(plugin) => format!("did you mean the plugin, `{{name: wasm, plugin: {plugin}}}`?"),
         None => format!(

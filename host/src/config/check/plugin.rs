@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::one_of;
-use crate::config::bounds;
+use crate::config::bounds::{self, Bounds};
 use crate::config::duration;
 use crate::config::error::{Source, quote};
 use crate::config::faults::Faults;
@@ -228,10 +228,12 @@ pub(super) fn settings(
         }
     }
     let out = writer.out;
+    // What is too large took as long to read.
+    let room = faults.bounds.settings(out.len());
     if out.len() > LARGEST_SETTINGS {
         let problem = format!("the settings are more than {LARGEST_SETTINGS} bytes of JSON");
         faults.error(path, problem, "leave some out, or shorten the files that they name");
-    } else if faults.bounds.settings(out.len()).is_err() {
+    } else if room.is_err() {
         let problem =
             format!("the settings of all plugins are more than {} bytes of JSON", bounds::SETTINGS);
         faults.error(path, problem, "leave some out, or serve fewer configs in one process");
@@ -300,7 +302,7 @@ impl Writer<'_> {
 
     /// Writes what the file holds, without the line feed at its end.
     fn file(&mut self, name: &str) {
-        match read(&self.folder.join(name)) {
+        match read(&self.folder.join(name), self.faults.bounds) {
             Ok(text) => quoted(text.strip_suffix('\n').unwrap_or(&text), &mut self.out),
             Err(_) if !self.faults.shows_errors() => {}
             Err(problem) => {
@@ -312,16 +314,23 @@ impl Writer<'_> {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    let most = LARGEST_SETTINGS as u64;
-    let bytes = files::read(path, most).map_err(|unread| match unread {
+/// The text of a file. What is read of one that is no such text counts as settings.
+fn read(path: &Path, bounds: &Bounds) -> Result<String, String> {
+    let refused = |length: usize, why: String| {
+        let _ = bounds.settings(length);
+        why
+    };
+    let bytes = files::read(path, LARGEST_SETTINGS as u64).map_err(|unread| match unread {
         Unread::Refused(error) => {
             error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
         }
         Unread::Directory | Unread::NoFile => "it is no regular file".to_owned(),
-        Unread::TooLarge(_) => format!("it has more than {most} bytes"),
+        Unread::TooLarge(_) => {
+            refused(LARGEST_SETTINGS, format!("it has more than {LARGEST_SETTINGS} bytes"))
+        }
     })?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    let length = bytes.len();
+    String::from_utf8(bytes).map_err(|_| refused(length, "it is not UTF-8".to_owned()))
 }
 
 fn quoted(text: &str, out: &mut String) {

@@ -115,7 +115,9 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
         Ok(Shape::Scalar(Number::from_f64(value).map_or(Plain::Text, Plain::Number)))
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
+    /// An alias of a long text costs as much as the text.
+    fn visit_str<E: Error>(self, text: &str) -> Result<Shape, E> {
+        self.0.text(text.len()).map_err(|_| E::custom(TOO_LONG))?;
         Ok(Shape::Scalar(Plain::Text))
     }
 
@@ -129,8 +131,8 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
         let mut shapes = Vec::new();
-        while entries.next_key_seed(TextSeed)?.is_some() {
-            spend(self.0, 0)?;
+        while let Some(key) = entries.next_key_seed(TextSeed)? {
+            spend(self.0, key.len())?;
             shapes.push(entries.next_value_seed(self)?);
         }
         Ok(Shape::Map(shapes))
@@ -138,7 +140,8 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
 
     /// A value with a tag of its own (`!secret x`) is taken for what stands behind the tag.
     fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Shape, A::Error> {
-        let (IgnoredAny, value) = tagged.variant()?;
+        let (tag, value) = tagged.variant_seed(TextSeed)?;
+        self.0.text(tag.len()).map_err(|_| A::Error::custom(TOO_LONG))?;
         value.newtype_variant_seed(self)
     }
 }
@@ -191,7 +194,13 @@ pub(super) struct Lines(Vec<usize>);
 
 impl Lines {
     pub(super) fn of(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
+        let bytes = text.as_bytes();
+        let ends = |at: &usize| match bytes[*at] {
+            b'\n' => true,
+            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        Self((0..bytes.len()).filter(ends).collect())
     }
 
     /// The line, from 1, of the byte at `offset`.

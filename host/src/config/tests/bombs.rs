@@ -44,6 +44,13 @@ fn what_is_only_much_is_taken() {
         map.replace("  ", "        ")
     );
     assert_eq!(good(&text).metrics.len(), 1);
+    // What stands in quotes is no list.
+    let quoted = text.replace(": text", ": \"Vendor, Inc. [formerly: another, - one], text");
+    let quoted: String = quoted
+        .lines()
+        .map(|line| if line.contains('"') { format!("{line}\"\n") } else { format!("{line}\n") })
+        .collect();
+    assert_eq!(good(&quoted).metrics.len(), 1);
     let kaddrs = repeat(10_000, |n| format!("- symbol_{n}"));
     assert_eq!(good(&format!("{METRICS}kaddrs:\n{kaddrs}")).kaddrs.len(), 10_000);
 }
@@ -98,6 +105,7 @@ fn later_stages_show_no_more() {
     let more = shown(faults(SHOWN + 7).collect());
     assert_snapshot!(lines(&more[SHOWN..]), @"x.yaml: 7 more faults of this file are not shown; correct those that are");
     assert!(more.iter().all(|fault| fault.severity == Severity::Error));
+    assert_eq!(more.iter().map(|fault| fault.count as usize).sum::<usize>(), SHOWN + 7);
 }
 
 #[test]
@@ -159,6 +167,26 @@ fn merges_that_grow_are_refused() {
     assert_snapshot!(told(&format!("m0: &m0 {{a: 1}}\n{chain}{METRICS}")), @"x.yaml:1: failed to read the YAML: it is nested more than 128 levels deep; flatten it, and let no anchor hold its own alias");
 }
 
+/// Each alias of a long text, key or tag costs as much as what it stands for.
+#[test]
+fn long_texts_have_few_aliases() {
+    let long = "x".repeat(1 << 20);
+    let list = format!("[{}]", "*a, ".repeat(300_000));
+    let too_long = "with its aliases written out, and with the configs before it, it has more than 33554432 bytes";
+    for text in [
+        format!("{METRICS}a: &a {long}\nb: {list}"),
+        format!("{METRICS}a: &a '{long}'\nb: {list}"),
+        format!("{METRICS}a: &a !{long} x\nb: {list}"),
+        format!("{METRICS}a: &a {long}\nb:\n{}", "- {*a : 1}\n".repeat(100_000)),
+    ] {
+        let told = told(&text);
+        assert!(told.contains(too_long), "{told}");
+    }
+    let number = |digits: usize| told(&format!("{METRICS}kaddrs: [0.{}]", "1".repeat(digits)));
+    assert!(number(998).contains("cannot be a symbol"), "{}", number(998));
+    assert_snapshot!(number(1_000), @"x.yaml: failed to read the YAML: a number in it has more than 1000 characters; shorten it");
+}
+
 #[test]
 fn configs_share_what_there_is() {
     let metrics = |prefix: &str| {
@@ -187,6 +215,16 @@ fn files_of_settings_are_read_no_further_than_they_may() {
     };
     assert_eq!(of(1, 3), (1, String::new()));
     assert_snapshot!(of(1, 2_000).1, @"DIR/x.yaml:3: plugins.p0.settings: the settings are more than 4194304 bytes of JSON; leave some out, or shorten the files that they name");
+    // What cannot be taken is read no more often either.
+    fs::write(dir.path().join("large"), "x".repeat(6 << 20)).expect("a file");
+    assert_snapshot!(of(1, 2_000).1, @"DIR/x.yaml:3: plugins.p0.settings.a[0].file: failed to read `large`: it has more than 4194304 bytes; put the file beside the config, as text that the exporter may read");
+    fs::write(
+        dir.path().join("large"),
+        "\u{e9}".repeat(1 << 20).as_bytes().split_last().expect("bytes").1,
+    )
+    .expect("a file");
+    assert_snapshot!(of(1, 2_000).1, @"DIR/x.yaml:3: plugins.p0.settings.a[0].file: failed to read `large`: it is not UTF-8; put the file beside the config, as text that the exporter may read");
+    fs::write(dir.path().join("large"), "x".repeat(1 << 20)).expect("a file");
     let (kept, told) = of(70, 1);
     assert_eq!(kept, 63);
     assert_snapshot!(told, @"DIR/x.yaml:66: plugins.p63.settings: the settings of all plugins are more than 67108864 bytes of JSON; leave some out, or serve fewer configs in one process");

@@ -31,6 +31,8 @@ fn what_differs_is_told_of_the_later_config() {
     assert_snapshot!(faults_of(&[("a.yaml", &a), ("b.yaml", &with_labels(""))]), @"b.yaml:1: metrics.counters[0].labels: the labels of `a` are `x, y` in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
     assert_snapshot!(faults_of(&[("a.yaml", &with_labels("")), ("b.yaml", &a)]), @"b.yaml:1: metrics.counters[0].labels: the labels of `a` are none in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
     assert_snapshot!(faults_of(&[("a.yaml", &a), ("b.yaml", &a.replace("help: A", "help: B"))]), @"b.yaml:1: metrics.counters[0].help: the help of `a` is `A` in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
+    let many: Vec<_> = (0..100).map(|n| format!("{{name: l{n}, size: 1}}")).collect();
+    assert_snapshot!(faults_of(&[("a.yaml", &with_labels(&many.join(",\n"))), ("b.yaml", &a)]), @"b.yaml:1: metrics.counters[0].labels: the labels of `a` are `l0, l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11, l12, l13, l14, l15, l16, l17, l18, l19, l20, l21, l22, l23, … (100 in all)` in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
     let h = with_buckets("bucket_type: exp2\n      bucket_max: 3");
     let c = with_labels("").replace("name: a", "name: h").replace("help: A", "help: H");
     assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &h.replace('3', "4"))]), @"b.yaml:5: metrics.histograms[0].bucket_type: `h` has other buckets in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");

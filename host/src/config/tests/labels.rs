@@ -125,7 +125,8 @@ fn decoders_are_known_by_name() {
 
 #[test]
 fn decoders_of_ones_own_are_plugins() {
-    let names = ["kube_pod_name_from_pid", "POD", "pods", "Uint", "uint_", "container"];
+    let names =
+        ["kube_pod_name_from_pid", "POD", "pods", "Uint", "uint_", "container", "my_cgroup"];
     let labels: Vec<_> = (0..)
         .zip(names)
         .map(|(n, name)| format!("{{name: l{n}, size: 4, decoders: [{{name: {name}}}]}}"))
@@ -140,6 +141,7 @@ fn decoders_of_ones_own_are_plugins() {
     x.yaml:6: metrics.counters[0].labels[3].decoders[0].name: no decoder is called `Uint`; did you mean `uint`?
     x.yaml:7: metrics.counters[0].labels[4].decoders[0].name: no decoder is called `uint_`; did you mean `uint`?
     x.yaml:8: metrics.counters[0].labels[5].decoders[0].name: no decoder is called `container`; a decoder of your own is a plugin: add its `file` to `plugins`, and write `{name: wasm, plugin: NAME}` here; built in are cgroup, dname, errno, hex, ifname, inet_ip, kstack, ksym, majorminor, pci_class, pci_device, pci_subclass, pci_vendor, regexp, static_map, string, syscall, uint, wasm
+    x.yaml:9: metrics.counters[0].labels[6].decoders[0].name: no decoder is called `my_cgroup`; did you mean `cgroup`? a decoder of your own is a plugin: add its `file` to `plugins`, and write `{name: wasm, plugin: NAME}` here
     ");
 }
 

@@ -36,7 +36,11 @@ fn scalars_keep_the_text_they_were_written_with() {
 
 #[test]
 fn a_line_is_that_of_the_key_or_the_item() {
-    assert_snapshot!(tree("\n\na:\n  - b: 1\n    c:\n      2\n  -\n    d: 3\n  - - e\n"), @r#"{"a": [{"b": "1"@4, "c": "2"@5}@4 {"d": "3"@8}@8 ["e"@9]@9]@3}@3"#);
+    let text = "\n\na:\n  - b: 1\n    c:\n      2\n  -\n    d: 3\n  - - e\n";
+    for end in ["\r\n", "\r"] {
+        assert_eq!(tree(&text.replace('\n', end)), tree(text), "{end:?}");
+    }
+    assert_snapshot!(tree(text), @r#"{"a": [{"b": "1"@4, "c": "2"@5}@4 {"d": "3"@8}@8 ["e"@9]@9]@3}@3"#);
 }
 
 #[test]
@@ -147,7 +151,7 @@ fn bombs_are_defused() {
     assert_snapshot!(faults(&laughs), @"x.yaml: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 750000 keys, items and texts; use fewer aliases, list less, or split the files");
 
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(1000));
-    assert_snapshot!(faults(&long), @"x.yaml:2: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 33554432 bytes; use fewer aliases, or split the files");
+    assert_snapshot!(faults(&long), @"x.yaml:1: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 33554432 bytes; use fewer aliases, or split the files");
     let wide = format!("a: &a [{}]\nb: [{}]\n", "1, ".repeat(1000), "*a, ".repeat(1000));
     assert_snapshot!(faults(&wide), @"x.yaml:1: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 750000 keys, items and texts; use fewer aliases, list less, or split the files");
 }

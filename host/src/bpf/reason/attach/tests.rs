@@ -47,6 +47,7 @@ fn tracepoints() {
     let groupless = |section| fake.explain(section, libc::EINVAL, &[]);
     insta::assert_snapshot!(groupless("tracepoint/sched_switch"), @"the section lacks the tracepoint's group, tracepoint/GROUP/NAME; did you mean `tracepoint/sched/sched_switch`?");
     insta::assert_snapshot!(groupless("tp/xyz"), @"the section lacks the tracepoint's group, tracepoint/GROUP/NAME; groups are the directories of /sys/kernel/tracing/events");
+    insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::E2BIG, &[]), @"`sched/sched_switch` has 64 programs already, as many as the kernel runs there for all processes together; use raw_tp/NAME, which has no such bound, or see with `bpftool link` whose they are");
     fake.remove("sys/kernel/tracing");
     insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::ENOENT, &log), @"tracefs is not mounted; mount it: mount -t tracefs tracefs /sys/kernel/tracing");
     insta::assert_snapshot!(fake.explain("tp/sched/sched_switch", libc::EACCES, &log), @"tracefs cannot be read; run as root or grant CAP_DAC_READ_SEARCH");
@@ -102,6 +103,8 @@ fn others() {
     insta::assert_snapshot!(fake.explain("tc", libc::EOPNOTSUPP, &[]), @"libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME");
     insta::assert_snapshot!(fake.explain("kprobe", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in kprobe/FUNCTION");
     insta::assert_snapshot!(fake.explain("raw_tp.w", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in raw_tp.w/NAME");
+    insta::assert_snapshot!(fake.explain("uprobe/", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in uprobe/PATH:FUNCTION");
+    insta::assert_snapshot!(fake.explain("tp/", libc::EINVAL, &["invalid section name"]), @"the section names no hook; write one, as in tp/GROUP/NAME");
     assert!(
         fake.explain("tp/sched/sched_switch", libc::EMFILE, &[])
             .starts_with("out of file descriptors")

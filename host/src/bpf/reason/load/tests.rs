@@ -103,6 +103,32 @@ fn relocations_and_symbols() {
 }
 
 #[test]
+fn kinds_that_the_kernel_does_not_know() {
+    let log = [
+        "prog 'on_read': BPF program load failed: -EINVAL",
+        "prog 'on_read': -- BEGIN PROG LOAD LOG --",
+        "processed 0 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0",
+        "-- END PROG LOAD LOG --",
+        "prog 'on_read': failed to load: -EINVAL",
+        "failed to load object 'x'",
+    ];
+    insta::assert_snapshot!(explained(libc::EINVAL, &log), @"program `on_read` (fentry/vfs_read): this kernel (5.10.0-28-amd64) refuses it before it looks at its code, as it does programs of kinds that it is too old or not built for; take it out of the object, or put `?` in front of its section");
+    assert_eq!(explained(libc::EINVAL, &[log[0], log[4], log[5]]), explained(libc::EINVAL, &log));
+}
+
+#[test]
+fn options_of_the_build() {
+    insta::assert_snapshot!(
+        explained(libc::ESRCH, &["extern 'CONFIG_NO_SUCH' (strong): not resolved", "failed to load object 'x'"]),
+        @"this kernel (5.10.0-28-amd64) is built without the option `CONFIG_NO_SUCH`, which the object reads; declare it `__weak` and do without, or use a kernel with it"
+    );
+    insta::assert_snapshot!(
+        explained(libc::EINVAL, &["failed to open system Kconfig", "failed to load object 'x'"]),
+        @"the object reads options of the kernel's build, and this kernel (5.10.0-28-amd64) does not tell them: there is neither /boot/config-5.10.0-28-amd64 nor /proc/config.gz; put the first there, or use a kernel with CONFIG_IKCONFIG_PROC=y"
+    );
+}
+
+#[test]
 fn maps() {
     let of = |errno: i32| explained(errno, &["map 'events': failed to create: -E"]);
     insta::assert_snapshot!(of(libc::EINVAL), @"failed to create map `events`: bloom_filter needs Linux 5.16, this is 5.10.0-28-amd64");
@@ -158,7 +184,7 @@ fn pins() {
     insta::assert_snapshot!(of(libc::EINVAL, None, &old), @"what is pinned at /sys/fs/bpf/events is no map that this kernel (5.10.0-28-amd64) describes; remove it: rm /sys/fs/bpf/events");
     let closed = "couldn't retrieve pinned map '/sys/fs/bpf/events': -EACCES";
     let closed = [closed, "map 'events': error reusing pinned map", failed];
-    insta::assert_snapshot!(of(libc::EACCES, None, &closed), @"map `events` cannot be had from what is pinned at /sys/fs/bpf/events: permission denied; run as who pinned it, or remove it: rm /sys/fs/bpf/events");
+    insta::assert_snapshot!(of(libc::EACCES, None, &closed), @"map `events` cannot be had from what is pinned at /sys/fs/bpf/events: permission denied, or it is no map; run as who pinned it, or remove it: rm /sys/fs/bpf/events");
 }
 
 #[test]
