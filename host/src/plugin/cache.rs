@@ -22,7 +22,7 @@ use super::limits::LARGEST_CODE;
 use super::{Digest, lowercase};
 
 /// How much code is kept, in bytes. What was used longest ago goes first. A Rust guest takes 0.3 MB
-/// and a Python guest 48 MB.
+/// and a Python guest 35 MB.
 const MOST: u64 = 256 << 20;
 /// What an entry begins with: what follows is its hash, then what the child replied.
 const MAGIC: &[u8; 8] = b"ewecode1";

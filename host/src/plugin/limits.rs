@@ -67,10 +67,11 @@ impl Default for CompileLimits {
 }
 
 impl CompileLimits {
-    /// Processor time for a file of so many bytes: 8 s and 2 s for each MiB, at most 60 s, if the
-    /// config does not say.
+    /// Processor time for a file of so many bytes: 10 s, and 4 s for each MiB beyond 8, at most 60 s, if
+    /// the config does not say.
     pub fn time_for(&self, bytes: usize) -> Duration {
-        let by_size = || Duration::from_secs((8 + bytes.div_ceil(1 << 20) as u64 * 2).min(60));
+        let beyond = bytes.div_ceil(1 << 20).saturating_sub(8) as u64;
+        let by_size = || Duration::from_secs((10 + beyond * 4).min(60));
         self.time.unwrap_or_else(by_size)
     }
 }
@@ -79,7 +80,7 @@ impl CompileLimits {
 pub(super) const MOST_WORKERS: usize = 4;
 /// Such processes at a time.
 pub(super) const MOST_CHILDREN: usize = 2;
-/// Bytes of machine code, and all that is said of a plugin. A Python guest has 48 MB.
+/// Bytes of machine code, and all that is said of a plugin. A Python guest has 35 MB.
 pub(super) const LARGEST_CODE: u64 = 256 << 20;
 /// Imports of a component. All of WASI are some dozens.
 pub(super) const MOST_NAMES: usize = 1000;
