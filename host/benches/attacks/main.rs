@@ -4,7 +4,8 @@
 //!     cargo bench --bench attacks                         a server in a child, its page new each time
 //!     cargo bench --bench attacks -- 127.0.0.1:9435 PID   that one, PID for its memory
 //!
-//! `--seconds N` is how long each attack lasts; `--only WORD` chooses attacks by their names.
+//! `--seconds N` is how long each attack lasts; `--only WORD` chooses attacks by their names; `--parts N`
+//! is how many parts of 32 KiB the page of the server in a child has, 100 if not said.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
@@ -16,7 +17,7 @@ use std::{env, fs, thread};
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::serve::{
-    self, Manager, MapSummary, Page, Piece, Scraper, Site, TelemetryPath,
+    self, ListenAddress, Manager, MapSummary, Page, Piece, Scraper, Site, TelemetryPath,
 };
 use ebpf_wasm_exporter::signals::Noted;
 
@@ -27,8 +28,8 @@ use attack::{Attack, Crowd, Victim};
 
 /// After this, Prometheus would have given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Parts of the page, and bytes of each.
-const PAGE: (usize, usize) = (100, 32 << 10);
+/// Bytes of a part of the page.
+const PART: usize = 32 << 10;
 const CROWDS: [(Attack, usize); 9] = [
     (Attack::Idle, 600),
     (Attack::Idle, 2000),
@@ -53,10 +54,11 @@ fn main() {
     };
     let seconds = option("--seconds").map_or(10, |text| text.parse().unwrap());
     let only = option("--only").unwrap_or_default();
+    let parts = option("--parts").unwrap_or_else(|| "100".to_owned());
     let mut own = None;
     let (server, pid) = match &arguments[..] {
         [] => {
-            let child = own.insert(Own::start());
+            let child = own.insert(Own::start(&parts));
             (child.address, Some(child.child.id().to_string()))
         }
         [server] => (server.parse().unwrap(), None),
@@ -125,13 +127,13 @@ struct Own {
 }
 
 impl Own {
-    fn start() -> Self {
+    fn start(parts: &str) -> Self {
         // A port that is free, until the child takes it.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
         let child = Command::new(env::current_exe().unwrap())
-            .args(["--serve", &address.to_string()])
+            .args(["--serve", &address.to_string(), parts])
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -181,10 +183,11 @@ impl Scraper for Changing {
 
 fn serve() {
     let address = env::args().nth(2).unwrap();
-    let listener = TcpListener::bind(address).unwrap();
+    let listener = address.parse::<ListenAddress>().unwrap().listen().unwrap();
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
     let site = Site { telemetry_path, maps: false, openmetrics: false };
-    let parts = (0..PAGE.0).map(|_| Bytes::from(vec![b'a'; PAGE.1])).collect();
+    let parts = env::args().nth(3).unwrap().parse().unwrap();
+    let parts = (0..parts).map(|_: usize| Bytes::from(vec![b'a'; PART])).collect();
     let (scraper, manager) = (Changing { parts, readings: 0 }, Manager::default());
     serve::run(listener, &site, scraper, &manager, &Noted::begin().unwrap()).unwrap();
 }

@@ -10,8 +10,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::socket::Listener;
 
-/// How many connections the kernel keeps for us while we are busy.
-const BACKLOG: i32 = 1024;
+/// How many connections the kernel keeps for us while we are busy, if it is set to keep so many
+/// (`net.core.somaxconn`). A client beyond these tries again after a second.
+const BACKLOG: i32 = 4096;
 
 /// The value of `--web.listen-address`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Connections: accepted one by one, bounded in number, size and time, drained at the end.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,13 +25,16 @@ use super::limits::Limits;
 use super::patience::Patient;
 use super::room::{Handle, Room, Seat};
 use super::seldom::Seldom;
-use super::socket::{Acceptor, Listener, Stream};
+use super::socket::{Acceptor, Listener, Peer, Stream};
 use super::traffic::{Cause, Traffic};
 use super::turns::{Turn, Turns};
 use crate::descriptors;
 
 /// How long to wait when no connection can be accepted and none can go.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// New connections that are accepted one behind the other, before those that there are do something.
+const BATCH: usize = 32;
 
 /// What one is told for whom there is no room.
 const REFUSAL: &[u8] =
@@ -72,10 +76,12 @@ pub async fn serve(door: Door, router: Router, mut stop: impl AsyncFnMut()) -> i
         () = stop() => {}
         () = reception.accept_all(&acceptor, &connections) => {}
         () = reception.room.give_back() => {}
+        () = reception.turns.look() => {}
     }
     drop(acceptor);
     Ok(tokio::select! {
         () = connections.shutdown() => true,
+        () = reception.turns.look() => false,
         () = sleep(limits.drain_time) => false,
         () = stop() => false,
     })
@@ -98,31 +104,42 @@ impl Reception {
             .max_header_size(limits.header_bytes)
             .max_buf_size(limits.buffer_bytes)
             .half_close(true);
-        let (room, turns) = (Room::new(limits, traffic), Turns::new(limits.answers));
+        let (room, turns) = (Room::new(limits, traffic), Turns::new(&limits));
         Self { room, router, http, turns, said_failed: Seldom::default() }
     }
 
     /// Never returns.
     async fn accept_all(&self, acceptor: &Acceptor, connections: &GracefulShutdown) {
         loop {
-            match acceptor.accept().await {
-                Ok((stream, peer)) => {
-                    match self.room.seat(peer) {
-                        Some(seat) => self.receive(stream, seat, connections.watcher()),
-                        // Whether it is heard is for the client to see.
-                        None => drop(stream.try_write(REFUSAL)),
-                    }
-                    // What this one asks is read before the next one comes. Else it would be one
-                    // that waits, and make room for those that come in the same moment.
-                    yield_now().await;
+            let mut next = acceptor.accept().await;
+            for newcomers in 1.. {
+                match next {
+                    Ok((stream, peer)) => self.receive(stream, peer, connections.watcher()),
+                    Err(error) if is_of_one_connection(&error) => {}
+                    Err(error) => self.recover(&error).await,
                 }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => self.recover(&error).await,
+                let more = async {
+                    if newcomers < BATCH { acceptor.accept().await } else { pending().await }
+                };
+                next = tokio::select! {
+                    biased;
+                    next = more => next,
+                    // What these ask is read before they have others make room. Else each would be one
+                    // that waits, and make room for those that came in the same moment.
+                    () = yield_now() => {
+                        self.room.make_room();
+                        break;
+                    }
+                };
             }
         }
     }
 
-    fn receive(&self, stream: Stream, seat: Seat, watcher: Watcher) {
+    fn receive(&self, stream: Stream, peer: Peer, watcher: Watcher) {
+        let Some(seat) = self.room.seat(peer) else {
+            // Whether it is heard is for the client to see.
+            return drop(stream.try_write(REFUSAL));
+        };
         let client = Client { stream, seat, watcher, turns: self.turns.clone() };
         tokio::spawn(client.serve(self.http.clone(), self.router.clone()));
     }
@@ -200,13 +217,14 @@ async fn answer(
     mut request: Request<Incoming>,
     seat: Handle,
 ) -> Result<Response<Answer>, Infallible> {
-    seat.has_asked();
+    let rest = seat.has_asked();
     let asked = Answering(seat.clone());
-    let answering = (turns.next(&seat).await, asked);
+    let answering = (turns.next(&seat, rest).await, asked);
     seat.is_answered();
     request.extensions_mut().insert(seat.clone());
     let mut response = router.call(request).await?;
-    if seat.is_crowded() {
+    // While requests wait it is of use to know a client again: as one that is busy, or is not.
+    if seat.is_crowded() && !turns.are_waited_for() {
         seat.ends(Cause::Crowded);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

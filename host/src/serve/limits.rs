@@ -19,6 +19,8 @@ pub struct Limits {
     pub most: usize,
     /// Requests that are answered at once, not counting those whose clients are slow to take it.
     pub answers: usize,
+    /// How many of these may be of clients that ask again as soon as they have their answer.
+    pub busy: usize,
     /// Bytes of a request's line and headers.
     pub header_bytes: usize,
     /// About so many bytes of an answer that are given to its connection at a time.
@@ -44,6 +46,7 @@ impl Default for Limits {
             connections: 512,
             most: 2048,
             answers: 64,
+            busy: 16,
             header_bytes: 16 << 10,
             buffer_bytes: 512 << 10,
             unsent_bytes: 64 << 20,

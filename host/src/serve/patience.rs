@@ -11,6 +11,10 @@ use tokio::time::{Sleep, sleep_until};
 use super::room::Handle;
 use super::socket::Stream;
 
+/// After so many bytes of one connection it is the others' turn: one whose client is quick could
+/// otherwise be written to for as long as its answer lasts, while new ones wait to be seen.
+const STRETCH: usize = 256 << 10;
+
 /// A stream that fails once its client has made it wait too long, for a request or for an answer to
 /// be taken. The time for an answer runs from the first write that had to wait until all is flushed,
 /// so that a client cannot stretch it by taking a byte now and then.
@@ -20,13 +24,16 @@ pub(super) struct Patient {
     /// Goes off at `deadline`.
     timer: Pin<Box<Sleep>>,
     deadline: Instant,
+    /// Bytes written since the others had their turn.
+    stretch: usize,
 }
 
 impl Patient {
     /// The stream of the connection in this place.
     pub(super) fn new(stream: Stream, seat: Handle) -> Self {
         let deadline = seat.deadline().map_or_else(Instant::now, |(deadline, _)| deadline);
-        Self { stream, seat, timer: Box::pin(sleep_until(deadline.into())), deadline }
+        let timer = Box::pin(sleep_until(deadline.into()));
+        Self { stream, seat, timer, deadline, stretch: 0 }
     }
 
     /// What waiting comes to: the end of it, if it was long enough.
@@ -41,6 +48,16 @@ impl Patient {
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 
+    /// Lets the others have their turn if it is time for that.
+    fn pauses(&mut self, cx: &mut Context<'_>) -> bool {
+        let pauses = self.stretch >= STRETCH;
+        if pauses {
+            self.stretch = 0;
+            cx.waker().wake_by_ref();
+        }
+        pauses
+    }
+
     /// What a write came to.
     fn wrote(
         &mut self,
@@ -48,8 +65,12 @@ impl Patient {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if written.is_pending() {
+            self.stretch = 0;
             self.seat.stalls();
             return self.wait(cx);
+        }
+        if let Poll::Ready(Ok(count)) = &written {
+            self.stretch += count;
         }
         self.seat.takes();
         written
@@ -88,6 +109,9 @@ impl AsyncWrite for Patient {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.pauses(cx) {
+            return Poll::Pending;
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(cx, written)
     }
@@ -97,6 +121,9 @@ impl AsyncWrite for Patient {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.pauses(cx) {
+            return Poll::Pending;
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.wrote(cx, written)
     }

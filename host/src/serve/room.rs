@@ -54,6 +54,8 @@ struct Seats {
     taken: HashMap<u64, Arc<Guest>>,
     peers: HashMap<Peer, Arc<AtomicUsize>>,
     next: u64,
+    /// How many have come for whom others have not made room yet.
+    owed: usize,
 }
 
 /// A connection.
@@ -75,6 +77,8 @@ struct State {
     moved: Instant,
     /// Whether a request is being answered, or its answer not given to the connection whole.
     answering: bool,
+    /// Since when it has the last answer, if it had one.
+    answered: Option<Instant>,
     /// Why it ends, once that is known.
     cause: Option<Cause>,
 }
@@ -122,19 +126,21 @@ impl Room {
         }))
     }
 
-    /// A place for one that has come, if need be that of another. None if all are being answered.
+    /// A place for one that has come, until [`Room::make_room`] says otherwise. If there are far too many
+    /// it is that of another, and none if all are being answered.
     pub(super) fn seat(&self, peer: Peer) -> Option<Seat> {
         let Inner { limits, traffic, .. } = &*self.0;
         let (mut seats, now) = (lock(&self.0.seats), Instant::now());
         traffic.came();
-        if seats.taken.len() >= limits.connections {
-            let gone = seats.evict(|state| state.gives_way(now, limits.stall_time));
-            if seats.taken.len() >= limits.most && gone.is_none() && !seats.yields_to(peer) {
+        if seats.taken.len() >= limits.most {
+            self.say_crowded(&seats, now);
+            let gone = seats.evict(None, |state| state.gives_way(now, limits.stall_time));
+            if gone.is_none() && !seats.yields_to(peer) {
                 traffic.went(Cause::Refused);
-                self.say_crowded(&seats, now);
                 return None;
             }
-            self.say_crowded(&seats, now);
+        } else if seats.taken.len() >= limits.connections {
+            seats.owed += 1;
         }
         let company = Arc::clone(seats.peers.entry(peer).or_default());
         company.fetch_add(1, Ordering::Relaxed);
@@ -147,10 +153,28 @@ impl Room {
         Some(Seat(Handle { room: self.clone(), id, guest }))
     }
 
+    /// Has others make room for those that have come since this was last called, where there were too many.
+    /// It is to be known by then what these have asked. The last of them stays in any case.
+    pub(super) fn make_room(&self) {
+        let mut seats = lock(&self.0.seats);
+        let owed = std::mem::take(&mut seats.owed);
+        if owed == 0 {
+            return;
+        }
+        let (now, stall_time) = (Instant::now(), self.0.limits.stall_time);
+        self.say_crowded(&seats, now);
+        let last = seats.next.checked_sub(1);
+        for _ in 0..owed {
+            if seats.evict(last, |state| state.gives_way(now, stall_time)).is_none() {
+                return;
+            }
+        }
+    }
+
     /// Lets one go that can, to have its file descriptor. Whether there was any.
     pub(super) fn give_way(&self) -> bool {
         let (mut seats, now) = (lock(&self.0.seats), Instant::now());
-        seats.evict(|state| state.gives_way(now, Duration::ZERO)).is_some()
+        seats.evict(None, |state| state.gives_way(now, Duration::ZERO)).is_some()
     }
 
     /// Returns when the next connection has gone.
@@ -183,6 +207,11 @@ impl Room {
         self.0.traffic.holds(unsent.bytes());
     }
 
+    /// Whether clients hold less than half of what they may.
+    pub(super) fn is_half_empty(&self) -> bool {
+        lock(&self.0.unsent).bytes() <= self.0.limits.unsent_bytes / 2
+    }
+
     /// Lets the one go that has stalled longest if clients hold too much. The next one goes when it
     /// has gone, for what it held may be what others hold too.
     fn clear(&self) {
@@ -196,7 +225,7 @@ impl Room {
             return;
         }
         let sending = |state: &State| (state.phase == Phase::Sending).then_some(Cause::UnsentBytes);
-        if let Some(peer) = seats.evict(sending) {
+        if let Some(peer) = seats.evict(None, sending) {
             self.0.clearing.store(true, Ordering::Relaxed);
             if self.0.said_unsent.is_due(Instant::now()) {
                 let most = self.0.limits.unsent_bytes;
@@ -224,9 +253,15 @@ impl Room {
 }
 
 impl Seats {
-    /// Tells one to go, of those that have a cause to, and says whose it was. Its place is free.
-    fn evict(&mut self, cause: impl Fn(&State) -> Option<Cause>) -> Option<Peer> {
-        let candidates = self.taken.iter().filter_map(|(id, guest)| {
+    /// Tells one to go, of those that have a cause to and are not `spared`, and says whose it was. Its place
+    /// is free.
+    fn evict(
+        &mut self,
+        spared: Option<u64>,
+        cause: impl Fn(&State) -> Option<Cause>,
+    ) -> Option<Peer> {
+        let all = self.taken.iter().filter(|(id, _)| Some(**id) != spared);
+        let candidates = all.filter_map(|(id, guest)| {
             let state = *lock(&guest.state);
             let cause = cause(&state)?;
             let company = guest.company.load(Ordering::Relaxed);
@@ -240,22 +275,19 @@ impl Seats {
         Some(guest.peer)
     }
 
-    /// Makes room for one of `peer` although none waits for a request or stalls: of those that are
-    /// slow to take their answers or wait for their turn, or of an address that has more than this
-    /// one.
+    /// Makes room for one of `peer` although none waits for a request or stalls: of those that wait for
+    /// their turn or are slow to take their answers, or of an address that has more than this one.
     fn yields_to(&mut self, peer: Peer) -> bool {
-        let last = |state: &State| match state.phase {
-            Phase::Sending => Some(Cause::EvictedStalled),
-            Phase::Queued => Some(Cause::Refused),
-            _ => None,
-        };
-        if self.evict(last).is_some() {
+        let waits = |state: &State| (state.phase == Phase::Queued).then_some(Cause::Refused);
+        let sends =
+            |state: &State| (state.phase == Phase::Sending).then_some(Cause::EvictedStalled);
+        if self.evict(None, waits).is_some() || self.evict(None, sends).is_some() {
             return true;
         }
         let count = |company: &Arc<AtomicUsize>| company.load(Ordering::Relaxed);
         let most = self.peers.values().map(count).max().unwrap_or(0);
         let own = self.peers.get(&peer).map_or(0, count);
-        most > own + 1 && self.evict(|_| Some(Cause::Refused)).is_some()
+        most > own + 1 && self.evict(None, |_| Some(Cause::Refused)).is_some()
     }
 
     fn remove(&mut self, id: u64) -> Option<Arc<Guest>> {
@@ -270,7 +302,8 @@ impl Seats {
 impl State {
     /// That of one that has come just now.
     fn new(now: Instant) -> Self {
-        Self { phase: Phase::Asking, since: now, moved: now, answering: false, cause: None }
+        let (phase, answering) = (Phase::Asking, false);
+        Self { phase, since: now, moved: now, answering, answered: None, cause: None }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -330,11 +363,13 @@ impl Handle {
         }
     }
 
-    /// Notes that a request is there whole.
-    pub(super) fn has_asked(&self) {
+    /// Notes that a request is there whole. Says how long its client has rested since its last answer:
+    /// [`Duration::MAX`] if it had none.
+    pub(super) fn has_asked(&self) -> Duration {
         let mut state = lock(&self.guest.state);
         state.answering = true;
         state.enter(Phase::Queued);
+        state.answered.map_or(Duration::MAX, |answered| state.since.duration_since(answered))
     }
 
     /// Notes that it is its turn.
@@ -344,7 +379,9 @@ impl Handle {
 
     /// Notes that the connection has all of the answer.
     pub(super) fn has_answer(&self) {
-        lock(&self.guest.state).answering = false;
+        let mut state = lock(&self.guest.state);
+        state.answering = false;
+        state.answered = Some(Instant::now());
     }
 
     /// Notes that the client made us wait.
@@ -369,6 +406,7 @@ impl Handle {
         let idles = !state.answering && matches!(state.phase, Phase::Answering | Phase::Sending);
         if idles {
             state.enter(Phase::Idle);
+            state.answered = Some(state.since);
         }
         idles
     }
@@ -430,6 +468,11 @@ impl Handle {
             self.room.0.burst.store(true, Ordering::Relaxed);
         }
         self.room.clear();
+    }
+
+    /// Who it is from.
+    pub(super) fn peer(&self) -> Peer {
+        self.guest.peer
     }
 
     /// All connections of the server.

@@ -15,6 +15,11 @@ fn cause(seat: &Seat) -> Option<Cause> {
     lock(&seat.0.guest.state).cause
 }
 
+/// The place of one that comes alone.
+fn seat(room: &Room, peer: Peer) -> Option<Seat> {
+    room.seat(peer).inspect(|_| room.make_room())
+}
+
 fn few(connections: usize, most: usize) -> Limits {
     Limits { connections, most, ..Limits::default() }
 }
@@ -22,7 +27,7 @@ fn few(connections: usize, most: usize) -> Limits {
 #[test]
 fn who_waits_goes_before_who_stalls() {
     let room = room(Limits { stall_time: Duration::ZERO, ..few(4, 8) });
-    let seats: Vec<_> = (0..4).map(|_| room.seat(HERE).unwrap()).collect();
+    let seats: Vec<_> = (0..4).map(|_| seat(&room, HERE).unwrap()).collect();
     let handles: Vec<_> = seats.iter().map(Seat::handle).collect();
     for handle in &handles[..3] {
         handle.has_asked();
@@ -30,7 +35,7 @@ fn who_waits_goes_before_who_stalls() {
     }
     handles[2].stalls();
     handles[1].stalls();
-    let next: Vec<_> = (0..4).map(|_| room.seat(HERE).unwrap()).collect();
+    let next: Vec<_> = (0..4).map(|_| seat(&room, HERE).unwrap()).collect();
     let causes: Vec<_> = seats.iter().map(cause).collect();
     // The first is being answered. Of those that came later, one waits for a request and goes.
     let stalled = Some(Cause::EvictedStalled);
@@ -41,7 +46,7 @@ fn who_waits_goes_before_who_stalls() {
         handle.is_answered();
     }
     let _more = [(); 2].map(|()| {
-        let seat = room.seat(HERE).unwrap();
+        let seat = seat(&room, HERE).unwrap();
         seat.handle().has_asked();
         seat.handle().is_answered();
         seat
@@ -52,9 +57,9 @@ fn who_waits_goes_before_who_stalls() {
 #[test]
 fn the_address_with_the_most_gives() {
     let room = room(few(5, 5));
-    let here: Vec<_> = (0..2).map(|_| room.seat(HERE).unwrap()).collect();
-    let there: Vec<_> = (0..3).map(|_| room.seat(THERE).unwrap()).collect();
-    let _new = room.seat(HERE).unwrap();
+    let here: Vec<_> = (0..2).map(|_| seat(&room, HERE).unwrap()).collect();
+    let there: Vec<_> = (0..3).map(|_| seat(&room, THERE).unwrap()).collect();
+    let _new = seat(&room, HERE).unwrap();
     assert!(here.iter().all(|seat| cause(seat).is_none()), "although they came first");
     assert_eq!(cause(&there[0]), Some(Cause::EvictedIdle));
 }
@@ -62,16 +67,16 @@ fn the_address_with_the_most_gives() {
 #[test]
 fn an_address_that_is_alone_has_it_all() {
     let room = room(few(3, 3));
-    let seats: Vec<_> = (0..3).map(|_| room.seat(HERE).unwrap()).collect();
+    let seats: Vec<_> = (0..3).map(|_| seat(&room, HERE).unwrap()).collect();
     assert!(seats.iter().all(|seat| cause(seat).is_none()));
     seats.iter().for_each(|seat| seat.handle().is_answered());
-    assert!(room.seat(HERE).is_none(), "nobody is dearer than another");
-    let other = room.seat(THERE).unwrap();
+    assert!(seat(&room, HERE).is_none(), "nobody is dearer than another");
+    let other = seat(&room, THERE).unwrap();
     other.handle().is_answered();
     assert_eq!(cause(&seats[0]), Some(Cause::Refused));
     let queued = seats[2].handle();
     queued.has_asked();
-    assert!(room.seat(HERE).is_some(), "one that waits for its turn makes room for any");
+    assert!(seat(&room, HERE).is_some(), "one that waits for its turn makes room for any");
     assert_eq!(cause(&seats[2]), Some(Cause::Refused));
 }
 
@@ -105,11 +110,24 @@ fn deadlines_are_those_of_what_it_waits_for() {
 fn a_seat_that_is_left_is_free() {
     let traffic = Traffic::default();
     let room = Room::new(few(2, 2), traffic.clone());
-    let (one, two) = (room.seat(HERE).unwrap(), room.seat(HERE).unwrap());
+    let (one, two) = (seat(&room, HERE).unwrap(), seat(&room, HERE).unwrap());
     assert!(one.handle().is_crowded());
     drop(one);
     assert!(!two.handle().is_crowded());
     drop(two);
     let seats = lock(&room.0.seats);
     assert_eq!((seats.taken.len(), seats.peers.len(), traffic.open()), (0, 0, 0));
+}
+
+#[test]
+fn those_who_come_together_make_room_together() {
+    let room = room(few(2, 8));
+    let few = seat(&room, THERE).unwrap();
+    let many: Vec<_> = (0..5).map(|_| room.seat(HERE).unwrap()).collect();
+    assert!(many.iter().all(|seat| cause(seat).is_none()), "they may have asked something");
+    many[1].handle().has_asked();
+    room.make_room();
+    let gone = Some(Cause::EvictedIdle);
+    assert_eq!(cause(&few), gone);
+    assert_eq!(many.iter().map(cause).collect::<Vec<_>>(), [gone, None, gone, gone, None]);
 }
