@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -16,7 +17,9 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use super::pages::{TEXT_TYPE, escaped, failure, refusal, typed};
+use super::parts::held;
 use super::paths;
+use super::room::Handle;
 use super::scrapes::{ScrapeError, Scrapes};
 
 /// A map, as the index shows it.
@@ -56,12 +59,17 @@ pub(super) async fn index(State(scrapes): State<Scrapes>) -> Response {
 }
 
 /// The page of a map: its path is the config's name, which may have slashes, and the map's.
-pub(super) async fn entries(State(scrapes): State<Scrapes>, Path(path): Path<String>) -> Response {
+pub(super) async fn entries(
+    State(scrapes): State<Scrapes>,
+    Extension(seat): Extension<Handle>,
+    Path(path): Path<String>,
+) -> Response {
     let Some((config, map)) = path.rsplit_once('/') else { return nothing(&path) };
     let place = Place { scrapes, config: config.to_owned(), map: map.to_owned() };
     match place.clone().first().await {
         Ok(Some(first)) => {
-            typed(TEXT_TYPE.to_owned(), Body::new(Entries::new(place, first))).into_response()
+            let entries = Entries::new(place, seat, first);
+            typed(TEXT_TYPE.to_owned(), Body::new(entries)).into_response()
         }
         Ok(None) => nothing(&path),
         Err(error) => failure(&error),
@@ -106,20 +114,21 @@ impl Place {
 /// The body of a page of entries.
 struct Entries {
     place: Place,
+    seat: Handle,
     /// The next piece, if it is here.
     ready: Option<Piece>,
     asked: Option<Asked>,
 }
 
 impl Entries {
-    fn new(place: Place, first: Piece) -> Self {
-        Self { place, ready: Some(first), asked: None }
+    fn new(place: Place, seat: Handle, first: Piece) -> Self {
+        Self { place, seat, ready: Some(first), asked: None }
     }
 
     /// Gives a piece out. The next one is asked for when it is wanted.
     fn give(&mut self, piece: Piece) -> Frame<Bytes> {
         self.asked = piece.next.map(|next| self.place.clone().ask(false, next));
-        Frame::data(piece.text)
+        Frame::data(held(&self.seat, piece.text))
     }
 }
 

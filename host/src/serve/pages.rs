@@ -21,6 +21,11 @@ use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::version;
 
 const MAPS: &str = "/maps";
+/// What the paths of the maps begin with.
+const BELOW_MAPS: &str = "/maps/";
+/// Who waits for less is taken to wait for this: a reading is shared, and one client is not to leave no
+/// time for the plugins of all.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 pub(super) const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// What is served, and where.
@@ -128,11 +133,13 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
         router = router.route("/", get(async |State(scrapes)| landing(&scrapes, page)));
         pages.push("/".to_owned());
     }
-    if site.maps && path != MAPS {
+    let has_maps = site.maps && path != MAPS;
+    if has_maps {
         router = router.route(MAPS, get(maps::index));
-        router = router.route(&format!("{MAPS}/{{*map}}"), get(maps::entries));
+        router = router.route(&format!("{BELOW_MAPS}{{*map}}"), get(maps::entries));
         pages.push(MAPS.to_owned());
     }
+    let below = has_maps.then_some(BELOW_MAPS);
     let router = router
         .method_not_allowed_fallback(async |uri: Uri| {
             let text = format!("only GET and HEAD are served at {}\n", uri.path());
@@ -140,21 +147,23 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
         })
         .with_state(scrapes);
     let exact = TowerToHyperService::new(router.clone());
-    router.fallback(async move |mut request: Request| match paths::meant(request.uri(), &pages) {
-        Meant::Page(uri) => {
-            *request.uri_mut() = uri;
-            exact.call(request).await.into_response()
-        }
-        Meant::Elsewhere(place) => {
-            (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, place)]).into_response()
-        }
-        Meant::Nothing => refusal(StatusCode::NOT_FOUND, elsewhere),
-        Meant::Nonsense => refusal(
-            StatusCode::BAD_REQUEST,
-            "the path has a % without two hexadecimal digits behind it; \
+    router.fallback(async move |mut request: Request| {
+        match paths::meant(request.uri(), &pages, below) {
+            Meant::Page(uri) => {
+                *request.uri_mut() = uri;
+                exact.call(request).await.into_response()
+            }
+            Meant::Elsewhere(place) => {
+                (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, place)]).into_response()
+            }
+            Meant::Nothing => refusal(StatusCode::NOT_FOUND, elsewhere),
+            Meant::Nonsense => refusal(
+                StatusCode::BAD_REQUEST,
+                "the path has a % without two hexadecimal digits behind it; \
                  write %25 for a percent sign\n"
-                .to_owned(),
-        ),
+                    .to_owned(),
+            ),
+        }
     })
 }
 
@@ -175,7 +184,8 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
 fn patience(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("x-prometheus-scrape-timeout-seconds")?.to_str().ok()?;
     let seconds = text.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok().filter(|patience| !patience.is_zero())
+    let patience = Duration::try_from_secs_f64(seconds).ok();
+    patience.filter(|patience| !patience.is_zero()).map(|patience| patience.max(LEAST_PATIENCE))
 }
 
 /// Who asks whether the exporter is well is not told so once nothing can be scraped any more.
@@ -336,7 +346,7 @@ mod tests {
             )]))
         };
         for (text, millis) in
-            [("10", 10_000), ("0.5", 500), (" 1e1 ", 10_000), ("86400", 86_400_000)]
+            [("10", 10_000), ("0.5", 500), (" 1e1 ", 10_000), ("86400", 86_400_000), ("1e-6", 100)]
         {
             assert_eq!(of(text), Some(Duration::from_millis(millis)), "{text}");
         }

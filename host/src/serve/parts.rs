@@ -26,6 +26,12 @@ struct Held {
     room: Room,
 }
 
+/// The same bytes, which count as unsent by the client in this place until they are dropped.
+pub(super) fn held(seat: &Handle, bytes: Bytes) -> Bytes {
+    seat.holds(std::slice::from_ref(&bytes));
+    Bytes::from_owner(Held { bytes, room: seat.room().clone() })
+}
+
 impl Parts {
     /// All parts of a page, for the client in this place.
     pub(super) fn new(seat: &Handle, body: &Body) -> Self {

@@ -41,11 +41,13 @@ pub(super) enum Meant {
     Nonsense,
 }
 
-/// What the path of `uri` means, where `pages` are the paths of all pages, as they are compared.
-pub(super) fn meant(uri: &Uri, pages: &[String]) -> Meant {
+/// What the path of `uri` means, where `pages` are the paths of all pages, as they are compared. There
+/// are pages at all paths that begin with `below`, too.
+pub(super) fn meant(uri: &Uri, pages: &[String], below: Option<&str>) -> Meant {
     let Some(path) = canonical(uri.path()) else { return Meant::Nonsense };
     let clean = clean(&path);
-    if !pages.iter().any(|page| *page == clean) {
+    let is_below = below.is_some_and(|below| clean.starts_with(below));
+    if !is_below && !pages.iter().any(|page| *page == clean) {
         return Meant::Nothing;
     }
     let place = match uri.query() {
@@ -108,7 +110,7 @@ mod tests {
 
     fn meaning(path: &str) -> String {
         let pages = ["/metrics", "/", "/maps", "/a%20b/c%2Fd"].map(str::to_owned);
-        match meant(&path.parse().unwrap(), &pages) {
+        match meant(&path.parse().unwrap(), &pages, Some("/maps/")) {
             Meant::Page(uri) => uri.to_string(),
             Meant::Elsewhere(place) => format!("-> {}", place.to_str().unwrap()),
             Meant::Nothing => "nothing".to_owned(),
@@ -133,6 +135,9 @@ mod tests {
             ("/metrics/", "nothing"),
             ("/METRICS", "nothing"),
             ("/%256detrics", "nothing"),
+            ("/%6daps/a%2Fb/%6d?x", "/maps/a%2Fb/m?x"),
+            ("/maps%2Fa/m", "nothing"),
+            ("/%6dapsx/a", "nothing"),
         ];
         for (path, wanted) in cases {
             assert_eq!(meaning(path), wanted, "{path}");
@@ -149,6 +154,8 @@ mod tests {
             ("/x/../metrics", "-> /metrics"),
             ("/../../metrics", "-> /metrics"),
             ("//maps/.", "-> /maps"),
+            ("//%6daps/a//m", "-> /maps/a/m"),
+            ("/maps/../x", "nothing"),
             ("//metrics/", "nothing"),
             ("//example.org/metrics", "nothing"),
             ("//example.org/..", "-> /"),
