@@ -114,6 +114,11 @@ pub fn leave_to_thread() {
     }
 }
 
+/// How many lines could not be written since the start.
+pub fn lost_lines() -> u64 {
+    STDERR.lost()
+}
+
 /// Waits until all is written, but for a reader that does not read no longer than a second.
 pub fn finish() {
     STDERR.finish(PATIENCE);

@@ -13,6 +13,7 @@ use crate::bpf::ProgramInfo;
 use crate::bpf::read::{ReadError, Way, Why};
 use crate::bpf::stats::{self, Stats};
 use crate::decode::DecodeError;
+use crate::logging;
 use crate::plugin::Gauge;
 use crate::privileges::Readable;
 use crate::series::{Family, Kind, LabelSet};
@@ -145,6 +146,7 @@ pub fn families(
     families.extend(program_families(programs));
     families.push(map_family(maps));
     families.push(phase_family(phases));
+    families.push(log_family());
     families.extend(plugins::families(plugins));
     families.extend(process_families());
     families.push(build_info());
@@ -272,6 +274,16 @@ fn phase_family(phases: &Phases) -> Family {
         &["phase"],
         Kind::RealCounter,
         rows.map(|(phase, time)| ([phase], time.as_secs_f64())),
+    )
+}
+
+fn log_family() -> Family {
+    family(
+        "ebpf_exporter_log_lines_lost_total",
+        "Lines of the log that could not be written, or were not read in time",
+        &[],
+        Kind::RealCounter,
+        [([], logging::lost_lines() as f64)],
     )
 }
 

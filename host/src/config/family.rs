@@ -10,7 +10,7 @@ use crate::escaping::{Escaping, is_plain_metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 35] = [
+pub(crate) const OWN: [&str; 36] = [
     "build_info",
     "decoder_errors_total",
     "ebpf_program_attached",
@@ -22,6 +22,7 @@ pub(crate) const OWN: [&str; 35] = [
     "http_connections_accepted_total",
     "http_connections_closed_total",
     "http_unsent_bytes",
+    "log_lines_lost_total",
     "map_read_info",
     "plugin_answers_changed_total",
     "plugin_breaker_state",

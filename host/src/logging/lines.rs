@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(super) struct Lines<F> {
     state: Mutex<State>,
     /// Something was put in or written.
     changed: Condvar,
+    /// Lines that were lost since the start.
+    lost: AtomicU64,
 }
 
 #[derive(Default)]
@@ -49,13 +52,19 @@ struct Line {
     bytes: Vec<u8>,
     /// How many of them are written.
     written: usize,
-    /// How many lines are lost with it: itself, or those that it tells of.
-    worth: u64,
+    /// How many lost lines it tells of, if that is what it does.
+    tells: Option<u64>,
 }
 
 impl<F: AsFd> Lines<F> {
     pub(super) fn new(fd: F, lost_line: fn(u64) -> String) -> Self {
-        Self { fd, lost_line, state: Mutex::default(), changed: Condvar::new() }
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Self { fd, lost_line, state, changed, lost: AtomicU64::new(0) }
+    }
+
+    /// How many lines were lost since the start. Never waits.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// How long to wait for a reader, as long as no thread does.
@@ -68,8 +77,9 @@ impl<F: AsFd> Lines<F> {
         let mut state = self.lock();
         if state.bytes + line.len() > MOST && !state.waiting.is_empty() {
             state.lost += 1;
+            self.lost.fetch_add(1, Ordering::Relaxed);
         } else {
-            state.push(line.to_vec(), 1);
+            state.push(line.to_vec(), None);
         }
         if state.worker {
             self.changed.notify_all();
@@ -95,7 +105,7 @@ impl<F: AsFd> Lines<F> {
             drop(state);
             let result = output::write(&self.fd, &line.bytes[line.written..], None);
             state = self.lock();
-            state.note(line, result, self.lost_line);
+            self.note(&mut state, line, result);
             state.writing = false;
             self.changed.notify_all();
         }
@@ -119,10 +129,43 @@ impl<F: AsFd> Lines<F> {
         while let Some(line) = state.pop() {
             let patience = if state.stalled { Some(Duration::ZERO) } else { state.patience };
             let result = output::write(&self.fd, &line.bytes[line.written..], patience);
-            if !state.note(line, result, self.lost_line) {
+            if !self.note(state, line, result) {
                 return;
             }
         }
+    }
+
+    /// Notes what became of a line. Whether there may be room for another.
+    fn note(
+        &self,
+        state: &mut State,
+        mut line: Line,
+        (written, result): (usize, io::Result<()>),
+    ) -> bool {
+        line.written += written;
+        state.stalled = false;
+        match result {
+            Ok(()) => {
+                state.torn = false;
+                if state.lost > 0 {
+                    let lost = std::mem::take(&mut state.lost);
+                    state.push((self.lost_line)(lost).into_bytes(), Some(lost));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                state.stalled = true;
+                state.bytes += line.bytes.len();
+                state.waiting.push_front(line);
+                return false;
+            }
+            Err(_) => {
+                state.torn |= line.written > 0;
+                state.lost += line.tells.unwrap_or(1);
+                // Those that a line tells of were counted when they were lost.
+                self.lost.fetch_add(u64::from(line.tells.is_none()), Ordering::Relaxed);
+            }
+        }
+        true
     }
 
     /// Nothing that holds this lock can panic, so it is never found poisoned.
@@ -132,9 +175,9 @@ impl<F: AsFd> Lines<F> {
 }
 
 impl State {
-    fn push(&mut self, bytes: Vec<u8>, worth: u64) {
+    fn push(&mut self, bytes: Vec<u8>, tells: Option<u64>) {
         self.bytes += bytes.len();
-        self.waiting.push_back(Line { bytes, written: 0, worth });
+        self.waiting.push_back(Line { bytes, written: 0, tells });
     }
 
     fn pop(&mut self) -> Option<Line> {
@@ -144,37 +187,6 @@ impl State {
             line.bytes.insert(0, b'\n');
         }
         Some(line)
-    }
-
-    /// Notes what became of a line. Whether there may be room for another.
-    fn note(
-        &mut self,
-        mut line: Line,
-        (written, result): (usize, io::Result<()>),
-        lost_line: fn(u64) -> String,
-    ) -> bool {
-        line.written += written;
-        self.stalled = false;
-        match result {
-            Ok(()) => {
-                self.torn = false;
-                if self.lost > 0 {
-                    let lost = std::mem::take(&mut self.lost);
-                    self.push(lost_line(lost).into_bytes(), lost);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                self.stalled = true;
-                self.bytes += line.bytes.len();
-                self.waiting.push_front(line);
-                return false;
-            }
-            Err(_) => {
-                self.torn |= line.written > 0;
-                self.lost += line.worth;
-            }
-        }
-        true
     }
 }
 
@@ -273,7 +285,7 @@ mod tests {
         (0..10).for_each(|_| full.put(b"there is no room for this\n"));
         full.finish(Duration::from_secs(60));
         let state = full.lock();
-        assert_eq!((state.lost, state.bytes), (10, 0));
+        assert_eq!((state.lost, state.bytes, full.lost()), (10, 0, 10));
     }
 
     #[test]
@@ -284,6 +296,7 @@ mod tests {
         lines.lock().torn = true;
         lines.lock().lost = 1;
         lines.put(b"next\n");
+        assert_eq!(lines.lost(), 0, "none is counted again when it is told of");
         file.seek(SeekFrom::Start(0)).unwrap();
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
