@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::serve::ServeError;
 use crate::{logging, version};
 
 mod selection;
@@ -260,6 +261,15 @@ pub enum Exit {
     Listen = 6,
     /// The thread that scrapes has died.
     Scrape = 7,
+}
+
+impl From<&ServeError> for Exit {
+    fn from(error: &ServeError) -> Self {
+        match error {
+            ServeError::Died => Self::Scrape,
+            ServeError::System { .. } => Self::Unexpected,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

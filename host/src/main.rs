@@ -19,7 +19,7 @@ use ebpf_wasm_exporter::plugin::{CacheDir, Compiler};
 use ebpf_wasm_exporter::privileges::{self, Keep, Privileges, Sandbox};
 use ebpf_wasm_exporter::scrape::{Running, Scraper};
 use ebpf_wasm_exporter::serve::{
-    self, Door, Limits, ListenAddress, Listener, Manager, ServeError, Site, TelemetryPath, Traffic,
+    self, Door, Limits, ListenAddress, Listener, Manager, Site, TelemetryPath, Traffic,
 };
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::startup::report::{self, counted};
@@ -132,10 +132,8 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let took = report::spent(began.elapsed());
     info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
     let door = Door { listener, limits: settings.limits, traffic };
-    serve::run(door, &settings.site, scraper, &manager.with(&status), &noted).map_err(|error| {
-        let exit = if let ServeError::Died = error { Exit::Scrape } else { Exit::Unexpected };
-        fail(exit, error)
-    })
+    serve::run(door, &settings.site, scraper, &manager.with(&status), &noted)
+        .map_err(|error| fail(Exit::from(&error), error))
 }
 
 /// `--config.check`: as [`run`], up to where it would serve.

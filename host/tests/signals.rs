@@ -10,6 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use ebpf_wasm_exporter::cli::Exit;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::logging::{self, Format, Options};
 use ebpf_wasm_exporter::serve::{
@@ -96,6 +97,9 @@ fn child() {
     if kind == "dies" {
         let error = serve::run(listener, &site, Dying, &manager, &noted).unwrap_err();
         println!("returned: {error}");
+        logging::finish();
+        // As the exporter ends.
+        std::process::exit(Exit::from(&error) as i32);
     } else {
         serve::run(listener, &site, Told, &manager, &noted).unwrap();
         println!("returned");
@@ -172,8 +176,12 @@ impl Service {
     fn rest(&mut self) -> String {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
-        assert!(self.child.wait().unwrap().success());
+        assert_eq!(self.exit_code(), Some(0));
         rest
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 }
 
@@ -255,7 +263,7 @@ fn a_scrape_thread_that_dies_ends_it() {
     let _ = client.read_to_string(&mut response);
     assert!(response.is_empty() || response.starts_with("HTTP/1.1 503"), "{response}");
     insta::assert_snapshot!(next(&mut service.output, "returned: "), @"the thread that scrapes has died, so the exporter ends, to be started again; this is a bug, please report it with the lines above");
-    service.rest();
+    assert_eq!(service.exit_code(), Some(7));
     let mut log = String::new();
     service.log.read_to_string(&mut log).unwrap();
     for (line, what) in log.lines().zip(["as the test wants it", "no line of the log either"]) {
