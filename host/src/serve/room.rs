@@ -364,12 +364,12 @@ impl Handle {
     }
 
     /// Notes that a request is there whole. Says how long its client has rested since its last answer:
-    /// [`Duration::MAX`] if it had none.
-    pub(super) fn has_asked(&self) -> Duration {
+    /// `None` if it had none.
+    pub(super) fn has_asked(&self) -> Option<Duration> {
         let mut state = lock(&self.guest.state);
         state.answering = true;
         state.enter(Phase::Queued);
-        state.answered.map_or(Duration::MAX, |answered| state.since.duration_since(answered))
+        state.answered.map(|answered| state.since.duration_since(answered))
     }
 
     /// Notes that it is its turn.

@@ -7,8 +7,8 @@
 //! Who asks again as soon as it has its answer is **busy**, who asks once in a while or for the first
 //! time is not. Fewer of the busy are answered at once, and none that would have clients hold too many
 //! bytes: so there is a turn for a scraper whatever they do, and much of the way out. Of those who wait it
-//! is one of the address that has the fewest turns, of these the one that has rested longest, and of
-//! these the one that came last: its client is still there. Nobody is held up by a client that takes its
+//! is one of the address that has the fewest turns, of these the one that has rested longest, whom new
+//! ones are behind, and of these the one that came last: its client is still there. Nobody is held up by a client that takes its
 //! answer slowly.
 
 use std::cmp::Reverse;
@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_millis(50);
 const REST: Duration = Duration::from_millis(250);
 /// Rests that differ by less are alike, and so are those that are longer than ten of these.
 const STEP: Duration = Duration::from_millis(100);
+/// What a client has rested that was not answered before: as little as anyone who is not busy, or
+/// those who come anew each time would be before a scraper each time.
+const NEW: Duration = REST;
 
 /// Who is answered now. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -92,8 +95,10 @@ impl Turns {
         Self(Arc::new(Inner { most: limits.answers, busy: limits.busy, line, waits }))
     }
 
-    /// Returns when a request may be answered, whose client has rested so long since its last answer.
-    pub(super) async fn next(&self, seat: &Handle, rest: Duration) -> Turn {
+    /// Returns when a request may be answered, whose client has rested so long since its last answer, if
+    /// it had one.
+    pub(super) async fn next(&self, seat: &Handle, rest: Option<Duration>) -> Turn {
+        let rest = rest.unwrap_or(NEW);
         loop {
             // It is called in any case, for nobody is forgotten who still listens.
             if let Ok(turn) = self.ask(seat, rest, Instant::now()).await {
@@ -242,7 +247,6 @@ mod tests {
     use super::super::traffic::Traffic;
     use super::*;
 
-    const NEW: Duration = Duration::MAX;
     const BUSY: Duration = Duration::ZERO;
 
     struct Fixture {
@@ -304,6 +308,18 @@ mod tests {
         }
         // Of the last two, whose rests are alike, it is the one that came last.
         assert_eq!(order, [1, 2, 0, 4, 3]);
+    }
+
+    #[test]
+    fn who_comes_back_is_before_who_is_new() {
+        let f = fixture(1, 1);
+        let first = turn(&mut f.ask(NEW)).unwrap();
+        // A second less what its last scrape took.
+        let mut scraper = f.ask(Duration::from_millis(950));
+        let mut others: Vec<_> = (0..9).map(|_| f.ask(NEW)).collect();
+        drop(first);
+        assert!(others.iter_mut().all(|called| turn(called).is_none()));
+        assert!(turn(&mut scraper).is_some());
     }
 
     #[test]
