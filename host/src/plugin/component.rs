@@ -16,15 +16,11 @@ use super::bindings::log;
 use super::cache::Cache;
 use super::compile::{Compiler, Facts, Item, Reply, Stub, Task, Weight};
 use super::engine::Engine;
+use super::inspect::{Digest, Inspection};
 use super::instance::{State, Stop};
 use super::limits::{CompileLimits, LARGEST_FILE};
 use super::{PluginError, lowercase, words};
 use crate::files::{self, Unread};
-
-mod inspect;
-
-pub use inspect::{Digest, Import, Inspection, NoPlugin, VERSION, World};
-pub(super) use inspect::{inspect, log_interface};
 
 /// What a file is, as a child says that looks at it; nothing of it is compiled.
 ///

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::compile::CompileError;
-use super::component::{Digest, World};
+use super::inspect::{Digest, World};
 use super::instance::Failure;
 use super::stats::Cause;
 use super::{limits, log};

@@ -16,8 +16,8 @@ use wasmtime::component::types::ComponentItem;
 use super::reply::{Facts, Item, Reply, Stub};
 use super::{CompileError, Order, Task, weigh};
 use crate::bpf::close_inherited;
-use crate::plugin::component::{Inspection, NoPlugin, inspect, log_interface};
 use crate::plugin::engine;
+use crate::plugin::inspect::{Inspection, NoPlugin, inspect, log_interface};
 use crate::plugin::limits::{
     DEEPEST_IMPORT, LARGEST_CODE, LARGEST_NAMES, MOST_ITEMS, MOST_NAMES, MOST_WORKERS,
 };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::component::NoPlugin;
-use super::super::limits::LARGEST_CODE;
+use crate::plugin::inspect::NoPlugin;
+use crate::plugin::limits::LARGEST_CODE;
 
 /// Why a component is not compiled. The same file gives the same one, so it can be kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]

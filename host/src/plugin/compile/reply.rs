@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CompileError;
 use super::weigh::Weight;
-use crate::plugin::component::Inspection;
+use crate::plugin::inspect::Inspection;
 
 /// What a component is, and what is needed to run it.
 #[derive(Debug, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wasmparser::{BinaryReaderError, ComponentExternalKind, Encoding, Parser, Payload};
 
-use crate::plugin::log::plain;
+use super::log::plain;
 
 /// The version of the contract that this host knows.
 pub const VERSION: &str = "0.1.0";
@@ -59,12 +59,12 @@ impl Digest {
     }
 
     /// One that was made elsewhere.
-    pub(in crate::plugin) fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// Its bytes.
-    pub(in crate::plugin) fn as_bytes(&self) -> &[u8; 32] {
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
@@ -187,7 +187,7 @@ fn wanted() -> String {
 }
 
 /// The name of the one interface that the contract gives.
-pub(in crate::plugin) fn log_interface() -> String {
+pub(super) fn log_interface() -> String {
     format!("{PACKAGE}log@{VERSION}")
 }
 
@@ -196,7 +196,7 @@ pub(in crate::plugin) fn log_interface() -> String {
 /// # Errors
 ///
 /// See [`NoPlugin`].
-pub(in crate::plugin) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
+pub(super) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
     if !bytes.starts_with(b"\0asm") {
         return Err(NoPlugin::NoWasm);
     }
