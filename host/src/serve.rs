@@ -13,6 +13,7 @@ mod pages;
 mod parts;
 mod paths;
 mod patience;
+mod responses;
 mod room;
 mod scrapes;
 mod seldom;
@@ -25,9 +26,8 @@ pub use address::{AddressError, ListenAddress, ListenError};
 pub use connections::{Door, serve};
 pub use limits::{Limits, UnsentError};
 pub use manager::Manager;
-pub use maps::{MapSummary, Piece};
 pub use pages::{PathError, Site, TelemetryPath, router};
-pub use scrapes::{Answer, Page, ScrapeError, Scraper, Scrapes};
+pub use scrapes::{Answer, MapSummary, Page, Piece, ScrapeError, Scraper, Scrapes};
 pub use socket::Listener;
 pub use traffic::{Cause, Traffic};
 

@@ -16,35 +16,11 @@ use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::pages::{TEXT_TYPE, escaped, failure, refusal, typed};
 use super::parts::held;
 use super::paths;
+use super::responses::{TEXT_TYPE, escaped, failure, refusal, typed};
 use super::room::Handle;
-use super::scrapes::{ScrapeError, Scrapes};
-
-/// A map, as the index shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MapSummary {
-    /// The config that it belongs to.
-    pub config: String,
-    /// Its name, which no other map of the config has.
-    pub name: String,
-    /// The kernel's name for its type, such as `lru_hash`.
-    pub kind: String,
-    /// How many entries it can hold.
-    pub capacity: usize,
-    /// How many it held when it was last read.
-    pub entries: Option<usize>,
-}
-
-/// A piece of the page of a map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Its text.
-    pub text: Bytes,
-    /// Where the next piece begins, if there is one.
-    pub next: Option<usize>,
-}
+use super::scrapes::{MapSummary, Piece, ScrapeError, Scrapes};
 
 /// The index.
 pub(super) async fn index(State(scrapes): State<Scrapes>) -> Response {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
@@ -16,6 +16,7 @@ use super::encoding::wants_gzip;
 use super::maps;
 use super::parts::Parts;
 use super::paths::{self, Meant};
+use super::responses::{escaped, failure, refusal, typed};
 use super::room::Handle;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::version;
@@ -26,7 +27,6 @@ const BELOW_MAPS: &str = "/maps/";
 /// Who waits for less is taken to wait for this: a reading is shared, and one client is not to leave no
 /// time for the plugins of all.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
-pub(super) const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// What is served, and where.
 #[derive(Clone, Debug)]
@@ -208,26 +208,6 @@ fn page(answer: Result<Answer, ScrapeError>, content_type: String, seat: &Handle
     }
 }
 
-/// That there is no page, and why.
-pub(super) fn failure(error: &ScrapeError) -> Response {
-    let status = match error {
-        ScrapeError::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        ScrapeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    refusal(status, format!("{error}\n"))
-}
-
-pub(super) fn refusal(status: StatusCode, text: String) -> Response {
-    (status, typed(TEXT_TYPE.to_owned(), text)).into_response()
-}
-
-/// A body that no browser takes for another type, whatever bytes the kernel put in it.
-pub(super) fn typed<B>(content_type: String, body: B) -> ([(HeaderName, String); 2], B) {
-    let nosniff = (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned());
-    let headers = [(header::CONTENT_TYPE, content_type), nosniff];
-    (headers, body)
-}
-
 /// Links are relative, so that they work behind a proxy that serves this page elsewhere.
 fn landing_page(site: &Site) -> String {
     let metrics = escaped(site.telemetry_path.as_str());
@@ -247,22 +227,6 @@ fn landing_page(site: &Site) -> String {
         escaped(version::BRANCH),
         escaped(version::REVISION),
     )
-}
-
-/// `text` for a place inside HTML, between quotes or not.
-pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(character),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -341,7 +305,7 @@ mod tests {
         let of = |text: &str| {
             let value = HeaderValue::from_str(text).unwrap();
             patience(&HeaderMap::from_iter([(
-                HeaderName::from_static("x-prometheus-scrape-timeout-seconds"),
+                header::HeaderName::from_static("x-prometheus-scrape-timeout-seconds"),
                 value,
             )]))
         };

@@ -8,10 +8,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
-use super::maps::{MapSummary, Piece};
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
 
@@ -48,6 +48,30 @@ pub trait Scraper: Send + 'static {
 pub enum Page {
     /// All metrics, names escaped.
     Metrics(Format, Escaping),
+}
+
+/// A map, as the index shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapSummary {
+    /// The config that it belongs to.
+    pub config: String,
+    /// Its name, which no other map of the config has.
+    pub name: String,
+    /// The kernel's name for its type, such as `lru_hash`.
+    pub kind: String,
+    /// How many entries it can hold.
+    pub capacity: usize,
+    /// How many it held when it was last read.
+    pub entries: Option<usize>,
+}
+
+/// A piece of the page of a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its text.
+    pub text: Bytes,
+    /// Where the next piece begins, if there is one.
+    pub next: Option<usize>,
 }
 
 /// The bytes of a page.
