@@ -8,7 +8,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tracing::{debug, warn};
 
 use crate::bpf::read::{MapReader, ReadError, Reading, Sink, Way};
@@ -26,27 +25,18 @@ use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
 mod decode;
 mod feed;
 pub mod memory;
+mod page;
 mod text_bound;
 mod turns;
 
 use decode::KeyDecoder;
 use feed::{Feed, Field, Source};
+use page::{Page, Part};
 use text_bound::TextBound;
-use turns::Turns;
-
-/// Bytes from which a text is a part of the exposition of its own.
-const SHORT: usize = 8192;
+use turns::{Turns, time_for_guests};
 
 /// How long all guests together may run in a scrape, if nothing else was said.
 pub const PLUGIN_BUDGET: Duration = Duration::from_secs(2);
-/// The most of a client's patience that is kept for all that is not done by guests. Of a client that
-/// waits less than twice as long, half.
-const MARGIN: Duration = Duration::from_millis(500);
-
-/// What a new row takes of a scrape beside guests, to be decided and written, and is kept free of them:
-/// twice what was measured on a busy machine.
-const ROW: Duration = Duration::from_micros(2);
-
 /// A config whose programs run.
 #[derive(Debug)]
 pub struct Running {
@@ -85,22 +75,6 @@ pub struct Scraper {
     traffic: Traffic,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
-}
-
-/// A piece of an exposition.
-#[derive(Debug)]
-struct Part {
-    text: Bytes,
-    /// The family and the block that it is, if it is kept from scrape to scrape.
-    block: Option<(usize, usize)>,
-}
-
-/// An exposition in the making.
-#[derive(Debug, Default)]
-struct Page {
-    parts: Vec<Part>,
-    /// What stands behind the parts so far.
-    loose: Vec<u8>,
 }
 
 /// A family that maps feed, and its text.
@@ -408,30 +382,6 @@ impl Scraper {
     }
 }
 
-impl Page {
-    /// Adds a text. Short ones are copied together: to send or compress each alone costs more.
-    fn push(&mut self, text: &Bytes, block: Option<(usize, usize)>) {
-        if text.len() < SHORT {
-            self.loose.extend_from_slice(text);
-        } else {
-            self.flush();
-            self.parts.push(Part { text: text.clone(), block });
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.loose.is_empty() {
-            let text = std::mem::take(&mut self.loose).into();
-            self.parts.push(Part { text, block: None });
-        }
-    }
-
-    fn finish(mut self) -> Vec<Part> {
-        self.flush();
-        self.parts
-    }
-}
-
 /// A family in the order of the exposition.
 enum Exposed<'a> {
     Own(&'a Family),
@@ -472,19 +422,6 @@ impl Fed {
         self.family = Arc::new(family);
         self.sheet = Sheet::new(&self.family);
     }
-}
-
-/// How long guests may run in a scrape that has taken `so_far` and has so many new rows to decide: what
-/// the client's patience leaves of the budget, less what is not theirs, but at least a quarter of it.
-fn time_for_guests(
-    budget: Duration,
-    patience: Option<Duration>,
-    so_far: Duration,
-    rows: usize,
-) -> Duration {
-    let most = patience.map_or(budget, |patience| budget.min(patience - MARGIN.min(patience / 2)));
-    let rows = ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX));
-    most.saturating_sub(so_far.saturating_add(rows)).max(most / 4)
 }
 
 /// Which plugins of its config a metric asks; `first` is the number of the first of them all.
@@ -548,26 +485,5 @@ impl serve::Scraper for Scraper {
             serve::Page::Metrics(Format::Text, _) => scraper.gzip(),
             _ => gzip::compress(body),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn guests_have_what_a_scrape_can_spare() {
-        let ms = Duration::from_millis;
-        let time = |patience, so_far, rows| {
-            time_for_guests(ms(2000), patience, ms(so_far), rows).as_millis()
-        };
-        assert_eq!(time(None, 0, 0), 2000);
-        assert_eq!(time(None, 300, 100_000), 1500);
-        assert_eq!(time(Some(ms(10_000)), 300, 0), 1700);
-        assert_eq!(time(Some(ms(1000)), 0, 0), 500);
-        assert_eq!(time(Some(ms(300)), 50, 1000), 98);
-        // They always come on.
-        assert_eq!(time(None, 9000, usize::MAX), 500);
-        assert_eq!(time(Some(ms(0)), 0, 0), 0);
     }
 }

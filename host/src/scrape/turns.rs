@@ -2,9 +2,17 @@
 //!
 //! Before each turn, that metric is chosen whose plugins have had the least time of guests so far. What
 //! one has had counts in later scrapes too, up to a scrape's budget, so that who comes late in one scrape
-//! comes early in the next. Decides by the times that it is told; never looks at a clock.
+//! comes early in the next. How long all may run in a scrape is decided here too. Both go by the times
+//! that they are told; nothing here ever looks at a clock.
 
 use std::time::Duration;
+
+/// The most of a client's patience that is kept for all that is not done by guests. Of a client that
+/// waits less than twice as long, half.
+const MARGIN: Duration = Duration::from_millis(500);
+/// What a new row takes of a scrape beside guests, to be decided and written, and is kept free of them:
+/// twice what was measured on a busy machine.
+const ROW: Duration = Duration::from_micros(2);
 
 /// The order of turns. Plugins and metrics are numbers.
 #[derive(Debug, Default)]
@@ -63,6 +71,19 @@ impl Turns {
     pub(super) fn cut(&mut self, metric: usize) {
         self.first = Some(metric).filter(|metric| self.began != Some(*metric));
     }
+}
+
+/// How long guests may run in a scrape that has taken `so_far` and has so many new rows to decide: what
+/// the client's patience leaves of the budget, less what is not theirs, but at least a quarter of it.
+pub(super) fn time_for_guests(
+    budget: Duration,
+    patience: Option<Duration>,
+    so_far: Duration,
+    rows: usize,
+) -> Duration {
+    let most = patience.map_or(budget, |patience| budget.min(patience - MARGIN.min(patience / 2)));
+    let rows = ROW.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX));
+    most.saturating_sub(so_far.saturating_add(rows)).max(most / 4)
 }
 
 #[cfg(test)]
@@ -185,5 +206,21 @@ mod tests {
         turns.begin(&[], BUDGET);
         assert_eq!(turns.next(&[]), None);
         assert_eq!(turns.next(&[1]), Some(1));
+    }
+
+    #[test]
+    fn guests_have_what_a_scrape_can_spare() {
+        let ms = Duration::from_millis;
+        let time = |patience, so_far, rows| {
+            time_for_guests(ms(2000), patience, ms(so_far), rows).as_millis()
+        };
+        assert_eq!(time(None, 0, 0), 2000);
+        assert_eq!(time(None, 300, 100_000), 1500);
+        assert_eq!(time(Some(ms(10_000)), 300, 0), 1700);
+        assert_eq!(time(Some(ms(1000)), 0, 0), 500);
+        assert_eq!(time(Some(ms(300)), 50, 1000), 98);
+        // They always come on.
+        assert_eq!(time(None, 9000, usize::MAX), 500);
+        assert_eq!(time(Some(ms(0)), 0, 0), 0);
     }
 }
