@@ -25,6 +25,8 @@ pub(super) const NAME: usize = 128;
 pub(super) const KADDRS: usize = 20_000;
 /// Metrics.
 pub(super) const METRICS: usize = 10_000;
+/// Labels of all metrics. A thousand, each with a decoder, take some 50 ms to be read.
+pub(super) const LABELS: usize = 20_000;
 /// Plugins.
 pub(super) const PLUGINS: usize = 1_000;
 /// Buckets of all histograms, each counted once however many label sets it has.
@@ -39,6 +41,7 @@ pub(super) struct Bounds {
     text: Cell<usize>,
     kaddrs: Cell<usize>,
     metrics: Cell<usize>,
+    labels: Cell<usize>,
     plugins: Cell<usize>,
     buckets: Cell<usize>,
     settings: Cell<usize>,
@@ -53,6 +56,7 @@ impl Default for Bounds {
             text: Cell::new(TEXT),
             kaddrs: Cell::new(KADDRS),
             metrics: Cell::new(METRICS),
+            labels: Cell::new(LABELS),
             plugins: Cell::new(PLUGINS),
             buckets: Cell::new(BUCKETS),
             settings: Cell::new(SETTINGS),
@@ -84,6 +88,10 @@ impl Bounds {
 
     pub(super) fn metric(&self) -> Result<(), Exceeded> {
         take(&self.metrics, 1)
+    }
+
+    pub(super) fn labels(&self, count: usize) -> Result<(), Exceeded> {
+        take(&self.labels, count)
     }
 
     pub(super) fn plugin(&self) -> Result<(), Exceeded> {

@@ -225,12 +225,25 @@ fn metric(fields: &Fields<'_, '_>, kind: Kind, before: usize) -> Metric {
         path: fields.path.to_owned(),
         name: fields.word("name"),
         help: fields.word("help"),
-        labels: fields.items("labels", label),
+        labels: labels(fields),
         transforms: fields.items("transforms", transform),
         kind,
         faulty: false,
     };
     Metric { faulty: fields.faults.errors() > before, ..metric }
+}
+
+fn labels(fields: &Fields<'_, '_>) -> Field<Vec<Label>> {
+    let count = match fields.get("labels").map(|node| &node.value) {
+        Some(Value::List(items)) => items.len(),
+        _ => 0,
+    };
+    if fields.faults.bounds.labels(count).is_err() {
+        let problem = format!("the configs have more than {} labels", bounds::LABELS);
+        fields.faults.error(&fields.at("labels"), problem, "serve fewer in one process");
+        return Field::Faulty;
+    }
+    fields.items("labels", label)
 }
 
 fn label(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Label> {

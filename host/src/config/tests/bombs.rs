@@ -195,6 +195,14 @@ fn configs_share_what_there_is() {
     };
     let files = [("x.yaml", &*metrics("x")), ("y.yaml", &*metrics("y"))];
     assert_snapshot!(faults_of(&files), @"y.yaml:1: metrics: the configs have more than 10000 metrics; serve fewer in one process");
+
+    let labels = |count: usize| {
+        let labels = repeat(count, |n| format!("    - {{name: l{n}, size: 1}}"));
+        format!("metrics:\n  counters:\n  - name: a\n    help: A\n    labels:\n{labels}")
+    };
+    assert_eq!(good(&labels(20_000)).metrics[0].labels.len(), 20_000);
+    let files = [("x.yaml", &*labels(15_000)), ("y.yaml", &*labels(5_001))];
+    assert_snapshot!(faults_of(&files), @"y.yaml:5: metrics.counters[0].labels: the configs have more than 20000 labels; serve fewer in one process");
 }
 
 #[test]
