@@ -4,12 +4,13 @@
 //! long but the sending, and sent a piece to each in turn all would get theirs late. So some are
 //! answered, and the others wait.
 //!
-//! Who asks again as soon as it has its answer is **busy**, who asks once in a while or for the first
-//! time is not. Fewer of the busy are answered at once, and none that would have clients hold too many
-//! bytes: so there is a turn for a scraper whatever they do, and much of the way out. Of those who wait it
-//! is one of the address that has the fewest turns, of these the one that has rested longest, whom new
-//! ones are behind, and of these the one that came last: its client is still there. Nobody is held up by a client that takes its
-//! answer slowly.
+//! A client that asks again as soon as it has its answer is **busy**; one that asks once in a while is
+//! not, nor is a new one. The busy have a quarter of the turns, and none while clients hold half of the
+//! bytes that they may. So a scraper finds a turn whatever the busy do.
+//!
+//! Those who wait are called in this order: the address with the fewest turns first, of these the client
+//! that has rested longest, of these the one that came last, whose client is most likely still there. A
+//! new client counts as one that has hardly rested. A client that takes its answer slowly holds up nobody.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -19,8 +19,8 @@ const LARGEST: i128 = 4 << 20;
 /// What a step that is a plugin calls its decoder.
 const WASM: &str = "wasm";
 
-/// The labels of a metric, and the steps of their chains that are plugins. `has_bucket` says that one of them is a bucket and no label; `tools`
-/// are what decoders are made of.
+/// The labels of a metric, and the steps of their chains that are plugins. `has_bucket` says that one of
+/// them is a bucket and no label. `tools` are what decoders are made of.
 pub(super) fn all(
     raw: Field<Vec<raw::Label>>,
     path: &str,
