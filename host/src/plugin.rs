@@ -81,7 +81,7 @@ use cache::Cache;
 use component::{Forge, Linked};
 use decoder::GuestDecoder;
 use engine::Engine;
-use error::{lowercase, words};
+use error::words;
 use instance::Shared;
 use limits::MOST_CHILDREN;
 

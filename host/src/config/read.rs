@@ -14,7 +14,7 @@ use crate::files::{self, Unread};
 /// Only files are read: a pipe or a device would hold up the start.
 pub fn read(dir: &Path, names: &[String]) -> (Vec<Source>, Vec<Fault>) {
     if let Err(error) = fs::read_dir(dir) {
-        let problem = format!("failed to read the directory of configs: {}", words(&error));
+        let problem = format!("failed to read the directory of configs: {}", files::words(&error));
         return (Vec::new(), vec![fault(dir, problem, "name another with --config.dir")]);
     }
     let (mut sources, mut faults) = (Vec::new(), Vec::new());
@@ -61,7 +61,7 @@ fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Fault> {
             missing(directory, name)
         }
         Unread::Refused(error) => {
-            let problem = format!("failed to read the config: {}", words(&error));
+            let problem = format!("failed to read the config: {}", files::words(&error));
             fault(&file, problem, "make it a file that the exporter may read")
         }
         Unread::Directory => found("a directory"),
@@ -121,12 +121,4 @@ fn fault(file: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> 
         remedy: remedy.into(),
         count: 1,
     }
-}
-
-/// An error of the system in its words alone, lowercase and without the number.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }

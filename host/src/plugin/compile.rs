@@ -24,7 +24,8 @@ use rustix::fs::MemfdFlags;
 use rustix::process::Signal;
 
 use super::limits::{CompileLimits, LARGEST_CODE};
-use super::{log, lowercase};
+use super::log;
+use crate::files;
 
 mod child;
 mod error;
@@ -112,7 +113,7 @@ impl Asked<'_> {
         let time = self.limits.time_for(bytes.len());
         let started = |error: io::Error| CompileError::NoChild {
             program: self.program.to_owned(),
-            problem: lowercase(&error),
+            problem: files::words(&error),
         };
         let streams = Streams::new(bytes).map_err(started)?;
         let child = self.spawn(&streams, time).map_err(started)?;

@@ -19,7 +19,7 @@ use super::engine::Engine;
 use super::inspect::{Digest, Inspection};
 use super::instance::{State, Stop};
 use super::limits::{CompileLimits, LARGEST_FILE};
-use super::{PluginError, lowercase, words};
+use super::{PluginError, words};
 use crate::files::{self, Unread};
 
 /// What a file is, as a child says that looks at it; nothing of it is compiled.
@@ -115,7 +115,7 @@ impl Forge<'_> {
                  exporter may write there, and that it has room",
                 in_ms(start),
                 cache.dir().display(),
-                lowercase(&error)
+                files::words(&error)
             ),
             None if took > LONG => {
                 info!(

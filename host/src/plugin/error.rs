@@ -8,6 +8,7 @@ use super::inspect::{Digest, World};
 use super::instance::Failure;
 use super::stats::Cause;
 use super::{limits, log};
+use crate::files;
 
 /// Why a plugin cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +97,7 @@ impl PluginError {
             Self::NotThere { .. } => {
                 "put the file beside the config, or into the directory of --plugins.dir".to_owned()
             }
-            Self::Read { source, .. } => format!("{}; make it readable", lowercase(source)),
+            Self::Read { source, .. } => format!("{}; make it readable", files::words(source)),
             Self::NoFile { .. } => "name a file that holds a component".to_owned(),
             Self::TooLarge { .. } => "strip it, or build it smaller".to_owned(),
             Self::Pin { found } => format!(
@@ -142,12 +143,6 @@ impl From<Failure> for PluginError {
 pub(super) fn words(error: &wasmtime::Error) -> String {
     let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
     log::plain(&causes.join(": ").replace('\n', " "), 500)
-}
-
-/// An error of the system in its words alone, lowercase and without the number.
-pub(super) fn lowercase(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 fn paths(paths: &[PathBuf]) -> String {

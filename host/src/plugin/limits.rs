@@ -140,8 +140,8 @@ pub(super) const MEMORIES: usize = 16;
 /// because a list's elements count too: 32 bytes an outcome.
 pub(super) const COPIED: usize = 8 << 20;
 
-/// Time that a plugin may spend in its guests in any [`BUDGET_WINDOW`], and one call. So that a guest that stays
-/// within its deadline at every one of a hundred calls cannot hold a scrape for ten seconds.
+/// Time that a plugin may spend in its guests in any [`BUDGET_WINDOW`], and one call. Without it a guest
+/// that stays within its deadline at every one of a hundred calls would hold a scrape for ten seconds.
 pub(super) const BUDGET: Duration = Duration::from_secs(2);
 /// See [`BUDGET`].
 pub(super) const BUDGET_WINDOW: Duration = Duration::from_secs(10);

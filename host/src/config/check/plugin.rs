@@ -321,9 +321,7 @@ fn read(path: &Path, bounds: &Bounds) -> Result<String, String> {
         why
     };
     let bytes = files::read(path, LARGEST_SETTINGS as u64).map_err(|unread| match unread {
-        Unread::Refused(error) => {
-            error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
-        }
+        Unread::Refused(error) => files::words(&error),
         Unread::Directory | Unread::NoFile => "it is no regular file".to_owned(),
         Unread::TooLarge(_) => {
             refused(LARGEST_SETTINGS, format!("it has more than {LARGEST_SETTINGS} bytes"))
