@@ -14,7 +14,7 @@ pub(super) const FILE: u64 = 16 << 20;
 pub(super) const FILES: u64 = 64 << 20;
 /// Keys, items and texts, once aliases are written out. A thousand take some 0.1 MB while a file is
 /// checked, and up to 0.3 MB as decoders.
-pub(super) const NODES: usize = 750_000;
+pub(super) const NODES: usize = 650_000;
 /// Bytes of keys and texts, once aliases are written out.
 pub(super) const TEXT: usize = 32 << 20;
 /// Levels of lists and mappings in each other.

@@ -8,9 +8,10 @@
 use std::ops::Range;
 
 use super::NoYaml;
+use crate::config::bounds::NODES;
 
-/// Events that the parser may come to hold, of some 130 bytes each.
-const MOST_EVENTS: usize = 1_500_000;
+/// Events that the parser may come to hold, of some 130 bytes each. By the estimate each node is two.
+const MOST_EVENTS: usize = 2 * NODES;
 /// Brackets open, added up over all events: what the parser looks through.
 const MOST_OPEN: usize = 300_000_000;
 /// Characters of a number. It is read anew for each of its aliases, and none tells how long it is.
@@ -63,8 +64,7 @@ pub(super) fn look(text: &str) -> Result<(), NoYaml> {
     let too_much = |problem: String, remedy| Err(NoYaml { line: None, problem, remedy });
     if events > MOST_EVENTS {
         let problem = format!(
-            "with so many `,`, `:`, `-`, `[` and `{{` it can have more than {} keys, items and texts",
-            MOST_EVENTS / 2
+            "with so many `,`, `:`, `-`, `[` and `{{` it can have more than {NODES} keys, items and texts"
         );
         return too_much(problem, "split the file, or list less");
     }

@@ -148,12 +148,12 @@ fn bombs_are_defused() {
         let items = vec![format!("*a{}", i - 1); 9].join(", ");
         laughs.push_str(&format!("a{i}: &a{i} [{items}]\n"));
     }
-    assert_snapshot!(faults(&laughs), @"x.yaml: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 750000 keys, items and texts; use fewer aliases, list less, or split the files");
+    assert_snapshot!(faults(&laughs), @"x.yaml: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 650000 keys, items and texts; use fewer aliases, list less, or split the files");
 
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(1000));
     assert_snapshot!(faults(&long), @"x.yaml:1: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 33554432 bytes; use fewer aliases, or split the files");
     let wide = format!("a: &a [{}]\nb: [{}]\n", "1, ".repeat(1000), "*a, ".repeat(1000));
-    assert_snapshot!(faults(&wide), @"x.yaml:1: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 750000 keys, items and texts; use fewer aliases, list less, or split the files");
+    assert_snapshot!(faults(&wide), @"x.yaml:1: failed to read the YAML: with its aliases written out, and with the configs before it, it has more than 650000 keys, items and texts; use fewer aliases, list less, or split the files");
 }
 
 #[test]
