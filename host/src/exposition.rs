@@ -6,6 +6,7 @@ use crate::escaping::Escaping;
 
 mod client;
 pub mod gzip;
+pub mod kept;
 mod names;
 pub mod openmetrics;
 pub mod protobuf;

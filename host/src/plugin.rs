@@ -14,7 +14,7 @@
 //! | of | bound | beyond it |
 //! |---|---|---|
 //! | file | 64 MiB | refused at start |
-//! | compiling | 10 s of processor time and 4 s for each MiB of the file beyond 8, 60 s at most, `limits.compile.time`; 512 MiB, `limits.compile.memory` | refused at start |
+//! | compiling | 10 s of processor time and 4 s for each MiB of the file beyond 8, 60 s at most, `limits.compile.time`; 448 MiB, `limits.compile.memory` | refused at start |
 //! | imports | 1,000, with all that they hold 10,000 | refused at start |
 //! | what a start writes | 1,000,000 elements of tables, 256 MiB of data | refused at start |
 //! | memory of an instance: memories, tables, globals, contexts | 16 MiB, `limits.memory` | the call fails |

@@ -15,12 +15,12 @@ use crate::bpf::{Attached, Layout, kind_name, stats};
 use crate::config::{self, Metric};
 use crate::escaping::Escaping;
 use crate::exposition::gzip::{self, Deflater, Member};
-use crate::exposition::sheet::Sheet;
-use crate::exposition::{Body, Format, openmetrics, protobuf, text};
+use crate::exposition::kept::Kept;
+use crate::exposition::{Body, Format, openmetrics, protobuf};
 use crate::plugin::{Budget, Gauge};
 use crate::series::{Family, Kind};
 use crate::serve::{self, MapSummary, Piece, Traffic};
-use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats};
+use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats, Report};
 
 mod decode;
 mod feed;
@@ -56,7 +56,8 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Scraper {
     feeds: Vec<Feed>,
-    families: Vec<Fed>,
+    /// Those that maps feed.
+    families: Vec<Kept>,
     stats: Vec<ConfigStats>,
     objects: Vec<Attached>,
     plugins: Vec<Gauge>,
@@ -67,7 +68,7 @@ pub struct Scraper {
     /// Which feed has its plugins asked next.
     turns: Turns,
     /// What the exporter says about itself, as of the last reading.
-    own: Vec<Arc<Family>>,
+    report: Report,
     /// The text of the last scrape.
     text: Vec<Part>,
     deflater: Deflater,
@@ -75,14 +76,6 @@ pub struct Scraper {
     traffic: Traffic,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
-}
-
-/// A family that maps feed, and its text.
-#[derive(Debug)]
-struct Fed {
-    /// Shared only while it is encoded, so to write to it never makes a copy.
-    family: Arc<Family>,
-    sheet: Sheet,
 }
 
 impl Scraper {
@@ -102,7 +95,7 @@ impl Scraper {
             plugin_budget: PLUGIN_BUDGET,
             budget: Arc::default(),
             turns: Turns::default(),
-            own: Vec::new(),
+            report: Report::default(),
             text: Vec::new(),
             deflater: Deflater::default(),
             phases: Phases::default(),
@@ -119,12 +112,12 @@ impl Scraper {
                 let next = scraper.families.len();
                 let family = *known.entry(metric.name.clone()).or_insert(next);
                 if family == next {
-                    scraper.families.push(Fed::new(&metric));
+                    scraper.families.push(family_of(&metric).into());
                 }
                 askers.push(asked(&metric, &plugins, scraper.plugins.len()));
                 let bounds = TextBound::all(&metric, &plugins);
                 if !bounds.is_empty() {
-                    Arc::make_mut(&mut scraper.families[family].family).measure();
+                    scraper.families[family].family_mut().measure();
                 }
                 let kind = attached
                     .map(&layout.map)
@@ -162,20 +155,13 @@ impl Scraper {
     /// What was read, as text: only what changed is written again.
     fn text(&mut self, escaping: Escaping) -> Body {
         let start = Instant::now();
-        let mut order: Vec<_> = self.own.iter().map(|family| Exposed::Own(family)).collect();
-        order.extend(self.families.iter_mut().enumerate().map(|(n, fed)| Exposed::Fed(n, fed)));
-        order.sort_by(|one, other| one.name().cmp(other.name()));
+        let fed = self.families.iter_mut().enumerate().map(|(n, kept)| (Some(n), kept));
+        let own = self.report.families_mut().iter_mut().map(|kept| (None, kept));
+        let mut order: Vec<_> = fed.chain(own).collect();
+        order.sort_by(|(_, one), (_, other)| one.family().name.cmp(&other.family().name));
         let mut page = Page::default();
-        for family in order {
-            match family {
-                Exposed::Own(family) => text::encode([family], escaping, &mut page.loose),
-                Exposed::Fed(n, fed) => {
-                    let Fed { family, sheet } = fed;
-                    sheet.render(Arc::make_mut(family), escaping, |text, block| {
-                        page.push(text, block.map(|block| (n, block)))
-                    });
-                }
-            }
+        for (number, kept) in order {
+            kept.render(escaping, |text, block| page.push(text, number.zip(block)));
         }
         self.text = page.finish();
         self.phases.render += start.elapsed();
@@ -189,8 +175,7 @@ impl Scraper {
         for Part { text, block } in &self.text {
             match *block {
                 Some((family, block)) => {
-                    let sheet = &mut self.families[family].sheet;
-                    member.push(sheet.deflated(block, &mut self.deflater));
+                    member.push(self.families[family].deflated(block, &mut self.deflater));
                 }
                 None => member.push(&self.deflater.deflate(text)),
             }
@@ -201,8 +186,8 @@ impl Scraper {
 
     /// All families, sorted by name.
     fn sorted(&self) -> Vec<Arc<Family>> {
-        let fed = self.families.iter().map(|fed| &fed.family);
-        let mut families: Vec<_> = self.own.iter().chain(fed).cloned().collect();
+        let kept = self.families.iter().chain(self.report.families());
+        let mut families: Vec<_> = kept.map(|kept| Arc::clone(kept.family())).collect();
         families.sort_by(|one, other| one.name.cmp(&other.name));
         families
     }
@@ -240,20 +225,31 @@ impl Scraper {
             stats.begin_scrape();
         }
         for feed in &mut self.feeds {
-            let (family, stats) =
-                (&mut self.families[feed.family].family, &mut self.stats[feed.config]);
-            feed.read(Arc::make_mut(family), stats, &mut self.phases);
+            let family = self.families[feed.family].family_mut();
+            feed.read(family, &mut self.stats[feed.config], &mut self.phases);
         }
         self.decide(start, patience);
         for feed in &self.feeds {
-            self.stats[feed.config].series += self.families[feed.family].family.len() as u64;
+            self.stats[feed.config].series += self.families[feed.family].family().len() as u64;
         }
         self.compact();
-        let (programs, maps) = (self.programs(), self.map_stats());
-        let own = telemetry::families(&self.stats, &programs, &maps, &self.phases, &self.plugins);
-        let own = own.into_iter().chain(telemetry::connections::families(&self.traffic));
-        self.own = own.map(Arc::new).collect();
+        self.tell();
         self.unfinished = false;
+    }
+
+    /// Says what the exporter knows of itself.
+    fn tell(&mut self) {
+        let mut report = std::mem::take(&mut self.report);
+        report.begin();
+        telemetry::tell_configs(&self.stats, &mut report);
+        telemetry::tell_programs(&self.programs(), &mut report);
+        telemetry::tell_maps(&self.map_stats(), &mut report);
+        telemetry::tell_phases(&self.phases, &mut report);
+        telemetry::tell_process(&mut report);
+        telemetry::plugins::tell(&self.plugins, &mut report);
+        telemetry::connections::tell(&self.traffic, &mut report);
+        report.end();
+        self.report = report;
     }
 
     /// Decides what becomes of all rows that are new or whose answers have ended: first those that no
@@ -310,14 +306,14 @@ impl Scraper {
     /// Decides some rows of a feed; whether it has more.
     fn step(&mut self, feed: usize) -> bool {
         let feed = &mut self.feeds[feed];
-        let family = Arc::make_mut(&mut self.families[feed.family].family);
+        let family = self.families[feed.family].family_mut();
         feed.step(family, &mut self.stats[feed.config], &mut self.phases)
     }
 
     /// Decides what is to be decided of a feed without waiting for guests.
     fn finish(&mut self, number: usize) {
         let feed = &mut self.feeds[number];
-        let family = Arc::make_mut(&mut self.families[feed.family].family);
+        let family = self.families[feed.family].family_mut();
         let stats = &mut self.stats[feed.config];
         let waiting = feed.finish(family, stats, &mut self.phases);
         if waiting == 0 {
@@ -341,18 +337,15 @@ impl Scraper {
     fn begin_anew(&mut self) {
         self.budget.end();
         self.feeds.iter_mut().for_each(Feed::forget);
-        self.families.iter_mut().for_each(Fed::clear);
+        self.families.iter_mut().for_each(Kept::clear);
     }
 
     /// Gives back the memory of families that have lost many series.
     fn compact(&mut self) {
-        for (n, Fed { family, sheet }) in self.families.iter_mut().enumerate() {
-            if family.is_sparse() {
-                let moves = Arc::make_mut(family).compact();
-                *sheet = Sheet::new(family);
-                self.feeds.iter_mut().filter(|feed| feed.family == n).for_each(|feed| {
-                    feed.moved(&moves);
-                });
+        for (n, kept) in self.families.iter_mut().enumerate() {
+            if let Some(moves) = kept.compact() {
+                let feeds = self.feeds.iter_mut().filter(|feed| feed.family == n);
+                feeds.for_each(|feed| feed.moved(&moves));
             }
         }
     }
@@ -382,46 +375,17 @@ impl Scraper {
     }
 }
 
-/// A family in the order of the exposition.
-enum Exposed<'a> {
-    Own(&'a Family),
-    /// With its number among those that maps feed.
-    Fed(usize, &'a mut Fed),
-}
-
-impl Exposed<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Self::Own(family) => &family.name,
-            Self::Fed(_, fed) => &fed.family.name,
-        }
-    }
-}
-
-impl Fed {
-    fn new(metric: &Metric) -> Self {
-        let kind = match &metric.kind {
-            config::Kind::Counter => Kind::Counter,
-            config::Kind::Histogram(buckets) => Kind::histogram(buckets),
-        };
-        let labels = match metric.transforms.labels() {
-            Some(labels) => labels.iter().map(|label| label.as_str().to_owned()).collect(),
-            None => metric.label_names().map(|label| label.as_str().to_owned()).collect(),
-        };
-        let family = Family::new(metric.name.exposed(), metric.help.clone(), labels, kind);
-        Self { sheet: Sheet::new(&family), family: Arc::new(family) }
-    }
-
-    /// Forgets all series.
-    fn clear(&mut self) {
-        let Family { name, help, labels, kind, .. } = &*self.family;
-        let mut family = Family::new(name.clone(), help.clone(), labels.clone(), kind.clone());
-        if self.family.is_measured() {
-            family.measure();
-        }
-        self.family = Arc::new(family);
-        self.sheet = Sheet::new(&self.family);
-    }
+/// The family of a metric, without series.
+fn family_of(metric: &Metric) -> Family {
+    let kind = match &metric.kind {
+        config::Kind::Counter => Kind::Counter,
+        config::Kind::Histogram(buckets) => Kind::histogram(buckets),
+    };
+    let labels = match metric.transforms.labels() {
+        Some(labels) => labels.iter().map(|label| label.as_str().to_owned()).collect(),
+        None => metric.label_names().map(|label| label.as_str().to_owned()).collect(),
+    };
+    Family::new(metric.name.exposed(), metric.help.clone(), labels, kind)
 }
 
 /// Which plugins of its config a metric asks; `first` is the number of the first of them all.
@@ -477,7 +441,7 @@ impl serve::Scraper for Scraper {
     fn entries(&mut self, config: &str, map: &str, from: usize) -> Option<Piece> {
         let is_it = |feed: &&Feed| feed.map() == map && self.stats[feed.config].name == config;
         let feed = self.feeds.iter().find(is_it)?;
-        Some(feed.piece(config, &self.families[feed.family].family, from))
+        Some(feed.piece(config, &self.families[feed.family].family(), from))
     }
 
     fn gzip(&mut self, page: serve::Page, body: &Body) -> Body {

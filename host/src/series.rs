@@ -122,6 +122,16 @@ impl Family {
         }
     }
 
+    /// A family like this one that has no series yet.
+    pub fn without_series(&self) -> Self {
+        let (name, help) = (self.name.clone(), self.help.clone());
+        let mut family = Self::new(name, help, self.labels.clone(), self.kind.clone());
+        if self.is_measured() {
+            family.measure();
+        }
+        family
+    }
+
     /// Counts the bytes of labels from now on. There must be no series yet.
     pub fn measure(&mut self) {
         self.text.get_or_insert_with(|| vec![0; self.labels.len()]);
@@ -206,8 +216,23 @@ impl Family {
 
     /// Sets the real number of `labels`: for families that no map feeds.
     pub fn set(&mut self, labels: &LabelSet, value: f64) {
+        self.set_numbers(labels, &[value.to_bits()]);
+    }
+
+    /// Sets the numbers of `labels`, [`Kind::cells`] of them: for families that no map feeds.
+    pub fn set_numbers(&mut self, labels: &LabelSet, numbers: &[u64]) {
         let cell = self.join(labels, None);
-        self.cells[cell.0 as usize] = value.to_bits();
+        self.set_series(self.series_of(cell), numbers);
+    }
+
+    /// Sets the numbers of the `id`-th series, [`Kind::cells`] of them.
+    pub fn set_series(&mut self, id: usize, numbers: &[u64]) {
+        let width = self.kind.cells();
+        let cells = &mut self.cells[id * width..(id + 1) * width];
+        if cells != numbers {
+            cells.copy_from_slice(numbers);
+            self.changed.mark(id);
+        }
     }
 
     /// Which of these series have changed numbers, ascending.

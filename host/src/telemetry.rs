@@ -14,13 +14,16 @@ use crate::bpf::read::{ReadError, Way, Why};
 use crate::bpf::stats::{self, Stats};
 use crate::decode::DecodeError;
 use crate::logging;
-use crate::plugin::Gauge;
 use crate::privileges::Readable;
-use crate::series::{Family, Kind, LabelSet};
+use crate::series::Kind;
 use crate::version;
 
 pub mod connections;
-mod plugins;
+pub mod plugins;
+mod report;
+
+pub use report::Report;
+use report::about;
 
 /// What is known of one config since the start.
 #[derive(Clone, Debug)]
@@ -134,78 +137,67 @@ pub struct Phases {
     pub compress: Duration,
 }
 
-/// The families of all metrics about the exporter itself, in no particular order.
-pub fn families(
-    configs: &[ConfigStats],
-    programs: &[ProgramStats<'_>],
-    maps: &[MapStats<'_>],
-    phases: &Phases,
-    plugins: &[Gauge],
-) -> Vec<Family> {
-    let mut families = config_families(configs);
-    families.extend(program_families(programs));
-    families.push(map_family(maps));
-    families.push(phase_family(phases));
-    families.push(log_family());
-    families.extend(plugins::families(plugins));
-    families.extend(process_families());
-    families.push(build_info());
-    families
-}
-
-fn config_families(configs: &[ConfigStats]) -> Vec<Family> {
-    let gauge = |name: &str, help: &str, value: fn(&ConfigStats) -> f64| {
-        let rows = configs.iter().map(|config| ([config.name.as_str()], value(config)));
-        family(name, help, &["config"], Kind::Gauge, rows)
+/// Tells what is known of each config.
+pub fn tell_configs(configs: &[ConfigStats], report: &mut Report) {
+    let rows = |value: fn(&ConfigStats) -> f64| {
+        configs.iter().map(move |config| ([config.name.as_str()], value(config)))
     };
-    let errors =
-        configs.iter().map(|config| ([config.name.as_str()], config.decoder_errors as f64));
-    let enabled = configs.iter().map(|config| ([config.name.as_str()], 1.0));
-    vec![
-        family(
-            "ebpf_exporter_enabled_configs",
-            "The set of enabled configs",
-            &["name"],
-            Kind::Gauge,
-            enabled,
-        ),
-        family(
+    report.family(
+        about("ebpf_exporter_enabled_configs", "The set of enabled configs", ["name"]),
+        Kind::Gauge,
+        rows(|_| 1.0),
+    );
+    report.family(
+        about(
             "ebpf_exporter_decoder_errors_total",
             "Labels that could not be decoded, each scrape anew; on_error says what became of them",
-            &["config"],
-            Kind::RealCounter,
-            errors,
+            ["config"],
         ),
-        gauge(
-            "ebpf_exporter_scrape_duration_seconds",
-            "How long this scrape took to read and decode the config's maps",
-            |config| config.duration.as_secs_f64(),
-        ),
-        gauge(
-            "ebpf_exporter_scrape_entries",
-            "Entries that this scrape read from the config's maps",
-            |config| config.entries as f64,
-        ),
-        gauge(
-            "ebpf_exporter_scrape_series",
-            "Series of the families that the config's maps feed; one that another feeds too counts for both",
-            |config| config.series as f64,
-        ),
-        gauge(
-            "ebpf_exporter_scrape_success",
-            "Whether this scrape could read all of the config's maps",
-            |config| f64::from(u8::from(config.success)),
-        ),
-    ]
+        Kind::RealCounter,
+        rows(|config| config.decoder_errors as f64),
+    );
+    let mut gauge = |name, help, value| {
+        report.family(about(name, help, ["config"]), Kind::Gauge, rows(value));
+    };
+    gauge(
+        "ebpf_exporter_scrape_duration_seconds",
+        "How long this scrape took to read and decode the config's maps",
+        |config| config.duration.as_secs_f64(),
+    );
+    gauge(
+        "ebpf_exporter_scrape_entries",
+        "Entries that this scrape read from the config's maps",
+        |config| config.entries as f64,
+    );
+    gauge(
+        "ebpf_exporter_scrape_series",
+        "Series of the families that the config's maps feed; one that another feeds too counts for both",
+        |config| config.series as f64,
+    );
+    gauge(
+        "ebpf_exporter_scrape_success",
+        "Whether this scrape could read all of the config's maps",
+        |config| f64::from(u8::from(config.success)),
+    );
 }
 
-fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
+/// Tells what programs are and cost.
+pub fn tell_programs(programs: &[ProgramStats<'_>], report: &mut Report) {
     let id = |stats: &ProgramStats<'_>| stats.program.id.map(|id| id.to_string());
     let ids: Vec<String> = programs.iter().map(|stats| id(stats).unwrap_or_default()).collect();
     let all = || programs.iter().zip(ids.iter().map(String::as_str));
     let info = all().map(|(stats, id)| {
         ([stats.config, stats.program.name.as_str(), stats.program.tag.as_str(), id], 1.0)
     });
+    report.family(
+        about(
+            "ebpf_exporter_ebpf_program_info",
+            "Info about ebpf programs",
+            ["config", "program", "tag", "id"],
+        ),
+        Kind::Gauge,
+        info,
+    );
     // Those that are not in the kernel have no id to tell them apart: one series is for all of them.
     let mut without_id = ids.iter().enumerate().filter(|(_, id)| id.is_empty());
     let first_without_id = without_id.next().map(|(at, _)| at);
@@ -213,53 +205,50 @@ fn program_families(programs: &[ProgramStats<'_>]) -> Vec<Family> {
         .enumerate()
         .filter(|(at, (_, id))| !id.is_empty() || Some(*at) == first_without_id)
         .map(|(_, (stats, id))| ([id], f64::from(u8::from(stats.program.attached))));
+    report.family(
+        about("ebpf_exporter_ebpf_program_attached", "Whether a program is attached", ["id"]),
+        Kind::Gauge,
+        attached,
+    );
     let costs = || all().filter_map(|(stats, id)| Some(([id], stats.cost?)));
-    vec![
-        family(
-            "ebpf_exporter_ebpf_program_info",
-            "Info about ebpf programs",
-            &["config", "program", "tag", "id"],
-            Kind::Gauge,
-            info,
-        ),
-        family(
-            "ebpf_exporter_ebpf_program_attached",
-            "Whether a program is attached",
-            &["id"],
-            Kind::Gauge,
-            attached,
-        ),
-        family(
+    report.family(
+        about(
             "ebpf_exporter_ebpf_program_run_time_seconds",
             "How long a program has been executing, while kernel.bpf_stats_enabled is 1",
-            &["id"],
-            Kind::RealCounter,
-            costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())),
+            ["id"],
         ),
-        family(
+        Kind::RealCounter,
+        costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())),
+    );
+    report.family(
+        about(
             "ebpf_exporter_ebpf_program_run_count_total",
             "How many times a program has been executed, while kernel.bpf_stats_enabled is 1",
-            &["id"],
-            Kind::RealCounter,
-            costs().map(|(id, cost)| (id, cost.run_count as f64)),
+            ["id"],
         ),
-    ]
+        Kind::RealCounter,
+        costs().map(|(id, cost)| (id, cost.run_count as f64)),
+    );
 }
 
-fn map_family(maps: &[MapStats<'_>]) -> Family {
+/// Tells how maps were read.
+pub fn tell_maps(maps: &[MapStats<'_>], report: &mut Report) {
     let rows = maps.iter().map(|MapStats { config, map, way: (way, why) }| {
         ([*config, *map, way.as_str(), why.as_str()], 1.0)
     });
-    family(
-        "ebpf_exporter_map_read_info",
-        "How this scrape read a map, and why so; always 1",
-        &["config", "map", "way", "why"],
+    report.family(
+        about(
+            "ebpf_exporter_map_read_info",
+            "How this scrape read a map, and why so; always 1",
+            ["config", "map", "way", "why"],
+        ),
         Kind::Gauge,
         rows,
-    )
+    );
 }
 
-fn phase_family(phases: &Phases) -> Family {
+/// Tells what scrapes have spent their time on.
+pub fn tell_phases(phases: &Phases, report: &mut Report) {
     let Phases { read, matching, decode, render, compress } = *phases;
     let rows = [
         ("read", read),
@@ -268,93 +257,91 @@ fn phase_family(phases: &Phases) -> Family {
         ("render", render),
         ("compress", compress),
     ];
-    family(
-        "ebpf_exporter_scrape_phase_seconds_total",
-        "Time that scrapes have spent, by phase; the last two of this one count with the next",
-        &["phase"],
+    report.family(
+        about(
+            "ebpf_exporter_scrape_phase_seconds_total",
+            "Time that scrapes have spent, by phase; the last two of this one count with the next",
+            ["phase"],
+        ),
         Kind::RealCounter,
         rows.map(|(phase, time)| ([phase], time.as_secs_f64())),
-    )
+    );
 }
 
-fn log_family() -> Family {
-    family(
+/// Tells what the process is and takes: the metrics that every Prometheus client library has of its
+/// process, and the build.
+pub fn tell_process(report: &mut Report) {
+    let mut one = |name, help, kind, value: Option<f64>| {
+        report.family(about(name, help, []), kind, value.map(|value| ([], value)));
+    };
+    one(
         "ebpf_exporter_log_lines_lost_total",
         "Lines of the log that could not be written, or were not read in time",
-        &[],
         Kind::RealCounter,
-        [([], logging::lost_lines() as f64)],
-    )
-}
-
-fn build_info() -> Family {
-    let labels = ["version", "branch", "revision", "rustversion", "arch"];
-    let values = [
+        Some(logging::lost_lines() as f64),
+    );
+    // Opened once: to find it again costs as much as to read it.
+    if let Some(process) = PROCESS.get_or_init(|| Process::myself().ok()) {
+        let stat = process.stat().ok();
+        let stat = stat.as_ref();
+        let Fixed { max_fds, max_address_space, started } =
+            *FIXED.get_or_init(|| Fixed::of(process));
+        let ticks = procfs::ticks_per_second() as f64;
+        one(
+            "process_cpu_seconds_total",
+            "Total user and system CPU time spent in seconds.",
+            Kind::RealCounter,
+            stat.map(|stat| (stat.utime + stat.stime) as f64 / ticks),
+        );
+        let mut gauge = |name, help, value| one(name, help, Kind::Gauge, value);
+        gauge(
+            "process_open_fds",
+            "Number of open file descriptors.",
+            process.fd_count().ok().map(|count| count as f64),
+        );
+        gauge("process_max_fds", "Maximum number of open file descriptors.", max_fds);
+        gauge(
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes.",
+            stat.map(|stat| stat.vsize as f64),
+        );
+        gauge(
+            "process_virtual_memory_max_bytes",
+            "Maximum amount of virtual memory available in bytes.",
+            max_address_space,
+        );
+        gauge(
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes.",
+            stat.map(|stat| stat.rss as f64 * procfs::page_size() as f64),
+        );
+        gauge(
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            started,
+        );
+        gauge(
+            "process_threads",
+            "Number of OS threads in the process.",
+            stat.map(|stat| stat.num_threads as f64),
+        );
+    }
+    let build = [
         version::VERSION,
         version::BRANCH,
         version::REVISION,
         version::RUST,
         std::env::consts::ARCH,
     ];
-    family(
-        "ebpf_exporter_build_info",
-        "What this ebpf_wasm_exporter was built from; always 1",
-        &labels,
+    report.family(
+        about(
+            "ebpf_exporter_build_info",
+            "What this ebpf_wasm_exporter was built from; always 1",
+            ["version", "branch", "revision", "rustversion", "arch"],
+        ),
         Kind::Gauge,
-        [(values, 1.0)],
-    )
-}
-
-/// The metrics that every Prometheus client library has of its process.
-fn process_families() -> Vec<Family> {
-    // Opened once: to find it again costs as much as to read it.
-    let Some(process) = PROCESS.get_or_init(|| Process::myself().ok()) else { return Vec::new() };
-    let gauge = |name: &str, help: &str, value: Option<f64>| {
-        let rows = value.map(|value| ([], value));
-        family(name, help, &[], Kind::Gauge, rows)
-    };
-    let stat = process.stat().ok();
-    let stat = stat.as_ref();
-    let Fixed { max_fds, max_address_space, started } = *FIXED.get_or_init(|| Fixed::of(process));
-    let ticks = procfs::ticks_per_second() as f64;
-    let cpu = stat.map(|stat| ([], (stat.utime + stat.stime) as f64 / ticks));
-    let resident = stat.map(|stat| stat.rss as f64 * procfs::page_size() as f64);
-    vec![
-        family(
-            "process_cpu_seconds_total",
-            "Total user and system CPU time spent in seconds.",
-            &[],
-            Kind::RealCounter,
-            cpu,
-        ),
-        gauge(
-            "process_open_fds",
-            "Number of open file descriptors.",
-            process.fd_count().ok().map(|count| count as f64),
-        ),
-        gauge("process_max_fds", "Maximum number of open file descriptors.", max_fds),
-        gauge(
-            "process_virtual_memory_bytes",
-            "Virtual memory size in bytes.",
-            stat.map(|stat| stat.vsize as f64),
-        ),
-        gauge(
-            "process_virtual_memory_max_bytes",
-            "Maximum amount of virtual memory available in bytes.",
-            max_address_space,
-        ),
-        gauge("process_resident_memory_bytes", "Resident memory size in bytes.", resident),
-        gauge(
-            "process_start_time_seconds",
-            "Start time of the process since unix epoch in seconds.",
-            started,
-        ),
-        gauge(
-            "process_threads",
-            "Number of OS threads in the process.",
-            stat.map(|stat| stat.num_threads as f64),
-        ),
-    ]
+        [(build, 1.0)],
+    );
 }
 
 /// Reads what cannot be read once privileges are given up, and says what this module reads after that.
@@ -395,22 +382,6 @@ impl Fixed {
     }
 }
 
-/// A family with these rows: the values of its labels, and its number.
-fn family<'a, const N: usize>(
-    name: &str,
-    help: &str,
-    labels: &[&str; N],
-    kind: Kind,
-    rows: impl IntoIterator<Item = ([&'a str; N], f64)>,
-) -> Family {
-    let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-    let mut family = Family::new(name.to_owned(), help.to_owned(), labels, kind);
-    for (labels, value) in rows {
-        family.set(&LabelSet::of(labels), value);
-    }
-    family
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,12 +389,15 @@ mod tests {
 
     #[test]
     fn names_are_kept_from_configs() {
-        let own = families(&[ConfigStats::new("a")], &[], &[], &Phases::default(), &[]);
-        let connections = connections::families(&crate::serve::Traffic::default());
-        let names = own
-            .iter()
-            .chain(&connections)
-            .filter_map(|family| family.name.strip_prefix("ebpf_exporter_"));
+        let mut report = Report::default();
+        tell_configs(&[ConfigStats::new("a")], &mut report);
+        tell_programs(&[], &mut report);
+        tell_maps(&[], &mut report);
+        tell_phases(&Phases::default(), &mut report);
+        tell_process(&mut report);
+        connections::tell(&crate::serve::Traffic::default(), &mut report);
+        let names = report.families().iter().map(|kept| &kept.family().name);
+        let names = names.filter_map(|name| name.strip_prefix("ebpf_exporter_"));
         let mut names: Vec<_> = names.collect();
         names.sort_unstable();
         // Those of plugins are held against the list when there are any.
