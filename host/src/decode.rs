@@ -16,7 +16,7 @@ pub mod builtin;
 pub trait Decoder: Send {
     /// Decodes `input` and appends the answer to `out`, which is empty on entry.
     ///
-    /// What is in `out` counts only with [`Outcome::Label`] and [`Outcome::LabelFor`].
+    /// What is in `out` counts with all outcomes but [`Outcome::Drop`].
     ///
     /// # Errors
     ///
@@ -42,6 +42,9 @@ pub enum Outcome {
     Label,
     /// The answer is in the output buffer and holds for so long; then the input is asked again.
     LabelFor(Duration),
+    /// The answer is in the output buffer and says that this input has no name. A row that had names for
+    /// all of its key keeps them. The input is asked again after so long.
+    NoName(Duration),
     /// The row that this input belongs to is to be left out.
     Drop,
 }
@@ -268,6 +271,8 @@ pub struct Decodings {
 pub struct Decoded<'a> {
     /// Whether the label is in `text`, and for how long, or the row is left out.
     pub outcome: Outcome,
+    /// How soon to ask again if a step had no name for its input, whatever the other steps made of that.
+    pub no_name: Option<Duration>,
     /// The label's bytes, not necessarily UTF-8.
     pub text: &'a [u8],
     /// The error behind it, if a step failed and its [`OnError`] was applied.
@@ -277,6 +282,7 @@ pub struct Decoded<'a> {
 #[derive(Debug)]
 struct Ended {
     outcome: Outcome,
+    no_name: Option<Duration>,
     text: Range<usize>,
     error: Option<DecodeError>,
 }
@@ -300,8 +306,9 @@ impl Decodings {
     ///
     /// If there were not so many.
     pub fn get(&self, n: usize) -> Decoded<'_> {
-        let Ended { outcome, text, error } = &self.of[n];
-        Decoded { outcome: *outcome, text: &self.texts[text.clone()], error: error.as_ref() }
+        let Ended { outcome, no_name, text, error } = &self.of[n];
+        let text = &self.texts[text.clone()];
+        Decoded { outcome: *outcome, no_name: *no_name, text, error: error.as_ref() }
     }
 
     /// One answer for each input, in their order.
@@ -323,7 +330,12 @@ impl Decodings {
     fn reset(&mut self, inputs: usize) {
         self.texts.clear();
         self.of.clear();
-        self.of.resize_with(inputs, || Ended { outcome: Outcome::Label, text: 0..0, error: None });
+        self.of.resize_with(inputs, || Ended {
+            outcome: Outcome::Label,
+            no_name: None,
+            text: 0..0,
+            error: None,
+        });
     }
 
     fn end(&mut self, n: usize, text: &[u8]) {
@@ -374,7 +386,7 @@ impl Step {
             match outcome {
                 Ok(Outcome::Drop) => decodings.of[*n].outcome = Outcome::Drop,
                 Ok(outcome) => {
-                    decodings.of[*n].outcome = decodings.of[*n].outcome.sooner(*outcome);
+                    decodings.of[*n].note(*outcome);
                     next.push(text);
                     next_from.push(*n);
                 }
@@ -404,13 +416,31 @@ impl OnError {
     }
 }
 
+impl Ended {
+    /// Notes the outcome of a step that gave a label.
+    fn note(&mut self, outcome: Outcome) {
+        self.outcome = self.outcome.sooner(outcome);
+        if let Outcome::NoName(again) = outcome {
+            self.no_name = Some(self.no_name.map_or(again, |other| other.min(again)));
+        }
+    }
+}
+
 impl Outcome {
+    /// How long the label holds, if not for ever.
+    pub fn holds(self) -> Option<Duration> {
+        match self {
+            Self::LabelFor(holds) | Self::NoName(holds) => Some(holds),
+            Self::Label | Self::Drop => None,
+        }
+    }
+
     /// The outcome of two steps in a row that both gave a label: it holds as long as both do.
     pub(crate) fn sooner(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::LabelFor(one), Self::LabelFor(other)) => Self::LabelFor(one.min(other)),
-            (Self::LabelFor(_), _) => self,
-            _ => other,
+        match (self.holds(), other.holds()) {
+            (Some(one), Some(other)) => Self::LabelFor(one.min(other)),
+            (Some(holds), None) | (None, Some(holds)) => Self::LabelFor(holds),
+            (None, None) => other,
         }
     }
 }

@@ -229,6 +229,7 @@ impl Scraper {
             feed.read(family, &mut self.stats[feed.config], &mut self.phases);
         }
         self.decide(start, patience);
+        self.families.iter_mut().for_each(|kept| kept.family_mut().let_go());
         for feed in &self.feeds {
             self.stats[feed.config].series += self.families[feed.family].family().len() as u64;
         }

@@ -1,9 +1,9 @@
 //! Families of series: label sets and the numbers that are summed under them. Plain values, no I/O.
 //!
-//! A family that is fed from a map lives as long as the exporter: its label sets stay while any row
-//! of a map belongs to them, and its numbers are the sums of what those rows hold now. It knows which
-//! series changed since it was last written out. Label sets are compared value by value, never as
-//! joined text.
+//! A family that is fed from a map lives as long as the exporter. Its label sets stay while any row
+//! of a map belongs to them. Its numbers are the sums of what rows have counted in them, those that
+//! have gone too: so no number falls while its series stays. It knows which series changed since it was
+//! last written out. Label sets are compared value by value, never as joined text.
 
 use std::ops::Range;
 
@@ -34,6 +34,8 @@ pub struct Family {
     rows: Vec<u32>,
     /// How many series have no rows.
     dead: usize,
+    /// Series whose last row has gone since [`Family::let_go`].
+    emptied: Vec<usize>,
     /// Series of which a number may have changed since [`Family::settle`].
     changed: Marks,
     /// Series that have come or gone since then.
@@ -116,6 +118,7 @@ impl Family {
             cells: Vec::new(),
             rows: Vec::new(),
             dead: 0,
+            emptied: Vec::new(),
             changed: Marks::default(),
             turned: Marks::default(),
             text: None,
@@ -185,20 +188,31 @@ impl Family {
         Cell(u32::try_from(cell).unwrap_or(u32::MAX))
     }
 
-    /// Takes a row that has added so much out of its series again.
-    pub fn leave(&mut self, cell: Cell, value: u64) {
-        self.add(cell, value.wrapping_neg());
+    /// Takes a row out of its series. What it has added stays as long as the series has other rows:
+    /// what was counted once does not become less. The last row takes all with it, unless another has
+    /// come before [`Family::let_go`].
+    pub fn leave(&mut self, cell: Cell) {
         let id = self.series_of(cell);
         self.rows[id] -= 1;
         if self.rows[id] == 0 {
             self.dead += 1;
+            self.emptied.push(id);
             self.turned.mark(id);
             self.weigh(id, false);
         }
     }
 
-    /// Adds to a number. Wraps at 2^64, as the kernel's own counters do: to add the difference to
-    /// what was added before is to set it.
+    /// Has series without rows begin at 0 if any comes again: they are not exposed now.
+    pub fn let_go(&mut self) {
+        let width = self.kind.cells();
+        for id in std::mem::take(&mut self.emptied) {
+            if self.rows[id] == 0 {
+                self.cells[id * width..(id + 1) * width].fill(0);
+            }
+        }
+    }
+
+    /// Adds to a number. Wraps at 2^64, as the kernel's own counters do.
     #[inline]
     pub fn add(&mut self, cell: Cell, value: u64) {
         let sum = &mut self.cells[cell.0 as usize];
@@ -303,6 +317,7 @@ impl Family {
     /// Forgets the series without rows. All cells move: the answer says where to. What was written
     /// out of the family before says nothing of it any more.
     pub fn compact(&mut self) -> Moves {
+        self.let_go();
         let width = self.kind.cells();
         let mut sets = LabelSets::default();
         let (mut cells, mut rows) = (Vec::new(), Vec::new());
@@ -385,10 +400,10 @@ mod tests {
         assert!(!family.has(&one));
         let cells = [&one, &one, &other].map(|labels| family.join(labels, None));
         assert_eq!([family.text_of(0), family.text_of(1), family.text_of(9)], [4, 2, 0]);
-        family.leave(cells[0], 0);
+        family.leave(cells[0]);
         assert!(family.has(&one));
         assert_eq!(family.text_of(0), 4);
-        family.leave(cells[1], 0);
+        family.leave(cells[1]);
         assert!(!family.has(&one) && family.has(&other));
         assert_eq!([family.text_of(0), family.text_of(1)], [1, 2]);
         family.join(&one, None);
@@ -404,7 +419,7 @@ mod tests {
         for n in 0..200 {
             let number = n.to_string();
             let cell = family.join(&LabelSet::of([&*long, &*number]), None);
-            family.leave(cell, 0);
+            family.leave(cell);
         }
         assert!(family.is_sparse());
         family.compact();

@@ -213,11 +213,11 @@ struct Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
-            Ok(Outcome::Label) => write!(f, "label {:?}", self.values),
-            Ok(Outcome::LabelFor(time)) => {
-                write!(f, "label {:?} for {} s", self.values, time.as_secs())
-            }
             Ok(Outcome::Drop) => f.write_str("drop"),
+            Ok(outcome) => match outcome.holds() {
+                None => write!(f, "label {:?}", self.values),
+                Some(time) => write!(f, "label {:?} for {} s", self.values, time.as_secs()),
+            },
             Err(error) => write!(f, "error: {error}"),
         }
     }
@@ -283,7 +283,7 @@ impl Answer {
         outcome: Result<Outcome, crate::decode::DecodeError>,
         values: impl Iterator<Item = &'v [u8]>,
     ) -> Self {
-        let kept = matches!(outcome, Ok(Outcome::Label | Outcome::LabelFor(_)));
+        let kept = outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Drop);
         let values = values.filter(|_| kept).map(|value| String::from_utf8_lossy(value).into());
         let prefix = "plugin `plugin`: ";
         let error = |error: crate::decode::DecodeError| {

@@ -13,7 +13,7 @@ use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::gzip::{Deflater, Member};
 use ebpf_wasm_exporter::exposition::sheet::Sheet;
 use ebpf_wasm_exporter::exposition::{openmetrics, protobuf};
-use ebpf_wasm_exporter::scrape::memory::{Fate, Memory};
+use ebpf_wasm_exporter::scrape::memory::{Decision, Fate, Grounds, Memory};
 use ebpf_wasm_exporter::series::{Family, Kind, LabelSet};
 
 const KEY: usize = 24;
@@ -145,7 +145,9 @@ impl Rows {
             let (id, comm) = (id * 7919, id % 977);
             let labels = LabelSet::of([&*id.to_string(), &*format!("worker-{comm}")]);
             let cell = rows.family.join(&labels, None);
-            rows.memory.decide(row, &[Fate::Add(cell)], 0, None, &mut rows.family);
+            let fates = &[Fate::Add(cell)];
+            let decision = Decision { fates, errors: 0, due: None, grounds: Grounds::Known };
+            rows.memory.decide(row, decision, &mut rows.family);
         }
         rows.render();
         rows.compress();

@@ -163,7 +163,7 @@ mod tests {
             family.add(cell, *value);
             // Half of them are gone again.
             if value % 2 == 1 {
-                family.leave(cell, *value);
+                family.leave(cell);
             }
         }
         let bytes = encode(&[family.into()], Escaping::default()).concat();

@@ -347,7 +347,7 @@ mod tests {
         let mut family = family(&["a"], Kind::Counter);
         assert_eq!(encoded(&family), "");
         let cell = family.join(&LabelSet::of(["gone"]), None);
-        family.leave(cell, 0);
+        family.leave(cell);
         assert_eq!(encoded(&family), "");
     }
 

@@ -171,8 +171,8 @@ impl Memory {
     /// hold for ever nothing is noted: they are not asked again.
     fn compare(&mut self, input: &[u8], answer: (&[u8], &Result<Outcome, DecodeError>)) {
         let (kind, text) = match answer {
-            (text, Ok(Outcome::Label | Outcome::LabelFor(_))) => (0u8, text),
-            (_, Ok(Outcome::Drop)) => (1, &b""[..]),
+            (_, Ok(Outcome::Drop)) => (1u8, &b""[..]),
+            (text, Ok(_)) => (0, text),
             (_, Err(error)) if error.retry().is_some() => return,
             (_, Err(_)) => (2, &b""[..]),
         };
@@ -232,9 +232,8 @@ impl Memory {
     ) {
         let error;
         let (what, holds, text) = match outcome {
-            Ok(Outcome::Label) => (What::Label, None, text),
-            Ok(Outcome::LabelFor(holds)) => (What::Label, Some(*holds), text),
             Ok(Outcome::Drop) => (What::Drop, None, &[][..]),
+            Ok(outcome) => (What::Label, outcome.holds(), text),
             // Not the input's own: the call failed, or there was none.
             Err(other) if other.retry().is_some() => return,
             Err(own) => {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::memory::{Fate, Memory, Row};
+use super::memory::{Decision, Fate, Grounds, Memory, Row};
 use super::text_bound::TextBound;
 use crate::bpf::{Key, Layout};
 use crate::config::buckets::{Buckets, Slot};
@@ -70,6 +70,8 @@ struct Decoding {
     holds: Option<Duration>,
     /// Whether a plugin did not get to it.
     deferred: bool,
+    /// Whether a part of it has no name now.
+    nameless: bool,
     /// Whether it is not looked at further: it was decided before, and that stands.
     stands: bool,
 }
@@ -131,7 +133,8 @@ impl KeyDecoder {
 
     /// Decides the fates of these rows, whose keys the memory holds. Those that a plugin did not get to
     /// keep what they had, or if they are new get what `on_error` says, and wait. Whether there are none
-    /// such.
+    /// such. Those that had names for all of their keys keep them when a name is gone: what it named is
+    /// still what was counted.
     pub(super) fn decide(
         &mut self,
         rows: &[Row],
@@ -146,7 +149,8 @@ impl KeyDecoder {
         self.bucket(rows, memory);
         let cpus = self.cpu_labels(rows.len());
         for (row, key) in rows.iter().zip(&mut self.keys) {
-            key.stands = key.deferred && memory.is_decided(*row);
+            key.stands =
+                key.deferred && memory.is_decided(*row) || key.nameless && memory.is_known(*row);
         }
         self.transform(rows.len(), &cpus);
         let Self { keys, transforms, transformed, first_error, bounds, refused, .. } = self;
@@ -172,12 +176,15 @@ impl KeyDecoder {
             if key.deferred {
                 waiting.push(*row);
             }
-            if key.deferred && memory.is_decided(*row) {
+            let due = key.holds.filter(|_| !key.deferred).map(|holds| now + holds);
+            if key.stands || key.deferred && memory.is_decided(*row) {
                 Fate::undo(&fates, family);
+                due.into_iter().for_each(|due| memory.keep_until(*row, due));
                 continue;
             }
-            let due = key.holds.filter(|_| !key.deferred).map(|holds| now + holds);
-            memory.decide(*row, &fates, key.errors, due, family);
+            let grounds = key.grounds(&fates);
+            let decision = Decision { fates: &fates, errors: key.errors, due, grounds };
+            memory.decide(*row, decision, family);
         }
         memory.wait(&waiting, now);
         waiting.is_empty()
@@ -247,9 +254,10 @@ impl KeyDecoder {
             for (cpu, decoded) in labels.iter_mut().zip(self.decodings.iter()) {
                 let Cpu::Labels(texts) = cpu else { continue };
                 all.note(decoded.outcome, decoded.error, &mut self.first_error);
-                match decoded.outcome {
-                    Outcome::Drop => *cpu = Cpu::Out,
-                    Outcome::Label | Outcome::LabelFor(_) => texts.push(decoded.text),
+                if decoded.outcome == Outcome::Drop {
+                    *cpu = Cpu::Out;
+                } else {
+                    texts.push(decoded.text);
                 }
             }
         }
@@ -301,6 +309,17 @@ impl Decoding {
     /// Whether it has labels that are to be transformed and joined.
     fn goes_on(&self) -> bool {
         !self.out && !self.stands
+    }
+
+    /// What these fates are decided by.
+    fn grounds(&self, fates: &[Fate]) -> Grounds {
+        if self.deferred && fates.iter().all(|fate| *fate == Fate::Out) {
+            Grounds::Owing
+        } else if self.nameless || self.errors > 0 {
+            Grounds::Unknown
+        } else {
+            Grounds::Known
+        }
     }
 
     /// Where the key's value of this CPU is added. `transformed` gives the label sets of all that
@@ -360,10 +379,7 @@ impl Decoding {
         error: Option<&DecodeError>,
         first_error: &mut Option<DecodeError>,
     ) {
-        let mut holds = match outcome {
-            Outcome::LabelFor(holds) => Some(holds),
-            Outcome::Label | Outcome::Drop => None,
-        };
+        let mut holds = outcome.holds();
         if let Some(error) = error {
             self.errors = self.errors.saturating_add(1);
             self.deferred |= error.is_deferred();
@@ -405,6 +421,8 @@ fn answers<'a>(
     let keys = keys[..count].iter_mut().filter(|key| !key.out);
     keys.zip(decodings.iter()).filter_map(|(key, decoded)| {
         key.note(decoded.outcome, decoded.error, first_error);
+        key.nameless |= decoded.no_name.is_some();
+        key.holds = [key.holds, decoded.no_name].into_iter().flatten().min();
         key.out = decoded.outcome == Outcome::Drop;
         (!key.out).then_some((key, decoded.text))
     })

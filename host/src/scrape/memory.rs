@@ -2,9 +2,12 @@
 //!
 //! An entry is first held against the key that it should have, and its value against the one it had
 //! (`memory/walk.rs`): in steady state that is all there is to do. Only what differs is looked up by
-//! hash, and only by what a value differs, its series changes: a number of a family is at all times
-//! the sum of the values here that are added to it. Keys that the map no longer holds are forgotten
-//! at the end of each scrape, so this is never larger than the map.
+//! hash, and only by what a value has grown, its series changes. Keys that the map no longer holds are
+//! forgotten at the end of each scrape, so this is never larger than the map.
+//!
+//! Nothing here takes from a series what was counted in it. A key that goes leaves it behind. A value
+//! that fell belongs to a key that was evicted and inserted again: all of it is new. A row that is
+//! decided anew brings to its next series only what it counts from then on.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -20,6 +23,7 @@ use crate::series::{Cell, Family};
 mod rows;
 mod walk;
 
+pub use rows::Grounds;
 use rows::Rows;
 
 /// The place of a key in the memory. It stays while the key does.
@@ -47,10 +51,23 @@ impl Fate {
     pub(super) fn undo(fates: &[Self], family: &mut Family) {
         for fate in fates {
             if let Self::Add(cell) = *fate {
-                family.leave(cell, 0);
+                family.leave(cell);
             }
         }
     }
+}
+
+/// What was decided for a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'a> {
+    /// What is to be done with its values: one fate, or one for each CPU.
+    pub fates: &'a [Fate],
+    /// How many of its labels were not decoded.
+    pub errors: u16,
+    /// When it is to be decided anew, if it is.
+    pub due: Option<Instant>,
+    /// What it was decided by.
+    pub grounds: Grounds,
 }
 
 /// When an answer ends.
@@ -330,44 +347,50 @@ impl Memory {
         &self.fates[at..at + self.width]
     }
 
-    /// Decides a row's fates, for the first time or anew: for ever, or until `due`. `errors` of its labels
-    /// were not decoded.
-    pub fn decide(
-        &mut self,
-        row: Row,
-        fates: &[Fate],
-        errors: u16,
-        due: Option<Instant>,
-        family: &mut Family,
-    ) {
-        // Added before it is taken away elsewhere: a series that the row stays in stays all the time.
-        for (n, fate) in fates.iter().enumerate() {
-            if let Fate::Add(cell) = *fate {
-                family.add(cell, self.rows.value(row, n));
+    /// Whether all of a row's key had names when it was decided.
+    pub fn is_known(&self, row: Row) -> bool {
+        self.is_decided(row) && self.rows.grounds(row) == Grounds::Known
+    }
+
+    /// Decides a row's fates, for the first time or anew. The row has joined the series of its new fates,
+    /// and leaves those of its old ones: a series that it stays in stays all the time.
+    pub fn decide(&mut self, row: Row, decision: Decision<'_>, family: &mut Family) {
+        let Decision { fates, errors, due, grounds } = decision;
+        if !self.is_decided(row) || self.rows.grounds(row) == Grounds::Owing {
+            for (n, fate) in fates.iter().enumerate() {
+                if let Fate::Add(cell) = *fate {
+                    family.add(cell, self.rows.value(row, n));
+                }
             }
         }
         self.reset(row, family);
         let at = row.0 as usize * self.width;
         self.fates[at..at + self.width].copy_from_slice(fates);
         self.rows.set_undecoded(row, false);
+        self.rows.set_grounds(row, grounds);
         self.rows.set_errors(row, errors);
         self.all_errors += u64::from(errors);
         if let Some(due) = due {
-            self.until.insert(row, Until { due, waits: false });
-            self.due.push(Reverse((due, row)));
-            if self.due.len() > 2 * self.until.len() + 64 {
-                let ends = self.until.iter().filter(|(_, until)| !until.waits);
-                self.due = ends.map(|(row, until)| Reverse((until.due, *row))).collect();
-            }
+            self.keep_until(row, due);
+        }
+    }
+
+    /// Has a row be decided anew at `due`. Until then it stays as it is.
+    pub fn keep_until(&mut self, row: Row, due: Instant) {
+        self.until.insert(row, Until { due, waits: false });
+        self.due.push(Reverse((due, row)));
+        if self.due.len() > 2 * self.until.len() + 64 {
+            let ends = self.until.iter().filter(|(_, until)| !until.waits);
+            self.due = ends.map(|(row, until)| Reverse((until.due, *row))).collect();
         }
     }
 
     /// Makes a row undecoded again.
     fn reset(&mut self, row: Row, family: &mut Family) {
         let at = row.0 as usize * self.width;
-        for (n, fate) in self.fates[at..at + self.width].iter_mut().enumerate() {
+        for fate in &mut self.fates[at..at + self.width] {
             if let Fate::Add(cell) = *fate {
-                family.leave(cell, self.rows.value(row, n));
+                family.leave(cell);
             }
             *fate = Fate::Undecoded;
         }

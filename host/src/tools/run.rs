@@ -48,11 +48,11 @@ fn words(answer: &Answer, guest: &Guest) -> (&'static str, String) {
         }
     };
     match &answer.outcome {
-        Ok(Outcome::Label) => ("label", labels(String::new())),
-        Ok(Outcome::LabelFor(time)) => {
-            ("label-for", labels(format!(" (for {} s)", time.as_secs())))
-        }
         Ok(Outcome::Drop) => ("drop", String::new()),
+        Ok(outcome) => match outcome.holds() {
+            None => ("label", labels(String::new())),
+            Some(time) => ("label-for", labels(format!(" (for {} s)", time.as_secs()))),
+        },
         Err(text) => ("error", text.clone()),
     }
 }
@@ -69,11 +69,14 @@ fn object(input: &str, answer: &Answer, guest: &Guest) -> serde_json::Value {
             .into(),
     };
     match &answer.outcome {
-        Ok(Outcome::Label) => json!({"input": input, "outcome": "label", "label": labels()}),
-        Ok(Outcome::LabelFor(time)) => {
-            json!({"input": input, "outcome": "label-for", "label": labels(), "seconds": time.as_secs()})
-        }
         Ok(Outcome::Drop) => json!({"input": input, "outcome": "drop"}),
+        Ok(outcome) => match outcome.holds() {
+            None => json!({"input": input, "outcome": "label", "label": labels()}),
+            Some(time) => {
+                let seconds = time.as_secs();
+                json!({"input": input, "outcome": "label-for", "label": labels(), "seconds": seconds})
+            }
+        },
         Err(text) => json!({"input": input, "outcome": "error", "error": text}),
     }
 }

@@ -175,7 +175,8 @@ pub fn keys_that_differ_only_in_what_is_no_text_are_summed() {
     ");
 }
 
-/// Entries come, grow, go and come back from scrape to scrape, and series with them.
+/// Entries come, grow, go and come back from scrape to scrape, and series with them. What one that has
+/// gone has counted stays in a series that has others.
 pub fn every_scrape_says_what_is_there_then() {
     let (mut pipeline, work) =
         Pipeline::start(&texts("[{name: string}, {name: regexp, regexps: ['^[a-z]+']}]"));
@@ -194,11 +195,13 @@ pub fn every_scrape_says_what_is_there_then() {
     pipeline.delete(hash, &flow(1, b"web2"));
     work.add(hash, &flow(1, b"web3"), 70);
     work.add(hash, &flow(1, b"0"), 1000);
-    insta::assert_snapshot!(pipeline.lines(hash), @r#"ebpf_exporter_work_hash_total{id="1",text="web"} 75"#);
+    insta::assert_snapshot!(pipeline.lines(hash), @r#"ebpf_exporter_work_hash_total{id="1",text="web"} 95"#);
     work.add(hash, &flow(1, b"db1"), 9);
+    // It is forgotten and comes again between two scrapes.
+    pipeline.set(hash, &flow(1, b"web3"), 3);
     insta::assert_snapshot!(pipeline.lines(hash), @r#"
     ebpf_exporter_work_hash_total{id="1",text="db"} 9
-    ebpf_exporter_work_hash_total{id="1",text="web"} 75
+    ebpf_exporter_work_hash_total{id="1",text="web"} 98
     "#);
     for text in [&b"web1"[..], b"web3", b"db1", b"0"] {
         pipeline.delete(hash, &flow(1, text));

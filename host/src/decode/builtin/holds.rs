@@ -11,7 +11,7 @@ use crate::decode::Outcome;
 pub(super) const REUSED: Outcome = Outcome::LabelFor(Duration::from_secs(5));
 /// A name that changes only when kernel modules come and go.
 pub(super) const MODULES: Outcome = Outcome::LabelFor(Duration::from_secs(600));
-/// That there is no name yet.
-pub(super) const UNKNOWN: Outcome = Outcome::LabelFor(Duration::from_secs(1));
+/// That there is no name now.
+pub(super) const UNKNOWN: Outcome = Outcome::NoName(Duration::from_secs(1));
 /// That there is no database to look into.
 pub(super) const NO_DATABASE: Outcome = Outcome::LabelFor(Duration::from_secs(60));

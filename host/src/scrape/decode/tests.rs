@@ -1,5 +1,6 @@
 //! Which rows are decided, which wait, and what becomes of them meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -13,6 +14,8 @@ use crate::system::System;
 struct Busy {
     time: usize,
     asked: Vec<u8>,
+    /// Whether it answers the same each time.
+    steady: bool,
 }
 
 struct Shared(Arc<Mutex<Busy>>);
@@ -25,8 +28,21 @@ impl Decoder for Shared {
         }
         busy.time -= 1;
         busy.asked.push(input[0]);
-        out.extend_from_slice(format!("{}-{}", input[0], busy.asked.len()).as_bytes());
+        let turn = if busy.steady { 0 } else { busy.asked.len() };
+        out.extend_from_slice(format!("{}-{turn}", input[0]).as_bytes());
         Ok(Outcome::LabelFor(Duration::from_secs(1)))
+    }
+}
+
+/// A decoder of inputs that all have this name now.
+struct Named(Arc<Mutex<Option<&'static str>>>);
+
+impl Decoder for Named {
+    fn decode(&mut self, _: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let name = *self.0.lock().unwrap();
+        out.extend_from_slice(name.unwrap_or("unknown").as_bytes());
+        let soon = Duration::from_secs(1);
+        Ok(if name.is_some() { Outcome::LabelFor(soon) } else { Outcome::NoName(soon) })
     }
 }
 
@@ -128,15 +144,41 @@ fn a_new_key_has_what_on_error_says_until_its_turn() {
     assert_eq!(dropping.scrape(&[1, 2], 1).1, ["1-1", "2-2"]);
 }
 
-/// The values of all series together are those of all rows, whoever had a turn.
+/// A row that is left out until it has had its turn then brings what it has counted meanwhile, once.
 #[test]
 fn no_value_is_lost_or_doubled_by_waiting() {
-    let mut scene = Scene::new(label());
+    let mut scene = Scene::new(OnError::Drop);
+    scene.busy.lock().unwrap().steady = true;
     for time in [3, 0, 1, 5, 2, 0, 7, 1, 1] {
         scene.scrape(&[1, 2, 3, 4, 5], time);
+        let had_turns: BTreeSet<_> = scene.busy.lock().unwrap().asked.iter().copied().collect();
         let family = &scene.family;
-        assert_eq!(family.live().map(|id| family.numbers(id)[0]).sum::<u64>(), 5);
+        let sum: u64 = family.live().map(|id| family.numbers(id)[0]).sum();
+        assert_eq!(sum, had_turns.len() as u64);
     }
+}
+
+/// What has no name at first, then one, then none again.
+#[test]
+fn the_last_name_stays_when_there_is_none() {
+    let mut scene = Scene::new(label());
+    let name: Arc<Mutex<Option<&str>>> = Arc::default();
+    let step = Step {
+        name: "ifname",
+        decoder: Box::new(Named(Arc::clone(&name))),
+        on_error: OnError::default(),
+    };
+    scene.decoder.labels[0].chain = Chain::new(vec![step]);
+    let mut labels = |now: Option<&'static str>| {
+        *name.lock().unwrap() = now;
+        scene.scrape(&[1], 0).1.concat()
+    };
+    assert_eq!(labels(None), "unknown");
+    assert_eq!(labels(Some("eth0")), "eth0");
+    assert_eq!(labels(None), "eth0");
+    assert_eq!(labels(None), "eth0");
+    assert_eq!(labels(Some("eth1")), "eth1", "its number was given to another");
+    assert_eq!(labels(None), "eth1");
 }
 
 #[test]

@@ -3,9 +3,22 @@
 
 use super::{FREE, Row};
 
-/// Bytes before the key: the walk, the errors, and whether its fates are to be decided.
+/// Bytes before the key: the walk, the errors, whether its fates are to be decided, and what they were
+/// decided by.
 const HEAD: usize = 8;
 const WORD: usize = size_of::<u64>();
+
+/// What the fates of a row were decided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grounds {
+    /// Something of its key had no name.
+    #[default]
+    Unknown,
+    /// All of its key had names.
+    Known,
+    /// It was left out for the time being only: what it has counted is still to be added.
+    Owing,
+}
 
 /// The keys and values of rows, and when each was met.
 #[derive(Debug)]
@@ -94,6 +107,24 @@ impl Rows {
     /// Notes whether its fates are to be decided.
     pub(super) fn set_undecoded(&mut self, row: Row, undecoded: bool) {
         self.of_mut(row)[6] = undecoded.into();
+    }
+
+    /// What its fates were decided by.
+    pub(super) fn grounds(&self, row: Row) -> Grounds {
+        match self.of(row)[7] {
+            0 => Grounds::Unknown,
+            1 => Grounds::Known,
+            _ => Grounds::Owing,
+        }
+    }
+
+    /// Notes what its fates were decided by.
+    pub(super) fn set_grounds(&mut self, row: Row, grounds: Grounds) {
+        self.of_mut(row)[7] = match grounds {
+            Grounds::Unknown => 0,
+            Grounds::Known => 1,
+            Grounds::Owing => 2,
+        };
     }
 
     /// Looks at a row, if there is one, so that its memory is near when it is needed.

@@ -1,6 +1,6 @@
 //! The memory against a plain model: a map from keys to what is known of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -42,9 +42,32 @@ fn meet(memory: &mut Memory, key: &[u8], values: &[u64], family: &mut Family) {
     memory.take(Chunk::new(key, key.len(), values, values.len()), family);
 }
 
+/// What a key was met with last, and what is counted of it once that is decided.
+struct Counted {
+    last: u64,
+    total: Option<u64>,
+}
+
+impl Counted {
+    fn meet(all: &mut BTreeMap<u8, Self>, n: u8, value: u64) {
+        let Self { last, total } = all.entry(n).or_insert(Self { last: value, total: None });
+        total.iter_mut().for_each(|total| *total += grown(*last, value));
+        *last = value;
+    }
+}
+
+/// What a value has grown by: all of it if it is a new one.
+fn grown(before: u64, value: u64) -> u64 {
+    if value < before { value } else { value - before }
+}
+
 /// A family for rows whose fate does not matter.
 fn any() -> Family {
     Family::new("x".into(), "x".into(), Vec::new(), Kind::Counter)
+}
+
+fn decision(fates: &[Fate], errors: u16, due: Option<Instant>) -> Decision<'_> {
+    Decision { fates, errors, due, grounds: Grounds::Known }
 }
 
 fn key(n: u8) -> [u8; 5] {
@@ -60,11 +83,15 @@ proptest! {
         let mut memory = Memory::new(5, 1);
         let mut model: BTreeMap<u8, Option<Instant>> = BTreeMap::new();
         let mut known: Vec<u8> = Vec::new();
+        let mut counted: BTreeMap<u8, Counted> = BTreeMap::new();
         let mut now = Instant::now();
         for (keys, pause, given_up, placed) in walks {
             now += Duration::from_secs(pause);
             let at = |n| placed.then_some(n);
             memory.begin();
+            for n in given_up.iter().collect::<BTreeSet<_>>() {
+                Counted::meet(&mut counted, *n, 107);
+            }
             for (place, n) in given_up.iter().enumerate() {
                 meet_at(at(place), &mut memory, &key(*n), &[7, 100], &mut family);
             }
@@ -73,8 +100,11 @@ proptest! {
             let doubles = keys.len();
             for (value, n) in (1..).zip(keys) {
                 meet_at(at(value as usize), &mut memory, &key(n), &[value, 100], &mut family);
-                met.entry(n).or_insert(value + 100);
+                if met.insert(n, value + 100).is_none() {
+                    Counted::meet(&mut counted, n, value + 100);
+                }
             }
+            counted.retain(|n, _| met.contains_key(n));
             let doubles = doubles - met.len();
             let unknown = met.keys().filter(|n| !placed && !known.contains(n)).count();
             let gone = known.iter().filter(|n| !met.contains_key(n)).count();
@@ -95,18 +125,106 @@ proptest! {
                 let label = n.to_string();
                 let cell = family.join(&LabelSet::of([label.as_str()]), None);
                 let errors = u16::from(n.is_multiple_of(5));
-                memory.decide(row, &[Fate::Add(cell)], errors, due, &mut family);
+                memory.decide(row, decision(&[Fate::Add(cell)], errors, due), &mut family);
                 model.insert(n, due);
+                let Counted { last, total } = counted.get_mut(&n).unwrap();
+                total.get_or_insert(*last);
             }
+            family.let_go();
             for id in family.live() {
                 let n = family.label_values(id).next().unwrap().parse().unwrap();
-                prop_assert_eq!(met.get(&n), Some(&family.numbers(id)[0]));
+                prop_assert_eq!(counted[&n].total, Some(family.numbers(id)[0]));
             }
             prop_assert_eq!(family.len(), met.len(), "series of gone keys are gone");
             let errors = met.keys().filter(|n| n.is_multiple_of(5)).count();
             prop_assert_eq!(memory.errors(), errors as u64);
             prop_assert!((0..40).all(|n| memory.find(&key(n)).is_some() == met.contains_key(&n)));
         }
+    }
+}
+
+/// What a map holds at a scrape: for each key its value, and the series that it is decided for then.
+type Content = BTreeMap<u8, (u64, u8)>;
+
+fn contents() -> impl Strategy<Value = Vec<Content>> {
+    let content = prop::collection::btree_map(0..6u8, (0..50u64, 0..3u8), 0..6);
+    prop::collection::vec(content, 1..20)
+}
+
+/// The series that have rows at the last scrape, each with what was counted in it since it has had rows
+/// at each scrape: worked out from all that was ever read.
+fn twin(history: &[Content]) -> BTreeMap<u8, u64> {
+    let mut totals: BTreeMap<u8, u64> = BTreeMap::new();
+    let mut before = &Content::new();
+    for content in history {
+        for (key, (value, series)) in content {
+            let (counted, counted_in) = match before.get(key) {
+                Some((last, series)) => (grown(*last, *value), series),
+                None => (*value, series),
+            };
+            *totals.entry(*counted_in).or_default() += counted;
+            totals.entry(*series).or_default();
+        }
+        totals.retain(|series, _| content.values().any(|(_, other)| other == series));
+        before = content;
+    }
+    totals
+}
+
+proptest! {
+    /// Rows are merged, go, come again, fall, and move from series to series: what was counted stays
+    /// counted, once.
+    #[test]
+    fn no_series_falls(history in contents(), placed in prop::bool::ANY) {
+        let mut family = Family::new("x".into(), "x".into(), vec!["a".into()], Kind::Counter);
+        let mut memory = Memory::new(5, 1);
+        let now = Instant::now();
+        let mut last: BTreeMap<u8, u64> = BTreeMap::new();
+        for (n, content) in history.iter().enumerate() {
+            memory.begin();
+            for (place, (of, (value, _))) in content.iter().enumerate() {
+                let place = placed.then_some(place);
+                meet_at(place, &mut memory, &key(*of), &[*value], &mut family);
+            }
+            memory.forget_missed(&mut family);
+            memory.expire(now);
+            let mut rows = memory.take_waiting(usize::MAX);
+            rows.append(&mut memory.take_undecoded());
+            for row in rows {
+                let (_, series) = content[&memory.key(row)[0]];
+                let cell = family.join(&LabelSet::of([series.to_string().as_str()]), None);
+                memory.decide(row, decision(&[Fate::Add(cell)], 0, Some(now)), &mut family);
+            }
+            family.let_go();
+            let live = family.live().map(|id| {
+                let series = family.label_values(id).next().unwrap().parse().unwrap();
+                (series, family.numbers(id)[0])
+            });
+            let live: BTreeMap<u8, u64> = live.collect();
+            prop_assert_eq!(&live, &twin(&history[..=n]));
+            for (series, total) in &live {
+                prop_assert!(last.get(series).is_none_or(|before| before <= total));
+            }
+            last = live;
+        }
+    }
+}
+
+#[test]
+fn a_row_that_was_only_put_off_brings_all_that_it_counted() {
+    for (grounds, total) in [(Grounds::Owing, 9), (Grounds::Known, 2), (Grounds::Unknown, 2)] {
+        let (mut memory, mut family) = (Memory::new(1, 1), any());
+        let now = Instant::now();
+        memory.begin();
+        meet(&mut memory, &[1], &[7], &mut family);
+        let row = memory.take_undecoded()[0];
+        let left_out = Decision { fates: &[Fate::Out], errors: 0, due: None, grounds };
+        memory.decide(row, left_out, &mut family);
+        let cell = family.join(&LabelSet::default(), None);
+        memory.decide(row, decision(&[Fate::Add(cell)], 0, Some(now)), &mut family);
+        memory.begin();
+        meet(&mut memory, &[1], &[9], &mut family);
+        assert_eq!(family.numbers(0), [total], "{grounds:?}");
     }
 }
 
@@ -138,7 +256,7 @@ fn doubts_are_settled_by_lookup() {
         memory.confirm(lookup, 1, &mut family).unwrap();
         let new = memory.take_undecoded();
         for (n, row) in new.iter().enumerate() {
-            memory.decide(*row, &[Fate::Out], 0, None, &mut family);
+            memory.decide(*row, decision(&[Fate::Out], 0, None), &mut family);
             assert!(new[..n].iter().all(|other| other != row));
         }
         memory.forget_missed(&mut family);
@@ -164,7 +282,7 @@ fn after_the_end(walk: impl FnOnce(&mut Memory, &mut Family)) -> (usize, u64) {
         rows.append(&mut memory.take_undecoded());
         for row in &rows {
             let cell = family.join(&LabelSet::default(), None);
-            memory.decide(*row, &[Fate::Add(cell)], 0, due, family);
+            memory.decide(*row, decision(&[Fate::Add(cell)], 0, due), family);
         }
         rows.len()
     };
@@ -199,7 +317,7 @@ fn decided(memory: &mut Memory, family: &mut Family, keys: &[u8], due: Instant) 
     for row in memory.take_undecoded() {
         let label = memory.key(row)[0].to_string();
         let cell = family.join(&LabelSet::of([label.as_str()]), None);
-        memory.decide(row, &[Fate::Add(cell)], 1, Some(due), family);
+        memory.decide(row, decision(&[Fate::Add(cell)], 1, Some(due)), family);
     }
     memory.forget_missed(family);
 }
@@ -218,11 +336,11 @@ fn rows_wait_in_order_and_stay_as_they_are() {
     let taken = memory.take_waiting(2);
     assert_eq!(keys(&memory, &taken), [1, 2]);
     // 1 has its turn, 2 has not, and 5 is new and has not either.
-    memory.decide(taken[0], &[Fate::Out], 0, None, &mut family);
+    memory.decide(taken[0], decision(&[Fate::Out], 0, None), &mut family);
     memory.wait(&taken[1..], now + second * 2);
     decided(&mut memory, &mut family, &[1, 2, 3, 4, 5], now + second * 9);
     let five = memory.find(&[5]).unwrap();
-    memory.decide(five, &[Fate::Out], 0, None, &mut family);
+    memory.decide(five, decision(&[Fate::Out], 0, None), &mut family);
     memory.wait(&[five], now + second * 3);
     assert_eq!(memory.errors(), 3, "2, 3 and 4 are counted once, whatever they wait for");
     assert_eq!(family.len(), 3, "and their series stay");
@@ -245,7 +363,7 @@ fn rows_that_wait_and_go_leave_nothing_behind() {
         memory.begin();
         meet(&mut memory, &n.to_ne_bytes(), &[7], &mut family);
         for row in memory.take_undecoded() {
-            memory.decide(row, &[Fate::Out], 0, None, &mut family);
+            memory.decide(row, decision(&[Fate::Out], 0, None), &mut family);
             memory.wait(&[row], now);
         }
         memory.forget_missed(&mut family);
@@ -263,7 +381,7 @@ fn a_row_that_is_decided_as_before_turns_nothing() {
     memory.expire(now);
     let rows = memory.take_waiting(1);
     let cell = family.join(&LabelSet::of(["1"]), None);
-    memory.decide(rows[0], &[Fate::Add(cell)], 0, None, &mut family);
+    memory.decide(rows[0], decision(&[Fate::Add(cell)], 0, None), &mut family);
     assert!(!family.turned(0..1));
     assert_eq!((family.len(), family.numbers(0)), (1, &[1][..]));
     memory.begin();
@@ -279,7 +397,7 @@ fn ends_of_gone_keys_are_forgotten() {
         memory.begin();
         meet(&mut memory, &n.to_ne_bytes(), &[7], &mut family);
         for row in memory.take_undecoded() {
-            memory.decide(row, &[Fate::Out], 0, Some(due), &mut family);
+            memory.decide(row, decision(&[Fate::Out], 0, Some(due)), &mut family);
         }
         memory.forget_missed(&mut family);
     }

@@ -200,14 +200,15 @@ impl Memory {
         }
     }
 
-    /// Notes a value, and adds to its series by what it differs from the one before.
+    /// Notes a value, and adds to its series what it has grown by: all of it if it fell, as then its key
+    /// has gone and come again.
     #[inline]
     fn put_one(&mut self, row: Row, n: usize, value: u64, family: &mut Family) {
         let before = self.rows.replace_value(row, n, value);
         if value != before
             && let Fate::Add(cell) = self.fates[row.0 as usize * self.width + n]
         {
-            family.add(cell, value.wrapping_sub(before));
+            family.add(cell, value.checked_sub(before).unwrap_or(value));
         }
     }
 
