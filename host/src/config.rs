@@ -11,8 +11,8 @@ mod duration;
 pub mod error;
 pub(crate) mod family;
 mod faults;
+pub mod limits;
 pub mod name;
-pub(crate) mod near;
 mod node;
 mod older;
 pub mod plan;
@@ -25,17 +25,17 @@ mod tests;
 
 pub use error::{Fault, Severity, Source, shown};
 pub use plan::{
-    Config, DecoderStep, Kaddr, Kind, Label, LineIndex, Metric, Outline, Part, Plugin, PluginStep,
+    Config, DecoderStep, Kaddr, Kind, Label, LineIndex, Metric, OnRowError, Outline, Part, Plugin,
+    PluginStep,
 };
 pub use read::read;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::plugin::{CompileLimits, Limits};
-use crate::system::System;
 use bounds::Bounds;
 use faults::Faults;
+use limits::{CompileLimits, Limits};
 use node::{Node, Value};
 
 /// Checks all configs together: what is good of them, and every fault of every file, sorted by
@@ -44,7 +44,7 @@ use node::{Node, Value};
 /// A faulty metric is left out of its [`Config`], and a config that is no mapping of YAML at all
 /// is left out of the list, so that the next stage can check what remains. Unless a fault is a
 /// warning, what is returned is not to be served.
-pub fn load(sources: Vec<Source>, system: &System) -> (Vec<Config>, Vec<Fault>) {
+pub fn load(sources: Vec<Source>) -> (Vec<Config>, Vec<Fault>) {
     let (mut configs, mut faults) = (Vec::new(), Vec::new());
     let mut files = HashMap::new();
     let bounds = Bounds::default();
@@ -53,7 +53,7 @@ pub fn load(sources: Vec<Source>, system: &System) -> (Vec<Config>, Vec<Fault>) 
             faults.push(same_name(source, earlier));
             continue;
         }
-        let (config, found) = one(source, system, &bounds);
+        let (config, found) = one(source, &bounds);
         configs.extend(config);
         faults.extend(found);
     }
@@ -107,7 +107,7 @@ pub fn compile_limits(time: Option<&str>, memory: Option<&str>) -> Result<Compil
     check::compile_limits(time, memory)
 }
 
-fn one(source: &Source, system: &System, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
+fn one(source: &Source, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
     let document = match node::parse(&source.text, bounds) {
         Ok(document) => document,
         Err(error) => return (None, vec![no_yaml(source, &error)]),
@@ -127,7 +127,7 @@ fn one(source: &Source, system: &System, bounds: &Bounds) -> (Option<Config>, Ve
         return (None, faults.into_found());
     }
     let raw = raw::document(&document.root, &faults);
-    let config = raw.map(|raw| check::config(raw, source, system, &faults));
+    let config = raw.map(|raw| check::config(raw, source, &faults));
     (config, faults.into_found())
 }
 

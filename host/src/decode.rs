@@ -351,11 +351,6 @@ impl Chain {
         Self { steps, work: Work::default() }
     }
 
-    /// Puts a step before the `at`-th, or at the end if there are not so many.
-    pub fn insert(&mut self, at: usize, step: Step) {
-        self.steps.insert(at.min(self.steps.len()), step);
-    }
-
     /// Runs each of `inputs` through all steps, all of them through one step at a time. What was
     /// in `decodings` is replaced.
     pub fn decode(&mut self, inputs: &Batch, decodings: &mut Decodings) {

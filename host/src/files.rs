@@ -4,7 +4,16 @@
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What is read while serving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readable {
+    /// A file, or a directory with all that is below.
+    Content(PathBuf),
+    /// The names in a directory and in those below, and no file.
+    Names(PathBuf),
+}
 
 /// Why a file is not read.
 #[derive(Debug)]
@@ -52,14 +61,6 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
         found if found > most => Err(Unread::TooLarge(found)),
         _ => Ok(bytes),
     }
-}
-
-/// An error of the system in its words alone, lowercase and without the number.
-pub(crate) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -27,14 +27,17 @@
 //! | [`tools`] | shows what a plugin is and does | prints, or needs a kernel |
 //! | [`telemetry`] | the exporter's metrics about itself | |
 
+pub(crate) mod advice;
 pub mod bpf;
 pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod descriptors;
+pub mod digest;
 pub mod escaping;
 pub mod exposition;
 mod files;
+pub mod link;
 pub mod logging;
 pub mod output;
 pub mod plugin;

@@ -66,13 +66,14 @@ mod log;
 mod stats;
 mod transform;
 
+pub use crate::digest::Digest;
 pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
 pub use compile::{CompileError, Compiler, Order, Task, Weight};
 pub use component::inspect_file;
 pub use error::PluginError;
-pub use inspect::{Digest, Import, Inspection, NoPlugin, VERSION, World};
+pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
 pub use limits::{CompileLimits, Limits};
 pub use stats::{Cause, Kind, Remembered, Stats};
 pub use transform::MetricShape;

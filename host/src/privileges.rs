@@ -19,8 +19,8 @@ mod landlock;
 mod seccomp;
 mod user;
 
+pub use crate::files::Readable;
 pub use capabilities::{DropError, Keep, KeepError, Outcome, can_load};
-pub use landlock::Readable;
 pub use user::{User, UserError};
 
 /// How long threads that have done their work may take to end.

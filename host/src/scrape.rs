@@ -17,6 +17,7 @@ use crate::escaping::Escaping;
 use crate::exposition::gzip::{self, Deflater, Member};
 use crate::exposition::kept::Kept;
 use crate::exposition::{Body, Format, openmetrics, protobuf};
+use crate::link::Linked;
 use crate::plugin::{Budget, Gauge};
 use crate::series::{Family, Kind};
 use crate::serve::{self, MapSummary, Piece, Traffic};
@@ -43,7 +44,7 @@ pub struct Running {
     /// The config's name.
     pub name: String,
     /// Its metrics, each with the layout of its map.
-    pub metrics: Vec<(Metric, Layout)>,
+    pub metrics: Vec<(Linked, Layout)>,
     /// Its object in the kernel.
     pub attached: Attached,
     /// What its plugins cost.
@@ -107,23 +108,24 @@ impl Scraper {
         for (config, Running { name, metrics, attached, plugins, .. }) in
             configs.into_iter().enumerate()
         {
-            for (metric, layout) in metrics {
+            for (linked, layout) in metrics {
+                let metric = &linked.metric;
                 let reader = reader(&attached, &layout, reading, sink.as_ref())?;
                 let next = scraper.families.len();
                 let family = *known.entry(metric.name.clone()).or_insert(next);
                 if family == next {
-                    scraper.families.push(family_of(&metric).into());
+                    scraper.families.push(family_of(&linked).into());
                 }
-                askers.push(asked(&metric, &plugins, scraper.plugins.len()));
-                let bounds = TextBound::all(&metric, &plugins);
+                askers.push(asked(metric, &plugins, scraper.plugins.len()));
+                let bounds = TextBound::all(&linked, &plugins);
                 if !bounds.is_empty() {
                     scraper.families[family].family_mut().measure();
                 }
                 let kind = attached
                     .map(&layout.map)
                     .map_or_else(String::new, |map| kind_name(map.spec.kind));
-                let fields = Field::all(&metric, &layout, reader.key_size());
-                let decoder = KeyDecoder::new(metric, &layout, reader.cpus(), bounds);
+                let fields = Field::all(metric, &layout, reader.key_size());
+                let decoder = KeyDecoder::new(linked, &layout, reader.cpus(), bounds);
                 let source = Source { reader, kind, fields };
                 scraper.feeds.push(Feed::new(config, family, source, decoder));
             }
@@ -377,23 +379,20 @@ impl Scraper {
 }
 
 /// The family of a metric, without series.
-fn family_of(metric: &Metric) -> Family {
+fn family_of(linked: &Linked) -> Family {
+    let metric = &linked.metric;
     let kind = match &metric.kind {
         config::Kind::Counter => Kind::Counter,
         config::Kind::Histogram(buckets) => Kind::histogram(buckets),
     };
-    let labels = match metric.transforms.labels() {
-        Some(labels) => labels.iter().map(|label| label.as_str().to_owned()).collect(),
-        None => metric.label_names().map(|label| label.as_str().to_owned()).collect(),
-    };
-    Family::new(metric.name.exposed(), metric.help.clone(), labels, kind)
+    let labels = linked.label_names().into_iter().map(|label| label.as_str().to_owned());
+    Family::new(metric.name.exposed(), metric.help.clone(), labels.collect(), kind)
 }
 
 /// Which plugins of its config a metric asks; `first` is the number of the first of them all.
 fn asked(metric: &Metric, plugins: &[Gauge], first: usize) -> Vec<usize> {
-    let decoders = metric.decoder_steps.iter().map(|step| &step.step.plugin);
-    let names: Vec<_> =
-        decoders.chain(metric.transform_steps.iter().map(|step| &step.plugin)).collect();
+    let decoders = metric.decoder_plugins().map(|step| &step.plugin);
+    let names: Vec<_> = decoders.chain(metric.transforms.iter().map(|step| &step.plugin)).collect();
     let is_asked = |plugin: &Gauge| names.iter().any(|name| *name == plugin.plugin());
     let asked = plugins.iter().enumerate().filter(|(_, plugin)| is_asked(plugin));
     asked.map(|(n, _)| first + n).collect()
@@ -442,7 +441,7 @@ impl serve::Scraper for Scraper {
     fn entries(&mut self, config: &str, map: &str, from: usize) -> Option<Piece> {
         let is_it = |feed: &&Feed| feed.map() == map && self.stats[feed.config].name == config;
         let feed = self.feeds.iter().find(is_it)?;
-        Some(feed.piece(config, &self.families[feed.family].family(), from))
+        Some(feed.piece(config, self.families[feed.family].family(), from))
     }
 
     fn gzip(&mut self, page: serve::Page, body: &Body) -> Body {

@@ -15,11 +15,12 @@ use tracing::{debug, info};
 use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
+use crate::link::{self, Linked};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::Running;
 use crate::system::{Printer, System};
 
-mod plugins;
+pub(crate) mod plugins;
 pub mod report;
 
 /// A config that the binary carries.
@@ -40,6 +41,7 @@ pub struct Checked {
     config: Config,
     opened: Opened,
     layouts: Vec<Layout>,
+    metrics: Vec<Linked>,
     plugins: Vec<Gauge>,
 }
 
@@ -72,8 +74,9 @@ pub fn check(
     addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
     let (sources, mut faults) = sources(selection);
-    let (configs, found) = config::load(sources, system);
+    let (configs, found) = config::load(sources);
     faults.extend(found);
+    link::want(&configs, system);
     if addresses.is_some() {
         system.prepare_ahead(printer);
     }
@@ -84,8 +87,10 @@ pub fn check(
     let mut checked = Vec::new();
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
     plugins::prepare(&configs, &mut loader, places.plugins);
-    for mut config in configs {
-        let (plugins, mut found) = plugins::bind(&mut config, &mut loader, places.plugins);
+    for config in configs {
+        let (mut loaded, mut found) = plugins::load(&config, &mut loader, places.plugins);
+        let (metrics, more) = link::metrics(&config, &mut loaded, system);
+        found.extend(more);
         if *selection == Selection::DefaultSet && !found.is_empty() {
             found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
             faults.extend(found);
@@ -104,13 +109,16 @@ pub fn check(
         faults.extend(opened.set_kaddrs(&config, addresses));
         faults.extend(bpf::check::warnings(&config, &opened));
         match bpf::check(&config, &opened) {
-            Ok(layouts) => checked.push(Checked { config, opened, layouts, plugins }),
+            Ok(layouts) => {
+                let plugins = plugins::gauges(&config, &loaded);
+                checked.push(Checked { config, opened, layouts, metrics, plugins });
+            }
             Err(found) => faults.extend(found),
         }
     }
     loader.rest();
-    let configs: Vec<_> = checked.iter().map(|checked| &checked.config).collect();
-    faults.extend(plugins::compare(&configs));
+    let linked = checked.iter().map(|checked| (&checked.config, &*checked.metrics));
+    faults.extend(link::compare(linked));
     faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
     let faulty: HashSet<_> = errors.map(|fault| &fault.file).collect();
@@ -222,10 +230,10 @@ impl Checked {
     ///
     /// When the kernel does not take the object.
     pub fn start(self) -> Result<Running, LoadError> {
-        let Self { config, opened, layouts, plugins } = self;
+        let Self { config, opened, layouts, metrics, plugins } = self;
         let began = Instant::now();
         let attached: Attached = opened.load()?.attach();
-        let metrics = config.metrics.into_iter().zip(layouts).collect();
+        let metrics = metrics.into_iter().zip(layouts).collect();
         Ok(Running { name: config.name, metrics, attached, plugins, took: began.elapsed() })
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::privileges::Readable;
+use crate::files::Readable;
 
 pub mod cgroups;
 pub mod interfaces;

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::config::OnRowError;
 use crate::config::name::LabelName;
 use crate::decode::{Batch, DecodeError, Outcome};
 
@@ -131,22 +132,6 @@ impl RowAnswers {
     }
 }
 
-/// What becomes of a row whose transform failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// All labels that it would have left with become this text.
-    Label(String),
-    /// The row is left out.
-    Drop,
-}
-
-impl Default for OnError {
-    /// The text `error`: totals stay whole, and a redaction that fails shows nothing.
-    fn default() -> Self {
-        Self::Label("error".to_owned())
-    }
-}
-
 /// A transform, the labels it agreed to, and what becomes of a row when it fails.
 pub struct Step {
     /// The name of its plugin, for messages.
@@ -156,7 +141,7 @@ pub struct Step {
     /// The names of the labels that rows leave it with, in the order of their values.
     pub labels: Vec<LabelName>,
     /// What becomes of a row when it fails.
-    pub on_error: OnError,
+    pub on_error: OnRowError,
 }
 
 /// The transforms of one metric, in order. None of them passes rows on as they are.
@@ -196,7 +181,7 @@ struct Ended {
 pub struct TransformedRow<'a> {
     /// Whether its labels are in `values`, and for how long, or it is left out.
     pub outcome: Outcome,
-    /// The error behind it, if a step failed and its [`OnError`] was applied.
+    /// The error behind it, if a step failed and its [`OnRowError`] was applied.
     pub error: Option<&'a DecodeError>,
     values: &'a Batch,
     range: (usize, usize),
@@ -251,11 +236,11 @@ impl Transformed {
     }
 
     /// Ends the `n`-th row, one of whose steps failed; it would have left with `width` labels.
-    fn fail(&mut self, n: usize, error: &DecodeError, on_error: &OnError, width: usize) {
+    fn fail(&mut self, n: usize, error: &DecodeError, on_error: &OnRowError, width: usize) {
         self.of[n].error = Some(error.clone());
         match on_error {
-            OnError::Drop => self.of[n].outcome = Outcome::Drop,
-            OnError::Label(text) => self.end(n, std::iter::repeat_n(text.as_bytes(), width)),
+            OnRowError::Drop => self.of[n].outcome = Outcome::Drop,
+            OnRowError::Label(text) => self.end(n, std::iter::repeat_n(text.as_bytes(), width)),
         }
     }
 }

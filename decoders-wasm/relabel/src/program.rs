@@ -9,10 +9,7 @@ use ebpf_exporter_plugin::Metric;
 use md5::{Digest, Md5};
 
 use crate::pattern::Pattern;
-use crate::rule::{Rule, Source, check_name};
-
-/// The label that holds the metric's name.
-pub(crate) const METRIC_NAME: &str = "__name__";
+use crate::rule::{METRIC_NAME, Rule, Source, check_name};
 
 /// The rules of one metric, and the row they are at.
 pub(crate) struct Program {

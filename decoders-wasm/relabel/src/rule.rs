@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer};
 
 use crate::pattern::{self, Pattern};
 
+/// The label that holds the metric's name.
+pub(crate) const METRIC_NAME: &str = "__name__";
+
 /// A rule as it was typed.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,7 +202,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
             "`{name}` is not a label's name; write text without control characters"
         ));
     }
-    if name == crate::program::METRIC_NAME {
+    if name == METRIC_NAME {
         return Err("`__name__` cannot be changed: a transform does not rename metrics".to_owned());
     }
     Ok(())

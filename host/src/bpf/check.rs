@@ -9,8 +9,8 @@ use libbpf_rs::libbpf_sys;
 use super::key::KeyType;
 use super::read::is_per_cpu;
 use super::{MapSpec, Opened, text};
+use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
-use crate::config::near::{listed, nearest};
 use crate::config::{Config, Fault, Metric, Outline, Part, Severity};
 use crate::escaping::Escaping;
 

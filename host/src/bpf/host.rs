@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use caps::{CapSet, Capability};
 
-use crate::config::near::nearest;
+use crate::advice::near::nearest;
 
 #[cfg(test)]
 pub(super) mod fake;

@@ -8,8 +8,8 @@ use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::{DataSec, Var};
 
 use super::Opened;
+use crate::advice::near::nearest;
 use crate::config::error::SHOWN;
-use crate::config::near::nearest;
 use crate::config::{Config, Fault, Kaddr};
 
 /// Where constants live: `.rodata`, `.rodata.str` and so on.

@@ -29,6 +29,7 @@ mod keys;
 mod mmap;
 mod reading;
 mod sink;
+mod window;
 
 use copy::Copy;
 use harvest::Harvest;
@@ -337,12 +338,12 @@ impl MapReader {
 
 /// The quickest way that there is for this map, or why there is none.
 fn quick(reading: Reading, map: &Target, sink: Option<&Sink>) -> Result<(Way, Box<dyn Walk>), Why> {
-    match Copy::new(reading, map, sink) {
+    match Copy::new(reading, map, sink.and_then(|sink| sink.copier.as_ref())) {
         Ok(copy) => return Ok((Way::Copy, Box::new(copy))),
         Err(why) if reading == Reading::Pinned(Way::Copy) => return Err(why),
         Err(_) => {}
     }
-    let harvest = Harvest::new(reading, map, sink)?;
+    let harvest = Harvest::new(reading, map, sink.map(|sink| &sink.window))?;
     Ok((Way::Harvest, Box::new(harvest)))
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::near;
+use crate::advice::near;
 
 /// The configs that `--config.dir` and `--config.names` ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]

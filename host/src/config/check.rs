@@ -8,23 +8,20 @@ mod plugin;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::error::{Source, quote};
+use super::error::Source;
 use super::faults::Faults;
+use super::limits::{CompileLimits, Limits};
 use super::name::{MetricName, NameError};
-use super::plan::{Config, Kaddr, Kind, LineIndex, Metric, Outline, PluginStep, Settings};
+use super::plan::{
+    Config, Kaddr, Kind, LineIndex, Metric, OnRowError, Outline, PluginStep, Settings,
+};
 use super::raw::{self, Field};
-use super::{bounds, duration, near};
-use crate::plugin::{CompileLimits, Limits};
-use crate::system::System;
-use crate::transform::{OnError, Transforms};
+use super::{bounds, duration};
+use crate::advice::near;
+use crate::advice::quote;
 
 /// The checked part of a file. What is faulty is told and left out.
-pub(super) fn config(
-    raw: raw::Document,
-    source: &Source,
-    system: &System,
-    faults: &Faults<'_>,
-) -> Config {
+pub(super) fn config(raw: raw::Document, source: &Source, faults: &Faults<'_>) -> Config {
     for section in &raw.refused {
         refuse(faults, section, &format!("`{section}`"));
     }
@@ -42,7 +39,7 @@ pub(super) fn config(
     let mut maps = HashSet::new();
     for raw in raw.metrics {
         let outline = outline(&raw);
-        let metric = metric(raw, system, &names, faults);
+        let metric = metric(raw, &names, faults);
         // Of metrics with the same map, the first is held against it.
         if outline.as_ref().is_some_and(|outline| !maps.insert(outline.name.clone())) {
             continue;
@@ -142,19 +139,13 @@ fn outline(raw: &raw::Metric) -> Option<Outline> {
     Some(Outline { name: MetricName::new(name).ok()?, path: raw.path.clone(), histogram, parts })
 }
 
-fn metric(
-    raw: raw::Metric,
-    system: &System,
-    plugins: &plugin::Names,
-    faults: &Faults<'_>,
-) -> Option<Metric> {
+fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Option<Metric> {
     let before = faults.errors();
     let path = raw.path;
     let name = name(raw.name, &path, faults);
     let help = help(raw.help, &path, faults);
     let steps = raw.transforms.given().unwrap_or_default();
-    let transform_steps =
-        steps.into_iter().filter_map(|raw| transform(raw, plugins, faults)).collect();
+    let transforms = steps.into_iter().filter_map(|raw| transform(raw, plugins, faults)).collect();
     let has_buckets = matches!(raw.kind, raw::Kind::Histogram { .. });
     let kind = match raw.kind {
         raw::Kind::Counter { perf_event_array, ringbuf, flush_interval } => {
@@ -172,12 +163,8 @@ fn metric(
         };
         histogram::bucket_label(&raw.labels, buckets, &path, faults);
     }
-    let (labels, decoder_steps) =
-        label::all(raw.labels, &path, has_buckets, (system, plugins), faults);
-    let (name, help, kind) = (name?, help?, kind?);
-    let transforms = Transforms::default();
-    let metric =
-        Metric { name, help, path, kind, labels, decoder_steps, transform_steps, transforms };
+    let labels = label::all(raw.labels, &path, has_buckets, plugins, faults);
+    let metric = Metric { name: name?, help: help?, path, kind: kind?, labels, transforms };
     (!raw.faulty && faults.errors() == before).then_some(metric)
 }
 
@@ -185,12 +172,12 @@ fn transform(
     raw: raw::Transform,
     plugins: &plugin::Names,
     faults: &Faults<'_>,
-) -> Option<PluginStep<OnError>> {
+) -> Option<PluginStep<OnRowError>> {
     let on_error = match raw.on_error {
-        Field::Absent => Some(OnError::default()),
+        Field::Absent => Some(OnRowError::default()),
         Field::Faulty => None,
-        Field::Given(raw::OnError::Label(text)) => Some(OnError::Label(text)),
-        Field::Given(raw::OnError::Word(word)) if word == "drop" => Some(OnError::Drop),
+        Field::Given(raw::OnError::Label(text)) => Some(OnRowError::Label(text)),
+        Field::Given(raw::OnError::Word(word)) if word == "drop" => Some(OnRowError::Drop),
         Field::Given(raw::OnError::Word(word)) => {
             let problem = format!("{} is nothing to do on an error of a row", quote(&word));
             faults.error(&format!("{}.on_error", raw.path), problem, raw::ON_ERROR_OF_ROWS);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The file that a config was read from, kept to say where a fault is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The path as the user gave it, or `<built-in>/NAME.yaml`.
     pub file: PathBuf,
@@ -115,14 +115,6 @@ pub(super) fn hidden(file: PathBuf, severity: Severity, count: usize) -> Fault {
     Fault { severity, file, line: Some(END), path: String::new(), problem, remedy, count }
 }
 
-/// A text that is cut behind so many characters.
-pub(super) fn cut(text: String, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
 /// Text of a file in a message, so many characters of it: what does not print is escaped, so that a
 /// fault stays one line, no terminal obeys it, and it reads in the order in which it stands.
 struct Plain<'a>(&'a str, usize);
@@ -138,14 +130,5 @@ impl fmt::Display for Plain<'_> {
             }
         }
         if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
-    }
-}
-
-/// A text of the file as a message shows it: in backticks, and no longer than it helps.
-pub(crate) fn quote(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("`{}…`", &text[..end]),
-        None => format!("`{text}`"),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::error::{Fault, quote};
+use super::error::Fault;
 use super::name::{APART, NAMESPACE};
-use super::near;
 use super::plan::{Config, Kind, Metric};
+use crate::advice::near;
+use crate::advice::quote;
 use crate::escaping::{Escaping, is_plain_metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
@@ -200,7 +201,7 @@ fn difference(
         return Some((".help", format!("the help of `{name}` is {help} in {}", place())));
     }
     // What transforms return is known, and compared, when plugins are loaded.
-    let transformed = |metric: &Metric| !metric.transform_steps.is_empty();
+    let transformed = |metric: &Metric| !metric.transforms.is_empty();
     if transformed(here) || transformed(there) {
         return None;
     }

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::bounds::Bounds;
-use super::error::{Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, Source, cut, hidden};
+use super::error::{Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, Source, hidden};
 use super::node::{Node, lines};
+use crate::advice::cut;
 
 /// Collects the faults of one file.
 pub(super) struct Faults<'t> {

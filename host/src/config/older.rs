@@ -4,7 +4,7 @@
 //! Whoever has such a file is told what took the key's place, and never to remove it: that would
 //! leave nothing of the file.
 
-use super::near;
+use crate::advice::near;
 
 /// A key of the older format, and what is written in its place.
 pub(super) struct Older {

@@ -7,14 +7,14 @@ use std::sync::OnceLock;
 use super::bounds::Bounds;
 use super::buckets::Buckets;
 use super::error::{Fault, Severity, Source};
+use super::limits::Limits;
 use super::name::{LabelName, MetricName};
 use super::node::{self, Node};
-use crate::decode::{self, Chain};
-use crate::plugin::{Digest, Limits};
-use crate::transform::{self, Transforms};
+use crate::decode::{self, builtin};
+use crate::digest::Digest;
 
 /// One config: its metrics and what its object needs before it is loaded.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The name of its file without `.yaml`.
     pub name: String,
@@ -33,9 +33,22 @@ pub struct Config {
 }
 
 /// The lines of a config's file, which are found when the first fault asks for one: plans live as
-/// long as the exporter, and most have none.
+/// long as the exporter, and most have none. What is found once is no part of the plan: all are equal, and a
+/// clone has found none yet.
 #[derive(Debug, Default)]
 pub struct LineIndex(OnceLock<Option<Node<'static>>>);
+
+impl Clone for LineIndex {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for LineIndex {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
 
 /// A kernel symbol that the object wants the address of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +60,7 @@ pub struct Kaddr {
 }
 
 /// A plugin as a file describes it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
     /// Its name in this file: letters, digits, `_`, `-` and `.`.
     pub name: String,
@@ -95,8 +108,24 @@ pub struct PluginStep<E> {
     pub on_error: E,
 }
 
+/// What becomes of a row whose transform failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnRowError {
+    /// All labels that it would have left with become this text.
+    Label(String),
+    /// The row is left out.
+    Drop,
+}
+
+impl Default for OnRowError {
+    /// The text `error`: totals stay whole, and a redaction that fails shows nothing.
+    fn default() -> Self {
+        Self::Label("error".to_owned())
+    }
+}
+
 /// A metric and the map of the same name that feeds it.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     /// The map's name; the family's is `ebpf_exporter_` and this.
     pub name: MetricName,
@@ -108,12 +137,8 @@ pub struct Metric {
     pub kind: Kind,
     /// The parts of the key, in order. One of a histogram's is no label: see [`Metric::bucket`].
     pub labels: Vec<Label>,
-    /// The steps of its labels' chains that are plugins.
-    pub decoder_steps: Vec<DecoderStep>,
-    /// What its transforms are to be, in order.
-    pub transform_steps: Vec<PluginStep<transform::OnError>>,
-    /// Its transforms: none before plugins are loaded.
-    pub transforms: Transforms,
+    /// Its transforms, in order.
+    pub transforms: Vec<PluginStep<OnRowError>>,
 }
 
 /// What of a metric has to fit its map.
@@ -152,7 +177,7 @@ pub enum Kind {
 }
 
 /// A part of a key that becomes a label.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     /// The label's name.
     pub name: LabelName,
@@ -163,19 +188,17 @@ pub struct Label {
     /// Whether it decodes the bytes of the label before it once more: then `size` is theirs, and
     /// `padding` 0.
     pub reuse: bool,
-    /// Its decoders: before plugins are loaded, the built-in ones.
-    pub chain: Chain,
+    /// Its decoders, in order.
+    pub steps: Vec<DecoderStep>,
 }
 
-/// A step of a label's chain that a plugin takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecoderStep {
-    /// Which label of the metric.
-    pub label: usize,
-    /// The step's place in the whole chain. Steps of one label come in ascending order.
-    pub at: usize,
-    /// The step.
-    pub step: PluginStep<decode::OnError>,
+/// A step of a label's chain.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DecoderStep {
+    /// A decoder that is built in, and what becomes of what it cannot decode.
+    Builtin(builtin::Spec, decode::OnError),
+    /// A plugin.
+    Plugin(PluginStep<decode::OnError>),
 }
 
 impl Config {
@@ -239,7 +262,13 @@ impl Metric {
         }
     }
 
-    /// The names of the labels that its series have, in order: all but the bucket.
+    /// The steps of its labels' chains that are plugins.
+    pub fn decoder_plugins(&self) -> impl Iterator<Item = &PluginStep<decode::OnError>> {
+        self.labels.iter().flat_map(Label::plugins)
+    }
+
+    /// The names of the labels that its rows have, in order, before they are transformed: all but the
+    /// bucket.
     pub fn label_names(&self) -> impl Iterator<Item = &LabelName> {
         let bucket = self.bucket();
         let label = move |&(index, _): &(usize, &Label)| Some(index) != bucket;
@@ -248,6 +277,14 @@ impl Metric {
 }
 
 impl Label {
+    /// The steps that are plugins.
+    pub fn plugins(&self) -> impl Iterator<Item = &PluginStep<decode::OnError>> {
+        self.steps.iter().filter_map(|step| match step {
+            DecoderStep::Plugin(step) => Some(step),
+            DecoderStep::Builtin(..) => None,
+        })
+    }
+
     fn part(&self) -> Part {
         let Self { size, padding, reuse, .. } = *self;
         Part { named_cpu: self.name.as_str() == "cpu", size, padding, reuse }

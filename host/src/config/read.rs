@@ -5,8 +5,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::bounds;
 use super::error::{Fault, Severity, Source};
-use super::{bounds, near};
+use crate::advice::{self, near};
 use crate::files::{self, Unread};
 
 /// Reads `dir/NAME.yaml` for every name, in order; what cannot be read is a fault.
@@ -14,7 +15,7 @@ use crate::files::{self, Unread};
 /// Only files are read: a pipe or a device would hold up the start.
 pub fn read(dir: &Path, names: &[String]) -> (Vec<Source>, Vec<Fault>) {
     if let Err(error) = fs::read_dir(dir) {
-        let problem = format!("failed to read the directory of configs: {}", files::words(&error));
+        let problem = format!("failed to read the directory of configs: {}", advice::words(&error));
         return (Vec::new(), vec![fault(dir, problem, "name another with --config.dir")]);
     }
     let (mut sources, mut faults) = (Vec::new(), Vec::new());
@@ -61,7 +62,7 @@ fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Fault> {
             missing(directory, name)
         }
         Unread::Refused(error) => {
-            let problem = format!("failed to read the config: {}", files::words(&error));
+            let problem = format!("failed to read the config: {}", advice::words(&error));
             fault(&file, problem, "make it a file that the exporter may read")
         }
         Unread::Directory => found("a directory"),

@@ -12,7 +12,6 @@ mod plugins;
 mod yaml;
 
 use super::{Config, Fault, Severity, Source, load};
-use crate::system::System;
 
 fn source(file: &str, text: &str) -> Source {
     Source { file: file.into(), text: text.into() }
@@ -21,7 +20,7 @@ fn source(file: &str, text: &str) -> Source {
 /// The faults of these files, a line each.
 fn faults_of(files: &[(&str, &str)]) -> String {
     let sources = files.iter().map(|(file, text)| source(file, text)).collect();
-    lines(&load(sources, &System::default()).1)
+    lines(&load(sources).1)
 }
 
 /// The faults of one file.
@@ -35,7 +34,7 @@ fn lines(faults: &[Fault]) -> String {
 
 /// The config in a file that has no fault but warnings.
 fn good(text: &str) -> Config {
-    let (mut configs, faults) = load(vec![source("x.yaml", text)], &System::default());
+    let (mut configs, faults) = load(vec![source("x.yaml", text)]);
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     assert_eq!((configs.len(), errors), (1, 0), "{}", lines(&faults));
     configs.remove(0)

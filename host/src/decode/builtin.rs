@@ -2,6 +2,8 @@
 //!
 //! Adding one is a file in `builtin/` and a line in [`ALL`].
 
+use std::fmt;
+
 use crate::decode::Decoder;
 use crate::system::System;
 
@@ -29,9 +31,10 @@ mod syscall;
 mod testing;
 mod uint;
 
-pub use regexp::Room;
+pub use regexp::{Regexp, Room};
+pub use static_map::StaticMap;
 
-/// What a config may say to a built-in decoder, as checked text.
+/// What a config may say to a built-in decoder, as text.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// `static_map`: pairs of input text and output text, in the file's order; later ones win.
@@ -81,8 +84,52 @@ pub enum Form {
     Any,
 }
 
-/// A decoder made for a label, or all that is wrong with its settings.
-pub type Built = Result<Box<dyn Decoder>, Vec<SettingsError>>;
+/// How a decoder is made.
+#[derive(Clone, Copy)]
+pub enum Make {
+    /// Of nothing that a config says. Does no I/O: tables are read when first asked.
+    Plain(fn(&System) -> Box<dyn Decoder>),
+    /// Of settings, or all that is wrong with them.
+    Set(fn(&Settings) -> Result<Setup, Vec<SettingsError>>),
+}
+
+/// The settings of a decoder that takes some, checked and ready.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setup {
+    /// Of `static_map`.
+    StaticMap(StaticMap),
+    /// Of `regexp`.
+    Regexp(Regexp),
+}
+
+/// A step of a chain that is built in: which decoder, with which settings. Plain data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    builtin: &'static Builtin,
+    setup: Option<Setup>,
+}
+
+impl Spec {
+    /// The decoder's name.
+    pub fn name(&self) -> &'static str {
+        self.builtin.name
+    }
+
+    /// Has the system get what the decoder will ask it.
+    pub fn want(&self, system: &System) {
+        (self.builtin.wants)(system);
+    }
+
+    /// Makes the decoder for one label.
+    pub fn decoder(&self, system: &System) -> Box<dyn Decoder> {
+        match (&self.setup, self.builtin.make) {
+            (Some(Setup::StaticMap(map)), _) => Box::new(map.clone()),
+            (Some(Setup::Regexp(regexp)), _) => Box::new(regexp.clone()),
+            (None, Make::Plain(make)) => make(system),
+            (None, Make::Set(_)) => unreachable!("a spec of it has its settings"),
+        }
+    }
+}
 
 /// A built-in decoder as the config stage knows it.
 pub struct Builtin {
@@ -94,14 +141,40 @@ pub struct Builtin {
     pub takes: Form,
     /// What it answers.
     pub gives: Form,
-    /// Makes one for a label. Does no I/O: tables are read when first asked.
-    pub build: fn(&Settings, &System) -> Built,
+    /// Has the system get what it will ask.
+    wants: fn(&System),
+    make: Make,
 }
 
 impl Builtin {
+    /// The decoder with these settings, which most take no notice of.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with them.
+    pub fn with(&'static self, settings: &Settings) -> Result<Spec, Vec<SettingsError>> {
+        let setup = match self.make {
+            Make::Plain(_) => None,
+            Make::Set(check) => Some(check(settings)?),
+        };
+        Ok(Spec { builtin: self, setup })
+    }
+
     /// Whether its answer can be the decimal number that a histogram's bucket has to be.
     pub fn is_numeric(&self) -> bool {
         matches!(self.gives, Form::Decimal | Form::Any)
+    }
+}
+
+impl PartialEq for Builtin {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for Builtin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Digest;
 use super::limits::LARGEST_CODE;
-use crate::files;
+use crate::advice;
 
 /// How much code is kept, in bytes. What was used longest ago goes first. A Rust guest takes 0.3 MB
 /// and a Python guest 35 MB.
@@ -213,7 +213,7 @@ pub(super) enum CacheError {
     #[error(
         "failed to use {} for compiled code: {}; make it a directory that the exporter may write",
         dir.display(),
-        files::words(source)
+        advice::words(source)
     )]
     Open { dir: PathBuf, source: io::Error },
     #[error(

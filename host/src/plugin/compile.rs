@@ -25,7 +25,7 @@ use rustix::process::Signal;
 
 use super::limits::{CompileLimits, LARGEST_CODE};
 use super::log;
-use crate::files;
+use crate::advice;
 
 mod child;
 mod error;
@@ -113,7 +113,7 @@ impl Asked<'_> {
         let time = self.limits.time_for(bytes.len());
         let started = |error: io::Error| CompileError::NoChild {
             program: self.program.to_owned(),
-            problem: files::words(&error),
+            problem: advice::words(&error),
         };
         let streams = Streams::new(bytes).map_err(started)?;
         let child = self.spawn(&streams, time).map_err(started)?;

@@ -16,10 +16,12 @@ use super::bindings::log;
 use super::cache::Cache;
 use super::compile::{Compiler, Facts, Item, Reply, Stub, Task, Weight};
 use super::engine::Engine;
-use super::inspect::{Digest, Inspection};
+use super::inspect::Inspection;
 use super::instance::{State, Stop};
 use super::limits::{CompileLimits, LARGEST_FILE};
 use super::{PluginError, words};
+use crate::advice;
+use crate::digest::Digest;
 use crate::files::{self, Unread};
 
 /// What a file is, as a child says that looks at it; nothing of it is compiled.
@@ -115,7 +117,7 @@ impl Forge<'_> {
                  exporter may write there, and that it has room",
                 in_ms(start),
                 cache.dir().display(),
-                files::words(&error)
+                advice::words(&error)
             ),
             None if took > LONG => {
                 info!(

@@ -4,11 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use super::compile::CompileError;
-use super::inspect::{Digest, World};
+use super::inspect::World;
 use super::instance::Failure;
 use super::stats::Cause;
 use super::{limits, log};
-use crate::files;
+use crate::advice;
+use crate::digest::Digest;
 
 /// Why a plugin cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,17 @@ const EXECUTABLE: &str = "allow this process memory that is writable, then execu
                           (systemd: MemoryDenyWriteExecute=no)";
 
 impl PluginError {
+    /// What it is about: a key below the plugin, which stands at `path` of its config.
+    pub fn place(&self, path: &str) -> String {
+        let key = match self {
+            Self::Pin { .. } => ".sha256",
+            Self::Configure(_) => ".settings",
+            Self::Start { .. } | Self::Engine(_) => "",
+            _ => ".file",
+        };
+        format!("{path}{key}")
+    }
+
     pub(super) fn engine(error: wasmtime::Error) -> Self {
         Self::Engine(words(&error))
     }
@@ -97,7 +109,7 @@ impl PluginError {
             Self::NotThere { .. } => {
                 "put the file beside the config, or into the directory of --plugins.dir".to_owned()
             }
-            Self::Read { source, .. } => format!("{}; make it readable", files::words(source)),
+            Self::Read { source, .. } => format!("{}; make it readable", advice::words(source)),
             Self::NoFile { .. } => "name a file that holds a component".to_owned(),
             Self::TooLarge { .. } => "strip it, or build it smaller".to_owned(),
             Self::Pin { found } => format!(

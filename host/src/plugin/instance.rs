@@ -15,8 +15,8 @@ use super::limits::{
 };
 use super::log::{GuestLog, plain};
 use super::stats::{Cause, Kind, Remembered, Stats};
+use crate::advice;
 use crate::decode::DecodeError;
-use crate::files;
 
 /// What all instances of one plugin of one config have in common.
 pub(super) struct Shared {
@@ -263,7 +263,7 @@ impl From<wasmtime::Error> for Failure {
             return Self::new(cause, plain(&stop.to_string(), 256));
         }
         if let Some(error) = error.downcast_ref::<rustix::io::Errno>() {
-            let text = files::words(&std::io::Error::from(*error));
+            let text = advice::words(&std::io::Error::from(*error));
             return Self::new(Cause::System, format!("the system gave it no memory: {text}"));
         }
         match error.downcast_ref::<Trap>() {

@@ -9,7 +9,7 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 use super::UserError;
 use super::user::User;
-use crate::config::near;
+use crate::advice::near;
 
 /// Which capabilities to keep: the value of `--capabilities.keep`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,24 +4,15 @@
 //! from TCP ports (Linux 6.7) and from signals to and abstract sockets of others (6.12). It never
 //! takes what is open already: the listening socket, the log, the maps.
 
-use std::path::PathBuf;
-
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
+use crate::files::Readable;
+
 /// The newest that was tried.
 const TRIED: ABI = ABI::V6;
-
-/// What is read while serving.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readable {
-    /// A file, or a directory with all that is below.
-    Content(PathBuf),
-    /// The names in a directory and in those below, and no file.
-    Names(PathBuf),
-}
 
 /// What the C library may look at.
 const LIBC: [&str; 2] = ["/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu/online"];

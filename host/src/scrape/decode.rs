@@ -8,8 +8,9 @@ use super::memory::{Decision, Fate, Grounds, Memory, Row};
 use super::text_bound::TextBound;
 use crate::bpf::{Key, Layout};
 use crate::config::buckets::{Buckets, Slot};
-use crate::config::{Kind, Label, Metric};
+use crate::config::{Kind, Label};
 use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome, RETRY};
+use crate::link::Linked;
 use crate::series::{Family, LabelSet};
 use crate::transform::{Rows, Transformed, TransformedRow, Transforms};
 
@@ -77,9 +78,9 @@ struct Decoding {
 }
 
 impl KeyDecoder {
-    /// Decodes keys of `metric`, whose map is laid out like this and has `cpus` values an entry.
+    /// Decodes keys of a metric whose map is laid out like this and has `cpus` values an entry.
     pub(super) fn new(
-        metric: Metric,
+        Linked { metric, chains, transforms }: Linked,
         layout: &Layout,
         cpus: usize,
         bounds: Vec<TextBound>,
@@ -87,8 +88,8 @@ impl KeyDecoder {
         let at = metric.bucket();
         let (mut cpu, mut bucket, mut labels) = (Vec::new(), None, Vec::new());
         let (mut offset, mut bytes) = (0, 0..0);
-        for (index, label) in metric.labels.into_iter().enumerate() {
-            let Label { size, padding, reuse, chain, .. } = label;
+        for (index, (label, chain)) in metric.labels.into_iter().zip(chains).enumerate() {
+            let Label { size, padding, reuse, .. } = label;
             if layout.cpu_label.is_some_and(|cpu| index >= cpu) {
                 cpu.push(chain);
                 continue;
@@ -114,7 +115,7 @@ impl KeyDecoder {
             bucket: bucket.zip(buckets),
             cpu,
             cpus,
-            transforms: metric.transforms,
+            transforms,
             inputs: Batch::default(),
             decodings: Decodings::default(),
             keys: Vec::new(),

@@ -3,12 +3,12 @@
 //! Counted as it stands in the lines of the metric's series: rows that are merged into one series count
 //! once, and a histogram's labels once for each of its lines. Text of series that have gone is free again.
 
-use crate::config::Metric;
+use crate::config::{Metric, OnRowError};
 use crate::decode::OnError;
 use crate::decode::builtin::hex;
+use crate::link::Linked;
 use crate::plugin::Gauge;
 use crate::series::{Family, LabelSet};
-use crate::transform;
 
 /// The bound of one plugin in one metric.
 #[derive(Debug)]
@@ -22,12 +22,13 @@ pub(super) struct TextBound {
 
 impl TextBound {
     /// The bounds of a metric. What transforms are given is not exposed, so the last one counts alone.
-    pub(super) fn all(metric: &Metric, plugins: &[Gauge]) -> Vec<Self> {
+    pub(super) fn all(linked: &Linked, plugins: &[Gauge]) -> Vec<Self> {
+        let Linked { metric, transforms, .. } = linked;
         let find = |name: &str| plugins.iter().find(|plugin| plugin.plugin() == name).cloned();
-        if let Some((step, names)) = metric.transform_steps.last().zip(metric.transforms.labels()) {
+        if let Some((step, names)) = metric.transforms.last().zip(transforms.labels()) {
             let on_error = match &step.on_error {
-                transform::OnError::Label(text) => OnError::Label(text.clone()),
-                transform::OnError::Drop => OnError::Drop,
+                OnRowError::Label(text) => OnError::Label(text.clone()),
+                OnRowError::Drop => OnError::Drop,
             };
             let labels = (0..names.len()).map(|label| (label, on_error.clone())).collect();
             let names = names.iter().map(|name| name.as_str().len()).sum();
@@ -37,10 +38,11 @@ impl TextBound {
                 .collect();
         }
         let mut all: Vec<Self> = Vec::new();
-        for step in &metric.decoder_steps {
-            let Some(plugin) = find(&step.step.plugin) else { continue };
-            let Some(place) = place(metric, step.label) else { continue };
-            let label = (place, step.step.on_error.clone());
+        let labels = metric.labels.iter().enumerate();
+        for (label, step) in labels.flat_map(|(n, label)| label.plugins().map(move |p| (n, p))) {
+            let Some(plugin) = find(&step.plugin) else { continue };
+            let Some(place) = place(metric, label) else { continue };
+            let label = (place, step.on_error.clone());
             match all.iter_mut().find(|bound| bound.plugin.plugin() == plugin.plugin()) {
                 Some(bound) if bound.labels.iter().any(|(known, _)| *known == place) => {}
                 Some(bound) => bound.labels.push(label),

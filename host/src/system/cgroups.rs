@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::table::{Source, Table};
-use crate::privileges::Readable;
+use crate::files::Readable;
 
 /// How long a cgroup can be resolved after a walk that did not meet it any more. What is in a map
 /// may be scraped long after the process that caused it ended.

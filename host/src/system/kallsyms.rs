@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::table::Table;
-use crate::privileges::Readable;
+use crate::files::Readable;
 
 mod kernel;
 mod list;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::table::{Source, Table};
-use crate::privileges::Readable;
+use crate::files::Readable;
 
 /// Where distributions put the database, below the root; the first that is there is taken.
 pub const PATHS: [&str; 5] = [

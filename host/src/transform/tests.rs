@@ -24,7 +24,7 @@ impl Transform for Tag {
     }
 }
 
-fn step(tag: &'static str, seconds: u64, labels: &[&str], on_error: OnError) -> Step {
+fn step(tag: &'static str, seconds: u64, labels: &[&str], on_error: OnRowError) -> Step {
     let labels = labels.iter().map(|label| LabelName::new(label).unwrap()).collect();
     Step { name: tag.to_owned(), transform: Box::new(Tag(tag, seconds)), labels, on_error }
 }
@@ -57,7 +57,7 @@ fn none_is_the_identity() {
 
 #[test]
 fn each_takes_what_the_one_before_it_gave() {
-    let on_error = OnError::default;
+    let on_error = OnRowError::default;
     let mut two = Transforms::new(vec![
         step("1", 9, &["a", "b", "c"], on_error()),
         step("2", 5, &["a", "b"], on_error()),
@@ -80,9 +80,9 @@ fn each_takes_what_the_one_before_it_gave() {
 #[test]
 fn a_failure_shows_nothing_of_the_row() {
     let mut steps =
-        Transforms::new(vec![step("1", 0, &["a", "b", "c"], OnError::Label("?".into()))]);
+        Transforms::new(vec![step("1", 0, &["a", "b", "c"], OnRowError::Label("?".into()))]);
     assert_eq!(apply(&mut steps, &[&["fail", "secret"]]), ["Label ?,?,? !"]);
-    let mut steps = Transforms::new(vec![step("1", 0, &["a"], OnError::Drop)]);
+    let mut steps = Transforms::new(vec![step("1", 0, &["a"], OnRowError::Drop)]);
     assert_eq!(apply(&mut steps, &[&["fail", "secret"]]), ["Drop  !"]);
 }
 

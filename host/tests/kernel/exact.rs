@@ -46,7 +46,7 @@ impl Pipeline {
         let running: Vec<_> = checked.into_iter().map(start).collect();
         assert!(running.iter().all(|config| config.attached.failures().is_empty()));
         let metrics = running.iter().flat_map(|config| {
-            config.metrics.iter().map(|(metric, _)| (metric.name.as_str(), &config.attached))
+            config.metrics.iter().map(|(linked, _)| (linked.metric.name.as_str(), &config.attached))
         });
         let own = |(name, attached): (&str, &Attached)| {
             let map = attached.map(name).unwrap();

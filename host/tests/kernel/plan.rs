@@ -3,8 +3,6 @@
 use ebpf_wasm_exporter::config::buckets::{Buckets, Scale};
 use ebpf_wasm_exporter::config::name::{LabelName, MetricName};
 use ebpf_wasm_exporter::config::{Config, Kaddr, Kind, Label, LineIndex, Metric, Source};
-use ebpf_wasm_exporter::decode::Chain;
-use ebpf_wasm_exporter::transform::Transforms;
 
 /// A config of these metrics and symbols.
 pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
@@ -27,7 +25,7 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         size,
         padding,
         reuse: false,
-        chain: Chain::default(),
+        steps: Vec::new(),
     };
     Metric {
         name: MetricName::new(name).unwrap(),
@@ -35,9 +33,7 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         path: "metrics.counters[0]".to_owned(),
         kind: Kind::Counter,
         labels: labels.iter().map(label).collect(),
-        decoder_steps: Vec::new(),
-        transform_steps: Vec::new(),
-        transforms: Transforms::default(),
+        transforms: Vec::new(),
     }
 }
 

@@ -5,7 +5,6 @@ use crate::bpf::key::Field;
 use crate::config::buckets::{Buckets, Scale};
 use crate::config::name::{LabelName, MetricName};
 use crate::config::{Kind, Label};
-use crate::decode::Chain;
 
 fn map(name: &str, kind: MapType, key_size: u32) -> MapSpec {
     MapSpec { name: name.to_owned(), kind, key_size, value_size: 8, max_entries: 64, flags: 0 }
@@ -17,7 +16,7 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         size,
         padding,
         reuse: false,
-        chain: Chain::default(),
+        steps: Vec::new(),
     };
     Metric {
         name: MetricName::new("x_total").unwrap(),
@@ -25,9 +24,7 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         path: "metrics.counters[0]".to_owned(),
         kind: Kind::Counter,
         labels: labels.iter().map(label).collect(),
-        decoder_steps: Vec::new(),
-        transform_steps: Vec::new(),
-        transforms: crate::transform::Transforms::default(),
+        transforms: Vec::new(),
     }
 }
 

@@ -14,17 +14,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::sync::Arc;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapInfo, MapType};
 
 use super::elements::{self, Elements};
-use super::sink::{Memory, Program};
-use super::{Chunk, MapRef, MapSpec, Reading, Sink, Target, Walk, Way, Why};
+use super::window::{Program, Window};
+use super::{Chunk, MapRef, MapSpec, Reading, Target, Walk, Way, Why};
 use crate::bpf::sys;
 
 /// u64s of a stretch: both copies stay in the second-level cache.
 const STRETCH: usize = 16_384;
-/// u64s of the sink.
+/// u64s of the window.
 pub(super) const ROOM: usize = 2 * STRETCH;
 /// Elements for each entry from which on the batch call costs less: it passes over those that are
 /// free.
@@ -49,13 +50,14 @@ pub(super) struct Place {
 /// these maps and nothing else, whoever runs it.
 #[derive(Debug)]
 pub(super) struct Copier {
+    window: Window,
     program: Program,
     places: Places,
 }
 
 /// Copies one map.
 pub(super) struct Copy {
-    sink: Sink,
+    copier: Arc<Copier>,
     elements: Elements,
     /// How many elements there are.
     count: usize,
@@ -121,10 +123,10 @@ fn id(map: BorrowedFd<'_>) -> Option<u32> {
 }
 
 impl Copier {
-    /// The program for these places, whose sink is `memory`; `None` if the kernel does not take it.
-    pub(super) fn load(memory: &Memory, places: Places) -> Option<Self> {
-        match load(memory, &places) {
-            Ok(program) => Some(Self { program, places }),
+    /// The program for these places, which copies into this window; `None` if the kernel does not take it.
+    pub(super) fn load(window: &Window, places: Places) -> Option<Self> {
+        match load(window, &places) {
+            Ok(program) => Some(Self { window: window.clone(), program, places }),
             Err(error) => {
                 tracing::debug!("maps cannot be copied: {error}");
                 None
@@ -135,12 +137,15 @@ impl Copier {
 
 impl Copy {
     /// Copies of `map`, or why there can be none.
-    pub(super) fn new(reading: Reading, map: &Target, sink: Option<&Sink>) -> Result<Self, Why> {
+    pub(super) fn new(
+        reading: Reading,
+        map: &Target,
+        copier: Option<&Arc<Copier>>,
+    ) -> Result<Self, Why> {
         if !fits(&map.map.spec, reading) {
             return Err(Why::Type);
         }
-        let sink = sink.ok_or(Why::Kernel)?;
-        let copier = sink.copier().ok_or(Why::Kernel)?;
+        let copier = copier.ok_or(Why::Kernel)?;
         let id = id(map.fd()).ok_or(Why::Kernel)?;
         let Place { elements, count, index } =
             copier.places.get(&id).cloned().ok_or(Why::Kernel)?;
@@ -149,8 +154,8 @@ impl Copy {
             return Err(Why::Kernel);
         }
         let pinned = reading != Reading::Auto;
-        let (sink, rows, places) = (sink.clone(), Vec::new(), Vec::new());
-        Ok(Self { sink, elements, count, index, pinned, rows, places })
+        let (copier, rows, places) = (Arc::clone(copier), Vec::new(), Vec::new());
+        Ok(Self { copier, elements, count, index, pinned, rows, places })
     }
 
     /// Takes the entries out of a stretch that begins with the element `first`.
@@ -214,15 +219,13 @@ impl Walk for Copy {
     }
 
     fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()> {
-        let sink = self.sink.clone();
-        let gone = || io::Error::other("the program that copies is gone");
-        let program = &sink.copier().ok_or_else(gone)?.program;
-        let mut memory = sink.lock();
+        let copier = Arc::clone(&self.copier);
+        let mut memory = copier.window.lock();
         let key_words = map.key_size.div_ceil(size_of::<u64>());
         let stretch = STRETCH / self.elements.words;
         for first in (0..self.count).step_by(stretch) {
             let count = stretch.min(self.count - first);
-            if program.run(&mut [self.index.into(), first as u64, count as u64])? != 0 {
+            if copier.program.run(&mut [self.index.into(), first as u64, count as u64])? != 0 {
                 return Err(io::Error::other("the kernel cannot read its own memory there"));
             }
             self.sift(&memory.words.still()[..ROOM], first, count, key_words);
@@ -248,10 +251,10 @@ fn spare_elements() -> usize {
     libbpf_rs::num_possible_cpus().unwrap_or(0)
 }
 
-fn load(memory: &Memory, places: &Places) -> libbpf_rs::Result<Program> {
+fn load(window: &Window, places: &Places) -> libbpf_rs::Result<Program> {
     const PLACES: &str = "ewe_copy_places";
     let room = (STRETCH * size_of::<u64>()) as u64;
-    let object = memory.load(("ewe_copy", OBJECT), &room.to_ne_bytes(), |name, map| {
+    let object = window.lock().load(("ewe_copy", OBJECT), &room.to_ne_bytes(), |name, map| {
         if name == PLACES { map.set_max_entries(places.len() as u32) } else { Ok(()) }
     })?;
     let map = object.maps().find(|map| map.name() == PLACES);
@@ -310,10 +313,12 @@ impl Trial {
             flags: 0,
         };
         let map = MapRef::new(spec, self.0.as_fd())?;
-        let sink = Sink::new(ROOM, places_among(elements, &[&map]))?;
+        let refused = || io::Error::other("the kernel refuses the program");
+        let copier = Copier::load(&Window::new(ROOM)?, places_among(elements, &[&map]));
+        let copier = Arc::new(copier.ok_or_else(refused)?);
         let target = Target { map, key_size: 8, cpus: 1, max_entries: Self::ENTRIES as usize };
-        let copy = Copy::new(Reading::Auto, &target, Some(&sink));
-        let mut copy = copy.map_err(|_| io::Error::other("the kernel refuses the program"))?;
+        let copy = Copy::new(Reading::Auto, &target, Some(&copier));
+        let mut copy = copy.map_err(|_| refused())?;
         let (mut copied, mut twice) = (BTreeMap::new(), false);
         copy.walk(&target, &mut |chunk| {
             for entry in chunk.entries() {

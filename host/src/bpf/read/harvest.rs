@@ -11,8 +11,8 @@ use std::io;
 
 use libbpf_rs::MapType;
 
-use super::sink::Program;
-use super::{Chunk, MapSpec, Reading, Sink, Target, Walk, Way, Why};
+use super::window::{Program, Window};
+use super::{Chunk, MapSpec, Reading, Target, Walk, Way, Why};
 use crate::bpf::sys;
 
 /// Entries of a map that is read this way at most, unless it is pinned: the walk has no point at which
@@ -29,7 +29,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/harvest.bpf.o")
 /// Walks one map.
 pub(super) struct Harvest {
     program: Program,
-    sink: Sink,
+    window: Window,
     key_words: usize,
 }
 
@@ -57,12 +57,16 @@ fn row_words(key_size: usize) -> usize {
 
 impl Harvest {
     /// A walk over `map`, or why it cannot be made.
-    pub(super) fn new(reading: Reading, map: &Target, sink: Option<&Sink>) -> Result<Self, Why> {
+    pub(super) fn new(
+        reading: Reading,
+        map: &Target,
+        window: Option<&Window>,
+    ) -> Result<Self, Why> {
         let spec = &map.map.spec;
         let room = room(spec, reading)?;
-        // Without a sink, or with too small a one, the kernel refused the memory.
-        let sink = sink.ok_or(Why::Kernel)?;
-        let memory = sink.lock();
+        // Without a window, or with too small a one, the kernel refused the memory.
+        let window = window.ok_or(Why::Kernel)?;
+        let memory = window.lock();
         if room > memory.words.len() {
             return Err(Why::Kernel);
         }
@@ -79,13 +83,13 @@ impl Harvest {
         })?;
         drop(memory);
         let key_words = row_words(map.key_size) - 1;
-        Ok(Self { program, sink: sink.clone(), key_words })
+        Ok(Self { program, window: window.clone(), key_words })
     }
 }
 
 impl Walk for Harvest {
     fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()> {
-        let mut memory = self.sink.lock();
+        let mut memory = self.window.lock();
         let written = self.program.run(&mut [])? as usize;
         let stride = self.key_words + 1;
         let rows = &memory.words.still()[..written];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Way;
-use crate::config::near;
+use crate::advice::near;
 
 /// How maps are to be read (`--maps.read`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Histograms: their buckets, and the label that holds the bucket of a row.
 
 use super::one_of;
+use crate::advice::{cut, quote};
 use crate::config::bounds;
 use crate::config::buckets::{Buckets, LARGEST_EXACT, Scale};
-use crate::config::error::{LONGEST_PATH, cut, quote};
+use crate::config::error::LONGEST_PATH;
 use crate::config::faults::Faults;
 use crate::config::raw::{self, Field};
 use crate::decode::builtin;

@@ -4,35 +4,32 @@ use std::collections::HashMap;
 
 use super::chain::Flow;
 use super::plugin::Names;
-use crate::config::error::quote;
+use crate::advice::near;
+use crate::advice::quote;
 use crate::config::faults::Faults;
 use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
-use crate::config::near;
-use crate::config::plan::{DecoderStep, Label, Part, PluginStep};
+use crate::config::plan::{DecoderStep, Label, Part};
 use crate::config::raw::{self, Field, ON_ERROR};
+use crate::decode::OnError;
 use crate::decode::builtin::{self, Builtin, Settings, Sizes};
-use crate::decode::{Chain, OnError, Step};
-use crate::system::System;
 
 /// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
 const LARGEST: i128 = 4 << 20;
 /// What a step that is a plugin calls its decoder.
 const WASM: &str = "wasm";
 
-/// The labels of a metric, and the steps of their chains that are plugins. `has_bucket` says that one of
-/// them is a bucket and no label. `tools` are what decoders are made of.
+/// The labels of a metric. `has_bucket` says that one of them is a bucket and no label.
 pub(super) fn all(
     raw: Field<Vec<raw::Label>>,
     path: &str,
     has_bucket: bool,
-    tools: (&System, &Names),
+    plugins: &Names,
     faults: &Faults<'_>,
-) -> (Vec<Label>, Vec<DecoderStep>) {
+) -> Vec<Label> {
     let raw = raw.given().unwrap_or_default();
     let bucket = if has_bucket { super::histogram::bucket(&raw) } else { None };
     let (mut first, mut exposed) = (HashMap::new(), Vec::new());
     let mut labels = Vec::with_capacity(raw.len());
-    let mut steps = Vec::new();
     let mut before = Before::Nothing;
     for (index, raw) in raw.into_iter().enumerate() {
         let at = raw.path.clone();
@@ -40,7 +37,7 @@ pub(super) fn all(
         let bytes = bytes(&raw, before, faults);
         before = bytes.map_or(Before::Faulty, Before::Bytes);
         let known = name.zip(bytes);
-        let Some((label, plugins)) = label(raw, known, tools, faults) else { continue };
+        let Some(label) = label(raw, known, plugins, faults) else { continue };
         if Some(index) != bucket {
             named(&label.name, &at, has_bucket, faults);
             exposed.push((label.name.clone(), at.clone()));
@@ -56,8 +53,6 @@ pub(super) fn all(
                 );
             }
         }
-        let step = |(at, step)| DecoderStep { label: labels.len(), at, step };
-        steps.extend(plugins.into_iter().map(step));
         labels.push(label);
     }
     if let Some(meeting) = labels_that_meet(exposed.iter().map(|(name, _)| name)) {
@@ -65,7 +60,7 @@ pub(super) fn all(
         let at = at.map_or(path, |(_, at)| at);
         faults.error(&format!("{at}.name"), meeting.to_string(), APART);
     }
-    (labels, steps)
+    labels
 }
 
 /// What the labels take of the key, if all of it could be read.
@@ -188,29 +183,23 @@ fn named(name: &LabelName, at: &str, has_bucket: bool, faults: &Faults<'_>) {
     }
 }
 
-/// A step and its place in the whole chain.
-type Placed = (usize, PluginStep<OnError>);
-
-/// A label, and the steps of its chain that are plugins, each with its place: none unless its name
-/// and bytes are known.
+/// A label: none unless its name and bytes are known.
 fn label(
     raw: raw::Label,
     known: Option<(LabelName, Bytes)>,
-    (system, plugins): (&System, &Names),
+    plugins: &Names,
     faults: &Faults<'_>,
-) -> Option<(Label, Vec<Placed>)> {
+) -> Option<Label> {
     let path = raw.path;
     let raw = raw.decoders.given().unwrap_or_default();
     let mut steps = Vec::with_capacity(raw.len());
-    let mut plugin_steps = Vec::new();
     let mut flow = Flow::start();
     for (index, raw) in raw.into_iter().enumerate() {
         if matches!(&raw.name, Field::Given(name) if name == WASM) {
             misplaced(WASM, &raw, faults);
             let on_error = on_error(raw.on_error, &raw.path, faults);
             let step = plugins.step(raw.plugin, &raw.path, on_error, faults);
-            let at = steps.len() + plugin_steps.len();
-            plugin_steps.extend(step.map(|step| (at, step)));
+            steps.extend(step.map(DecoderStep::Plugin));
             flow.pass_unknown();
             continue;
         }
@@ -223,11 +212,11 @@ fn label(
         if let (0, Some((_, bytes))) = (index, &known) {
             fits(builtin, *bytes, &path, faults);
         }
-        steps.extend(step(builtin, raw, system, faults));
+        steps.extend(step(builtin, raw, faults));
     }
     let (name, Bytes { size, padding, reused: reuse }) = known?;
     let padding = if reuse { 0 } else { padding };
-    Some((Label { name, size, padding, reuse, chain: Chain::new(steps) }, plugin_steps))
+    Some(Label { name, size, padding, reuse, steps })
 }
 
 fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
@@ -370,12 +359,7 @@ fn either(sizes: &[usize]) -> String {
     }
 }
 
-fn step(
-    builtin: &Builtin,
-    raw: raw::Decoder,
-    system: &System,
-    faults: &Faults<'_>,
-) -> Option<Step> {
+fn step(builtin: &'static Builtin, raw: raw::Decoder, faults: &Faults<'_>) -> Option<DecoderStep> {
     let path = raw.path;
     let on_error = on_error(raw.on_error, &path, faults);
     if raw.faulty {
@@ -387,8 +371,8 @@ fn step(
         allow_unknown: raw.allow_unknown.given().unwrap_or_default(),
         room: faults.bounds.patterns.clone(),
     };
-    match (builtin.build)(&settings, system) {
-        Ok(decoder) => Some(Step { name: builtin.name, decoder, on_error: on_error? }),
+    match builtin.with(&settings) {
+        Ok(spec) => Some(DecoderStep::Builtin(spec, on_error?)),
         Err(errors) => {
             for error in errors {
                 faults.error(&format!("{path}.{}", error.path), error.problem, error.remedy);

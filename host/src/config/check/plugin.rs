@@ -8,16 +8,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::one_of;
+use crate::advice::{self, quote};
 use crate::config::bounds::{self, Bounds};
 use crate::config::duration;
-use crate::config::error::{Source, quote};
+use crate::config::error::Source;
 use crate::config::faults::Faults;
+use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits, MOST_INSTANCES};
 use crate::config::plan::{Plugin, PluginStep, Settings};
 use crate::config::raw::{self, Field, Setting};
 use crate::config::size::{parse as size, shown};
+use crate::digest::Digest;
 use crate::files::{self, Unread};
-use crate::plugin::limits::{LARGEST_SETTINGS, MOST_INSTANCES};
-use crate::plugin::{CompileLimits, Digest, Limits};
 
 /// The plugins that a file has, be they faulty, and those that it uses.
 pub(super) struct Names {
@@ -321,7 +322,7 @@ fn read(path: &Path, bounds: &Bounds) -> Result<String, String> {
         why
     };
     let bytes = files::read(path, LARGEST_SETTINGS as u64).map_err(|unread| match unread {
-        Unread::Refused(error) => files::words(&error),
+        Unread::Refused(error) => advice::words(&error),
         Unread::Directory | Unread::NoFile => "it is no regular file".to_owned(),
         Unread::TooLarge(_) => {
             refused(LARGEST_SETTINGS, format!("it has more than {LARGEST_SETTINGS} bytes"))

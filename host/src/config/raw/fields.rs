@@ -1,9 +1,9 @@
 //! Reading the entries of a mapping as what they should be.
 
 use super::Field;
-use crate::config::error::{cut, quote};
+use crate::advice::near;
+use crate::advice::{cut, quote};
 use crate::config::faults::Faults;
-use crate::config::near;
 use crate::config::node::{Entry, Node, Value};
 use crate::config::older;
 use crate::config::scalar;

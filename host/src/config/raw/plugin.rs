@@ -2,8 +2,8 @@
 
 use super::Field;
 use super::fields::Fields;
+use crate::advice::quote;
 use crate::config::bounds;
-use crate::config::error::quote;
 use crate::config::faults::Faults;
 use crate::config::node::{Node, Plain, Value};
 

@@ -12,7 +12,6 @@ use super::{faults, faults_of, good, lines, source, with_labels};
 use crate::config::bounds::NODES;
 use crate::config::error::{SHOWN, Severity, shown};
 use crate::config::load;
-use crate::system::System;
 
 /// Lines that `line` writes for each number below `count`.
 fn repeat(count: usize, line: impl Fn(usize) -> String) -> String {
@@ -215,7 +214,7 @@ fn files_of_settings_are_read_no_further_than_they_may() {
             repeat(plugins, |n| format!("  p{n}: {{file: a.wasm, settings: {{a: [{files}]}}}}"));
         let text = format!("{METRICS}plugins:\n{plugins}");
         let source = source(&dir.path().join("x.yaml").display().to_string(), &text);
-        let (configs, faults) = load(vec![source], &System::default());
+        let (configs, faults) = load(vec![source]);
         let errors: Vec<_> =
             faults.into_iter().filter(|fault| fault.severity == Severity::Error).collect();
         let told = lines(&errors[..errors.len().min(1)]);

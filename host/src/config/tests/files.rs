@@ -6,7 +6,6 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use crate::config::{Fault, load, read};
-use crate::system::System;
 
 /// The faults of reading these names from a directory, which is called `DIR` in them.
 fn faults(dir: &Path, names: &[&str]) -> String {
@@ -88,7 +87,7 @@ fn our_own_examples_have_no_faults() {
     for name in names {
         let (sources, unread) = read(dir.path(), std::slice::from_ref(&name));
         // Each alone: two of them need not agree on what they share.
-        let (configs, faults) = load(sources, &System::default());
+        let (configs, faults) = load(sources);
         assert_eq!(super::lines(&unread) + &super::lines(&faults), "");
         assert_eq!(configs.len(), 1, "{name}");
     }

@@ -3,7 +3,9 @@
 use insta::assert_snapshot;
 
 use super::{faults, good, with_buckets, with_histogram, with_labels};
-use crate::decode::{Decodings, Outcome};
+use crate::decode::{Chain, Decodings, Outcome};
+use crate::link;
+use crate::system::System;
 
 #[test]
 fn name_and_size_are_needed() {
@@ -187,6 +189,13 @@ fn on_error_is_drop_raw_or_a_label() {
     ");
 }
 
+/// What decodes the one of these labels.
+fn chain(labels: &str) -> Chain {
+    let config = good(&with_labels(labels));
+    let linked = link::metrics(&config, &mut link::Plugins::new(), &System::default()).0;
+    linked.into_iter().flat_map(|linked| linked.chains).next().unwrap()
+}
+
 #[test]
 fn on_error_is_kept() {
     for (on_error, outcome, text) in [
@@ -199,8 +208,7 @@ fn on_error_is_kept() {
         let labels = format!(
             "{{name: a, size: 2, decoders: [{{name: string}}, {{name: errno, on_error: {on_error}}}]}}"
         );
-        let mut config = good(&with_labels(&labels));
-        let decodings = Decodings::of(&mut config.metrics[0].labels[0].chain, [&b"ab"[..]]);
+        let decodings = Decodings::of(&mut chain(&labels), [&b"ab"[..]]);
         let decoded = decodings.get(0);
         assert_eq!((decoded.outcome, decoded.text), (outcome, text.as_bytes()), "{on_error}");
         assert!(decoded.error.is_some());
@@ -210,10 +218,8 @@ fn on_error_is_kept() {
 #[test]
 fn static_maps_compare_texts() {
     let labels = "{name: a, size: 8, decoders: [{name: string}, {name: static_map, static_map: {010: a, 0x1F: on, 8: no, 8: yes, none: }}]}";
-    let mut config = good(&with_labels(labels));
     let cases = [("010", "a"), ("0x1F", "on"), ("8", "yes"), ("31", "unknown:31"), ("none", "")];
-    let chain = &mut config.metrics[0].labels[0].chain;
-    let decodings = Decodings::of(chain, cases.map(|(input, _)| input.as_bytes()));
+    let decodings = Decodings::of(&mut chain(labels), cases.map(|(input, _)| input.as_bytes()));
     for ((input, text), decoded) in cases.iter().zip(decodings.iter()) {
         assert_eq!(String::from_utf8_lossy(decoded.text), *text, "{input}");
     }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use super::{faults, good, lines, source};
-use crate::config::load;
-use crate::decode::OnError;
-use crate::plugin::{CompileLimits, Digest, Limits};
-use crate::system::System;
-use crate::transform;
+use crate::config::limits::{CompileLimits, Limits};
+use crate::config::{DecoderStep, OnRowError, PluginStep, load};
+use crate::decode::{OnError, builtin};
+use crate::digest::Digest;
 
 /// A file with these plugins and one counter with these decoders.
 fn with(plugins: &str, decoders: &str) -> String {
@@ -30,18 +29,20 @@ fn steps_stand_where_they_were_written() {
     let decoders =
         "{name: wasm, plugin: zone}, {name: hex}, {name: wasm, plugin: pod, on_error: drop}";
     let config = good(&with("  zone: {file: zone.wasm}\n  pod: {file: /x/pod.wasm}", decoders));
-    let steps: Vec<_> = config.metrics[0]
-        .decoder_steps
-        .iter()
-        .map(|step| (step.label, step.at, &*step.step.plugin, &*step.step.path))
-        .collect();
     let path = "metrics.counters[0].labels[0].decoders";
+    let step = |plugin: &str, at: usize, on_error| {
+        let (plugin, path) = (plugin.to_owned(), format!("{path}[{at}]"));
+        DecoderStep::Plugin(PluginStep { plugin, path, on_error })
+    };
+    let hex = builtin::find("hex").unwrap().with(&builtin::Settings::default()).unwrap();
     assert_eq!(
-        steps,
-        [(0, 0, "zone", &*format!("{path}[0]")), (0, 2, "pod", &*format!("{path}[2]"))]
+        config.metrics[0].labels[0].steps,
+        [
+            step("zone", 0, OnError::default()),
+            DecoderStep::Builtin(hex, OnError::default()),
+            step("pod", 2, OnError::Drop),
+        ]
     );
-    assert_eq!(config.metrics[0].decoder_steps[0].step.on_error, OnError::default());
-    assert_eq!(config.metrics[0].decoder_steps[1].step.on_error, OnError::Drop);
     assert_eq!(config.plugins[1].file.to_str(), Some("/x/pod.wasm"));
     assert_eq!(config.plugins[1].limits, Limits::default());
 }
@@ -52,10 +53,9 @@ fn transforms_are_a_metrics_own() {
                 {plugin: pods}, {plugin: pods, on_error: drop}, {plugin: pods, on_error: {label: x}}]}]}";
     let config = good(text);
     let steps: Vec<_> =
-        config.metrics[0].transform_steps.iter().map(|step| step.on_error.clone()).collect();
-    let label = |text: &str| transform::OnError::Label(text.to_owned());
-    assert_eq!(steps, [label("error"), transform::OnError::Drop, label("x")]);
-    assert!(config.metrics[0].transforms.is_empty());
+        config.metrics[0].transforms.iter().map(|step| step.on_error.clone()).collect();
+    let label = |text: &str| OnRowError::Label(text.to_owned());
+    assert_eq!(steps, [label("error"), OnRowError::Drop, label("x")]);
 }
 
 #[test]
@@ -109,8 +109,7 @@ fn settings_can_be_filled_from_files() {
         let plugin = format!("  zone: {{file: f, settings: {settings}}}");
         let text = with(&plugin, "{name: wasm, plugin: zone}");
         let file = dir.path().join("x.yaml");
-        let (mut configs, faults) =
-            load(vec![source(file.to_str().unwrap(), &text)], &System::default());
+        let (mut configs, faults) = load(vec![source(file.to_str().unwrap(), &text)]);
         let faults = lines(&faults).replace(&dir.path().display().to_string(), "DIR");
         (configs.remove(0), faults)
     };

@@ -1,7 +1,7 @@
 //! `cgroup`: a cgroup's id in decimal text → its path, such as `/sys/fs/cgroup/system.slice`, or
 //! `unknown_cgroup_id:N`.
 
-use super::{Builtin, Form, Sizes, holds, number};
+use super::{Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -10,7 +10,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    build: |_, system| Ok(Box::new(Cgroup { system: system.clone() })),
+    wants: |_| {},
+    make: Make::Plain(|system| Box::new(Cgroup { system: system.clone() })),
 };
 
 struct Cgroup {

@@ -3,7 +3,7 @@
 //! The name ends at an empty label or with the input, so `string` may stand before. A length past
 //! the end of the input says that this is no such name: the input is passed on as it is.
 
-use super::{Builtin, Form, Sizes};
+use super::{Builtin, Form, Make, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -11,7 +11,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Bytes,
     gives: Form::Text,
-    build: |_, _| Ok(Box::new(Dname)),
+    wants: |_| {},
+    make: Make::Plain(|_| Box::new(Dname)),
 };
 
 struct Dname;

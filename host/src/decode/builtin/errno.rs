@@ -2,7 +2,7 @@
 
 mod names;
 
-use super::{Builtin, Form, Sizes, number};
+use super::{Builtin, Form, Make, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -10,7 +10,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    build: |_, _| Ok(Box::new(Errno)),
+    wants: |_| {},
+    make: Make::Plain(|_| Box::new(Errno)),
 };
 
 struct Errno;

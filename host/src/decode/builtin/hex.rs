@@ -1,6 +1,6 @@
 //! `hex`: any bytes → their lowercase hex.
 
-use super::{Builtin, Form, Sizes};
+use super::{Builtin, Form, Make, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -8,7 +8,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Text,
-    build: |_, _| Ok(Box::new(Hex)),
+    wants: |_| {},
+    make: Make::Plain(|_| Box::new(Hex)),
 };
 
 struct Hex;

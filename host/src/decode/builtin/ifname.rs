@@ -1,7 +1,7 @@
 //! `ifname`: a network interface's index as a u32, in the first 4 bytes → its name now, or
 //! `unknown:N`.
 
-use super::{Builtin, Form, Sizes, holds, number};
+use super::{Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -10,10 +10,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(4),
     takes: Form::Bytes,
     gives: Form::Text,
-    build: |_, system| {
-        system.interfaces().want();
-        Ok(Box::new(Ifname { system: system.clone() }))
-    },
+    wants: |system| system.interfaces().want(),
+    make: Make::Plain(|system| Box::new(Ifname { system: system.clone() })),
 };
 
 struct Ifname {

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Builtin, Form, Sizes, hex};
+use super::{Builtin, Form, Make, Sizes, hex};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -14,7 +14,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Bytes,
     gives: Form::Text,
-    build: |_, _| Ok(Box::new(InetIp)),
+    wants: |_| {},
+    make: Make::Plain(|_| Box::new(InetIp)),
 };
 
 struct InetIp;

@@ -1,7 +1,7 @@
 //! `kstack`: kernel addresses as u64, up to the first 0 → the functions they lie in, joined by
 //! newlines, `??` for each that lies in none.
 
-use super::{Builtin, Form, Sizes, holds, number};
+use super::{Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -12,10 +12,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::MultipleOf(ADDRESS),
     takes: Form::Bytes,
     gives: Form::Text,
-    build: |_, system| {
-        system.kallsyms().want();
-        Ok(Box::new(Kstack { system: system.clone() }))
-    },
+    wants: |system| system.kallsyms().want(),
+    make: Make::Plain(|system| Box::new(Kstack { system: system.clone() })),
 };
 
 struct Kstack {

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Form, Sizes, holds, number};
+use super::{Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -12,10 +12,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(8),
     takes: Form::Bytes,
     gives: Form::Text,
-    build: |_, system| {
-        system.kallsyms().want();
-        Ok(Box::new(Ksym { system: system.clone() }))
-    },
+    wants: |system| system.kallsyms().want(),
+    make: Make::Plain(|system| Box::new(Ksym { system: system.clone() })),
 };
 
 struct Ksym {

@@ -4,7 +4,7 @@
 //! The number is the first 4 bytes, in the encoding that the kernel shows to user space: see
 //! [`Device::decode`].
 
-use super::{Builtin, Form, Sizes, holds, number};
+use super::{Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::partitions::Device;
@@ -14,7 +14,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(4),
     takes: Form::Bytes,
     gives: Form::Text,
-    build: |_, system| Ok(Box::new(MajorMinor { system: system.clone() })),
+    wants: |_| {},
+    make: Make::Plain(|system| Box::new(MajorMinor { system: system.clone() })),
 };
 
 struct MajorMinor {

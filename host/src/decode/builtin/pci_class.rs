@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Form, Sizes, number, pci};
+use super::{Builtin, Form, Make, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::pci_ids::Entry;
@@ -13,7 +13,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    build: |_, system| Ok(Box::new(PciClass { system: system.clone() })),
+    wants: |_| {},
+    make: Make::Plain(|system| Box::new(PciClass { system: system.clone() })),
 };
 
 struct PciClass {

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use regex_automata::Input;
 use regex_automata::meta::{BuildError, Config, Regex};
 
-use super::{Builtin, Form, Settings, SettingsError, Sizes};
-use crate::config::error::quote;
+use super::{Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
+use crate::advice::quote;
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -21,7 +21,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
-    build: |settings, _| Ok(Box::new(Regexp::new(settings)?)),
+    wants: |_| {},
+    make: Make::Set(|settings| Regexp::new(settings).map(Setup::Regexp)),
 };
 
 /// What all patterns of a start may take once compiled, in bytes.
@@ -58,11 +59,15 @@ impl Room {
     }
 }
 
-struct Regexp {
+/// Patterns, compiled. Clones share what was compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regexp {
     patterns: Vec<Pattern>,
 }
 
+#[derive(Clone, Debug)]
 struct Pattern {
+    text: Box<str>,
     regex: Regex,
     has_group: bool,
 }
@@ -129,7 +134,7 @@ impl Pattern {
                 format!("{} has {groups} groups, and a label has one text", quote(pattern));
             return Err((problem, "write (?:…) for the groups that are not the label"));
         }
-        Ok(Self { regex, has_group: groups == 1 })
+        Ok(Self { text: pattern.into(), regex, has_group: groups == 1 })
     }
 
     /// What the label is if the pattern matches. A group that took no part is empty.
@@ -143,6 +148,13 @@ impl Pattern {
         let group =
             slots[2].zip(slots[3]).and_then(|(start, end)| text.get(start.get()..end.get()));
         Some(group.unwrap_or_default())
+    }
+}
+
+/// Patterns of one text match the same.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
     }
 }
 

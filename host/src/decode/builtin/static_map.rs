@@ -1,10 +1,12 @@
 //! `static_map`: a text → the text that the config maps it to; else `unknown:TEXT`, or the text
 //! itself with `allow_unknown`.
 
+use std::sync::Arc;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Builtin, Form, Settings, SettingsError, Sizes};
+use super::{Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -12,11 +14,17 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
-    build: |settings, _| Ok(Box::new(StaticMap::new(settings)?)),
+    wants: |_| {},
+    make: Make::Set(|settings| StaticMap::new(settings).map(Setup::StaticMap)),
 };
 
-struct StaticMap {
-    map: HashMap<Box<[u8]>, Box<[u8]>, RandomState>,
+/// Texts, by the texts that are mapped to them.
+type Texts = HashMap<Box<[u8]>, Box<[u8]>, RandomState>;
+
+/// What texts are mapped to, and whether others pass. Its clones share the texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StaticMap {
+    map: Arc<Texts>,
     allow_unknown: bool,
 }
 
@@ -31,7 +39,7 @@ impl StaticMap {
         }
         let bytes = |text: &String| text.as_bytes().into();
         let map = settings.static_map.iter().map(|(from, to)| (bytes(from), bytes(to))).collect();
-        Ok(Self { map, allow_unknown: settings.allow_unknown })
+        Ok(Self { map: Arc::new(map), allow_unknown: settings.allow_unknown })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Builtin, Form, Sizes};
+use super::{Builtin, Form, Make, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -10,7 +10,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
-    build: |_, _| Ok(Box::new(Text)),
+    wants: |_| {},
+    make: Make::Plain(|_| Box::new(Text)),
 };
 
 struct Text;

@@ -12,7 +12,7 @@ use aarch64::NAMES;
 #[cfg(target_arch = "x86_64")]
 use x86_64::NAMES;
 
-use super::{Builtin, Form, Sizes, number};
+use super::{Builtin, Form, Make, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -20,7 +20,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    build: |_, _| Ok(Box::new(Syscall)),
+    wants: |_| {},
+    make: Make::Plain(|_| Box::new(Syscall)),
 };
 
 struct Syscall;

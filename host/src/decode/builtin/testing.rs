@@ -62,7 +62,7 @@ pub(super) fn check_with(name: &str, settings: &Settings, table: &[(&[u8], &str)
 
 /// What a decoder says to settings that it does not take, as a user would read it.
 pub(super) fn refusal(name: &str, settings: &Settings) -> String {
-    let errors = (find(name).unwrap().build)(settings, &System::default()).err().unwrap();
+    let errors = find(name).unwrap().with(settings).unwrap_err();
     let line = |error: &super::SettingsError| {
         format!("{}: {}; {}", error.path, error.problem, error.remedy)
     };
@@ -70,8 +70,7 @@ pub(super) fn refusal(name: &str, settings: &Settings) -> String {
 }
 
 fn run(system: &System, name: &str, settings: &Settings, table: &[(&[u8], &str)]) {
-    let mut decoder =
-        (find(name).unwrap().build)(settings, system).unwrap_or_else(|error| panic!("{error:?}"));
+    let mut decoder = find(name).unwrap().with(settings).unwrap().decoder(system);
     for (input, expected) in table {
         let mut out = Vec::new();
         let answer = match decoder.decode(input, &mut out) {

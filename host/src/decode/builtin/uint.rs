@@ -1,6 +1,6 @@
 //! `uint`: 1, 2, 4 or 8 bytes in host order → the unsigned number in decimal.
 
-use super::{Builtin, Form, Sizes, number};
+use super::{Builtin, Form, Make, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -8,7 +8,8 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::OneOf(&[1, 2, 4, 8]),
     takes: Form::Bytes,
     gives: Form::Decimal,
-    build: |_, _| Ok(Box::new(Uint)),
+    wants: |_| {},
+    make: Make::Plain(|_| Box::new(Uint)),
 };
 
 struct Uint;

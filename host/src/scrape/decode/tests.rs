@@ -7,6 +7,7 @@ use super::*;
 use crate::bpf::read::Chunk;
 use crate::config::{self, Source};
 use crate::decode::{Decoder, OnError, Step};
+use crate::link;
 use crate::system::System;
 
 /// A plugin that has time for so many inputs, and answers anew each time.
@@ -59,17 +60,19 @@ impl Scene {
     fn new(on_error: OnError) -> Self {
         let text = "metrics: {counters: [{name: a, help: A, labels: [{name: l, size: 1}]}]}";
         let source = Source { file: "x.yaml".into(), text: text.into() };
-        let (mut configs, _) = config::load(vec![source], &System::default());
-        let mut metric = configs.remove(0).metrics.remove(0);
+        let (configs, _) = config::load(vec![source]);
+        let (mut linked, _) =
+            link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
+        let mut linked = linked.remove(0);
         let busy: Arc<Mutex<Busy>> = Arc::default();
         let step = Step { name: "wasm", decoder: Box::new(Shared(Arc::clone(&busy))), on_error };
-        metric.labels[0].chain.insert(0, step);
+        linked.chains[0] = Chain::new(vec![step]);
         let layout = Layout { map: "a".into(), per_cpu: false, cpu_label: None, key: Key::Labels };
         let family =
             Family::new("a".into(), "A".into(), vec!["l".into()], crate::series::Kind::Counter);
         Self {
             busy,
-            decoder: KeyDecoder::new(metric, &layout, 1, Vec::new()),
+            decoder: KeyDecoder::new(linked, &layout, 1, Vec::new()),
             memory: Memory::new(1, 1),
             family,
             now: Instant::now(),

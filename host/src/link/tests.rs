@@ -1,12 +1,13 @@
 //! What configs with plugins are refused for, and what their chains do.
 
 use std::fs;
+use std::path::Path;
 
 use super::*;
 use crate::config::{self, Source};
 use crate::decode::{Decodings, Outcome};
-use crate::plugin::{CacheDir, Compiler, guests};
-use crate::system::System;
+use crate::plugin::{CacheDir, Compiler, Gauge, Loader, guests};
+use crate::startup::plugins;
 use crate::transform::{Rows, Transformed};
 
 /// A directory with guests, and configs in it.
@@ -22,23 +23,38 @@ impl Fixture {
         Self(dir)
     }
 
-    fn configs(&self, texts: &[&str]) -> (Vec<Config>, Vec<Gauge>, String) {
+    fn configs(&self, texts: &[&str]) -> Vec<Config> {
         let source = |(n, text): (usize, &&str)| Source {
             file: self.0.path().join(format!("{n}.yaml")),
             text: (**text).into(),
         };
         let sources = texts.iter().enumerate().map(source).collect();
-        let (mut configs, mut faults) = config::load(sources, &System::default());
-        let (mut loader, mut gauges) = (Loader::default(), Vec::new());
-        for config in &mut configs {
-            let (more, found) = bind(config, &mut loader, None);
+        let (configs, faults) = config::load(sources);
+        assert_eq!(faults, []);
+        configs
+    }
+
+    /// The metrics of these configs, their plugins and their faults.
+    fn linked(&self, texts: &[&str]) -> (Vec<Vec<Linked>>, Vec<Gauge>, String) {
+        let configs = self.configs(texts);
+        let (mut linked, mut gauges, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        for config in &configs {
+            let (metrics, more, found) = link(config, &mut Loader::default());
+            linked.push(metrics);
             gauges.extend(more);
             faults.extend(found);
         }
-        faults.extend(compare(&configs.iter().collect::<Vec<_>>()));
+        faults.extend(compare(configs.iter().zip(linked.iter().map(Vec::as_slice))));
         let faults: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
-        (configs, gauges, faults.replace(&self.0.path().display().to_string(), "DIR"))
+        (linked, gauges, faults.replace(&self.0.path().display().to_string(), "DIR"))
     }
+}
+
+fn link(config: &Config, loader: &mut Loader) -> (Vec<Linked>, Vec<Gauge>, Vec<Fault>) {
+    let (mut loaded, mut faults) = plugins::load(config, loader, None::<&Path>);
+    let (linked, more) = metrics(config, &mut loaded, &System::default());
+    faults.extend(more);
+    (linked, plugins::gauges(config, &loaded), faults)
 }
 
 const ECHO: &str = "plugins: {zone: {file: echo.wasm}}
@@ -53,14 +69,14 @@ metrics:
 
 #[test]
 fn plugins_are_steps_like_others() {
-    let (mut configs, gauges, faults) = Fixture::of(&["echo"]).configs(&[ECHO]);
+    let (mut linked, gauges, faults) = Fixture::of(&["echo"]).linked(&[ECHO]);
     assert_eq!(faults, "");
-    let labels = &mut configs[0].metrics[0].labels;
-    let decodings = Decodings::of(&mut labels[0].chain, [&b"ab"[..], b"\xf0\0", b"\xd0\0"]);
+    let chains = &mut linked[0][0].chains;
+    let decodings = Decodings::of(&mut chains[0], [&b"ab"[..], b"\xf0\0", b"\xd0\0"]);
     let texts: Vec<_> = decodings.iter().map(|decoded| decoded.text.to_vec()).collect();
     assert_eq!(texts, [&b"ab"[..], b"unknown:f000", b""]);
     assert_eq!(decodings.get(2).outcome, Outcome::Drop);
-    let decodings = Decodings::of(&mut labels[1].chain, [&b"er"[..]]);
+    let decodings = Decodings::of(&mut chains[1], [&b"er"[..]]);
     assert_eq!(decodings.get(0).text, b"6572");
     // Both labels asked the same one.
     let stats = gauges[0].read();
@@ -74,11 +90,9 @@ fn a_config_without_plugins_starts_no_engine() {
     let dir = CacheDir::chosen(Some(cache.as_os_str()), None);
     let mut loader = Loader::new(Compiler::default(), dir);
     let text = "metrics: {counters: [{name: a, help: A}]}";
-    let (mut configs, ..) = fixture.configs(&[text]);
-    assert!(bind(&mut configs[0], &mut loader, None).0.is_empty());
+    assert!(link(&fixture.configs(&[text])[0], &mut loader).1.is_empty());
     assert!(!loader.has_engine() && !cache.exists());
-    let (mut configs, ..) = fixture.configs(&[ECHO]);
-    assert!(!bind(&mut configs[0], &mut loader, None).0.is_empty());
+    assert!(!link(&fixture.configs(&[ECHO])[0], &mut loader).1.is_empty());
     assert!(loader.has_engine() && cache.exists());
 }
 
@@ -117,7 +131,7 @@ metrics:
       transforms: [{plugin: echo}]
     - {name: b, help: B, transforms: [{plugin: pass}, {plugin: names}]}
 ";
-    let (_, _, faults) = fixture.configs(&[text]);
+    let (_, _, faults) = fixture.linked(&[text]);
     let pin = crate::plugin::Digest::of(&guests::component("echo")).to_string();
     insta::assert_snapshot!(faults.replace(&pin, "PIN"), @r"
     DIR/0.yaml:2: plugins.gone.file: there is no DIR/gone.wasm; put the file beside the config, or into the directory of --plugins.dir
@@ -137,9 +151,9 @@ metrics:
 fn transforms_are_bound_to_their_metric() {
     let text = "plugins: {pass: {file: pass.wasm}}
 metrics: {counters: [{name: a, help: A, labels: [{name: x, size: 1}, {name: y, size: 1}], transforms: [{plugin: pass}, {plugin: pass}]}]}";
-    let (mut configs, gauges, faults) = Fixture::of(&["pass"]).configs(&[text]);
+    let (mut linked, gauges, faults) = Fixture::of(&["pass"]).linked(&[text]);
     assert_eq!(faults, "");
-    let transforms = &mut configs[0].metrics[0].transforms;
+    let transforms = &mut linked[0][0].transforms;
     let labels: Vec<_> = transforms.labels().unwrap().iter().map(LabelName::as_str).collect();
     assert_eq!(labels, ["x", "y"]);
     let (mut rows, mut out) = (Rows::default(), Transformed::default());
@@ -157,6 +171,6 @@ fn metrics_of_two_configs_agree_after_their_transforms() {
 metrics: {{counters: [{{name: a, help: A, labels: [{{name: {label}, size: 1}}], transforms: [{{plugin: pass}}]}}]}}")
     };
     let fixture = Fixture::of(&["pass"]);
-    assert_eq!(fixture.configs(&[&text("x"), &text("x")]).2, "");
-    insta::assert_snapshot!(fixture.configs(&[&text("x"), &text("y")]).2, @"DIR/1.yaml:2: metrics.counters[0]: `a` has the labels `y`, and `x` in another config; make them equal, or rename one and its map");
+    assert_eq!(fixture.linked(&[&text("x"), &text("x")]).2, "");
+    insta::assert_snapshot!(fixture.linked(&[&text("x"), &text("y")]).2, @"DIR/1.yaml:2: metrics.counters[0]: `a` has the labels `y`, and `x` in another config; make them equal, or rename one and its map");
 }

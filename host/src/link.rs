@@ -1,0 +1,160 @@
+//! From plans to what decodes: the one place where what a config asks for becomes live things.
+//!
+//! Plans are data and plugins are loaded before. Never reads a map, and never looks at a file.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::advice::near;
+use crate::config::name::LabelName;
+use crate::config::{Config, DecoderStep, Fault, Kind, Metric};
+use crate::decode::{Chain, Step};
+use crate::plugin::{MetricShape, Plugin, PluginError};
+use crate::system::System;
+use crate::transform::{self, Transforms};
+
+/// The plugins of a config that could be loaded, by their names in its file.
+pub type Plugins = HashMap<String, Plugin>;
+
+/// A metric and what makes labels of its keys.
+#[derive(Debug)]
+pub struct Linked {
+    /// What was asked for.
+    pub metric: Metric,
+    /// What decodes each of its labels, in their order.
+    pub chains: Vec<Chain>,
+    /// What makes other label sets of the decoded ones.
+    pub transforms: Transforms,
+}
+
+impl Linked {
+    /// The labels that its series have, after its transforms.
+    pub fn label_names(&self) -> Vec<&LabelName> {
+        match self.transforms.labels() {
+            Some(labels) => labels.iter().collect(),
+            None => self.metric.label_names().collect(),
+        }
+    }
+}
+
+/// Has the system get what the decoders of these configs will ask it.
+pub fn want(configs: &[Config], system: &System) {
+    let metrics = configs.iter().flat_map(|config| &config.metrics);
+    for step in metrics.flat_map(|metric| &metric.labels).flat_map(|label| &label.steps) {
+        if let DecoderStep::Builtin(spec, _) = step {
+            spec.want(system);
+        }
+    }
+}
+
+/// Makes decoders and transforms for all metrics of a config, in their order. A config that has faults
+/// then is not to be served: steps that have one are left out.
+pub fn metrics(
+    config: &Config,
+    plugins: &mut Plugins,
+    system: &System,
+) -> (Vec<Linked>, Vec<Fault>) {
+    let mut linking = Linking { config, plugins, system, told: HashSet::new(), faults: Vec::new() };
+    let linked = config.metrics.iter().map(|metric| linking.metric(metric)).collect();
+    (linked, linking.faults)
+}
+
+struct Linking<'a> {
+    config: &'a Config,
+    plugins: &'a mut Plugins,
+    system: &'a System,
+    /// The plugins whose failure to start was told.
+    told: HashSet<String>,
+    faults: Vec<Fault>,
+}
+
+impl Linking<'_> {
+    fn metric(&mut self, metric: &Metric) -> Linked {
+        let chains = metric.labels.iter().map(|label| {
+            let steps = label.steps.iter().filter_map(|step| self.step(step));
+            Chain::new(steps.collect())
+        });
+        let chains = chains.collect();
+        Linked { metric: metric.clone(), chains, transforms: self.transforms(metric) }
+    }
+
+    fn step(&mut self, step: &DecoderStep) -> Option<Step> {
+        let step = match step {
+            DecoderStep::Builtin(spec, on_error) => {
+                let decoder = spec.decoder(self.system);
+                return Some(Step { name: spec.name(), decoder, on_error: on_error.clone() });
+            }
+            DecoderStep::Plugin(step) => step,
+        };
+        match self.plugins.get_mut(&step.plugin)?.decoder() {
+            Ok(decoder) => Some(Step { name: "wasm", decoder, on_error: step.on_error.clone() }),
+            Err(error @ PluginError::World { .. }) => {
+                self.fault(&format!("{}.plugin", step.path), &error);
+                None
+            }
+            Err(error) => {
+                if self.told.insert(step.plugin.clone()) {
+                    self.fault(&error.place(&format!("plugins.{}", step.plugin)), &error);
+                }
+                None
+            }
+        }
+    }
+
+    fn transforms(&mut self, metric: &Metric) -> Transforms {
+        let mut labels: Vec<LabelName> = metric.label_names().cloned().collect();
+        let mut steps = Vec::with_capacity(metric.transforms.len());
+        for step in &metric.transforms {
+            let Some(plugin) = self.plugins.get(&step.plugin) else { break };
+            let shape = MetricShape {
+                name: metric.name.exposed(),
+                histogram: metric.kind != Kind::Counter,
+                labels,
+            };
+            match plugin.transform(shape) {
+                Ok((transform, agreed)) => {
+                    labels = agreed.clone();
+                    let (name, on_error) = (step.plugin.clone(), step.on_error.clone());
+                    steps.push(transform::Step { name, transform, labels: agreed, on_error });
+                }
+                Err(error) => {
+                    self.fault(&format!("{}.plugin", step.path), &error);
+                    break;
+                }
+            }
+        }
+        Transforms::new(steps)
+    }
+
+    fn fault(&mut self, path: &str, error: &PluginError) {
+        self.faults.push(self.config.fault(path, error.to_string(), error.remedy()));
+    }
+}
+
+/// Tells of metrics that several configs have, and that transforms give other labels in each.
+pub fn compare<'a>(configs: impl IntoIterator<Item = (&'a Config, &'a [Linked])>) -> Vec<Fault> {
+    let mut first: HashMap<&str, &Linked> = HashMap::new();
+    let mut faults = Vec::new();
+    for (config, metrics) in configs {
+        for linked in metrics {
+            let name = linked.metric.name.as_str();
+            let earlier = *first.entry(name).or_insert(linked);
+            let transformed = !linked.transforms.is_empty() || !earlier.transforms.is_empty();
+            if transformed && linked.label_names() != earlier.label_names() {
+                let [here, there] = [linked, earlier].map(|linked| listed(&linked.label_names()));
+                let problem =
+                    format!("`{name}` has the labels {here}, and {there} in another config");
+                let remedy = "make them equal, or rename one and its map";
+                faults.push(config.fault(&linked.metric.path, problem, remedy));
+            }
+        }
+    }
+    faults
+}
+
+fn listed(labels: &[&LabelName]) -> String {
+    let names: Vec<_> = labels.iter().map(|label| label.as_str()).collect();
+    if names.is_empty() { "none".to_owned() } else { format!("`{}`", near::listed(&names)) }
+}
+
+#[cfg(test)]
+mod tests;
