@@ -22,6 +22,7 @@ pub mod filter;
 mod host;
 mod kaddr;
 mod key;
+mod layout;
 mod log;
 mod memory;
 mod pins;
@@ -33,8 +34,9 @@ mod sys;
 mod unloadable;
 
 pub use attach::{AttachError, ProgramInfo};
-pub use check::{Key, Layout, check, kind_name};
+pub use check::{check, check_maps, kind_name};
 pub use kaddr::{Addresses, NoSuchConstant};
+pub use layout::{Field, Key, Layout, Role};
 pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;

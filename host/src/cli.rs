@@ -16,7 +16,7 @@ mod selection;
 mod tool;
 
 pub use selection::{Selection, SelectionError};
-pub use tool::{Command, Compile, Subject, Tool};
+pub use tool::{Command, Compile, Configs, Record, Replay, Subject, Tool};
 
 const AFTER: &str = "\
 Exit codes:
@@ -235,6 +235,17 @@ struct Negations {
 }
 
 impl Flags {
+    /// The flags of who typed none but these.
+    ///
+    /// # Errors
+    ///
+    /// Never: all have defaults.
+    pub fn of(configs: &Configs) -> Result<Self, clap::Error> {
+        let Configs { dir, names, plugins_dir } = configs.clone();
+        let flags = Self::try_parse_from([env!("CARGO_PKG_NAME")])?;
+        Ok(Self { config_dir: dir, config_names: names, plugins_dir, ..flags })
+    }
+
     /// Whether `--no-web.enable-maps` was typed, and last.
     pub fn refuses_maps(&self) -> bool {
         self.negations.no_web_enable_maps

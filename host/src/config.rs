@@ -98,6 +98,13 @@ pub fn plugin_budget(text: &str) -> Result<Duration, String> {
     check::plugin_budget(text)
 }
 
+/// A length of time as configs write it, `1m30s` or `500ms`, up to a year; nothing if it is none.
+pub fn time(text: &str) -> Option<Duration> {
+    const YEAR: f64 = 366.0 * 86_400e9;
+    let nanos = duration::nanoseconds(text).filter(|nanos| (0.0..=YEAR).contains(nanos))?;
+    Some(Duration::from_nanos(nanos as u64))
+}
+
 /// What compiling a plugin may take, written as in a config.
 ///
 /// # Errors

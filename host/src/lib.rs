@@ -46,6 +46,7 @@ pub mod scrape;
 pub mod series;
 pub mod serve;
 pub mod signals;
+pub mod source;
 pub mod startup;
 pub mod system;
 pub mod telemetry;

@@ -4,28 +4,31 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use clap::Parser;
-use ebpf_wasm_exporter::bpf::read::Reading;
+use ebpf_wasm_exporter::bpf::read::{Reading, Way};
 use ebpf_wasm_exporter::bpf::{self, Addresses};
-use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
+use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Record, Replay, Selection, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::{CacheDir, Compiler};
 use ebpf_wasm_exporter::privileges::{self, Keep, Privileges, Sandbox};
-use ebpf_wasm_exporter::scrape::{Running, Scraper};
+use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::serve::{
     self, Door, Limits, ListenAddress, Listener, Manager, Site, TelemetryPath, Traffic,
 };
 use ebpf_wasm_exporter::signals::{self, Noted};
+use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::startup::report::{self, counted};
-use ebpf_wasm_exporter::startup::{self, Checked, Places};
+use ebpf_wasm_exporter::startup::{self, Checked, Places, Running};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::telemetry;
+use ebpf_wasm_exporter::tools::record::Recording;
 use ebpf_wasm_exporter::tools::{self, ToolError};
 use tracing::{info, warn};
 
@@ -64,6 +67,8 @@ fn act(flags: Flags) -> Result<(), Failure> {
         Some(Command::Healthcheck { address }) => {
             tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
         }
+        Some(Command::Record(order)) => record(order),
+        Some(Command::Replay(order)) => replay(order),
         // Obeyed before anything else was begun.
         Some(Command::CompilePlugin(_)) => Ok(()),
         None if flags.config_check => check(flags),
@@ -113,10 +118,9 @@ fn run(flags: Flags) -> Result<(), Failure> {
     running.iter().for_each(|config| info!("{}", report::line(config)));
     noted.tell();
     let status = format!("serving {}", counted(running.len(), "config"));
-    let scraper = Scraper::new(running, settings.reading);
+    let units = startup::units(running, settings.reading);
     let traffic = Traffic::default();
-    let scraper = scraper
-        .map_err(|error| fail(Exit::Load, error))?
+    let scraper = Scraper::new(units.map_err(|error| fail(Exit::Load, error))?)
         .telling(traffic.clone())
         .with_plugin_budget(settings.plugin_budget);
     // The last that needs privileges: a list of symbols shows its addresses only to who has them,
@@ -147,6 +151,102 @@ fn check(flags: Flags) -> Result<(), Failure> {
     } else {
         print("ok, as far as can be told without CAP_BPF: nothing was loaded into the kernel\n")
     }
+}
+
+/// `record`: as [`run`], up to where it would serve; then reads on its own.
+fn record(order: &Record) -> Result<(), Failure> {
+    let time = |text: &str, flag: &str| {
+        config::time(text).ok_or_else(|| {
+            let error = anyhow!("{flag}={text} is no time; write one such as 30s or 1m30s");
+            fail(Exit::Usage, error)
+        })
+    };
+    let (file, interval) = (&*order.output, time(&order.interval, "--interval")?);
+    let recording = Recording { file, time: time(&order.time, "--for")?, interval };
+    let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
+    flags.btf_path.clone_from(&order.btf_path);
+    let settings = Settings::of(flags)?;
+    let checked = settings.check(&System::default())?;
+    let sources: Vec<_> = checked.iter().map(|checked| checked.source().clone()).collect();
+    let Started { running, .. } = settings.start(checked)?;
+    // Exact readings: what is recorded is what the maps held.
+    let units = startup::units(running, Reading::Pinned(Way::Batch));
+    let mut units = units.map_err(|error| fail(Exit::Load, error))?;
+    let unwritten = |error: io::Error| {
+        let file = file.display();
+        fail(Exit::Unexpected, anyhow!("{file}: {error}; give --output a file that can be written"))
+    };
+    let (rounds, bytes) = recording.make(&sources, &mut units).map_err(unwritten)?;
+    print(&format!("recorded {rounds} readings, {bytes} bytes\n"))
+}
+
+/// `replay`: what recorded maps become, printed or served.
+fn replay(order: &Replay) -> Result<(), Failure> {
+    let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
+    flags.web_listen_address.clone_from(&order.listen_address);
+    // Nothing is selected: the recording says what there is.
+    (flags.config_dir, flags.config_names) = (None, Vec::new());
+    let tape = Tape::open(&order.file).map_err(|error| fail(Exit::Config, error))?;
+    let sources = recorded_or_given(order, &tape)?;
+    let settings = Settings::of(flags)?;
+    let (tape, system) = (Arc::new(Mutex::new(tape)), System::default());
+    let (units, faults) = startup::replay::units(&tape, sources, settings.places(), &system);
+    settings.report(&faults)?;
+    let mut scraper = Scraper::new(units).with_plugin_budget(settings.plugin_budget);
+    if !order.once && order.at.is_none() {
+        system.prepare();
+        return serve_recording(&settings, scraper, &system);
+    }
+    let played = || tape.lock().map_or(0, |tape| tape.rounds());
+    let mut text = Vec::new();
+    for round in 1..=order.at.unwrap_or(u64::MAX) {
+        let next = scraper.scrape_maps();
+        if let Some(error) = tape.lock().ok().and_then(|tape| tape.fault()) {
+            return Err(fail(Exit::Config, anyhow!(error)));
+        }
+        if played() < round {
+            break;
+        }
+        text = next;
+    }
+    print(&String::from_utf8_lossy(&text))
+}
+
+/// The configs that a recording holds, or those that are to take their place.
+fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<config::Source>, Failure> {
+    let mut sources = startup::replay::recorded(tape.head(), &order.file);
+    let recorded: Vec<_> = sources.iter().map(config::Source::name).collect();
+    if let Some(name) = order.configs.names.iter().find(|name| !recorded.contains(name)) {
+        let (file, all) = (order.file.display(), recorded.join(", "));
+        let error = anyhow!("{file}: the recording has no config `{name}`; it has {all}");
+        return Err(fail(Exit::Config, error));
+    }
+    if !order.configs.names.is_empty() {
+        sources.retain(|source| order.configs.names.contains(&source.name()));
+    }
+    let Some(dir) = &order.configs.dir else { return Ok(sources) };
+    let names: Vec<_> = match &*order.configs.names {
+        [] => sources.iter().map(config::Source::name).collect(),
+        names => names.to_vec(),
+    };
+    let (given, faults) = config::read(dir, &names);
+    match faults.first() {
+        None => Ok(given),
+        Some(fault) => Err(fail(Exit::Config, anyhow!("{fault}"))),
+    }
+}
+
+fn serve_recording(settings: &Settings, scraper: Scraper, system: &System) -> Result<(), Failure> {
+    let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
+    let listener = settings.listen()?;
+    let readable = [system.readable(), telemetry::prepare()].concat();
+    let given_up = settings.privileges.give_up(&readable);
+    given_up.map_err(|error| fail(Exit::Unexpected, error))?.tell();
+    info!("serving the recording at {}", listener.place(settings.site.telemetry_path.as_str()));
+    let (limits, traffic) = (settings.limits, Traffic::default());
+    let door = Door { listener, limits, traffic };
+    serve::run(door, &settings.site, scraper, &Manager::connect().with("replaying"), &noted)
+        .map_err(|error| fail(Exit::from(&error), error))
 }
 
 /// Prints a result. That nobody can have it is for the exit code to say.

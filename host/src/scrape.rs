@@ -4,23 +4,22 @@
 //! that cannot be decoded, costs its own series; never the scrape.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::bpf::read::{MapReader, ReadError, Reading, Sink, Way};
-use crate::bpf::{Attached, Layout, kind_name, stats};
+use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
 use crate::escaping::Escaping;
 use crate::exposition::gzip::{self, Deflater, Member};
 use crate::exposition::kept::Kept;
-use crate::exposition::{Body, Format, openmetrics, protobuf};
+use crate::exposition::{Body, Format, openmetrics, protobuf, text};
 use crate::link::Linked;
 use crate::plugin::{Budget, Gauge};
 use crate::series::{Family, Kind};
 use crate::serve::{self, MapSummary, Piece, Traffic};
+use crate::source::Source;
 use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats, Report};
 
 mod decode;
@@ -31,26 +30,35 @@ mod text_bound;
 mod turns;
 
 use decode::KeyDecoder;
-use feed::{Feed, Field, Source};
+use feed::{Feed, Field};
 use page::{Page, Part};
 use text_bound::TextBound;
 use turns::{Turns, time_for_guests};
 
 /// How long all guests together may run in a scrape, if nothing else was said.
 pub const PLUGIN_BUDGET: Duration = Duration::from_secs(2);
-/// A config whose programs run.
+/// A config at work.
 #[derive(Debug)]
-pub struct Running {
+pub struct Unit {
     /// The config's name.
     pub name: String,
-    /// Its metrics, each with the layout of its map.
-    pub metrics: Vec<(Linked, Layout)>,
-    /// Its object in the kernel.
-    pub attached: Attached,
+    /// Its metrics.
+    pub metrics: Vec<Fed>,
+    /// Its object in the kernel; none if what it counted is replayed.
+    pub attached: Option<Attached>,
     /// What its plugins cost.
     pub plugins: Vec<Gauge>,
-    /// How long the kernel took to load it and attach it.
-    pub took: Duration,
+}
+
+/// A metric and what feeds it.
+#[derive(Debug)]
+pub struct Fed {
+    /// The metric, and what decodes its keys.
+    pub linked: Linked,
+    /// What its keys are.
+    pub layout: Layout,
+    /// Where its entries come from.
+    pub source: Box<dyn Source>,
 }
 
 /// Turns the maps of all configs into an exposition, again and again.
@@ -60,7 +68,7 @@ pub struct Scraper {
     /// Those that maps feed.
     families: Vec<Kept>,
     stats: Vec<ConfigStats>,
-    objects: Vec<Attached>,
+    objects: Vec<Option<Attached>>,
     plugins: Vec<Gauge>,
     /// How long guests may run in a scrape.
     plugin_budget: Duration,
@@ -80,13 +88,8 @@ pub struct Scraper {
 }
 
 impl Scraper {
-    /// A scraper of these configs, whose maps are read in this way. Metrics of the same name are
-    /// one family.
-    ///
-    /// # Errors
-    ///
-    /// If a map cannot be made ready for reading.
-    pub fn new(configs: Vec<Running>, reading: Reading) -> Result<Self, ReadError> {
+    /// A scraper of these configs. Metrics of the same name are one family.
+    pub fn new(units: Vec<Unit>) -> Self {
         let mut scraper = Self {
             feeds: Vec::new(),
             families: Vec::new(),
@@ -103,14 +106,10 @@ impl Scraper {
             traffic: Traffic::default(),
             unfinished: false,
         };
-        let sink = sink(&configs, reading);
         let (mut known, mut askers) = (BTreeMap::new(), Vec::new());
-        for (config, Running { name, metrics, attached, plugins, .. }) in
-            configs.into_iter().enumerate()
-        {
-            for (linked, layout) in metrics {
+        for (config, Unit { name, metrics, attached, plugins }) in units.into_iter().enumerate() {
+            for Fed { linked, layout, source } in metrics {
                 let metric = &linked.metric;
-                let reader = reader(&attached, &layout, reading, sink.as_ref())?;
                 let next = scraper.families.len();
                 let family = *known.entry(metric.name.clone()).or_insert(next);
                 if family == next {
@@ -121,13 +120,9 @@ impl Scraper {
                 if !bounds.is_empty() {
                     scraper.families[family].family_mut().measure();
                 }
-                let kind = attached
-                    .map(&layout.map)
-                    .map_or_else(String::new, |map| kind_name(map.spec.kind));
-                let fields = Field::all(metric, &layout, reader.key_size());
-                let decoder = KeyDecoder::new(linked, &layout, reader.cpus(), bounds);
-                let source = Source { reader, kind, fields };
-                scraper.feeds.push(Feed::new(config, family, source, decoder));
+                let fields = Field::all(metric, &layout, source.key_size());
+                let decoder = KeyDecoder::new(linked, &layout, source.cpus(), bounds);
+                scraper.feeds.push(Feed::new((config, family), source, fields, decoder));
             }
             scraper.stats.push(ConfigStats::new(&name));
             scraper.objects.push(attached);
@@ -135,7 +130,7 @@ impl Scraper {
             scraper.plugins.extend(plugins);
         }
         scraper.turns = Turns::new(askers);
-        Ok(scraper)
+        scraper
     }
 
     /// The same, telling in each scrape what connections came to.
@@ -152,6 +147,17 @@ impl Scraper {
     pub fn scrape(&mut self) -> Body {
         self.read(None);
         self.text(Escaping::default())
+    }
+
+    /// Reads every map once and returns what the maps have become as text, families sorted by name,
+    /// without what the exporter says about itself.
+    pub fn scrape_maps(&mut self) -> Vec<u8> {
+        self.read(None);
+        let mut families: Vec<_> = self.families.iter().map(|kept| &**kept.family()).collect();
+        families.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut text = Vec::new();
+        text::encode(families, Escaping::default(), &mut text);
+        text
     }
 
     /// What was read, as text: only what changed is written again.
@@ -366,6 +372,7 @@ impl Scraper {
         let costs = stats::enabled();
         let mut all = Vec::new();
         for (config, object) in self.stats.iter().zip(&self.objects) {
+            let Some(object) = object else { continue };
             let costs = if costs { object.stats().unwrap_or_default() } else { Vec::new() };
             let costs = costs.into_iter().chain(std::iter::repeat(None));
             all.extend(object.programs().iter().zip(costs).map(|(program, cost)| ProgramStats {
@@ -396,32 +403,6 @@ fn asked(metric: &Metric, plugins: &[Gauge], first: usize) -> Vec<usize> {
     let is_asked = |plugin: &Gauge| names.iter().any(|name| *name == plugin.plugin());
     let asked = plugins.iter().enumerate().filter(|(_, plugin)| is_asked(plugin));
     asked.map(|(n, _)| first + n).collect()
-}
-
-fn reader(
-    attached: &Attached,
-    layout: &Layout,
-    reading: Reading,
-    sink: Option<&Sink>,
-) -> Result<MapReader, ReadError> {
-    let map = attached.map(&layout.map).ok_or_else(|| ReadError {
-        map: layout.map.clone(),
-        way: Way::Batch,
-        source: io::ErrorKind::NotFound.into(),
-    })?;
-    MapReader::new(map, reading, sink)
-}
-
-/// Memory for programs to read the maps of these configs into; none on kernels that have none such.
-fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
-    let maps = configs.iter().flat_map(|config| {
-        let layouts = config.metrics.iter().map(|(_, layout)| layout);
-        layouts.filter_map(|layout| config.attached.map(&layout.map))
-    });
-    Sink::for_maps(maps, reading).unwrap_or_else(|error| {
-        debug!("no memory to read maps into: {error}");
-        None
-    })
 }
 
 impl serve::Scraper for Scraper {

@@ -5,22 +5,26 @@
 //! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, info};
 
+use crate::bpf::read::{ReadError, Reading, Sink, Way};
 use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
 use crate::link::{self, Linked};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
-use crate::scrape::Running;
+use crate::scrape::{Fed, Unit};
+use crate::source::KernelMap;
 use crate::system::{Printer, System};
 
 pub(crate) mod plugins;
+pub mod replay;
 pub mod report;
 
 /// A config that the binary carries.
@@ -43,6 +47,21 @@ pub struct Checked {
     layouts: Vec<Layout>,
     metrics: Vec<Linked>,
     plugins: Vec<Gauge>,
+}
+
+/// A config whose programs run.
+#[derive(Debug)]
+pub struct Running {
+    /// The config's name.
+    pub name: String,
+    /// Its metrics, each with the layout of its map.
+    pub metrics: Vec<(Linked, Layout)>,
+    /// Its object in the kernel.
+    pub attached: Attached,
+    /// What its plugins cost.
+    pub plugins: Vec<Gauge>,
+    /// How long the kernel took to load it and attach it.
+    pub took: Duration,
 }
 
 /// Where to look for what configs name.
@@ -218,6 +237,11 @@ impl BuiltIn {
 }
 
 impl Checked {
+    /// The config's file.
+    pub fn source(&self) -> &Source {
+        &self.config.source
+    }
+
     /// The config's name.
     pub fn name(&self) -> &str {
         &self.config.name
@@ -236,4 +260,48 @@ impl Checked {
         let metrics = metrics.into_iter().zip(layouts).collect();
         Ok(Running { name: config.name, metrics, attached, plugins, took: began.elapsed() })
     }
+}
+
+/// Has the maps of all these configs read, in this way.
+///
+/// # Errors
+///
+/// If a map cannot be made ready for reading.
+pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
+    let sink = sink(&configs, reading);
+    let unit = |Running { name, metrics, attached, plugins, .. }| {
+        let fed = |(linked, layout): (Linked, Layout)| {
+            let source = map(&attached, &layout, reading, sink.as_ref())?;
+            Ok(Fed { linked, layout, source: Box::new(source) })
+        };
+        let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
+        Ok(Unit { name, metrics, attached: Some(attached), plugins })
+    };
+    configs.into_iter().map(unit).collect()
+}
+
+fn map(
+    attached: &Attached,
+    layout: &Layout,
+    reading: Reading,
+    sink: Option<&Sink>,
+) -> Result<KernelMap, ReadError> {
+    let map = attached.map(&layout.map).ok_or_else(|| ReadError {
+        map: layout.map.clone(),
+        way: Way::Batch,
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    KernelMap::new(map, reading, sink)
+}
+
+/// Memory for programs to read the maps of these configs into; none on kernels that have none such.
+fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
+    let maps = configs.iter().flat_map(|config| {
+        let layouts = config.metrics.iter().map(|(_, layout)| layout);
+        layouts.filter_map(|layout| config.attached.map(&layout.map))
+    });
+    Sink::for_maps(maps, reading).unwrap_or_else(|error| {
+        debug!("no memory to read maps into: {error}");
+        None
+    })
 }

@@ -23,6 +23,7 @@ mod bench;
 mod check;
 mod health;
 mod inspect;
+pub mod record;
 mod run;
 
 pub use health::{HealthError, health};

@@ -7,38 +7,13 @@ use libbpf_rs::ProgramType;
 use libbpf_rs::libbpf_sys;
 
 use super::key::KeyType;
+use super::layout::{self, Key, Layout};
 use super::read::is_per_cpu;
 use super::{MapSpec, Opened, text};
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
 use crate::config::{Config, Fault, Metric, Outline, Part, Severity};
 use crate::escaping::Escaping;
-
-/// How a metric's map is to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// The map's name.
-    pub map: String,
-    /// Whether an entry has a value for each CPU.
-    pub per_cpu: bool,
-    /// The index, in the metric's labels, of the one that is the CPU's number (as 2 bytes, host
-    /// order) and has no bytes in the key. Those behind it decode the number too. Without one, the
-    /// values of all CPUs are summed.
-    pub cpu_label: Option<usize>,
-    /// What the key's bytes are.
-    pub key: Key,
-}
-
-/// What the bytes of a map's key are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// The labels end to end, with their paddings.
-    Labels,
-    /// Nothing: the metric has no labels and is the one entry whose key is a u32 of 0.
-    Zero,
-    /// An array's index that tells nothing: all entries are summed.
-    Ignored,
-}
 
 /// What is wrong with a metric: the place below it, the problem, the remedy.
 type Finding = (&'static str, String, String);
@@ -50,19 +25,43 @@ type Finding = (&'static str, String, String);
 ///
 /// Every fault that the object has for this config.
 pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>> {
-    let maps = opened.maps();
-    let mut layouts = Vec::new();
     let mut faults = programs(opened);
+    let key = |map: &MapSpec| KeyType::of_map(&opened.object, &map.name);
+    match layouts(config, &opened.maps(), key) {
+        Ok(layouts) if faults.is_empty() => Ok(layouts),
+        Ok(_) => Err(faults),
+        Err(found) => {
+            faults.extend(found);
+            Err(faults)
+        }
+    }
+}
+
+/// As [`check`], for maps whose object is not here.
+///
+/// # Errors
+///
+/// Every fault that the maps have for this config.
+pub fn check_maps(config: &Config, maps: &[MapSpec]) -> Result<Vec<Layout>, Vec<Fault>> {
+    layouts(config, maps, |_| None)
+}
+
+fn layouts(
+    config: &Config,
+    maps: &[MapSpec],
+    key: impl Fn(&MapSpec) -> Option<KeyType>,
+) -> Result<Vec<Layout>, Vec<Fault>> {
+    let (mut layouts, mut faults) = (Vec::new(), Vec::new());
     let mut fit = |outline: &Outline| {
-        let map = map_of(outline, &maps);
+        let map = map_of(outline, maps);
         if map.is_none() && faults.len() >= SHOWN {
             // What was meant takes long to find among many, and nobody is shown it.
             let (path, problem) = (&outline.path, no_map(outline.name.as_str()));
             faults.push(config.fault(path, problem, "give the metric the name of its map"));
             return None;
         }
-        let key = map.and_then(|map| KeyType::of_map(&opened.object, &map.name));
-        let findings = match layout(outline, &maps, key.as_ref()) {
+        let key = map.and_then(&key);
+        let findings = match layout(outline, maps, key.as_ref()) {
             Ok(layout) => return Some(layout),
             Err(findings) => findings,
         };
@@ -187,7 +186,10 @@ fn layout(
         findings.push(bucket_not_last(map));
     }
     if findings.is_empty() {
-        Ok(Layout { map: name.clone(), per_cpu, cpu_label, key: kind })
+        let bucket = || cpu.unwrap_or(parts.len()).checked_sub(1);
+        let bucket = if metric.histogram { bucket() } else { None };
+        let fields = layout::fields(parts, cpu_label, bucket);
+        Ok(Layout { map: name.clone(), per_cpu, key: kind, fields })
     } else {
         Err(findings)
     }

@@ -54,6 +54,8 @@ pub enum Way {
     Batch,
     /// `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_LOOKUP_ELEM` for each entry.
     Keys,
+    /// Not of the kernel: what another reading has written down.
+    Recording,
 }
 
 impl Way {
@@ -65,6 +67,7 @@ impl Way {
             Self::Harvest => "harvest",
             Self::Batch => "batch",
             Self::Keys => "keys",
+            Self::Recording => "recording",
         }
     }
 }
@@ -352,7 +355,9 @@ fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
         Way::Mmap => Box::new(mmap::Mapped::new(map)?),
         Way::Batch => Box::new(batch::Batch::new(map)),
         Way::Keys => Box::<keys::Keys>::default(),
-        Way::Copy | Way::Harvest => return Err(io::ErrorKind::Unsupported.into()),
+        Way::Copy | Way::Harvest | Way::Recording => {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
     })
 }
 

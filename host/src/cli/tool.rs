@@ -16,6 +16,10 @@ pub enum Command {
         #[command(subcommand)]
         tool: Tool,
     },
+    /// Write what the maps of configs hold, reading after reading, into a file
+    Record(Record),
+    /// Serve, or print, what recorded maps become; needs no kernel and no privilege
+    Replay(Replay),
     /// Ask an exporter whether it serves, and exit with 0 if it does
     Healthcheck {
         /// Where it listens, as in --web.listen-address
@@ -26,6 +30,69 @@ pub enum Command {
     /// For the exporter itself, which starts itself anew to compile a plugin
     #[command(hide = true)]
     CompilePlugin(Order),
+}
+
+/// What is recorded, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Record {
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// How long to record
+    #[arg(long = "for", value_name = "TIME", default_value = "30s")]
+    pub time: String,
+
+    /// How often to read the maps
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub interval: String,
+
+    /// What is loaded.
+    #[command(flatten)]
+    pub configs: Configs,
+
+    /// File with the kernel's BTF, instead of /sys/kernel/btf/vmlinux
+    #[arg(long = "btf.path", value_name = "FILE")]
+    pub btf_path: Option<PathBuf>,
+}
+
+/// What is replayed, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Replay {
+    /// The recording
+    pub file: PathBuf,
+
+    /// Print what the maps become in the end, and exit
+    #[arg(long)]
+    pub once: bool,
+
+    /// Print what they become at the N-th reading, and exit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub at: Option<u64>,
+
+    /// What is made of it, if not what the recording says.
+    #[command(flatten)]
+    pub configs: Configs,
+
+    /// Where to listen, as in serving
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435")]
+    pub listen_address: String,
+}
+
+/// Where configs and plugins are.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Configs {
+    /// Directory of NAME.yaml, and of NAME.bpf.o if programs are loaded
+    #[arg(long = "config.dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Configs, by name, comma separated
+    #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',')]
+    pub names: Vec<String>,
+
+    /// Directory of plugins, for those that are not beside their config
+    #[arg(long = "plugins.dir", value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
 }
 
 /// What can be done with a plugin.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::memory::{Decision, Fate, Grounds, Memory, Row};
 use super::text_bound::TextBound;
-use crate::bpf::{Key, Layout};
+use crate::bpf::{Field, Key, Layout, Role};
+use crate::config::Kind;
 use crate::config::buckets::{Buckets, Slot};
-use crate::config::{Kind, Label};
 use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome, RETRY};
 use crate::link::Linked;
 use crate::series::{Family, LabelSet};
@@ -85,24 +85,13 @@ impl KeyDecoder {
         cpus: usize,
         bounds: Vec<TextBound>,
     ) -> Self {
-        let at = metric.bucket();
         let (mut cpu, mut bucket, mut labels) = (Vec::new(), None, Vec::new());
-        let (mut offset, mut bytes) = (0, 0..0);
-        for (index, (label, chain)) in metric.labels.into_iter().zip(chains).enumerate() {
-            let Label { size, padding, reuse, .. } = label;
-            if layout.cpu_label.is_some_and(|cpu| index >= cpu) {
-                cpu.push(chain);
-                continue;
-            }
-            if !reuse {
-                bytes = offset..offset + size;
-                offset += size + padding;
-            }
+        for (chain, Field { role, bytes }) in chains.into_iter().zip(&layout.fields) {
             let part = Part { bytes: bytes.clone(), chain };
-            if Some(index) == at {
-                bucket = Some(part);
-            } else {
-                labels.push(part);
+            match role {
+                Role::Label => labels.push(part),
+                Role::Bucket => bucket = Some(part),
+                Role::Cpu => cpu.push(part.chain),
             }
         }
         let buckets = match metric.kind {

@@ -6,9 +6,10 @@ use tracing::{debug, warn};
 
 use super::decode::KeyDecoder;
 use super::memory::{Memory, Row};
-use crate::bpf::read::{Chunk, MapReader, ReadError, Way, Why};
+use crate::bpf::read::{Chunk, ReadError, Way, Why};
 use crate::series::{Family, Moves};
 use crate::serve::MapSummary;
+use crate::source::Source;
 use crate::telemetry::{ConfigStats, Phases};
 
 mod entries;
@@ -26,7 +27,7 @@ pub(super) struct Feed {
     pub(super) config: usize,
     /// Which family it feeds.
     pub(super) family: usize,
-    reader: MapReader,
+    source: Box<dyn Source>,
     decoder: KeyDecoder,
     memory: Memory,
     /// Whether hardly any key came or went since the scrape before.
@@ -43,30 +44,24 @@ pub(super) struct Feed {
     told: bool,
     /// Whether it was said that plugins make too much text.
     told_of_text: bool,
-    /// The kernel's name for the map's type.
-    kind: String,
     /// The parts of its keys.
     fields: Vec<Field>,
 }
 
-/// A map and what is known of it.
-pub(super) struct Source {
-    pub(super) reader: MapReader,
-    /// The kernel's name for its type.
-    pub(super) kind: String,
-    /// The parts of its keys.
-    pub(super) fields: Vec<Field>,
-}
-
 impl Feed {
-    pub(super) fn new(config: usize, family: usize, source: Source, decoder: KeyDecoder) -> Self {
-        let Source { reader, kind, fields } = source;
-        let memory = Memory::new(reader.key_size(), decoder.width());
-        let way = (reader.way(), reader.why());
+    /// What feeds this family of this config from `source`, whose keys have these parts.
+    pub(super) fn new(
+        (config, family): (usize, usize),
+        source: Box<dyn Source>,
+        fields: Vec<Field>,
+        decoder: KeyDecoder,
+    ) -> Self {
+        let memory = Memory::new(source.key_size(), decoder.width());
+        let way = source.way();
         Self {
             config,
             family,
-            reader,
+            source,
             decoder,
             memory,
             calm: false,
@@ -76,14 +71,13 @@ impl Feed {
             new: Vec::new(),
             told: false,
             told_of_text: false,
-            kind,
             fields,
         }
     }
 
     /// The map's name.
     pub(super) fn map(&self) -> &str {
-        self.reader.name()
+        self.source.name()
     }
 
     /// How the last scrape read the map, and why so.
@@ -100,17 +94,17 @@ impl Feed {
     ) {
         self.start = Instant::now();
         let result = self.meet(family, phases);
-        let Self { reader, memory, start, .. } = self;
+        let Self { source, memory, start, .. } = self;
         stats.entries += memory.count() as u64;
         match result {
             Ok(()) => {
-                stats.read_worked(reader.name());
+                stats.read_worked(source.name());
                 memory.forget_missed(family);
             }
             // What was not met may only have been behind the error: it keeps its last values.
             Err(error) => {
                 stats.read_failed(&error);
-                if memory.len() > 2 * reader.max_entries() {
+                if memory.len() > 2 * source.max_entries() {
                     memory.forget_missed(family);
                 }
             }
@@ -161,7 +155,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> usize {
         let begun = Instant::now();
-        let Self { reader, decoder, memory, new, start, .. } = self;
+        let Self { source, decoder, memory, new, start, .. } = self;
         for rows in new.chunks(BATCH) {
             decoder.decide(rows, memory, family, *start);
         }
@@ -169,14 +163,14 @@ impl Feed {
         let took = begun.elapsed();
         phases.decode += took;
         stats.duration += took;
-        stats.decoder_failed(reader.name(), memory.errors(), decoder.take_first_error());
+        stats.decoder_failed(source.name(), memory.errors(), decoder.take_first_error());
         if decoder.take_refused() && !std::mem::replace(&mut self.told_of_text, true) {
             warn!(
                 config = stats.name,
                 "the labels that a plugin makes in {} are more text than its `limits.text` allows; other rows \
                  get what `on_error` says; raise the limit, or have it make fewer or shorter labels; this is \
                  said once, ebpf_exporter_plugin_text_refused_total counts on",
-                reader.name()
+                source.name()
             );
         }
         memory.waiting()
@@ -189,7 +183,7 @@ impl Feed {
 
     /// Reads the map into the memory: quickly as long as few keys are in doubt then, else exactly.
     fn meet(&mut self, family: &mut Family, phases: &mut Phases) -> Result<(), ReadError> {
-        let Self { reader, memory, calm, entries, .. } = self;
+        let Self { source, memory, calm, entries, .. } = self;
         let start = Instant::now();
         let mut matching = Duration::ZERO;
         let mut take = |memory: &mut Memory, family: &mut Family, chunk: Chunk<'_>| {
@@ -198,17 +192,17 @@ impl Feed {
             matching += start.elapsed();
         };
         memory.begin();
-        let quickly = (*calm || !reader.needs_calm())
-            && reader.read_quickly(*entries, |chunk| take(memory, family, chunk));
-        let confirmed = quickly && memory.doubts() <= few(reader, memory.len()) && {
-            let lookup = |key: &[u8], values: &mut [u64]| reader.lookup(key, values);
-            memory.confirm(lookup, reader.cpus(), family).is_ok()
+        let quickly = (*calm || !source.needs_calm())
+            && source.read_quickly(*entries, &mut |chunk| take(memory, family, chunk));
+        let confirmed = quickly && memory.doubts() <= few(&**source, memory.len()) && {
+            let lookup = |key: &[u8], values: &mut [u64]| source.lookup(key, values);
+            memory.confirm(lookup, source.cpus(), family).is_ok()
         };
         let mut result = Ok(());
         if !confirmed {
             memory.begin();
-            result = reader.read(|chunk| take(memory, family, chunk));
-            *calm = !quickly && memory.doubts() <= few(reader, memory.len());
+            result = source.read(&mut |chunk| take(memory, family, chunk));
+            *calm = !quickly && memory.doubts() <= few(&**source, memory.len());
         }
         *entries = Some(memory.count());
         phases.read += start.elapsed().saturating_sub(matching);
@@ -218,16 +212,16 @@ impl Feed {
     }
 
     fn note_way(&mut self) {
-        let (way, why) = (self.reader.way(), self.reader.why());
+        let (way, why) = self.source.way();
         if self.way != (way, why) {
-            debug!(map = self.reader.name(), "read by {way} from now on: {why}");
+            debug!(map = self.source.name(), "read by {way} from now on: {why}");
             self.way = (way, why);
         }
     }
 
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
-        self.memory = Memory::new(self.reader.key_size(), self.decoder.width());
+        self.memory = Memory::new(self.source.key_size(), self.decoder.width());
         self.new.clear();
         self.calm = false;
         self.entries = None;
@@ -242,9 +236,9 @@ impl Feed {
     pub(super) fn summary(&self, config: &str) -> MapSummary {
         MapSummary {
             config: config.to_owned(),
-            name: self.reader.name().to_owned(),
-            kind: self.kind.clone(),
-            capacity: self.reader.max_entries(),
+            name: self.source.name().to_owned(),
+            kind: self.source.kind().to_owned(),
+            capacity: self.source.max_entries(),
             entries: self.entries,
         }
     }
@@ -252,6 +246,6 @@ impl Feed {
 
 /// How many of so many keys may be in doubt: a lookup costs as much as a few entries of a batch, so
 /// with these it is still the quick way that costs less.
-fn few(reader: &MapReader, keys: usize) -> usize {
-    64 + keys / if reader.needs_calm() { 64 } else { 4 }
+fn few(source: &dyn Source, keys: usize) -> usize {
+    64 + keys / if source.needs_calm() { 64 } else { 4 }
 }

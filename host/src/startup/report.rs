@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rustix::system::uname;
 
+use super::Running;
 use crate::bpf::{AttachError, kind_name};
-use crate::scrape::Running;
 use crate::version;
 
 /// How many names a line has.

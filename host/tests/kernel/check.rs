@@ -15,9 +15,6 @@ pub fn layouts_of_every_type_of_map() {
     let opened = object::open("workload");
     let of =
         |metric| check(&plan::config(vec![metric], &[]), &opened).map_err(|faults| text(&faults));
-    let layout = |map: &str, per_cpu, cpu_label, key| {
-        Ok(vec![Layout { map: map.to_owned(), per_cpu, cpu_label, key }])
-    };
     let flow = [("id", 8, 0), ("text", 24, 0)];
     let latency = [("kind", 8, 0), ("bucket", 8, 0)];
     for (metric, expected) in [
@@ -53,9 +50,13 @@ pub fn layouts_of_every_type_of_map() {
             (true, Some(1), Key::Labels),
         ),
     ] {
-        let (per_cpu, cpu_label, key) = expected;
         let name = metric.name.as_str().to_owned();
-        assert_eq!(of(metric), layout(&name, per_cpu, cpu_label, key), "{name}");
+        let found = of(metric).map(|layouts| {
+            let [Layout { map, per_cpu, key, .. }] = &layouts[..] else { panic!("{layouts:?}") };
+            assert_eq!(*map, name);
+            (*per_cpu, layouts[0].cpu(), *key)
+        });
+        assert_eq!(found, Ok(expected), "{name}");
     }
 }
 

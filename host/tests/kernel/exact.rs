@@ -9,7 +9,7 @@ use ebpf_wasm_exporter::bpf::Attached;
 use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::scrape::Scraper;
-use ebpf_wasm_exporter::startup;
+use ebpf_wasm_exporter::startup::{self, Running};
 use ebpf_wasm_exporter::system::System;
 use libbpf_rs::{MapHandle, MapInfo};
 
@@ -38,22 +38,8 @@ impl Pipeline {
     }
 
     pub fn of(configs: &Configs, reading: Reading) -> Self {
-        let (dir, names) = (configs.path().to_owned(), configs.names().to_vec());
-        let selection = Selection::Directory { dir, names };
-        let (checked, faults) = startup::check(&selection, places(), &System::default(), None);
-        assert_eq!(faults, []);
-        let start = |config: startup::Checked| config.start().expect("it loads");
-        let running: Vec<_> = checked.into_iter().map(start).collect();
-        assert!(running.iter().all(|config| config.attached.failures().is_empty()));
-        let metrics = running.iter().flat_map(|config| {
-            config.metrics.iter().map(|(linked, _)| (linked.metric.name.as_str(), &config.attached))
-        });
-        let own = |(name, attached): (&str, &Attached)| {
-            let map = attached.map(name).unwrap();
-            (name.to_owned(), map.as_fd().try_clone_to_owned().unwrap())
-        };
-        let maps = metrics.map(own).collect();
-        Self { scraper: Scraper::new(running, reading).unwrap(), maps }
+        let (running, maps) = running(configs);
+        Self { scraper: Scraper::new(startup::units(running, reading).unwrap()), maps }
     }
 
     /// A map of a metric, to change while the scraper reads it.
@@ -64,10 +50,7 @@ impl Pipeline {
 
     /// Takes an entry out of a map, as a program or the kernel may at any time.
     pub fn delete(&self, map: &str, key: &[u8]) {
-        let fd = self.maps[map].as_raw_fd();
-        // SAFETY: the kernel reads the key, which the caller has made as long as the map's are.
-        let code = unsafe { libbpf_sys::bpf_map_delete_elem(fd, key.as_ptr().cast()) };
-        assert_eq!(code, 0, "the entry was there");
+        delete(&self.maps, map, key);
     }
 
     /// Gives an entry of a map a value, as a program may at any time.
@@ -88,6 +71,34 @@ impl Pipeline {
         lines.sort_unstable();
         lines.into_iter().map(|line| format!("{line}\n")).collect()
     }
+}
+
+/// Configs that are loaded and attached, and the maps of their metrics by name.
+pub fn running(configs: &Configs) -> (Vec<Running>, HashMap<String, OwnedFd>) {
+    let (dir, names) = (configs.path().to_owned(), configs.names().to_vec());
+    let selection = Selection::Directory { dir, names };
+    let (checked, faults) = startup::check(&selection, places(), &System::default(), None);
+    assert_eq!(faults, []);
+    let start = |config: startup::Checked| config.start().expect("it loads");
+    let running: Vec<_> = checked.into_iter().map(start).collect();
+    assert!(running.iter().all(|config| config.attached.failures().is_empty()));
+    let metrics = running.iter().flat_map(|config| {
+        config.metrics.iter().map(|(linked, _)| (linked.metric.name.as_str(), &config.attached))
+    });
+    let own = |(name, attached): (&str, &Attached)| {
+        let map = attached.map(name).unwrap();
+        (name.to_owned(), map.as_fd().try_clone_to_owned().unwrap())
+    };
+    let maps = metrics.map(own).collect();
+    (running, maps)
+}
+
+/// Takes an entry out of one of these maps, as a program or the kernel may at any time.
+pub fn delete(maps: &HashMap<String, OwnedFd>, map: &str, key: &[u8]) {
+    let fd = maps[map].as_raw_fd();
+    // SAFETY: the kernel reads the key, which the caller has made as long as the map's are.
+    let code = unsafe { libbpf_sys::bpf_map_delete_elem(fd, key.as_ptr().cast()) };
+    assert_eq!(code, 0, "the entry was there");
 }
 
 pub fn every_type_of_map() {

@@ -31,6 +31,7 @@ mod plugins;
 mod process;
 mod prometheus;
 mod read;
+mod recording;
 mod sandbox;
 mod shipped;
 mod steady;
@@ -209,7 +210,8 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         shortcuts_give_what_the_plain_path_gives,
         entries_that_stay_are_right_while_others_write,
     ];
-    exact.into_iter().chain(merged).chain(plugins).chain(steady)
+    let recording = trials![recording: a_replay_gives_the_bytes_that_were_served];
+    exact.into_iter().chain(merged).chain(plugins).chain(steady).chain(recording)
 }
 
 /// The built binary as a process.

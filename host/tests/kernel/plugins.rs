@@ -90,8 +90,8 @@ impl Live {
             work.add("work_hash_total", &flow(id, b"text"), EACH);
             work.add("work_lru_hash_total", &(id % 9).to_ne_bytes(), 1);
         }
-        let scraper = Scraper::new(vec![running], Reading::Auto);
-        Self { scraper: scraper.expect("its maps can be read"), work }
+        let units = startup::units(vec![running], Reading::Auto).expect("its maps can be read");
+        Self { scraper: Scraper::new(units), work }
     }
 
     /// The same, whose plugins may run so long in a scrape.

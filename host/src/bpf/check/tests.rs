@@ -143,14 +143,14 @@ fn labels_that_reuse_take_no_bytes() {
     let per_cpu = [map("x_total", MapType::PercpuHash, 8)];
     let metric = reusing(counter(&[("id", 8, 0), ("cpu", 2, 0), ("node", 2, 0)]), &[2]);
     let layout = layout(&metric.outline(), &per_cpu, None).unwrap();
-    assert_eq!((layout.cpu_label, layout.key), (Some(1), Key::Labels));
+    assert_eq!((layout.cpu(), layout.key), (Some(1), Key::Labels));
     let array = [map("x_total", MapType::PercpuArray, 4)];
     let metric = reusing(counter(&[("cpu", 2, 0), ("node", 2, 0)]), &[1]);
     assert_eq!(super::layout(&metric.outline(), &array, None).unwrap().key, Key::Ignored);
     // A label `cpu` of other bytes is none.
     let metric = reusing(counter(&[("id", 8, 0), ("cpu", 8, 0)]), &[1]);
     let layout = super::layout(&metric.outline(), &per_cpu, None).unwrap();
-    assert_eq!(layout.cpu_label, None);
+    assert_eq!(layout.cpu(), None);
     let parts = metric.outline().parts.unwrap();
     let (below, problem, remedy) = summed_cpus(&parts, &per_cpu[0]).unwrap();
     insta::assert_snapshot!(format!("{below}: {problem}; {remedy}"), @".labels[1].reuse: the label `cpu` reuses the bytes of the label before it, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2 in place of `reuse`: the CPU's number stands beside the key");

@@ -66,6 +66,8 @@ pub enum Why {
     Kernel,
     /// `--maps.read` says so.
     Pinned,
+    /// It is replayed.
+    Recorded,
 }
 
 impl Why {
@@ -82,6 +84,7 @@ impl Why {
             Self::Size => "size",
             Self::Kernel => "kernel",
             Self::Pinned => "pinned",
+            Self::Recorded => "recorded",
         }
     }
 }

@@ -67,7 +67,8 @@ impl Scene {
         let busy: Arc<Mutex<Busy>> = Arc::default();
         let step = Step { name: "wasm", decoder: Box::new(Shared(Arc::clone(&busy))), on_error };
         linked.chains[0] = Chain::new(vec![step]);
-        let layout = Layout { map: "a".into(), per_cpu: false, cpu_label: None, key: Key::Labels };
+        let fields = vec![Field { role: Role::Label, bytes: 0..1 }];
+        let layout = Layout { map: "a".into(), per_cpu: false, key: Key::Labels, fields };
         let family =
             Family::new("a".into(), "A".into(), vec!["l".into()], crate::series::Kind::Counter);
         Self {

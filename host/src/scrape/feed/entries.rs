@@ -34,26 +34,21 @@ impl Field {
     pub(in crate::scrape) fn all(metric: &Metric, layout: &Layout, key_size: usize) -> Vec<Self> {
         let mut fields = Vec::new();
         let mut at = 0;
-        let mut add = |name: &str, size: usize| {
-            let end = (at + size).min(key_size);
+        let mut add = |name: &str, end: usize| {
+            let end = end.min(key_size);
             if at < end {
                 fields.push(Self { name: name.to_owned(), bytes: at..end });
+                at = end;
             }
-            at = end;
         };
-        match layout.key {
-            Key::Zero => {}
-            Key::Ignored => add("index", key_size),
-            Key::Labels => {
-                for (n, label) in metric.labels.iter().enumerate() {
-                    if Some(n) != layout.cpu_label {
-                        add(label.name.as_str(), label.size);
-                        add("(padding)", label.padding);
-                    }
-                }
-            }
+        if layout.key == Key::Ignored {
+            add("index", key_size);
         }
-        add("(key)", key_size);
+        for (label, field) in metric.labels.iter().zip(&layout.fields) {
+            add("(padding)", field.bytes.start);
+            add(label.name.as_str(), field.bytes.end);
+        }
+        add(if layout.key == Key::Labels { "(padding)" } else { "(key)" }, key_size);
         fields
     }
 }
@@ -61,14 +56,14 @@ impl Field {
 impl Feed {
     /// The entries from here on.
     pub(in crate::scrape) fn piece(&self, config: &str, family: &Family, from: usize) -> Piece {
-        let Self { reader, memory, .. } = self;
+        let Self { source, memory, .. } = self;
         let mut text = String::new();
         if from == 0 {
             self.headline(config, &mut text);
         }
         let end = memory.places().min(from.saturating_add(PLACES));
         let mut next = (end < memory.places()).then_some(end);
-        let mut values = vec![0; reader.cpus()];
+        let mut values = vec![0; source.cpus()];
         let mut entries = 0;
         for place in from..end {
             let Some(row) = memory.row_at(place) else { continue };
@@ -84,8 +79,9 @@ impl Feed {
     }
 
     fn headline(&self, config: &str, out: &mut String) {
-        let Self { reader, memory, kind, way: (way, why), .. } = self;
-        let (map, count, most) = (reader.name(), memory.len(), reader.max_entries());
+        let Self { source, memory, way: (way, why), .. } = self;
+        let (map, kind) = (source.name(), source.kind());
+        let (count, most) = (memory.len(), source.max_entries());
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
@@ -96,7 +92,7 @@ impl Feed {
 
     /// A line with key and values.
     fn entry(&self, row: Row, values: &mut [u64], out: &mut String) {
-        let Self { reader, memory, fields, .. } = self;
+        let Self { source, memory, fields, .. } = self;
         let key = memory.key(row);
         let mut digits = Vec::new();
         for Field { name, bytes } in fields {
@@ -104,7 +100,7 @@ impl Feed {
             hex::write(&key[bytes.clone()], &mut digits);
             let _ = write!(out, "{name}={} ", String::from_utf8_lossy(&digits));
         }
-        let _ = match reader.lookup(key, values) {
+        let _ = match source.lookup(key, values) {
             Ok(true) => writeln!(out, "{values:?}"),
             Ok(false) => writeln!(out, "gone since it was read"),
             Err(_) => writeln!(out, "{:?} when it was read", memory.values(row)),

@@ -1,0 +1,105 @@
+//! What the bytes of a map's key are: the one place where sizes and paddings become ranges.
+//!
+//! Never decides whether they fit: see [`super::check()`].
+
+use std::ops::Range;
+
+use crate::config::Part;
+
+/// How a metric's map is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The map's name.
+    pub map: String,
+    /// Whether an entry has a value for each CPU. Without a field that is the CPU's number, the values
+    /// of all CPUs are summed.
+    pub per_cpu: bool,
+    /// What the key's bytes are.
+    pub key: Key,
+    /// What each of the metric's labels decodes, in their order.
+    pub fields: Vec<Field>,
+}
+
+/// What the bytes of a map's key are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The labels end to end, with their paddings.
+    Labels,
+    /// Nothing: the metric has no labels and is the one entry whose key is a u32 of 0.
+    Zero,
+    /// An array's index that tells nothing: all entries are summed.
+    Ignored,
+}
+
+/// What a label decodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// What becomes of it.
+    pub role: Role,
+    /// The bytes of the key; none of the CPU's number, which stands beside the key as 2 bytes in the
+    /// host's order.
+    pub bytes: Range<usize>,
+}
+
+/// What becomes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A label.
+    Label,
+    /// The bucket of a histogram, and no label.
+    Bucket,
+    /// A label that decodes the CPU's number.
+    Cpu,
+}
+
+impl Layout {
+    /// Which label is the first that decodes the CPU's number.
+    pub fn cpu(&self) -> Option<usize> {
+        self.fields.iter().position(|field| field.role == Role::Cpu)
+    }
+}
+
+/// The fields of these parts of a key. `cpu` is the first that is the CPU's number, and `bucket` the one
+/// that is the bucket.
+pub(super) fn fields(parts: &[Part], cpu: Option<usize>, bucket: Option<usize>) -> Vec<Field> {
+    let (mut offset, mut bytes) = (0, 0..0);
+    let field = |(n, part): (usize, &Part)| {
+        if cpu.is_some_and(|cpu| n >= cpu) {
+            return Field { role: Role::Cpu, bytes: 0..0 };
+        }
+        if !part.reuse {
+            bytes = offset..offset + part.size;
+            offset += part.size + part.padding;
+        }
+        let role = if bucket == Some(n) { Role::Bucket } else { Role::Label };
+        Field { role, bytes: bytes.clone() }
+    };
+    parts.iter().enumerate().map(field).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_follow_one_another_and_reuse_what_is_before() {
+        let part = |size, padding, reuse| Part { named_cpu: false, size, padding, reuse };
+        let parts = [
+            part(2, 2, false),
+            part(2, 0, true),
+            part(8, 0, false),
+            part(2, 0, false),
+            part(2, 0, true),
+        ];
+        let found = fields(&parts, Some(3), Some(2));
+        let found: Vec<_> = found.into_iter().map(|field| (field.role, field.bytes)).collect();
+        let expected = [
+            (Role::Label, 0..2),
+            (Role::Label, 0..2),
+            (Role::Bucket, 4..12),
+            (Role::Cpu, 0..0),
+            (Role::Cpu, 0..0),
+        ];
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,102 @@
+//! From a recording and configs to units, without a kernel: the metrics that read recorded maps.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Places, plugins};
+use crate::bpf::{self, MapSpec, kind_name};
+use crate::config::{self, Config, Fault, Source};
+use crate::link;
+use crate::plugin::Loader;
+use crate::scrape::{Fed, Unit};
+use crate::source::recording::{Head, Player, RecordedConfig, RecordedMap, Tape};
+use crate::system::System;
+
+/// The configs of a recording, as if their files stood beside it.
+pub fn recorded(head: &Head, file: &Path) -> Vec<Source> {
+    let source = |config: &RecordedConfig| Source {
+        file: file.with_file_name(&config.name).with_extension("yaml"),
+        text: config.yaml.as_str().into(),
+    };
+    head.configs.iter().map(source).collect()
+}
+
+/// The units of these configs, whose maps are those of the recording's configs of the same names; and
+/// every fault. Plugins are looked for beside their configs, then where `places` says.
+pub fn units(
+    tape: &Arc<Mutex<Tape>>,
+    sources: Vec<Source>,
+    places: Places<'_>,
+    system: &System,
+) -> (Vec<Unit>, Vec<Fault>) {
+    let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
+    let maps = recorded_maps(&head);
+    let (configs, mut faults) = config::load(sources);
+    link::want(&configs, system);
+    let mut loader = Loader::new(places.compiler, places.cache.cloned());
+    plugins::prepare(&configs, &mut loader, places.plugins);
+    let mut units = Vec::new();
+    for config in &configs {
+        let Some(maps) = maps.get(config.name.as_str()) else {
+            let problem = format!("the recording has no config `{}`", config.name);
+            faults.push(config.fault("", problem, "name one that it has in --config.names"));
+            continue;
+        };
+        match unit(config, maps, &mut loader, (places.plugins, system, tape)) {
+            Ok(unit) => units.push(unit),
+            Err(found) => faults.extend(found),
+        }
+    }
+    loader.rest();
+    (units, config::shown(faults))
+}
+
+/// The maps of each config, with their numbers among all.
+fn recorded_maps(head: &Head) -> HashMap<&str, Vec<(usize, &RecordedMap)>> {
+    let mut all = head.maps().enumerate();
+    let mut of = |config: &RecordedConfig| all.by_ref().take(config.maps.len()).collect();
+    head.configs.iter().map(|config| (config.name.as_str(), of(config))).collect()
+}
+
+fn unit(
+    config: &Config,
+    maps: &[(usize, &RecordedMap)],
+    loader: &mut Loader,
+    (dir, system, tape): (Option<&Path>, &System, &Arc<Mutex<Tape>>),
+) -> Result<Unit, Vec<Fault>> {
+    let (mut loaded, mut faults) = plugins::load(config, loader, dir);
+    let (linked, found) = link::metrics(config, &mut loaded, system);
+    faults.extend(found);
+    let specs: Vec<_> = maps.iter().map(|(_, map)| spec(map)).collect();
+    let layouts = match bpf::check_maps(config, &specs) {
+        Ok(layouts) if faults.is_empty() => layouts,
+        Ok(_) => return Err(faults),
+        Err(found) => {
+            faults.extend(found);
+            return Err(faults);
+        }
+    };
+    let mut metrics = Vec::new();
+    for (linked, layout) in linked.into_iter().zip(layouts) {
+        // A layout is of a map that was found among these.
+        let Some((n, map)) = maps.iter().find(|(_, map)| map.name == layout.map) else { continue };
+        let kind = kind_name(spec(map).kind);
+        let source = Box::new(Player::new(tape, *n, map, kind));
+        metrics.push(Fed { linked, layout, source });
+    }
+    let plugins = plugins::gauges(config, &loaded);
+    Ok(Unit { name: config.name.clone(), metrics, attached: None, plugins })
+}
+
+fn spec(map: &RecordedMap) -> MapSpec {
+    let RecordedMap { name, kind, key_size, max_entries, flags, .. } = map;
+    MapSpec {
+        name: name.clone(),
+        kind: (*kind).into(),
+        key_size: *key_size,
+        value_size: 8,
+        max_entries: *max_entries,
+        flags: *flags,
+    }
+}
