@@ -1,4 +1,4 @@
-# The exporter in a container: README.md, "Containers", says how to start it.
+# The exporter in a container: docs/src/operate/containers.md says how to start it.
 #
 #   docker build .                      the exporter alone, with its default set (target `exporter`)
 #   docker build --target examples .    with all examples, and the plugins in Rust

@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead bench-attacks lint image
+.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead bench-attacks docs lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -96,6 +96,11 @@ image: ## build the container images IMAGE:VERSION and IMAGE:VERSION-examples; n
 	    --build-arg REVISION=$$(git rev-parse HEAD) --build-arg BRANCH=$$(git rev-parse --abbrev-ref HEAD) \
 	    --build-arg SOURCE_DATE_EPOCH=$$(git show -s --format=%ct) .; \
 	done
+
+docs: ## build the book of docs/, target/book/index.html, and check every link and table of it
+	@.ci/install docs
+	mdbook build docs
+	cargo test -p ebpf_wasm_exporter $(LOCKED) --test docs
 
 lint: ## check format, lints, docs, examples for arm64, and dependencies
 	@.ci/install lint
