@@ -27,7 +27,7 @@
 //! | [`tools`] | shows what a plugin is and does | prints, or needs a kernel |
 //! | [`telemetry`] | the exporter's metrics about itself | |
 
-pub(crate) mod advice;
+mod advice;
 pub mod bpf;
 pub mod cli;
 pub mod config;

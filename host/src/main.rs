@@ -1,7 +1,8 @@
 //! `ebpf_wasm_exporter`: flags → configs → load, attach → drop privileges → serve → drain.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -162,7 +163,14 @@ fn record(order: &Record) -> Result<(), Failure> {
         })
     };
     let (file, interval) = (&*order.output, time(&order.interval, "--interval")?);
-    let recording = Recording { file, time: time(&order.time, "--for")?, interval };
+    let secret = || -> io::Result<_> {
+        let mut secret = [0; 32];
+        File::open("/dev/urandom")?.read_exact(&mut secret)?;
+        Ok(secret)
+    };
+    let secret = order.redact.then(secret).transpose();
+    let secret = secret.map_err(|error| fail(Exit::Unexpected, error))?;
+    let recording = Recording { file, time: time(&order.time, "--for")?, interval, secret };
     let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
     flags.btf_path.clone_from(&order.btf_path);
     let settings = Settings::of(flags)?;
@@ -172,12 +180,10 @@ fn record(order: &Record) -> Result<(), Failure> {
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
-    let unwritten = |error: io::Error| {
-        let file = file.display();
-        fail(Exit::Unexpected, anyhow!("{file}: {error}; give --output a file that can be written"))
-    };
-    let (rounds, bytes) = recording.make(&sources, &mut units).map_err(unwritten)?;
-    print(&format!("recorded {rounds} readings, {bytes} bytes\n"))
+    let made = recording.make(&sources, &mut units);
+    let (rounds, bytes) = made.map_err(|error| fail(Exit::Unexpected, error))?;
+    let readings = counted(usize::try_from(rounds).unwrap_or(usize::MAX), "reading");
+    print(&format!("recorded {readings}, {bytes} bytes\n"))
 }
 
 /// `replay`: what recorded maps become, printed or served.

@@ -9,6 +9,7 @@ use crate::bpf::read::{Chunk, MapReader, ReadError, Reading, Sink, Way, Why};
 use crate::bpf::{MapRef, kind_name};
 
 pub mod recording;
+pub mod redacted;
 
 /// The entries of one map, to be read again and again.
 pub trait Source: fmt::Debug + Send {

@@ -47,6 +47,10 @@ pub struct Record {
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub interval: String,
 
+    /// Write no text of a key as it is: each becomes another one that says nothing
+    #[arg(long)]
+    pub redact: bool,
+
     /// What is loaded.
     #[command(flatten)]
     pub configs: Configs,

@@ -1,15 +1,18 @@
 //! `record`: what the maps of running programs hold, into a file.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::advice;
 use crate::bpf::MapSpec;
 use crate::config::Source;
-use crate::scrape::Unit;
+use crate::scrape::{Fed, Unit};
+use crate::source::Source as MapSource;
 use crate::source::recording::{Head, RecordedConfig, RecordedMap, Recorder};
+use crate::source::redacted::{Redacted, texts};
 use crate::version;
 
 /// How a recording is made.
@@ -21,6 +24,18 @@ pub struct Recording<'a> {
     pub time: Duration,
     /// From one reading to the next.
     pub interval: Duration,
+    /// What texts in keys are hidden with, if they are.
+    pub secret: Option<[u8; 32]>,
+}
+
+/// A recording that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}; give --output a file that can be written", .file.display(), advice::words(.cause))]
+pub struct Unwritten {
+    /// The file.
+    pub file: PathBuf,
+    /// What the system says.
+    pub cause: io::Error,
 }
 
 impl Recording<'_> {
@@ -30,15 +45,19 @@ impl Recording<'_> {
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn make(&self, configs: &[Source], units: &mut [Unit]) -> io::Result<(u64, u64)> {
+    pub fn make(&self, configs: &[Source], units: &mut [Unit]) -> Result<(u64, u64), Unwritten> {
+        let unwritten = |cause| Unwritten { file: self.file.to_owned(), cause };
+        self.write(configs, units).map_err(unwritten)
+    }
+
+    fn write(&self, configs: &[Source], units: &mut [Unit]) -> io::Result<(u64, u64)> {
         let file = BufWriter::new(File::create(self.file)?);
         let mut recorder = Recorder::begin(file, &head(configs, units))?;
         let began = Instant::now();
         let mut rounds = 0;
         loop {
             let at = began.elapsed();
-            let metrics = units.iter_mut().flat_map(|unit| &mut unit.metrics);
-            recorder.round(at, metrics.map(|fed| &mut *fed.source))?;
+            self.round(&mut recorder, at, units)?;
             rounds += 1;
             if at >= self.time {
                 break;
@@ -49,6 +68,25 @@ impl Recording<'_> {
         let file = recorder.end()?.into_inner().map_err(io::Error::from)?;
         file.sync_all()?;
         Ok((rounds, file.metadata()?.len()))
+    }
+}
+
+impl Recording<'_> {
+    fn round<W: Write>(
+        &self,
+        recorder: &mut Recorder<W>,
+        at: Duration,
+        units: &mut [Unit],
+    ) -> io::Result<()> {
+        let metrics = units.iter_mut().flat_map(|unit| &mut unit.metrics);
+        let Some(secret) = self.secret else {
+            return recorder.round(at, metrics.map(|fed| &mut *fed.source as &mut dyn MapSource));
+        };
+        let hidden = metrics.map(|Fed { linked, layout, source }| {
+            Redacted::new(&mut **source, texts(&linked.metric, layout), secret)
+        });
+        let mut hidden: Vec<_> = hidden.collect();
+        recorder.round(at, hidden.iter_mut().map(|source| source as &mut dyn MapSource))
     }
 }
 
@@ -66,7 +104,7 @@ pub fn head(configs: &[Source], units: &[Unit]) -> Head {
     Head { exporter: version::VERSION.to_owned(), kernel, configs: configs.collect() }
 }
 
-fn map(unit: &Unit, source: &dyn crate::source::Source) -> RecordedMap {
+fn map(unit: &Unit, source: &dyn MapSource) -> RecordedMap {
     let map = unit.attached.as_ref().and_then(|attached| attached.map(source.name()));
     let (kind, flags) = map.map_or((0, 0), |map| {
         let MapSpec { kind, flags, .. } = map.spec;

@@ -238,6 +238,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         checked_without_privileges,
         four_when_nothing_of_the_default_set_loads,
     ];
+    let recorded = trials![recording: a_recording_shows_texts_unless_told_not_to];
     let examples = trials![examples:
         the_default_set_counts_programs_and_system_calls,
         kfree_skb_counts_dropped_packets,
@@ -261,7 +262,12 @@ fn binary() -> impl Iterator<Item = Trial> {
         what_is_its_own_has_its_name,
     ];
     let process = process.chain(descriptors);
-    process.chain(exits).chain(examples).chain(without).chain(with_shipped_plugins())
+    process
+        .chain(exits)
+        .chain(recorded)
+        .chain(examples)
+        .chain(without)
+        .chain(with_shipped_plugins())
 }
 
 /// The built binary with plugins that `make plugins` has built.

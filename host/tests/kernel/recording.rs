@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use ebpf_wasm_exporter::bpf::read::{Reading, Way};
@@ -16,6 +19,7 @@ use ebpf_wasm_exporter::tools::record;
 
 use crate::configs::{Configs, WORKLOAD};
 use crate::exact;
+use crate::exporter::BINARY;
 use crate::plugins::places;
 use crate::workload::{Session, flow, last_cpu, latency, on_cpu};
 
@@ -87,4 +91,52 @@ pub fn a_replay_gives_the_bytes_that_were_served() {
         let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/workload.rec");
         fs::copy(file, kept).unwrap();
     }
+}
+
+/// What was typed of one verb, in this directory of configs.
+fn said(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(BINARY).args(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+/// A thread of ours is on the CPU all the time, so its name is among those of the tasks that are switched
+/// to; with `--redact` it is not.
+pub fn a_recording_shows_texts_unless_told_not_to() {
+    const NAME: &str = "mallory";
+    const YAML: &str = "metrics: {counters: [{name: switches_total, help: h, labels: [
+        {name: comm, size: 16, decoders: [{name: string}]}]}]}";
+    let mut configs = Configs::new();
+    configs.add_object("switches", YAML);
+    let dir = configs.path().to_str().unwrap();
+    for (more, shown) in [(&[][..], true), (&["--redact"], false)] {
+        let file = format!("{dir}/x.rec");
+        let record =
+            ["record", "--config.dir", dir, "--config.names=switches", "--for=1s", "-o", &file];
+        let stop = AtomicBool::new(false);
+        let (code, text) = thread::scope(|scope| {
+            let busy = || {
+                while !stop.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            };
+            thread::Builder::new().name(NAME.to_owned()).spawn_scoped(scope, busy).unwrap();
+            let said = said(&[&record, more].concat());
+            stop.store(true, Ordering::Relaxed);
+            said
+        });
+        assert!(code == Some(0) && text.starts_with("recorded 2 readings, "), "{text}");
+        let (code, text) = said(&["replay", &file, "--once"]);
+        assert_eq!((code, text.contains(NAME)), (Some(0), shown), "{text}");
+        assert!(text.lines().count() > 3, "{text}");
+    }
+    let (code, text) = said(&["record", "--config.dir", dir, "--config.names=switches", "-o", dir]);
+    assert_eq!(code, Some(1));
+    let text = text.lines().last().unwrap().replace(dir, "DIR");
+    insta::assert_snapshot!(text, @"error: DIR: is a directory; give --output a file that can be written");
+    let (code, text) =
+        said(&["record", "--config.dir", dir, "--config.names=switches", "-o", "x", "--for=1"]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(text, @"error: --for=1 is no time; write one such as 30s or 1m30s
+");
 }

@@ -46,7 +46,7 @@ impl<W: Write> Recorder<W> {
     pub fn round<'s>(
         &mut self,
         at: Duration,
-        sources: impl IntoIterator<Item = &'s mut (dyn Source + 'static)>,
+        sources: impl IntoIterator<Item = &'s mut (dyn Source + 's)>,
     ) -> io::Result<()> {
         let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
         self.out.write_all(&[ROUND])?;
