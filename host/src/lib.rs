@@ -45,6 +45,7 @@ pub mod privileges;
 pub mod scrape;
 pub mod series;
 pub mod serve;
+pub mod settings;
 pub mod signals;
 pub mod source;
 pub mod startup;

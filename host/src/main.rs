@@ -6,27 +6,26 @@ use std::io::{self, IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::anyhow;
 use clap::Parser;
+use ebpf_wasm_exporter::bpf::Addresses;
 use ebpf_wasm_exporter::bpf::read::{Reading, Way};
-use ebpf_wasm_exporter::bpf::{self, Addresses};
-use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Record, Replay, Selection, Tool};
+use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::output;
-use ebpf_wasm_exporter::plugin::{CacheDir, Compiler};
-use ebpf_wasm_exporter::privileges::{self, Keep, Privileges, Sandbox};
+use ebpf_wasm_exporter::plugin::Compiler;
+use ebpf_wasm_exporter::privileges;
 use ebpf_wasm_exporter::scrape::Scraper;
-use ebpf_wasm_exporter::serve::{
-    self, Door, Limits, ListenAddress, Listener, Manager, Site, TelemetryPath, Traffic,
-};
+use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Traffic};
+use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::startup::report::{self, counted};
-use ebpf_wasm_exporter::startup::{self, Checked, Places, Running};
+use ebpf_wasm_exporter::startup::{self, Checked, Running};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::telemetry;
 use ebpf_wasm_exporter::tools::record::Recording;
@@ -108,14 +107,16 @@ fn log_options(flags: &Flags) -> logging::Options {
 fn run(flags: Flags) -> Result<(), Failure> {
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
     let began = Instant::now();
-    let mut settings = Settings::of(flags)?;
+    let mut settings = settled(&flags)?;
     info!("{}", report::announcement());
     let system = System::default();
-    let checked = settings.check(&system)?;
+    let fit = checked(&settings, &system)?;
     noted.tell();
-    let listener = settings.listen()?;
-    settings.settle_maps(&listener);
-    let Started { running, .. } = settings.start(checked)?;
+    let listener = listen(&settings)?;
+    if let Some(left_out) = settings.settle_maps(listener.is_local()) {
+        info!("{left_out}");
+    }
+    let Started { running, .. } = start(&settings, fit)?;
     running.iter().for_each(|config| info!("{}", report::line(config)));
     noted.tell();
     let status = format!("serving {}", counted(running.len(), "config"));
@@ -143,11 +144,11 @@ fn run(flags: Flags) -> Result<(), Failure> {
 
 /// `--config.check`: as [`run`], up to where it would serve.
 fn check(flags: Flags) -> Result<(), Failure> {
-    let settings = Settings::of(flags)?;
+    let settings = settled(&flags)?;
     let system = System::default();
-    let checked = settings.check(&system)?;
+    let fit = checked(&settings, &system)?;
     if privileges::can_load() {
-        let Started { running, left_out } = settings.start(checked)?;
+        let Started { running, left_out } = start(&settings, fit)?;
         print(&format!("{}\n", report::verdict(&running, &left_out)))
     } else {
         print("ok, as far as can be told without CAP_BPF: nothing was loaded into the kernel\n")
@@ -173,10 +174,10 @@ fn record(order: &Record) -> Result<(), Failure> {
     let recording = Recording { file, time: time(&order.time, "--for")?, interval, secret };
     let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
     flags.btf_path.clone_from(&order.btf_path);
-    let settings = Settings::of(flags)?;
-    let checked = settings.check(&System::default())?;
-    let sources: Vec<_> = checked.iter().map(|checked| checked.source().clone()).collect();
-    let Started { running, .. } = settings.start(checked)?;
+    let settings = settled(&flags)?;
+    let fit = checked(&settings, &System::default())?;
+    let sources: Vec<_> = fit.iter().map(|checked| checked.source().clone()).collect();
+    let Started { running, .. } = start(&settings, fit)?;
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
@@ -194,10 +195,10 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     (flags.config_dir, flags.config_names) = (None, Vec::new());
     let tape = Tape::open(&order.file).map_err(|error| fail(Exit::Config, error))?;
     let sources = recorded_or_given(order, &tape)?;
-    let settings = Settings::of(flags)?;
+    let settings = settled(&flags)?;
     let (tape, system) = (Arc::new(Mutex::new(tape)), System::default());
     let (units, faults) = startup::replay::units(&tape, sources, settings.places(), &system);
-    settings.report(&faults)?;
+    report(&settings, &faults)?;
     let mut scraper = Scraper::new(units).with_plugin_budget(settings.plugin_budget);
     if !order.once && order.at.is_none() {
         system.prepare();
@@ -244,10 +245,13 @@ fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<config::Source>,
 
 fn serve_recording(settings: &Settings, scraper: Scraper, system: &System) -> Result<(), Failure> {
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
-    let listener = settings.listen()?;
+    let listener = listen(settings)?;
     let readable = [system.readable(), telemetry::prepare()].concat();
     let given_up = settings.privileges.give_up(&readable);
-    given_up.map_err(|error| fail(Exit::Unexpected, error))?.tell();
+    let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
+    // A thread keeps the privileges that it is started with.
+    logging::leave_to_thread();
+    given_up.tell();
     info!("serving the recording at {}", listener.place(settings.site.telemetry_path.as_str()));
     let (limits, traffic) = (settings.limits, Traffic::default());
     let door = Door { listener, limits, traffic };
@@ -272,159 +276,76 @@ fn tool_of(tool: &Tool) -> Result<(), Failure> {
     result.map_err(|error| fail(exit(&error), error)).and(printed)
 }
 
-/// The flags, each as what it means.
-struct Settings {
-    selection: Selection,
-    address: ListenAddress,
-    limits: Limits,
-    site: Site,
-    privileges: Privileges,
-    reading: Reading,
-    cache: Option<CacheDir>,
-    plugin_budget: Duration,
-    flags: Flags,
+fn settled(flags: &Flags) -> Result<Settings, Failure> {
+    Settings::parse(flags).map_err(|error| fail(Exit::Usage, error))
 }
 
-impl Settings {
-    fn of(flags: Flags) -> Result<Self, Failure> {
-        Self::parse(flags).map_err(|error| fail(Exit::Usage, error))
-    }
+fn listen(settings: &Settings) -> Result<Listener, Failure> {
+    settings.address.listen().map_err(|error| fail(Exit::Listen, error))
+}
 
-    fn parse(flags: Flags) -> anyhow::Result<Self> {
-        let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
-        flags.btf_path.as_deref().map_or(Ok(()), bpf::check_types)?;
-        let maps = Maps::of(&flags);
-        let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
-        Ok(Self {
-            selection: Selection::new(dir, names, &built_in)?,
-            address: flags.web_listen_address.parse()?,
-            limits: Limits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
-            site: Site {
-                telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
-                maps: maps != Maps::No,
-                openmetrics: flags.web_enable_openmetrics,
-            }
-            .checked()?,
-            privileges: Privileges {
-                keep: Keep::parse(&flags.capabilities_keep)?,
-                user: flags.user.as_deref().map(str::parse).transpose()?,
-                sandbox: Sandbox {
-                    no_new_privs: !flags.no_sandbox_no_new_privs,
-                    seccomp: !flags.no_sandbox_seccomp,
-                    landlock: !flags.no_sandbox_landlock,
-                },
-            },
-            reading: flags.maps_read.parse()?,
-            cache: CacheDir::chosen(
-                flags.plugins_cache_dir.as_deref(),
-                env::var_os("CACHE_DIRECTORY").as_deref(),
-            ),
-            plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)
-                .map_err(anyhow::Error::msg)?,
-            flags,
-        })
-    }
+fn checked(settings: &Settings, system: &System) -> Result<Vec<Checked>, Failure> {
+    let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
+    let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
+    let (checked, faults) =
+        startup::check(&settings.selection, settings.places(), system, addresses);
+    report(settings, &faults)?;
+    Ok(checked)
+}
 
-    fn listen(&self) -> Result<Listener, Failure> {
-        self.address.listen().map_err(|error| fail(Exit::Listen, error))
+/// Says every fault, and fails if any of them is fatal.
+fn report(settings: &Settings, faults: &[Fault]) -> Result<(), Failure> {
+    for fault in faults {
+        let severity = match fault.severity {
+            Severity::Error => logging::Severity::ERROR,
+            Severity::Warning => logging::Severity::WARN,
+        };
+        logging::say(severity, "", &fault.to_string());
     }
-
-    /// Decides whether there is `/maps`, now that it is known who could see it.
-    fn settle_maps(&mut self, listener: &Listener) {
-        if Maps::of(&self.flags) == Maps::ToThisHost && !listener.is_local() {
-            self.site.maps = false;
-            info!(
-                "left out /maps: --debug serves it only where this host alone can connect; \
-                 --web.enable-maps serves it here too"
-            );
+    match faults
+        .iter()
+        .filter(|fault| settings.is_fatal(fault))
+        .map(|fault| fault.count as usize)
+        .sum()
+    {
+        0 => Ok(()),
+        n => {
+            let faults = counted(n, "fault");
+            Err(fail(Exit::Config, anyhow!("{faults} in the configs; nothing was loaded")))
         }
-    }
-
-    fn check(&self, system: &System) -> Result<Vec<Checked>, Failure> {
-        let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
-        let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
-        let (checked, faults) = startup::check(&self.selection, self.places(), system, addresses);
-        self.report(&faults)?;
-        Ok(checked)
-    }
-
-    fn places(&self) -> Places<'_> {
-        let Flags { btf_path, plugins_dir, .. } = &self.flags;
-        let (btf, plugins) = (btf_path.as_deref(), plugins_dir.as_deref());
-        Places { btf, plugins, cache: self.cache.as_ref(), compiler: Compiler::default() }
-    }
-
-    /// Says every fault, and fails if any of them is fatal.
-    fn report(&self, faults: &[Fault]) -> Result<(), Failure> {
-        for fault in faults {
-            let severity = match fault.severity {
-                Severity::Error => logging::Severity::ERROR,
-                Severity::Warning => logging::Severity::WARN,
-            };
-            logging::say(severity, "", &fault.to_string());
-        }
-        let fatal = |fault: &&Fault| fault.severity == Severity::Error || self.flags.config_strict;
-        match faults.iter().filter(fatal).map(|fault| fault.count as usize).sum() {
-            0 => Ok(()),
-            n => {
-                let faults = counted(n, "fault");
-                Err(fail(Exit::Config, anyhow!("{faults} in the configs; nothing was loaded")))
-            }
-        }
-    }
-
-    fn start(&self, checked: Vec<Checked>) -> Result<Started, Failure> {
-        let (mut running, mut refused, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-        // Nobody chose the default set for this very kernel.
-        let built_in = !matches!(self.selection, Selection::Directory { .. });
-        let may_skip = built_in && !self.flags.config_strict;
-        for result in startup::start(checked) {
-            match result {
-                Ok(config) => running.push(config),
-                Err(error) if may_skip => {
-                    warn!("{error}; skipped");
-                    left_out.push(error.name);
-                }
-                Err(error) => refused.push(error),
-            }
-        }
-        if let Some(last) = refused.pop() {
-            for error in &refused {
-                logging::say(logging::Severity::ERROR, "error: ", &error.to_string());
-            }
-            return Err(fail(Exit::Load, last));
-        }
-        if running.is_empty() {
-            let error = anyhow!("no config of the default set loads; each has a line above");
-            return Err(fail(Exit::Load, error));
-        }
-        if let Some(programs) = report::unattached(&running)
-            && self.flags.config_strict
-        {
-            let error = anyhow!("{programs}; each has a line above");
-            return Err(fail(Exit::Attach, error));
-        }
-        Ok(Started { running, left_out })
     }
 }
 
-/// Whether there is `/maps`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Maps {
-    No,
-    /// If nobody else can connect.
-    ToThisHost,
-    Yes,
-}
-
-impl Maps {
-    fn of(flags: &Flags) -> Self {
-        match flags.web_enable_maps {
-            true => Self::Yes,
-            false if flags.debug && !flags.refuses_maps() => Self::ToThisHost,
-            false => Self::No,
+fn start(settings: &Settings, checked: Vec<Checked>) -> Result<Started, Failure> {
+    let (mut running, mut refused, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    let may_skip = settings.may_skip();
+    for result in startup::start(checked) {
+        match result {
+            Ok(config) => running.push(config),
+            Err(error) if may_skip => {
+                warn!("{error}; skipped");
+                left_out.push(error.name);
+            }
+            Err(error) => refused.push(error),
         }
     }
+    if let Some(last) = refused.pop() {
+        for error in &refused {
+            logging::say(logging::Severity::ERROR, "error: ", &error.to_string());
+        }
+        return Err(fail(Exit::Load, last));
+    }
+    if running.is_empty() {
+        let error = anyhow!("no config of the default set loads; each has a line above");
+        return Err(fail(Exit::Load, error));
+    }
+    if let Some(programs) = report::unattached(&running)
+        && settings.strict
+    {
+        let error = anyhow!("{programs}; each has a line above");
+        return Err(fail(Exit::Attach, error));
+    }
+    Ok(Started { running, left_out })
 }
 
 /// The configs that run.

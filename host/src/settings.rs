@@ -1,0 +1,197 @@
+//! The flags, each as what it means: all that was decided for the process, in one value.
+//!
+//! Never acts on it: `main` does.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::bpf::read::Reading;
+use crate::cli::{Flags, Selection};
+use crate::config::{self, Fault, Severity};
+use crate::plugin::{CacheDir, Compiler};
+use crate::privileges::{Keep, Privileges, Sandbox};
+use crate::serve::{Limits, ListenAddress, Site, TelemetryPath};
+use crate::startup::{self, Places};
+use crate::{bpf, descriptors};
+
+/// What was decided.
+#[derive(Debug)]
+pub struct Settings {
+    /// The configs.
+    pub selection: Selection,
+    /// Where to listen.
+    pub address: ListenAddress,
+    /// What clients may take.
+    pub limits: Limits,
+    /// What is served.
+    pub site: Site,
+    /// What the process may still do once programs are attached.
+    pub privileges: Privileges,
+    /// How maps are read.
+    pub reading: Reading,
+    /// How long all plugins may run in a scrape.
+    pub plugin_budget: Duration,
+    /// Whether warnings, and programs that do not attach, are fatal.
+    pub strict: bool,
+    cache: Option<CacheDir>,
+    btf: Option<PathBuf>,
+    plugins: Option<PathBuf>,
+    maps: Maps,
+}
+
+impl Settings {
+    /// What these flags mean.
+    ///
+    /// # Errors
+    ///
+    /// The first flag that means nothing, and what to write.
+    pub fn parse(flags: &Flags) -> anyhow::Result<Self> {
+        let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
+        flags.btf_path.as_deref().map_or(Ok(()), bpf::check_types)?;
+        let maps = Maps::of(flags);
+        let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
+        Ok(Self {
+            selection: Selection::new(dir, names, &built_in)?,
+            address: flags.web_listen_address.parse()?,
+            limits: Limits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
+            site: Site {
+                telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
+                maps: maps != Maps::No,
+                openmetrics: flags.web_enable_openmetrics,
+            }
+            .checked()?,
+            privileges: Privileges {
+                keep: Keep::parse(&flags.capabilities_keep)?,
+                user: flags.user.as_deref().map(str::parse).transpose()?,
+                sandbox: Sandbox {
+                    no_new_privs: !flags.no_sandbox_no_new_privs,
+                    seccomp: !flags.no_sandbox_seccomp,
+                    landlock: !flags.no_sandbox_landlock,
+                },
+            },
+            reading: flags.maps_read.parse()?,
+            cache: CacheDir::chosen(
+                flags.plugins_cache_dir.as_deref(),
+                env::var_os("CACHE_DIRECTORY").as_deref(),
+            ),
+            plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)
+                .map_err(anyhow::Error::msg)?,
+            strict: flags.config_strict,
+            btf: flags.btf_path.clone(),
+            plugins: flags.plugins_dir.clone(),
+            maps,
+        })
+    }
+
+    /// Where to look for what configs name.
+    pub fn places(&self) -> Places<'_> {
+        let (btf, plugins) = (self.btf.as_deref(), self.plugins.as_deref());
+        Places { btf, plugins, cache: self.cache.as_ref(), compiler: Compiler::default() }
+    }
+
+    /// Decides whether there is `/maps`, now that it is known who can connect: this host alone if
+    /// `local`. What to say if it is left out.
+    pub fn settle_maps(&mut self, local: bool) -> Option<&'static str> {
+        if self.maps != Maps::ToThisHost || local {
+            return None;
+        }
+        self.site.maps = false;
+        Some(
+            "left out /maps: --debug serves it only where this host alone can connect; \
+             --web.enable-maps serves it here too",
+        )
+    }
+
+    /// Whether nothing is loaded because of a fault.
+    pub fn is_fatal(&self, fault: &Fault) -> bool {
+        fault.severity == Severity::Error || self.strict
+    }
+
+    /// Whether a config that does not load is left out: nobody chose the default set for this very kernel.
+    pub fn may_skip(&self) -> bool {
+        !matches!(self.selection, Selection::Directory { .. }) && !self.strict
+    }
+}
+
+/// Whether there is `/maps`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maps {
+    No,
+    /// If nobody else can connect.
+    ToThisHost,
+    Yes,
+}
+
+impl Maps {
+    fn of(flags: &Flags) -> Self {
+        match flags.web_enable_maps {
+            true => Self::Yes,
+            false if flags.debug && !flags.refuses_maps() => Self::ToThisHost,
+            false => Self::No,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn settings(flags: &[&str]) -> Settings {
+        let flags = Flags::try_parse_from([&["ebpf_wasm_exporter"], flags].concat()).unwrap();
+        Settings::parse(&flags).unwrap()
+    }
+
+    #[test]
+    fn maps_are_served_to_whom_the_flags_say() {
+        for (flags, to_this_host, to_all) in [
+            (&[][..], false, false),
+            (&["--debug"], true, false),
+            (&["--web.enable-maps"], true, true),
+            (&["--debug", "--web.enable-maps"], true, true),
+            (&["--debug", "--no-web.enable-maps"], false, false),
+        ] {
+            for (local, served) in [(true, to_this_host), (false, to_all)] {
+                let mut settings = settings(flags);
+                let told = settings.settle_maps(local).is_some();
+                assert_eq!(settings.site.maps, served, "{flags:?}, local: {local}");
+                assert_eq!(told, to_this_host && !served, "{flags:?}, local: {local}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_default_set_may_be_incomplete() {
+        assert!(settings(&[]).may_skip());
+        assert!(!settings(&["--config.strict"]).may_skip());
+        let chosen = ["--config.dir=/etc/x", "--config.names=a"];
+        assert!(!settings(&chosen).may_skip());
+    }
+
+    #[test]
+    fn a_warning_is_fatal_when_strict() {
+        let fault = |severity| {
+            let (file, path) = ("x.yaml".into(), String::new());
+            let (problem, remedy) = (String::new(), String::new());
+            Fault { severity, file, line: None, path, problem, remedy, count: 1 }
+        };
+        let (lenient, strict) = (settings(&[]), settings(&["--config.strict"]));
+        assert!(
+            lenient.is_fatal(&fault(Severity::Error))
+                && !lenient.is_fatal(&fault(Severity::Warning))
+        );
+        assert!(strict.is_fatal(&fault(Severity::Warning)));
+    }
+
+    #[test]
+    fn what_means_nothing_is_said() {
+        let said = |flag: &str| {
+            let flags = Flags::try_parse_from(["ebpf_wasm_exporter", flag]).unwrap();
+            Settings::parse(&flags).unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(said("--plugins.scrape-budget=1"), @"--plugins.scrape-budget=1 is no time for the plugins of a scrape; write one from 100ms to 60s");
+        insta::assert_snapshot!(said("--maps.read=bach"), @r#"unknown way of reading maps "bach", did you mean "batch"; give --maps.read auto, copy, harvest, batch or keys"#);
+    }
+}
