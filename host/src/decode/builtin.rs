@@ -81,6 +81,17 @@ pub enum Form {
     Any,
 }
 
+/// What a decoder does, in words for a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What it is given.
+    pub input: &'static str,
+    /// What it makes of that.
+    pub gives: &'static str,
+    /// What it gives if it cannot; empty if it always can.
+    pub otherwise: &'static str,
+}
+
 /// A decoder made for a label, or all that is wrong with its settings.
 pub type Built = Result<Box<dyn Decoder>, Vec<SettingsError>>;
 
@@ -94,6 +105,8 @@ pub struct Builtin {
     pub takes: Form,
     /// What it answers.
     pub gives: Form,
+    /// The same for people.
+    pub about: About,
     /// Makes one for a label. Does no I/O: tables are read when first asked.
     pub build: fn(&Settings, &System) -> Built,
 }

@@ -4,7 +4,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Builtin, Form, Settings, SettingsError, Sizes};
+use super::{About, Builtin, Form, Settings, SettingsError, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -12,6 +12,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
+    about: About {
+        input: "text",
+        gives: "what the config maps it to",
+        otherwise: "`unknown:TEXT`, or the text itself with `allow_unknown: true`",
+    },
     build: |settings, _| Ok(Box::new(StaticMap::new(settings)?)),
 };
 
