@@ -171,3 +171,43 @@ fn says_what_is_wrong() {
 fn exit_codes_are_in_order() {
     assert!(Exit::ALL.iter().enumerate().all(|(at, exit)| *exit as usize == at));
 }
+
+/// What `--help` behind these words says.
+fn help(words: &[&str]) -> String {
+    let mut command = Flags::command().term_width(100);
+    command.build();
+    let command = words.iter().fold(&mut command, |command, word| {
+        command.find_subcommand_mut(word).unwrap_or_else(|| panic!("no {word}"))
+    });
+    let help = command.render_long_help().to_string();
+    help.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[test]
+fn subcommands_explain_themselves() {
+    insta::assert_snapshot!(help(&["config"]), @"
+    Say what a config may hold
+
+    Usage: ebpf_wasm_exporter config <COMMAND>
+
+    Commands:
+      schema  Print the JSON Schema of a config's YAML, for editors that complete and check it
+
+    Options:
+      -h, --help
+              Print help
+    ");
+    insta::assert_snapshot!(help(&["config", "schema"]), @"
+    Print the JSON Schema of a config's YAML, for editors that complete and check it
+
+    Editors with a language server for YAML read it where a config names its file in the first line:
+
+    # yaml-language-server: $schema=config.schema.json
+
+    Usage: ebpf_wasm_exporter config schema
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}

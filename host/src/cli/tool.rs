@@ -1,4 +1,4 @@
-//! `ebpf_wasm_exporter plugin …` and `healthcheck`, as they were typed.
+//! What can be done instead of serving, as it was typed: `plugin …`, `config …`, `healthcheck`.
 
 use std::path::PathBuf;
 
@@ -16,6 +16,12 @@ pub enum Command {
         #[command(subcommand)]
         tool: Tool,
     },
+    /// Say what a config may hold
+    Config {
+        /// What to say.
+        #[command(subcommand)]
+        tool: ConfigTool,
+    },
     /// Ask an exporter whether it serves, and exit with 0 if it does
     Healthcheck {
         /// Where it listens, as in --web.listen-address
@@ -26,6 +32,17 @@ pub enum Command {
     /// For the exporter itself, which starts itself anew to compile a plugin
     #[command(hide = true)]
     CompilePlugin(Order),
+}
+
+/// What can be said of configs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigTool {
+    /// Print the JSON Schema of a config's YAML, for editors that complete and check it
+    ///
+    /// Editors with a language server for YAML read it where a config names its file in the first line:
+    ///
+    ///   # yaml-language-server: $schema=config.schema.json
+    Schema,
 }
 
 /// What can be done with a plugin.

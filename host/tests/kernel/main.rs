@@ -32,6 +32,7 @@ mod process;
 mod prometheus;
 mod read;
 mod sandbox;
+mod schema;
 mod shipped;
 mod steady;
 mod symbols;
