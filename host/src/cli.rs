@@ -16,7 +16,7 @@ mod selection;
 mod tool;
 
 pub use selection::{Selection, SelectionError};
-pub use tool::{Command, Compile, ConfigTool, Subject, Tool};
+pub use tool::{Command, Compile, ConfigTool, Page, Reference, Shell, Subject, Tool};
 
 /// What stands below the flags.
 fn after() -> String {

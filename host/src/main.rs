@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::Parser;
 use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::bpf::{self, Addresses};
-use ebpf_wasm_exporter::cli::{Command, ConfigTool, Exit, Flags, Selection, Tool};
+use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Selection, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
@@ -61,7 +61,11 @@ fn act(flags: Flags) -> Result<(), Failure> {
     signals::outlive_full_files().map_err(|error| fail(Exit::Unexpected, error))?;
     match &flags.command {
         Some(Command::Plugin { tool }) => tool_of(tool),
-        Some(Command::Config { tool: ConfigTool::Schema }) => print(&config::schema::json()),
+        Some(Command::Config { tool }) => print(&tools::manual::of_configs(*tool)),
+        Some(Command::Docs { page }) => {
+            let text = tools::manual::page(page).map_err(|error| fail(Exit::Usage, error))?;
+            print(&text)
+        }
         Some(Command::Healthcheck { address }) => {
             tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
         }

@@ -210,4 +210,72 @@ fn subcommands_explain_themselves() {
       -h, --help
               Print help (see a summary with '-h')
     ");
+    insta::assert_snapshot!(help(&["docs"]), @"
+    Print what the program knows of itself: a man page, completions for a shell, tables
+
+    A package has them made when it is built:
+
+    ebpf_wasm_exporter docs man > ebpf_wasm_exporter.1
+
+    ebpf_wasm_exporter docs completions bash > ebpf_wasm_exporter
+
+    Usage: ebpf_wasm_exporter docs <COMMAND>
+
+    Commands:
+      man          Print the man page, as roff
+      completions  Print a script that completes commands, flags and values
+      reference    Print a table, as Markdown
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(help(&["docs", "man"]), @"
+    Print the man page, as roff
+
+    Usage: ebpf_wasm_exporter docs man [COMMAND]...
+
+    Arguments:
+      [COMMAND]...
+              A subcommand, such as `plugin run`, to have its page
+
+    Options:
+      -h, --help
+              Print help
+    ");
+    insta::assert_snapshot!(help(&["docs", "completions"]), @"
+    Print a script that completes commands, flags and values
+
+    Usage: ebpf_wasm_exporter docs completions <SHELL>
+
+    Arguments:
+      <SHELL>
+              Whose script
+
+              [possible values: bash, zsh, fish]
+
+    Options:
+      -h, --help
+              Print help
+    ");
+    insta::assert_snapshot!(help(&["docs", "reference"]), @"
+    Print a table, as Markdown
+
+    Usage: ebpf_wasm_exporter docs reference <NAME>
+
+    Arguments:
+      <NAME>
+              Which one
+
+              Possible values:
+              - flags:      The flags, by what they are about
+              - decoders:   The built-in decoders
+              - exit-codes: The exit codes
+              - metrics:    The metrics about the exporter itself
+              - config:     The keys of a config
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
 }

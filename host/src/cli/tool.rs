@@ -1,8 +1,8 @@
-//! What can be done instead of serving, as it was typed: `plugin …`, `config …`, `healthcheck`.
+//! What can be done instead of serving, as it was typed: `plugin …`, `config …`, `healthcheck`, `docs …`.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::plugin::Order;
 
@@ -29,6 +29,20 @@ pub enum Command {
         address: String,
     },
 
+    /// Print what the program knows of itself: a man page, completions for a shell, tables
+    ///
+    /// A package has them made when it is built:
+    ///
+    ///   ebpf_wasm_exporter docs man > ebpf_wasm_exporter.1
+    ///
+    ///   ebpf_wasm_exporter docs completions bash > ebpf_wasm_exporter
+    #[command(hide = true)]
+    Docs {
+        /// What to print.
+        #[command(subcommand)]
+        page: Page,
+    },
+
     /// For the exporter itself, which starts itself anew to compile a plugin
     #[command(hide = true)]
     CompilePlugin(Order),
@@ -43,6 +57,53 @@ pub enum ConfigTool {
     ///
     ///   # yaml-language-server: $schema=config.schema.json
     Schema,
+}
+
+/// What can be printed about the program.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Page {
+    /// Print the man page, as roff
+    Man {
+        /// A subcommand, such as `plugin run`, to have its page
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// Print a script that completes commands, flags and values
+    Completions {
+        /// Whose script
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print a table, as Markdown
+    Reference {
+        /// Which one
+        #[arg(value_enum)]
+        name: Reference,
+    },
+}
+
+/// A shell that completes what is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "these are names")]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// A table of the manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reference {
+    /// The flags, by what they are about
+    Flags,
+    /// The built-in decoders
+    Decoders,
+    /// The exit codes
+    ExitCodes,
+    /// The metrics about the exporter itself
+    Metrics,
+    /// The keys of a config
+    Config,
 }
 
 /// What can be done with a plugin.
