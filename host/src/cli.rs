@@ -16,20 +16,18 @@ mod selection;
 mod tool;
 
 pub use selection::{Selection, SelectionError};
-pub use tool::{Command, Compile, Configs, Record, Replay, Subject, Tool};
+pub use tool::{
+    Command, Compile, ConfigTool, Configs, Page, Record, Reference, Replay, Shell, Subject, Tool,
+};
 
-const AFTER: &str = "\
-Exit codes:
-  0  served until SIGINT or SIGTERM, or nothing wrong under --config.check
-  1  something unexpected
-  2  the command line
-  3  a config or a plugin
-  4  a BPF object does not load
-  5  a program does not attach, under --config.strict
-  6  the address cannot be listened on
-  7  the thread that scrapes has died: start it again
+/// What stands below the flags.
+fn after() -> String {
+    let codes = Exit::ALL.map(|exit| format!("\n  {}  {}", exit as u8, exit.means()));
+    format!("Exit codes:{}\n\n{ENVIRONMENT}", codes.concat())
+}
 
-RUST_LOG, if set, chooses what is logged instead of --log.level: RUST_LOG=warn, for example.";
+const ENVIRONMENT: &str =
+    "RUST_LOG, if set, chooses what is logged instead of --log.level: RUST_LOG=warn, for example.";
 
 /// Serves what eBPF programs count in the kernel as Prometheus metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
@@ -37,7 +35,7 @@ RUST_LOG, if set, chooses what is logged instead of --log.level: RUST_LOG=warn, 
     // `--version` joins the name and the version with a space; Prometheus style wants a comma.
     display_name = "ebpf_wasm_exporter,",
     version = version::LONG,
-    after_help = AFTER,
+    after_help = after(),
     help_template = "{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}",
     next_line_help = false,
     max_term_width = 100,
@@ -272,6 +270,34 @@ pub enum Exit {
     Listen = 6,
     /// The thread that scrapes has died.
     Scrape = 7,
+}
+
+impl Exit {
+    /// All of them, by code.
+    pub const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Unexpected,
+        Self::Usage,
+        Self::Config,
+        Self::Load,
+        Self::Attach,
+        Self::Listen,
+        Self::Scrape,
+    ];
+
+    /// What it says to who started the process: a line, no final period.
+    pub fn means(self) -> &'static str {
+        match self {
+            Self::Done => "served until SIGINT or SIGTERM, or nothing wrong under --config.check",
+            Self::Unexpected => "something unexpected",
+            Self::Usage => "the command line",
+            Self::Config => "a config or a plugin",
+            Self::Load => "a BPF object does not load",
+            Self::Attach => "a program does not attach, under --config.strict",
+            Self::Listen => "the address cannot be listened on",
+            Self::Scrape => "the thread that scrapes has died: start it again",
+        }
+    }
 }
 
 impl From<&ServeError> for Exit {

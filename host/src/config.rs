@@ -16,9 +16,11 @@ pub mod name;
 mod node;
 mod older;
 pub mod plan;
+mod ranges;
 mod raw;
 mod read;
 mod scalar;
+pub mod schema;
 pub(crate) mod size;
 #[cfg(test)]
 mod tests;

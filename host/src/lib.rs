@@ -24,7 +24,7 @@
 //! | [`logging`] | writes the log | decides what is worth a line, keeps anybody waiting |
 //! | [`output`] | writes to standard output and standard error | panics |
 //! | [`version`] | knows which build this is | |
-//! | [`tools`] | shows what a plugin is and does | prints, or needs a kernel |
+//! | [`tools`] | shows what a plugin is and does, and what the program knows of itself | prints, or needs a kernel |
 //! | [`telemetry`] | the exporter's metrics about itself | |
 
 mod advice;

@@ -64,6 +64,11 @@ fn act(flags: Flags) -> Result<(), Failure> {
     signals::outlive_full_files().map_err(|error| fail(Exit::Unexpected, error))?;
     match &flags.command {
         Some(Command::Plugin { tool }) => tool_of(tool),
+        Some(Command::Config { tool }) => print(&tools::manual::of_configs(*tool)),
+        Some(Command::Docs { page }) => {
+            let text = tools::manual::page(page).map_err(|error| fail(Exit::Usage, error))?;
+            print(&text)
+        }
         Some(Command::Healthcheck { address }) => {
             tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
         }

@@ -87,6 +87,15 @@ impl Kind {
         Self::Histogram(Bounds { upper: buckets.bounds(), multiplier: buckets.multiplier })
     }
 
+    /// What Prometheus calls it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Counter | Self::RealCounter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+
     /// How many numbers a series has: one, or in histograms one for each bucket and the sum.
     pub fn cells(&self) -> usize {
         match self {

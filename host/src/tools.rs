@@ -1,5 +1,5 @@
-//! `ebpf_wasm_exporter plugin …`: what a person who writes or is given a plugin wants to know; and
-//! `healthcheck`.
+//! `ebpf_wasm_exporter plugin …`: what a person who writes or is given a plugin wants to know;
+//! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
 //! nothing prints: results are text for `main`.
@@ -23,6 +23,7 @@ mod bench;
 mod check;
 mod health;
 mod inspect;
+pub mod manual;
 pub mod record;
 mod run;
 

@@ -168,18 +168,114 @@ fn says_what_is_wrong() {
 }
 
 #[test]
-fn exit_codes_are_those_that_the_help_names() {
-    let codes = [
-        (Exit::Done, "served"),
-        (Exit::Unexpected, "something"),
-        (Exit::Usage, "the command"),
-        (Exit::Config, "a config"),
-        (Exit::Load, "a BPF object"),
-        (Exit::Attach, "a program"),
-        (Exit::Listen, "the address"),
-        (Exit::Scrape, "the thread"),
-    ];
-    for (exit, meaning) in codes {
-        assert!(AFTER.contains(&format!("\n  {}  {meaning}", exit as u8)), "{exit:?}");
-    }
+fn exit_codes_are_in_order() {
+    assert!(Exit::ALL.iter().enumerate().all(|(at, exit)| *exit as usize == at));
+}
+
+/// What `--help` behind these words says.
+fn help(words: &[&str]) -> String {
+    let mut command = Flags::command().term_width(100);
+    command.build();
+    let command = words.iter().fold(&mut command, |command, word| {
+        command.find_subcommand_mut(word).unwrap_or_else(|| panic!("no {word}"))
+    });
+    let help = command.render_long_help().to_string();
+    help.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[test]
+fn subcommands_explain_themselves() {
+    insta::assert_snapshot!(help(&["config"]), @"
+    Say what a config may hold
+
+    Usage: ebpf_wasm_exporter config <COMMAND>
+
+    Commands:
+      schema  Print the JSON Schema of a config's YAML, for editors that complete and check it
+
+    Options:
+      -h, --help
+              Print help
+    ");
+    insta::assert_snapshot!(help(&["config", "schema"]), @"
+    Print the JSON Schema of a config's YAML, for editors that complete and check it
+
+    Editors with a language server for YAML read it where a config names its file in the first line:
+
+    # yaml-language-server: $schema=config.schema.json
+
+    Usage: ebpf_wasm_exporter config schema
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(help(&["docs"]), @"
+    Print what the program knows of itself: a man page, completions for a shell, tables
+
+    A package has them made when it is built:
+
+    ebpf_wasm_exporter docs man > ebpf_wasm_exporter.1
+
+    ebpf_wasm_exporter docs completions bash > ebpf_wasm_exporter
+
+    Usage: ebpf_wasm_exporter docs <COMMAND>
+
+    Commands:
+      man          Print the man page, as roff
+      completions  Print a script that completes commands, flags and values
+      reference    Print a table, as Markdown
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(help(&["docs", "man"]), @"
+    Print the man page, as roff
+
+    Usage: ebpf_wasm_exporter docs man [COMMAND]...
+
+    Arguments:
+      [COMMAND]...
+              A subcommand, such as `plugin run`, to have its page
+
+    Options:
+      -h, --help
+              Print help
+    ");
+    insta::assert_snapshot!(help(&["docs", "completions"]), @"
+    Print a script that completes commands, flags and values
+
+    Usage: ebpf_wasm_exporter docs completions <SHELL>
+
+    Arguments:
+      <SHELL>
+              Whose script
+
+              [possible values: bash, zsh, fish]
+
+    Options:
+      -h, --help
+              Print help
+    ");
+    insta::assert_snapshot!(help(&["docs", "reference"]), @"
+    Print a table, as Markdown
+
+    Usage: ebpf_wasm_exporter docs reference <NAME>
+
+    Arguments:
+      <NAME>
+              Which one
+
+              Possible values:
+              - flags:      The flags, by what they are about
+              - decoders:   The built-in decoders
+              - exit-codes: The exit codes
+              - metrics:    The metrics about the exporter itself
+              - config:     The keys of a config
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
 }

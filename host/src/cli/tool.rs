@@ -1,8 +1,8 @@
-//! `ebpf_wasm_exporter plugin …` and `healthcheck`, as they were typed.
+//! What can be done instead of serving, as it was typed: `plugin …`, `config …`, `healthcheck`, `docs …`.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::plugin::Order;
 
@@ -20,11 +20,31 @@ pub enum Command {
     Record(Record),
     /// Serve, or print, what recorded maps become; needs no kernel and no privilege
     Replay(Replay),
+    /// Say what a config may hold
+    Config {
+        /// What to say.
+        #[command(subcommand)]
+        tool: ConfigTool,
+    },
     /// Ask an exporter whether it serves, and exit with 0 if it does
     Healthcheck {
         /// Where it listens, as in --web.listen-address
         #[arg(default_value = ":9435")]
         address: String,
+    },
+
+    /// Print what the program knows of itself: a man page, completions for a shell, tables
+    ///
+    /// A package has them made when it is built:
+    ///
+    ///   ebpf_wasm_exporter docs man > ebpf_wasm_exporter.1
+    ///
+    ///   ebpf_wasm_exporter docs completions bash > ebpf_wasm_exporter
+    #[command(hide = true)]
+    Docs {
+        /// What to print.
+        #[command(subcommand)]
+        page: Page,
     },
 
     /// For the exporter itself, which starts itself anew to compile a plugin
@@ -97,6 +117,64 @@ pub struct Configs {
     /// Directory of plugins, for those that are not beside their config
     #[arg(long = "plugins.dir", value_name = "DIR")]
     pub plugins_dir: Option<PathBuf>,
+}
+
+/// What can be said of configs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigTool {
+    /// Print the JSON Schema of a config's YAML, for editors that complete and check it
+    ///
+    /// Editors with a language server for YAML read it where a config names its file in the first line:
+    ///
+    ///   # yaml-language-server: $schema=config.schema.json
+    Schema,
+}
+
+/// What can be printed about the program.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Page {
+    /// Print the man page, as roff
+    Man {
+        /// A subcommand, such as `plugin run`, to have its page
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// Print a script that completes commands, flags and values
+    Completions {
+        /// Whose script
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print a table, as Markdown
+    Reference {
+        /// Which one
+        #[arg(value_enum)]
+        name: Reference,
+    },
+}
+
+/// A shell that completes what is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "these are names")]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// A table of the manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reference {
+    /// The flags, by what they are about
+    Flags,
+    /// The built-in decoders
+    Decoders,
+    /// The exit codes
+    ExitCodes,
+    /// The metrics about the exporter itself
+    Metrics,
+    /// The keys of a config
+    Config,
 }
 
 /// What can be done with a plugin.

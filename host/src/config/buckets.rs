@@ -1,5 +1,8 @@
 //! The buckets of a histogram: which keys the kernel uses for them and where they end.
 
+/// What a config may write as `bucket_type`.
+pub(super) const TYPES: [&str; 4] = ["exp2", "exp2zero", "linear", "fixed"];
+
 /// Buckets of one histogram, checked: at least one, ascending.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buckets {

@@ -16,9 +16,8 @@ use super::plan::{
     Config, Kaddr, Kind, LineIndex, Metric, OnRowError, Outline, PluginStep, Settings,
 };
 use super::raw::{self, Field};
-use super::{bounds, duration};
-use crate::advice::near;
-use crate::advice::quote;
+use super::{bounds, duration, ranges};
+use crate::advice::{near, quote};
 
 /// The checked part of a file. What is faulty is told and left out.
 pub(super) fn config(raw: raw::Document, source: &Source, faults: &Faults<'_>) -> Config {
@@ -65,7 +64,7 @@ pub(super) fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Lim
     let said = |(problem, remedy): (String, String)| format!("{problem}; {remedy}");
     let mut limits = Limits::default();
     if let Some(text) = memory {
-        limits.memory = plugin::bytes(text, plugin::MEMORY).map_err(said)?;
+        limits.memory = plugin::bytes(text, ranges::MEMORY).map_err(said)?;
     }
     if let Some(text) = deadline {
         limits.deadline = plugin::time(text).map_err(said)?;
@@ -76,7 +75,8 @@ pub(super) fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Lim
 /// The time that all plugins may run in a scrape.
 pub(super) fn plugin_budget(text: &str) -> Result<Duration, String> {
     plugin::budget(text).ok_or_else(|| {
-        format!("--plugins.scrape-budget={text} is no time for the plugins of a scrape; write one from 100ms to 60s")
+        let (least, most) = ranges::BUDGET;
+        format!("--plugins.scrape-budget={text} is no time for the plugins of a scrape; write one from {least} to {most}")
     })
 }
 
@@ -87,7 +87,7 @@ pub(super) fn compile_limits(
 ) -> Result<CompileLimits, String> {
     let said = |(problem, remedy): (String, String)| format!("{problem}; {remedy}");
     let time = time.map(plugin::compile_time).transpose().map_err(said)?;
-    let memory = memory.map(|text| plugin::bytes(text, plugin::COMPILE_MEMORY));
+    let memory = memory.map(|text| plugin::bytes(text, ranges::COMPILE_MEMORY));
     let memory = memory.transpose().map_err(said)?;
     let default = CompileLimits::default();
     Ok(CompileLimits { time, memory: memory.map_or(default.memory, |bytes| bytes as u64) })

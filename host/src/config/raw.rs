@@ -1,9 +1,10 @@
 //! The config file as it was typed: the schema's fields, all optional, each of the right kind.
 //!
-//! Faults found here are those of form: a list where a text should be, a key nobody knows. What
-//! the fields mean together is decided in [`super::check`].
+//! Faults found here are those of form: a list where a text should be, a key nobody knows. Which keys
+//! there are stands in [`keys`]. What the fields mean together is decided in [`super::check`].
 
 mod fields;
+pub(super) mod keys;
 mod plugin;
 
 use super::bounds;
@@ -121,8 +122,7 @@ pub(super) enum OnError {
 /// Reads a file's root, which has to be a mapping.
 pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document> {
     const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
-    const KEYS: [&str; 5] = ["metrics", "kaddrs", "plugins", LATER[0], LATER[1]];
-    if let Some((key, code)) = older_file(root, &KEYS) {
+    if let Some((key, code)) = older_file(root, &keys::FILE.names()) {
         let problem = match code {
             true => format!("this is a config of ebpf_exporter 1.x (`{key}:` with BCC code)"),
             false => format!("this is a config of ebpf_exporter before 2.0 (`{key}:`)"),
@@ -132,12 +132,12 @@ pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document>
         faults.error(key, problem, remedy);
         return None;
     }
-    let fields = Fields::open(root, "", &KEYS, faults)?;
+    let fields = Fields::open(root, "", &keys::FILE, faults)?;
     let mut metrics = Vec::new();
     let mut has_metrics = false;
     if let Some(section) = fields.get("metrics") {
         has_metrics = !matches!(section.value, Value::Map(_));
-        if let Some(lists) = Fields::open(section, "metrics", &["counters", "histograms"], faults) {
+        if let Some(lists) = Fields::open(section, "metrics", &keys::METRICS, faults) {
             for (key, read) in [("counters", counter as ReadMetric), ("histograms", histogram)] {
                 let items = lists.list(key);
                 has_metrics |= !matches!(&items, Field::Absent)
@@ -156,7 +156,7 @@ pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document>
     }
     let kaddrs = fields.texts("kaddrs");
     let plugins = plugin::all(&fields);
-    for (key, known) in LATER.into_iter().zip([&["spans"][..], &["name", "type", "regexps"]]) {
+    for (key, known) in LATER.into_iter().zip([&keys::TRACING, &keys::CGROUP_ID_MAP]) {
         if let Some(section) = fields.get(key).filter(|node| matches!(node.value, Value::Map(_))) {
             Fields::open(section, key, known, faults);
         }
@@ -183,10 +183,8 @@ fn older_file<'n>(root: &'n Node<'_>, known: &[&str]) -> Option<(&'n str, bool)>
 type ReadMetric = fn(&Node<'_>, &str, &Faults<'_>) -> Option<Metric>;
 
 fn counter(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric> {
-    const KEYS: [&str; 7] =
-        ["name", "help", "labels", "perf_event_array", "ringbuf", "flush_interval", "transforms"];
     let before = faults.errors();
-    let fields = Fields::open(node, path, &KEYS, faults)?;
+    let fields = Fields::open(node, path, &keys::COUNTER, faults)?;
     let kind = Kind::Counter {
         perf_event_array: fields.boolean("perf_event_array"),
         ringbuf: fields.boolean("ringbuf"),
@@ -196,19 +194,8 @@ fn counter(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric> {
 }
 
 fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric> {
-    const KEYS: [&str; 9] = [
-        "name",
-        "help",
-        "labels",
-        "bucket_type",
-        "bucket_multiplier",
-        "bucket_min",
-        "bucket_max",
-        "bucket_keys",
-        "transforms",
-    ];
     let before = faults.errors();
-    let fields = Fields::open(node, path, &KEYS, faults)?;
+    let fields = Fields::open(node, path, &keys::HISTOGRAM, faults)?;
     let kind = Kind::Histogram {
         bucket_type: fields.word("bucket_type"),
         bucket_multiplier: fields.number("bucket_multiplier"),
@@ -247,8 +234,7 @@ fn labels(fields: &Fields<'_, '_>) -> Field<Vec<Label>> {
 }
 
 fn label(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Label> {
-    const KEYS: [&str; 5] = ["name", "size", "padding", "reuse", "decoders"];
-    let fields = Fields::open(node, path, &KEYS, faults)?;
+    let fields = Fields::open(node, path, &keys::LABEL, faults)?;
     Some(Label {
         path: path.to_owned(),
         name: fields.word("name"),
@@ -260,10 +246,8 @@ fn label(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Label> {
 }
 
 fn decoder(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Decoder> {
-    const KEYS: [&str; 6] =
-        ["name", "static_map", "regexps", "allow_unknown", "on_error", "plugin"];
     let before = faults.errors();
-    let fields = Fields::open(node, path, &KEYS, faults)?;
+    let fields = Fields::open(node, path, &keys::DECODER, faults)?;
     let decoder = Decoder {
         path: path.to_owned(),
         name: fields.word("name"),
@@ -278,7 +262,7 @@ fn decoder(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Decoder> 
 }
 
 fn transform(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Transform> {
-    let fields = Fields::open(node, path, &["plugin", "on_error"], faults)?;
+    let fields = Fields::open(node, path, &keys::TRANSFORM, faults)?;
     Some(Transform {
         path: path.to_owned(),
         plugin: fields.word("plugin"),
@@ -290,7 +274,7 @@ fn on_error(fields: &Fields<'_, '_>, remedy: &'static str) -> Field<OnError> {
     let (key, path) = ("on_error", fields.at("on_error"));
     match fields.get(key) {
         Some(node) if matches!(node.value, Value::Map(_)) => {
-            let Some(inner) = Fields::open(node, &path, &["label"], fields.faults) else {
+            let Some(inner) = Fields::open(node, &path, &keys::ON_ERROR, fields.faults) else {
                 return Field::Faulty;
             };
             match inner.text("label") {

@@ -54,10 +54,13 @@ fn decimal(text: &str) -> Option<f64> {
     Some(if text.starts_with('-') { -number } else { number })
 }
 
+/// What is true, in lower case.
+pub(super) const YES: [&str; 4] = ["true", "yes", "on", "y"];
+/// What is false, in lower case.
+pub(super) const NO: [&str; 4] = ["false", "no", "off", "n"];
+
 /// A truth value: `true`, `yes`, `on`, `y` and their opposites, in the three usual cases.
 pub(super) fn boolean(text: &str) -> Option<bool> {
-    const YES: [&str; 4] = ["true", "yes", "on", "y"];
-    const NO: [&str; 4] = ["false", "no", "off", "n"];
     let lower = text.to_ascii_lowercase();
     let usual = text == lower
         || text == text.to_ascii_uppercase()

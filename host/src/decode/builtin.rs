@@ -131,6 +131,17 @@ impl Spec {
     }
 }
 
+/// What a decoder does, in words for a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What it is given.
+    pub input: &'static str,
+    /// What it makes of that.
+    pub gives: &'static str,
+    /// What it gives if it cannot; empty if it always can.
+    pub otherwise: &'static str,
+}
+
 /// A built-in decoder as the config stage knows it.
 pub struct Builtin {
     /// Its name in a config.
@@ -141,6 +152,8 @@ pub struct Builtin {
     pub takes: Form,
     /// What it answers.
     pub gives: Form,
+    /// The same for people.
+    pub about: About,
     /// Has the system get what it will ask.
     wants: fn(&System),
     make: Make,

@@ -30,11 +30,7 @@ pub fn encode<'a>(
 pub(super) fn head(family: &Family, escaping: Escaping, out: &mut Vec<u8>) {
     let name = escaping.metric(&family.name);
     let name = commented(&name);
-    let kind = match family.kind {
-        Kind::Counter | Kind::RealCounter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram(_) => "histogram",
-    };
+    let kind = family.kind.word();
     put(out, &["# HELP ", &name, " "]);
     escape(&family.help, false, out);
     put(out, &["\n# TYPE ", &name, " ", kind, "\n"]);

@@ -8,9 +8,13 @@ use crate::series::Kind as Type;
 
 /// Tells what plugins have done; nothing if there are none.
 pub fn tell(gauges: &[Gauge], report: &mut Report) {
-    if gauges.is_empty() {
-        return;
+    if !gauges.is_empty() {
+        tell_all(gauges, report);
     }
+}
+
+/// Tells it, with families that have no series if there are no plugins.
+pub(super) fn tell_all(gauges: &[Gauge], report: &mut Report) {
     let read: Vec<Read<'_>> = gauges.iter().map(Read::new).collect();
     info(gauges, report);
     let mut told = Told { read: &read, report };

@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::object;
+use crate::schema;
 use crate::workload::Session;
 
 /// The config of all maps of the workload.
@@ -44,7 +45,9 @@ impl Configs {
 
     /// Adds `name.yaml` of this text with `name.bpf.o` of these bytes.
     pub fn add(&mut self, name: &str, yaml: &str, object: &[u8]) {
-        fs::write(self.path().join(format!("{name}.yaml")), yaml).unwrap();
+        let file = self.path().join(format!("{name}.yaml"));
+        fs::write(&file, yaml).unwrap();
+        schema::judge(file, yaml);
         fs::write(self.path().join(format!("{name}.bpf.o")), object).unwrap();
         self.names.push(name.to_owned());
     }

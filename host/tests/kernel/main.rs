@@ -33,6 +33,7 @@ mod prometheus;
 mod read;
 mod recording;
 mod sandbox;
+mod schema;
 mod shipped;
 mod steady;
 mod symbols;

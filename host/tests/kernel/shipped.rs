@@ -402,13 +402,13 @@ pub fn the_default_set_leaves_out_a_config_whose_plugin_is_no_use() {
     assert_eq!(said.code, Some(0), "{said:?}");
     insta::assert_snapshot!(said.stderr, @"
      INFO left out config `tcp-connections`: its plugin cannot be used
-    <built-in>/tcp-connections.yaml:5: warning: plugins.zone.file: found a decoder for version 0.2.0 of the contract, expected 0.1.0; build it against the wit/ directory of this exporter, or use an exporter that knows that version
+    <built-in>/tcp-connections.yaml:6: warning: plugins.zone.file: found a decoder for version 0.2.0 of the contract, expected 0.1.0; build it against the wit/ directory of this exporter, or use an exporter that knows that version
     ");
     assert_eq!(check(&[&plugins, "--config.strict"]).code, Some(3));
     let said = check(&["--config.names=tcp-connections"]);
     assert_eq!(said.code, Some(3), "{said:?}");
     insta::assert_snapshot!(said.stderr, @"
-    <built-in>/tcp-connections.yaml:5: plugins.zone.file: there is no <built-in>/cidr.wasm; put the file beside the config, or into the directory of --plugins.dir
+    <built-in>/tcp-connections.yaml:6: plugins.zone.file: there is no <built-in>/cidr.wasm; put the file beside the config, or into the directory of --plugins.dir
     error: 1 fault in the configs; nothing was loaded
     ");
 }

@@ -3,13 +3,11 @@
 use super::one_of;
 use crate::advice::{cut, quote};
 use crate::config::bounds;
-use crate::config::buckets::{Buckets, LARGEST_EXACT, Scale};
+use crate::config::buckets::{Buckets, LARGEST_EXACT, Scale, TYPES};
 use crate::config::error::LONGEST_PATH;
 use crate::config::faults::Faults;
 use crate::config::raw::{self, Field};
 use crate::decode::builtin;
-
-const TYPES: [&str; 4] = ["exp2", "exp2zero", "linear", "fixed"];
 
 /// 2 to this is one more than a u64 holds: no observation has a larger bucket.
 const LARGEST_EXPONENT: u32 = 64;

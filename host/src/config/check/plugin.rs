@@ -13,8 +13,9 @@ use crate::config::bounds::{self, Bounds};
 use crate::config::duration;
 use crate::config::error::Source;
 use crate::config::faults::Faults;
-use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits, MOST_INSTANCES};
+use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits};
 use crate::config::plan::{Plugin, PluginStep, Settings};
+use crate::config::ranges::{self, Bytes, Count, Times};
 use crate::config::raw::{self, Field, Setting};
 use crate::config::size::{parse as size, shown};
 use crate::digest::Digest;
@@ -128,88 +129,72 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     let time = |key, text: &Option<String>, read: fn(&str) -> Result<Duration, Refusal>| {
         read(text.as_deref()?).map_err(|fault| refuse(key, fault)).ok()
     };
-    let count = |key, number: Option<i128>, most| {
+    let count = |key, number: Option<i128>, (least, most): Count| {
         let number = number?;
-        let count = usize::try_from(number).ok().filter(|count| (1..=most).contains(count));
+        let allowed = i128::from(least)..=i128::from(most);
+        let count = usize::try_from(number).ok().filter(|_| allowed.contains(&number));
         if count.is_none() {
             let problem = format!("{number} is no number that this can have");
-            refuse(key, (problem, format!("write one from 1 to {most}")));
+            refuse(key, (problem, format!("write one from {least} to {most}")));
         }
         count
     };
     Limits {
-        memory: bytes("memory", &raw.memory, MEMORY).unwrap_or(default.memory),
+        memory: bytes("memory", &raw.memory, ranges::MEMORY).unwrap_or(default.memory),
         deadline: time("deadline", &raw.deadline, self::time).unwrap_or(default.deadline),
-        output: bytes("output", &raw.output, OUTPUT).unwrap_or(default.output),
-        table: count("table", raw.table, TABLE).unwrap_or(default.table),
-        instances: count("instances", raw.instances, MOST_INSTANCES).unwrap_or(default.instances),
-        answers: bytes("answers", &raw.answers, ANSWERS).unwrap_or(default.answers),
-        text: bytes("text", &raw.text, TEXT).unwrap_or(default.text),
+        output: bytes("output", &raw.output, ranges::OUTPUT).unwrap_or(default.output),
+        table: count("table", raw.table, ranges::TABLE).unwrap_or(default.table),
+        instances: count("instances", raw.instances, ranges::INSTANCES)
+            .unwrap_or(default.instances),
+        answers: bytes("answers", &raw.answers, ranges::ANSWERS).unwrap_or(default.answers),
+        text: bytes("text", &raw.text, ranges::TEXT).unwrap_or(default.text),
         hold: time("hold", &raw.hold, hold).unwrap_or(default.hold),
         compile: CompileLimits {
             time: time("compile.time", &raw.compile.time, compile_time),
-            memory: bytes("compile.memory", &raw.compile.memory, COMPILE_MEMORY)
+            memory: bytes("compile.memory", &raw.compile.memory, ranges::COMPILE_MEMORY)
                 .map_or(default.compile.memory, |bytes| bytes as u64),
         },
     }
 }
 
-fn hold(text: &str) -> Result<Duration, Refusal> {
-    between(text, 0.0, 86_400.0).ok_or_else(|| {
-        let problem = format!("{} is no time that an answer can hold", quote(text));
-        (problem, "write one from 0s to 24h".to_owned())
-    })
-}
-
 /// A problem and its remedy.
 type Refusal = (String, String);
 
-/// What `limits.memory` may be, in bytes.
-pub(super) const MEMORY: (usize, usize) = (64 << 10, 1 << 30);
-/// What `limits.output` may be, in bytes.
-const OUTPUT: (usize, usize) = (1 << 10, 64 << 20);
-/// What `limits.text` may be, in bytes.
-const TEXT: (usize, usize) = (1 << 10, 1 << 30);
-/// What `limits.answers` may be, in bytes.
-const ANSWERS: (usize, usize) = (0, 1 << 30);
-/// What `limits.compile.memory` may be, in bytes.
-pub(super) const COMPILE_MEMORY: (usize, usize) = (64 << 20, 16 << 30);
-/// The most that `limits.table` may be.
-const TABLE: usize = 10_000_000;
-
-pub(super) fn bytes(text: &str, (least, most): (usize, usize)) -> Result<usize, Refusal> {
+pub(super) fn bytes(text: &str, (least, most): Bytes) -> Result<usize, Refusal> {
     size(text).filter(|size| (least..=most).contains(size)).ok_or_else(|| {
         let problem = format!("{} is no size that this can have", quote(text));
         (problem, format!("write one from {} to {}", shown(least), shown(most)))
     })
 }
 
-/// A duration from `least` to `most` seconds.
-fn between(text: &str, least: f64, most: f64) -> Option<Duration> {
-    let nanoseconds = if text == "0" { Some(0.0) } else { duration::nanoseconds(text) };
-    let seconds = nanoseconds.map(|nanos| nanos / 1e9).filter(|s| (least..=most).contains(s));
-    seconds.map(Duration::from_secs_f64)
+/// A duration in this range, or why it is none: it is no time that `what`.
+fn between(text: &str, (least, most): Times, what: &str) -> Result<Duration, Refusal> {
+    let nanoseconds = |text| if text == "0" { Some(0.0) } else { duration::nanoseconds(text) };
+    let allowed = nanoseconds(least).zip(nanoseconds(most));
+    let found = nanoseconds(text).zip(allowed);
+    let found = found.filter(|(nanos, (least, most))| (least..=most).contains(&nanos));
+    let found = found.map(|(nanos, _)| Duration::from_secs_f64(nanos / 1e9));
+    found.ok_or_else(|| {
+        let problem = format!("{} is no time that {what}", quote(text));
+        (problem, format!("write one from {least} to {most}"))
+    })
 }
 
 pub(super) fn budget(text: &str) -> Option<Duration> {
-    between(text, 0.1, 60.0)
+    between(text, ranges::BUDGET, "").ok()
 }
 
 pub(super) fn time(text: &str) -> Result<Duration, Refusal> {
-    between(text, 1e-3, 10.0).ok_or_else(|| {
-        let problem = format!("{} is no time that a call can have", quote(text));
-        (problem, "write one from 1ms to 10s".to_owned())
-    })
+    between(text, ranges::DEADLINE, "a call can have")
 }
 
-/// What `limits.compile.time` may be.
+fn hold(text: &str) -> Result<Duration, Refusal> {
+    between(text, ranges::HOLD, "an answer can hold")
+}
+
+/// What `limits.compile.time` says.
 pub(super) fn compile_time(text: &str) -> Result<Duration, Refusal> {
-    let nanoseconds = duration::nanoseconds(text).filter(|nanos| (1e9..=6e11).contains(nanos));
-    let time = nanoseconds.map(|nanos| Duration::from_secs_f64(nanos / 1e9));
-    time.ok_or_else(|| {
-        let problem = format!("{} is no time that compiling can have", quote(text));
-        (problem, "write one from 1s to 10m".to_owned())
-    })
+    between(text, ranges::COMPILE_TIME, "compiling can have")
 }
 
 /// The settings as JSON text, with the files that they name.

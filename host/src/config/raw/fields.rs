@@ -1,6 +1,7 @@
 //! Reading the entries of a mapping as what they should be.
 
 use super::Field;
+use super::keys::Section;
 use crate::advice::near;
 use crate::advice::{cut, quote};
 use crate::config::faults::Faults;
@@ -14,54 +15,65 @@ const LONGEST_KEY: usize = 100;
 /// The entries of one mapping, and where to tell what is wrong with them.
 pub(super) struct Fields<'f, 't> {
     node: &'f Node<'t>,
+    section: &'static Section,
     pub(super) path: &'f str,
     pub(super) faults: &'f Faults<'f>,
 }
 
 impl<'f, 't> Fields<'f, 't> {
-    /// The entries of `node`, which has to be a mapping; warns of keys that are not `known`.
+    /// The entries of `node`, which has to be a mapping; warns of keys that the section lacks.
     pub(super) fn open(
         node: &'f Node<'t>,
         path: &'f str,
-        known: &[&str],
+        section: &'static Section,
         faults: &'f Faults<'_>,
     ) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             wrong_kind(node, path, A_MAPPING, faults);
             return None;
         };
-        let fields = Self { node, path, faults };
+        let fields = Self { node, section, path, faults };
+        let unknown = |(key, _): &&Entry<'_>| !section.has(key);
+        let unknown: Vec<_> = entries.iter().filter(unknown).collect();
+        if !unknown.is_empty() {
+            fields.tell_unknown(&unknown);
+        }
+        Some(fields)
+    }
+
+    /// Warns of keys that the section lacks.
+    fn tell_unknown(&self, entries: &[&Entry<'_>]) {
+        let known = self.section.names();
         // Of the file's own keys: where each ends.
-        let mut lines: Vec<usize> = match path {
-            "" => entries.iter().map(|(_, node)| node.line).collect(),
+        let mut lines: Vec<usize> = match (self.path, &self.node.value) {
+            ("", Value::Map(all)) => all.iter().map(|(_, node)| node.line).collect(),
             _ => Vec::new(),
         };
         lines.sort_unstable();
-        for (key, node) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
-            if !faults.shows_warnings() {
-                faults.count_warnings(1);
+        for (key, node) in entries {
+            if !self.faults.shows_warnings() {
+                self.faults.count_warnings(1);
                 continue;
             }
             if key == "<<" {
-                wrong_kind(node, &fields.at(key), TO_MERGE, faults);
+                wrong_kind(node, &self.at(key), TO_MERGE, self.faults);
                 continue;
             }
             let next = lines.get(lines.partition_point(|next| *next <= node.line));
             let within = node.line..next.copied().unwrap_or(usize::MAX);
             // A section that only holds what others use, as `x-labels: &labels [...]` does.
             let misspelt = near::nearest(key, known.iter().copied()).is_some();
-            if path.is_empty() && !misspelt && faults.lends(&within) {
+            if self.path.is_empty() && !misspelt && self.faults.lends(&within) {
                 continue;
             }
-            if let Some(older) = older::find(key, known) {
+            if let Some(older) = older::find(key, &known) {
                 let problem = format!("`{}` of ebpf_exporter before 2.0 does nothing", older.key);
-                faults.warning(&fields.at(key), problem, older.remedy);
+                self.faults.warning(&self.at(key), problem, older.remedy);
                 continue;
             }
-            let remedy = near::suggest(key, known, "remove it, or write one of");
-            faults.warning(&fields.at(key), "unknown key, which does nothing", remedy);
+            let remedy = near::suggest(key, &known, "remove it, or write one of");
+            self.faults.warning(&self.at(key), "unknown key, which does nothing", remedy);
         }
-        Some(fields)
     }
 
     /// The path of an entry, or of the mapping with as much of its key as helps.
@@ -70,8 +82,9 @@ impl<'f, 't> Fields<'f, 't> {
         if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
-    /// What is written at `key`, if it is not null.
+    /// What is written at `key`, one of the section's, if it is not null.
     pub(super) fn get(&self, key: &str) -> Option<&'f Node<'t>> {
+        debug_assert!(self.section.has(key), "{}.{key} is in no list of keys", self.section.name);
         self.node.get(key).filter(|node| !matches!(node.value, Value::Null))
     }
 

@@ -2,6 +2,7 @@
 
 use super::Field;
 use super::fields::Fields;
+use super::keys;
 use crate::advice::quote;
 use crate::config::bounds;
 use crate::config::faults::Faults;
@@ -67,8 +68,7 @@ pub(super) fn all(fields: &Fields<'_, '_>) -> Vec<Plugin> {
 
 fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin {
     let name = name.to_owned();
-    let known = ["file", "sha256", "settings", "limits"];
-    let Some(fields) = Fields::open(node, &path, &known, faults) else {
+    let Some(fields) = Fields::open(node, &path, &keys::PLUGIN, faults) else {
         let (file, sha256, settings) = (Field::Faulty, Field::Faulty, Field::Faulty);
         return Plugin { path, name, file, sha256, settings, limits: Limits::default() };
     };
@@ -89,18 +89,7 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
 fn limits(fields: &Fields<'_, '_>) -> Limits {
     let at = fields.at("limits");
     let Some(node) = fields.get("limits") else { return Limits::default() };
-    let known = [
-        "memory",
-        "deadline",
-        "output",
-        "table",
-        "instances",
-        "answers",
-        "text",
-        "hold",
-        "compile",
-    ];
-    let Some(fields) = Fields::open(node, &at, &known, fields.faults) else {
+    let Some(fields) = Fields::open(node, &at, &keys::LIMITS, fields.faults) else {
         return Limits::default();
     };
     Limits {
@@ -119,7 +108,7 @@ fn limits(fields: &Fields<'_, '_>) -> Limits {
 fn compile(fields: &Fields<'_, '_>) -> Compile {
     let at = fields.at("compile");
     let Some(node) = fields.get("compile") else { return Compile::default() };
-    let Some(fields) = Fields::open(node, &at, &["time", "memory"], fields.faults) else {
+    let Some(fields) = Fields::open(node, &at, &keys::COMPILE, fields.faults) else {
         return Compile::default();
     };
     Compile { time: fields.word("time").given(), memory: fields.word("memory").given() }

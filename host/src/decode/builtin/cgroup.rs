@@ -1,7 +1,7 @@
 //! `cgroup`: a cgroup's id in decimal text → its path, such as `/sys/fs/cgroup/system.slice`, or
 //! `unknown_cgroup_id:N`.
 
-use super::{Builtin, Form, Make, Sizes, holds, number};
+use super::{About, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -10,6 +10,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
+    about: About {
+        input: "decimal text: a cgroup's id",
+        gives: "its path, `/sys/fs/cgroup/system.slice`",
+        otherwise: "`unknown_cgroup_id:N`; no number: an error",
+    },
     wants: |_| {},
     make: Make::Plain(|system| Box::new(Cgroup { system: system.clone() })),
 };

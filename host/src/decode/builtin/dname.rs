@@ -3,7 +3,7 @@
 //! The name ends at an empty label or with the input, so `string` may stand before. A length past
 //! the end of the input says that this is no such name: the input is passed on as it is.
 
-use super::{Builtin, Form, Make, Sizes};
+use super::{About, Builtin, Form, Make, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -11,6 +11,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Bytes,
     gives: Form::Text,
+    about: About {
+        input: "a DNS name as it is sent",
+        gives: "`www.example.com`; `.` for an empty one",
+        otherwise: "a length past the end: the input, unchanged",
+    },
     wants: |_| {},
     make: Make::Plain(|_| Box::new(Dname)),
 };

@@ -1,7 +1,7 @@
 //! `kstack`: kernel addresses as u64, up to the first 0 → the functions they lie in, joined by
 //! newlines, `??` for each that lies in none.
 
-use super::{Builtin, Form, Make, Sizes, holds, number};
+use super::{About, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -12,6 +12,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::MultipleOf(ADDRESS),
     takes: Form::Bytes,
     gives: Form::Text,
+    about: About {
+        input: "u64 addresses, up to the first 0",
+        gives: "the functions they lie in, joined by newlines",
+        otherwise: "`??` for each that lies in none; not a multiple of 8 bytes: an error",
+    },
     wants: |system| system.kallsyms().want(),
     make: Make::Plain(|system| Box::new(Kstack { system: system.clone() })),
 };

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Form, Make, Sizes, holds, number};
+use super::{About, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -12,6 +12,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(8),
     takes: Form::Bytes,
     gives: Form::Text,
+    about: About {
+        input: "a kernel address, in the first 8 bytes",
+        gives: "the symbol that starts exactly there",
+        otherwise: "`unknown_addr:0x…`; fewer bytes: an error",
+    },
     wants: |system| system.kallsyms().want(),
     make: Make::Plain(|system| Box::new(Ksym { system: system.clone() })),
 };

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Form, Make, Sizes, number, pci};
+use super::{About, Builtin, Form, Make, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::pci_ids::Entry;
@@ -14,6 +14,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
+    about: About {
+        input: "decimal text: class << 8 | subclass",
+        gives: "the subclass's name",
+        otherwise: "`unknown pci subclass: 0x… (class 0x…)`, or `unknown pci class: 0x…` if not even the class is known; no number: an error",
+    },
     wants: |_| {},
     make: Make::Plain(|system| Box::new(PciSubclass { system: system.clone() })),
 };

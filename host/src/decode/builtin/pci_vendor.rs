@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{Builtin, Form, Make, Sizes, number, pci};
+use super::{About, Builtin, Form, Make, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::pci_ids::Entry;
@@ -13,6 +13,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
+    about: About {
+        input: "decimal text",
+        gives: "the vendor's name",
+        otherwise: "`unknown pci vendor: 0x…`; no number: an error",
+    },
     wants: |_| {},
     make: Make::Plain(|system| Box::new(PciVendor { system: system.clone() })),
 };

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use regex_automata::Input;
 use regex_automata::meta::{BuildError, Config, Regex};
 
-use super::{Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
+use super::{About, Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
 use crate::advice::quote;
 use crate::decode::{DecodeError, Decoder, Outcome};
 
@@ -21,6 +21,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
+    about: About {
+        input: "text",
+        gives: "the match of the first pattern that matches, or the text of its group",
+        otherwise: "no pattern matches: the row is left out",
+    },
     wants: |_| {},
     make: Make::Set(|settings| Regexp::new(settings).map(Setup::Regexp)),
 };

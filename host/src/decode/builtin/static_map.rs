@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
+use super::{About, Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -14,6 +14,11 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
+    about: About {
+        input: "text",
+        gives: "what the config maps it to",
+        otherwise: "`unknown:TEXT`, or the text itself with `allow_unknown: true`",
+    },
     wants: |_| {},
     make: Make::Set(|settings| StaticMap::new(settings).map(Setup::StaticMap)),
 };

@@ -1,0 +1,512 @@
+//! Every key that a config may have, and what it means: the one list that the reader, the JSON
+//! Schema and the manual are made from.
+//!
+//! Nothing is read here. [`Fields`](super::fields::Fields) looks for no key that its section lacks.
+
+use crate::config::buckets;
+use crate::config::ranges::{self, Bytes, Count, Times};
+use crate::decode::builtin;
+
+use Unwritten::{Needed, NeededWithout, Nothing, Said, Written};
+
+/// A mapping of the file.
+#[derive(Debug)]
+pub(in crate::config) struct Section {
+    /// What it is called: `counter`.
+    pub(in crate::config) name: &'static str,
+    /// What it is, and where it stands.
+    pub(in crate::config) says: &'static str,
+    /// Its keys, in the order in which people write them.
+    pub(in crate::config) keys: &'static [Key],
+    /// The keys of which it has to have one that says something; none if it may lack all.
+    pub(in crate::config) any_of: &'static [&'static str],
+}
+
+/// A key of a [`Section`].
+#[derive(Debug)]
+pub(in crate::config) struct Key {
+    pub(in crate::config) name: &'static str,
+    pub(in crate::config) kind: Kind,
+    pub(in crate::config) default: Unwritten,
+    /// What it means: sentences.
+    pub(in crate::config) says: &'static str,
+    /// What it belongs to, if it does nothing elsewhere.
+    pub(in crate::config) only: Option<Only>,
+}
+
+/// A key belongs to sections in which another one has one of these values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Only {
+    pub(in crate::config) key: &'static str,
+    pub(in crate::config) is: &'static [&'static str],
+}
+
+/// What holds where a key is not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Unwritten {
+    /// It has to be written; of a key that belongs to others, where it belongs.
+    Needed,
+    /// It has to be written where this key is not.
+    NeededWithout(&'static str),
+    /// Nothing.
+    Nothing,
+    /// This, as it would be written.
+    Written(&'static str),
+    /// What these words say.
+    Said(&'static str),
+}
+
+/// What may stand behind a key.
+#[derive(Debug)]
+pub(in crate::config) enum Kind {
+    /// A text.
+    Word,
+    /// One of these words.
+    Choice(fn() -> Vec<Choice>),
+    Boolean,
+    /// False: what is true is not supported.
+    False,
+    Whole(Count),
+    /// A number that is not negative.
+    Number,
+    Numbers,
+    /// A duration, in this range if there is one.
+    Duration(Option<Times>),
+    Size(Bytes),
+    /// 64 hexadecimal digits.
+    Digest,
+    /// One of these words, or `{label: TEXT}`.
+    OnError(&'static [&'static str]),
+    Texts,
+    /// A list of names as C has them.
+    Identifiers,
+    /// A mapping of texts to texts.
+    Pairs,
+    /// A list of these.
+    Items(&'static Section),
+    /// A mapping of names to these.
+    Named(&'static Section),
+    /// One of these.
+    Section(&'static Section),
+    /// A mapping that the exporter passes on.
+    Settings,
+    /// What has to be empty, for it is not supported.
+    Later(&'static Section),
+}
+
+/// A word that may be chosen.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Choice {
+    pub(in crate::config) word: &'static str,
+    /// What it stands for; empty if its key says that.
+    pub(in crate::config) says: String,
+}
+
+impl Section {
+    /// Whether a key is one of its own.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|known| known.name == key)
+    }
+
+    /// The names of its keys, in their order.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.keys.iter().map(|key| key.name).collect()
+    }
+}
+
+const fn section(name: &'static str, says: &'static str, keys: &'static [Key]) -> Section {
+    Section { name, says, keys, any_of: &[] }
+}
+
+const fn key(name: &'static str, kind: Kind, default: Unwritten, says: &'static str) -> Key {
+    Key { name, kind, default, says, only: None }
+}
+
+impl Key {
+    /// The same, of sections alone in which `key` is one of these.
+    const fn only(self, key: &'static str, is: &'static [&'static str]) -> Self {
+        Self { only: Some(Only { key, is }), ..self }
+    }
+}
+
+/// What is not supported is not lost: the peer has it.
+const PEER: &str = "A key of cloudflare/ebpf_exporter that this version does not support: it is refused unless it is empty.";
+
+pub(in crate::config) static FILE: Section = section(
+    "file",
+    "A config of ebpf_wasm_exporter: what the maps of the BPF object NAME.bpf.o beside it mean.",
+    &[
+        key(
+            "metrics",
+            Kind::Section(&METRICS),
+            Needed,
+            "The metrics. A file without any is refused.",
+        ),
+        key(
+            "kaddrs",
+            Kind::Identifiers,
+            Nothing,
+            "Kernel symbols. For each, the object's `const volatile __u64 kaddr_SYMBOL` is set to its address before the object is loaded.",
+        ),
+        key(
+            "plugins",
+            Kind::Named(&PLUGIN),
+            Nothing,
+            "Plugins, WebAssembly components, by the names that decoders and transforms of this file call them. Names are made of letters, digits, `_`, `-` and `.`.",
+        ),
+        key("tracing", Kind::Later(&TRACING), Nothing, PEER),
+        key("cgroup_id_map", Kind::Later(&CGROUP_ID_MAP), Nothing, PEER),
+    ],
+);
+
+pub(in crate::config) static METRICS: Section = Section {
+    any_of: &["counters", "histograms"],
+    ..section(
+        "metrics",
+        "The metrics of a file, `metrics`.",
+        &[
+            key("counters", Kind::Items(&COUNTER), Nothing, "The counters."),
+            key("histograms", Kind::Items(&HISTOGRAM), Nothing, "The histograms."),
+        ],
+    )
+};
+
+const NAME: Key = key(
+    "name",
+    Kind::Word,
+    Needed,
+    "The name of its map in the object. The metric is called `ebpf_exporter_` and this.",
+);
+const HELP: Key =
+    key("help", Kind::Word, Needed, "What it counts: the metric's `# HELP` line. Not empty.");
+const LABELS: Key = key(
+    "labels",
+    Kind::Items(&LABEL),
+    Nothing,
+    "The parts of the map's key, in order. A counter without labels is the one entry whose `u32` key is 0; a histogram's last label, before `cpu`, is its bucket.",
+);
+const TRANSFORMS: Key = key(
+    "transforms",
+    Kind::Items(&TRANSFORM),
+    Nothing,
+    "Plugins that change a row's labels after all decoders, one after the other.",
+);
+
+pub(in crate::config) static COUNTER: Section = section(
+    "counter",
+    "A counter, an item of `metrics.counters`.",
+    &[
+        NAME,
+        HELP,
+        LABELS,
+        key(
+            "perf_event_array",
+            Kind::False,
+            Written("false"),
+            "Whether its events are streamed by a perf event array. This version does not support `true`.",
+        ),
+        key(
+            "ringbuf",
+            Kind::False,
+            Written("false"),
+            "Whether its events are streamed by a ring buffer. This version does not support `true`.",
+        ),
+        key(
+            "flush_interval",
+            Kind::Duration(None),
+            Nothing,
+            "How often streamed events are summed. It is checked, and has no effect in this version.",
+        ),
+        TRANSFORMS,
+    ],
+);
+
+/// The types of histograms whose buckets are a range of keys.
+const RANGED: &[&str] = &["exp2", "exp2zero", "linear"];
+
+fn bucket_types() -> Vec<Choice> {
+    buckets::TYPES.map(|word| Choice { word, says: String::new() }).to_vec()
+}
+
+pub(in crate::config) static HISTOGRAM: Section = section(
+    "histogram",
+    "A histogram, an item of `metrics.histograms`.",
+    &[
+        NAME,
+        HELP,
+        LABELS,
+        key(
+            "bucket_type",
+            Kind::Choice(bucket_types),
+            Needed,
+            "Where buckets end. `exp2`: the bucket with key k ends at 2^k. `exp2zero`: key 0 ends at 0, key k at 2^(k-1). `linear`: key k ends at k. `fixed`: those of `bucket_keys`, each at itself.",
+        ),
+        key("bucket_min", Kind::Whole(ranges::BUCKET), Written("0"), "The first bucket's key. Not for `fixed`.")
+            .only("bucket_type", RANGED),
+        key(
+            "bucket_max",
+            Kind::Whole(ranges::BUCKET),
+            Needed,
+            "The last bucket's key. Not for `fixed`. At most 64 for `exp2` and 65 for `exp2zero`; 10,000 buckets at most.",
+        )
+        .only("bucket_type", RANGED),
+        key(
+            "bucket_keys",
+            Kind::Numbers,
+            Needed,
+            "The keys of all buckets, ascending, none twice, each below 2^53; 10,000 at most.",
+        )
+        .only("bucket_type", &["fixed"]),
+        key(
+            "bucket_multiplier",
+            Kind::Number,
+            Written("1"),
+            "What bounds and sum are multiplied with, such as 1e-6 for keys in microseconds. 0 is 1.",
+        ),
+        TRANSFORMS,
+    ],
+);
+
+pub(in crate::config) static LABEL: Section = Section {
+    any_of: &["size", "reuse"],
+    ..section(
+        "label",
+        "A label, an item of `labels`.",
+        &[
+            key(
+                "name",
+                Kind::Word,
+                Needed,
+                "What it is called: any name that Prometheus 3 takes, without `__` in front.",
+            ),
+            key(
+                "size",
+                Kind::Whole((1, u64::MAX)),
+                NeededWithout("reuse"),
+                "How many bytes of the map's key it takes.",
+            ),
+            key(
+                "padding",
+                Kind::Whole((0, u64::MAX)),
+                Written("0"),
+                "How many bytes of the key to pass over behind it.",
+            ),
+            key(
+                "reuse",
+                Kind::Boolean,
+                Written("false"),
+                "Whether it takes no bytes of its own and decodes those of the label before it once more.",
+            ),
+            key(
+                "decoders",
+                Kind::Items(&DECODER),
+                Nothing,
+                "The chain that makes a text of the bytes: the first gets the bytes, each further one the text of the one before. Without decoders the label is the bytes as they are.",
+            ),
+        ],
+    )
+};
+
+/// What a label is called that cannot be decoded.
+const ERROR: Unwritten = Written("{label: error}");
+/// Decoders that are plugins.
+const WASM: &[&str] = &["wasm"];
+
+pub(in crate::config) static DECODER: Section = section(
+    "decoder",
+    "A decoder, an item of `decoders`.",
+    &[
+        key(
+            "name",
+            Kind::Choice(decoders),
+            Needed,
+            "A built-in decoder, or `wasm` for one that is a plugin.",
+        ),
+        key(
+            "static_map",
+            Kind::Pairs,
+            Needed,
+            "For `static_map`: the text for each input. `010`, `8` and `0x8` are three inputs.",
+        )
+        .only("name", &["static_map"]),
+        key(
+            "allow_unknown",
+            Kind::Boolean,
+            Written("false"),
+            "For `static_map`: whether to pass on what is not in the map, instead of `unknown:TEXT`.",
+        )
+        .only("name", &["static_map"]),
+        key(
+            "regexps",
+            Kind::Texts,
+            Needed,
+            "For `regexp`: patterns in RE2's syntax, each with one group at most. The first that matches counts; a row that none matches is left out.",
+        )
+        .only("name", &["regexp"]),
+        key(
+            "on_error",
+            Kind::OnError(&["drop", "raw"]),
+            ERROR,
+            "What becomes of a label that cannot be decoded. `{label: TEXT}`: it becomes TEXT. `raw`: it becomes the hex of the decoder's input. `drop`: the row is left out.",
+        ),
+        key("plugin", Kind::Word, Needed, "For `wasm`: the plugin, by its name in `plugins`.")
+            .only("name", WASM),
+    ],
+);
+
+/// What a decoder may be called.
+fn decoders() -> Vec<Choice> {
+    let builtin = |builtin: &builtin::Builtin| Choice {
+        word: builtin.name,
+        says: format!("{} → {}", builtin.about.input, builtin.about.gives),
+    };
+    let wasm = |word: &&'static str| Choice { word, says: "what the plugin gives".to_owned() };
+    builtin::ALL.iter().map(builtin).chain(WASM.iter().map(wasm)).collect()
+}
+
+pub(in crate::config) static ON_ERROR: Section = section(
+    "on_error",
+    "What a label is to be, the mapping form of `on_error`.",
+    &[key("label", Kind::Word, Needed, "The label's text.")],
+);
+
+pub(in crate::config) static TRANSFORM: Section = section(
+    "transform",
+    "A transform, an item of `transforms`.",
+    &[
+        key("plugin", Kind::Word, Needed, "The plugin, by its name in `plugins`."),
+        key(
+            "on_error",
+            Kind::OnError(&["drop"]),
+            ERROR,
+            "What becomes of a row that it cannot answer. `{label: TEXT}`: all labels become TEXT. `drop`: the row is left out.",
+        ),
+    ],
+);
+
+pub(in crate::config) static PLUGIN: Section = section(
+    "plugin",
+    "A plugin, `plugins.NAME`.",
+    &[
+        key(
+            "file",
+            Kind::Word,
+            Needed,
+            "The component's file. It is looked for in the config's directory, then in that of `--plugins.dir`; an absolute path is taken as it is.",
+        ),
+        key(
+            "sha256",
+            Kind::Digest,
+            Nothing,
+            "The file's SHA-256, as `sha256sum` prints it. A file with another is refused before anything is compiled.",
+        ),
+        key(
+            "settings",
+            Kind::Settings,
+            Written("{}"),
+            "What the plugin is told, as JSON. What goes in is the plugin's to say. `{file: PATH}` below it stands for the text of that file, relative to the config's directory.",
+        ),
+        key(
+            "limits",
+            Kind::Section(&LIMITS),
+            Nothing,
+            "What the plugin may use. Each has a default.",
+        ),
+    ],
+);
+
+pub(in crate::config) static LIMITS: Section = section(
+    "limits",
+    "What a plugin may use, `plugins.NAME.limits`.",
+    &[
+        key(
+            "memory",
+            Kind::Size(ranges::MEMORY),
+            Written("16MiB"),
+            "Memory of an instance: its linear memories, tables, globals and contexts together.",
+        ),
+        key(
+            "deadline",
+            Kind::Duration(Some(ranges::DEADLINE)),
+            Written("100ms"),
+            "How long one call may take. The first `configure`, at the exporter's start, has at least 2s.",
+        ),
+        key(
+            "output",
+            Kind::Size(ranges::OUTPUT),
+            Written("1MiB"),
+            "Text that one call may return.",
+        ),
+        key(
+            "table",
+            Kind::Whole(ranges::TABLE),
+            Written("100000"),
+            "Elements of all tables of an instance together.",
+        ),
+        key(
+            "instances",
+            Kind::Whole(ranges::INSTANCES),
+            Written("128"),
+            "Core instances of an instance. A guest whose libraries are modules of their own has many.",
+        ),
+        key(
+            "answers",
+            Kind::Size(ranges::ANSWERS),
+            Written("4MiB"),
+            "Memory for what it has answered. 0 remembers nothing.",
+        ),
+        key(
+            "text",
+            Kind::Size(ranges::TEXT),
+            Written("32MiB"),
+            "Text of all labels that it makes in one metric, as it stands in the lines of the metric's series.",
+        ),
+        key(
+            "hold",
+            Kind::Duration(Some(ranges::HOLD)),
+            Written("5s"),
+            "The least time that an answer holds which does not hold for ever.",
+        ),
+        key(
+            "compile",
+            Kind::Section(&COMPILE),
+            Nothing,
+            "What compiling the plugin may use. Each has a default.",
+        ),
+    ],
+);
+
+pub(in crate::config) static COMPILE: Section = section(
+    "compile",
+    "What compiling a plugin may use, `plugins.NAME.limits.compile`.",
+    &[
+        key(
+            "time",
+            Kind::Duration(Some(ranges::COMPILE_TIME)),
+            Said("10s, and 4s for each MiB of the file beyond 8, at most 60s"),
+            "Processor time that compiling may take; by the clock, six times that.",
+        ),
+        key(
+            "memory",
+            Kind::Size(ranges::COMPILE_MEMORY),
+            Written("448MiB"),
+            "Memory that compiling may take.",
+        ),
+    ],
+);
+
+pub(in crate::config) static TRACING: Section = section(
+    "tracing",
+    "Spans, `tracing`, which this version does not support.",
+    &[key("spans", Kind::Texts, Nothing, "Not supported.")],
+);
+
+pub(in crate::config) static CGROUP_ID_MAP: Section = section(
+    "cgroup_id_map",
+    "Cgroups by id, `cgroup_id_map`, which this version does not support.",
+    &[
+        key("name", Kind::Word, Nothing, "Not supported."),
+        key("type", Kind::Word, Nothing, "Not supported."),
+        key("regexps", Kind::Texts, Nothing, "Not supported."),
+    ],
+);

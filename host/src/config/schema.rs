@@ -1,0 +1,240 @@
+//! The JSON Schema of a config, for editors and for checks that run without the exporter.
+//!
+//! It is made from the list of keys that the reader has, and takes what the reader takes without a
+//! word: booleans as `yes`, numbers as `1_000`, texts that look like numbers. It says nothing of what
+//! keys mean together across a file, and nothing of the BPF object: `--config.check` does.
+//! It keeps to words that drafts 7 and 2020-12 share, for editors that know one of them.
+
+mod json;
+mod words;
+
+use json::{Json, list, map};
+pub use words::{KeyRow, KeyTable, tables};
+
+use super::ranges::Count;
+use super::raw::keys::{self, Key, Kind, Only, Section, Unwritten};
+use super::{bounds, scalar};
+
+/// Sections that are items of lists and mappings, each of which may stand in several places.
+const ITEMS: [&Section; 6] = [
+    &keys::COUNTER,
+    &keys::HISTOGRAM,
+    &keys::LABEL,
+    &keys::DECODER,
+    &keys::TRANSFORM,
+    &keys::PLUGIN,
+];
+
+/// A whole number as YAML 1.1 also has it, which YAML 1.2 reads as a text.
+const WHOLE: &str = r"^[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9][0-9_]*(\.0*)?)$";
+/// A number, likewise.
+const NUMBER: &str =
+    r"^[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9_]*\.?[0-9_]+([eE][-+]?[0-9]+)?)$";
+const SIZE: &str = "^[0-9]+ *(KiB|MiB|GiB)?$";
+const DURATION: &str = r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
+const DIGEST: &str = "^[0-9a-fA-F]{64}$";
+const IDENTIFIER: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+/// The schema as JSON text, its keys in the order in which people write them.
+pub fn json() -> String {
+    let mut parts = vec![
+        ("$schema", Json::from("https://json-schema.org/draft/2020-12/schema")),
+        ("title", "Config of ebpf_wasm_exporter".into()),
+        ("description", keys::FILE.says.into()),
+        ("type", "object".into()),
+    ];
+    parts.extend(body(&keys::FILE));
+    parts.push(("$defs", map(ITEMS.map(|section| (section.name, item(section))))));
+    map(parts).pretty()
+}
+
+/// A section where `null` cannot stand.
+fn item(section: &Section) -> Json {
+    let about = [("description", section.says.into()), ("type", "object".into())];
+    map(about.into_iter().chain(body(section)))
+}
+
+/// What an object has to be to be this section.
+fn body(section: &Section) -> Words {
+    let is_file = std::ptr::eq(section, &keys::FILE);
+    let mut parts =
+        vec![("properties", map(section.keys.iter().map(|key| (key.name, property(key)))))];
+    // A file may have sections that only hold what others use: `x-labels: &labels [...]`.
+    parts.push(("additionalProperties", is_file.into()));
+    let needed = section.keys.iter().filter(|key| is_needed(key)).map(|key| key.name);
+    let needed: Vec<_> = needed.collect();
+    if !needed.is_empty() {
+        parts.push(("required", list(needed)));
+    }
+    if !section.any_of.is_empty() {
+        let keys = section.keys.iter().filter(|key| section.any_of.contains(&key.name));
+        parts.push(("anyOf", list(keys.map(|key| has(&[key])))));
+    }
+    let conditions = conditions(section);
+    if !conditions.is_empty() {
+        parts.push(("allOf", list(conditions)));
+    }
+    parts
+}
+
+/// Whether a key has to be there in whatever section of its kind.
+fn is_needed(key: &Key) -> bool {
+    key.default == Unwritten::Needed && key.only.is_none()
+}
+
+/// An object in which these keys say something.
+fn has(keys: &[&Key]) -> Json {
+    let says = keys.iter().map(|key| (key.name, map(something(&key.kind))));
+    map([("required", list(keys.iter().map(|key| key.name))), ("properties", map(says))])
+}
+
+/// For each group of keys that belong to others: they are where they belong, and nowhere else.
+fn conditions(section: &Section) -> Vec<Json> {
+    let mut groups: Vec<Only> = section.keys.iter().filter_map(|key| key.only).collect();
+    groups.dedup();
+    groups.into_iter().map(|only| condition(section, only)).collect()
+}
+
+fn condition(section: &Section, only: Only) -> Json {
+    let keys = || section.keys.iter().filter(|key| key.only == Some(only));
+    let needed: Vec<_> = keys().filter(|key| key.default == Unwritten::Needed).collect();
+    let is = map([("enum", list(only.is.iter().copied()))]);
+    let belongs = [("required", list([only.key])), ("properties", map([(only.key, is)]))];
+    let elsewhere = keys().map(|key| (key.name, nothing()));
+    map([
+        ("if", map(belongs)),
+        ("then", has(&needed)),
+        ("else", map([("properties", map(elsewhere))])),
+    ])
+}
+
+/// A value that says nothing.
+fn nothing() -> Json {
+    let empty = [Json::Null, "".into(), Json::List(Vec::new()), Json::Map(Vec::new())];
+    map([("enum", list(empty))])
+}
+
+/// What a value has to be that is not nothing.
+fn something(kind: &Kind) -> Words {
+    match kind {
+        Kind::Items(_) | Kind::Texts | Kind::Identifiers | Kind::Numbers => {
+            vec![("type", "array".into()), ("minItems", 1.into())]
+        }
+        Kind::Pairs | Kind::Named(_) => {
+            vec![("type", "object".into()), ("minProperties", 1.into())]
+        }
+        Kind::Word => vec![("minLength", 1.into()), ("type", list(TEXT))],
+        Kind::Whole(_) => vec![("type", list(["integer", "string"]))],
+        _ => Vec::new(),
+    }
+}
+
+/// What a text may look like to a reader of YAML 1.2.
+const TEXT: [&str; 3] = ["string", "number", "boolean"];
+
+fn property(key: &Key) -> Json {
+    let mut parts = vec![("description", words::describe(key).into())];
+    parts.extend(value(&key.kind, is_needed(key)));
+    if let Unwritten::Written(text) = key.default {
+        parts.push(("default", Json::of_yaml(text)));
+    }
+    map(parts)
+}
+
+/// What an object has to say of a value: words of JSON Schema.
+type Words = Vec<(&'static str, Json)>;
+
+/// What may stand behind a key; `null` too, unless it is needed.
+fn value(kind: &Kind, needed: bool) -> Words {
+    let types = |types: &[&'static str]| {
+        let types = types.iter().copied().chain((!needed).then_some("null"));
+        ("type", list(types))
+    };
+    let (array, object) = (types(&["array"]), types(&["object"]));
+    match kind {
+        Kind::Word if needed => vec![types(&TEXT), ("minLength", 1.into())],
+        Kind::Word => vec![types(&TEXT)],
+        Kind::Choice(words) => vec![("enum", list(words().iter().map(|choice| choice.word)))],
+        Kind::Boolean => vec![types(&["boolean", "string"]), ("pattern", truths().into())],
+        Kind::False => vec![("enum", list(no()))],
+        Kind::Whole(range) => within(types(&["integer", "string"]), *range, WHOLE),
+        Kind::Number => within(types(&["number", "string"]), (0, u64::MAX), NUMBER),
+        // Of numbers, 0 alone needs no unit.
+        Kind::Duration(_) => within(types(&["integer", "string"]), (0, 0), DURATION),
+        Kind::Size((least, most)) => {
+            within(types(&["integer", "string"]), (*least as u64, *most as u64), SIZE)
+        }
+        Kind::Digest => vec![types(&["string"]), ("pattern", DIGEST.into())],
+        Kind::OnError(words) => vec![("anyOf", on_error(words))],
+        Kind::Texts => vec![array, ("items", map([("type", list(TEXT))]))],
+        Kind::Identifiers => vec![array, ("items", matching(&["string"], IDENTIFIER))],
+        Kind::Numbers => vec![array, ("items", matching(&["number", "string"], NUMBER))],
+        Kind::Items(section) => vec![array, ("items", refer(section))],
+        Kind::Pairs => {
+            let text = list(TEXT.into_iter().chain(["null"]));
+            vec![object, ("additionalProperties", map([("type", text)]))]
+        }
+        Kind::Named(section) => {
+            let names = format!("^[A-Za-z0-9_.-]{{1,{}}}$", bounds::NAME);
+            let names = map([("pattern", names.into())]);
+            vec![object, ("propertyNames", names), ("additionalProperties", refer(section))]
+        }
+        Kind::Section(section) => [object].into_iter().chain(body(section)).collect(),
+        Kind::Settings => vec![object],
+        Kind::Later(section) => later(section),
+    }
+}
+
+/// A number in this range, or a text that matches.
+fn within(types: (&'static str, Json), (least, most): Count, pattern: &'static str) -> Words {
+    let most = (most < u64::MAX).then(|| ("maximum", most.into()));
+    let words = [types, ("minimum", least.into())].into_iter().chain(most);
+    words.chain([("pattern", pattern.into())]).collect()
+}
+
+/// A value of one of these types; if it is a text, one that matches.
+fn matching(types: &[&'static str], pattern: &'static str) -> Json {
+    map([("type", list(types.iter().copied())), ("pattern", pattern.into())])
+}
+
+/// A section of [`ITEMS`].
+fn refer(section: &Section) -> Json {
+    map([("$ref", format!("#/$defs/{}", section.name).into())])
+}
+
+fn on_error(words: &[&'static str]) -> Json {
+    let label = [("type", "object".into())].into_iter().chain(body(&keys::ON_ERROR));
+    list([map([("enum", list(words.iter().copied()))]), map(label), map([("type", "null".into())])])
+}
+
+/// What may be there and be empty.
+fn later(section: &Section) -> Words {
+    let keys = section.keys.iter().map(|key| (key.name, nothing()));
+    vec![
+        ("type", list(["object", "array", "string", "null"])),
+        ("maxLength", 0.into()),
+        ("maxItems", 0.into()),
+        ("properties", map(keys)),
+        ("additionalProperties", false.into()),
+    ]
+}
+
+/// The texts that are read as booleans.
+fn truths() -> String {
+    let words = scalar::YES.into_iter().chain(scalar::NO).flat_map(cases);
+    format!("^({})$", words.collect::<Vec<_>>().join("|"))
+}
+
+/// Everything that is read as false.
+fn no() -> Vec<Json> {
+    let words = scalar::NO.into_iter().flat_map(cases).map(Json::from);
+    [Json::from(false), Json::Null].into_iter().chain(words).collect()
+}
+
+/// A word in the cases that are read: `no`, `No`, `NO`; a letter has two.
+fn cases(word: &str) -> Vec<String> {
+    let capital = word[..1].to_ascii_uppercase() + &word[1..];
+    let mut cases = vec![word.to_owned(), capital, word.to_ascii_uppercase()];
+    cases.dedup();
+    cases
+}

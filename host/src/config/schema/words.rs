@@ -1,0 +1,142 @@
+//! The keys of a config in words: for who points at one in an editor, and for the manual's tables.
+
+use crate::config::raw::keys::{self, Key, Kind, Section, Unwritten};
+use crate::config::size::shown;
+
+/// The sections that the manual has, in its order.
+const TABLES: [&Section; 10] = [
+    &keys::FILE,
+    &keys::METRICS,
+    &keys::COUNTER,
+    &keys::HISTOGRAM,
+    &keys::LABEL,
+    &keys::DECODER,
+    &keys::TRANSFORM,
+    &keys::PLUGIN,
+    &keys::LIMITS,
+    &keys::COMPILE,
+];
+
+/// The keys of one kind of mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyTable {
+    /// What the mapping is and where it stands: a sentence.
+    pub says: &'static str,
+    /// Its keys.
+    pub rows: Vec<KeyRow>,
+}
+
+/// A key of a config, in Markdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its name.
+    pub name: &'static str,
+    /// What may stand behind it.
+    pub kind: String,
+    /// What holds without it; empty for nothing.
+    pub default: String,
+    /// What it means: sentences.
+    pub says: &'static str,
+}
+
+/// Every key of a config, by the mapping that it stands in.
+pub fn tables() -> Vec<KeyTable> {
+    TABLES.map(|section| KeyTable { says: section.says, rows: rows(section) }).to_vec()
+}
+
+fn rows(section: &Section) -> Vec<KeyRow> {
+    let row = |key: &Key| {
+        let default = match key.default {
+            Unwritten::Written(text) => format!("`{text}`"),
+            Unwritten::Said(text) => text.to_owned(),
+            _ => need(key),
+        };
+        KeyRow { name: key.name, kind: kind(&key.kind), default, says: key.says }
+    };
+    section.keys.iter().map(row).collect()
+}
+
+/// Whether a key is needed, and where; empty if it is not.
+fn need(key: &Key) -> String {
+    match (key.default, key.only) {
+        (Unwritten::Needed, None) => "needed".to_owned(),
+        (Unwritten::Needed, Some(only)) => {
+            let words: Vec<_> = only.is.iter().map(|word| format!("`{word}`")).collect();
+            format!("needed for {}", words.join(", "))
+        }
+        (Unwritten::NeededWithout(other), _) => format!("needed without `{other}`"),
+        _ => String::new(),
+    }
+}
+
+/// What a person reads who points at a key.
+pub(super) fn describe(key: &Key) -> String {
+    let mut text = key.says.to_owned();
+    if let Some(range) = range(&key.kind) {
+        text += &format!(" From {range}.");
+    }
+    let need = need(key);
+    match key.default {
+        Unwritten::Written(default) | Unwritten::Said(default) => {
+            text += &format!(" Default: {default}.");
+        }
+        _ if need.is_empty() => {}
+        _ => text += &format!(" N{}.", &need[1..]),
+    }
+    if let Kind::Choice(words) = &key.kind {
+        for choice in words().iter().filter(|choice| !choice.says.is_empty()) {
+            text += &format!("\n- `{}`: {}", choice.word, choice.says);
+        }
+    }
+    text
+}
+
+/// From where to where, if the kind has ends.
+fn range(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Whole((_, u64::MAX)) => None,
+        Kind::Whole((least, most)) => Some(format!("{least} to {most}")),
+        Kind::Size((least, most)) => Some(format!("{} to {}", shown(*least), shown(*most))),
+        Kind::Duration(Some((least, most))) => Some(format!("{least} to {most}")),
+        _ => None,
+    }
+}
+
+fn kind(kind: &Kind) -> String {
+    let ranged = |what: &str| match range(kind) {
+        Some(range) => format!("{what}, {range}"),
+        None => what.to_owned(),
+    };
+    match kind {
+        Kind::Word => "text".to_owned(),
+        Kind::Choice(words) => {
+            let words: Vec<_> = words().iter().map(|choice| format!("`{}`", choice.word)).collect();
+            either(&words)
+        }
+        Kind::Boolean | Kind::False => "boolean".to_owned(),
+        Kind::Whole(_) => ranged("whole number"),
+        Kind::Number => "number".to_owned(),
+        Kind::Numbers => "list of numbers".to_owned(),
+        Kind::Duration(_) => ranged("duration"),
+        Kind::Size(_) => ranged("size"),
+        Kind::Digest => "64 hex digits".to_owned(),
+        Kind::OnError(words) => {
+            let words = words.iter().map(|word| format!("`{word}`"));
+            either(&words.chain(["`{label: TEXT}`".to_owned()]).collect::<Vec<_>>())
+        }
+        Kind::Texts | Kind::Identifiers => "list of texts".to_owned(),
+        Kind::Pairs => "mapping of texts".to_owned(),
+        Kind::Items(section) => format!("list of {}s", section.name),
+        Kind::Named(section) => format!("mapping of names to {}s", section.name),
+        Kind::Section(_) | Kind::Settings => "mapping".to_owned(),
+        Kind::Later(_) => "empty".to_owned(),
+    }
+}
+
+/// `a`, `b` or `c`.
+fn either(words: &[String]) -> String {
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}

@@ -1,0 +1,368 @@
+//! The JSON Schema: that it and the reader know the same keys, and that they agree on files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::{Map, Value, json};
+
+use super::{faults, good, with_buckets, with_labels};
+use crate::config::bounds::Bounds;
+use crate::config::node;
+use crate::config::raw::keys::{self, Key, Kind, Section, Unwritten};
+use crate::config::raw::{Setting, setting};
+use crate::config::schema;
+
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    let schema = serde_json::from_str(&schema::json()).expect("JSON");
+    jsonschema::draft202012::new(&schema).expect("a schema")
+});
+
+/// The file as an editor has it: scalars as YAML 1.2 reads them, aliases and merges written out.
+fn as_json(text: &str) -> Value {
+    let document = node::parse(text, &Bounds::default()).expect("YAML");
+    value(setting(&document.root))
+}
+
+fn value(setting: Setting) -> Value {
+    match setting {
+        Setting::Null => Value::Null,
+        Setting::Bool(value) => value.into(),
+        Setting::Number(number) => number.into(),
+        Setting::Text(text) => text.into(),
+        Setting::List(items) => items.into_iter().map(value).collect(),
+        Setting::Map(entries) => {
+            entries.into_iter().map(|(key, setting)| (key, value(setting))).collect()
+        }
+    }
+}
+
+/// What the schema says against a file, a line each.
+fn refusals(instance: &Value) -> String {
+    let errors = SCHEMA.iter_errors(instance);
+    errors.map(|error| format!("{}: {error}\n", error.instance_path())).collect()
+}
+
+/// Every file that a test finds without fault comes here.
+pub(super) fn takes(text: &str) {
+    let said = refusals(&as_json(text));
+    assert!(said.is_empty(), "the schema refuses what the reader takes:\n{said}{text}");
+}
+
+/// A file with every key that there is, without a fault.
+const WHOLE: &str = "
+metrics:
+  counters:
+    - name: a_total
+      help: A
+      perf_event_array: false
+      ringbuf: false
+      flush_interval: 1s
+      labels:
+        - {name: mapped, size: 1, padding: 3, decoders: [
+            {name: static_map, static_map: {1: one}, allow_unknown: false, on_error: drop}]}
+        - {name: found, size: 4, reuse: false, decoders: [{name: regexp, regexps: [a]}]}
+        - {name: said, size: 1, decoders: [
+            {name: wasm, plugin: zone, on_error: {label: error}}]}
+      transforms:
+        - {plugin: pods, on_error: {label: error}}
+  histograms:
+    - name: h
+      help: H
+      bucket_type: linear
+      bucket_min: 0
+      bucket_max: 3
+      bucket_multiplier: 1
+      labels: [{name: bucket, size: 4, decoders: [{name: uint}]}]
+      transforms: [{plugin: pods}]
+    - name: fixed
+      help: F
+      bucket_type: fixed
+      bucket_keys: [1, 2]
+      labels: [{name: bucket, size: 4, decoders: [{name: uint}]}]
+kaddrs: [jiffies]
+plugins:
+  pods: {file: pods.wasm}
+  zone:
+    file: zone.wasm
+    sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    settings: {default: lan}
+    limits:
+      memory: 16MiB
+      deadline: 100ms
+      output: 1MiB
+      table: 100000
+      instances: 128
+      answers: 4MiB
+      text: 32MiB
+      hold: 5s
+      compile: {time: 10s, memory: 448MiB}
+tracing: {spans: []}
+cgroup_id_map: {name: '', type: '', regexps: []}
+";
+
+/// A key that stands in a file: where, by a JSON pointer and as faults say it, and what it is.
+struct Place {
+    pointer: String,
+    path: String,
+    section: &'static Section,
+    key: &'static Key,
+}
+
+/// The places of all keys of a section that `at` holds, those below it included.
+fn places(at: &Value, pointer: &str, path: &str, section: &'static Section) -> Vec<Place> {
+    let mut all = Vec::new();
+    for (name, value) in at.as_object().expect("a mapping") {
+        let known = section.keys.iter().find(|key| key.name == name);
+        let key = known.unwrap_or_else(|| panic!("{}: no list of keys has {name}", section.name));
+        let dot = if path.is_empty() { "" } else { "." };
+        let (pointer, path) = (format!("{pointer}/{name}"), format!("{path}{dot}{name}"));
+        all.extend(below(value, &pointer, &path, key));
+        all.push(Place { pointer, path, section, key });
+    }
+    all
+}
+
+fn below(value: &Value, pointer: &str, path: &str, key: &Key) -> Vec<Place> {
+    match (&key.kind, value) {
+        (Kind::Items(section), Value::Array(items)) => {
+            let item = |(n, item)| {
+                places(item, &format!("{pointer}/{n}"), &format!("{path}[{n}]"), section)
+            };
+            items.iter().enumerate().flat_map(item).collect()
+        }
+        (Kind::Named(section), Value::Object(map)) => {
+            let one = |(name, value): (&String, _)| {
+                places(value, &format!("{pointer}/{name}"), &format!("{path}.{name}"), section)
+            };
+            map.iter().flat_map(one).collect()
+        }
+        (Kind::Section(section) | Kind::Later(section), value) => {
+            places(value, pointer, path, section)
+        }
+        (Kind::OnError(_), Value::Object(_)) => places(value, pointer, path, &keys::ON_ERROR),
+        _ => Vec::new(),
+    }
+}
+
+/// The mapping in which the key at this pointer stands.
+fn around<'v>(file: &'v mut Value, pointer: &str) -> &'v mut Map<String, Value> {
+    let parent = pointer.rsplit_once('/').expect("a parent").0;
+    file.pointer_mut(parent).and_then(Value::as_object_mut).expect("a mapping")
+}
+
+/// What cannot stand behind a key of this kind.
+fn wrong(kind: &Kind) -> Value {
+    match kind {
+        Kind::Word => json!(["x"]),
+        Kind::Choice(_) | Kind::OnError(_) => json!("nonsense"),
+        Kind::Boolean => json!("maybe"),
+        Kind::False => json!(true),
+        Kind::Whole(_) | Kind::Number => json!("many"),
+        Kind::Numbers => json!([1, "two"]),
+        Kind::Duration(_) | Kind::Size(_) | Kind::Digest => json!("much"),
+        Kind::Identifiers => json!(["a-b"]),
+        Kind::Settings => json!(["x"]),
+        Kind::Texts | Kind::Pairs | Kind::Items(_) | Kind::Named(_) => json!("x"),
+        Kind::Section(_) | Kind::Later(_) => json!("x"),
+    }
+}
+
+/// Sections that this version does not support.
+const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
+
+#[test]
+fn the_reader_reads_every_key_of_the_list_and_no_other() {
+    assert_eq!(faults(WHOLE), "");
+    let whole = as_json(WHOLE);
+    let places = places(&whole, "", "", &keys::FILE);
+    let found: BTreeSet<_> =
+        places.iter().map(|place| (place.section.name, place.key.name)).collect();
+    let sections: BTreeSet<_> = places.iter().map(|place| place.section.name).collect();
+    let mut listed = BTreeSet::new();
+    for section in places.iter().map(|place| place.section) {
+        listed.extend(section.keys.iter().map(|key| (section.name, key.name)));
+    }
+    assert_eq!(found, listed, "`WHOLE` lacks a key");
+    assert_eq!(sections.len(), 13, "`WHOLE` lacks a section");
+    for Place { pointer, path, section, key } in &places {
+        let mut faulty = whole.clone();
+        *faulty.pointer_mut(pointer).expect("it is there") = wrong(&key.kind);
+        let told = faults(&faulty.to_string());
+        // What is not supported is refused as a whole.
+        let at = if LATER.contains(&section.name) { section.name } else { path };
+        let here = [":", "["].map(|end| format!(" {at}{end}"));
+        assert!(here.iter().any(|here| told.contains(here)), "nobody reads {path}: {told}");
+        assert!(!refusals(&faulty).is_empty(), "the schema takes {path}: {faulty}");
+    }
+}
+
+#[test]
+fn slips_are_refused() {
+    let whole = as_json(WHOLE);
+    for Place { pointer, path, section, key } in places(&whole, "", "", &keys::FILE) {
+        if std::ptr::eq(section, &keys::FILE) {
+            continue;
+        }
+        let mut faulty = whole.clone();
+        around(&mut faulty, &pointer).insert(format!("{}x", key.name), json!([]));
+        assert!(faults(&faulty.to_string()).contains("unknown key"), "{path}");
+        assert!(!refusals(&faulty).is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn what_is_needed_is_needed_by_both() {
+    let whole = as_json(WHOLE);
+    for Place { pointer, path, key, .. } in places(&whole, "", "", &keys::FILE) {
+        let mut without = whole.clone();
+        around(&mut without, &pointer).remove(key.name);
+        let told = faults(&without.to_string());
+        let needed = match key.default {
+            Unwritten::Needed | Unwritten::NeededWithout(_) => true,
+            Unwritten::Nothing | Unwritten::Written(_) | Unwritten::Said(_) => false,
+        };
+        // What is not needed may be missed all the same: a histogram without labels has no bucket.
+        if needed {
+            assert!(told.lines().any(|line| !line.contains("warning")), "{path}: {told}");
+        }
+        // `reuse` alone could make up for a size, and the last label here reuses nothing.
+        assert_eq!(
+            refusals(&without).is_empty(),
+            !needed || pointer.ends_with("/1/size"),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn defaults_are_what_the_reader_does() {
+    let plan = |text: &str| {
+        let config = good(text);
+        (config.metrics, config.plugins)
+    };
+    let whole = as_json(WHOLE);
+    for Place { pointer, path, key, .. } in places(&whole, "", "", &keys::FILE) {
+        let Unwritten::Written(default) = key.default else { continue };
+        let (mut with, mut without) = (whole.clone(), whole.clone());
+        *with.pointer_mut(&pointer).expect("it is there") = as_json(default);
+        around(&mut without, &pointer).remove(key.name);
+        assert_eq!(plan(&with.to_string()), plan(&without.to_string()), "{path}");
+    }
+}
+
+#[test]
+fn ranges_end_where_the_reader_says() {
+    let memory = |text: &str| {
+        format!(
+            "plugins: {{p: {{file: f, limits: {{memory: {text}}}}}}}\n{}",
+            with_labels("{name: l, size: 4, decoders: [{name: wasm, plugin: p}]}")
+        )
+    };
+    for (text, good) in [
+        ("65536", true),
+        ("65535", false),
+        ("1073741824", true),
+        ("1073741825", false),
+        ("1.5MiB", false),
+    ] {
+        let text = memory(text);
+        assert_eq!(faults(&text).is_empty(), good, "{text}");
+        assert_eq!(refusals(&as_json(&text)).is_empty(), good, "{text}");
+    }
+}
+
+/// The reader has a fault or a warning for each of these, and the schema sees it too.
+#[test]
+fn faulty_files_are_refused() {
+    let labels = [
+        "{name: a}",
+        "{size: 4}",
+        "{name: a, size: 0}",
+        "{name: a, size: 4.5}",
+        "{name: '', size: 4}",
+        "{name: a, size: 4, decoders: uint}",
+        "{name: a, size: 4, decoders: [uint]}",
+        "{name: a, size: 4, decoders: [{name: uintt}]}",
+        "{name: a, size: 4, decoders: [{}]}",
+        "{name: a, size: 4, decoders: [{name: regexp}]}",
+        "{name: a, size: 4, decoders: [{name: regexp, regexps: []}]}",
+        "{name: a, size: 4, decoders: [{name: static_map}]}",
+        "{name: a, size: 4, decoders: [{name: uint, static_map: {1: a}}]}",
+        "{name: a, size: 4, decoders: [{name: uint, plugin: p}]}",
+        "{name: a, size: 4, decoders: [{name: wasm}]}",
+        "{name: a, size: 4, decoders: [{name: uint, on_error: keep}]}",
+        "{name: a, size: 4, decoders: [{name: uint, on_error: {lable: x}}]}",
+        "{name: a, size: 4, reuse: perhaps}",
+    ];
+    let buckets = [
+        "bucket_max: 3",
+        "bucket_type: exp3\n      bucket_max: 3",
+        "bucket_type: linear",
+        "bucket_type: linear\n      bucket_max: -1",
+        "bucket_type: fixed",
+        "bucket_type: fixed\n      bucket_keys: []",
+        "bucket_type: fixed\n      bucket_keys: [1]\n      bucket_max: 3",
+        "bucket_type: linear\n      bucket_max: 3\n      bucket_keys: [1]",
+        "bucket_type: linear\n      bucket_max: 3\n      bucket_multiplier: -1",
+    ];
+    let files = [
+        "{}",
+        "metrics:",
+        "metrics: {}",
+        "metrics: {counters: []}",
+        "metrics: {counters: [], histograms: ~}",
+        "metrics: {counters: [{name: a}]}",
+        "metrics: {counters: [{help: A}]}",
+        "metrics: {counters: [{name: a, help: A}]}\nkaddrs: [a.b]",
+        "metrics: {counters: [{name: a, help: A}]}\nplugins: {'a b': {file: x}}",
+        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: ~}",
+        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {}}",
+        "metrics: {counters: [{name: a, help: A}]}\ntracing: {spans: [{name: s}]}",
+        "metrics: {counters: [{name: a, help: A, ringbuf: yes}]}",
+        "metrics: {counters: [{name: a, help: A, flush_interval: 60}]}",
+        "metrics: {counters: [{name: a, help: A, transforms: [{}]}]}",
+        "metrics: {counters: [{name: a, help: A, transforms: [{plugin: p, on_error: raw}]}]}",
+        "programs: [{name: a, metrics: {}}]",
+    ];
+    let labels = labels.into_iter().map(with_labels);
+    let buckets = buckets.into_iter().map(with_buckets);
+    for text in labels.chain(buckets).chain(files.map(str::to_owned)) {
+        assert!(!faults(&text).is_empty(), "{text}");
+        assert!(!refusals(&as_json(&text)).is_empty(), "{text}");
+    }
+}
+
+fn repository(path: &str) -> std::path::PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
+}
+
+#[test]
+fn the_file_for_editors_is_what_the_program_prints() {
+    let file = fs::read_to_string(repository("docs/config.schema.json")).unwrap_or_default();
+    assert!(
+        file == schema::json(),
+        "docs/config.schema.json is not what the program prints; renew it: \
+         cargo run -p ebpf_wasm_exporter -- config schema > docs/config.schema.json"
+    );
+}
+
+#[test]
+fn examples_name_the_schema_and_keep_to_it() {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(repository("examples")).expect("the examples").flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = fs::read_to_string(&path).expect("text");
+            let first = text.lines().next();
+            let expected = "# yaml-language-server: $schema=../docs/config.schema.json";
+            assert_eq!(first, Some(expected), "{}", path.display());
+            takes(&text);
+            names.push(path);
+        }
+    }
+    assert!(!names.is_empty());
+    takes(&fs::read_to_string(repository("host/tests/bpf/workload.yaml")).expect("text"));
+}
