@@ -100,7 +100,7 @@ image: ## build the container images IMAGE:VERSION and IMAGE:VERSION-examples; n
 docs: ## build the book of docs/, target/book/index.html, and check every link and table of it
 	@.ci/install docs
 	mdbook build docs
-	cargo test -p ebpf_wasm_exporter $(LOCKED) --test docs
+	cargo test --workspace $(LOCKED) --test docs
 
 lint: ## check format, lints, docs, examples for arm64, and dependencies
 	@.ci/install lint
