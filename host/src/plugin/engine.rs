@@ -91,7 +91,8 @@ impl Engine {
             let (clock, weak) = (Arc::clone(clock), self.wasmtime.weak());
             thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || {
                 give_up_capabilities();
-                clock.run(|| weak.upgrade().map(|engine| engine.increment_epoch()).is_some());
+                let tick = || weak.upgrade().map(|engine| engine.increment_epoch()).is_some();
+                clock.run(|| thread::sleep(TICK), tick);
             })
         })?;
         self.clock.enter();
@@ -181,15 +182,15 @@ impl Clock {
         state.thread.take()
     }
 
-    /// Calls `tick` every [`TICK`] while anything runs, until it says no or the clock is closed.
-    fn run(&self, tick: impl Fn() -> bool) {
+    /// Calls `tick` after each `pause` while anything runs, until it says no or the clock is closed.
+    fn run(&self, pause: impl Fn(), tick: impl Fn() -> bool) {
         loop {
             let idle = |state: &mut State| state.running == 0 && !state.closed;
             let state = self.changed.wait_while(self.lock(), idle);
             if state.unwrap_or_else(PoisonError::into_inner).closed {
                 return;
             }
-            thread::sleep(TICK);
+            pause();
             if !tick() {
                 return;
             }
@@ -199,35 +200,39 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc;
 
     use super::*;
 
+    /// The test is the clock's pause: it is told of each, and ends it.
     #[test]
     fn ticks_only_while_something_runs() {
-        let clock = Clock::default();
-        let ticks = AtomicU64::new(0);
+        let (clock, ticks) = (&Clock::default(), &Mutex::new(0));
+        let (pauses, paused) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
         thread::scope(|scope| {
-            scope.spawn(|| {
-                clock.run(|| {
-                    ticks.fetch_add(1, Ordering::SeqCst);
+            scope.spawn(move || {
+                let pause = || {
+                    pauses.send(*ticks.lock().unwrap()).unwrap();
+                    ended.recv().unwrap();
+                };
+                clock.run(pause, || {
+                    *ticks.lock().unwrap() += 1;
                     true
                 });
             });
-            thread::sleep(TICK * 5);
-            assert_eq!(ticks.load(Ordering::SeqCst), 0);
             clock.enter();
-            while ticks.load(Ordering::SeqCst) < 3 {
-                thread::sleep(TICK);
+            for tick in 0..3 {
+                assert_eq!(paused.recv(), Ok(tick));
+                end.send(()).unwrap();
             }
+            assert_eq!(paused.recv(), Ok(3));
             clock.lock().running -= 1;
-            // One may be on its way.
-            thread::sleep(TICK * 3);
-            let then = ticks.load(Ordering::SeqCst);
-            thread::sleep(TICK * 5);
-            assert_eq!(ticks.load(Ordering::SeqCst), then);
+            end.send(()).unwrap();
             clock.close();
         });
+        assert_eq!(*ticks.lock().unwrap(), 4, "one was on its way");
+        assert!(paused.try_recv().is_err(), "and no other pause began");
     }
 
     #[test]

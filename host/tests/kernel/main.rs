@@ -159,6 +159,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         costs_are_measured,
     ];
     let symbols = trials![symbols:
+        the_list_says_where_a_function_is,
         the_kernel_names_what_it_lists,
         addresses_of_nothing_are_not_known,
         without_capabilities_none_can_be_asked,

@@ -49,6 +49,15 @@ fn may_be_unknown(line: &str) -> bool {
         || !code && !symbol.contains('\t')
 }
 
+pub fn the_list_says_where_a_function_is() {
+    let kallsyms = Kallsyms::new("/proc/kallsyms".into());
+    let address = kallsyms.addresses_of(&["schedule"])[0];
+    assert_ne!(address, 0);
+    let schedule = Some("schedule".to_owned());
+    assert_eq!(text(|out| kallsyms.name(address, out)), schedule);
+    assert_eq!(text(|out| kallsyms.name_around(address + 1, out)), schedule);
+}
+
 /// Every symbol of this kernel at its start, and one byte behind.
 pub fn the_kernel_names_what_it_lists() {
     let _programs = object::attach("named");
