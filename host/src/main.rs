@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::anyhow;
@@ -19,7 +19,7 @@ use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
 use ebpf_wasm_exporter::privileges;
-use ebpf_wasm_exporter::scrape::Scraper;
+use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Traffic};
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
@@ -126,25 +126,42 @@ fn run(flags: Flags) -> Result<(), Failure> {
     noted.tell();
     let status = format!("serving {}", counted(running.len(), "config"));
     let units = startup::units(running, settings.reading);
-    let traffic = Traffic::default();
-    let scraper = Scraper::new(units.map_err(|error| fail(Exit::Load, error))?)
-        .telling(traffic.clone())
-        .with_plugin_budget(settings.plugin_budget);
-    // The last that needs privileges: a list of symbols shows its addresses only to who has them,
-    // and no socket can be had without.
-    system.prepare();
-    let manager = Manager::connect();
-    let readable = [system.readable(), telemetry::prepare()].concat();
-    let given_up = settings.privileges.give_up(&readable);
-    let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
-    // A thread keeps the privileges that it is started with.
-    logging::leave_to_thread();
-    given_up.tell();
-    let took = report::spent(began.elapsed());
-    info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
-    let door = Door { listener, limits: settings.limits, traffic };
-    serve::run(door, &settings.site, scraper, &manager.with(&status), &noted)
-        .map_err(|error| fail(Exit::from(&error), error))
+    let units = units.map_err(|error| fail(Exit::Load, error))?;
+    let serving = Serving { settings: &settings, system: &system, listener, noted: &noted };
+    serving.units(units, &status, began)
+}
+
+/// All that is needed to serve, but for what is served.
+struct Serving<'a> {
+    settings: &'a Settings,
+    system: &'a System,
+    listener: Listener,
+    noted: &'a Noted,
+}
+
+impl Serving<'_> {
+    /// Gives up privileges and serves these units until a signal comes. The start began at `began`.
+    fn units(self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
+        let Self { settings, system, listener, noted } = self;
+        let traffic = Traffic::default();
+        let scraper =
+            Scraper::new(units).telling(traffic.clone()).with_plugin_budget(settings.plugin_budget);
+        // The last that needs privileges: a list of symbols shows its addresses only to who has them,
+        // and no socket can be had without.
+        system.prepare();
+        let manager = Manager::connect();
+        let readable = [system.readable(), telemetry::prepare()].concat();
+        let given_up = settings.privileges.give_up(&readable);
+        let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
+        // A thread keeps the privileges that it is started with.
+        logging::leave_to_thread();
+        given_up.tell();
+        let took = report::spent(began.elapsed());
+        info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
+        let door = Door { listener, limits: settings.limits, traffic };
+        serve::run(door, &settings.site, scraper, &manager.with(status), noted)
+            .map_err(|error| fail(Exit::from(&error), error))
+    }
 }
 
 /// `--config.check`: as [`run`], up to where it would serve.
@@ -194,6 +211,7 @@ fn record(order: &Record) -> Result<(), Failure> {
 
 /// `replay`: what recorded maps become, printed or served.
 fn replay(order: &Replay) -> Result<(), Failure> {
+    let began = Instant::now();
     let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
     flags.web_listen_address.clone_from(&order.listen_address);
     // Nothing is selected: the recording says what there is.
@@ -204,24 +222,26 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     let (tape, system) = (Arc::new(Mutex::new(tape)), System::default());
     let (units, faults) = startup::replay::units(&tape, sources, settings.places(), &system);
     report(&settings, &faults)?;
-    let mut scraper = Scraper::new(units).with_plugin_budget(settings.plugin_budget);
-    if !order.once && order.at.is_none() {
-        system.prepare();
-        return serve_recording(&settings, scraper, &system);
+    if order.once || order.at.is_some() {
+        let scraper = Scraper::new(units).with_plugin_budget(settings.plugin_budget);
+        return print_replay(scraper, &tape, order.at.unwrap_or(u64::MAX));
     }
-    let played = || tape.lock().map_or(0, |tape| tape.rounds());
-    let mut text = Vec::new();
-    for round in 1..=order.at.unwrap_or(u64::MAX) {
-        let next = scraper.scrape_maps();
-        if let Some(error) = tape.lock().ok().and_then(|tape| tape.fault()) {
+    let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
+    let listener = listen(&settings)?;
+    let serving = Serving { settings: &settings, system: &system, listener, noted: &noted };
+    serving.units(units, "replaying", began)
+}
+
+/// Prints what recorded maps have become at this reading, or at the last one before.
+fn print_replay(mut scraper: Scraper, tape: &Mutex<Tape>, at: u64) -> Result<(), Failure> {
+    let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
+    while tape().rounds() < at && !tape().has_ended() {
+        scraper.read_maps();
+        if let Some(error) = tape().fault() {
             return Err(fail(Exit::Config, anyhow!(error)));
         }
-        if played() < round {
-            break;
-        }
-        text = next;
     }
-    print(&String::from_utf8_lossy(&text))
+    print(&String::from_utf8_lossy(&scraper.maps_text()))
 }
 
 /// The configs that a recording holds, or those that are to take their place.
@@ -246,22 +266,6 @@ fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<config::Source>,
         None => Ok(given),
         Some(fault) => Err(fail(Exit::Config, anyhow!("{fault}"))),
     }
-}
-
-fn serve_recording(settings: &Settings, scraper: Scraper, system: &System) -> Result<(), Failure> {
-    let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
-    let listener = listen(settings)?;
-    let readable = [system.readable(), telemetry::prepare()].concat();
-    let given_up = settings.privileges.give_up(&readable);
-    let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
-    // A thread keeps the privileges that it is started with.
-    logging::leave_to_thread();
-    given_up.tell();
-    info!("serving the recording at {}", listener.place(settings.site.telemetry_path.as_str()));
-    let (limits, traffic) = (settings.limits, Traffic::default());
-    let door = Door { listener, limits, traffic };
-    serve::run(door, &settings.site, scraper, &Manager::connect().with("replaying"), &noted)
-        .map_err(|error| fail(Exit::from(&error), error))
 }
 
 /// Prints a result. That nobody can have it is for the exit code to say.

@@ -149,10 +149,14 @@ impl Scraper {
         self.text(Escaping::default())
     }
 
-    /// Reads every map once and returns what the maps have become as text, families sorted by name,
-    /// without what the exporter says about itself.
-    pub fn scrape_maps(&mut self) -> Vec<u8> {
+    /// Reads every map once.
+    pub fn read_maps(&mut self) {
         self.read(None);
+    }
+
+    /// What the maps have become as text, families sorted by name, without what the exporter says about
+    /// itself.
+    pub fn maps_text(&self) -> Vec<u8> {
         let mut families: Vec<_> = self.families.iter().map(|kept| &**kept.family()).collect();
         families.sort_by(|one, other| one.name.cmp(&other.name));
         let mut text = Vec::new();

@@ -186,8 +186,7 @@ fn layout(
         findings.push(bucket_not_last(map));
     }
     if findings.is_empty() {
-        let bucket = || cpu.unwrap_or(parts.len()).checked_sub(1);
-        let bucket = if metric.histogram { bucket() } else { None };
+        let bucket = if metric.histogram { Part::bucket(parts) } else { None };
         let fields = layout::fields(parts, cpu_label, bucket);
         Ok(Layout { map: name.clone(), per_cpu, key: kind, fields })
     } else {

@@ -256,8 +256,7 @@ impl Metric {
         match self.kind {
             Kind::Counter => None,
             Kind::Histogram(_) => {
-                let parts: Vec<_> = self.labels.iter().map(Label::part).collect();
-                Part::cpu(&parts).unwrap_or(parts.len()).checked_sub(1)
+                Part::bucket(&self.labels.iter().map(Label::part).collect::<Vec<_>>())
             }
         }
     }
@@ -295,6 +294,11 @@ impl Part {
     /// Whether it is called and sized as a CPU number is.
     pub fn is_cpu(&self) -> bool {
         self.named_cpu && self.size == 2 && !self.reuse
+    }
+
+    /// Which of a histogram's parts is its bucket: the last, or the one before the CPU's number.
+    pub fn bucket(parts: &[Self]) -> Option<usize> {
+        Self::cpu(parts).unwrap_or(parts.len()).checked_sub(1)
     }
 
     /// Which of a metric's parts is the CPU's number, which per-CPU maps have beside the key: the

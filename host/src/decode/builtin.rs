@@ -93,9 +93,11 @@ pub enum Make {
     Set(fn(&Settings) -> Result<Setup, Vec<SettingsError>>),
 }
 
-/// The settings of a decoder that takes some, checked and ready.
-#[derive(Clone, Debug, PartialEq)]
+/// What a decoder is made of, checked and ready.
+#[derive(Clone, Debug)]
 pub enum Setup {
+    /// Of nothing that a config says.
+    Plain(fn(&System) -> Box<dyn Decoder>),
     /// Of `static_map`.
     StaticMap(StaticMap),
     /// Of `regexp`.
@@ -106,7 +108,19 @@ pub enum Setup {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     builtin: &'static Builtin,
-    setup: Option<Setup>,
+    setup: Setup,
+}
+
+/// Of one decoder, those without settings are equal.
+impl PartialEq for Setup {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain(_), Self::Plain(_)) => true,
+            (Self::StaticMap(one), Self::StaticMap(other)) => one == other,
+            (Self::Regexp(one), Self::Regexp(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 impl Spec {
@@ -122,11 +136,10 @@ impl Spec {
 
     /// Makes the decoder for one label.
     pub fn decoder(&self, system: &System) -> Box<dyn Decoder> {
-        match (&self.setup, self.builtin.make) {
-            (Some(Setup::StaticMap(map)), _) => Box::new(map.clone()),
-            (Some(Setup::Regexp(regexp)), _) => Box::new(regexp.clone()),
-            (None, Make::Plain(make)) => make(system),
-            (None, Make::Set(_)) => unreachable!("a spec of it has its settings"),
+        match &self.setup {
+            Setup::Plain(make) => make(system),
+            Setup::StaticMap(map) => Box::new(map.clone()),
+            Setup::Regexp(regexp) => Box::new(regexp.clone()),
         }
     }
 }
@@ -167,8 +180,8 @@ impl Builtin {
     /// All that is wrong with them.
     pub fn with(&'static self, settings: &Settings) -> Result<Spec, Vec<SettingsError>> {
         let setup = match self.make {
-            Make::Plain(_) => None,
-            Make::Set(check) => Some(check(settings)?),
+            Make::Plain(make) => Setup::Plain(make),
+            Make::Set(check) => check(settings)?,
         };
         Ok(Spec { builtin: self, setup })
     }

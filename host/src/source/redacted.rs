@@ -63,14 +63,6 @@ impl<'s> Redacted<'s> {
     ) -> Self {
         Self { inner, texts, secret }
     }
-
-    fn key(&self, key: &[u8]) -> Vec<u8> {
-        let mut hidden = key.to_vec();
-        for (bytes, text) in &self.texts {
-            hide(&mut hidden[bytes.clone()], *text, &self.secret);
-        }
-        hidden
-    }
 }
 
 /// Writes over a text. An empty one stays empty.
@@ -133,29 +125,24 @@ impl Source for Redacted<'_> {
     /// Entries whose keys are equal once they show nothing are one, with the sum of their values.
     fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
         let (key_size, cpus) = (self.key_size(), self.cpus());
-        let mut entries: Vec<(Vec<u8>, Vec<u64>)> = Vec::new();
-        self.inner.read(&mut |chunk| {
-            entries.extend(
-                chunk.entries().map(|Entry { key, values }| (key.to_vec(), values.to_vec())),
-            );
-        })?;
+        let Self { inner, texts, secret } = self;
         let (mut keys, mut sums) = (Vec::new(), Vec::<u64>::new());
         let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
-        for (key, values) in entries {
-            let key = self.key(&key);
-            match index.get(&key) {
-                Some(at) => {
-                    let sums = &mut sums[at * cpus..(at + 1) * cpus];
-                    let both = sums.iter_mut().zip(values);
-                    both.for_each(|(sum, value)| *sum = sum.wrapping_add(value));
-                }
-                None => {
-                    keys.extend_from_slice(&key);
-                    sums.extend(values);
-                    index.insert(key, index.len());
-                }
+        let mut add = |Entry { key, values }: Entry<'_>| {
+            let mut key = key.to_vec();
+            for (bytes, text) in &*texts {
+                hide(&mut key[bytes.clone()], *text, secret);
             }
-        }
+            if let Some(at) = index.get(&key) {
+                let sums = &mut sums[at * cpus..(at + 1) * cpus];
+                let both = sums.iter_mut().zip(values);
+                return both.for_each(|(sum, value)| *sum = sum.wrapping_add(*value));
+            }
+            keys.extend_from_slice(&key);
+            sums.extend_from_slice(values);
+            index.insert(key, index.len());
+        };
+        inner.read(&mut |chunk| chunk.entries().for_each(&mut add))?;
         if !sums.is_empty() {
             visit(Chunk::new(&keys, key_size, &sums, cpus));
         }

@@ -58,7 +58,11 @@ fn replayed(file: &Path, rounds: usize) -> Vec<Vec<u8>> {
     let (units, faults) = startup::replay::units(&tape, sources, places(), &System::default());
     assert_eq!(faults, []);
     let mut scraper = Scraper::new(units);
-    (0..rounds).map(|_| scraper.scrape_maps()).collect()
+    let mut round = || {
+        scraper.read_maps();
+        scraper.maps_text()
+    };
+    (0..rounds).map(|_| round()).collect()
 }
 
 pub fn a_replay_gives_the_bytes_that_were_served() {
@@ -79,7 +83,8 @@ pub fn a_replay_gives_the_bytes_that_were_served() {
         }
         let sources = readers.iter_mut().map(|reader| reader as &mut dyn Source);
         recorder.round(Duration::from_secs(round as u64), sources).unwrap();
-        served.push(scraper.scrape_maps());
+        scraper.read_maps();
+        served.push(scraper.maps_text());
     }
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("work.rec");

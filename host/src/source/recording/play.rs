@@ -24,6 +24,10 @@ const MOST_CPUS: u32 = 8192;
 const LARGEST_MAPS: usize = 1 << 30;
 /// What the head is called in messages.
 const HEAD: &str = "its head";
+/// Rounds of a recording: one a second for eleven days.
+const MOST_ROUNDS: u64 = 1_000_000;
+/// What an entry takes beside twice its key, in bytes.
+const ENTRY: usize = 96;
 /// Bytes that a round may unpack to.
 const LARGEST_ROUND: u64 = 2 << 30;
 
@@ -143,6 +147,11 @@ impl Tape {
         self.rounds
     }
 
+    /// Whether there is nothing more to play.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Why it cannot be played to its end, if that was met.
     pub fn fault(&self) -> Option<String> {
         self.fault.clone()
@@ -175,6 +184,9 @@ impl Tape {
             END => return Ok(false),
             ROUND => {}
             other => return Err(Fault::damaged(format!("no round begins with {other}"))),
+        }
+        if self.rounds == MOST_ROUNDS {
+            return Err(Fault::damaged(format!("it has more than {MOST_ROUNDS} rounds")));
         }
         input.take::<8>("a round")?;
         let mut room = LARGEST_MAPS;
@@ -269,7 +281,7 @@ impl Content {
 
     /// What it takes, in bytes: each key twice.
     fn bytes(&self) -> usize {
-        self.keys.len() * 2 + self.values.len() * size_of::<u64>()
+        self.keys.len() * 2 + self.values.len() * size_of::<u64>() + self.index.len() * ENTRY
     }
 
     /// Follows a round, in which it may come to so many bytes.

@@ -192,6 +192,8 @@ fn what_is_wrong_is_said() {
     insta::assert_snapshot!(with(map(0), &entry), @"x.rec: the recording is damaged: a map holds more than it can; record it again");
     insta::assert_snapshot!(with(RecordedMap { key_size: 0, ..map(64) }, &[]), @"x.rec: the recording is damaged: map `m` has keys of 0 bytes and 2 values an entry; record it again");
     insta::assert_snapshot!(with(RecordedMap { cpus: 1 << 30, ..map(64) }, &[]), @"x.rec: the recording is damaged: map `m` has keys of 2 bytes and 1073741824 values an entry; record it again");
+    let endless = [[ROUND; 1].as_slice(), &[0; 8]].concat().repeat(1_000_001);
+    insta::assert_snapshot!(said(&packed(&head(Vec::new()), &endless)), @"x.rec: the recording is damaged: it has more than 1000000 rounds; record it again");
     assert!(Tape::open(Path::new("/nowhere/x.rec")).is_err_and(|error| {
         error.to_string()
             == "/nowhere/x.rec: no such file or directory; give the path of a file that `record` has written"
