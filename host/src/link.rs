@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::advice::near;
 use crate::config::name::LabelName;
+use crate::config::plan::WASM;
 use crate::config::{Config, DecoderStep, Fault, Kind, Metric};
 use crate::decode::{Chain, Step};
 use crate::plugin::{MetricShape, Plugin, PluginError};
@@ -86,7 +87,7 @@ impl Linking<'_> {
             DecoderStep::Plugin(step) => step,
         };
         match self.plugins.get_mut(&step.plugin)?.decoder() {
-            Ok(decoder) => Some(Step { name: "wasm", decoder, on_error: step.on_error.clone() }),
+            Ok(decoder) => Some(Step { name: WASM, decoder, on_error: step.on_error.clone() }),
             Err(error @ PluginError::World { .. }) => {
                 self.fault(&format!("{}.plugin", step.path), &error);
                 None

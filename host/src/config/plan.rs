@@ -192,6 +192,9 @@ pub struct Label {
     pub steps: Vec<DecoderStep>,
 }
 
+/// What a step of a chain that is a plugin calls its decoder.
+pub const WASM: &str = "wasm";
+
 /// A step of a label's chain.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DecoderStep {

@@ -6,6 +6,7 @@
 mod fields;
 pub(super) mod keys;
 mod plugin;
+mod section;
 
 use super::bounds;
 use super::faults::Faults;

@@ -8,15 +8,13 @@ use crate::advice::near;
 use crate::advice::quote;
 use crate::config::faults::Faults;
 use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
-use crate::config::plan::{DecoderStep, Label, Part};
+use crate::config::plan::{DecoderStep, Label, Part, WASM};
 use crate::config::raw::{self, Field, ON_ERROR};
 use crate::decode::OnError;
 use crate::decode::builtin::{self, Builtin, Settings, Sizes};
 
 /// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
 const LARGEST: i128 = 4 << 20;
-/// What a step that is a plugin calls its decoder.
-const WASM: &str = "wasm";
 
 /// The labels of a metric. `has_bucket` says that one of them is a bucket and no label.
 pub(super) fn all(

@@ -3,131 +3,14 @@
 //!
 //! Nothing is read here. [`Fields`](super::fields::Fields) looks for no key that its section lacks.
 
-use crate::config::buckets;
-use crate::config::ranges::{self, Bytes, Count, Times};
+use super::section::{key, section};
+use crate::config::plan::WASM;
+use crate::config::{buckets, ranges};
 use crate::decode::builtin;
 
+pub(in crate::config) use super::section::{Choice, Key, Kind, Only, Section, Unwritten};
+
 use Unwritten::{Needed, NeededWithout, Nothing, Said, Written};
-
-/// A mapping of the file.
-#[derive(Debug)]
-pub(in crate::config) struct Section {
-    /// What it is called: `counter`.
-    pub(in crate::config) name: &'static str,
-    /// What it is, and where it stands.
-    pub(in crate::config) says: &'static str,
-    /// Its keys, in the order in which people write them.
-    pub(in crate::config) keys: &'static [Key],
-    /// The keys of which it has to have one that says something; none if it may lack all.
-    pub(in crate::config) any_of: &'static [&'static str],
-}
-
-/// A key of a [`Section`].
-#[derive(Debug)]
-pub(in crate::config) struct Key {
-    pub(in crate::config) name: &'static str,
-    pub(in crate::config) kind: Kind,
-    pub(in crate::config) default: Unwritten,
-    /// What it means: sentences.
-    pub(in crate::config) says: &'static str,
-    /// What it belongs to, if it does nothing elsewhere.
-    pub(in crate::config) only: Option<Only>,
-}
-
-/// A key belongs to sections in which another one has one of these values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) struct Only {
-    pub(in crate::config) key: &'static str,
-    pub(in crate::config) is: &'static [&'static str],
-}
-
-/// What holds where a key is not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) enum Unwritten {
-    /// It has to be written; of a key that belongs to others, where it belongs.
-    Needed,
-    /// It has to be written where this key is not.
-    NeededWithout(&'static str),
-    /// Nothing.
-    Nothing,
-    /// This, as it would be written.
-    Written(&'static str),
-    /// What these words say.
-    Said(&'static str),
-}
-
-/// What may stand behind a key.
-#[derive(Debug)]
-pub(in crate::config) enum Kind {
-    /// A text.
-    Word,
-    /// One of these words.
-    Choice(fn() -> Vec<Choice>),
-    Boolean,
-    /// False: what is true is not supported.
-    False,
-    Whole(Count),
-    /// A number that is not negative.
-    Number,
-    Numbers,
-    /// A duration, in this range if there is one.
-    Duration(Option<Times>),
-    Size(Bytes),
-    /// 64 hexadecimal digits.
-    Digest,
-    /// One of these words, or `{label: TEXT}`.
-    OnError(&'static [&'static str]),
-    Texts,
-    /// A list of names as C has them.
-    Identifiers,
-    /// A mapping of texts to texts.
-    Pairs,
-    /// A list of these.
-    Items(&'static Section),
-    /// A mapping of names to these.
-    Named(&'static Section),
-    /// One of these.
-    Section(&'static Section),
-    /// A mapping that the exporter passes on.
-    Settings,
-    /// What has to be empty, for it is not supported.
-    Later(&'static Section),
-}
-
-/// A word that may be chosen.
-#[derive(Clone, Debug)]
-pub(in crate::config) struct Choice {
-    pub(in crate::config) word: &'static str,
-    /// What it stands for; empty if its key says that.
-    pub(in crate::config) says: String,
-}
-
-impl Section {
-    /// Whether a key is one of its own.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.keys.iter().any(|known| known.name == key)
-    }
-
-    /// The names of its keys, in their order.
-    pub(super) fn names(&self) -> Vec<&'static str> {
-        self.keys.iter().map(|key| key.name).collect()
-    }
-}
-
-const fn section(name: &'static str, says: &'static str, keys: &'static [Key]) -> Section {
-    Section { name, says, keys, any_of: &[] }
-}
-
-const fn key(name: &'static str, kind: Kind, default: Unwritten, says: &'static str) -> Key {
-    Key { name, kind, default, says, only: None }
-}
-
-impl Key {
-    /// The same, of sections alone in which `key` is one of these.
-    const fn only(self, key: &'static str, is: &'static [&'static str]) -> Self {
-        Self { only: Some(Only { key, is }), ..self }
-    }
-}
 
 /// What is not supported is not lost: the peer has it.
 const PEER: &str = "A key of cloudflare/ebpf_exporter that this version does not support: it is refused unless it is empty.";
@@ -309,8 +192,6 @@ pub(in crate::config) static LABEL: Section = Section {
 
 /// What a label is called that cannot be decoded.
 const ERROR: Unwritten = Written("{label: error}");
-/// Decoders that are plugins.
-const WASM: &[&str] = &["wasm"];
 
 pub(in crate::config) static DECODER: Section = section(
     "decoder",
@@ -350,7 +231,7 @@ pub(in crate::config) static DECODER: Section = section(
             "What becomes of a label that cannot be decoded. `{label: TEXT}`: it becomes TEXT. `raw`: it becomes the hex of the decoder's input. `drop`: the row is left out.",
         ),
         key("plugin", Kind::Word, Needed, "For `wasm`: the plugin, by its name in `plugins`.")
-            .only("name", WASM),
+            .only("name", &[WASM]),
     ],
 );
 
@@ -361,7 +242,7 @@ fn decoders() -> Vec<Choice> {
         says: format!("{} → {}", builtin.about.input, builtin.about.gives),
     };
     let wasm = |word: &&'static str| Choice { word, says: "what the plugin gives".to_owned() };
-    builtin::ALL.iter().map(builtin).chain(WASM.iter().map(wasm)).collect()
+    builtin::ALL.iter().map(builtin).chain([&WASM].map(wasm)).collect()
 }
 
 pub(in crate::config) static ON_ERROR: Section = section(

@@ -1,21 +1,8 @@
 //! The keys of a config in words: for who points at one in an editor, and for the manual's tables.
 
+use super::ITEMS;
 use crate::config::raw::keys::{self, Key, Kind, Section, Unwritten};
 use crate::config::size::shown;
-
-/// The sections that the manual has, in its order.
-const TABLES: [&Section; 10] = [
-    &keys::FILE,
-    &keys::METRICS,
-    &keys::COUNTER,
-    &keys::HISTOGRAM,
-    &keys::LABEL,
-    &keys::DECODER,
-    &keys::TRANSFORM,
-    &keys::PLUGIN,
-    &keys::LIMITS,
-    &keys::COMPILE,
-];
 
 /// The keys of one kind of mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +28,9 @@ pub struct KeyRow {
 
 /// Every key of a config, by the mapping that it stands in.
 pub fn tables() -> Vec<KeyTable> {
-    TABLES.map(|section| KeyTable { says: section.says, rows: rows(section) }).to_vec()
+    let (first, last) = ([&keys::FILE, &keys::METRICS], [&keys::LIMITS, &keys::COMPILE]);
+    let sections = first.into_iter().chain(ITEMS).chain(last);
+    sections.map(|section| KeyTable { says: section.says, rows: rows(section) }).collect()
 }
 
 fn rows(section: &Section) -> Vec<KeyRow> {
