@@ -11,10 +11,11 @@
 //! | [`decode`] | turns key bytes into label text | sees libbpf |
 //! | [`transform`] | turns label sets into other label sets | counts |
 //! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
+//! | [`rows`] | knows the row of each entry, and by what its numbers moved | knows labels |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
 //! | [`escaping`] | names what not every client can name | knows a format |
 //! | [`exposition`] | turns series into bytes | sees a config |
-//! | [`scrape`] | joins the four above | is run twice at once |
+//! | [`scrape`] | joins all these, one unit for each config | is run twice at once |
 //! | [`serve`] | HTTP | holds logic |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
@@ -42,6 +43,7 @@ pub mod logging;
 pub mod output;
 pub mod plugin;
 pub mod privileges;
+pub mod rows;
 pub mod scrape;
 pub mod series;
 pub mod serve;

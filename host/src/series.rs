@@ -56,6 +56,8 @@ pub enum Kind {
     RealCounter,
     /// Gauges; their cells are the bits of an `f64`.
     Gauge,
+    /// Gauges that are whole numbers; their cells are the bits of an `i64`.
+    IntegerGauge,
     /// Histograms, all with the same buckets.
     Histogram(Bounds),
 }
@@ -91,7 +93,7 @@ impl Kind {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Counter | Self::RealCounter => "counter",
-            Self::Gauge => "gauge",
+            Self::Gauge | Self::IntegerGauge => "gauge",
             Self::Histogram(_) => "histogram",
         }
     }
@@ -99,8 +101,8 @@ impl Kind {
     /// How many numbers a series has: one, or in histograms one for each bucket and the sum.
     pub fn cells(&self) -> usize {
         match self {
-            Self::Counter | Self::RealCounter | Self::Gauge => 1,
             Self::Histogram(bounds) => bounds.upper.len() + 1,
+            _ => 1,
         }
     }
 
@@ -108,8 +110,8 @@ impl Kind {
     /// count.
     pub fn lines(&self) -> usize {
         match self {
-            Self::Counter | Self::RealCounter | Self::Gauge => 1,
             Self::Histogram(bounds) => bounds.upper.len() + 3,
+            _ => 1,
         }
     }
 }
@@ -144,9 +146,15 @@ impl Family {
         family
     }
 
-    /// Counts the bytes of labels from now on. There must be no series yet.
+    /// Counts the bytes of labels from now on.
     pub fn measure(&mut self) {
-        self.text.get_or_insert_with(|| vec![0; self.labels.len()]);
+        if self.is_measured() {
+            return;
+        }
+        self.text = Some(vec![0; self.labels.len()]);
+        for id in self.live().collect::<Vec<_>>() {
+            self.weigh(id, true);
+        }
     }
 
     /// Whether the bytes of labels are counted.
@@ -221,7 +229,7 @@ impl Family {
         }
     }
 
-    /// Adds to a number. Wraps at 2^64, as the kernel's own counters do.
+    /// Adds to a number, which may be signed. Wraps at 2^64, as the kernel's own counters do.
     #[inline]
     pub fn add(&mut self, cell: Cell, value: u64) {
         let sum = &mut self.cells[cell.0 as usize];
@@ -233,7 +241,7 @@ impl Family {
     fn series_of(&self, cell: Cell) -> usize {
         match &self.kind {
             Kind::Histogram(_) => cell.0 as usize / self.kind.cells(),
-            Kind::Counter | Kind::RealCounter | Kind::Gauge => cell.0 as usize,
+            _ => cell.0 as usize,
         }
     }
 

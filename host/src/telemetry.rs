@@ -139,7 +139,7 @@ pub struct Phases {
 }
 
 /// Tells what is known of each config.
-pub fn tell_configs(configs: &[ConfigStats], report: &mut Report) {
+pub fn tell_configs(configs: &[&ConfigStats], report: &mut Report) {
     let rows = |value: fn(&ConfigStats) -> f64| {
         configs.iter().map(move |config| ([config.name.as_str()], value(config)))
     };

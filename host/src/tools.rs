@@ -17,7 +17,7 @@ use crate::plugin::{
     self, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, PluginError,
     Request, World,
 };
-use crate::transform::{RowAnswers, Rows, Transform};
+use crate::transform::{LabelRows, RowAnswers, Transform};
 
 mod bench;
 mod check;
@@ -238,7 +238,7 @@ impl Guest {
                 answers.iter().map(answer).collect()
             }
             Step::Transform(transform, width) => {
-                let (mut rows, mut answers) = (Rows::default(), RowAnswers::default());
+                let (mut rows, mut answers) = (LabelRows::default(), RowAnswers::default());
                 rows.reset(*width);
                 inputs.iter().for_each(|input| rows.push(input.split(|byte| *byte == b',')));
                 answers.reset(self.labels.len());
@@ -254,7 +254,7 @@ impl Guest {
 
     /// How long it takes to answer, with nothing made of the answers.
     fn time(&mut self, inputs: &[Vec<u8>]) -> Duration {
-        let (mut batch, mut rows) = (Batch::default(), Rows::default());
+        let (mut batch, mut rows) = (Batch::default(), LabelRows::default());
         let (mut answers, mut row_answers) = (Answers::default(), RowAnswers::default());
         match &mut self.step {
             Step::Decoder(decoder) => {

@@ -17,18 +17,18 @@ pub trait Transform: Send {
     /// Transforms all of `rows`: one answer for each, in their order, appended to `answers`.
     ///
     /// Rows have as many values as the transform was made for; answers as many as it agreed to.
-    fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers);
+    fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers);
 }
 
-/// Rows: the same number of values each, end to end.
+/// Rows of label values: the same number of values each, end to end.
 #[derive(Clone, Debug, Default)]
-pub struct Rows {
+pub struct LabelRows {
     values: Batch,
     len: usize,
     width: usize,
 }
 
-impl Rows {
+impl LabelRows {
     /// Removes all rows; those to come have `width` values.
     pub fn reset(&mut self, width: usize) {
         self.values.clear();
@@ -84,11 +84,11 @@ impl Rows {
     }
 }
 
-/// The answers to [`Rows`].
+/// The answers to [`LabelRows`].
 #[derive(Debug, Default)]
 pub struct RowAnswers {
     /// One for each outcome; empty values where it is no label.
-    rows: Rows,
+    rows: LabelRows,
     outcomes: Vec<Result<Outcome, DecodeError>>,
 }
 
@@ -154,10 +154,10 @@ pub struct Transforms {
 #[derive(Default)]
 struct Work {
     /// The rows of the step in hand, and which of the first rows each of them comes from.
-    rows: Rows,
+    rows: LabelRows,
     from: Vec<usize>,
     answers: RowAnswers,
-    next: Rows,
+    next: LabelRows,
     next_from: Vec<usize>,
 }
 
@@ -265,7 +265,7 @@ impl Transforms {
     /// Runs all of `rows` through each step. What was in `out` is replaced.
     ///
     /// A row whose step fails ends there: `on_error` gives all of its last labels.
-    pub fn apply(&mut self, rows: &Rows, out: &mut Transformed) {
+    pub fn apply(&mut self, rows: &LabelRows, out: &mut Transformed) {
         let width = self.labels().map_or(rows.width(), <[LabelName]>::len);
         let Self { steps, work } = self;
         out.reset(rows.len());

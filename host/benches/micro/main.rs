@@ -13,7 +13,7 @@ use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::gzip::{Deflater, Member};
 use ebpf_wasm_exporter::exposition::sheet::Sheet;
 use ebpf_wasm_exporter::exposition::{openmetrics, protobuf};
-use ebpf_wasm_exporter::scrape::memory::{Decision, Fate, Grounds, Memory};
+use ebpf_wasm_exporter::rows::{Column, Decision, Fate, Grounds, Known, Row};
 use ebpf_wasm_exporter::series::{Family, Kind, LabelSet};
 
 const KEY: usize = 24;
@@ -40,7 +40,7 @@ fn scrape(count: usize) {
 #[divan::bench(args = SIZES)]
 fn rows_that_are_as_they_were(bencher: Bencher<'_, '_>, count: usize) {
     let mut rows = Rows::new(count);
-    bencher.counter(ItemsCount::new(count)).bench_local(|| rows.walk());
+    bencher.counter(ItemsCount::new(count)).bench_local(|| drop(rows.walk()));
 }
 
 #[divan::bench(args = SIZES)]
@@ -113,7 +113,7 @@ struct Rows {
     keys: Vec<u8>,
     values: Vec<u64>,
     random: u64,
-    memory: Memory,
+    known: Known,
     family: Family,
     sheet: Sheet,
     blocks: usize,
@@ -134,20 +134,20 @@ impl Rows {
             keys,
             values: (0..count as u64).map(|id| 1_000 + id % 8_000_000).collect(),
             random: 88_172_645_463_325_252,
-            memory: Memory::new(KEY, 1),
+            known: Known::new(KEY, &[Column::Counter]),
             sheet: Sheet::new(&family),
             family,
             blocks: 0,
             deflater: Deflater::default(),
         };
-        rows.walk();
-        for (id, row) in rows.memory.take_undecoded().into_iter().enumerate() {
+        for (id, row) in rows.walk().into_iter().enumerate() {
             let (id, comm) = (id * 7919, id % 977);
             let labels = LabelSet::of([&*id.to_string(), &*format!("worker-{comm}")]);
             let cell = rows.family.join(&labels, None);
             let fates = &[Fate::Add(cell)];
             let decision = Decision { fates, errors: 0, due: None, grounds: Grounds::Known };
-            rows.memory.decide(row, decision, &mut rows.family);
+            let Known { rows: known, decided } = &mut rows.known;
+            decided.decide(row, decision, known, &mut rows.family);
         }
         rows.render();
         rows.compress();
@@ -164,10 +164,13 @@ impl Rows {
         }
     }
 
-    fn walk(&mut self) {
-        self.memory.begin();
-        self.memory.take(Chunk::new(&self.keys, KEY, &self.values, 1), &mut self.family);
-        self.memory.forget_missed(&mut self.family);
+    /// Rows that are new.
+    fn walk(&mut self) -> Vec<Row> {
+        let Known { rows, decided } = &mut self.known;
+        let mut adding = decided.adding(&mut self.family);
+        let mut walk = rows.begin(&mut adding);
+        walk.take(Chunk::new(&self.keys, KEY, &self.values, 1));
+        walk.end().trust().forget_missed()
     }
 
     /// Bytes of the text.

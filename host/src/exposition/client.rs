@@ -42,7 +42,7 @@ impl Collector for Lent {
         let Self { family, ids, names, help } = self;
         let kind = match family.kind {
             Kind::Counter | Kind::RealCounter => MetricType::Counter,
-            Kind::Gauge => MetricType::Gauge,
+            Kind::Gauge | Kind::IntegerGauge => MetricType::Gauge,
             Kind::Histogram(_) => MetricType::Histogram,
         };
         let mut metric = encoder.encode_descriptor(&names.name, help, None, kind)?;
@@ -81,6 +81,7 @@ fn encode(kind: &Kind, cells: &[u64], series: &mut MetricEncoder<'_>) -> fmt::Re
         Kind::Counter => series.encode_counter::<NoLabelSet, u64, f64>(&cells[0], None),
         Kind::RealCounter => series.encode_counter::<NoLabelSet, f64, f64>(&real, None),
         Kind::Gauge => series.encode_gauge(&real),
+        Kind::IntegerGauge => series.encode_gauge(&cells[0].cast_signed()),
         Kind::Histogram(bounds) => {
             let histogram = Histogram::new(bounds, cells);
             // The client adds up the buckets, and has to be given the one of +Inf, which is empty.

@@ -104,7 +104,7 @@ impl Claims {
         let alone = |name| self.0.get(&name) <= Some(&1);
         let fits = match &called.family.kind {
             Kind::Counter | Kind::RealCounter => claimed(called).all(alone),
-            Kind::Gauge => true,
+            Kind::Gauge | Kind::IntegerGauge => true,
             Kind::Histogram(bounds) => bounds.upper.iter().all(|bound| *bound >= 0.0),
         };
         fits.then(|| base(called))
@@ -115,7 +115,7 @@ impl Claims {
 fn claimed<'a>(called: &'a Called<'_>) -> impl Iterator<Item = String> + use<'a> {
     let suffixes: &[&str] = match called.family.kind {
         Kind::Counter | Kind::RealCounter => &["", "_total", "_created"],
-        Kind::Gauge => &[""],
+        Kind::Gauge | Kind::IntegerGauge => &[""],
         Kind::Histogram(_) => &["", "_bucket", "_sum", "_count", "_created"],
     };
     let base = base(called);
@@ -127,7 +127,7 @@ fn base<'a>(called: &'a Called<'_>) -> &'a str {
     let name = &called.names.name;
     match called.family.kind {
         Kind::Counter | Kind::RealCounter => name.strip_suffix("_total").unwrap_or(name),
-        Kind::Gauge | Kind::Histogram(_) => name,
+        Kind::Gauge | Kind::IntegerGauge | Kind::Histogram(_) => name,
     }
 }
 
@@ -143,6 +143,7 @@ impl Collector for Unknown {
             Kind::RealCounter | Kind::Gauge => {
                 self.numbers(&mut encoder, "", |cells| f64::from_bits(cells[0]))
             }
+            Kind::IntegerGauge => self.numbers(&mut encoder, "", |cells| cells[0].cast_signed()),
             Kind::Histogram(bounds) => {
                 self.buckets(&mut encoder, bounds)?;
                 self.numbers(&mut encoder, "_sum", |cells| Histogram::new(bounds, cells).sum())?;

@@ -52,7 +52,6 @@ impl Lines {
         let Names { name, labels } = Names::of(family, escaping).quoted();
         let has_labels = !labels.is_empty();
         let around = match &family.kind {
-            Kind::Counter | Kind::RealCounter | Kind::Gauge => vec![braced(&name, has_labels)],
             Kind::Histogram(bounds) => {
                 let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
                 let comma = if has_labels { "," } else { "" };
@@ -63,6 +62,7 @@ impl Lines {
                 let totals = totals.map(|suffix| braced(&format!("{name}_{suffix}"), has_labels));
                 buckets.chain(totals).collect()
             }
+            _ => vec![braced(&name, has_labels)],
         };
         let comma = [""].into_iter().chain(std::iter::repeat(","));
         let names = labels.iter().zip(comma).map(|(label, comma)| format!("{comma}{label}=\""));
@@ -116,6 +116,7 @@ pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &s
     let mut digits = itoa::Buffer::new();
     match kind {
         Kind::Counter => then(0, digits.format(cells[0])),
+        Kind::IntegerGauge => then(0, digits.format(cells[0].cast_signed())),
         Kind::RealCounter | Kind::Gauge => then(0, Real::of(f64::from_bits(cells[0])).as_str()),
         Kind::Histogram(bounds) => {
             let histogram = Histogram::new(bounds, cells);

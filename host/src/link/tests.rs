@@ -8,7 +8,7 @@ use crate::config::{self, Source};
 use crate::decode::{Decodings, Outcome};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader, guests};
 use crate::startup::plugins;
-use crate::transform::{Rows, Transformed};
+use crate::transform::{LabelRows, Transformed};
 
 /// A directory with guests, and configs in it.
 struct Fixture(tempfile::TempDir);
@@ -156,7 +156,7 @@ metrics: {counters: [{name: a, help: A, labels: [{name: x, size: 1}, {name: y, s
     let transforms = &mut linked[0][0].transforms;
     let labels: Vec<_> = transforms.labels().unwrap().iter().map(LabelName::as_str).collect();
     assert_eq!(labels, ["x", "y"]);
-    let (mut rows, mut out) = (Rows::default(), Transformed::default());
+    let (mut rows, mut out) = (LabelRows::default(), Transformed::default());
     rows.reset(2);
     rows.push([&b"a"[..], b"b"]);
     transforms.apply(&rows, &mut out);

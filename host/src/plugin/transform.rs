@@ -21,7 +21,7 @@ use super::log::plain;
 use super::stats::{Cause, Kind};
 use crate::config::name::{LabelName, labels_that_meet};
 use crate::decode::{Answers, Batch, Outcome};
-use crate::transform::{RowAnswers, Rows, Transform};
+use crate::transform::{LabelRows, RowAnswers, Transform};
 
 /// The metric that a transform is made for.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub(super) struct GuestTransform {
     /// The rows in hand and their answers, as the memory has them; kept for their memory.
     inputs: Batch,
     answers: Answers,
-    rows: Rows,
+    rows: LabelRows,
     row_answers: RowAnswers,
     row: Vec<u8>,
 }
@@ -103,13 +103,13 @@ impl GuestTransform {
 
     fn new(memory: Memory, guest: Asked) -> Self {
         let (inputs, answers) = (Batch::default(), Answers::default());
-        let (rows, row_answers) = (Rows::default(), RowAnswers::default());
+        let (rows, row_answers) = (LabelRows::default(), RowAnswers::default());
         Self { memory, guest, inputs, answers, rows, row_answers, row: Vec::new() }
     }
 }
 
 impl Transform for GuestTransform {
-    fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers) {
+    fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers) {
         self.inputs.clear();
         self.answers.clear();
         for row in rows.iter() {
@@ -162,7 +162,7 @@ mod flat {
 
 impl Asked {
     /// Copies rows from the `first` on, as many as make one call, at least one.
-    fn copy(&mut self, rows: &Rows, first: usize) -> usize {
+    fn copy(&mut self, rows: &LabelRows, first: usize) -> usize {
         self.text.clear();
         self.ends.clear();
         let last = rows.len().min(first + MOST_INPUTS);
@@ -221,7 +221,7 @@ impl Asked {
         }
     }
 
-    fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers) {
+    fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers) {
         let mut first = 0;
         while first < rows.len() {
             let count = self.copy(rows, first);

@@ -4,34 +4,36 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::memory::{Decision, Fate, Grounds, Memory, Row};
 use super::text_bound::TextBound;
 use crate::bpf::{Field, Key, Layout, Role};
 use crate::config::Kind;
 use crate::config::buckets::{Buckets, Slot};
 use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome, RETRY};
 use crate::link::Linked;
+use crate::rows::{Column, Decision, Fate, Grounds, Known, Row, Rows};
 use crate::series::{Family, LabelSet};
-use crate::transform::{Rows, Transformed, TransformedRow, Transforms};
+use crate::transform::{LabelRows, Transformed, TransformedRow, Transforms};
 
 /// Decodes the keys of one metric.
 #[derive(Debug)]
 pub(super) struct KeyDecoder {
     /// What the key's bytes are.
     key: Key,
-    labels: Vec<Part>,
+    labels: Vec<Slice>,
     /// The last part of a histogram's key.
-    bucket: Option<(Part, Buckets)>,
+    bucket: Option<(Slice, Buckets)>,
     /// Each decodes the CPU number, which per-CPU maps have beside the key; none if CPUs are summed.
     cpu: Vec<Chain>,
     cpus: usize,
+    /// The numbers of a row: one, or one for each CPU.
+    columns: Vec<Column>,
     transforms: Transforms,
     inputs: Batch,
     decodings: Decodings,
     /// The keys in hand; kept for their memory.
     keys: Vec<Decoding>,
     /// The label sets of the keys in hand, and what the transforms made of them.
-    sets: Rows,
+    sets: LabelRows,
     transformed: Transformed,
     /// Why the first label since this was last asked could not be decoded.
     first_error: Option<DecodeError>,
@@ -49,12 +51,12 @@ struct Joining<'a> {
     refused: &'a mut bool,
     /// The key in hand, and what it is made of.
     key: &'a [u8],
-    parts: &'a [Part],
+    parts: &'a [Slice],
 }
 
-/// A part of a key and what decodes it.
+/// Bytes of a key and what decodes them.
 #[derive(Debug)]
-struct Part {
+struct Slice {
     bytes: Range<usize>,
     chain: Chain,
 }
@@ -87,7 +89,7 @@ impl KeyDecoder {
     ) -> Self {
         let (mut cpu, mut bucket, mut labels) = (Vec::new(), None, Vec::new());
         for (chain, Field { role, bytes }) in chains.into_iter().zip(&layout.fields) {
-            let part = Part { bytes: bytes.clone(), chain };
+            let part = Slice { bytes: bytes.clone(), chain };
             match role {
                 Role::Label => labels.push(part),
                 Role::Bucket => bucket = Some(part),
@@ -102,13 +104,14 @@ impl KeyDecoder {
             key: layout.key,
             labels,
             bucket: bucket.zip(buckets),
+            columns: vec![Column::Counter; if cpu.is_empty() { 1 } else { cpus }],
             cpu,
             cpus,
             transforms,
             inputs: Batch::default(),
             decodings: Decodings::default(),
             keys: Vec::new(),
-            sets: Rows::default(),
+            sets: LabelRows::default(),
             transformed: Transformed::default(),
             first_error: None,
             bounds,
@@ -116,31 +119,32 @@ impl KeyDecoder {
         }
     }
 
-    /// How many numbers a row adds to: one, or one for each CPU.
-    pub(super) fn width(&self) -> usize {
-        if self.cpu.is_empty() { 1 } else { self.cpus }
+    /// The numbers of a row: one, or one for each CPU.
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
-    /// Decides the fates of these rows, whose keys the memory holds. Those that a plugin did not get to
+    /// Decides the fates of these rows, which are `known`. Those that a plugin did not get to
     /// keep what they had, or if they are new get what `on_error` says, and wait. Whether there are none
     /// such. Those that had names for all of their keys keep them when a name is gone: what it named is
     /// still what was counted.
     pub(super) fn decide(
         &mut self,
         rows: &[Row],
-        memory: &mut Memory,
+        known: &mut Known,
         family: &mut Family,
         now: Instant,
     ) -> bool {
-        self.begin(rows, memory);
+        self.begin(rows, &known.rows);
         for part in 0..self.labels.len() {
-            self.label(part, rows, memory);
+            self.label(part, rows, &known.rows);
         }
-        self.bucket(rows, memory);
+        self.bucket(rows, &known.rows);
+        let Known { rows: all, decided } = known;
         let cpus = self.cpu_labels(rows.len());
         for (row, key) in rows.iter().zip(&mut self.keys) {
             key.stands =
-                key.deferred && memory.is_decided(*row) || key.nameless && memory.is_known(*row);
+                key.deferred && decided.is_decided(*row) || key.nameless && decided.is_known(*row);
         }
         self.transform(rows.len(), &cpus);
         let Self { keys, transforms, transformed, first_error, bounds, refused, .. } = self;
@@ -152,14 +156,8 @@ impl KeyDecoder {
                 .iter()
                 .map(|cpu| {
                     let family = &mut *family;
-                    let mut joining = Joining {
-                        family,
-                        first_error,
-                        bounds,
-                        refused,
-                        key: memory.key(*row),
-                        parts,
-                    };
+                    let mut joining =
+                        Joining { family, first_error, bounds, refused, key: all.key(*row), parts };
                     key.fate(cpu, transformed.as_mut(), &mut joining)
                 })
                 .collect();
@@ -167,16 +165,16 @@ impl KeyDecoder {
                 waiting.push(*row);
             }
             let due = key.holds.filter(|_| !key.deferred).map(|holds| now + holds);
-            if key.stands || key.deferred && memory.is_decided(*row) {
+            if key.stands || key.deferred && decided.is_decided(*row) {
                 Fate::undo(&fates, family);
-                due.into_iter().for_each(|due| memory.keep_until(*row, due));
+                due.into_iter().for_each(|due| decided.keep_until(*row, due));
                 continue;
             }
             let grounds = key.grounds(&fates);
             let decision = Decision { fates: &fates, errors: key.errors, due, grounds };
-            memory.decide(*row, decision, family);
+            decided.decide(*row, decision, all, family);
         }
-        memory.wait(&waiting, now);
+        decided.wait(&waiting, now);
         waiting.is_empty()
     }
 
@@ -195,11 +193,11 @@ impl KeyDecoder {
         transforms.apply(sets, transformed);
     }
 
-    fn begin(&mut self, rows: &[Row], memory: &Memory) {
+    fn begin(&mut self, rows: &[Row], known: &Rows) {
         self.keys.resize_with(rows.len().max(self.keys.len()), Decoding::default);
         for (row, key) in rows.iter().zip(&mut self.keys) {
             key.labels.truncate(0);
-            let zero = || memory.key(*row).iter().all(|byte| *byte == 0);
+            let zero = || known.key(*row).iter().all(|byte| *byte == 0);
             let out = self.key == Key::Zero && !zero();
             let labels = std::mem::take(&mut key.labels);
             *key = Decoding { labels, out, ..Decoding::default() };
@@ -207,20 +205,20 @@ impl KeyDecoder {
     }
 
     /// Decodes one label of all keys that are not left out yet.
-    fn label(&mut self, part: usize, rows: &[Row], memory: &Memory) {
+    fn label(&mut self, part: usize, rows: &[Row], known: &Rows) {
         let Self { labels, inputs, decodings, keys, first_error, .. } = self;
-        let Part { bytes, chain } = &mut labels[part];
-        run(chain, bytes, rows, keys, memory, inputs, decodings);
+        let Slice { bytes, chain } = &mut labels[part];
+        run(chain, bytes, rows, keys, known, inputs, decodings);
         for (key, text) in answers(keys, rows.len(), decodings, first_error) {
             key.labels.push(text);
         }
     }
 
     /// Decodes the bucket of all keys that are not left out yet.
-    fn bucket(&mut self, rows: &[Row], memory: &Memory) {
+    fn bucket(&mut self, rows: &[Row], known: &Rows) {
         let Self { bucket, inputs, decodings, keys, first_error, .. } = self;
-        let Some((Part { bytes, chain }, buckets)) = bucket else { return };
-        run(chain, bytes, rows, keys, memory, inputs, decodings);
+        let Some((Slice { bytes, chain }, buckets)) = bucket else { return };
+        run(chain, bytes, rows, keys, known, inputs, decodings);
         for (key, text) in answers(keys, rows.len(), decodings, first_error) {
             key.slot = buckets.slot(text);
             key.out = key.slot.is_none();
@@ -388,14 +386,14 @@ fn run(
     bytes: &Range<usize>,
     rows: &[Row],
     keys: &[Decoding],
-    memory: &Memory,
+    known: &Rows,
     inputs: &mut Batch,
     decodings: &mut Decodings,
 ) {
     inputs.clear();
     for (row, key) in rows.iter().zip(keys) {
         if !key.out {
-            inputs.push(&memory.key(*row)[bytes.clone()]);
+            inputs.push(&known.key(*row)[bytes.clone()]);
         }
     }
     chain.decode(inputs, decodings);

@@ -1,41 +1,66 @@
 //! One metric of one config: from the entries of its map to the numbers of its family.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::decode::KeyDecoder;
-use super::memory::{Memory, Row};
-use crate::bpf::read::{Chunk, ReadError, Way, Why};
-use crate::series::{Family, Moves};
+use super::families::Filled;
+use super::text_bound::TextBound;
+use super::turns::Asker;
+use crate::bpf::Layout;
+use crate::bpf::read::{Way, Why};
+use crate::config;
+use crate::link::Linked;
+use crate::plugin::Gauge;
+use crate::rows::{Known, Row};
+use crate::series::{Family, Kind, Moves};
 use crate::serve::MapSummary;
 use crate::source::Source;
 use crate::telemetry::{ConfigStats, Phases};
 
 mod entries;
+mod reading;
 
-pub(super) use entries::Field;
+use entries::KeyField;
+use reading::{Read, Reading};
 
 /// New keys to decode at a time: enough that a plugin's call costs little a key, few enough that
 /// its answer is not long in coming.
 const BATCH: usize = 1024;
 
-/// Where the rows of a family come from.
+/// A metric and what feeds it.
+#[derive(Debug)]
+pub struct Fed {
+    /// The metric, and what decodes its keys.
+    pub linked: Linked,
+    /// What its keys are.
+    pub layout: Layout,
+    /// Where its entries come from.
+    pub source: Box<dyn Source>,
+}
+
+/// A plugin of a config at work.
+#[derive(Clone, Debug)]
+pub(super) struct Plugin {
+    /// Tells it from all others.
+    pub(super) id: u64,
+    /// What it costs.
+    pub(super) gauge: Gauge,
+}
+
+/// A metric at work.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// Which config it belongs to.
-    pub(super) config: usize,
-    /// Which family it feeds.
-    pub(super) family: usize,
-    source: Box<dyn Source>,
+    /// Which family it fills.
+    pub(super) filled: Filled,
+    /// Who takes turns for it at the plugins that it asks.
+    pub(super) asker: Asker,
+    /// The plugins that it asks.
+    pub(super) asks: Vec<Plugin>,
+    reading: Reading,
     decoder: KeyDecoder,
-    memory: Memory,
-    /// Whether hardly any key came or went since the scrape before.
-    calm: bool,
-    /// How many entries the map had in the scrape before, if there was one.
-    entries: Option<usize>,
-    /// How the last scrape read the map, and why so.
-    way: (Way, Why),
+    known: Known,
     /// When this scrape began to read the map.
     start: Instant,
     /// Rows that this scrape met for the first time and that are to be decided.
@@ -45,28 +70,26 @@ pub(super) struct Feed {
     /// Whether it was said that plugins make too much text.
     told_of_text: bool,
     /// The parts of its keys.
-    fields: Vec<Field>,
+    fields: Vec<KeyField>,
 }
 
 impl Feed {
-    /// What feeds this family of this config from `source`, whose keys have these parts.
-    pub(super) fn new(
-        (config, family): (usize, usize),
-        source: Box<dyn Source>,
-        fields: Vec<Field>,
-        decoder: KeyDecoder,
-    ) -> Self {
-        let memory = Memory::new(source.key_size(), decoder.width());
-        let way = source.way();
+    /// This metric at work, which has this number, of a config with these plugins.
+    pub(super) fn new(fed: Fed, id: u64, plugins: &[Plugin]) -> Self {
+        let Fed { linked, layout, source } = fed;
+        let asks = asked(&linked, plugins);
+        let bounds =
+            TextBound::all(&linked, &asks.iter().map(|plugin| &plugin.gauge).collect::<Vec<_>>());
+        let family = family(&linked, !bounds.is_empty());
+        let fields = KeyField::all(&linked.metric, &layout, source.key_size());
+        let decoder = KeyDecoder::new(linked, &layout, source.cpus(), bounds);
         Self {
-            config,
-            family,
-            source,
+            filled: Filled::new(family),
+            asker: Asker { metric: id, plugins: asks.iter().map(|plugin| plugin.id).collect() },
+            asks,
+            known: Known::new(source.key_size(), decoder.columns()),
+            reading: Reading::new(source),
             decoder,
-            memory,
-            calm: false,
-            entries: None,
-            way,
             start: Instant::now(),
             new: Vec::new(),
             told: false,
@@ -77,15 +100,15 @@ impl Feed {
 
     /// The map's name.
     pub(super) fn map(&self) -> &str {
-        self.source.name()
+        self.reading.source.name()
     }
 
     /// How the last scrape read the map, and why so.
     pub(super) fn way(&self) -> (Way, Why) {
-        self.way
+        self.reading.way
     }
 
-    /// Reads the map and adds its values to the family. Which rows are to be decided is known then.
+    /// Reads the map and adds its numbers to the family. Which rows are to be decided is known then.
     pub(super) fn read(
         &mut self,
         family: &mut Family,
@@ -93,31 +116,22 @@ impl Feed {
         phases: &mut Phases,
     ) {
         self.start = Instant::now();
-        let result = self.meet(family, phases);
-        let Self { source, memory, start, .. } = self;
-        stats.entries += memory.count() as u64;
+        let Self { reading, known: Known { rows, decided }, start, .. } = self;
+        let Read { new, result } = reading.read(rows, &mut decided.adding(family), phases);
+        self.new = new;
+        stats.entries += rows.met() as u64;
         match result {
-            Ok(()) => {
-                stats.read_worked(source.name());
-                memory.forget_missed(family);
-            }
-            // What was not met may only have been behind the error: it keeps its last values.
-            Err(error) => {
-                stats.read_failed(&error);
-                if memory.len() > 2 * source.max_entries() {
-                    memory.forget_missed(family);
-                }
-            }
+            Ok(()) => stats.read_worked(reading.source.name()),
+            Err(error) => stats.read_failed(&error),
         }
-        // After the walk: a row that it did not meet but that stays is to be decoded again too.
-        memory.expire(*start);
-        self.new = memory.take_undecoded();
+        // After the walk: a row that it did not meet but that stays is to be decided again too.
+        decided.expire(*start);
         stats.duration += start.elapsed();
     }
 
     /// Whether rows are to be decided.
     pub(super) fn has_work(&self) -> bool {
-        !self.new.is_empty() || self.memory.waiting() > 0
+        !self.new.is_empty() || self.known.decided.waiting() > 0
     }
 
     /// Rows that this scrape met for the first time and that are to be decided.
@@ -134,12 +148,12 @@ impl Feed {
         phases: &mut Phases,
     ) -> bool {
         let begun = Instant::now();
-        let Self { decoder, memory, new, start, .. } = self;
-        let mut rows = memory.take_waiting(BATCH);
+        let Self { decoder, known, new, start, .. } = self;
+        let mut rows = known.decided.take_waiting(BATCH);
         if rows.is_empty() {
             rows = new.drain(..new.len().min(BATCH)).collect();
         }
-        let all_had_their_turn = decoder.decide(&rows, memory, family, *start);
+        let all_had_their_turn = decoder.decide(&rows, known, family, *start);
         let took = begun.elapsed();
         phases.decode += took;
         stats.duration += took;
@@ -155,15 +169,15 @@ impl Feed {
         phases: &mut Phases,
     ) -> usize {
         let begun = Instant::now();
-        let Self { source, decoder, memory, new, start, .. } = self;
+        let Self { reading: Reading { source, .. }, decoder, known, new, start, .. } = self;
         for rows in new.chunks(BATCH) {
-            decoder.decide(rows, memory, family, *start);
+            decoder.decide(rows, known, family, *start);
         }
         new.clear();
         let took = begun.elapsed();
         phases.decode += took;
         stats.duration += took;
-        stats.decoder_failed(source.name(), memory.errors(), decoder.take_first_error());
+        stats.decoder_failed(source.name(), known.decided.errors(), decoder.take_first_error());
         if decoder.take_refused() && !std::mem::replace(&mut self.told_of_text, true) {
             warn!(
                 config = stats.name,
@@ -173,7 +187,7 @@ impl Feed {
                 source.name()
             );
         }
-        memory.waiting()
+        known.decided.waiting()
     }
 
     /// Whether it is said for the first time that keys wait for their turn.
@@ -181,71 +195,56 @@ impl Feed {
         !std::mem::replace(&mut self.told, true)
     }
 
-    /// Reads the map into the memory: quickly as long as few keys are in doubt then, else exactly.
-    fn meet(&mut self, family: &mut Family, phases: &mut Phases) -> Result<(), ReadError> {
-        let Self { source, memory, calm, entries, .. } = self;
-        let start = Instant::now();
-        let mut matching = Duration::ZERO;
-        let mut take = |memory: &mut Memory, family: &mut Family, chunk: Chunk<'_>| {
-            let start = Instant::now();
-            memory.take(chunk, family);
-            matching += start.elapsed();
-        };
-        memory.begin();
-        let quickly = (*calm || !source.needs_calm())
-            && source.read_quickly(*entries, &mut |chunk| take(memory, family, chunk));
-        let confirmed = quickly && memory.doubts() <= few(&**source, memory.len()) && {
-            let lookup = |key: &[u8], values: &mut [u64]| source.lookup(key, values);
-            memory.confirm(lookup, source.cpus(), family).is_ok()
-        };
-        let mut result = Ok(());
-        if !confirmed {
-            memory.begin();
-            result = source.read(&mut |chunk| take(memory, family, chunk));
-            *calm = !quickly && memory.doubts() <= few(&**source, memory.len());
-        }
-        *entries = Some(memory.count());
-        phases.read += start.elapsed().saturating_sub(matching);
-        phases.matching += matching;
-        self.note_way();
-        result
-    }
-
-    fn note_way(&mut self) {
-        let (way, why) = self.source.way();
-        if self.way != (way, why) {
-            debug!(map = self.source.name(), "read by {way} from now on: {why}");
-            self.way = (way, why);
-        }
-    }
-
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
-        self.memory = Memory::new(self.source.key_size(), self.decoder.width());
+        self.known = Known::new(self.reading.source.key_size(), self.decoder.columns());
         self.new.clear();
-        self.calm = false;
-        self.entries = None;
+        self.reading.forget();
+    }
+
+    /// Takes all that it has counted out of its family.
+    pub(super) fn leave(&mut self, family: &mut Family) {
+        self.known.decided.leave_all(&self.known.rows, family);
     }
 
     /// Follows its family, which has moved its cells.
-    pub(super) fn moved(&mut self, moves: &Moves) {
-        self.memory.moved(|cell| moves.to(cell));
+    pub(super) fn follow(&mut self, moves: &Moves) {
+        self.known.decided.follow(moves);
     }
 
     /// What `/maps` lists of it, which belongs to this config.
     pub(super) fn summary(&self, config: &str) -> MapSummary {
+        let Reading { source, entries, .. } = &self.reading;
         MapSummary {
             config: config.to_owned(),
-            name: self.source.name().to_owned(),
-            kind: self.source.kind().to_owned(),
-            capacity: self.source.max_entries(),
-            entries: self.entries,
+            name: source.name().to_owned(),
+            kind: source.kind().to_owned(),
+            capacity: source.max_entries(),
+            entries: *entries,
         }
     }
 }
 
-/// How many of so many keys may be in doubt: a lookup costs as much as a few entries of a batch, so
-/// with these it is still the quick way that costs less.
-fn few(source: &dyn Source, keys: usize) -> usize {
-    64 + keys / if source.needs_calm() { 64 } else { 4 }
+/// Which of these plugins a metric asks.
+fn asked(Linked { metric, .. }: &Linked, plugins: &[Plugin]) -> Vec<Plugin> {
+    let decoders = metric.decoder_plugins().map(|step| &step.plugin);
+    let names: Vec<_> = decoders.chain(metric.transforms.iter().map(|step| &step.plugin)).collect();
+    let is_asked = |plugin: &&Plugin| names.iter().any(|name| *name == plugin.gauge.plugin());
+    plugins.iter().filter(is_asked).cloned().collect()
+}
+
+/// The family of a metric, without series, whose text is counted if that is wanted.
+fn family(linked: &Linked, measured: bool) -> Family {
+    let metric = &linked.metric;
+    let kind = match &metric.kind {
+        config::Kind::Counter => Kind::Counter,
+        config::Kind::Histogram(buckets) => Kind::histogram(buckets),
+    };
+    let labels = linked.label_names().into_iter().map(|label| label.as_str().to_owned());
+    let mut family =
+        Family::new(metric.name.exposed(), metric.help.clone(), labels.collect(), kind);
+    if measured {
+        family.measure();
+    }
+    family
 }

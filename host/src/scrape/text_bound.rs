@@ -22,9 +22,10 @@ pub(super) struct TextBound {
 
 impl TextBound {
     /// The bounds of a metric. What transforms are given is not exposed, so the last one counts alone.
-    pub(super) fn all(linked: &Linked, plugins: &[Gauge]) -> Vec<Self> {
+    pub(super) fn all(linked: &Linked, plugins: &[&Gauge]) -> Vec<Self> {
         let Linked { metric, transforms, .. } = linked;
-        let find = |name: &str| plugins.iter().find(|plugin| plugin.plugin() == name).cloned();
+        let find =
+            |name: &str| plugins.iter().find(|plugin| plugin.plugin() == name).copied().cloned();
         if let Some((step, names)) = metric.transforms.last().zip(transforms.labels()) {
             let on_error = match &step.on_error {
                 OnRowError::Label(text) => OnError::Label(text.clone()),

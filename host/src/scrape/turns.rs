@@ -5,6 +5,7 @@
 //! comes early in the next. How long all may run in a scrape is decided here too. Both go by the times
 //! that they are told; nothing here ever looks at a clock.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The most of a client's patience that is kept for all that is not done by guests. Of a client that
@@ -14,61 +15,69 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// twice what was measured on a busy machine.
 const ROW: Duration = Duration::from_micros(2);
 
-/// The order of turns. Plugins and metrics are numbers.
+/// Who takes turns: a metric that asks plugins. Metrics and plugins are numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asker {
+    /// The metric.
+    pub(super) metric: u64,
+    /// The plugins that it asks.
+    pub(super) plugins: Vec<u64>,
+}
+
+/// The order of turns.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// The plugins of each metric.
-    plugins: Vec<Vec<usize>>,
-    /// What each plugin has had more than the one that had least.
-    had: Vec<Duration>,
+    /// What each plugin has had more than the one that had least; nothing if it is not here.
+    had: BTreeMap<u64, Duration>,
     /// Who comes first in the next scrape, whatever it has had: its turn was cut short in the last one,
     /// though it was not the first in it.
-    first: Option<usize>,
+    first: Option<u64>,
     /// Who had the first turn of this scrape.
-    began: Option<usize>,
+    began: Option<u64>,
 }
 
 impl Turns {
-    /// Turns of metrics with these plugins.
-    pub(super) fn new(plugins: Vec<Vec<usize>>) -> Self {
-        let count = plugins.iter().flatten().max().map_or(0, |last| last + 1);
-        Self { plugins, had: vec![Duration::ZERO; count], first: None, began: None }
-    }
-
-    /// The plugins of a metric.
-    pub(super) fn plugins(&self, metric: usize) -> &[usize] {
-        &self.plugins[metric]
-    }
-
-    /// Begins a scrape in which these metrics have something to ask, and guests at most `most` time. What
-    /// a plugin has had beyond that is forgotten: one that asks for the first time in a while is not
-    /// before all others for long.
-    pub(super) fn begin(&mut self, waiting: &[usize], most: Duration) {
-        let asked = waiting.iter().flat_map(|metric| &self.plugins[*metric]);
-        let least = asked.map(|plugin| self.had[*plugin]).min().unwrap_or_default();
-        for had in &mut self.had {
+    /// Begins a scrape in which these have something to ask, and guests at most `most` time. What a plugin
+    /// has had beyond that is forgotten: one that asks for the first time in a while is not before all
+    /// others for long.
+    pub(super) fn begin<'a>(&mut self, waiting: impl Iterator<Item = &'a Asker>, most: Duration) {
+        let asked = waiting.flat_map(|asker| &asker.plugins);
+        let least = asked.map(|plugin| self.had(*plugin)).min().unwrap_or_default();
+        for had in self.had.values_mut() {
             *had = had.saturating_sub(least).min(most);
         }
+        self.had.retain(|_, had| !had.is_zero());
         self.began = None;
     }
 
     /// Which of `waiting` has the next turn.
-    pub(super) fn next(&mut self, waiting: &[usize]) -> Option<usize> {
-        let first = self.first.take().filter(|first| waiting.contains(first));
-        let had =
-            |metric: &usize| self.plugins[*metric].iter().map(|plugin| self.had[*plugin]).max();
-        let next = first.or_else(|| waiting.iter().copied().min_by_key(had));
-        self.began = self.began.or(next);
-        next
+    pub(super) fn next<'a>(
+        &mut self,
+        waiting: impl Iterator<Item = &'a Asker> + Clone,
+    ) -> Option<usize> {
+        let first = self.first.take();
+        let is_first = |asker: &Asker| Some(asker.metric) == first;
+        let had = |asker: &Asker| asker.plugins.iter().map(|plugin| self.had(*plugin)).max();
+        let mut all = waiting.enumerate();
+        let next = match all.clone().find(|(_, asker)| is_first(asker)) {
+            Some(first) => first,
+            None => all.by_ref().min_by_key(|(_, asker)| had(asker))?,
+        };
+        self.began = self.began.or(Some(next.1.metric));
+        Some(next.0)
+    }
+
+    fn had(&self, plugin: u64) -> Duration {
+        self.had.get(&plugin).copied().unwrap_or_default()
     }
 
     /// Notes that a plugin had so much time in a turn.
-    pub(super) fn note(&mut self, plugin: usize, took: Duration) {
-        self.had[plugin] += took;
+    pub(super) fn note(&mut self, plugin: u64, took: Duration) {
+        *self.had.entry(plugin).or_default() += took;
     }
 
     /// Notes that all time was spent in the turn of this metric.
-    pub(super) fn cut(&mut self, metric: usize) {
+    pub(super) fn cut(&mut self, metric: u64) {
         self.first = Some(metric).filter(|metric| self.began != Some(*metric));
     }
 }
@@ -96,6 +105,7 @@ mod tests {
     /// Metrics that always have something to ask, and how many turns and how much time each has had.
     struct Play {
         turns: Turns,
+        askers: Vec<Asker>,
         /// How long a turn of each metric takes.
         takes: Vec<u64>,
         whole: Vec<u32>,
@@ -105,28 +115,31 @@ mod tests {
     impl Play {
         /// Each metric has a plugin of its own.
         fn of(takes: &[u64]) -> Self {
-            let turns = Turns::new((0..takes.len()).map(|n| vec![n]).collect());
             let count = takes.len();
+            let askers = (0..count as u64).map(|n| Asker { metric: n, plugins: vec![n] }).collect();
             let time = vec![Duration::ZERO; count];
-            Self { turns, takes: takes.to_vec(), whole: vec![0; count], time }
+            let turns = Turns::default();
+            Self { turns, askers, takes: takes.to_vec(), whole: vec![0; count], time }
         }
 
         /// A scrape in which these ask without end; the order of the turns.
         fn scrape(&mut self, waiting: &[usize]) -> Vec<usize> {
             let (mut left, mut order) = (BUDGET, Vec::new());
-            self.turns.begin(waiting, BUDGET);
-            while let Some(metric) = self.turns.next(waiting) {
+            let askers: Vec<_> = waiting.iter().map(|n| self.askers[*n].clone()).collect();
+            self.turns.begin(askers.iter(), BUDGET);
+            while let Some(next) = self.turns.next(askers.iter()) {
+                let metric = waiting[next];
                 order.push(metric);
                 let wanted = MS * self.takes[metric] as u32;
                 let took = wanted.min(left);
                 self.whole[metric] += u32::from(took == wanted);
                 self.time[metric] += took;
                 left -= took;
-                for plugin in self.turns.plugins(metric).to_vec() {
-                    self.turns.note(plugin, took);
+                for plugin in &self.askers[metric].plugins {
+                    self.turns.note(*plugin, took);
                 }
                 if left.is_zero() {
-                    self.turns.cut(metric);
+                    self.turns.cut(metric as u64);
                     break;
                 }
             }
@@ -191,7 +204,9 @@ mod tests {
     #[test]
     fn metrics_of_one_plugin_count_together() {
         let mut play = Play::of(&[100; 4]);
-        play.turns = Turns::new(vec![vec![0], vec![0], vec![0], vec![1]]);
+        for (asker, plugin) in play.askers.iter_mut().zip([0, 0, 0, 1]) {
+            asker.plugins = vec![plugin];
+        }
         for _ in 0..10 {
             play.scrape(&[0, 1, 2, 3]);
         }
@@ -202,10 +217,11 @@ mod tests {
 
     #[test]
     fn nobody_waiting_is_nobodys_turn() {
-        let mut turns = Turns::new(vec![vec![], vec![0]]);
-        turns.begin(&[], BUDGET);
-        assert_eq!(turns.next(&[]), None);
-        assert_eq!(turns.next(&[1]), Some(1));
+        let mut turns = Turns::default();
+        turns.begin([].iter(), BUDGET);
+        assert_eq!(turns.next([].iter()), None);
+        let one = Asker { metric: 7, plugins: vec![1] };
+        assert_eq!(turns.next([one].iter()), Some(0));
     }
 
     #[test]

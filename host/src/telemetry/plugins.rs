@@ -7,15 +7,15 @@ use crate::plugin::{BreakerState, Cause, Gauge, Kind, Stats};
 use crate::series::Kind as Type;
 
 /// Tells what plugins have done; nothing if there are none.
-pub fn tell(gauges: &[Gauge], report: &mut Report) {
+pub fn tell(gauges: &[&Gauge], report: &mut Report) {
     if !gauges.is_empty() {
         tell_all(gauges, report);
     }
 }
 
 /// Tells it, with families that have no series if there are no plugins.
-pub(super) fn tell_all(gauges: &[Gauge], report: &mut Report) {
-    let read: Vec<Read<'_>> = gauges.iter().map(Read::new).collect();
+pub(super) fn tell_all(gauges: &[&Gauge], report: &mut Report) {
+    let read: Vec<Read<'_>> = gauges.iter().copied().map(Read::new).collect();
     info(gauges, report);
     let mut told = Told { read: &read, report };
     told.count("calls_total", "Calls of a plugin's guests", |stats| stats.calls);
@@ -113,7 +113,7 @@ fn name(of: &str) -> String {
     format!("ebpf_exporter_plugin_{of}")
 }
 
-fn info(gauges: &[Gauge], report: &mut Report) {
+fn info(gauges: &[&Gauge], report: &mut Report) {
     let digests: Vec<_> = gauges.iter().map(|gauge| gauge.digest().to_string()).collect();
     let rows = gauges.iter().zip(&digests).map(|(gauge, digest)| {
         let world = gauge.world().word();
@@ -196,7 +196,7 @@ mod tests {
         };
         let gauge = Loader::default().load(&request).unwrap().gauge();
         let mut report = Report::default();
-        tell(&[gauge], &mut report);
+        tell(&[&gauge], &mut report);
         let names = report.families().iter().map(|kept| &kept.family().name);
         let names = names.filter_map(|name| name.strip_prefix("ebpf_exporter_"));
         let mut names: Vec<_> = names.collect();

@@ -8,7 +8,7 @@ use super::*;
 struct Tag(&'static str, u64);
 
 impl Transform for Tag {
-    fn transform(&mut self, rows: &Rows, answers: &mut RowAnswers) {
+    fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers) {
         for row in rows.iter() {
             let texts: Vec<Vec<u8>> =
                 row.map(|value| [value, self.0.as_bytes()].concat()).collect();
@@ -30,7 +30,7 @@ fn step(tag: &'static str, seconds: u64, labels: &[&str], on_error: OnRowError) 
 }
 
 fn apply(transforms: &mut Transforms, rows: &[&[&str]]) -> Vec<String> {
-    let (mut batch, mut out) = (Rows::default(), Transformed::default());
+    let (mut batch, mut out) = (LabelRows::default(), Transformed::default());
     batch.reset(rows[0].len());
     rows.iter().for_each(|row| batch.push(row.iter().map(|value| value.as_bytes())));
     transforms.apply(&batch, &mut out);
@@ -88,7 +88,7 @@ fn a_failure_shows_nothing_of_the_row() {
 
 #[test]
 fn rows_are_made_whole() {
-    let mut rows = Rows::default();
+    let mut rows = LabelRows::default();
     rows.reset(2);
     rows.push([&b"a"[..]]);
     rows.push([&b"b"[..], b"c", b"d"]);

@@ -43,7 +43,7 @@ fn loaded(
 }
 
 fn answers(transform: &mut dyn Transform, width: usize, rows: &[&[&[u8]]]) -> RowAnswers {
-    let (mut batch, mut answers) = (Rows::default(), RowAnswers::default());
+    let (mut batch, mut answers) = (LabelRows::default(), RowAnswers::default());
     batch.reset(width);
     rows.iter().for_each(|row| batch.push(row.iter().copied()));
     answers.reset(width);

@@ -51,7 +51,7 @@ impl Decoder for Named {
 struct Scene {
     busy: Arc<Mutex<Busy>>,
     decoder: KeyDecoder,
-    memory: Memory,
+    known: Known,
     family: Family,
     now: Instant,
 }
@@ -74,7 +74,7 @@ impl Scene {
         Self {
             busy,
             decoder: KeyDecoder::new(linked, &layout, 1, Vec::new()),
-            memory: Memory::new(1, 1),
+            known: Known::new(1, &[Column::Counter]),
             family,
             now: Instant::now(),
         }
@@ -86,22 +86,22 @@ impl Scene {
         self.now += Duration::from_secs(1);
         let before = self.busy.lock().unwrap().asked.len();
         self.busy.lock().unwrap().time = time;
-        let Self { decoder, memory, family, now, .. } = self;
-        memory.begin();
-        keys.iter().for_each(|key| memory.take(Chunk::new(&[*key], 1, &[1], 1), family));
-        memory.forget_missed(family);
-        memory.expire(*now);
-        let mut new = memory.take_undecoded();
+        let Self { decoder, known, family, now, .. } = self;
+        let mut adding = known.decided.adding(family);
+        let mut walk = known.rows.begin(&mut adding);
+        keys.iter().for_each(|key| walk.take(Chunk::new(&[*key], 1, &[1], 1)));
+        let mut new = walk.end().trust().forget_missed();
+        known.decided.expire(*now);
         loop {
-            let mut rows = memory.take_waiting(2);
+            let mut rows = known.decided.take_waiting(2);
             if rows.is_empty() {
                 rows = new.drain(..new.len().min(2)).collect();
             }
-            if rows.is_empty() || !decoder.decide(&rows, memory, family, *now) {
+            if rows.is_empty() || !decoder.decide(&rows, known, family, *now) {
                 break;
             }
         }
-        decoder.decide(&new, memory, family, *now);
+        decoder.decide(&new, known, family, *now);
         let labels = |id| family.label_values(id).next().unwrap().to_owned();
         let mut labels: Vec<_> = family.live().map(labels).collect();
         labels.sort_unstable();
@@ -127,8 +127,8 @@ fn who_did_not_get_its_turn_keeps_its_label_and_comes_first() {
     let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 2);
     assert_eq!(asked, [2, 3]);
     assert_eq!(labels, ["1-5", "2-6", "3-7", "4-4"]);
-    assert_eq!(scene.memory.waiting(), 2);
-    assert_eq!(scene.memory.errors(), 0, "what it has is no error");
+    assert_eq!(scene.known.decided.waiting(), 2);
+    assert_eq!(scene.known.decided.errors(), 0, "what it has is no error");
     assert_eq!(scene.scrape(&[1, 2, 3, 4], 0), (vec![], labels), "nobody has a turn, and all stay");
 }
 
@@ -137,7 +137,7 @@ fn a_new_key_has_what_on_error_says_until_its_turn() {
     let mut scene = Scene::new(label());
     let (asked, labels) = scene.scrape(&[1, 2, 3], 1);
     assert_eq!((asked, labels), (vec![1], vec!["1-1".to_owned(), "error".to_owned()]));
-    assert_eq!(scene.memory.errors(), 2);
+    assert_eq!(scene.known.decided.errors(), 2);
     assert!(scene.decoder.take_first_error().is_none(), "it is said in another way");
     // 2 and 3 have waited, and come before 1, which has ended meanwhile, and 4, which is new.
     let (asked, labels) = scene.scrape(&[1, 2, 3, 4], 3);

@@ -6,11 +6,11 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::Feed;
+use super::{Feed, Reading};
 use crate::bpf::{Key, Layout};
 use crate::config::Metric;
 use crate::decode::builtin::hex;
-use crate::scrape::memory::{Fate, Memory, Row};
+use crate::rows::{Fate, Known, Row};
 use crate::series::Family;
 use crate::serve::Piece;
 
@@ -23,13 +23,13 @@ const PLACES: usize = 64 << 10;
 
 /// A part of a key.
 #[derive(Debug)]
-pub(in crate::scrape) struct Field {
+pub(in crate::scrape) struct KeyField {
     /// The label's name, or what there is instead of a label.
     name: String,
     bytes: Range<usize>,
 }
 
-impl Field {
+impl KeyField {
     /// The parts of the keys of a metric's map, which have `key_size` bytes.
     pub(in crate::scrape) fn all(metric: &Metric, layout: &Layout, key_size: usize) -> Vec<Self> {
         let mut fields = Vec::new();
@@ -55,22 +55,30 @@ impl Field {
 
 impl Feed {
     /// The entries from here on.
-    pub(in crate::scrape) fn piece(&self, config: &str, family: &Family, from: usize) -> Piece {
-        let Self { source, memory, .. } = self;
+    pub(in crate::scrape) fn piece(
+        &self,
+        config: &str,
+        family: Option<&Family>,
+        from: usize,
+    ) -> Piece {
+        let Self { reading, known, .. } = self;
+        let rows = &known.rows;
         let mut text = String::new();
         if from == 0 {
             self.headline(config, &mut text);
         }
-        let end = memory.places().min(from.saturating_add(PLACES));
-        let mut next = (end < memory.places()).then_some(end);
-        let mut values = vec![0; source.cpus()];
+        let end = rows.places().min(from.saturating_add(PLACES));
+        let mut next = (end < rows.places()).then_some(end);
+        let mut values = vec![0; reading.source.cpus()];
         let mut entries = 0;
         for place in from..end {
-            let Some(row) = memory.row_at(place) else { continue };
+            let Some(row) = rows.row_at(place) else { continue };
             self.entry(row, &mut values, &mut text);
-            series(row, memory, family, &mut text);
+            if let Some(family) = family {
+                series(row, known, family, &mut text);
+            }
             entries += 1;
-            if (text.len() >= PIECE || entries >= ENTRIES) && place + 1 < memory.places() {
+            if (text.len() >= PIECE || entries >= ENTRIES) && place + 1 < rows.places() {
                 next = Some(place + 1);
                 break;
             }
@@ -79,9 +87,9 @@ impl Feed {
     }
 
     fn headline(&self, config: &str, out: &mut String) {
-        let Self { source, memory, way: (way, why), .. } = self;
+        let Reading { source, way: (way, why), .. } = &self.reading;
         let (map, kind) = (source.name(), source.kind());
-        let (count, most) = (memory.len(), source.max_entries());
+        let (count, most) = (self.known.rows.len(), source.max_entries());
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
@@ -92,32 +100,32 @@ impl Feed {
 
     /// A line with key and values.
     fn entry(&self, row: Row, values: &mut [u64], out: &mut String) {
-        let Self { source, memory, fields, .. } = self;
-        let key = memory.key(row);
+        let Self { reading, known: Known { rows, .. }, fields, .. } = self;
+        let key = rows.key(row);
         let mut digits = Vec::new();
-        for Field { name, bytes } in fields {
+        for KeyField { name, bytes } in fields {
             digits.clear();
             hex::write(&key[bytes.clone()], &mut digits);
             let _ = write!(out, "{name}={} ", String::from_utf8_lossy(&digits));
         }
-        let _ = match source.lookup(key, values) {
+        let _ = match reading.source.lookup(key, values) {
             Ok(true) => writeln!(out, "{values:?}"),
             Ok(false) => writeln!(out, "gone since it was read"),
-            Err(_) => writeln!(out, "{:?} when it was read", memory.values(row)),
+            Err(_) => writeln!(out, "{:?} when it was read", rows.numbers(row)),
         };
     }
 }
 
 /// A line for each series that a row adds to.
-fn series(row: Row, memory: &Memory, family: &Family, out: &mut String) {
-    for fate in memory.fates(row) {
+fn series(row: Row, known: &Known, family: &Family, out: &mut String) {
+    for fate in known.decided.fates(row) {
         let cell = match fate {
             Fate::Add(cell) => *cell,
             Fate::Out => {
                 out.push_str("    left out\n");
                 continue;
             }
-            Fate::Undecoded => {
+            Fate::Undecided => {
                 out.push_str("    not decoded yet\n");
                 continue;
             }

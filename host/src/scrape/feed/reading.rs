@@ -1,0 +1,122 @@
+//! How the map of one metric is read: quickly as long as few keys are in doubt then, else exactly.
+//!
+//! Never decides what becomes of a row.
+
+use std::time::{Duration, Instant};
+
+use tracing::debug;
+
+use crate::bpf::read::{Chunk, ReadError, Way, Why};
+use crate::rows::{Met, Receiver, Row, Rows, Walk, Walked};
+use crate::source::Source;
+use crate::telemetry::Phases;
+
+/// A map that is read again and again.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) source: Box<dyn Source>,
+    /// Whether hardly any key came or went since the scrape before.
+    calm: bool,
+    /// How many entries the map had in the scrape before, if there was one.
+    pub(super) entries: Option<usize>,
+    /// How the last scrape read the map, and why so.
+    pub(super) way: (Way, Why),
+}
+
+/// What has come of reading a map.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// Rows that were met and that nothing was decided for yet.
+    pub(super) new: Vec<Row>,
+    /// Whether all of the map could be read.
+    pub(super) result: Result<(), ReadError>,
+}
+
+impl Reading {
+    pub(super) fn new(source: Box<dyn Source>) -> Self {
+        Self { way: source.way(), source, calm: false, entries: None }
+    }
+
+    /// Reads the map into `rows`.
+    pub(super) fn read<R: Receiver>(
+        &mut self,
+        rows: &mut Rows,
+        receiver: &mut R,
+        phases: &mut Phases,
+    ) -> Read {
+        let start = Instant::now();
+        let mut matching = Duration::ZERO;
+        let (quick, met) = self.quickly(rows.begin(receiver), &mut matching);
+        let (met, result) = match met {
+            Some(met) => (met, Ok(())),
+            None => {
+                let (walked, result) = self.exactly(rows.begin(receiver), &mut matching);
+                self.calm = !quick && self.is_sure(&walked);
+                (walked.trust(), result)
+            }
+        };
+        self.entries = Some(met.count());
+        phases.read += start.elapsed().saturating_sub(matching);
+        phases.matching += matching;
+        // What was not met may only have been behind the error: it keeps its last numbers.
+        let behind = result.is_err() && met.known() <= 2 * self.source.max_entries();
+        let new = if behind { met.keep_missed() } else { met.forget_missed() };
+        self.note_way();
+        Read { new, result }
+    }
+
+    /// A walk in a quick way: whether there is one now, and if what is in doubt behind it could be asked
+    /// for, whom it has met.
+    fn quickly<'a, R: Receiver>(
+        &mut self,
+        mut walk: Walk<'a, R>,
+        matching: &mut Duration,
+    ) -> (bool, Option<Met<'a, R>>) {
+        let Self { source, calm, entries, .. } = self;
+        let mut take = |chunk: Chunk<'_>| timed(&mut walk, chunk, matching);
+        let quick = (*calm || !source.needs_calm()) && source.read_quickly(*entries, &mut take);
+        let walked = walk.end();
+        if !quick || !self.is_sure(&walked) {
+            return (quick, None);
+        }
+        let lookup = |key: &[u8], values: &mut [u64]| self.source.lookup(key, values);
+        (quick, walked.confirm(lookup, self.source.cpus()).ok())
+    }
+
+    /// A walk that meets every key that stays, if the map can be read.
+    fn exactly<'a, R: Receiver>(
+        &mut self,
+        mut walk: Walk<'a, R>,
+        matching: &mut Duration,
+    ) -> (Walked<'a, R>, Result<(), ReadError>) {
+        let result = self.source.read(&mut |chunk| timed(&mut walk, chunk, matching));
+        (walk.end(), result)
+    }
+
+    /// Whether few keys are in doubt: a lookup costs as much as a few entries of a batch, so with these it
+    /// is still the quick way that costs less.
+    fn is_sure<R: Receiver>(&self, walked: &Walked<'_, R>) -> bool {
+        let share = if self.source.needs_calm() { 64 } else { 4 };
+        walked.doubts() <= 64 + walked.known() / share
+    }
+
+    /// Forgets how the map was read before.
+    pub(super) fn forget(&mut self) {
+        self.calm = false;
+        self.entries = None;
+    }
+
+    fn note_way(&mut self) {
+        let (way, why) = self.source.way();
+        if self.way != (way, why) {
+            debug!(map = self.source.name(), "read by {way} from now on: {why}");
+            self.way = (way, why);
+        }
+    }
+}
+
+fn timed<R: Receiver>(walk: &mut Walk<'_, R>, chunk: Chunk<'_>, matching: &mut Duration) {
+    let start = Instant::now();
+    walk.take(chunk);
+    *matching += start.elapsed();
+}

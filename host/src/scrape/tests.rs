@@ -1,0 +1,130 @@
+//! Configs that come and go while others are scraped, without a kernel.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::bpf::read::{Chunk, ReadError, Way, Why};
+use crate::bpf::{self, MapSpec};
+use crate::config;
+use crate::link;
+use crate::source::Source;
+use crate::system::System;
+
+/// A map of one-byte keys that a test fills.
+#[derive(Clone, Debug, Default)]
+struct Held(Arc<Mutex<BTreeMap<u8, u64>>>);
+
+impl Held {
+    fn set(&self, entries: &[(u8, u64)]) {
+        *self.0.lock().unwrap() = entries.iter().copied().collect();
+    }
+}
+
+impl Source for Held {
+    fn name(&self) -> &str {
+        "rows"
+    }
+
+    fn kind(&self) -> &str {
+        "hash"
+    }
+
+    fn key_size(&self) -> usize {
+        1
+    }
+
+    fn cpus(&self) -> usize {
+        1
+    }
+
+    fn max_entries(&self) -> usize {
+        64
+    }
+
+    fn way(&self) -> (Way, Why) {
+        (Way::Batch, Why::Type)
+    }
+
+    fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
+        for (key, value) in &*self.0.lock().unwrap() {
+            visit(Chunk::new(&[*key], 1, &[*value], 1));
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
+        let found = self.0.lock().unwrap().get(&key[0]).copied();
+        values[0] = found.unwrap_or_default();
+        Ok(found.is_some())
+    }
+}
+
+/// A config of this name with one counter, fed from `held`.
+fn unit(name: &str, metric: &str, held: &Held) -> Unit {
+    let text = format!(
+        "metrics: {{counters: [{{name: {metric}, help: H, labels: \
+         [{{name: l, size: 1, decoders: [{{name: uint}}]}}]}}]}}"
+    );
+    let source = config::Source { file: format!("{name}.yaml").into(), text: text.into() };
+    let (configs, faults) = config::load(vec![source]);
+    assert!(faults.is_empty(), "{faults:?}");
+    let (mut linked, _) = link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
+    let map = MapSpec {
+        name: metric.into(),
+        kind: libbpf_rs::MapType::Hash,
+        key_size: 1,
+        value_size: 8,
+        max_entries: 64,
+        flags: 0,
+    };
+    let layout = bpf::check_maps(&configs[0], &[map]).unwrap().remove(0);
+    let fed = Fed { linked: linked.remove(0), layout, source: Box::new(held.clone()) };
+    Unit { name: name.into(), metrics: vec![fed], attached: None, plugins: Vec::new() }
+}
+
+/// The samples of what the maps have become.
+fn scraped(scraper: &mut Scraper) -> Vec<String> {
+    scraper.read_maps();
+    let text = String::from_utf8(scraper.maps_text()).unwrap();
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_config_that_goes_takes_only_its_own() {
+    let (one, other, third) = (Held::default(), Held::default(), Held::default());
+    one.set(&[(1, 10), (2, 20)]);
+    other.set(&[(2, 5), (3, 7)]);
+    third.set(&[(1, 1)]);
+    let units =
+        vec![unit("one", "x", &one), unit("other", "x", &other), unit("third", "y", &third)];
+    let mut scraper = Scraper::new(units);
+    let x = |l, n| format!("ebpf_exporter_x{{l=\"{l}\"}} {n}");
+    let y = "ebpf_exporter_y{l=\"1\"} 1".to_owned();
+    assert_eq!(scraped(&mut scraper), [x(1, 10), x(2, 25), x(3, 7), y.clone()]);
+    assert!(scraper.remove("other"));
+    one.set(&[(1, 11), (2, 20)]);
+    // What was counted in a series that stays is not taken back.
+    assert_eq!(scraped(&mut scraper), [x(1, 11), x(2, 25), y.clone()]);
+    assert!(scraper.remove("one"));
+    assert_eq!(scraped(&mut scraper), [y]);
+    assert!(!scraper.remove("one"), "it has gone");
+}
+
+#[test]
+fn a_config_that_comes_leaves_the_others_as_they_are() {
+    let (one, other) = (Held::default(), Held::default());
+    one.set(&[(1, 10)]);
+    other.set(&[(1, 5), (2, 5)]);
+    let mut scraper = Scraper::new(vec![unit("one", "x", &one)]);
+    let x = |l, n| format!("ebpf_exporter_x{{l=\"{l}\"}} {n}");
+    assert_eq!(scraped(&mut scraper), [x(1, 10)]);
+    scraper.add(unit("other", "x", &other));
+    assert_eq!(scraped(&mut scraper), [x(1, 15), x(2, 5)]);
+    let own = String::from_utf8(scraper.scrape().concat()).unwrap();
+    assert!(own.contains("ebpf_exporter_enabled_configs{name=\"other\"} 1"), "{own}");
+    scraper.remove("one");
+    scraper.add(unit("one", "x", &one));
+    assert_eq!(scraped(&mut scraper), [x(1, 25), x(2, 5)], "the same map anew");
+}
