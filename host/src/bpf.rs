@@ -36,7 +36,7 @@ mod unloadable;
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{check, check_maps, kind_name};
 pub use kaddr::{Addresses, NoSuchConstant};
-pub use layout::{Field, Key, Layout, Role};
+pub use layout::{Field, Key, Layout, Role, Value};
 pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;

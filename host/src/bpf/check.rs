@@ -7,7 +7,7 @@ use libbpf_rs::ProgramType;
 use libbpf_rs::libbpf_sys;
 
 use super::key::KeyType;
-use super::layout::{self, Key, Layout};
+use super::layout::{self, Key, Layout, Value};
 use super::read::is_per_cpu;
 use super::{MapSpec, Opened, text};
 use crate::advice::near::{listed, nearest};
@@ -166,10 +166,11 @@ fn layout(
         return Err(vec![finding]);
     }
     let mut findings = Vec::new();
-    if map.value_size != 8 {
+    let size = Value::WHOLE.bytes.end;
+    if map.value_size as usize != size {
         findings.push((
             "",
-            format!("values of map `{name}` have {} bytes, not 8", map.value_size),
+            format!("values of map `{name}` have {} bytes, not {size}", map.value_size),
             "make the map's value a `u64`, as all metrics are".to_owned(),
         ));
     }
@@ -188,7 +189,7 @@ fn layout(
     if findings.is_empty() {
         let bucket = if metric.histogram { Part::bucket(parts) } else { None };
         let fields = layout::fields(parts, cpu_label, bucket);
-        Ok(Layout { map: name.clone(), per_cpu, key: kind, fields })
+        Ok(Layout { map: name.clone(), per_cpu, key: kind, fields, values: vec![Value::WHOLE] })
     } else {
         Err(findings)
     }

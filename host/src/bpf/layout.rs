@@ -1,4 +1,4 @@
-//! What the bytes of a map's key are: the one place where sizes and paddings become ranges.
+//! What the bytes of a map's key and value are: the one place where sizes and paddings become ranges.
 //!
 //! Never decides whether they fit: see [`super::check()`].
 
@@ -18,6 +18,22 @@ pub struct Layout {
     pub key: Key,
     /// What each of the metric's labels decodes, in their order.
     pub fields: Vec<Field>,
+    /// The numbers of a value, of which there is one for each CPU if the map is per CPU.
+    pub values: Vec<Value>,
+}
+
+/// A number in a map's value, in the host's byte order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its bytes.
+    pub bytes: Range<usize>,
+    /// Whether it has a sign.
+    pub signed: bool,
+}
+
+impl Value {
+    /// The `u64` that every value is now.
+    pub const WHOLE: Self = Self { bytes: 0..size_of::<u64>(), signed: false };
 }
 
 /// What the bytes of a map's key are.

@@ -104,7 +104,7 @@ impl KeyDecoder {
             key: layout.key,
             labels,
             bucket: bucket.zip(buckets),
-            columns: vec![Column::Counter; if cpu.is_empty() { 1 } else { cpus }],
+            columns: columns(layout, if cpu.is_empty() { 1 } else { cpus }),
             cpu,
             cpus,
             transforms,
@@ -268,6 +268,11 @@ impl KeyDecoder {
         let error = self.first_error.take()?;
         Some(if self.transforms.is_empty() { error } else { error.redacted() })
     }
+}
+
+/// The columns of rows: one for each value field, or for each of its numbers of `cpus`.
+fn columns(layout: &Layout, cpus: usize) -> Vec<Column> {
+    layout.values.iter().flat_map(|_| vec![Column::Counter; cpus]).collect()
 }
 
 /// What a CPU adds to a label set.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::bpf::Value;
 use crate::bpf::read::Chunk;
 use crate::config::{self, Source};
 use crate::decode::{Decoder, OnError, Step};
@@ -68,7 +69,8 @@ impl Scene {
         let step = Step { name: "wasm", decoder: Box::new(Shared(Arc::clone(&busy))), on_error };
         linked.chains[0] = Chain::new(vec![step]);
         let fields = vec![Field { role: Role::Label, bytes: 0..1 }];
-        let layout = Layout { map: "a".into(), per_cpu: false, key: Key::Labels, fields };
+        let values = vec![Value::WHOLE];
+        let layout = Layout { map: "a".into(), per_cpu: false, key: Key::Labels, fields, values };
         let family =
             Family::new("a".into(), "A".into(), vec!["l".into()], crate::series::Kind::Counter);
         Self {
