@@ -15,7 +15,7 @@ const DEFAULT_SET: [&str; 7] =
 
 /// What the exporter asks the kernel with, beside the module that does: directory and names.
 const OWN: [(&str, &[&str]); 2] =
-    [("src/bpf/read", &["copy", "elements", "harvest"]), ("src/bpf", &["symbols"])];
+    [("src/source/map/quick", &["copy", "elements", "harvest"]), ("src/bpf", &["symbols"])];
 
 fn main() {
     version::emit();

@@ -7,10 +7,11 @@
 //! | [`cli`] | names the flags | decides anything |
 //! | [`config`] | turns YAML into a checked plan, or into every fault it has | touches the kernel |
 //! | [`system`] | knows the host's names: symbols, devices, cgroups, interfaces | fails a scrape |
-//! | [`bpf`] | opens, checks, loads and attaches objects; reads maps | decodes a key |
+//! | [`bpf`] | opens, checks, loads and attaches objects; says what bytes mean | decodes a key |
 //! | [`decode`] | turns key bytes into label text | sees libbpf |
 //! | [`transform`] | turns label sets into other label sets | counts |
 //! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
+//! | [`source`] | hands out the entries of a map, or of a recording | knows labels |
 //! | [`rows`] | knows the row of each entry, and by what its numbers moved | knows labels |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
 //! | [`escaping`] | names what not every client can name | knows a format |

@@ -6,12 +6,12 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bpf::read::Reading;
 use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler};
 use crate::privileges::{Keep, Privileges, Sandbox};
 use crate::serve::{Limits, ListenAddress, Site, TelemetryPath};
+use crate::source::Reading;
 use crate::startup::{self, Places};
 use crate::{bpf, descriptors};
 

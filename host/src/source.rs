@@ -5,11 +5,15 @@
 use std::fmt;
 use std::io;
 
-use crate::bpf::read::{Chunk, MapReader, ReadError, Reading, Sink, Way, Why};
-use crate::bpf::{MapRef, kind_name};
-
+mod entries;
+mod map;
 pub mod recording;
 pub mod redacted;
+mod ways;
+
+pub use entries::{Chunk, Entry};
+pub use map::{MapReader, Sink};
+pub use ways::{ReadError, Reading, UnknownWay, Way, Why};
 
 /// The entries of one map, to be read again and again.
 pub trait Source: fmt::Debug + Send {
@@ -55,65 +59,4 @@ pub trait Source: fmt::Debug + Send {
     ///
     /// If they cannot be read.
     fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool>;
-}
-
-/// A map in the kernel.
-#[derive(Debug)]
-pub struct KernelMap {
-    reader: MapReader,
-    kind: String,
-}
-
-impl KernelMap {
-    /// This map, read as `reading` says: see [`MapReader::new`].
-    ///
-    /// # Errors
-    ///
-    /// As [`MapReader::new`].
-    pub fn new(map: &MapRef, reading: Reading, sink: Option<&Sink>) -> Result<Self, ReadError> {
-        let reader = MapReader::new(map, reading, sink)?;
-        Ok(Self { reader, kind: kind_name(map.spec.kind) })
-    }
-}
-
-impl Source for KernelMap {
-    fn name(&self) -> &str {
-        self.reader.name()
-    }
-
-    fn kind(&self) -> &str {
-        &self.kind
-    }
-
-    fn key_size(&self) -> usize {
-        self.reader.key_size()
-    }
-
-    fn cpus(&self) -> usize {
-        self.reader.cpus()
-    }
-
-    fn max_entries(&self) -> usize {
-        self.reader.max_entries()
-    }
-
-    fn way(&self) -> (Way, Why) {
-        (self.reader.way(), self.reader.why())
-    }
-
-    fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
-        self.reader.read(visit)
-    }
-
-    fn read_quickly(&mut self, entries: Option<usize>, visit: &mut dyn FnMut(Chunk<'_>)) -> bool {
-        self.reader.read_quickly(entries, visit)
-    }
-
-    fn needs_calm(&self) -> bool {
-        self.reader.needs_calm()
-    }
-
-    fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
-        self.reader.lookup(key, values)
-    }
 }

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info};
 
-use crate::bpf::read::{ReadError, Reading, Sink, Way};
 use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
 use crate::link::{self, Linked};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{Fed, Unit};
-use crate::source::KernelMap;
+use crate::source::MapReader;
+use crate::source::{ReadError, Reading, Sink, Way};
 use crate::system::{Printer, System};
 
 pub(crate) mod plugins;
@@ -285,13 +285,13 @@ fn map(
     layout: &Layout,
     reading: Reading,
     sink: Option<&Sink>,
-) -> Result<KernelMap, ReadError> {
+) -> Result<MapReader, ReadError> {
     let map = attached.map(&layout.map).ok_or_else(|| ReadError {
         map: layout.map.clone(),
         way: Way::Batch,
         source: io::ErrorKind::NotFound.into(),
     })?;
-    KernelMap::new(map, reading, sink)
+    MapReader::new(map, reading, sink)
 }
 
 /// Memory for programs to read the maps of these configs into; none on kernels that have none such.

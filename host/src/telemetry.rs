@@ -10,13 +10,13 @@ use procfs::process::{LimitValue, Process};
 use tracing::warn;
 
 use crate::bpf::ProgramInfo;
-use crate::bpf::read::{ReadError, Way, Why};
 use crate::bpf::stats::{self, Stats};
 use crate::decode::DecodeError;
 use crate::logging;
 use crate::privileges::Readable;
 use crate::series::Kind;
 use crate::serve::Traffic;
+use crate::source::{ReadError, Way, Why};
 use crate::version;
 
 pub mod connections;
@@ -415,7 +415,7 @@ mod tests {
     fn a_map_that_fails_again_is_told_again() {
         let mut stats = ConfigStats::new("a");
         let source = std::io::Error::from_raw_os_error(libc::EPERM);
-        let way = crate::bpf::read::Way::Batch;
+        let way = crate::source::Way::Batch;
         let error = ReadError { map: "m".to_owned(), way, source };
         stats.decoder_failed("m", 1, Some(DecodeError::new("x")));
         stats.read_failed(&error);

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ebpf_wasm_exporter::bpf::read::Chunk;
 use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::gzip::{Deflater, Member};
 use ebpf_wasm_exporter::exposition::sheet::Sheet;
 use ebpf_wasm_exporter::exposition::{openmetrics, protobuf};
 use ebpf_wasm_exporter::rows::{Column, Decision, Fate, Grounds, Known, Row};
 use ebpf_wasm_exporter::series::{Family, Kind, LabelSet};
+use ebpf_wasm_exporter::source::Chunk;
 
 const KEY: usize = 24;
 const SIZES: [usize; 2] = [10_000, 100_000];

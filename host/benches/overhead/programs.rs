@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ebpf_wasm_exporter::bpf::read::{MapReader, Reading};
 use ebpf_wasm_exporter::bpf::{Attached, ObjectSource, Opened};
+use ebpf_wasm_exporter::source::{MapReader, Reading, Source as _};
 
 /// Hooks that a call of getpid() passes.
 pub(crate) const HOOKS: [&str; 3] = ["raw_tp", "tp_btf", "tracepoint"];
@@ -78,7 +78,7 @@ impl Program {
         let mut counted = 0;
         MapReader::new(map, Reading::Auto, None)
             .and_then(|mut reader| {
-                reader.read(|chunk| {
+                reader.read(&mut |chunk| {
                     counted += chunk.entries().flat_map(|entry| entry.values).sum::<u64>();
                 })
             })

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use ebpf_wasm_exporter::bpf::read::{MapReader, Reading, Sink, Way};
 use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
+use ebpf_wasm_exporter::source::{MapReader, Reading, Sink, Source as _, Way};
 use libbpf_rs::query::MapInfoIter;
 use libbpf_rs::{MapCore, MapHandle, Object, ObjectBuilder};
 
@@ -193,7 +193,7 @@ impl Rows {
         let read = || {
             let mut count = 0;
             let time = crate::timed(|| {
-                batch.read(|chunk| count += chunk.len()).expect("the map can be read");
+                batch.read(&mut |chunk| count += chunk.len()).expect("the map can be read");
             });
             assert_eq!(count, ids.len());
             time
@@ -207,7 +207,7 @@ impl Rows {
         [&mut self.copy, &mut self.harvest].map(|reader| {
             let mut reads = (0..tries).map(|_| {
                 let mut done = false;
-                let time = crate::timed(|| done = reader.read_quickly(None, |_| {}));
+                let time = crate::timed(|| done = reader.read_quickly(None, &mut |_| {}));
                 done.then_some(time)
             });
             reads.try_fold(Duration::MAX, |least, read| Some(least.min(read?)))

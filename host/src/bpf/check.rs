@@ -7,8 +7,7 @@ use libbpf_rs::ProgramType;
 use libbpf_rs::libbpf_sys;
 
 use super::key::KeyType;
-use super::layout::{self, Key, Layout, Value};
-use super::read::is_per_cpu;
+use super::layout::{self, Key, Layout, Value, is_per_cpu};
 use super::{MapSpec, Opened, text};
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;

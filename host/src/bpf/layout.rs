@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use libbpf_rs::MapType;
+
 use crate::config::Part;
 
 /// How a metric's map is to be read.
@@ -66,6 +68,11 @@ pub enum Role {
     Bucket,
     /// A label that decodes the CPU's number.
     Cpu,
+}
+
+/// Whether maps of this type hold a value for each CPU.
+pub fn is_per_cpu(kind: MapType) -> bool {
+    matches!(kind, MapType::PercpuHash | MapType::PercpuArray | MapType::LruPercpuHash)
 }
 
 impl Layout {

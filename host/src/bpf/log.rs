@@ -73,7 +73,7 @@ unsafe extern "C" fn on_print(
 
 /// Makes `call` and gives its result with the lines that libbpf warned of meanwhile, without
 /// `libbpf: ` before them.
-pub(super) fn capture<T>(call: impl FnOnce() -> T) -> (T, Vec<String>) {
+pub(crate) fn capture<T>(call: impl FnOnce() -> T) -> (T, Vec<String>) {
     install();
     CAPTURED.set(Some(VecDeque::new()));
     let result = call();

@@ -10,15 +10,15 @@ use std::sync::atomic::AtomicU64;
 
 /// One `BPF_MAP_LOOKUP_BATCH`.
 #[derive(Debug)]
-pub(super) struct Looked {
+pub(crate) struct Looked {
     /// Entries written to the front of the buffers.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// Whether these were the last ones.
-    pub(super) end: bool,
+    pub(crate) end: bool,
 }
 
 /// The place in a map where a batch ended; opaque to everyone but the kernel.
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     token: Vec<u8>,
     next: Vec<u8>,
     started: bool,
@@ -26,14 +26,14 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// A cursor before the first entry of a map with keys of this size.
-    pub(super) fn new(key_size: usize) -> Self {
+    pub(crate) fn new(key_size: usize) -> Self {
         // Hash maps write a u32, all others a key.
         let size = key_size.max(size_of::<u32>());
         Self { token: vec![0; size], next: vec![0; size], started: false }
     }
 
     /// Back to before the first entry.
-    pub(super) fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         self.started = false;
     }
 }
@@ -43,7 +43,7 @@ impl Cursor {
 /// # Errors
 ///
 /// `ENOSPC` if the next hash bucket holds more entries than there is room for; the cursor stays.
-pub(super) fn lookup_batch(
+pub(crate) fn lookup_batch(
     fd: RawFd,
     cursor: &mut Cursor,
     (keys, key_size): (&mut [u8], usize),
@@ -78,7 +78,7 @@ pub(super) fn lookup_batch(
 /// Writes the key behind `key` (the first one for `None`) to `next`; `false` if there is none.
 ///
 /// For a key that is not in the map the kernel starts again with the first one.
-pub(super) fn next_key(fd: RawFd, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<bool> {
+pub(crate) fn next_key(fd: RawFd, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<bool> {
     assert!(key.is_none_or(|key| key.len() == next.len()));
     let from = key.map_or(std::ptr::null(), |key| key.as_ptr().cast());
     // SAFETY: both buffers are as large as the map's key.
@@ -87,7 +87,7 @@ pub(super) fn next_key(fd: RawFd, key: Option<&[u8]>, next: &mut [u8]) -> io::Re
 }
 
 /// Writes the value of `key` to `values`, one for each CPU; `false` if the key is not there.
-pub(super) fn lookup(fd: RawFd, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
+pub(crate) fn lookup(fd: RawFd, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
     // SAFETY: `key` is as large as the map's key, `values` as its value (8 bytes for each CPU).
     let answer = unsafe {
         libbpf_sys::bpf_map_lookup_elem(fd, key.as_ptr().cast(), values.as_mut_ptr().cast())
@@ -104,7 +104,7 @@ fn found(answer: i32) -> io::Result<bool> {
 }
 
 /// A new array of one value of so many u64s that can be mapped.
-pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
+pub(crate) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     let options = libbpf_sys::bpf_map_create_opts {
         sz: size_of::<libbpf_sys::bpf_map_create_opts>() as u64,
         map_flags: libbpf_sys::BPF_F_MMAPABLE,
@@ -131,7 +131,7 @@ pub(super) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
 
 /// Attaches a program to the tracepoint of this number. What is given back keeps it attached, and holds
 /// the event.
-pub(super) fn link_tracepoint(program: RawFd, id: u64) -> io::Result<OwnedFd> {
+pub(crate) fn link_tracepoint(program: RawFd, id: u64) -> io::Result<OwnedFd> {
     /// `_IO('$', 0)`.
     const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
     let attributes = libbpf_sys::perf_event_attr {
@@ -178,7 +178,7 @@ pub(super) fn link_tracepoint(program: RawFd, id: u64) -> io::Result<OwnedFd> {
 }
 
 /// Sets the value of an array's entry, which is as large as the map's values.
-pub(super) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()> {
+pub(crate) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()> {
     // SAFETY: the key is a u32, as an array's are, and the value as large as the caller says it is.
     let answer = unsafe {
         libbpf_sys::bpf_map_update_elem(
@@ -192,7 +192,7 @@ pub(super) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()>
 }
 
 /// Makes a map one that nobody can write from user space any more.
-pub(super) fn freeze(map: RawFd) -> io::Result<()> {
+pub(crate) fn freeze(map: RawFd) -> io::Result<()> {
     // SAFETY: nothing but the number is passed.
     let answer = unsafe { libbpf_sys::bpf_map_freeze(map) };
     if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
@@ -200,7 +200,7 @@ pub(super) fn freeze(map: RawFd) -> io::Result<()> {
 
 /// Runs a `syscall` program once, on this CPU, with these numbers as its context, if it reads any; what
 /// it returned.
-pub(super) fn run(program: RawFd, context: &mut [u64]) -> io::Result<u32> {
+pub(crate) fn run(program: RawFd, context: &mut [u64]) -> io::Result<u32> {
     let mut options = libbpf_sys::bpf_test_run_opts {
         sz: size_of::<libbpf_sys::bpf_test_run_opts>() as u64,
         ..Default::default()
@@ -217,7 +217,7 @@ pub(super) fn run(program: RawFd, context: &mut [u64]) -> io::Result<u32> {
 
 /// The u64s of a mapped array, which the kernel's programs may write while they are read.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     words: NonNull<AtomicU64>,
     len: usize,
 }
@@ -227,7 +227,7 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     /// Maps the first `len` u64s of the array behind `fd`.
-    pub(super) fn new(fd: RawFd, len: usize) -> io::Result<Self> {
+    pub(crate) fn new(fd: RawFd, len: usize) -> io::Result<Self> {
         // SAFETY: a new mapping at an address of the kernel's choice, checked below.
         let address = unsafe {
             libc::mmap(
@@ -247,19 +247,19 @@ impl Mapping {
     }
 
     /// How many u64s there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// The u64s, whoever may be writing them.
-    pub(super) fn words(&self) -> &[AtomicU64] {
+    pub(crate) fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping has this many u64s, page aligned, and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) }
     }
 
     /// The u64s of an array that nobody writes while this borrow lives: its only writer is a
     /// program that runs when its owner, who holds this borrow, says so.
-    pub(super) fn still(&mut self) -> &[u64] {
+    pub(crate) fn still(&mut self) -> &[u64] {
         // SAFETY: as above; and no one writes, says the caller.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
     }
@@ -288,7 +288,7 @@ pub(crate) fn close_inherited() {
 }
 
 /// The bytes of these u64s, as they lie in memory.
-pub(super) fn bytes(words: &[u64]) -> &[u8] {
+pub(crate) fn bytes(words: &[u64]) -> &[u8] {
     // SAFETY: any u64 is eight bytes, and bytes need no alignment.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::bpf::read::Chunk;
 use crate::series::{Family, Kind, LabelSet};
+use crate::source::Chunk;
 
 /// One walk: the keys that the map hands out, in its order, doubles included; how many seconds
 /// after the last one it comes; the keys of a walk before it that was given up; and whether entries

@@ -7,7 +7,7 @@ use std::io;
 
 use super::table::{NEVER, Table};
 use super::{Column, Receiver, Row, Rows};
-use crate::bpf::read::Chunk;
+use crate::source::Chunk;
 
 mod ordered;
 mod placed;

@@ -9,7 +9,6 @@ use super::families::Filled;
 use super::text_bound::TextBound;
 use super::turns::Asker;
 use crate::bpf::Layout;
-use crate::bpf::read::{Way, Why};
 use crate::config;
 use crate::link::Linked;
 use crate::plugin::Gauge;
@@ -17,6 +16,7 @@ use crate::rows::{Known, Row};
 use crate::series::{Family, Kind, Moves};
 use crate::serve::MapSummary;
 use crate::source::Source;
+use crate::source::{Way, Why};
 use crate::telemetry::{ConfigStats, Phases};
 
 mod entries;

@@ -5,11 +5,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::bpf::read::{Chunk, ReadError, Way, Why};
 use crate::bpf::{self, MapSpec};
 use crate::config;
 use crate::link;
 use crate::source::Source;
+use crate::source::{Chunk, ReadError, Way, Why};
 use crate::system::System;
 
 /// A map of one-byte keys that a test fills.

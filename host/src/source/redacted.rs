@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Source;
 use crate::bpf::Layout;
-use crate::bpf::read::{Chunk, Entry, ReadError, Way, Why};
 use crate::config::{DecoderStep, Label, Metric};
+use crate::source::{Chunk, Entry, ReadError, Way, Why};
 
 /// What text there is in a part of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use ebpf_wasm_exporter::bpf::Attached;
-use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::scrape::Scraper;
+use ebpf_wasm_exporter::source::Reading;
 use ebpf_wasm_exporter::startup::{self, Running};
 use ebpf_wasm_exporter::system::System;
 use libbpf_rs::{MapHandle, MapInfo};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ebpf_wasm_exporter::bpf::read::Reading;
+use ebpf_wasm_exporter::source::Reading;
 
 use crate::configs::Configs;
 use crate::exact::Pipeline;

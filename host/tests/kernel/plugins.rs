@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ebpf_wasm_exporter::bpf::read::Reading;
 use ebpf_wasm_exporter::cli::Selection;
 use ebpf_wasm_exporter::config::Fault;
 use ebpf_wasm_exporter::plugin::Compiler;
 use ebpf_wasm_exporter::scrape::Scraper;
+use ebpf_wasm_exporter::source::Reading;
 use ebpf_wasm_exporter::startup::{self, Checked, Places};
 use ebpf_wasm_exporter::system::System;
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ebpf_wasm_exporter::bpf::read::{MapReader, Reading, Sink, Way, Why, is_per_cpu};
+use ebpf_wasm_exporter::bpf::is_per_cpu;
 use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
+use ebpf_wasm_exporter::source::{MapReader, Reading, Sink, Source as _, Way, Why};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u64>>;
@@ -54,14 +55,14 @@ impl Map {
         for _ in 0..2 {
             rows.clear();
             reader
-                .read(|chunk| {
+                .read(&mut |chunk| {
                     for entry in chunk.entries() {
                         let before = rows.insert(entry.key.to_vec(), entry.values.to_vec());
                         assert_eq!(before, None, "{way}: key {:?} was read twice", entry.key);
                     }
                 })
                 .unwrap();
-            assert_eq!(reader.way(), way, "this kernel has every way");
+            assert_eq!(reader.way().0, way, "this kernel has every way");
         }
         rows
     }
@@ -129,7 +130,7 @@ pub fn a_mappable_array_is_read_by_mmap() {
         assert_eq!(rows, map.read(Way::Batch));
         let map = map.map();
         let reader = MapReader::new(&map, Reading::Auto, None);
-        assert_eq!(reader.unwrap().way(), Way::Mmap, "and it is what is chosen");
+        assert_eq!(reader.unwrap().way().0, Way::Mmap, "and it is what is chosen");
     }
 }
 
@@ -148,14 +149,14 @@ fn quick(map: &Map, reading: Reading, way: Way) -> Rows {
     // As above.
     for _ in 0..2 {
         rows.clear();
-        let done = reader.read_quickly(None, |chunk| {
+        let done = reader.read_quickly(None, &mut |chunk| {
             for entry in chunk.entries() {
                 let before = rows.insert(entry.key.to_vec(), entry.values.to_vec());
                 assert_eq!(before, None, "{way}: key {:?} was met twice", entry.key);
             }
         });
         assert!(done, "{:?} can be read by {way}", map.spec);
-        assert_eq!(reader.way(), way);
+        assert_eq!(reader.way().0, way);
     }
     rows
 }
@@ -225,7 +226,7 @@ pub fn what_cannot_be_read_quickly_says_so() {
         let sink = Sink::for_maps([&other.map()], Reading::Auto).unwrap();
         let map = map.map();
         let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
-        assert!(!reader.read_quickly(None, |_| panic!("nothing is handed out")));
+        assert!(!reader.read_quickly(None, &mut |_| panic!("nothing is handed out")));
     }
 }
 
@@ -234,11 +235,11 @@ pub fn a_map_with_few_entries_is_not_copied() {
     let sink = Sink::for_maps([&map.map()], Reading::Auto).unwrap();
     let map = map.map();
     let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
-    assert!(!reader.read_quickly(Some(300), |_| panic!("nothing is handed out")));
-    reader.read(|_| {}).unwrap();
-    assert_eq!((reader.way(), reader.why()), (Way::Batch, Why::Sparse));
-    assert!(reader.read_quickly(Some(400), |_| {}));
-    assert_eq!((reader.way(), reader.why()), (Way::Copy, Why::Dense));
+    assert!(!reader.read_quickly(Some(300), &mut |_| panic!("nothing is handed out")));
+    reader.read(&mut |_| {}).unwrap();
+    assert_eq!(reader.way(), (Way::Batch, Why::Sparse));
+    assert!(reader.read_quickly(Some(400), &mut |_| {}));
+    assert_eq!(reader.way(), (Way::Copy, Why::Dense));
 }
 
 pub fn no_stable_row_is_lost_or_doubled_under_churn() {

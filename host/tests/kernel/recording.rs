@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ebpf_wasm_exporter::bpf::read::{Reading, Way};
 use ebpf_wasm_exporter::config::Source as Config;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::source::recording::{Recorder, Tape};
-use ebpf_wasm_exporter::source::{KernelMap, Source};
+use ebpf_wasm_exporter::source::{MapReader, Source};
+use ebpf_wasm_exporter::source::{Reading, Way};
 use ebpf_wasm_exporter::startup;
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record;
@@ -24,12 +24,12 @@ use crate::plugins::places;
 use crate::workload::{Session, flow, last_cpu, latency, on_cpu};
 
 /// Another reader of each map of these units.
-fn readers(units: &[Unit]) -> Vec<KernelMap> {
+fn readers(units: &[Unit]) -> Vec<MapReader> {
     let metrics = units.iter().flat_map(|unit| unit.metrics.iter().map(move |fed| (unit, fed)));
     let reader = |(unit, fed): (&Unit, &ebpf_wasm_exporter::scrape::Fed)| {
         let attached = unit.attached.as_ref().expect("it is in the kernel");
         let map = attached.map(&fed.layout.map).expect("the object has it");
-        KernelMap::new(map, Reading::Pinned(Way::Batch), None).expect("it can be read")
+        MapReader::new(map, Reading::Pinned(Way::Batch), None).expect("it can be read")
     };
     metrics.map(reader).collect()
 }

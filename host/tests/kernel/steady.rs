@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ebpf_wasm_exporter::bpf::read::{Reading, Way};
 use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::Format;
 use ebpf_wasm_exporter::serve::{Page, Scraper as _};
+use ebpf_wasm_exporter::source::{Reading, Way};
 use flate2::read::GzDecoder;
 use libbpf_rs::{MapCore, MapFlags};
 use proptest::prelude::*;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ebpf_wasm_exporter::bpf::Attached;
-use ebpf_wasm_exporter::bpf::read::{MapReader, Reading};
+use ebpf_wasm_exporter::source::{MapReader, Reading, Source as _};
 
 use crate::object;
 
@@ -142,7 +142,7 @@ pub fn rows(attached: &Attached, name: &str) -> Rows {
     let mut rows = Rows::new();
     MapReader::new(map, Reading::Auto, None)
         .and_then(|mut reader| {
-            reader.read(|chunk| {
+            reader.read(&mut |chunk| {
                 for entry in chunk.entries() {
                     rows.insert(entry.key.to_vec(), entry.values.to_vec());
                 }

@@ -5,9 +5,9 @@
 //! hash.
 
 use super::{Meeting, Progress};
-use crate::bpf::read::Entry;
 use crate::rows::table::Table;
 use crate::rows::{Receiver, Row};
+use crate::source::Entry;
 
 /// Within how many places rows may change theirs in a walk that is still as the last one.
 const NEARBY: usize = 8;

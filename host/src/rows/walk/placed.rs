@@ -3,8 +3,8 @@
 //! Which rows are met is noted in each at once; in what order, never.
 
 use super::Meeting;
-use crate::bpf::read::Entry;
 use crate::rows::{Receiver, Row};
+use crate::source::Entry;
 
 /// At a place where no row was met yet.
 const NOWHERE: Row = Row(u32::MAX);

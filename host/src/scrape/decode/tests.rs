@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::bpf::Value;
-use crate::bpf::read::Chunk;
 use crate::config::{self, Source};
 use crate::decode::{Decoder, OnError, Step};
 use crate::link;
+use crate::source::Chunk;
 use crate::system::System;
 
 /// A plugin that has time for so many inputs, and answers anew each time.

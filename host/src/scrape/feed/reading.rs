@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::bpf::read::{Chunk, ReadError, Way, Why};
 use crate::rows::{Met, Receiver, Row, Rows, Walk, Walked};
 use crate::source::Source;
+use crate::source::{Chunk, ReadError, Way, Why};
 use crate::telemetry::Phases;
 
 /// A map that is read again and again.

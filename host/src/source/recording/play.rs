@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{END, Head, MAGIC, ROUND, RecordedMap};
 use crate::advice;
-use crate::bpf::read::{Chunk, ReadError, Way, Why};
 use crate::source::Source;
+use crate::source::{Chunk, ReadError, Way, Why};
 
 /// Bytes of the head.
 const LARGEST_HEAD: usize = 64 << 20;

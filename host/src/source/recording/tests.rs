@@ -10,8 +10,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bpf::read::{Chunk, ReadError, Way, Why};
 use crate::source::Source;
+use crate::source::{Chunk, ReadError, Way, Why};
 
 /// A map in a test's hands.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::{END, Head, MAGIC, ROUND};
-use crate::bpf::read::Entry;
+use crate::source::Entry;
 use crate::source::Source;
 
 /// How hard to compress: most of a round is the digits of counters.

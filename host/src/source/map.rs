@@ -1,4 +1,4 @@
-//! Reads all entries of a map: one interface over the ways a kernel offers.
+//! A map in the kernel: one interface over the ways of reading it that there are.
 //!
 //! | way | for | why |
 //! |---|---|---|
@@ -19,144 +19,19 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 
 use libbpf_rs::MapType;
 
-use super::{MapRef, MapSpec, sys};
+use super::{Chunk, ReadError, Reading, Source, Way, Why};
+use crate::bpf::{MapRef, MapSpec, is_per_cpu, kind_name, sys};
 
 mod batch;
-mod copy;
-mod elements;
-mod harvest;
 mod keys;
 mod mmap;
-mod reading;
-mod sink;
-mod window;
+mod quick;
 
-use copy::Copy;
-use harvest::Harvest;
-pub use reading::{Reading, UnknownWay, Why};
-pub use sink::Sink;
+pub use quick::Sink;
 
 /// Entries to hand out at a time: large enough that a system call's fixed cost vanishes, small
 /// enough that a chunk of usual keys stays in the second-level cache.
 const CHUNK: usize = 4096;
-
-/// A way to read all entries of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// The map's own memory, mapped into this process.
-    Mmap,
-    /// The elements of a hash map as they lie in the kernel's memory, copied by a program of the
-    /// exporter's own (Linux 5.14).
-    Copy,
-    /// A walk inside the kernel, by such a program (Linux 5.14).
-    Harvest,
-    /// `BPF_MAP_LOOKUP_BATCH` (Linux 5.6; per-CPU arrays 5.13).
-    Batch,
-    /// `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_LOOKUP_ELEM` for each entry.
-    Keys,
-    /// Not of the kernel: what another reading has written down.
-    Recording,
-}
-
-impl Way {
-    /// As a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mmap => "mmap",
-            Self::Copy => "copy",
-            Self::Harvest => "harvest",
-            Self::Batch => "batch",
-            Self::Keys => "keys",
-            Self::Recording => "recording",
-        }
-    }
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why a map could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to read map {map} by {way}")]
-pub struct ReadError {
-    /// The map's name.
-    pub map: String,
-    /// The way that was tried last.
-    pub way: Way,
-    /// What the kernel answered.
-    pub source: io::Error,
-}
-
-/// A run of entries, borrowed from the reader until the next chunk.
-#[derive(Clone, Copy, Debug)]
-pub struct Chunk<'a> {
-    keys: &'a [u8],
-    /// From one key to the next, bytes.
-    key_stride: usize,
-    key_size: usize,
-    values: &'a [u64],
-    /// From one entry's values to the next one's.
-    value_stride: usize,
-    cpus: usize,
-    /// Where each entry has its place in the map, if it is known; it stays while the key does, unless
-    /// the entry is written anew from outside.
-    places: Option<&'a [u32]>,
-}
-
-/// One entry of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// The key's bytes.
-    pub key: &'a [u8],
-    /// Its value; one for each possible CPU, in their order, if the map is per CPU.
-    pub values: &'a [u64],
-}
-
-impl<'a> Chunk<'a> {
-    /// Entries whose keys stand end to end, and so do their values, `cpus` for each.
-    pub fn new(keys: &'a [u8], key_size: usize, values: &'a [u64], cpus: usize) -> Self {
-        Self {
-            keys,
-            key_stride: key_size,
-            key_size,
-            values,
-            value_stride: cpus,
-            cpus,
-            places: None,
-        }
-    }
-
-    /// The same entries, which have these places in the map.
-    #[must_use]
-    pub fn at(self, places: &'a [u32]) -> Self {
-        Self { places: Some(places), ..self }
-    }
-
-    /// The place of each entry, as a small number, if it is known.
-    pub fn places(&self) -> Option<&'a [u32]> {
-        self.places
-    }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.values.len().div_ceil(self.value_stride)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// The entries, in the map's order.
-    pub fn entries(self) -> impl ExactSizeIterator<Item = Entry<'a>> {
-        self.keys.chunks(self.key_stride).zip(self.values.chunks(self.value_stride)).map(
-            move |(key, values)| Entry { key: &key[..self.key_size], values: &values[..self.cpus] },
-        )
-    }
-}
 
 /// What the ways need to know of a map. Values are 8 bytes: `bpf/check.rs` saw to that.
 struct Target {
@@ -195,6 +70,7 @@ trait Walk: Send {
 /// Reads one map, again and again.
 pub struct MapReader {
     name: String,
+    kind: String,
     map: Target,
     /// The way of [`MapReader::read`].
     exact: Way,
@@ -223,7 +99,7 @@ impl MapReader {
             return Ok(Self { why: Why::Mappable, ..Self::with_way(map, Way::Mmap)? });
         }
         let mut reader = Self::with_way(map, Way::Batch)?;
-        match quick(reading, &reader.map, sink) {
+        match quick::best(reading, &reader.map, sink) {
             Ok(quick) => (reader.quick, reader.why) = (Some(quick), Why::Churn),
             Err(why) => reader.why = why,
         }
@@ -238,77 +114,64 @@ impl MapReader {
     /// As [`MapReader::new`]; and for [`Way::Mmap`] if the map is not a mappable array, for
     /// [`Way::Copy`] and [`Way::Harvest`] always, because these are not exact.
     pub fn with_way(map: &MapRef, way: Way) -> Result<Self, ReadError> {
-        let name = map.spec.name.clone();
+        let (name, kind) = (map.spec.name.clone(), kind_name(map.spec.kind));
         let fail = |source| ReadError { map: name.clone(), way, source };
         let map = target(map).map_err(fail)?;
         let walk = new_walk(way, &map).map_err(fail)?;
-        Ok(Self { name, map, exact: way, walk, quick: None, way, why: Why::Pinned })
+        Ok(Self { name, kind, map, exact: way, walk, quick: None, way, why: Why::Pinned })
     }
+}
 
-    /// The map's name.
-    pub fn name(&self) -> &str {
+impl Source for MapReader {
+    fn name(&self) -> &str {
         &self.name
     }
 
-    /// Bytes of a key.
-    pub fn key_size(&self) -> usize {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn key_size(&self) -> usize {
         self.map.key_size
     }
 
-    /// Values of an entry: the number of possible CPUs if the map is per CPU, else 1.
-    pub fn cpus(&self) -> usize {
+    fn cpus(&self) -> usize {
         self.map.cpus
     }
 
-    /// The way that was used last.
-    pub fn way(&self) -> Way {
-        self.way
+    fn max_entries(&self) -> usize {
+        self.map.max_entries
     }
 
-    /// Why it was this one.
-    pub fn why(&self) -> Why {
-        match self.way {
+    fn way(&self) -> (Way, Why) {
+        let why = match self.way {
             Way::Copy => Why::Dense,
             Way::Harvest => Why::Calm,
             _ => self.why,
-        }
+        };
+        (self.way, why)
     }
 
-    /// Hands all entries to `visit`, chunk by chunk. Entries come in the map's order, which is the
-    /// same each time as long as no key comes or goes.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses the read. Chunks handed out before that are good but not all.
-    pub fn read(&mut self, mut visit: impl FnMut(Chunk<'_>)) -> Result<(), ReadError> {
-        let mut result = self.walk.walk(&self.map, &mut visit);
+    fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
+        let mut result = self.walk.walk(&self.map, visit);
         if self.exact == Way::Batch && result.as_ref().is_err_and(is_unsupported) {
             tracing::debug!(map = self.name, "no batch lookup on this kernel, reading key by key");
             (self.exact, self.why) = (Way::Keys, Why::Kernel);
             self.walk = Box::<keys::Keys>::default();
-            result = self.walk.walk(&self.map, &mut visit);
+            result = self.walk.walk(&self.map, visit);
         }
         self.way = self.exact;
         result.map_err(|source| ReadError { map: self.name.clone(), way: self.way, source })
     }
 
-    /// Hands all entries to `visit` as [`MapReader::read`] does, but in less time and without its
-    /// promise: of entries that come or go meanwhile, or are written anew from outside, any may be
-    /// missing or come twice, and by harvest have a key that the map never held. `false` if the map
-    /// cannot be read so, or it would cost more, the map having about so many `entries`, if that is
-    /// known: what was handed out then, if anything, is to be forgotten.
-    pub fn read_quickly(
-        &mut self,
-        entries: Option<usize>,
-        mut visit: impl FnMut(Chunk<'_>),
-    ) -> bool {
+    fn read_quickly(&mut self, entries: Option<usize>, visit: &mut dyn FnMut(Chunk<'_>)) -> bool {
         let Some((way, walk)) = &mut self.quick else { return false };
         if entries.is_some_and(|entries| !walk.pays(entries)) {
             self.why = Why::Sparse;
             return false;
         }
         self.why = Why::Churn;
-        if let Err(error) = walk.walk(&self.map, &mut visit) {
+        if let Err(error) = walk.walk(&self.map, visit) {
             tracing::debug!(map = self.name, "can no longer be read by {way}: {error}");
             (self.quick, self.why) = (None, Why::Kernel);
             return false;
@@ -317,37 +180,14 @@ impl MapReader {
         true
     }
 
-    /// Whether [`MapReader::read_quickly`] cannot be sure of a key that was not known before, so that
-    /// it pays only while hardly any come.
-    pub fn needs_calm(&self) -> bool {
+    fn needs_calm(&self) -> bool {
         self.quick.as_ref().is_none_or(|(way, _)| *way != Way::Copy)
     }
 
-    /// How many entries the map can hold.
-    pub fn max_entries(&self) -> usize {
-        self.map.max_entries
-    }
-
-    /// Fills in the values of one key, one for each CPU; `false` if the map does not hold it.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel does not say.
-    pub fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
+    fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
         assert_eq!((key.len(), values.len()), (self.map.key_size, self.map.cpus));
         sys::lookup(self.map.raw_fd(), key, values)
     }
-}
-
-/// The quickest way that there is for this map, or why there is none.
-fn quick(reading: Reading, map: &Target, sink: Option<&Sink>) -> Result<(Way, Box<dyn Walk>), Why> {
-    match Copy::new(reading, map, sink.and_then(|sink| sink.copier.as_ref())) {
-        Ok(copy) => return Ok((Way::Copy, Box::new(copy))),
-        Err(why) if reading == Reading::Pinned(Way::Copy) => return Err(why),
-        Err(_) => {}
-    }
-    let harvest = Harvest::new(reading, map, sink.map(|sink| &sink.window))?;
-    Ok((Way::Harvest, Box::new(harvest)))
 }
 
 fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
@@ -373,11 +213,6 @@ fn target(map: &MapRef) -> io::Result<Target> {
         cpus,
         max_entries: map.spec.max_entries as usize,
     })
-}
-
-/// Whether maps of this type hold a value for each CPU.
-pub fn is_per_cpu(kind: MapType) -> bool {
-    matches!(kind, MapType::PercpuHash | MapType::PercpuArray | MapType::LruPercpuHash)
 }
 
 fn is_mappable_array(map: &MapSpec) -> bool {

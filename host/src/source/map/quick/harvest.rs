@@ -3,7 +3,7 @@
 //! It costs a third of the batch call, which copies every row twice and takes a lock for each
 //! bucket. This walk takes none: while other CPUs delete and insert, it may miss a row, meet one
 //! twice, or read a key while it is written. So what it says of keys that come or go has to be
-//! confirmed by [`super::MapReader::lookup`] before it is believed; keys that stay are read right.
+//! confirmed by [`Source::lookup`](crate::source::Source::lookup) before it is believed; keys that stay are read right.
 //!
 //! Needs Linux 5.14, and 5.19 to run once capabilities are dropped.
 
@@ -12,8 +12,9 @@ use std::io;
 use libbpf_rs::MapType;
 
 use super::window::{Program, Window};
-use super::{Chunk, MapSpec, Reading, Target, Walk, Way, Why};
-use crate::bpf::sys;
+use super::{Target, Walk};
+use crate::bpf::{MapSpec, sys};
+use crate::source::{Chunk, Reading, Way, Why};
 
 /// Entries of a map that is read this way at most, unless it is pinned: the walk has no point at which
 /// the kernel could run something else on its CPU, and at up to 150 ns an entry this bounds it to

@@ -1,10 +1,60 @@
-//! Which way of reading is taken, and why: for people to see, and to choose.
+//! The ways of reading, which one is taken, and why: for people to see, and to choose.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
-use super::Way;
 use crate::advice::near;
+
+/// A way to read all entries of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The map's own memory, mapped into this process.
+    Mmap,
+    /// The elements of a hash map as they lie in the kernel's memory, copied by a program of the
+    /// exporter's own (Linux 5.14).
+    Copy,
+    /// A walk inside the kernel, by such a program (Linux 5.14).
+    Harvest,
+    /// `BPF_MAP_LOOKUP_BATCH` (Linux 5.6; per-CPU arrays 5.13).
+    Batch,
+    /// `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_LOOKUP_ELEM` for each entry.
+    Keys,
+    /// Not of the kernel: what another reading has written down.
+    Recording,
+}
+
+impl Way {
+    /// As a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mmap => "mmap",
+            Self::Copy => "copy",
+            Self::Harvest => "harvest",
+            Self::Batch => "batch",
+            Self::Keys => "keys",
+            Self::Recording => "recording",
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a map could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read map {map} by {way}")]
+pub struct ReadError {
+    /// The map's name.
+    pub map: String,
+    /// The way that was tried last.
+    pub way: Way,
+    /// What the kernel answered.
+    pub source: io::Error,
+}
 
 /// How maps are to be read (`--maps.read`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! [`Way::Batch`](super::Way::Batch): thousands of entries a system call.
+//! [`Way::Batch`](crate::source::Way::Batch): thousands of entries a system call.
 //!
 //! A hash map is read bucket by bucket, each under its lock, and a key never moves to another
 //! bucket; so a key that stays is met once whatever happens to others.

@@ -6,7 +6,7 @@
 //! with the same key both times: then its value, which lies between, is that key's. That takes a
 //! processor whose loads do not pass one another. A key that moves from element to element meanwhile,
 //! as it does when it is updated from outside, may be met twice or be missed: see
-//! [`super::MapReader::read_quickly`].
+//! [`Source::read_quickly`](crate::source::Source::read_quickly).
 //!
 //! It rests on how the kernel keeps its elements, which its BTF tells only in part. So it is tried
 //! first, on a map made for that, and is not used where it does not give what the kernel says.
@@ -20,8 +20,9 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapInfo, MapType};
 
 use super::elements::{self, Elements};
 use super::window::{Program, Window};
-use super::{Chunk, MapRef, MapSpec, Reading, Target, Walk, Way, Why};
-use crate::bpf::sys;
+use super::{Target, Walk};
+use crate::bpf::{MapRef, MapSpec, sys};
+use crate::source::{Chunk, Reading, Way, Why};
 
 /// u64s of a stretch: both copies stay in the second-level cache.
 const STRETCH: usize = 16_384;

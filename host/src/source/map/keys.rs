@@ -1,4 +1,4 @@
-//! [`Way::Keys`](super::Way::Keys): key by key, for kernels without the batch call.
+//! [`Way::Keys`](crate::source::Way::Keys): key by key, for kernels without the batch call.
 //!
 //! When the key that the kernel is to continue from has been deleted, it starts again with the
 //! first key. So the walk continues from the last key it knows to have been there, remembers

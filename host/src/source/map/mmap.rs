@@ -1,4 +1,4 @@
-//! [`Way::Mmap`](super::Way::Mmap): the memory of a `BPF_F_MMAPABLE` array, read in place.
+//! [`Way::Mmap`](crate::source::Way::Mmap): the memory of a `BPF_F_MMAPABLE` array, read in place.
 
 use std::io;
 use std::sync::atomic::Ordering;

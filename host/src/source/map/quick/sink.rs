@@ -4,8 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::copy::{self, Copier};
+use super::harvest;
 use super::window::Window;
-use super::{MapRef, Reading, harvest};
+use crate::bpf::MapRef;
+use crate::source::Reading;
 
 /// The window, and the program that copies into it. Cheap to clone.
 #[derive(Clone, Debug)]
