@@ -24,6 +24,7 @@
 //! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
 //! | [`privileges`] | gives up capabilities, user, system calls and files | gains any, or trusts threads that are older |
 //! | [`logging`] | writes the log | decides what is worth a line, keeps anybody waiting |
+//! | [`workers`] | threads that live as long as the exporter | starts one again, or knows what it does |
 //! | [`output`] | writes to standard output and standard error | panics |
 //! | [`version`] | knows which build this is | |
 //! | [`tools`] | shows what a plugin is and does, and what the program knows of itself | prints, or needs a kernel |
@@ -57,3 +58,4 @@ pub mod telemetry;
 pub mod tools;
 pub mod transform;
 pub mod version;
+pub mod workers;

@@ -36,6 +36,8 @@ use structured::{Structured, now};
 
 pub(crate) use structured::printable;
 
+use crate::workers::{Hired, Post, SMALL_STACK};
+
 /// How long the end waits for a reader, and the start, before it goes on without.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -102,14 +104,12 @@ pub fn start(options: Options) {
     }
 }
 
-/// Leaves the writing to a thread: from now on a reader that does not read keeps nobody waiting, and
-/// costs lines once a mebibyte of them waits. The thread has the privileges of the caller.
-pub fn leave_to_thread() {
-    STDERR.leave_to_worker(true);
-    let thread = thread::Builder::new().name("log".to_owned());
-    if let Err(error) = thread.spawn(|| STDERR.work()) {
+/// Leaves the writing to a worker: from when it begins a reader that does not read keeps nobody waiting,
+/// and costs lines once a mebibyte of them waits.
+pub fn hire(hired: &mut Hired) {
+    let post = Post { name: "log", stack: SMALL_STACK, patience: PATIENCE };
+    if let Err(error) = hired.hire(post, || STDERR.work(), || STDERR.end_work()) {
         // Whoever logs writes, then, and waits a second once.
-        STDERR.leave_to_worker(false);
         debug!("no thread writes the log: {error}");
     }
 }

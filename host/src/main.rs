@@ -1,4 +1,4 @@
-//! `ebpf_wasm_exporter`: flags → configs → load, attach → drop privileges → serve → drain.
+//! `ebpf_wasm_exporter`: flags → configs → load, attach → workers → drop privileges → serve → drain.
 
 use std::env;
 use std::fs::File;
@@ -19,7 +19,7 @@ use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
 use ebpf_wasm_exporter::privileges;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
-use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Traffic};
+use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::source::recording::Tape;
@@ -30,6 +30,7 @@ use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::telemetry;
 use ebpf_wasm_exporter::tools::record::Recording;
 use ebpf_wasm_exporter::tools::{self, ToolError};
+use ebpf_wasm_exporter::workers::Hired;
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -140,27 +141,35 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    /// Gives up privileges and serves these units until a signal comes. The start began at `began`.
+    /// Hires workers, gives up privileges with them, and serves these units until a signal comes. The start began at `began`.
     fn units(self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
         let Self { settings, system, listener, noted } = self;
-        let traffic = Traffic::default();
+        let (traffic, mut hired) = (Traffic::default(), Hired::default());
+        // The order in which they are hired: they end the other way round.
+        logging::hire(&mut hired);
+        startup::hire_clock(&units, &mut hired).map_err(no_thread)?;
         let scraper =
             Scraper::new(units).telling(traffic.clone()).with_plugin_budget(settings.plugin_budget);
+        let scrapes = Scrapes::hire(scraper, &mut hired).map_err(no_thread)?;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
         let readable = [system.readable(), telemetry::prepare()].concat();
-        let given_up = settings.privileges.give_up(&readable);
+        let given_up = settings.privileges.give_up(&readable, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
-        // A thread keeps the privileges that it is started with.
-        logging::leave_to_thread();
+        let mut workers = hired.begin();
+        telemetry::watch(workers.roster());
         given_up.tell();
         let took = report::spent(began.elapsed());
         info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
         let door = Door { listener, limits: settings.limits, traffic };
-        serve::run(door, &settings.site, scraper, &manager.with(status), noted)
-            .map_err(|error| fail(Exit::from(&error), error))
+        let served = serve::run(door, &settings.site, scrapes, &manager.with(status), noted);
+        if let Ok(false) = served {
+            Scrapes::abandon(&mut workers);
+        }
+        workers.stop();
+        served.map(drop).map_err(|error| fail(Exit::from(&error), error))
     }
 }
 
@@ -369,6 +378,10 @@ struct Failure {
     exit: Exit,
     /// What is to be said, if anything.
     error: Option<anyhow::Error>,
+}
+
+fn no_thread(error: io::Error) -> Failure {
+    fail(Exit::Unexpected, anyhow!(error).context("failed to start a thread"))
 }
 
 fn fail(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {

@@ -40,6 +40,7 @@
 //! hostile: only a child process looks into it. A process that loads no plugin starts no engine.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -48,6 +49,7 @@ use std::time::Duration;
 use crate::config::name::LabelName;
 use crate::decode::Decoder;
 use crate::transform::Transform;
+use crate::workers::Hired;
 
 mod answers;
 mod bindings;
@@ -375,6 +377,16 @@ impl Gauge {
     /// Counts keys that did not get their turn in a scrape.
     pub fn defer(&self, keys: usize) {
         self.shared.defer(keys);
+    }
+
+    /// Has a worker watch the time of its calls, and of those of all plugins of its loader. None is called
+    /// until the worker begins.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    pub fn hire_clock(&self, hired: &mut Hired) -> io::Result<()> {
+        self.shared.engine.hire_clock(hired)
     }
 
     /// Its numbers now.

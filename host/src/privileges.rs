@@ -1,9 +1,10 @@
 //! What this process gives up once its programs are attached: capabilities, its user, and all system
 //! calls and files that serving does not need.
 //!
-//! Linux keeps most of these per thread and new threads inherit them, so [`Privileges::give_up`] must
-//! be called while the process has one thread. It looks whether that is so, and says if it is not.
-//! Nothing here ever adds a privilege. What the kernel does not have is said and done without.
+//! Linux keeps most of these per thread. So [`Privileges::give_up`] has each worker give up its own
+//! before it works, and looks whether there is any thread that is not told. Threads that start later
+//! inherit what is left. Nothing here ever adds a privilege. What the kernel does not have is said and
+//! done without.
 
 use std::fmt;
 use std::fs;
@@ -22,6 +23,8 @@ mod user;
 pub use crate::files::Readable;
 pub use capabilities::{DropError, Keep, KeepError, Outcome, can_load};
 pub use user::{User, UserError};
+
+use crate::workers::Hired;
 
 /// How long threads that have done their work may take to end.
 const ENDING: Duration = Duration::from_millis(200);
@@ -54,15 +57,26 @@ pub struct GivenUp {
     capabilities: Outcome,
     user: Option<User>,
     walls: Vec<Wall>,
-    /// Threads beside the calling one.
+    /// Threads that keep what they have.
     others: usize,
 }
 
-/// A wall, and how much of it stands or why it does not.
+/// What one thread gave up.
+#[derive(Debug)]
+struct Left {
+    capabilities: Outcome,
+    no_new_privs: Stands,
+    landlock: Stands,
+}
+
+/// How much of a wall stands, or why it does not.
+type Stands = Result<Option<&'static str>, Missing>;
+
+/// A wall of all threads.
 #[derive(Debug)]
 struct Wall {
     name: &'static str,
-    stands: Result<Option<&'static str>, Missing>,
+    stands: Stands,
 }
 
 /// Why a wall does not stand.
@@ -77,59 +91,84 @@ enum Missing {
 }
 
 impl Privileges {
-    /// Gives up what the process does not need any more, and leaves it `readable`.
+    /// Gives up what the process does not need any more, and leaves it `readable`. The `workers`, which
+    /// wait, are all threads beside the calling one.
     ///
     /// # Errors
     ///
     /// If capabilities cannot be dropped, or the user cannot be changed. That a wall of the sandbox
     /// cannot be had is told in [`GivenUp`].
-    pub fn give_up(&self, readable: &[Readable]) -> Result<GivenUp, DropError> {
-        let others = others();
+    pub fn give_up(&self, readable: &[Readable], workers: &Hired) -> Result<GivenUp, DropError> {
+        let others = others(workers.count());
+        let (alike, files) = (self.clone(), readable.to_vec());
+        let left = workers.each(move || alike.leave(&files));
+        let left = left.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let own = self.leave(readable)?;
+        // The last: it refuses what the others are made with, to all threads.
+        let seccomp = self.sandbox.refuse_calls(&own);
+        // All of them can do the same. If one could not, that is what to tell.
+        let Left { capabilities, no_new_privs, landlock } =
+            left.into_iter().find(Left::failed).unwrap_or(own);
+        let wall = |name, stands| Wall { name, stands };
+        let walls = vec![
+            wall("no-new-privs", no_new_privs),
+            wall("seccomp", seccomp),
+            wall("landlock", landlock),
+        ];
+        Ok(GivenUp { capabilities, user: self.user.clone(), walls, others })
+    }
+
+    /// Gives up what the calling thread has for itself.
+    fn leave(&self, readable: &[Readable]) -> Result<Left, DropError> {
         let capabilities = match &self.user {
             Some(user) => self.keep.apply_as(user)?,
             None => self.keep.apply()?,
         };
-        let walls = self.sandbox.raise(readable);
-        Ok(GivenUp { capabilities, user: self.user.clone(), walls, others })
+        let no_new_privs = wanted(self.sandbox.no_new_privs, || {
+            set_no_new_privs(true).map(|()| None).map_err(|error| error.to_string())
+        });
+        let landlock = based(&no_new_privs, self.sandbox.landlock, || {
+            landlock::restrict(readable).map(|scale| Some(scale.as_str()))
+        });
+        Ok(Left { capabilities, no_new_privs, landlock })
+    }
+}
+
+impl Left {
+    /// Whether the kernel refused it any of the walls.
+    fn failed(&self) -> bool {
+        [&self.no_new_privs, &self.landlock]
+            .iter()
+            .any(|stands| matches!(stands, Err(Missing::Refused(_))))
     }
 }
 
 impl Sandbox {
-    /// From here on the calling thread cannot go back, nor can others: see [`seccomp`].
-    fn raise(self, readable: &[Readable]) -> Vec<Wall> {
-        let no_new_privs = wanted(self.no_new_privs, || {
-            set_no_new_privs(true).map(|()| None).map_err(|error| error.to_string())
-        });
-        let based = |wanted| match &no_new_privs {
-            Ok(_) => wanted,
-            Err(_) => Err(Missing::NeedsNoNewPrivs),
-        };
-        let landlock = wanted(self.landlock && no_new_privs.is_ok(), || {
-            landlock::restrict(readable).map(|scale| Some(scale.as_str()))
-        });
-        // The last: it refuses what the others are made with.
-        let seccomp =
-            wanted(self.seccomp && no_new_privs.is_ok(), || seccomp::restrict().map(|()| None));
-        let (landlock, seccomp) = (based(landlock), based(seccomp));
-        let wall = |name, stands| Wall { name, stands };
-        vec![
-            wall("no-new-privs", no_new_privs),
-            wall("seccomp", seccomp),
-            wall("landlock", landlock),
-        ]
+    /// From here on no thread can go back: see [`seccomp`].
+    fn refuse_calls(self, left: &Left) -> Stands {
+        based(&left.no_new_privs, self.seccomp, || seccomp::restrict().map(|()| None))
     }
 }
 
-fn wanted(
-    wanted: bool,
-    raise: impl FnOnce() -> Result<Option<&'static str>, String>,
-) -> Result<Option<&'static str>, Missing> {
+fn wanted(wanted: bool, raise: impl FnOnce() -> Result<Option<&'static str>, String>) -> Stands {
     if wanted { raise().map_err(Missing::Refused) } else { Err(Missing::TurnedOff) }
 }
 
-/// Threads beside the calling one, once those that end have ended.
-fn others() -> usize {
-    let count = || fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count().max(1) - 1);
+/// As [`wanted`], for a wall that rests on another.
+fn based(
+    base: &Stands,
+    wall: bool,
+    raise: impl FnOnce() -> Result<Option<&'static str>, String>,
+) -> Stands {
+    if base.is_ok() { wanted(wall, raise) } else { Err(Missing::NeedsNoNewPrivs) }
+}
+
+/// Threads beside the calling one and so many workers, once those that end have ended.
+fn others(workers: usize) -> usize {
+    let count = || {
+        let tasks = fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+        tasks.saturating_sub(1 + workers)
+    };
     let start = Instant::now();
     while count() > 0 && start.elapsed() < ENDING {
         thread::sleep(Duration::from_millis(1));

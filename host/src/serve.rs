@@ -1,6 +1,7 @@
 //! HTTP: the listener, the pages, the connections, and the one thread that scrapes.
 //!
-//! Nothing here knows what a metric is: the text comes from a [`Scraper`].
+//! Nothing here knows what a metric is: the text comes from a [`Scraper`]. No thread is started here but
+//! by [`Scrapes::hire`].
 
 mod accept;
 mod address;
@@ -57,25 +58,24 @@ pub enum ServeError {
     Died,
 }
 
-/// Serves until SIGINT or SIGTERM, then answers what was asked until then, and returns with the
-/// scraper dropped. A second signal, or [`Limits::drain_time`], ends the wait.
+/// Serves until SIGINT or SIGTERM, then answers what was asked until then. A second signal, or
+/// [`Limits::drain_time`], ends the wait; the answer is whether all was answered.
 ///
 /// `manager` is told when it serves and when it stops; `noted` are the harmless signals that came until
 /// now.
 ///
 /// # Errors
 ///
-/// When a thread, the signals or the listener cannot be had from the system; at once when the thread
-/// that scrapes dies.
+/// When the signals or the listener cannot be had from the system; at once when the thread that scrapes
+/// dies.
 pub fn run(
     door: impl Into<Door>,
     site: &Site,
-    scraper: impl Scraper,
+    scrapes: Scrapes,
     manager: &Manager,
     noted: &Noted,
-) -> Result<(), ServeError> {
+) -> Result<bool, ServeError> {
     let failed = |doing| move |source| ServeError::System { doing, source };
-    let (scrapes, thread) = Scrapes::start(scraper).map_err(failed("start the scrape thread"))?;
     let router = router(site, scrapes.clone());
     // One thread moves bytes between sockets and memory; the work is done on the scrape thread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -94,15 +94,13 @@ pub fn run(
             drained = serve(door.into(), router, stop) => drained.map_err(failed("serve")),
         }
     })?;
-    // What is left of the connections goes with the runtime, and with them the way to the scrape
-    // thread, which then ends.
+    // What is left of the connections goes with the runtime, and with them their ways to the scrape
+    // thread.
     drop(runtime);
     if !drained {
         warn!("left requests unanswered");
-    } else if thread.join().is_err() {
-        warn!("the scrape thread panicked while it ended");
     }
-    Ok(())
+    Ok(drained)
 }
 
 /// The signals that end the process in order, and those that change nothing.

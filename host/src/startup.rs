@@ -22,6 +22,7 @@ use crate::scrape::{Fed, Unit};
 use crate::source::MapReader;
 use crate::source::{ReadError, Reading, Sink, Way};
 use crate::system::{Printer, System};
+use crate::workers::Hired;
 
 pub(crate) mod plugins;
 pub mod replay;
@@ -278,6 +279,17 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
         Ok(Unit { name, metrics, attached: Some(attached), plugins })
     };
     configs.into_iter().map(unit).collect()
+}
+
+/// Has a worker watch the time of the guests of these units, if they have any.
+///
+/// # Errors
+///
+/// When the system has no thread for it.
+pub fn hire_clock(units: &[Unit], hired: &mut Hired) -> io::Result<()> {
+    // All plugins of a start have one clock.
+    let mut plugins = units.iter().flat_map(|unit| &unit.plugins);
+    plugins.next().map_or(Ok(()), |plugin| plugin.hire_clock(hired))
 }
 
 fn map(

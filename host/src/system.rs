@@ -98,7 +98,8 @@ impl System {
             kallsyms.prepare();
         };
         // Without a thread the list is read later.
-        *self.ahead() = thread::Builder::new().spawn(prepare).ok();
+        let thread = thread::Builder::new().name("symbols".to_owned());
+        *self.ahead() = thread.spawn(prepare).ok();
     }
 
     fn ahead(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {

@@ -18,6 +18,7 @@ use crate::series::Kind;
 use crate::serve::Traffic;
 use crate::source::{ReadError, Way, Why};
 use crate::version;
+use crate::workers::Roster;
 
 pub mod connections;
 pub mod plugins;
@@ -343,6 +344,26 @@ pub fn tell_process(report: &mut Report) {
         Kind::Gauge,
         [(build, 1.0)],
     );
+    tell_workers(report);
+}
+
+/// Tells which workers work, from when [`watch`] has said who they are.
+pub fn tell_workers(report: &mut Report) {
+    let workers = WORKERS.get().into_iter().flat_map(Roster::iter);
+    report.family(
+        about(
+            "ebpf_exporter_worker_up",
+            "Whether a thread works that is to live as long as the exporter",
+            ["worker"],
+        ),
+        Kind::Gauge,
+        workers.map(|(name, up)| ([name], f64::from(u8::from(up)))),
+    );
+}
+
+/// Says who works in this process. Only the first roster counts.
+pub fn watch(roster: Roster) {
+    let _ = WORKERS.set(roster);
 }
 
 /// Every family that the exporter can tell of itself, of an exporter that has done nothing yet.
@@ -373,6 +394,7 @@ struct Fixed {
     started: Option<f64>,
 }
 
+static WORKERS: OnceLock<Roster> = OnceLock::new();
 static PROCESS: OnceLock<Option<Process>> = OnceLock::new();
 static FIXED: OnceLock<Fixed> = OnceLock::new();
 

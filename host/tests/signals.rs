@@ -14,9 +14,10 @@ use ebpf_wasm_exporter::cli::Exit;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::logging::{self, Format, Options};
 use ebpf_wasm_exporter::serve::{
-    self, Manager, MapSummary, Page, Piece, Scraper, Site, TelemetryPath,
+    self, Manager, MapSummary, Page, Piece, Scraper, Scrapes, Site, TelemetryPath,
 };
 use ebpf_wasm_exporter::signals::Noted;
+use ebpf_wasm_exporter::workers::Hired;
 use tempfile::TempDir;
 
 #[path = "logs/bad.rs"]
@@ -88,23 +89,32 @@ fn child() {
     });
     let noted = Noted::begin().unwrap();
     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::HUP).unwrap();
-    logging::leave_to_thread();
+    let mut hired = Hired::default();
+    logging::hire(&mut hired);
+    let scrapes = match &*kind.to_string_lossy() {
+        "dies" => Scrapes::hire(Dying, &mut hired),
+        _ => Scrapes::hire(Told, &mut hired),
+    };
+    let mut workers = hired.begin();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("\nport {}", listener.local_addr().unwrap().port());
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
     let site = Site { telemetry_path, maps: false, openmetrics: false };
     let manager = Manager::connect().with("serving one config");
-    if kind == "dies" {
-        let error = serve::run(listener, &site, Dying, &manager, &noted).unwrap_err();
-        println!("returned: {error}");
-        logging::finish();
-        // As the exporter ends.
-        std::process::exit(Exit::from(&error) as i32);
-    } else {
-        serve::run(listener, &site, Told, &manager, &noted).unwrap();
-        println!("returned");
+    // As the exporter ends.
+    let served = serve::run(listener, &site, scrapes.unwrap(), &manager, &noted);
+    if let Ok(false) = served {
+        Scrapes::abandon(&mut workers);
+    }
+    workers.stop();
+    match &served {
+        Ok(_) => println!("returned"),
+        Err(error) => println!("returned: {error}"),
     }
     logging::finish();
+    if let Err(error) = &served {
+        std::process::exit(Exit::from(error) as i32);
+    }
 }
 
 struct Service {

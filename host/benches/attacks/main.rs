@@ -17,9 +17,10 @@ use std::{env, fs, thread};
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::serve::{
-    self, ListenAddress, Manager, MapSummary, Page, Piece, Scraper, Site, TelemetryPath,
+    self, ListenAddress, Manager, MapSummary, Page, Piece, Scraper, Scrapes, Site, TelemetryPath,
 };
 use ebpf_wasm_exporter::signals::Noted;
+use ebpf_wasm_exporter::workers::Hired;
 
 #[path = "../../tests/http/attack.rs"]
 mod attack;
@@ -188,6 +189,9 @@ fn serve() {
     let site = Site { telemetry_path, maps: false, openmetrics: false };
     let parts = env::args().nth(3).unwrap().parse().unwrap();
     let parts = (0..parts).map(|_: usize| Bytes::from(vec![b'a'; PART])).collect();
-    let (scraper, manager) = (Changing { parts, readings: 0 }, Manager::default());
-    serve::run(listener, &site, scraper, &manager, &Noted::begin().unwrap()).unwrap();
+    let (mut hired, manager) = (Hired::default(), Manager::default());
+    let scrapes = Scrapes::hire(Changing { parts, readings: 0 }, &mut hired).unwrap();
+    let workers = hired.begin();
+    serve::run(listener, &site, scrapes, &manager, &Noted::begin().unwrap()).unwrap();
+    workers.stop();
 }

@@ -11,7 +11,7 @@ use crate::escaping::{Escaping, is_plain_metric};
 
 /// The names, without their prefix, of what the exporter says about itself. A test of
 /// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 36] = [
+pub(crate) const OWN: [&str; 37] = [
     "build_info",
     "decoder_errors_total",
     "ebpf_program_attached",
@@ -48,6 +48,7 @@ pub(crate) const OWN: [&str; 36] = [
     "scrape_series",
     "scrape_success",
     "scrapes_refused_total",
+    "worker_up",
 ];
 
 /// The one among them that is a histogram: its series have names of their own.

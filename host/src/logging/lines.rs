@@ -17,7 +17,7 @@ const MOST: usize = 1 << 20;
 
 /// Lines, and the descriptor that they go to.
 ///
-/// They are written by who brings them, until [`Lines::work`] runs in a thread of its own.
+/// They are written by who brings them, but while [`Lines::work`] runs in a thread of its own.
 pub(super) struct Lines<F> {
     fd: F,
     /// The line that says how many were lost.
@@ -44,6 +44,8 @@ struct State {
     patience: Option<Duration>,
     /// Whether a thread writes.
     worker: bool,
+    /// Whether it is to end once all is written.
+    ending: bool,
     /// Whether it has a line in hand.
     writing: bool,
 }
@@ -88,16 +90,23 @@ impl<F: AsFd> Lines<F> {
         }
     }
 
-    /// Says whether a thread will call [`Lines::work`] from now on.
-    pub(super) fn leave_to_worker(&self, worker: bool) {
-        self.lock().worker = worker;
+    /// Has [`Lines::work`] return once all is written.
+    pub(super) fn end_work(&self) {
+        self.lock().ending = true;
+        self.changed.notify_all();
     }
 
-    /// Writes all lines that come, and does not return.
-    pub(super) fn work(&self) -> ! {
+    /// Writes all lines that come, until [`Lines::end_work`] is called.
+    pub(super) fn work(&self) {
+        let _writing = AtWork(self);
         let mut state = self.lock();
+        state.worker = true;
+        self.changed.notify_all();
         loop {
             let Some(line) = state.pop() else {
+                if state.ending {
+                    return;
+                }
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -111,9 +120,13 @@ impl<F: AsFd> Lines<F> {
         }
     }
 
-    /// Waits until all is written, but no longer than `patience`.
+    /// Waits until all is written, but no longer than `patience`. A thread that was told to end has had
+    /// its time.
     pub(super) fn finish(&self, patience: Duration) {
         let mut state = self.lock();
+        if state.worker && state.ending {
+            return;
+        }
         if state.worker {
             let under_way = |state: &mut State| state.writing || !state.waiting.is_empty();
             // Whether it was in vain or not, this is the end.
@@ -174,6 +187,19 @@ impl<F: AsFd> Lines<F> {
     }
 }
 
+/// A thread that writes, whatever ends it.
+struct AtWork<'a, F: AsFd>(&'a Lines<F>);
+
+impl<F: AsFd> Drop for AtWork<'_, F> {
+    /// From now on lines are written by who brings them.
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        (state.worker, state.writing) = (false, false);
+        self.0.drain(&mut state);
+        self.0.changed.notify_all();
+    }
+}
+
 impl State {
     fn push(&mut self, bytes: Vec<u8>, tells: Option<u64>) {
         self.bytes += bytes.len();
@@ -196,7 +222,7 @@ mod tests {
     use std::io::{PipeReader, Read, Seek, SeekFrom, Write, pipe};
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
-    use std::thread;
+    use std::thread::{self, JoinHandle};
 
     use super::*;
 
@@ -206,10 +232,13 @@ mod tests {
         Arc::new(lines)
     }
 
-    fn work(lines: &Arc<Lines<OwnedFd>>) {
-        lines.leave_to_worker(true);
-        let lines = Arc::clone(lines);
-        thread::spawn(move || lines.work());
+    /// A thread that has begun to write.
+    fn work(lines: &Arc<Lines<OwnedFd>>) -> JoinHandle<()> {
+        let worker = Arc::clone(lines);
+        let thread = thread::spawn(move || worker.work());
+        let begun = |state: &mut State| !state.worker;
+        drop(lines.changed.wait_while(lines.lock(), begun));
+        thread
     }
 
     /// Reads until a line is there.
@@ -270,6 +299,33 @@ mod tests {
         let text = read_to(&mut reader, "99\n");
         let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
         assert_eq!(text, format!("before\n{}\n", expected.join("\n")));
+    }
+
+    #[test]
+    fn a_worker_that_ends_has_written_all_and_leaves_the_rest_to_others() {
+        let (mut reader, writer) = pipe().unwrap();
+        let lines = lines(writer);
+        let thread = work(&lines);
+        (0..100).for_each(|n| lines.put(format!("{n}\n").as_bytes()));
+        lines.end_work();
+        thread.join().unwrap();
+        lines.put(b"after\n");
+        lines.finish(Duration::ZERO);
+        let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+        let text = read_to(&mut reader, "after\n");
+        assert_eq!(text, format!("{}\nafter\n", expected.join("\n")));
+    }
+
+    #[test]
+    fn a_worker_without_a_reader_holds_up_the_end_but_once() {
+        let (_reader, writer) = pipe().unwrap();
+        let lines = lines(writer);
+        work(&lines);
+        flood(&lines);
+        lines.end_work();
+        // It would wait for a day.
+        lines.finish(Duration::from_secs(86_400));
+        assert!(lines.lock().worker);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What runs machine code, and the clock: one of each in a process, and none in one without plugins.
 //!
 //! The clock ticks every 10 ms while a guest runs and sleeps otherwise. Its thread gives up its
-//! capabilities first: those of the process are dropped per thread, later. The clock ends with the
-//! start, and begins anew with the next call: so it is in the same sandbox as those who call.
+//! capabilities first. During the start, and for tools, it begins with the first call, and ends with the
+//! start. That of an exporter that serves is a worker: see [`Engine::hire_clock`].
 //! Nothing is compiled here: a child does that, with an engine of the same [`config`].
 
 use std::hash::{Hash, Hasher};
@@ -17,9 +17,13 @@ use wasmtime::component::Component;
 
 use super::{Digest, PluginError};
 use crate::privileges::Keep;
+use crate::workers::{Hired, Post, SMALL_STACK};
 
 /// How often a running guest is looked at.
 const TICK: Duration = Duration::from_millis(10);
+
+const CLOCK: Post =
+    Post { name: "plugin-clock", stack: SMALL_STACK, patience: Duration::from_secs(1) };
 
 /// How guests are compiled and run.
 pub(super) fn config() -> Config {
@@ -87,13 +91,9 @@ impl Engine {
     ///
     /// If there is no clock yet, and no thread for it.
     pub(super) fn run(&self) -> io::Result<Ticking> {
-        self.clock.start(|clock| {
-            let (clock, weak) = (Arc::clone(clock), self.wasmtime.weak());
-            thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || {
-                give_up_capabilities();
-                let tick = || weak.upgrade().map(|engine| engine.increment_epoch()).is_some();
-                clock.run(|| thread::sleep(TICK), tick);
-            })
+        self.clock.start(|hand| {
+            let thread = thread::Builder::new().name(CLOCK.name.to_owned());
+            thread.stack_size(CLOCK.stack).spawn(self.work_of(hand))
         })?;
         self.clock.enter();
         Ok(Ticking(Arc::clone(&self.clock)))
@@ -104,6 +104,28 @@ impl Engine {
         if let Some(thread) = self.clock.close() {
             // One that panicked has ended as well.
             let _ = thread.join();
+        }
+    }
+
+    /// Has a worker be the clock from now on. No guest may run until it begins.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    pub(super) fn hire_clock(&self, hired: &mut Hired) -> io::Result<()> {
+        self.rest();
+        let Some(hand) = self.clock.open() else { return Ok(()) };
+        let clock = Arc::clone(&self.clock);
+        hired.hire(CLOCK, self.work_of(hand), move || drop(clock.close()))
+    }
+
+    /// What the thread of the clock does. It needs no capability, whatever others keep.
+    fn work_of(&self, hand: Hand) -> impl FnOnce() + Send + 'static {
+        let engine = self.wasmtime.weak();
+        let tick = move || engine.upgrade().map(|engine| engine.increment_epoch()).is_some();
+        move || {
+            give_up_capabilities();
+            hand.0.run(|| thread::sleep(TICK), tick);
         }
     }
 
@@ -136,7 +158,19 @@ struct Clock {
 struct State {
     running: usize,
     closed: bool,
+    /// Whether there is a thread for it.
+    has_hand: bool,
+    /// That thread, if it is no worker.
     thread: Option<JoinHandle<()>>,
+}
+
+/// Goes with the thread of a clock, and says when there is none any more, whatever ended it.
+struct Hand(Arc<Clock>);
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.0.lock().has_hand = false;
+    }
 }
 
 /// A call under way.
@@ -164,14 +198,23 @@ impl Clock {
     /// Starts the thread, if there is none.
     fn start(
         self: &Arc<Self>,
-        spawn: impl FnOnce(&Arc<Self>) -> io::Result<JoinHandle<()>>,
+        spawn: impl FnOnce(Hand) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<()> {
-        let mut state = self.lock();
-        if state.thread.is_none() {
-            state.closed = false;
-            state.thread = Some(spawn(self)?);
+        if let Some(hand) = self.open() {
+            let thread = spawn(hand)?;
+            self.lock().thread = Some(thread);
         }
         Ok(())
+    }
+
+    /// What a thread needs to be the clock's, if none is.
+    fn open(self: &Arc<Self>) -> Option<Hand> {
+        let mut state = self.lock();
+        if state.has_hand {
+            return None;
+        }
+        (state.closed, state.has_hand) = (false, true);
+        Some(Hand(Arc::clone(self)))
     }
 
     /// Has the thread end, which is returned if there is one.

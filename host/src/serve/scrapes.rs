@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +13,10 @@ use tracing::error;
 
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
+use crate::workers::{Hired, LARGE_STACK, Post, Workers};
+
+/// The thread that scrapes. When it ends it detaches programs, for which the kernel may take a while.
+const POST: Post = Post { name: "scrape", stack: LARGE_STACK, patience: Duration::from_secs(10) };
 
 /// Makes the pages. Called from one thread, one call at a time.
 ///
@@ -119,17 +122,29 @@ struct Request {
 }
 
 impl Scrapes {
-    /// Starts the thread. It inherits the capabilities of the caller.
+    /// Hires a worker that scrapes. It ends when it is told to, and the last clone of this is gone.
     ///
     /// # Errors
     ///
     /// When the system has no thread for us.
-    pub fn start(scraper: impl Scraper) -> io::Result<(Self, JoinHandle<()>)> {
+    pub fn hire(scraper: impl Scraper, hired: &mut Hired) -> io::Result<Self> {
+        let (scrapes, work) = Self::new(scraper);
+        // Whatever becomes of the others, it has somebody who may ask until then.
+        let last = scrapes.clone();
+        hired.hire(POST, work, move || drop(last))?;
+        Ok(scrapes)
+    }
+
+    /// The way to a thread that is to do what comes with it.
+    pub fn new(scraper: impl Scraper) -> (Self, impl FnOnce() + Send + 'static) {
         let (queue, requests) = mpsc::channel();
         let (alive, life) = watch::channel(());
-        let thread = thread::Builder::new().name("scrape".to_owned());
-        let thread = thread.spawn(move || live(scraper, &requests, alive))?;
-        Ok((Self { queue, life }, thread))
+        (Self { queue, life }, move || live(scraper, &requests, alive))
+    }
+
+    /// Does not wait for a reading that is under way when the workers stop.
+    pub fn abandon(workers: &mut Workers) {
+        workers.leave(POST.name);
     }
 
     /// Whether there is a thread that makes pages.

@@ -183,7 +183,8 @@ fn run(
     arrived: Arc<AtomicUsize>,
     mut stopped: stops::UnboundedReceiver<()>,
 ) -> bool {
-    let (scrapes, thread) = Scrapes::start(scraper).unwrap();
+    let (scrapes, work) = Scrapes::new(scraper);
+    let thread = thread::spawn(work);
     let telemetry_path = TelemetryPath::parse(options.path).unwrap();
     let site = Site { telemetry_path, maps: options.maps, openmetrics: options.openmetrics };
     let router = router(&site, scrapes);

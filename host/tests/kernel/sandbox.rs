@@ -17,8 +17,9 @@ use std::thread;
 use ebpf_wasm_exporter::privileges::{Keep, Privileges, Sandbox};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::telemetry;
+use ebpf_wasm_exporter::workers::{Hired, LARGE_STACK, Post};
 
-use crate::exporter::{Exporter, get};
+use crate::exporter::{Exporter, HANG, get};
 use crate::plugins::apart;
 
 /// Says which attempt a child is to make.
@@ -107,18 +108,26 @@ fn map(protection: i32) -> io::Result<i64> {
 pub fn child() -> Option<ExitCode> {
     let name = env::var(ATTEMPT).ok()?;
     let (_, attempt) = ATTEMPTS.iter().find(|(known, _)| *known == name)?;
-    // One thread from before, which is in the sandbox as well, and one from after.
+    // A thread from before, a worker, and one from after: of these all can do the same but the first.
     let (go, wait) = mpsc::channel::<()>();
-    let early = env::args().any(|argument| argument == "early");
-    let attempt = *attempt;
+    let from = |when: &str| env::args().any(|argument| argument == when);
+    let (attempt, mut hired) = (*attempt, Hired::default());
     let before = thread::spawn(move || wait.recv().is_ok().then(attempt));
+    let (tried, worker) = mpsc::channel();
+    let post = Post { name: "attempt", stack: LARGE_STACK, patience: HANG };
+    if from("worker") {
+        hired.hire(post, move || tried.send(attempt()).unwrap(), || ()).unwrap();
+    }
     let all = Sandbox { no_new_privs: true, seccomp: true, landlock: true };
     let privileges = Privileges { keep: Keep::All, user: None, sandbox: all };
     let readable = [System::default().readable(), telemetry::prepare()].concat();
-    privileges.give_up(&readable).unwrap();
-    let tried = if early {
+    privileges.give_up(&readable, &hired).unwrap();
+    let _worker = hired.begin();
+    let tried = if from("early") {
         go.send(()).unwrap();
         before.join().unwrap()
+    } else if from("worker") {
+        worker.recv().ok()
     } else {
         drop(go);
         thread::spawn(attempt).join().ok()
@@ -140,9 +149,9 @@ fn errno(error: &io::Error) -> String {
 }
 
 /// What comes of an attempt.
-fn outcome(name: &str, early: bool) -> String {
+fn outcome(name: &str, from: &str) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(early.then_some("early")).env(ATTEMPT, name).stderr(Stdio::null());
+    command.arg(from).env(ATTEMPT, name).stderr(Stdio::null());
     let output = command.output().unwrap();
     match output.status.signal() {
         Some(libc::SIGSYS) => "killed".to_owned(),
@@ -152,8 +161,13 @@ fn outcome(name: &str, early: bool) -> String {
 }
 
 pub fn refuses_what_serving_does_not_need() {
-    let all = ATTEMPTS.iter().map(|(name, _)| format!("{name}: {}", outcome(name, false)));
-    insta::assert_snapshot!(all.collect::<Vec<_>>().join("\n"), @"
+    let all = |from| {
+        let each = ATTEMPTS.iter().map(|(name, _)| format!("{name}: {}", outcome(name, from)));
+        each.collect::<Vec<_>>().join("\n")
+    };
+    let late = all("late");
+    assert_eq!(all("worker"), late, "from a thread that waited meanwhile");
+    insta::assert_snapshot!(late, @"
     write a file: EPERM
     write to /proc/self/mem: EPERM
     remove a file: ENOSYS
@@ -201,7 +215,7 @@ pub fn refuses_what_serving_does_not_need() {
 /// Landlock is of the thread that asks for it, the filter of calls of all.
 pub fn a_thread_from_before_is_filtered_too() {
     for (name, expected) in [("connect out", "EPERM"), ("become a program", "killed")] {
-        assert_eq!(outcome(name, true), expected, "{name}");
+        assert_eq!(outcome(name, "early"), expected, "{name}");
     }
 }
 

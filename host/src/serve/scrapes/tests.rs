@@ -5,6 +5,7 @@ use std::io::Read;
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::*;
@@ -81,8 +82,8 @@ struct Fixture {
 
 fn start() -> Fixture {
     let ((begin, begun), (texts, answers)) = (mpsc::channel(), mpsc::channel());
-    let (scrapes, thread) = Scrapes::start(Steered { begun: begin, texts: answers }).unwrap();
-    Fixture { scrapes, begun, texts, thread }
+    let (scrapes, work) = Scrapes::new(Steered { begun: begin, texts: answers });
+    Fixture { scrapes, begun, texts, thread: thread::spawn(work) }
 }
 
 impl Fixture {
@@ -341,7 +342,8 @@ impl Drop for Dying {
 
 #[test]
 fn a_thread_that_dies_is_known_to_be_dead() {
-    let (scrapes, thread) = Scrapes::start(Dying).unwrap();
+    let (scrapes, work) = Scrapes::new(Dying);
+    let thread = thread::spawn(work);
     assert!(scrapes.is_alive());
     // Where a test beside this one logs for the first time, the log may not be asked the first time here.
     while wait(scrapes.get(METRICS, false, None)) != Err(ScrapeError::Stopping) {}
