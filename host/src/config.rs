@@ -45,8 +45,9 @@ use node::{Node, Value};
 ///
 /// A faulty metric is left out of its [`Config`], and a config that is no mapping of YAML at all
 /// is left out of the list, so that the next stage can check what remains. Unless a fault is a
-/// warning, what is returned is not to be served.
-pub fn load(sources: Vec<Source>) -> (Vec<Config>, Vec<Fault>) {
+/// warning, what is returned is not to be served. No metric may be called as one of `own`, the exporter's
+/// own series, prefix included.
+pub fn load(sources: Vec<Source>, own: &[String]) -> (Vec<Config>, Vec<Fault>) {
     let (mut configs, mut faults) = (Vec::new(), Vec::new());
     let mut files = HashMap::new();
     let bounds = Bounds::default();
@@ -59,7 +60,7 @@ pub fn load(sources: Vec<Source>) -> (Vec<Config>, Vec<Fault>) {
         configs.extend(config);
         faults.extend(found);
     }
-    faults.extend(family::check(&configs));
+    faults.extend(family::check(&configs, own));
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     (configs, faults)
 }

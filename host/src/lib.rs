@@ -28,7 +28,8 @@
 //! | [`output`] | writes to standard output and standard error | panics |
 //! | [`version`] | knows which build this is | |
 //! | [`tools`] | shows what a plugin is and does, and what the program knows of itself | prints, or needs a kernel |
-//! | [`telemetry`] | the exporter's metrics about itself | |
+//! | [`process`] | what this process is and takes | fails a scrape |
+//! | [`telemetry`] | how each room tells its own metrics | decides what is said |
 
 mod advice;
 pub mod bpf;
@@ -45,6 +46,7 @@ pub mod logging;
 pub mod output;
 pub mod plugin;
 pub mod privileges;
+pub mod process;
 pub mod rows;
 pub mod scrape;
 pub mod series;

@@ -23,6 +23,9 @@ use clap::ValueEnum;
 use tracing::{Subscriber, debug, subscriber, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
+
+use crate::series::Kind;
+use crate::telemetry::{Collect, Report, about};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format;
 
@@ -114,9 +117,22 @@ pub fn hire(hired: &mut Hired) {
     }
 }
 
-/// How many lines could not be written since the start.
-pub fn lost_lines() -> u64 {
-    STDERR.lost()
+/// What the log has lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost;
+
+impl Collect for Lost {
+    fn collect(&self, report: &mut Report) {
+        report.family(
+            about(
+                "ebpf_exporter_log_lines_lost_total",
+                "Lines of the log that could not be written, or were not read in time",
+                [],
+            ),
+            Kind::RealCounter,
+            [([], STDERR.lost() as f64)],
+        );
+    }
 }
 
 /// Waits until all is written, but for a reader that does not read no longer than a second.

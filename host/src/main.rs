@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::anyhow;
 use clap::Parser;
 use ebpf_wasm_exporter::bpf::Addresses;
+use ebpf_wasm_exporter::bpf::stats;
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
@@ -18,6 +19,7 @@ use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
 use ebpf_wasm_exporter::privileges;
+use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
 use ebpf_wasm_exporter::settings::Settings;
@@ -27,10 +29,9 @@ use ebpf_wasm_exporter::source::{Reading, Way};
 use ebpf_wasm_exporter::startup::report::{self, counted};
 use ebpf_wasm_exporter::startup::{self, Checked, Running};
 use ebpf_wasm_exporter::system::System;
-use ebpf_wasm_exporter::telemetry;
 use ebpf_wasm_exporter::tools::record::Recording;
 use ebpf_wasm_exporter::tools::{self, ToolError};
-use ebpf_wasm_exporter::workers::Hired;
+use ebpf_wasm_exporter::workers::{self, Hired};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -141,7 +142,8 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    /// Hires workers, gives up privileges with them, and serves these units until a signal comes. The start began at `began`.
+    /// Hires workers, gives up privileges with them, and serves these units until a signal comes. The start
+    /// began at `began`.
     fn units(self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
         let Self { settings, system, listener, noted } = self;
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
@@ -155,11 +157,11 @@ impl Serving<'_> {
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
-        let readable = [system.readable(), telemetry::prepare()].concat();
+        let readable = [system.readable(), process::prepare(), stats::readable()].concat();
         let given_up = settings.privileges.give_up(&readable, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
-        telemetry::watch(workers.roster());
+        workers::watch(workers.roster());
         given_up.tell();
         let took = report::spent(began.elapsed());
         info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));

@@ -65,6 +65,7 @@ mod inspect;
 mod instance;
 pub mod limits;
 mod log;
+mod metrics;
 mod stats;
 mod transform;
 
@@ -77,6 +78,7 @@ pub use component::inspect_file;
 pub use error::PluginError;
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
 pub use limits::{CompileLimits, Limits};
+pub use metrics::Gauges;
 pub use stats::{Cause, Kind, Remembered, Stats};
 pub use transform::MetricShape;
 

@@ -6,19 +6,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::bpf::stats;
+use crate::bpf::stats::{Programs, enabled};
 use crate::escaping::Escaping;
 use crate::exposition::gzip::{self, Deflater, Member};
 use crate::exposition::{Body, Format, openmetrics, protobuf, text};
+use crate::logging::Lost;
+use crate::plugin::Gauges;
+use crate::process::Myself;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Traffic};
-use crate::telemetry::{self, Phases, Report};
+use crate::telemetry::{Collect, Report};
+use crate::workers::Staff;
 
 mod decide;
 mod decode;
 mod families;
 mod feed;
 mod page;
+mod stats;
 mod text_bound;
 mod turns;
 mod unit;
@@ -31,6 +36,7 @@ use decide::{Deciding, Guests};
 use families::Families;
 use feed::Feed;
 use page::{Page, Part};
+use stats::{Configs, Maps, Phases};
 use unit::{Active, Ids};
 
 /// Turns the maps of all configs into an exposition, again and again.
@@ -195,23 +201,13 @@ impl Scraper {
 
     /// Says what the exporter knows of itself.
     fn tell(&mut self) {
-        let mut report = std::mem::take(&mut self.report);
-        report.begin();
         for Active { feeds, stats, .. } in &mut self.units {
             let series = |feed: &Feed| self.families.get(&feed.filled).map_or(0, Family::len);
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
-        let units = || self.units.iter();
-        let counted = stats::enabled();
-        let programs: Vec<_> = units().flat_map(|unit| unit.programs(counted)).collect();
-        let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge);
-        telemetry::tell_configs(&units().map(|unit| &unit.stats).collect::<Vec<_>>(), &mut report);
-        telemetry::tell_programs(&programs, &mut report);
-        telemetry::tell_maps(&units().flat_map(Active::maps).collect::<Vec<_>>(), &mut report);
-        telemetry::tell_phases(&self.phases, &mut report);
-        telemetry::tell_process(&mut report);
-        telemetry::plugins::tell(&plugins.collect::<Vec<_>>(), &mut report);
-        telemetry::connections::tell(&self.traffic, &mut report);
+        let mut report = std::mem::take(&mut self.report);
+        report.begin();
+        self.collect(&mut report);
         report.end();
         self.report = report;
     }
@@ -230,6 +226,39 @@ impl Scraper {
             feeds.filter(|feed| feed.filled == filled).for_each(|feed| feed.follow(&moves));
         }
     }
+}
+
+impl Collect for Scraper {
+    fn collect(&self, report: &mut Report) {
+        let units = || self.units.iter();
+        let counted = enabled();
+        let programs = units().flat_map(|unit| unit.programs(counted)).collect();
+        let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
+        let all: [&dyn Collect; 9] = [
+            &Configs(units().map(|unit| &unit.stats).collect()),
+            &Programs(programs),
+            &Maps(units().flat_map(Active::maps).collect()),
+            &self.phases,
+            &Gauges(plugins),
+            &self.traffic,
+            &Staff,
+            &Lost,
+            &Myself,
+        ];
+        all.iter().for_each(|room| room.collect(report));
+    }
+}
+
+/// Every family that the exporter can tell of itself, of an exporter that has done nothing yet.
+pub fn own_families() -> Report {
+    let mut report = Report::default();
+    Scraper::default().collect(&mut report);
+    report
+}
+
+/// What the series of these are called, and the families.
+pub fn own_series() -> Vec<String> {
+    own_families().families().iter().flat_map(|kept| kept.family().names()).collect()
 }
 
 impl serve::Scraper for Scraper {

@@ -136,6 +136,15 @@ impl Family {
         }
     }
 
+    /// What its series are called, and the family.
+    pub fn names(&self) -> Vec<String> {
+        let suffixes: &[&str] = match self.kind {
+            Kind::Histogram(_) => &["", "_bucket", "_count", "_sum"],
+            _ => &[""],
+        };
+        suffixes.iter().map(|suffix| format!("{}{suffix}", self.name)).collect()
+    }
+
     /// A family like this one that has no series yet.
     pub fn without_series(&self) -> Self {
         let (name, help) = (self.name.clone(), self.help.clone());

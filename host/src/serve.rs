@@ -10,6 +10,7 @@ mod encoding;
 mod limits;
 mod manager;
 mod maps;
+mod metrics;
 mod pages;
 mod parts;
 mod paths;

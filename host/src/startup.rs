@@ -18,7 +18,7 @@ use crate::cli::Selection;
 use crate::config::{self, Config, Fault, Severity, Source};
 use crate::link::{self, Linked};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
-use crate::scrape::{Fed, Unit};
+use crate::scrape::{self, Fed, Unit};
 use crate::source::MapReader;
 use crate::source::{ReadError, Reading, Sink, Way};
 use crate::system::{Printer, System};
@@ -94,7 +94,7 @@ pub fn check(
     addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
     let (sources, mut faults) = sources(selection);
-    let (configs, found) = config::load(sources);
+    let (configs, found) = config::load(sources, &scrape::own_series());
     faults.extend(found);
     link::want(&configs, system);
     if addresses.is_some() {

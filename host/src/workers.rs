@@ -11,13 +11,16 @@
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tracing::{error, warn};
+
+use crate::series::Kind;
+use crate::telemetry::{Collect, Report, about};
 
 /// What is known of a worker before there is one.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,32 @@ struct Worker {
 /// Which workers there are, and which of them still work. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Roster(Arc<[(&'static str, Arc<AtomicBool>)]>);
+
+/// All who work in this process, from when [`watch`] has said who they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Staff;
+
+static STAFF: OnceLock<Roster> = OnceLock::new();
+
+/// Says who works in this process. Only the first roster counts.
+pub fn watch(roster: Roster) {
+    let _ = STAFF.set(roster);
+}
+
+impl Collect for Staff {
+    fn collect(&self, report: &mut Report) {
+        let workers = STAFF.get().into_iter().flat_map(Roster::iter);
+        report.family(
+            about(
+                "ebpf_exporter_worker_up",
+                "Whether a thread works that is to live as long as the exporter",
+                ["worker"],
+            ),
+            Kind::Gauge,
+            workers.map(|(name, up)| ([name], f64::from(u8::from(up)))),
+        );
+    }
+}
 
 impl Hired {
     /// Starts the thread of a worker, which waits until it may begin. `work` returns soon after `tell`

@@ -11,9 +11,12 @@ use std::time::Duration;
 use libbpf_rs::libbpf_sys;
 
 use super::{Attached, ProgramInfo};
+use crate::privileges::Readable;
+use crate::series::Kind;
+use crate::telemetry::{Collect, Report, about};
 
 /// The switch, readable by everyone; kernels before 5.1 have none and measure nothing.
-pub const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
 /// What a program has cost since it was loaded, as far as the kernel measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +31,77 @@ pub struct Stats {
 /// them out.
 pub fn enabled() -> bool {
     fs::read_to_string(SWITCH).is_ok_and(|text| text.trim() == "1")
+}
+
+/// A BPF program and what it has cost.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramStats<'a> {
+    /// The config it belongs to.
+    pub config: &'a str,
+    /// What it is.
+    pub program: &'a ProgramInfo,
+    /// Time in it and runs of it, while the kernel counts them.
+    pub cost: Option<Stats>,
+}
+
+/// What all programs are and cost.
+#[derive(Debug)]
+pub struct Programs<'a>(pub Vec<ProgramStats<'a>>);
+
+/// What this module reads once privileges are given up.
+pub fn readable() -> Vec<Readable> {
+    vec![Readable::Content(SWITCH.into())]
+}
+
+impl Collect for Programs<'_> {
+    fn collect(&self, report: &mut Report) {
+        let id = |stats: &ProgramStats<'_>| stats.program.id.map(|id| id.to_string());
+        let ids: Vec<String> = self.0.iter().map(|stats| id(stats).unwrap_or_default()).collect();
+        let all = || self.0.iter().zip(ids.iter().map(String::as_str));
+        let info = all().map(|(stats, id)| {
+            ([stats.config, stats.program.name.as_str(), stats.program.tag.as_str(), id], 1.0)
+        });
+        report.family(
+            about(
+                "ebpf_exporter_ebpf_program_info",
+                "Info about ebpf programs",
+                ["config", "program", "tag", "id"],
+            ),
+            Kind::Gauge,
+            info,
+        );
+        // Those that are not in the kernel have no id to tell them apart: one series is for all of them.
+        let mut without_id = ids.iter().enumerate().filter(|(_, id)| id.is_empty());
+        let first_without_id = without_id.next().map(|(at, _)| at);
+        let attached = all()
+            .enumerate()
+            .filter(|(at, (_, id))| !id.is_empty() || Some(*at) == first_without_id)
+            .map(|(_, (stats, id))| ([id], f64::from(u8::from(stats.program.attached))));
+        report.family(
+            about("ebpf_exporter_ebpf_program_attached", "Whether a program is attached", ["id"]),
+            Kind::Gauge,
+            attached,
+        );
+        let costs = || all().filter_map(|(stats, id)| Some(([id], stats.cost?)));
+        report.family(
+            about(
+                "ebpf_exporter_ebpf_program_run_time_seconds",
+                "How long a program has been executing, while kernel.bpf_stats_enabled is 1",
+                ["id"],
+            ),
+            Kind::RealCounter,
+            costs().map(|(id, cost)| (id, cost.run_time.as_secs_f64())),
+        );
+        report.family(
+            about(
+                "ebpf_exporter_ebpf_program_run_count_total",
+                "How many times a program has been executed, while kernel.bpf_stats_enabled is 1",
+                ["id"],
+            ),
+            Kind::RealCounter,
+            costs().map(|(id, cost)| (id, cost.run_count as f64)),
+        );
+    }
 }
 
 impl Attached {

@@ -3,71 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::Fault;
-use super::name::{APART, NAMESPACE};
+use super::name::APART;
 use super::plan::{Config, Kind, Metric};
 use crate::advice::near;
 use crate::advice::quote;
 use crate::escaping::{Escaping, is_plain_metric};
 
-/// The names, without their prefix, of what the exporter says about itself. A test of
-/// [`crate::telemetry`] keeps the list whole.
-pub(crate) const OWN: [&str; 37] = [
-    "build_info",
-    "decoder_errors_total",
-    "ebpf_program_attached",
-    "ebpf_program_info",
-    "ebpf_program_run_count_total",
-    "ebpf_program_run_time_seconds",
-    "enabled_configs",
-    "http_connections",
-    "http_connections_accepted_total",
-    "http_connections_closed_total",
-    "http_unsent_bytes",
-    "log_lines_lost_total",
-    "map_read_info",
-    "plugin_answers_changed_total",
-    "plugin_breaker_state",
-    "plugin_cache_bytes",
-    "plugin_cache_entries",
-    "plugin_cache_evictions_total",
-    "plugin_cache_hits_total",
-    "plugin_cache_misses_total",
-    OWN_HISTOGRAM,
-    "plugin_calls_total",
-    "plugin_deferred_total",
-    "plugin_failures_total",
-    "plugin_info",
-    "plugin_inputs_total",
-    "plugin_log_lines_total",
-    "plugin_memory_peak_bytes",
-    "plugin_outcomes_total",
-    "plugin_text_refused_total",
-    "scrape_duration_seconds",
-    "scrape_entries",
-    "scrape_phase_seconds_total",
-    "scrape_series",
-    "scrape_success",
-    "scrapes_refused_total",
-    "worker_up",
-];
-
-/// The one among them that is a histogram: its series have names of their own.
-const OWN_HISTOGRAM: &str = "plugin_call_seconds";
 /// What the names of a histogram's series end in.
 const SERIES: [&str; 3] = ["_bucket", "_count", "_sum"];
 
-/// Whether the exporter has series of this name.
-fn is_own(name: &str) -> bool {
-    let of_histogram = |suffix: &&str| name.strip_suffix(*suffix) == Some(OWN_HISTOGRAM);
-    OWN.contains(&name) || SERIES.iter().any(of_histogram)
-}
-
-/// Every disagreement between metrics of different configs, told of the later one.
-pub(super) fn check(configs: &[Config]) -> Vec<Fault> {
+/// Every disagreement between metrics of different configs, told of the later one, and every metric that
+/// is called as one of the exporter's `own` series.
+pub(super) fn check(configs: &[Config], own: &[String]) -> Vec<Fault> {
     let mut first: HashMap<&str, (&Config, &Metric)> = HashMap::new();
     let mut faults = Vec::new();
     for (config, metric) in metrics(configs) {
-        if is_own(metric.name.as_str()) {
+        if own.contains(&metric.name.exposed()) {
             let problem =
                 format!("`{}` is what the exporter tells of itself", metric.name.as_str());
             let path = format!("{}.name", metric.path);
@@ -93,18 +44,19 @@ pub(super) fn check(configs: &[Config]) -> Vec<Fault> {
             }
         }
     }
-    faults.extend(meetings(configs));
+    faults.extend(meetings(configs, own));
     faults
 }
 
 /// Series of one metric that would be called as those of another, by clients that do not take all names.
-fn meetings(configs: &[Config]) -> Vec<Fault> {
+fn meetings(configs: &[Config], own: &[String]) -> Vec<Fault> {
     if metrics(configs).all(|(_, metric)| is_plain_metric(&metric.name.exposed())) {
         return Vec::new();
     }
     let (mut told, mut faults) = (HashSet::new(), Vec::new());
     for escaping in Escaping::ALL {
-        let mut taken = own_series();
+        let mut taken: HashMap<_, Owner<'_>> =
+            own.iter().map(|name| (name.clone(), (name.clone(), None))).collect();
         for (config, metric) in metrics(configs) {
             let met = take(metric, (config, escaping), &mut taken);
             if let Some((name, other)) = met
@@ -120,13 +72,6 @@ fn meetings(configs: &[Config]) -> Vec<Fault> {
 
 /// Whose a series is: its name before it is escaped, and the metric, if not the exporter's own.
 type Owner<'a> = (String, Option<(&'a Config, &'a Metric)>);
-
-fn own_series<'a>() -> HashMap<String, Owner<'a>> {
-    let parts = SERIES.iter().map(|suffix| format!("{OWN_HISTOGRAM}{suffix}"));
-    let names = OWN.iter().map(|name| (*name).to_owned()).chain(parts);
-    let named = names.map(|name| format!("{NAMESPACE}_{name}"));
-    named.map(|name| (name.clone(), (name, None))).collect()
-}
 
 /// Takes what the metric calls its series; the first of these names that is another's already, although it
 /// is called otherwise where names are not escaped, and whose.

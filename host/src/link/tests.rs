@@ -29,7 +29,7 @@ impl Fixture {
             text: (**text).into(),
         };
         let sources = texts.iter().enumerate().map(source).collect();
-        let (configs, faults) = config::load(sources);
+        let (configs, faults) = config::load(sources, &[]);
         assert_eq!(faults, []);
         configs
     }

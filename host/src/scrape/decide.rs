@@ -8,10 +8,10 @@ use tracing::warn;
 
 use super::families::Families;
 use super::feed::Feed;
+use super::stats::{ConfigStats, Phases};
 use super::turns::{Asker, Turns, time_for_guests};
 use super::unit::Active;
 use crate::plugin::Budget;
-use crate::telemetry::{ConfigStats, Phases};
 
 /// How long all guests together may run in a scrape, if nothing else was said.
 pub const PLUGIN_BUDGET: Duration = Duration::from_secs(2);

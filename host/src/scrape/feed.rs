@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::decode::KeyDecoder;
 use super::families::Filled;
+use super::stats::{ConfigStats, Phases};
 use super::text_bound::TextBound;
 use super::turns::Asker;
 use crate::bpf::Layout;
@@ -17,7 +18,6 @@ use crate::series::{Family, Kind, Moves};
 use crate::serve::MapSummary;
 use crate::source::Source;
 use crate::source::{Way, Why};
-use crate::telemetry::{ConfigStats, Phases};
 
 mod entries;
 mod reading;

@@ -68,7 +68,7 @@ fn unit(name: &str, metric: &str, held: &Held) -> Unit {
          [{{name: l, size: 1, decoders: [{{name: uint}}]}}]}}]}}"
     );
     let source = config::Source { file: format!("{name}.yaml").into(), text: text.into() };
-    let (configs, faults) = config::load(vec![source]);
+    let (configs, faults) = config::load(vec![source], &[]);
     assert!(faults.is_empty(), "{faults:?}");
     let (mut linked, _) = link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
     let map = MapSpec {
@@ -127,4 +127,21 @@ fn a_config_that_comes_leaves_the_others_as_they_are() {
     scraper.remove("one");
     scraper.add(unit("one", "x", &one));
     assert_eq!(scraped(&mut scraper), [x(1, 25), x(2, 5)], "the same map anew");
+}
+
+#[test]
+fn no_config_may_take_a_name_that_the_exporter_has() {
+    let held = Held::default();
+    held.set(&[(1, 1)]);
+    let text = Scraper::new(vec![unit("one", "x", &held)]).scrape().concat();
+    let text = String::from_utf8(text).unwrap();
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let mut names: Vec<_> = families.map(|line| line.split(' ').next().unwrap()).collect();
+    names.retain(|name| *name != "ebpf_exporter_x");
+    let own = own_series();
+    assert!(names.len() > 20, "{names:?}");
+    assert!(names.iter().all(|name| own.iter().any(|own| own == name)), "{names:?}");
+    for name in ["ebpf_exporter_plugin_call_seconds_bucket", "ebpf_exporter_http_connections"] {
+        assert!(own.iter().any(|own| own == name), "{name}");
+    }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::families::Families;
 use super::feed::{Fed, Feed, Plugin};
+use super::stats::{ConfigStats, MapStats};
 use crate::bpf::Attached;
+use crate::bpf::stats::ProgramStats;
 use crate::plugin::{Budget, Gauge};
-use crate::telemetry::{ConfigStats, MapStats, ProgramStats};
 
 /// What a config at work is made of.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::bpf::{self, MapSpec, kind_name};
 use crate::config::{self, Config, Fault, Source};
 use crate::link;
 use crate::plugin::Loader;
-use crate::scrape::{Fed, Unit};
+use crate::scrape::{self, Fed, Unit};
 use crate::source::recording::{Head, Player, RecordedConfig, RecordedMap, Tape};
 use crate::system::System;
 
@@ -32,7 +32,7 @@ pub fn units(
 ) -> (Vec<Unit>, Vec<Fault>) {
     let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
     let maps = recorded_maps(&head);
-    let (configs, mut faults) = config::load(sources);
+    let (configs, mut faults) = config::load(sources, &scrape::own_series());
     link::want(&configs, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
     plugins::prepare(&configs, &mut loader, places.plugins);

@@ -36,7 +36,7 @@ impl Report {
     }
 
     /// Is told a family whose numbers are real: each row is the values of its labels and its number.
-    pub(super) fn family<'a, const N: usize>(
+    pub fn family<'a, const N: usize>(
         &mut self,
         about: About<'_, N>,
         kind: Kind,
@@ -47,7 +47,7 @@ impl Report {
     }
 
     /// Is told a family: each row is the values of its labels and its numbers, [`Kind::cells`] of them.
-    pub(super) fn numbers<const N: usize, C: AsRef<[u64]>>(
+    pub fn numbers<const N: usize, C: AsRef<[u64]>>(
         &mut self,
         About { name, help, labels }: About<'_, N>,
         kind: Kind,
@@ -77,14 +77,17 @@ impl Report {
 
 /// What a family is called, what it means, and the names of its labels.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct About<'a, const N: usize> {
-    pub(super) name: &'a str,
-    pub(super) help: &'a str,
-    pub(super) labels: [&'a str; N],
+pub struct About<'a, const N: usize> {
+    /// The name, prefix included.
+    pub name: &'a str,
+    /// The help text.
+    pub help: &'a str,
+    /// The names of its labels.
+    pub labels: [&'a str; N],
 }
 
 /// See [`About`].
-pub(super) fn about<'a, const N: usize>(
+pub fn about<'a, const N: usize>(
     name: &'a str,
     help: &'a str,
     labels: [&'a str; N],

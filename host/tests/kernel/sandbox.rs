@@ -14,9 +14,10 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+use ebpf_wasm_exporter::bpf::stats;
 use ebpf_wasm_exporter::privileges::{Keep, Privileges, Sandbox};
+use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::system::System;
-use ebpf_wasm_exporter::telemetry;
 use ebpf_wasm_exporter::workers::{Hired, LARGE_STACK, Post};
 
 use crate::exporter::{Exporter, HANG, get};
@@ -120,7 +121,7 @@ pub fn child() -> Option<ExitCode> {
     }
     let all = Sandbox { no_new_privs: true, seccomp: true, landlock: true };
     let privileges = Privileges { keep: Keep::All, user: None, sandbox: all };
-    let readable = [System::default().readable(), telemetry::prepare()].concat();
+    let readable = [System::default().readable(), process::prepare(), stats::readable()].concat();
     privileges.give_up(&readable, &hired).unwrap();
     let _worker = hired.begin();
     let tried = if from("early") {

@@ -214,7 +214,7 @@ fn files_of_settings_are_read_no_further_than_they_may() {
             repeat(plugins, |n| format!("  p{n}: {{file: a.wasm, settings: {{a: [{files}]}}}}"));
         let text = format!("{METRICS}plugins:\n{plugins}");
         let source = source(&dir.path().join("x.yaml").display().to_string(), &text);
-        let (configs, faults) = load(vec![source]);
+        let (configs, faults) = load(vec![source], &[]);
         let errors: Vec<_> =
             faults.into_iter().filter(|fault| fault.severity == Severity::Error).collect();
         let told = lines(&errors[..errors.len().min(1)]);

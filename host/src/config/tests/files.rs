@@ -87,7 +87,7 @@ fn our_own_examples_have_no_faults() {
     for name in names {
         let (sources, unread) = read(dir.path(), std::slice::from_ref(&name));
         // Each alone: two of them need not agree on what they share.
-        let (configs, faults) = load(sources);
+        let (configs, faults) = load(sources, &[]);
         assert_eq!(super::lines(&unread) + &super::lines(&faults), "");
         assert_eq!(configs.len(), 1, "{name}");
     }

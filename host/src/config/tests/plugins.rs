@@ -109,7 +109,7 @@ fn settings_can_be_filled_from_files() {
         let plugin = format!("  zone: {{file: f, settings: {settings}}}");
         let text = with(&plugin, "{name: wasm, plugin: zone}");
         let file = dir.path().join("x.yaml");
-        let (mut configs, faults) = load(vec![source(file.to_str().unwrap(), &text)]);
+        let (mut configs, faults) = load(vec![source(file.to_str().unwrap(), &text)], &[]);
         let faults = lines(&faults).replace(&dir.path().display().to_string(), "DIR");
         (configs.remove(0), faults)
     };

@@ -61,7 +61,7 @@ impl Scene {
     fn new(on_error: OnError) -> Self {
         let text = "metrics: {counters: [{name: a, help: A, labels: [{name: l, size: 1}]}]}";
         let source = Source { file: "x.yaml".into(), text: text.into() };
-        let (configs, _) = config::load(vec![source]);
+        let (configs, _) = config::load(vec![source], &[]);
         let (mut linked, _) =
             link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
         let mut linked = linked.remove(0);

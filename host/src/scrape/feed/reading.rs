@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use crate::rows::{Met, Receiver, Row, Rows, Walk, Walked};
+use crate::scrape::stats::Phases;
 use crate::source::Source;
 use crate::source::{Chunk, ReadError, Way, Why};
-use crate::telemetry::Phases;
 
 /// A map that is read again and again.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use super::command;
 use crate::cli::{Exit, Reference};
 use crate::config::schema;
 use crate::decode::builtin::{self, Builtin, Sizes};
-use crate::telemetry;
+use crate::scrape;
 
 /// The table of this name.
 pub(super) fn table(name: Reference) -> String {
@@ -88,7 +88,7 @@ fn exit_codes() -> String {
 }
 
 fn metrics() -> String {
-    let report = telemetry::families();
+    let report = scrape::own_families();
     let mut families: Vec<_> = report.families().iter().map(|kept| kept.family()).collect();
     families.sort_by(|a, b| a.name.cmp(&b.name));
     let rows = families.into_iter().map(|family| {

@@ -1,20 +1,21 @@
 //! What plugins have done and cost.
 
-use super::{Report, about};
+use super::{BreakerState, Cause, Gauge, Kind, Stats};
 use crate::config::buckets::{Buckets, Scale};
-use crate::config::family::OWN;
-use crate::plugin::{BreakerState, Cause, Gauge, Kind, Stats};
 use crate::series::Kind as Type;
+use crate::telemetry::{Collect, Report, about};
 
-/// Tells what plugins have done; nothing if there are none.
-pub fn tell(gauges: &[&Gauge], report: &mut Report) {
-    if !gauges.is_empty() {
-        tell_all(gauges, report);
+/// What these plugins have done and cost.
+#[derive(Debug)]
+pub struct Gauges<'a>(pub Vec<&'a Gauge>);
+
+impl Collect for Gauges<'_> {
+    fn collect(&self, report: &mut Report) {
+        tell(&self.0, report);
     }
 }
 
-/// Tells it, with families that have no series if there are no plugins.
-pub(super) fn tell_all(gauges: &[&Gauge], report: &mut Report) {
+fn tell(gauges: &[&Gauge], report: &mut Report) {
     let read: Vec<Read<'_>> = gauges.iter().copied().map(Read::new).collect();
     info(gauges, report);
     let mut told = Told { read: &read, report };
@@ -109,7 +110,6 @@ impl<'a> Read<'a> {
 const LABELS: [&str; 2] = ["config", "plugin"];
 
 fn name(of: &str) -> String {
-    debug_assert!(OWN.contains(&&*format!("plugin_{of}")), "{of} is kept from configs");
     format!("ebpf_exporter_plugin_{of}")
 }
 
@@ -171,41 +171,5 @@ impl Told<'_> {
         let name = name("call_seconds");
         let about = about(&name, "How long calls of a plugin's guests took", LABELS);
         self.report.numbers(about, kind, &rows.collect::<Vec<_>>());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::plugin::{Limits, Loader, Request, guests};
-
-    #[test]
-    fn names_are_kept_from_configs() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("echo.wasm"), guests::component("echo")).unwrap();
-        let request = Request {
-            config: "config",
-            name: "zone",
-            file: Path::new("echo.wasm"),
-            places: &[dir.path()],
-            pin: None,
-            settings: "{}",
-            limits: Limits::default(),
-        };
-        let gauge = Loader::default().load(&request).unwrap().gauge();
-        let mut report = Report::default();
-        tell(&[&gauge], &mut report);
-        let names = report.families().iter().map(|kept| &kept.family().name);
-        let names = names.filter_map(|name| name.strip_prefix("ebpf_exporter_"));
-        let mut names: Vec<_> = names.collect();
-        names.sort_unstable();
-        let expected = OWN.iter().filter(|name| name.starts_with("plugin_"));
-        assert!(names.iter().eq(expected), "{names:?}");
-        report.begin();
-        tell(&[], &mut report);
-        report.end();
-        assert_eq!(report.families().len(), 0);
     }
 }

@@ -1,0 +1,125 @@
+//! What this process is and takes: the metrics that every Prometheus client library has of its process, and
+//! the build.
+//!
+//! Never fails a scrape: what cannot be read is left out.
+
+use std::sync::OnceLock;
+
+use procfs::process::{LimitValue, Process};
+
+use crate::privileges::Readable;
+use crate::series::Kind;
+use crate::telemetry::{Collect, Report, about};
+use crate::version;
+
+/// This process.
+#[derive(Clone, Copy, Debug)]
+pub struct Myself;
+
+impl Collect for Myself {
+    fn collect(&self, report: &mut Report) {
+        let mut one = |name, help, kind, value: Option<f64>| {
+            report.family(about(name, help, []), kind, value.map(|value| ([], value)));
+        };
+        // Opened once: to find it again costs as much as to read it.
+        if let Some(process) = PROCESS.get_or_init(|| Process::myself().ok()) {
+            let stat = process.stat().ok();
+            let stat = stat.as_ref();
+            let Fixed { max_fds, max_address_space, started } =
+                *FIXED.get_or_init(|| Fixed::of(process));
+            let ticks = procfs::ticks_per_second() as f64;
+            one(
+                "process_cpu_seconds_total",
+                "Total user and system CPU time spent in seconds.",
+                Kind::RealCounter,
+                stat.map(|stat| (stat.utime + stat.stime) as f64 / ticks),
+            );
+            let mut gauge = |name, help, value| one(name, help, Kind::Gauge, value);
+            gauge(
+                "process_open_fds",
+                "Number of open file descriptors.",
+                process.fd_count().ok().map(|count| count as f64),
+            );
+            gauge("process_max_fds", "Maximum number of open file descriptors.", max_fds);
+            gauge(
+                "process_virtual_memory_bytes",
+                "Virtual memory size in bytes.",
+                stat.map(|stat| stat.vsize as f64),
+            );
+            gauge(
+                "process_virtual_memory_max_bytes",
+                "Maximum amount of virtual memory available in bytes.",
+                max_address_space,
+            );
+            gauge(
+                "process_resident_memory_bytes",
+                "Resident memory size in bytes.",
+                stat.map(|stat| stat.rss as f64 * procfs::page_size() as f64),
+            );
+            gauge(
+                "process_start_time_seconds",
+                "Start time of the process since unix epoch in seconds.",
+                started,
+            );
+            gauge(
+                "process_threads",
+                "Number of OS threads in the process.",
+                stat.map(|stat| stat.num_threads as f64),
+            );
+        }
+        let build = [
+            version::VERSION,
+            version::BRANCH,
+            version::REVISION,
+            version::RUST,
+            std::env::consts::ARCH,
+        ];
+        report.family(
+            about(
+                "ebpf_exporter_build_info",
+                "What this ebpf_wasm_exporter was built from; always 1",
+                ["version", "branch", "revision", "rustversion", "arch"],
+            ),
+            Kind::Gauge,
+            [(build, 1.0)],
+        );
+    }
+}
+
+/// Reads what cannot be read once privileges are given up, and says what this module reads after that.
+pub fn prepare() -> Vec<Readable> {
+    // It stands in a file of the process that is closed to who becomes another user.
+    let _ = procfs::page_size();
+    let files = ["/proc/self", "/proc/stat", "/proc/sys/kernel/osrelease"];
+    files.map(|path| Readable::Content(path.into())).to_vec()
+}
+
+/// What stays as long as the process does. To read it takes longer than all the rest.
+struct Fixed {
+    max_fds: Option<f64>,
+    max_address_space: Option<f64>,
+    started: Option<f64>,
+}
+
+static PROCESS: OnceLock<Option<Process>> = OnceLock::new();
+static FIXED: OnceLock<Fixed> = OnceLock::new();
+
+impl Fixed {
+    fn of(process: &Process) -> Self {
+        let limits = process.limits().ok();
+        let limit = |value: LimitValue| match value {
+            LimitValue::Value(value) => value as f64,
+            LimitValue::Unlimited => f64::INFINITY,
+        };
+        let started = || {
+            let since_boot = process.stat().ok()?.starttime as f64;
+            let boot = procfs::boot_time_secs().ok()? as f64;
+            Some(boot + since_boot / procfs::ticks_per_second() as f64)
+        };
+        Self {
+            max_fds: limits.as_ref().map(|limits| limit(limits.max_open_files.soft_limit)),
+            max_address_space: limits.map(|limits| limit(limits.max_address_space.soft_limit)),
+            started: started(),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What is known of configs and scrapes, and told with each page.
+//!
+//! Never fails a scrape.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::decode::DecodeError;
+use crate::series::Kind;
+use crate::source::{ReadError, Way, Why};
+use crate::telemetry::{Collect, Report, about};
+
+/// What is known of one config since the start.
+#[derive(Clone, Debug)]
+pub(super) struct ConfigStats {
+    /// The config's name.
+    pub(super) name: String,
+    /// Keys that could not be decoded, since the start.
+    pub(super) decoder_errors: u64,
+    /// Entries read from its maps in the last scrape.
+    pub(super) entries: u64,
+    /// Series that they became.
+    pub(super) series: u64,
+    /// How long reading and decoding took.
+    pub(super) duration: Duration,
+    /// Whether all of its maps could be read in the last scrape.
+    pub(super) success: bool,
+    /// The maps that could not be read the last time, which has been logged.
+    unreadable: HashSet<String>,
+    /// The metrics of which a label could not be decoded, which has been logged.
+    undecoded: HashSet<String>,
+}
+
+impl ConfigStats {
+    /// A config that was not scraped yet.
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            decoder_errors: 0,
+            entries: 0,
+            series: 0,
+            duration: Duration::ZERO,
+            success: true,
+            unreadable: HashSet::new(),
+            undecoded: HashSet::new(),
+        }
+    }
+
+    /// Forgets what belongs to one scrape only.
+    pub(super) fn begin_scrape(&mut self) {
+        self.entries = 0;
+        self.series = 0;
+        self.duration = Duration::ZERO;
+        self.success = true;
+    }
+
+    /// Notes that a map could not be read.
+    pub(super) fn read_failed(&mut self, error: &ReadError) {
+        self.success = false;
+        if self.unreadable.insert(error.map.clone()) {
+            warn!(config = self.name, "{error}: {}; its metric is not complete", error.source);
+        }
+    }
+
+    /// Notes that a map could be read.
+    pub(super) fn read_worked(&mut self, map: &str) {
+        if self.unreadable.remove(map) {
+            warn!(config = self.name, "map {map} can be read again");
+        }
+    }
+
+    /// Notes that `errors` labels of a metric could not be decoded, the first one for this reason.
+    pub(super) fn decoder_failed(&mut self, metric: &str, errors: u64, first: Option<DecodeError>) {
+        self.decoder_errors += errors;
+        if let Some(error) = first
+            && self.undecoded.insert(metric.to_owned())
+        {
+            warn!(
+                config = self.name,
+                "failed to decode a label of {metric}: {error}; this is said once, \
+                 ebpf_exporter_decoder_errors_total counts on"
+            );
+        }
+    }
+}
+
+/// A map and how the last scrape read it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MapStats<'a> {
+    /// The config it belongs to.
+    pub(super) config: &'a str,
+    /// Its name.
+    pub(super) map: &'a str,
+    /// How it was read, and why so.
+    pub(super) way: (Way, Why),
+}
+
+/// What scrapes have spent their time on since the start. Those that share a reading or a page
+/// spend it once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Phases {
+    /// Reading maps.
+    pub(super) read: Duration,
+    /// Holding what was read against the rows that are known, and adding what changed.
+    pub(super) matching: Duration,
+    /// Decoding and transforming what is new, and what has to be asked again.
+    pub(super) decode: Duration,
+    /// Writing the text.
+    pub(super) render: Duration,
+    /// Compressing it.
+    pub(super) compress: Duration,
+}
+
+/// What is known of all configs.
+pub(super) struct Configs<'a>(pub(super) Vec<&'a ConfigStats>);
+
+/// How all maps were read.
+pub(super) struct Maps<'a>(pub(super) Vec<MapStats<'a>>);
+
+impl Collect for Configs<'_> {
+    fn collect(&self, report: &mut Report) {
+        let rows = |value: fn(&ConfigStats) -> f64| {
+            self.0.iter().map(move |config| ([config.name.as_str()], value(config)))
+        };
+        report.family(
+            about("ebpf_exporter_enabled_configs", "The set of enabled configs", ["name"]),
+            Kind::Gauge,
+            rows(|_| 1.0),
+        );
+        report.family(
+            about(
+                "ebpf_exporter_decoder_errors_total",
+                "Labels that could not be decoded, each scrape anew; on_error says what became of them",
+                ["config"],
+            ),
+            Kind::RealCounter,
+            rows(|config| config.decoder_errors as f64),
+        );
+        let mut gauge = |name, help, value| {
+            report.family(about(name, help, ["config"]), Kind::Gauge, rows(value));
+        };
+        gauge(
+            "ebpf_exporter_scrape_duration_seconds",
+            "How long this scrape took to read and decode the config's maps",
+            |config| config.duration.as_secs_f64(),
+        );
+        gauge(
+            "ebpf_exporter_scrape_entries",
+            "Entries that this scrape read from the config's maps",
+            |config| config.entries as f64,
+        );
+        gauge(
+            "ebpf_exporter_scrape_series",
+            "Series of the families that the config's maps feed; one that another feeds too counts for both",
+            |config| config.series as f64,
+        );
+        gauge(
+            "ebpf_exporter_scrape_success",
+            "Whether this scrape could read all of the config's maps",
+            |config| f64::from(u8::from(config.success)),
+        );
+    }
+}
+
+impl Collect for Maps<'_> {
+    fn collect(&self, report: &mut Report) {
+        let rows = self.0.iter().map(|MapStats { config, map, way: (way, why) }| {
+            ([*config, *map, way.as_str(), why.as_str()], 1.0)
+        });
+        report.family(
+            about(
+                "ebpf_exporter_map_read_info",
+                "How this scrape read a map, and why so; always 1",
+                ["config", "map", "way", "why"],
+            ),
+            Kind::Gauge,
+            rows,
+        );
+    }
+}
+
+impl Collect for Phases {
+    fn collect(&self, report: &mut Report) {
+        let Phases { read, matching, decode, render, compress } = *self;
+        let rows = [
+            ("read", read),
+            ("match", matching),
+            ("decode", decode),
+            ("render", render),
+            ("compress", compress),
+        ];
+        report.family(
+            about(
+                "ebpf_exporter_scrape_phase_seconds_total",
+                "Time that scrapes have spent, by phase; the last two of this one count with the next",
+                ["phase"],
+            ),
+            Kind::RealCounter,
+            rows.map(|(phase, time)| ([phase], time.as_secs_f64())),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_that_fails_again_is_told_again() {
+        let mut stats = ConfigStats::new("a");
+        let source = std::io::Error::from_raw_os_error(libc::EPERM);
+        let way = Way::Batch;
+        let error = ReadError { map: "m".to_owned(), way, source };
+        stats.decoder_failed("m", 1, Some(DecodeError::new("x")));
+        stats.read_failed(&error);
+        assert!(stats.unreadable.contains("m"), "whatever was said of its labels");
+        stats.read_worked("m");
+        assert!(stats.unreadable.is_empty() && stats.undecoded.contains("m"));
+    }
+}
