@@ -18,7 +18,7 @@ use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
-use ebpf_wasm_exporter::privileges;
+use ebpf_wasm_exporter::privileges::{self, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
@@ -157,7 +157,9 @@ impl Serving<'_> {
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
-        let readable = [system.readable(), process::prepare(), stats::readable()].concat();
+        let readable =
+            [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
+                .concat();
         let given_up = settings.privileges.give_up(&readable, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();

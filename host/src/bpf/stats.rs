@@ -11,12 +11,11 @@ use std::time::Duration;
 use libbpf_rs::libbpf_sys;
 
 use super::{Attached, ProgramInfo};
-use crate::privileges::Readable;
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
 
 /// The switch, readable by everyone; kernels before 5.1 have none and measure nothing.
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+pub const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
 /// What a program has cost since it was loaded, as far as the kernel measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,11 +46,6 @@ pub struct ProgramStats<'a> {
 /// What all programs are and cost.
 #[derive(Debug)]
 pub struct Programs<'a>(pub Vec<ProgramStats<'a>>);
-
-/// What this module reads once privileges are given up.
-pub fn readable() -> Vec<Readable> {
-    vec![Readable::Content(SWITCH.into())]
-}
 
 impl Collect for Programs<'_> {
     fn collect(&self, report: &mut Report) {

@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use ebpf_wasm_exporter::bpf::stats;
-use ebpf_wasm_exporter::privileges::{Keep, Privileges, Sandbox};
+use ebpf_wasm_exporter::privileges::{Keep, Privileges, Readable, Sandbox};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::workers::{Hired, LARGE_STACK, Post};
@@ -121,7 +121,12 @@ pub fn child() -> Option<ExitCode> {
     }
     let all = Sandbox { no_new_privs: true, seccomp: true, landlock: true };
     let privileges = Privileges { keep: Keep::All, user: None, sandbox: all };
-    let readable = [System::default().readable(), process::prepare(), stats::readable()].concat();
+    let readable = [
+        System::default().readable(),
+        process::prepare(),
+        vec![Readable::Content(stats::SWITCH.into())],
+    ]
+    .concat();
     privileges.give_up(&readable, &hired).unwrap();
     let _worker = hired.begin();
     let tried = if from("early") {
