@@ -20,6 +20,7 @@
 //! | [`serve`] | HTTP | holds logic |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
+//! | `index` | finds numbers by the hash of what they stand for | knows what that is |
 //! | `files` | reads files that users name | waits for one |
 //! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
 //! | [`privileges`] | gives up capabilities, user, system calls and files | gains any, or trusts threads that are older |
@@ -41,6 +42,7 @@ pub mod digest;
 pub mod escaping;
 pub mod exposition;
 mod files;
+mod index;
 pub mod link;
 pub mod logging;
 pub mod output;

@@ -3,12 +3,10 @@
 //!
 //! Knows nothing of the order in which rows are met.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use std::hash::Hasher as _;
 
 use super::Row;
+use crate::index::{Hash, Index};
 
 /// The walk of a row without a key.
 const FREE: u32 = 0;
@@ -31,8 +29,7 @@ pub(super) struct Table {
     size: usize,
     columns: usize,
     /// All rows that have a key, by it.
-    index: HashTable<Row>,
-    hasher: RandomState,
+    index: Index,
     /// Rows without a key.
     free: Vec<Row>,
 }
@@ -47,8 +44,7 @@ impl Table {
             numbers,
             size: numbers + columns * WORD,
             columns,
-            index: HashTable::new(),
-            hasher: RandomState::default(),
+            index: Index::default(),
             free: Vec::new(),
         }
     }
@@ -81,12 +77,19 @@ impl Table {
 
     /// The row of this key.
     pub(super) fn find(&self, key: &[u8]) -> Option<Row> {
-        let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |row| self.key(*row) == key).copied()
+        self.index.find(self.hash(key), |row| self.key(Row(row)) == key).map(Row)
     }
 
-    /// A row of this key, of which there is none. It is new, and its numbers are 0.
-    pub(super) fn insert(&mut self, key: &[u8]) -> Row {
+    fn hash(&self, key: &[u8]) -> Hash {
+        self.index.hash(|hasher| hasher.write(key))
+    }
+
+    /// The row of this key, and whether it was made now: it is new then, and its numbers are 0.
+    pub(super) fn find_or_insert(&mut self, key: &[u8]) -> (Row, bool) {
+        let hash = self.hash(key);
+        if let Some(row) = self.index.find(hash, |row| self.key(Row(row)) == key) {
+            return (Row(row), false);
+        }
         let row = self.free.pop().unwrap_or_else(|| {
             let row = Row(self.len() as u32);
             self.bytes.resize(self.bytes.len() + self.size, 0);
@@ -97,21 +100,13 @@ impl Table {
         place[HEAD..HEAD + key_size].copy_from_slice(key);
         place[numbers..].fill(0);
         self.set_new(row, true);
-        let Self { index, hasher, bytes, size, .. } = self;
-        let hash = |row: &Row| {
-            let at = row.0 as usize * *size + HEAD;
-            hasher.hash_one(&bytes[at..at + key_size])
-        };
-        index.insert_unique(hasher.hash_one(key), row, hash);
-        row
+        self.index.insert(hash, row.0);
+        (row, true)
     }
 
     /// Forgets the key of a row, which may be another key's then.
     pub(super) fn remove(&mut self, row: Row) {
-        let hash = self.hasher.hash_one(self.key(row));
-        if let Ok(entry) = self.index.find_entry(hash, |known| *known == row) {
-            entry.remove();
-        }
+        self.index.remove(self.hash(self.key(row)), row.0);
         self.set_met(row, FREE);
         self.free.push(row);
     }

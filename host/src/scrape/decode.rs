@@ -150,17 +150,15 @@ impl KeyDecoder {
         let Self { keys, transforms, transformed, first_error, bounds, refused, .. } = self;
         let parts = &*self.labels;
         let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
-        let mut waiting = Vec::new();
+        let (mut waiting, mut fates) = (Vec::new(), Vec::new());
         for (row, key) in rows.iter().zip(keys) {
-            let fates: Vec<Fate> = cpus
-                .iter()
-                .map(|cpu| {
-                    let family = &mut *family;
-                    let mut joining =
-                        Joining { family, first_error, bounds, refused, key: all.key(*row), parts };
-                    key.fate(cpu, transformed.as_mut(), &mut joining)
-                })
-                .collect();
+            fates.clear();
+            for cpu in &cpus {
+                let (family, key_bytes) = (&mut *family, all.key(*row));
+                let mut joining =
+                    Joining { family, first_error, bounds, refused, key: key_bytes, parts };
+                fates.push(key.fate(cpu, transformed.as_mut(), &mut joining));
+            }
             if key.deferred {
                 waiting.push(*row);
             }

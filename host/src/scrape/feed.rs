@@ -20,10 +20,10 @@ use crate::source::Source;
 use crate::source::{Way, Why};
 
 mod entries;
-mod reading;
+mod reader;
 
 use entries::KeyField;
-use reading::{Read, Reading};
+use reader::{Found, Reader};
 
 /// New keys to decode at a time: enough that a plugin's call costs little a key, few enough that
 /// its answer is not long in coming.
@@ -42,7 +42,7 @@ pub struct Fed {
 
 /// A plugin of a config at work.
 #[derive(Clone, Debug)]
-pub(super) struct Plugin {
+pub(super) struct Asked {
     /// Tells it from all others.
     pub(super) id: u64,
     /// What it costs.
@@ -57,8 +57,8 @@ pub(super) struct Feed {
     /// Who takes turns for it at the plugins that it asks.
     pub(super) asker: Asker,
     /// The plugins that it asks.
-    pub(super) asks: Vec<Plugin>,
-    reading: Reading,
+    pub(super) asks: Vec<Asked>,
+    reader: Reader,
     decoder: KeyDecoder,
     known: Known,
     /// When this scrape began to read the map.
@@ -75,9 +75,9 @@ pub(super) struct Feed {
 
 impl Feed {
     /// This metric at work, which has this number, of a config with these plugins.
-    pub(super) fn new(fed: Fed, id: u64, plugins: &[Plugin]) -> Self {
+    pub(super) fn new(fed: Fed, id: u64, plugins: &[Asked]) -> Self {
         let Fed { linked, layout, source } = fed;
-        let asks = asked(&linked, plugins);
+        let asks = asked_by(&linked, plugins);
         let bounds =
             TextBound::all(&linked, &asks.iter().map(|plugin| &plugin.gauge).collect::<Vec<_>>());
         let family = family(&linked, !bounds.is_empty());
@@ -88,7 +88,7 @@ impl Feed {
             asker: Asker { metric: id, plugins: asks.iter().map(|plugin| plugin.id).collect() },
             asks,
             known: Known::new(source.key_size(), decoder.columns()),
-            reading: Reading::new(source),
+            reader: Reader::new(source),
             decoder,
             start: Instant::now(),
             new: Vec::new(),
@@ -100,12 +100,12 @@ impl Feed {
 
     /// The map's name.
     pub(super) fn map(&self) -> &str {
-        self.reading.source.name()
+        self.reader.source.name()
     }
 
     /// How the last scrape read the map, and why so.
     pub(super) fn way(&self) -> (Way, Why) {
-        self.reading.way
+        self.reader.way
     }
 
     /// Reads the map and adds its numbers to the family. Which rows are to be decided is known then.
@@ -116,12 +116,12 @@ impl Feed {
         phases: &mut Phases,
     ) {
         self.start = Instant::now();
-        let Self { reading, known: Known { rows, decided }, start, .. } = self;
-        let Read { new, result } = reading.read(rows, &mut decided.adding(family), phases);
+        let Self { reader, known: Known { rows, decided }, start, .. } = self;
+        let Found { new, result } = reader.read(rows, &mut decided.adding(family), phases);
         self.new = new;
         stats.entries += rows.met() as u64;
         match result {
-            Ok(()) => stats.read_worked(reading.source.name()),
+            Ok(()) => stats.read_worked(reader.source.name()),
             Err(error) => stats.read_failed(&error),
         }
         // After the walk: a row that it did not meet but that stays is to be decided again too.
@@ -169,7 +169,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> usize {
         let begun = Instant::now();
-        let Self { reading: Reading { source, .. }, decoder, known, new, start, .. } = self;
+        let Self { reader: Reader { source, .. }, decoder, known, new, start, .. } = self;
         for rows in new.chunks(BATCH) {
             decoder.decide(rows, known, family, *start);
         }
@@ -197,9 +197,9 @@ impl Feed {
 
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
-        self.known = Known::new(self.reading.source.key_size(), self.decoder.columns());
+        self.known = Known::new(self.reader.source.key_size(), self.decoder.columns());
         self.new.clear();
-        self.reading.forget();
+        self.reader.forget();
     }
 
     /// Takes all that it has counted out of its family.
@@ -214,7 +214,7 @@ impl Feed {
 
     /// What `/maps` lists of it, which belongs to this config.
     pub(super) fn summary(&self, config: &str) -> MapSummary {
-        let Reading { source, entries, .. } = &self.reading;
+        let Reader { source, entries, .. } = &self.reader;
         MapSummary {
             config: config.to_owned(),
             name: source.name().to_owned(),
@@ -226,10 +226,10 @@ impl Feed {
 }
 
 /// Which of these plugins a metric asks.
-fn asked(Linked { metric, .. }: &Linked, plugins: &[Plugin]) -> Vec<Plugin> {
+fn asked_by(Linked { metric, .. }: &Linked, plugins: &[Asked]) -> Vec<Asked> {
     let decoders = metric.decoder_plugins().map(|step| &step.plugin);
     let names: Vec<_> = decoders.chain(metric.transforms.iter().map(|step| &step.plugin)).collect();
-    let is_asked = |plugin: &&Plugin| names.iter().any(|name| *name == plugin.gauge.plugin());
+    let is_asked = |plugin: &&Asked| names.iter().any(|name| *name == plugin.gauge.plugin());
     plugins.iter().filter(is_asked).cloned().collect()
 }
 

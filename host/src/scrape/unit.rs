@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::families::Families;
-use super::feed::{Fed, Feed, Plugin};
+use super::feed::{Asked, Fed, Feed};
 use super::stats::{ConfigStats, MapStats};
 use crate::bpf::Attached;
 use crate::bpf::stats::ProgramStats;
@@ -27,7 +27,7 @@ pub struct Unit {
 pub(super) struct Active {
     pub(super) stats: ConfigStats,
     pub(super) feeds: Vec<Feed>,
-    pub(super) plugins: Vec<Plugin>,
+    pub(super) plugins: Vec<Asked>,
     attached: Option<Attached>,
 }
 
@@ -47,7 +47,7 @@ impl Active {
     pub(super) fn new(unit: Unit, ids: &mut Ids, budget: &Arc<Budget>) -> Self {
         let Unit { name, metrics, attached, plugins } = unit;
         plugins.iter().for_each(|plugin| plugin.join(budget));
-        let plugin = |gauge| Plugin { id: ids.next(), gauge };
+        let plugin = |gauge| Asked { id: ids.next(), gauge };
         let plugins: Vec<_> = plugins.into_iter().map(plugin).collect();
         let feed = |fed| Feed::new(fed, ids.next(), &plugins);
         let feeds = metrics.into_iter().map(feed).collect();

@@ -1,9 +1,8 @@
 //! Label sets: the values of a row's labels, and each set that was met, once.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::Hasher as _;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use crate::index::{Hash, Index};
 
 /// The label values of one row, built up value by value and used again for the next row.
 #[derive(Debug, Default)]
@@ -95,8 +94,7 @@ pub struct LabelSets {
     /// Values in a set.
     width: usize,
     len: usize,
-    index: HashTable<u32>,
-    hasher: RandomState,
+    index: Index,
 }
 
 impl LabelSets {
@@ -107,18 +105,18 @@ impl LabelSets {
 
     /// The number of the set with these values: a new one if it was not met before.
     pub(super) fn id_of(&mut self, labels: &LabelSet) -> usize {
-        let hash = hash(&self.hasher, labels.values());
-        match self.index.find(hash, |&id| self.get(id as usize).same(labels.values())) {
-            Some(&id) => id as usize,
-            None => self.push(labels.values()),
-        }
+        let hash = self.hash(labels.values());
+        self.known(hash, labels).unwrap_or_else(|| self.add(hash, labels.values()))
     }
 
     /// The number of the set with these values, if it was met before.
     pub(super) fn find(&self, labels: &LabelSet) -> Option<usize> {
-        let hash = hash(&self.hasher, labels.values());
-        let same = |id: &u32| self.get(*id as usize).same(labels.values());
-        self.index.find(hash, same).map(|id| *id as usize)
+        self.known(self.hash(labels.values()), labels)
+    }
+
+    fn known(&self, hash: Hash, labels: &LabelSet) -> Option<usize> {
+        let same = |id: u32| self.get(id as usize).same(labels.values());
+        self.index.find(hash, same).map(|id| id as usize)
     }
 
     /// Bytes of the values of all sets.
@@ -128,17 +126,27 @@ impl LabelSets {
 
     /// Adds a set that is not there yet; its number.
     pub(super) fn push(&mut self, values: LabelValues<'_>) -> usize {
-        let Self { text, ends, width, len, index, hasher } = self;
+        self.add(self.hash(values), values)
+    }
+
+    fn add(&mut self, hash: Hash, values: LabelValues<'_>) -> usize {
+        let Self { text, ends, width, len, index } = self;
         *width = values.ends.len();
-        let hash = hash(hasher, values);
         let id = *len;
         ends.extend(values.ends.iter().map(|end| text.len() + end - values.start));
         text.push_str(values.text);
         *len += 1;
-        index.insert_unique(hash, id as u32, |&id| {
-            self::hash(hasher, values_of(text, ends, *width, id as usize))
-        });
+        index.insert(hash, id as u32);
         id
+    }
+
+    fn hash(&self, values: LabelValues<'_>) -> Hash {
+        self.index.hash(|hasher| {
+            for end in values.ends {
+                hasher.write_usize(end - values.start);
+            }
+            hasher.write(values.text.as_bytes());
+        })
     }
 }
 
@@ -148,15 +156,6 @@ fn values_of<'a>(text: &'a str, ends: &'a [usize], width: usize, id: usize) -> L
     let ends = &ends[first..first + width];
     let end = ends.last().copied().unwrap_or(start);
     LabelValues { text: &text[start..end], start, ends }
-}
-
-fn hash(hasher: &RandomState, values: LabelValues<'_>) -> u64 {
-    let mut state = hasher.build_hasher();
-    for end in values.ends {
-        state.write_usize(end - values.start);
-    }
-    state.write(values.text.as_bytes());
-    state.finish()
 }
 
 #[cfg(test)]

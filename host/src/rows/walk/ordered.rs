@@ -133,11 +133,11 @@ impl Ordered {
     /// walk is as the last one again.
     #[cold]
     fn seek<R>(&mut self, key: &[u8], meeting: &mut Meeting<'_, R>) -> Row {
-        let Some(row) = meeting.table.find(key) else {
-            let row = meeting.table.insert(key);
+        let (row, is_new) = meeting.table.find_or_insert(key);
+        if is_new {
             meeting.progress.inserted.push(row);
             return row;
-        };
+        }
         let mut near = self.ahead[self.passed..].iter().take(NEAR);
         if let Some(skipped) = near.position(|ahead| *ahead == row) {
             self.passed += skipped + 1;

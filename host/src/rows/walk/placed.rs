@@ -51,7 +51,7 @@ impl Placed {
     #[cold]
     fn replace<R>(&mut self, place: u32, key: &[u8], meeting: &mut Meeting<'_, R>) -> Row {
         let place = place as usize;
-        let row = meeting.table.find(key).unwrap_or_else(|| meeting.table.insert(key));
+        let (row, _) = meeting.table.find_or_insert(key);
         if place >= self.0.len() {
             self.0.resize(place + 1, NOWHERE);
         }

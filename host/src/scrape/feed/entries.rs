@@ -1,4 +1,4 @@
-//! What `/maps` shows of a map: each entry of its last reading, its key field by field, its values as
+//! What `/maps` shows of a map: each entry of its last reader, its key field by field, its values as
 //! they are now, and the series that it adds to.
 //!
 //! A piece at a time, so that a map of any size takes little memory and scrapes are made between.
@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::{Feed, Reading};
+use super::{Feed, Reader};
 use crate::bpf::{Key, Layout};
 use crate::config::Metric;
 use crate::decode::builtin::hex;
@@ -61,7 +61,7 @@ impl Feed {
         family: Option<&Family>,
         from: usize,
     ) -> Piece {
-        let Self { reading, known, .. } = self;
+        let Self { reader, known, .. } = self;
         let rows = &known.rows;
         let mut text = String::new();
         if from == 0 {
@@ -69,7 +69,7 @@ impl Feed {
         }
         let end = rows.places().min(from.saturating_add(PLACES));
         let mut next = (end < rows.places()).then_some(end);
-        let mut values = vec![0; reading.source.cpus()];
+        let mut values = vec![0; reader.source.cpus()];
         let mut entries = 0;
         for place in from..end {
             let Some(row) = rows.row_at(place) else { continue };
@@ -87,7 +87,7 @@ impl Feed {
     }
 
     fn headline(&self, config: &str, out: &mut String) {
-        let Reading { source, way: (way, why), .. } = &self.reading;
+        let Reader { source, way: (way, why), .. } = &self.reader;
         let (map, kind) = (source.name(), source.kind());
         let (count, most) = (self.known.rows.len(), source.max_entries());
         // Writing to a string does not fail.
@@ -100,7 +100,7 @@ impl Feed {
 
     /// A line with key and values.
     fn entry(&self, row: Row, values: &mut [u64], out: &mut String) {
-        let Self { reading, known: Known { rows, .. }, fields, .. } = self;
+        let Self { reader, known: Known { rows, .. }, fields, .. } = self;
         let key = rows.key(row);
         let mut digits = Vec::new();
         for KeyField { name, bytes } in fields {
@@ -108,7 +108,7 @@ impl Feed {
             hex::write(&key[bytes.clone()], &mut digits);
             let _ = write!(out, "{name}={} ", String::from_utf8_lossy(&digits));
         }
-        let _ = match reading.source.lookup(key, values) {
+        let _ = match reader.source.lookup(key, values) {
             Ok(true) => writeln!(out, "{values:?}"),
             Ok(false) => writeln!(out, "gone since it was read"),
             Err(_) => writeln!(out, "{:?} when it was read", rows.numbers(row)),

@@ -13,7 +13,7 @@ use crate::source::{Chunk, ReadError, Way, Why};
 
 /// A map that is read again and again.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct Reader {
     pub(super) source: Box<dyn Source>,
     /// Whether hardly any key came or went since the scrape before.
     calm: bool,
@@ -25,14 +25,14 @@ pub(super) struct Reading {
 
 /// What has come of reading a map.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct Found {
     /// Rows that were met and that nothing was decided for yet.
     pub(super) new: Vec<Row>,
     /// Whether all of the map could be read.
     pub(super) result: Result<(), ReadError>,
 }
 
-impl Reading {
+impl Reader {
     pub(super) fn new(source: Box<dyn Source>) -> Self {
         Self { way: source.way(), source, calm: false, entries: None }
     }
@@ -43,7 +43,7 @@ impl Reading {
         rows: &mut Rows,
         receiver: &mut R,
         phases: &mut Phases,
-    ) -> Read {
+    ) -> Found {
         let start = Instant::now();
         let mut matching = Duration::ZERO;
         let (quick, met) = self.quickly(rows.begin(receiver), &mut matching);
@@ -62,7 +62,7 @@ impl Reading {
         let behind = result.is_err() && met.known() <= 2 * self.source.max_entries();
         let new = if behind { met.keep_missed() } else { met.forget_missed() };
         self.note_way();
-        Read { new, result }
+        Found { new, result }
     }
 
     /// A walk in a quick way: whether there is one now, and if what is in doubt behind it could be asked
