@@ -27,7 +27,7 @@
 //! | [`tools`] | shows what a plugin is and does, and what the program knows of itself | prints, or needs a kernel |
 //! | [`telemetry`] | the exporter's metrics about itself | |
 
-mod advice;
+pub mod advice;
 pub mod bpf;
 pub mod cli;
 pub mod config;

@@ -20,6 +20,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 use libbpf_rs::MapType;
 
 use super::{MapRef, MapSpec, sys};
+use crate::advice::Advise;
 
 mod batch;
 mod copy;
@@ -88,6 +89,12 @@ pub struct ReadError {
     pub way: Way,
     /// What the kernel answered.
     pub source: io::Error,
+}
+
+impl Advise for ReadError {
+    fn remedy(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A run of entries, borrowed from the reader until the next chunk.
