@@ -5,7 +5,6 @@
 //! and maps to read. Never decodes a key, and never lets libbpf write to standard error.
 
 use std::borrow::Cow;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -40,8 +39,9 @@ pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 
+use crate::advice::{Advice, Advise};
 use crate::config::{Fault, Severity};
-use crate::files;
+use crate::files::{self, Unread};
 
 use attach::Held;
 use host::Host;
@@ -119,32 +119,38 @@ pub struct MapRef {
 
 /// Why an object could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to open {}: {reason}", file.display())]
+#[error("failed to open {}: {}", file.display(), .advice.problem)]
 pub struct OpenError {
     /// The object.
     pub file: PathBuf,
     /// What is wrong and what to do.
-    pub reason: String,
+    pub advice: Advice,
 }
 
 /// Why the kernel did not take an object.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to load config `{name}`: {reason}")]
+#[error("failed to load config `{name}`: {}", .advice.problem)]
 pub struct LoadError {
     /// The config.
     pub name: String,
-    /// What is wrong and what to do; several lines when the verifier has to be quoted.
-    pub reason: String,
+    /// What is wrong and what to do.
+    pub advice: Advice,
 }
 
 /// Why a file that is to describe the kernel's types cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to read the kernel's types from {} (--btf.path): {reason}; give the BTF of this kernel", file.display())]
+#[error("failed to read the kernel's types from {} (--btf.path): {reason}", file.display())]
 pub struct TypesError {
     /// The file.
     pub file: PathBuf,
     /// What is wrong.
     pub reason: String,
+}
+
+impl Advise for TypesError {
+    fn remedy(&self) -> Option<String> {
+        Some("give the BTF of this kernel".to_owned())
+    }
 }
 
 /// Checks that a file (`--btf.path`) describes types at all: only objects that need them read it,
@@ -154,31 +160,44 @@ pub struct TypesError {
 ///
 /// When it cannot be read or holds no BTF.
 pub fn check_types(file: &Path) -> Result<(), TypesError> {
-    let failed = |reason| TypesError { file: file.to_owned(), reason };
-    // Opening a pipe would wait for somebody who writes to it.
-    let metadata = fs::metadata(file).map_err(|error| failed(reason::of_system(&error)))?;
-    if !metadata.is_file() {
-        return Err(failed("it is no regular file".to_owned()));
-    }
-    fs::File::open(file).map_err(|error| failed(reason::of_system(&error)))?;
+    let failed = |reason: &str| TypesError { file: file.to_owned(), reason: reason.to_owned() };
+    files::open(file, u64::MAX).map_err(|unread| match unread {
+        Unread::Refused(error) => failed(&reason::of_system(&error).problem),
+        Unread::Directory | Unread::NoFile | Unread::TooLarge(_) => failed("it is no regular file"),
+    })?;
     let (types, _) = log::capture(|| Btf::from_path(file));
-    types.map(|_| ()).map_err(|_| failed("it holds no BTF".to_owned()))
+    types.map(|_| ()).map_err(|_| failed("it holds no BTF"))
+}
+
+impl Advise for OpenError {
+    fn remedy(&self) -> Option<String> {
+        self.advice.remedy.clone()
+    }
+
+    fn evidence(&self) -> Option<String> {
+        self.advice.evidence.clone()
+    }
+}
+
+impl Advise for LoadError {
+    fn remedy(&self) -> Option<String> {
+        self.advice.remedy.clone()
+    }
+
+    fn evidence(&self) -> Option<String> {
+        self.advice.evidence.clone()
+    }
 }
 
 impl OpenError {
     /// The error as one of the faults of its config.
     pub fn into_fault(self) -> Fault {
-        let unknown = "run with --debug to see what libbpf says";
-        let (problem, remedy) = self.reason.split_once("; ").unwrap_or((&self.reason, unknown));
-        Fault {
-            severity: Severity::Error,
-            line: None,
-            path: String::new(),
-            problem: problem.to_owned(),
-            remedy: remedy.to_owned(),
-            count: 1,
-            file: self.file,
+        let Self { file, mut advice } = self;
+        if advice.remedy.is_none() && advice.evidence.is_none() {
+            advice.remedy = Some("run with --debug to see what libbpf says".to_owned());
         }
+        let (severity, path) = (Severity::Error, String::new());
+        Fault { severity, line: None, path, advice, count: 1, file }
     }
 }
 
@@ -202,10 +221,10 @@ impl Opened {
                 (format!("<built-in>/{name}.bpf.o").into(), Ok(Cow::Borrowed(*bytes)))
             }
         };
-        let failed = |reason| OpenError { file: file.clone(), reason };
+        let failed = |advice| OpenError { file: file.clone(), advice };
         let bytes = bytes.map_err(|unread| failed(reason::unreadable(&unread)))?;
-        if let Some(reason) = reason::byte_order(&bytes) {
-            return Err(failed(reason));
+        if let Some(advice) = reason::byte_order(&bytes) {
+            return Err(failed(advice));
         }
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
@@ -244,17 +263,15 @@ impl Opened {
             let maps = object.maps().map(|map| MapSpec::of_open(&map)).collect();
             let pins = pins::of(&object);
             let failure = Failure { errno: -code, log, sections, maps, pins, btf_path };
-            return Err(LoadError {
-                reason: reason::load::explain(&failure, &Host::current()),
-                name,
-            });
+            let advice = reason::load::explain(&failure, &Host::current());
+            return Err(LoadError { name, advice });
         }
         // SAFETY: the object is loaded, and the pointer's only owner gives it up.
         let object = unsafe { Object::from_ptr(object.take_ptr()) };
         match (users_maps(&object), attach::describe(&object, &unloadable)) {
             (Ok(maps), Ok(programs)) => Ok(Loaded { name, object, maps, programs, unloadable }),
             (Err(error), _) | (_, Err(error)) => {
-                Err(LoadError { name, reason: reason::of_system(&error) })
+                Err(LoadError { name, advice: reason::of_system(&error) })
             }
         }
     }

@@ -35,6 +35,8 @@ pub use read::read;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::advice::{Advice, Advise as _};
+
 use bounds::Bounds;
 use faults::Faults;
 use limits::{CompileLimits, Limits};
@@ -88,7 +90,7 @@ pub fn settings(source: &Source) -> Result<String, Vec<Fault>> {
 /// # Errors
 ///
 /// What is wrong with one, and what to write instead.
-pub fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, String> {
+pub fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, Advice> {
     check::limits(memory, deadline)
 }
 
@@ -97,7 +99,7 @@ pub fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, St
 /// # Errors
 ///
 /// What is wrong with it, and what to write instead.
-pub fn plugin_budget(text: &str) -> Result<Duration, String> {
+pub fn plugin_budget(text: &str) -> Result<Duration, Advice> {
     check::plugin_budget(text)
 }
 
@@ -113,7 +115,7 @@ pub fn time(text: &str) -> Option<Duration> {
 /// # Errors
 ///
 /// What is wrong with one, and what to write instead.
-pub fn compile_limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, String> {
+pub fn compile_limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, Advice> {
     check::compile_limits(time, memory)
 }
 
@@ -146,25 +148,16 @@ fn empty(root: &Node<'_>) -> bool {
 }
 
 fn no_yaml(source: &Source, error: &node::NoYaml) -> Fault {
-    let (problem, remedy) = (error.to_string(), error.remedy());
     let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
-    let (line, remedy, count) = (error.line(), remedy.to_owned(), 1);
-    Fault { severity, file, line, path, problem, remedy, count }
+    Fault { severity, file, line: error.line(), path, advice: error.advice(), count: 1 }
 }
 
 fn same_name(source: &Source, earlier: &Source) -> Fault {
-    Fault {
-        severity: Severity::Error,
-        file: source.file.clone(),
-        line: None,
-        path: String::new(),
-        problem: format!(
-            "`{}` is the name of two configs, {} too",
-            source.name(),
-            earlier.file.display()
-        ),
-        remedy: "name each config once in --config.names, and give each file its own name"
-            .to_owned(),
-        count: 1,
-    }
+    let (name, other) = (source.name(), earlier.file.display());
+    let advice = Advice::new(
+        format!("`{name}` is the name of two configs, {other} too"),
+        "name each config once in --config.names, and give each file its own name",
+    );
+    let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
+    Fault { severity, file, line: None, path, advice, count: 1 }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::debug;
 
+use crate::advice::Advice;
+
 /// The soft limit as [`raise`] left it; 0 before. Asked here, because a process that has given up its
 /// system calls may no longer ask the kernel.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
@@ -44,35 +46,36 @@ pub fn limit() -> u64 {
 }
 
 /// What is wrong and what to do, if `errno` says that no descriptor was left.
-pub fn explain(errno: i32) -> Option<String> {
+pub fn explain(errno: i32) -> Option<Advice> {
     explain_with(errno, Some(limit()))
 }
 
 /// As [`explain`], for what lies behind an error.
-pub fn explain_error(error: &(dyn Error + 'static)) -> Option<String> {
+pub fn explain_error(error: &(dyn Error + 'static)) -> Option<Advice> {
     let errno = |error: &(dyn Error + 'static)| error.downcast_ref::<io::Error>()?.raw_os_error();
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(text) = errno(error).and_then(explain) {
-            return Some(text);
+        if let Some(advice) = errno(error).and_then(explain) {
+            return Some(advice);
         }
         next = error.source();
     }
     None
 }
 
-fn explain_with(errno: i32, limit: Option<u64>) -> Option<String> {
+fn explain_with(errno: i32, limit: Option<u64>) -> Option<Advice> {
     match errno {
-        libc::EMFILE => Some(format!(
-            "out of file descriptors: all {} that the limit allows are in use; raise it \
-             (LimitNOFILE= in a systemd unit, ulimit -n in a shell)",
-            text(limit)
+        libc::EMFILE => Some(Advice::new(
+            format!(
+                "out of file descriptors: all {} that the limit allows are in use",
+                text(limit)
+            ),
+            "raise it (LimitNOFILE= in a systemd unit, ulimit -n in a shell)",
         )),
-        libc::ENFILE => Some(
-            "out of file descriptors: the whole system has none left; raise its limit (sysctl \
-             fs.file-max), or find who holds so many"
-                .to_owned(),
-        ),
+        libc::ENFILE => Some(Advice::new(
+            "out of file descriptors: the whole system has none left",
+            "raise its limit (sysctl fs.file-max), or find who holds so many",
+        )),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Files that users name, read whole, whatever they turn out to be: a pipe, a device or a file of the
 //! kernel's that has no end never holds up who reads, nor does a large one take more than it may.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -38,12 +38,12 @@ impl From<io::Error> for Unread {
     }
 }
 
-/// The bytes of a file, if it has `most` of them at the most.
+/// A file that can be read, and has `most` bytes at the most as far as the system knows.
 ///
 /// # Errors
 ///
 /// See [`Unread`].
-pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
+pub(crate) fn open(path: &Path, most: u64) -> Result<File, Unread> {
     let looked_at = |metadata: &std::fs::Metadata| match metadata {
         data if data.is_dir() => Err(Unread::Directory),
         data if !data.is_file() => Err(Unread::NoFile),
@@ -55,6 +55,16 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     // Another file may have come there meanwhile.
     looked_at(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// The bytes of a file, if it has `most` of them at the most.
+///
+/// # Errors
+///
+/// See [`Unread`].
+pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
+    let file = open(path, most)?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {

@@ -32,7 +32,7 @@
 //! | [`process`] | what this process is and takes | fails a scrape |
 //! | [`telemetry`] | how each room tells its own metrics | decides what is said |
 
-mod advice;
+pub mod advice;
 pub mod bpf;
 pub mod cli;
 pub mod config;

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::advice::near;
+use crate::advice::{Advise as _, near};
 use crate::config::name::LabelName;
 use crate::config::plan::WASM;
 use crate::config::{Config, DecoderStep, Fault, Kind, Metric};
@@ -127,7 +127,7 @@ impl Linking<'_> {
     }
 
     fn fault(&mut self, path: &str, error: &PluginError) {
-        self.faults.push(self.config.fault(path, error.to_string(), error.remedy()));
+        self.faults.push(self.config.refuse(path, error.advice()));
     }
 }
 

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::anyhow;
 use clap::Parser;
+use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::Addresses;
 use ebpf_wasm_exporter::bpf::stats;
-use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Record, Replay, Tool};
+use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging;
@@ -47,14 +47,10 @@ fn main() -> ExitCode {
     descriptors::raise();
     // A panic has been told of when it comes here.
     let result = catch_unwind(AssertUnwindSafe(|| act(flags)));
-    let exit = match result.unwrap_or(Err(Failure { exit: Exit::Unexpected, error: None })) {
+    let exit = match result.unwrap_or(Err(Failure { exit: Exit::Unexpected, told: Vec::new() })) {
         Ok(()) => Exit::Done,
-        Err(Failure { exit, error }) => {
-            if let Some(error) = error {
-                let say = |text: &str| logging::say(logging::Severity::ERROR, "error: ", text);
-                say(&format!("{error:#}"));
-                descriptors::explain_error(error.as_ref()).iter().for_each(|advice| say(advice));
-            }
+        Err(Failure { exit, told }) => {
+            told.iter().for_each(say);
             exit
         }
     };
@@ -194,8 +190,8 @@ fn check(flags: Flags) -> Result<(), Failure> {
 fn record(order: &Record) -> Result<(), Failure> {
     let time = |text: &str, flag: &str| {
         config::time(text).ok_or_else(|| {
-            let error = anyhow!("{flag}={text} is no time; write one such as 30s or 1m30s");
-            fail(Exit::Usage, error)
+            let problem = format!("{flag}={text} is no time");
+            refuse(Exit::Usage, Advice::new(problem, "write one such as 30s or 1m30s"))
         })
     };
     let (file, interval) = (&*order.output, time(&order.interval, "--interval")?);
@@ -207,7 +203,7 @@ fn record(order: &Record) -> Result<(), Failure> {
     let secret = order.redact.then(secret).transpose();
     let secret = secret.map_err(|error| fail(Exit::Unexpected, error))?;
     let recording = Recording { file, time: time(&order.time, "--for")?, interval, secret };
-    let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
+    let mut flags = flags_of(&order.configs)?;
     flags.btf_path.clone_from(&order.btf_path);
     let settings = settled(&flags)?;
     let fit = checked(&settings, &System::default())?;
@@ -225,7 +221,7 @@ fn record(order: &Record) -> Result<(), Failure> {
 /// `replay`: what recorded maps become, printed or served.
 fn replay(order: &Replay) -> Result<(), Failure> {
     let began = Instant::now();
-    let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
+    let mut flags = flags_of(&order.configs)?;
     flags.web_listen_address.clone_from(&order.listen_address);
     // Nothing is selected: the recording says what there is.
     (flags.config_dir, flags.config_names) = (None, Vec::new());
@@ -250,8 +246,8 @@ fn print_replay(mut scraper: Scraper, tape: &Mutex<Tape>, at: u64) -> Result<(),
     let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
     while tape().rounds() < at && !tape().has_ended() {
         scraper.read_maps();
-        if let Some(error) = tape().fault() {
-            return Err(fail(Exit::Config, anyhow!(error)));
+        if let Some(advice) = tape().fault() {
+            return Err(refuse(Exit::Config, advice));
         }
     }
     print(&String::from_utf8_lossy(&scraper.maps_text()))
@@ -263,8 +259,8 @@ fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<config::Source>,
     let recorded: Vec<_> = sources.iter().map(config::Source::name).collect();
     if let Some(name) = order.configs.names.iter().find(|name| !recorded.contains(name)) {
         let (file, all) = (order.file.display(), recorded.join(", "));
-        let error = anyhow!("{file}: the recording has no config `{name}`; it has {all}");
-        return Err(fail(Exit::Config, error));
+        let problem = format!("{file}: the recording has no config `{name}`");
+        return Err(refuse(Exit::Config, Advice::new(problem, format!("it has {all}"))));
     }
     if !order.configs.names.is_empty() {
         sources.retain(|source| order.configs.names.contains(&source.name()));
@@ -277,20 +273,20 @@ fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<config::Source>,
     let (given, faults) = config::read(dir, &names);
     match faults.first() {
         None => Ok(given),
-        Some(fault) => Err(fail(Exit::Config, anyhow!("{fault}"))),
+        Some(fault) => Err(refuse(Exit::Config, Advice::plain(fault.to_string()))),
     }
 }
 
 /// Prints a result. That nobody can have it is for the exit code to say.
 fn print(text: &str) -> Result<(), Failure> {
-    output::print(text).map_err(|_| Failure { exit: Exit::Unexpected, error: None })
+    output::print(text).map_err(|_| Failure { exit: Exit::Unexpected, told: Vec::new() })
 }
 
 /// `plugin …`.
 fn tool_of(tool: &Tool) -> Result<(), Failure> {
     let exit = |error: &ToolError| match error {
-        ToolError::Settings(_) | ToolError::Usage(_) => Exit::Usage,
-        ToolError::Plugin { .. } | ToolError::Contract { .. } => Exit::Config,
+        ToolError::NoSettings { .. } | ToolError::Settings(_) | ToolError::Usage(_) => Exit::Usage,
+        ToolError::Plugin(_) | ToolError::Contract { .. } => Exit::Config,
     };
     let result = tools::run(tool, &Compiler::default());
     let text = result.as_ref().map_or_else(ToolError::report, String::as_str);
@@ -298,8 +294,13 @@ fn tool_of(tool: &Tool) -> Result<(), Failure> {
     result.map_err(|error| fail(exit(&error), error)).and(printed)
 }
 
+fn flags_of(configs: &Configs) -> Result<Flags, Failure> {
+    let refused = |error: clap::Error| refuse(Exit::Usage, Advice::plain(error.to_string()));
+    Flags::of(configs).map_err(refused)
+}
+
 fn settled(flags: &Flags) -> Result<Settings, Failure> {
-    Settings::parse(flags).map_err(|error| fail(Exit::Usage, error))
+    Settings::parse(flags).map_err(|advice| refuse(Exit::Usage, advice))
 }
 
 fn listen(settings: &Settings) -> Result<Listener, Failure> {
@@ -333,7 +334,8 @@ fn report(settings: &Settings, faults: &[Fault]) -> Result<(), Failure> {
         0 => Ok(()),
         n => {
             let faults = counted(n, "fault");
-            Err(fail(Exit::Config, anyhow!("{faults} in the configs; nothing was loaded")))
+            let problem = format!("{faults} in the configs; nothing was loaded");
+            Err(refuse(Exit::Config, Advice::plain(problem)))
         }
     }
 }
@@ -345,27 +347,25 @@ fn start(settings: &Settings, checked: Vec<Checked>) -> Result<Started, Failure>
         match result {
             Ok(config) => running.push(config),
             Err(error) if may_skip => {
-                warn!("{error}; skipped");
+                warn!("{}; skipped", error.advice());
                 left_out.push(error.name);
             }
             Err(error) => refused.push(error),
         }
     }
     if let Some(last) = refused.pop() {
-        for error in &refused {
-            logging::say(logging::Severity::ERROR, "error: ", &error.to_string());
-        }
+        refused.iter().for_each(|error| say(&error.advice()));
         return Err(fail(Exit::Load, last));
     }
     if running.is_empty() {
-        let error = anyhow!("no config of the default set loads; each has a line above");
-        return Err(fail(Exit::Load, error));
+        let problem = "no config of the default set loads; each has a line above";
+        return Err(refuse(Exit::Load, Advice::plain(problem)));
     }
     if let Some(programs) = report::unattached(&running)
         && settings.strict
     {
-        let error = anyhow!("{programs}; each has a line above");
-        return Err(fail(Exit::Attach, error));
+        let problem = format!("{programs}; each has a line above");
+        return Err(refuse(Exit::Attach, Advice::plain(problem)));
     }
     Ok(Started { running, left_out })
 }
@@ -381,13 +381,24 @@ struct Started {
 struct Failure {
     exit: Exit,
     /// What is to be said, if anything.
-    error: Option<anyhow::Error>,
+    told: Vec<Advice>,
+}
+
+/// The failure that an error is, and whether it is for want of file descriptors.
+fn fail(exit: Exit, error: impl Advise) -> Failure {
+    let descriptors = descriptors::explain_error(&error);
+    Failure { exit, told: [error.advice()].into_iter().chain(descriptors).collect() }
 }
 
 fn no_thread(error: io::Error) -> Failure {
-    fail(Exit::Unexpected, anyhow!(error).context("failed to start a thread"))
+    let remedy = "let it have more threads (systemd: TasksMax; ulimit -u; pids.max of its cgroup)";
+    refuse(Exit::Unexpected, Advice::new(format!("failed to start a thread: {error}"), remedy))
 }
 
-fn fail(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
-    Failure { exit, error: Some(error.into()) }
+fn refuse(exit: Exit, advice: Advice) -> Failure {
+    Failure { exit, told: vec![advice] }
+}
+
+fn say(advice: &Advice) {
+    logging::say(logging::Severity::ERROR, "error: ", &advice.to_string());
 }

@@ -46,6 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::advice::Advise as _;
 use crate::config::name::LabelName;
 use crate::decode::Decoder;
 use crate::transform::Transform;
@@ -247,7 +248,7 @@ impl Loader {
         let engine = Arc::new(Engine::start()?);
         let opened = self.dir.as_ref().map(CacheDir::open);
         let cache = opened.and_then(|cache| {
-            cache.map(Arc::new).inspect_err(|error| tracing::warn!("{error}")).ok()
+            cache.map(Arc::new).inspect_err(|error| tracing::warn!("{}", error.advice())).ok()
         });
         Ok(self.running.insert(Running { engine, cache }).clone())
     }

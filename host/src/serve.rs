@@ -38,6 +38,7 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::advice::Advise;
 use crate::signals::{Harmless, Noted};
 
 /// Why serving ended otherwise than by a signal.
@@ -52,11 +53,17 @@ pub enum ServeError {
         source: io::Error,
     },
     /// No page can be made any more.
-    #[error(
-        "the thread that scrapes has died, so the exporter ends, to be started again; \
-         this is a bug, please report it with the lines above"
-    )]
+    #[error("the thread that scrapes has died, so the exporter ends, to be started again")]
     Died,
+}
+
+impl Advise for ServeError {
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::System { .. } => None,
+            Self::Died => Some("this is a bug, please report it with the lines above".to_owned()),
+        }
+    }
 }
 
 /// Serves until SIGINT or SIGTERM, then answers what was asked until then. A second signal, or

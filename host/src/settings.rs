@@ -6,6 +6,7 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::advice::Advice;
 use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler};
@@ -46,7 +47,7 @@ impl Settings {
     /// # Errors
     ///
     /// The first flag that means nothing, and what to write.
-    pub fn parse(flags: &Flags) -> anyhow::Result<Self> {
+    pub fn parse(flags: &Flags) -> Result<Self, Advice> {
         let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
         flags.btf_path.as_deref().map_or(Ok(()), bpf::check_types)?;
         let maps = Maps::of(flags);
@@ -75,8 +76,7 @@ impl Settings {
                 flags.plugins_cache_dir.as_deref(),
                 env::var_os("CACHE_DIRECTORY").as_deref(),
             ),
-            plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)
-                .map_err(anyhow::Error::msg)?,
+            plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
@@ -174,8 +174,7 @@ mod tests {
     fn a_warning_is_fatal_when_strict() {
         let fault = |severity| {
             let (file, path) = ("x.yaml".into(), String::new());
-            let (problem, remedy) = (String::new(), String::new());
-            Fault { severity, file, line: None, path, problem, remedy, count: 1 }
+            Fault { severity, file, line: None, path, advice: Advice::plain(""), count: 1 }
         };
         let (lenient, strict) = (settings(&[]), settings(&["--config.strict"]));
         assert!(

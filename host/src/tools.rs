@@ -6,12 +6,14 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::advice::{Advice, Advise};
 use crate::cli::{Compile, Subject, Tool};
 use crate::config::name::LabelName;
-use crate::config::{self, Source};
+use crate::config::{self, Fault, Source};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
 use crate::plugin::{
     self, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, PluginError,
@@ -33,17 +35,22 @@ pub use health::{HealthError, health};
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// The plugin cannot be used.
-    #[error("{error}; {}", error.remedy())]
-    Plugin {
-        /// Why.
-        error: PluginError,
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The file with the settings cannot be read.
+    #[error("failed to read {}", file.display())]
+    NoSettings {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// The settings are no YAML, or name files that cannot be read.
-    #[error("{0}")]
-    Settings(String),
+    #[error("{}", listed(.0))]
+    Settings(Vec<Fault>),
     /// What was typed makes no sense for this plugin.
-    #[error("{0}")]
-    Usage(String),
+    #[error("{}", .0.problem)]
+    Usage(Advice),
     /// The plugin breaks the contract.
     #[error("the plugin breaks the contract in {faults} of {points} points")]
     Contract {
@@ -61,15 +68,26 @@ impl ToolError {
     pub fn report(&self) -> &str {
         match self {
             Self::Contract { report, .. } => report,
-            Self::Plugin { .. } | Self::Settings(_) | Self::Usage(_) => "",
+            _ => "",
         }
     }
 }
 
-impl From<PluginError> for ToolError {
-    fn from(error: PluginError) -> Self {
-        Self::Plugin { error }
+impl Advise for ToolError {
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Plugin(error) => error.remedy(),
+            Self::Usage(advice) => advice.remedy.clone(),
+            // Each fault has its own.
+            Self::NoSettings { .. } | Self::Settings(_) | Self::Contract { .. } => None,
+        }
     }
+}
+
+/// Faults, one a line.
+fn listed(faults: &[Fault]) -> String {
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    faults.join("\n  ")
 }
 
 /// Does what was asked, and says what there is to be said.
@@ -100,9 +118,8 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn load(subject: &'a Subject, compiler: &'a Compiler) -> Result<Self, ToolError> {
         let label = |name: &String| {
-            let usage =
-                |error| ToolError::Usage(format!("--labels: `{name}` is no label's name: {error}"));
-            LabelName::new(name).map_err(usage)
+            let of = format_args!("--labels: `{name}` is no label's name");
+            LabelName::new(name).map_err(|error| ToolError::Usage(error.advice().about(of)))
         };
         let labels = subject.labels.iter().map(label).collect::<Result<_, _>>()?;
         let inputs = subject.inputs.iter().map(|input| bytes(input, subject.hex));
@@ -166,23 +183,21 @@ fn settings(subject: &Subject) -> Result<String, ToolError> {
     let source = match &subject.settings_file {
         None => Source { file: "--settings".into(), text: subject.settings.as_str().into() },
         Some(file) => {
-            let failed =
-                |error| ToolError::Settings(format!("failed to read {}: {error}", file.display()));
+            let failed = |source| ToolError::NoSettings { file: file.clone(), source };
             Source { file: file.clone(), text: fs::read_to_string(file).map_err(failed)?.into() }
         }
     };
-    config::settings(&source).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        ToolError::Settings(faults.join("\n  "))
-    })
+    config::settings(&source).map_err(ToolError::Settings)
 }
 
 fn bytes(input: &str, hex: bool) -> Result<Vec<u8>, ToolError> {
     if !hex {
         return Ok(input.as_bytes().to_vec());
     }
-    let problem =
-        || ToolError::Usage(format!("--hex: `{input}` is not written in pairs of digits"));
+    let problem = || {
+        let problem = format!("--hex: `{input}` is not written in pairs of digits");
+        ToolError::Usage(Advice::plain(problem))
+    };
     let digits = input.as_bytes();
     if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
         return Err(problem());

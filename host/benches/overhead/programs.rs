@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::bpf::{Attached, ObjectSource, Opened};
 use ebpf_wasm_exporter::source::{MapReader, Reading, Source as _};
 
@@ -60,10 +61,11 @@ impl Program {
     /// Has it run at each call until the answer is dropped, or says why it cannot.
     pub(crate) fn attach(&self) -> Result<Attached, String> {
         let source = ObjectSource::File(self.object.clone());
-        let opened = Opened::open(self.work, &source, None).map_err(|error| error.to_string())?;
-        let attached = opened.load().map_err(|error| error.to_string())?.attach();
+        let opened =
+            Opened::open(self.work, &source, None).map_err(|error| error.advice().to_string())?;
+        let attached = opened.load().map_err(|error| error.advice().to_string())?.attach();
         match attached.failures().first() {
-            Some(failure) => Err(failure.to_string()),
+            Some(failure) => Err(failure.advice().to_string()),
             None => Ok(attached),
         }
     }

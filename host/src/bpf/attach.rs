@@ -13,6 +13,7 @@ use libbpf_rs::{AsRawLibbpf, Link, Object, ProgramMut};
 use super::host::Host;
 use super::reason::attach::{Attempt, explain};
 use super::{Attached, Loaded, log, stats, sys, text};
+use crate::advice::{Advice, Advise};
 
 /// A program of an object that was loaded.
 #[derive(Clone, Debug)]
@@ -32,14 +33,24 @@ pub struct ProgramInfo {
 
 /// Why a program does not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("failed to attach program `{program}` ({section}): {reason}")]
+#[error("failed to attach program `{program}` ({section}): {}", .advice.problem)]
 pub struct AttachError {
     /// The program.
     pub program: String,
     /// Its section, which says where it was to be attached.
     pub section: String,
     /// What is wrong and what to do.
-    pub reason: String,
+    pub advice: Advice,
+}
+
+impl Advise for AttachError {
+    fn remedy(&self) -> Option<String> {
+        self.advice.remedy.clone()
+    }
+
+    fn evidence(&self) -> Option<String> {
+        self.advice.evidence.clone()
+    }
 }
 
 /// What keeps a program attached until it is dropped.
@@ -81,7 +92,7 @@ impl Loaded {
                     links.push(link);
                 }
                 Err(error) => {
-                    tracing::warn!(config = name, "{error}");
+                    tracing::warn!(config = name, "{}", error.advice());
                     failures.push(error);
                 }
             }
@@ -145,9 +156,9 @@ fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
         Err(error) => {
             let program = text(program.name());
             let errno = error.raw_os_error().unwrap_or_default();
-            let reason =
+            let advice =
                 explain(&Attempt { section: &section, errno, log: &log }, &Host::current());
-            Err(AttachError { program, section, reason })
+            Err(AttachError { program, section, advice })
         }
     }
 }

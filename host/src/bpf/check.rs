@@ -9,13 +9,25 @@ use libbpf_rs::libbpf_sys;
 use super::key::KeyType;
 use super::layout::{self, Key, Layout, Value, is_per_cpu};
 use super::{MapSpec, Opened, text};
+use crate::advice::Advice;
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
 use crate::config::{Config, Fault, Metric, Outline, Part, Severity};
 use crate::escaping::Escaping;
 
-/// What is wrong with a metric: the place below it, the problem, the remedy.
-type Finding = (&'static str, String, String);
+/// What is wrong with a metric.
+#[derive(Debug)]
+struct Finding {
+    /// The place below it.
+    below: &'static str,
+    advice: Advice,
+}
+
+impl Finding {
+    fn new(below: &'static str, problem: String, remedy: impl Into<String>) -> Self {
+        Self { below, advice: Advice::new(problem, remedy) }
+    }
+}
 
 /// The layouts of the config's metrics, in their order. Metrics that are faulty in themselves are
 /// held against the object too, as far as they are known.
@@ -64,8 +76,8 @@ fn layouts(
             Ok(layout) => return Some(layout),
             Err(findings) => findings,
         };
-        faults.extend(findings.into_iter().map(|(below, problem, remedy)| {
-            config.fault(&format!("{}{below}", outline.path), problem, remedy)
+        faults.extend(findings.into_iter().map(|Finding { below, advice }| {
+            config.refuse(&format!("{}{below}", outline.path), advice)
         }));
         None
     };
@@ -118,33 +130,27 @@ fn programs(opened: &Opened) -> Vec<Fault> {
     loaded
         .filter_map(|program| {
             let known = program.prog_type() != ProgramType::Unspec;
-            let (problem, remedy) = section(&text(program.section()), known)?;
-            Some(Fault {
-                severity: Severity::Error,
-                file: opened.file.clone(),
-                line: None,
-                path: text(program.name()),
-                problem,
-                remedy,
-                count: 1,
-            })
+            let advice = section(&text(program.section()), known)?;
+            let (severity, file) = (Severity::Error, opened.file.clone());
+            let path = text(program.name());
+            Some(Fault { severity, file, line: None, path, advice, count: 1 })
         })
         .collect()
 }
 
 /// What is wrong with a program's section. `known`: libbpf knows sections of this kind.
-fn section(section: &str, known: bool) -> Option<(String, String)> {
+fn section(section: &str, known: bool) -> Option<Advice> {
     let (kind, target) = section.split_once('/').unwrap_or((section, ""));
     match (kind, target) {
         // Without a target nobody attaches them: that costs the program alone.
         ("perf_event" | "xdp" | "xdp.frags", "" | "devmap" | "cpumap") if known => None,
-        ("perf_event" | "xdp" | "xdp.frags", _) => Some((
+        ("perf_event" | "xdp" | "xdp.frags", _) => Some(Advice::new(
             format!("section `{section}`: this version does not attach {kind} programs"),
-            "take this config out of --config.names".to_owned(),
+            "take this config out of --config.names",
         )),
-        _ if !known => Some((
+        _ if !known => Some(Advice::new(
             format!("section `{section}` is of no kind that libbpf knows"),
-            "name the hook as libbpf does: tracepoint/GROUP/NAME, kprobe/FUNCTION".to_owned(),
+            "name the hook as libbpf does: tracepoint/GROUP/NAME, kprobe/FUNCTION",
         )),
         _ => None,
     }
@@ -167,10 +173,10 @@ fn layout(
     let mut findings = Vec::new();
     let size = Value::WHOLE.bytes.end;
     if map.value_size as usize != size {
-        findings.push((
+        findings.push(Finding::new(
             "",
             format!("values of map `{name}` have {} bytes, not {size}", map.value_size),
-            "make the map's value a `u64`, as all metrics are".to_owned(),
+            "make the map's value a `u64`, as all metrics are",
         ));
     }
     let Some(parts) = &metric.parts else { return Err(findings) };
@@ -213,7 +219,7 @@ fn missing(name: &str, maps: &[MapSpec]) -> Finding {
             format!("give the metric the name of one that it has: {}", listed(&names))
         }
     };
-    (".name", no_map(name), remedy)
+    Finding::new(".name", no_map(name), remedy)
 }
 
 fn no_map(name: &str) -> String {
@@ -231,18 +237,18 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
         | MapType::PercpuHash
         | MapType::LruPercpuHash
         | MapType::PercpuArray => None,
-        MapType::PerfEventArray | MapType::RingBuf => Some((
+        MapType::PerfEventArray | MapType::RingBuf => Some(Finding::new(
             "",
             format!(
                 "map `{name}` is a {kind}: its events would be counted with `{kind}: true`, which \
                  this version does not support"
             ),
-            "count in the BPF program, in a hash map".to_owned(),
+            "count in the BPF program, in a hash map",
         )),
-        _ => Some((
+        _ => Some(Finding::new(
             "",
             format!("map `{name}` is a {kind}, which holds no counts"),
-            "use a hash, lru_hash or array, or the per-CPU form of one".to_owned(),
+            "use a hash, lru_hash or array, or the per-CPU form of one",
         )),
     }
 }
@@ -270,7 +276,7 @@ fn sizes(
     if parts.is_empty() {
         let advice = key.map(KeyType::advice).unwrap_or_else(|| format!("add up to {key_size}"));
         return (key_size != 4).then(|| {
-            (
+            Finding::new(
                 "",
                 format!(
                     "a metric without labels is the entry of a u32 key of 0, but keys of map \
@@ -299,18 +305,18 @@ fn sizes(
         Some(key) => key.advice(),
         None => format!("make them add up to {key_size}"),
     };
-    Some((".labels", problem, remedy))
+    Some(Finding::new(".labels", problem, remedy))
 }
 
 fn bucket_not_last(map: &MapSpec) -> Finding {
     let kind = kind_name(map.kind);
-    (
+    Finding::new(
         ".labels",
         format!(
             "the last part of a histogram's key is its bucket, but here it is `cpu`, which a \
              {kind} does not have beside the key"
         ),
-        "put the bucket last, or make the map per-CPU and take `cpu` out of the key".to_owned(),
+        "put the bucket last, or make the map per-CPU and take `cpu` out of the key",
     )
 }
 

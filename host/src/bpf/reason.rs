@@ -8,6 +8,7 @@ use caps::Capability;
 
 use super::LARGEST_OBJECT;
 use super::host::Host;
+use crate::advice::{Advice, lowered, words};
 use crate::descriptors;
 use crate::files::Unread;
 
@@ -16,31 +17,33 @@ pub(super) mod load;
 pub(super) mod target;
 
 /// Why an object's file could not be read.
-pub(super) fn unreadable(unread: &Unread) -> String {
+pub(super) fn unreadable(unread: &Unread) -> Advice {
     let error = match unread {
         Unread::Refused(error) => error,
         Unread::Directory | Unread::NoFile => {
-            return "no regular file; put the compiled object in its place".to_owned();
+            return Advice::new("no regular file", "put the compiled object in its place");
         }
         Unread::TooLarge(size) => {
-            return format!(
-                "it has {size} bytes, more than {LARGEST_OBJECT}; strip it (llvm-strip -g keeps its BTF)"
+            return Advice::new(
+                format!("it has {size} bytes, more than {LARGEST_OBJECT}"),
+                "strip it (llvm-strip -g keeps its BTF)",
             );
         }
     };
     match error.kind() {
         io::ErrorKind::NotFound => {
-            "no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml".to_owned()
+            Advice::new("no such file", "compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml")
         }
-        io::ErrorKind::PermissionDenied => {
-            "permission denied; make the file readable for the user the exporter runs as".to_owned()
-        }
+        io::ErrorKind::PermissionDenied => Advice::new(
+            "permission denied",
+            "make the file readable for the user the exporter runs as",
+        ),
         _ => of_system(error),
     }
 }
 
 /// What is wrong with an object of the other byte order. libbpf opens such a one, and refuses to load it.
-pub(super) fn byte_order(bytes: &[u8]) -> Option<String> {
+pub(super) fn byte_order(bytes: &[u8]) -> Option<Advice> {
     // ELFDATA2LSB, ELFDATA2MSB.
     let (native, other) = if cfg!(target_endian = "little") { (1, 2) } else { (2, 1) };
     let foreign =
@@ -48,57 +51,60 @@ pub(super) fn byte_order(bytes: &[u8]) -> Option<String> {
     let name = |order| if order == 1 { "little" } else { "big" };
     foreign.then(|| {
         let (other, native) = (name(other), name(native));
-        format!(
-            "it is for machines that are {other}-endian, and this one is {native}-endian; compile it with \
-             `clang -target bpf` on a machine of this kind"
+        Advice::new(
+            format!("it is for machines that are {other}-endian, and this one is {native}-endian"),
+            "compile it with `clang -target bpf` on a machine of this kind",
         )
     })
 }
 
 /// What an error of the system means.
-pub(super) fn of_system(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), errno_text)
+pub(super) fn of_system(error: &io::Error) -> Advice {
+    error.raw_os_error().map_or_else(|| Advice::plain(error.to_string()), of_errno)
 }
 
+const COMPILE: &str = "compile it with `clang -target bpf -g`";
+
 /// Why libbpf does not take the bytes of an object.
-pub(super) fn malformed(error: &io::Error, log: &[String]) -> String {
+pub(super) fn malformed(error: &io::Error, log: &[String]) -> Advice {
     let said = |words: &str| log.iter().any(|line| line.contains(words));
     if said("legacy map definitions") {
-        return "its maps are defined the way libbpf 1.0 gave up; define them in `SEC(\".maps\")`"
-            .to_owned();
+        return Advice::new(
+            "its maps are defined the way libbpf 1.0 gave up",
+            "define them in `SEC(\".maps\")`",
+        );
     }
     if said("BTF is required, but is missing") {
-        return "its BTF is missing or damaged; compile it with `clang -target bpf -g`".to_owned();
+        return Advice::new("its BTF is missing or damaged", COMPILE);
     }
     if said("failed to get section names strings") {
-        return "its end is missing or damaged; compile it again".to_owned();
+        return Advice::new("its end is missing or damaged", "compile it again");
     }
     let empty = log.is_empty() && error.raw_os_error() == Some(libc::EINVAL);
     let other = ["ELF file", "ELF object", "ELF header", "not a valid eBPF object"];
     if empty || other.into_iter().any(said) {
-        return "not a BPF object; compile it with `clang -target bpf -g`".to_owned();
+        return Advice::new("not a BPF object", COMPILE);
     }
     quoting(of_system(error), log)
 }
 
-/// The capabilities among `needed` that are missing, in words with a remedy.
-fn missing_capabilities(needed: &[Capability], host: &Host) -> Option<String> {
+/// The capabilities among `needed` that are missing, if any is.
+fn missing_capabilities(needed: &[Capability], host: &Host) -> Option<Advice> {
     let missing: Vec<String> =
         needed.iter().filter(|cap| host.lacks(**cap)).map(ToString::to_string).collect();
     if missing.is_empty() {
         return None;
     }
     let plural = if missing.len() > 1 { "capabilities" } else { "capability" };
-    Some(format!(
-        "missing {plural} {}; run as root or grant what is missing (before Linux 5.8: \
-         CAP_SYS_ADMIN)",
-        missing.join(" and ")
+    Some(Advice::new(
+        format!("missing {plural} {}", missing.join(" and ")),
+        "run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)",
     ))
 }
 
 /// Why something may be forbidden although no capability is missing: the kernel does not say, so this
 /// is what could be looked at, and what is worth a try.
-fn forbidden(host: &Host) -> String {
+fn forbidden(host: &Host) -> Advice {
     let lockdown = host.lockdown();
     let seccomp = host.has_seccomp_filter();
     let modules = host.security_modules().join(", ");
@@ -125,7 +131,8 @@ fn forbidden(host: &Host) -> String {
          tracepoint/GROUP/NAME"
             .to_owned()
     };
-    format!("the kernel forbids it and does not say why; known is: {}; {remedy}", known.join(", "))
+    let known = known.join(", ");
+    Advice::new(format!("the kernel forbids it and does not say why; known is: {known}"), remedy)
 }
 
 /// Whether the kernel refused for want of privilege.
@@ -133,16 +140,22 @@ fn is_refusal(errno: i32) -> bool {
     errno == libc::EPERM || errno == libc::EACCES
 }
 
-/// What an error number means: lowercase, without the number.
-fn errno_text(errno: i32) -> String {
+/// What an error number of the system or of libbpf means.
+fn of_errno(errno: i32) -> Advice {
     /// The kernel's own "not supported", which libc does not know.
     const ENOTSUPP: i32 = 524;
-    if errno == ENOTSUPP {
-        return "not supported by this kernel".to_owned();
-    }
-    if let Some(text) = descriptors::explain(errno) {
-        return text;
-    }
+    /// The first of libbpf's own (`__LIBBPF_ERRNO__START`).
+    const OF_LIBBPF: i32 = 4000;
+    let known = match errno {
+        ENOTSUPP => Some(Advice::plain("not supported by this kernel")),
+        OF_LIBBPF.. => Some(Advice::plain(libbpf_text(errno))),
+        errno => descriptors::explain(errno),
+    };
+    known.unwrap_or_else(|| Advice::plain(words(&io::Error::from_raw_os_error(errno))))
+}
+
+/// What libbpf calls an error of its own.
+fn libbpf_text(errno: i32) -> String {
     let mut buffer = [0u8; 128];
     // SAFETY: libbpf writes at most as many bytes as it is told of, the last one NUL.
     unsafe {
@@ -153,24 +166,17 @@ fn errno_text(errno: i32) -> String {
         )
     };
     let text = buffer.split(|byte| *byte == 0).next().unwrap_or_default();
-    let text = String::from_utf8_lossy(text);
-    // Words begin in lowercase, but BPF stays BPF.
-    match text.as_bytes() {
-        [first, second, ..] if second.is_ascii_lowercase() => {
-            format!("{}{}", first.to_ascii_lowercase() as char, &text[1..])
-        }
-        _ => text.into_owned(),
-    }
+    lowered(&String::from_utf8_lossy(text))
 }
 
-/// `text` with the line of libbpf's that names the cause, if one does: the last but for those that only
+/// `advice` with the line of libbpf's that names the cause, if one does: the last but for those that only
 /// pass on that something failed.
-fn quoting(text: String, log: &[String]) -> String {
-    let Some(line) = log.iter().rev().find(|line| !passes_on(line)) else { return text };
+fn quoting(advice: Advice, log: &[String]) -> Advice {
+    let Some(line) = log.iter().rev().find(|line| !passes_on(line)) else { return advice };
     // Whoever quotes it has named the program.
     let of_program = line.strip_prefix("prog '").and_then(|rest| rest.split_once("': "));
     let said = of_program.map_or(line.as_str(), |(_, said)| said);
-    format!("{text}; libbpf says: {}", said.trim_end_matches('.'))
+    advice.said(format!("libbpf says: {}", said.trim_end_matches('.')))
 }
 
 /// Whether a line of libbpf's only passes on that something failed, which a line before it explains.
@@ -211,7 +217,7 @@ mod tests {
     use super::*;
     use crate::bpf::host::fake::Fake;
 
-    fn parsed(errno: i32, log: &[&str]) -> String {
+    fn parsed(errno: i32, log: &[&str]) -> Advice {
         let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
         malformed(&io::Error::from_raw_os_error(errno), &log)
     }
@@ -258,7 +264,7 @@ mod tests {
     fn the_line_that_names_the_cause_is_quoted() {
         let quote = |log: &[&str]| {
             let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
-            quoting("invalid argument".to_owned(), &log)
+            quoting(Advice::plain("invalid argument"), &log)
         };
         insta::assert_snapshot!(
             quote(&[
@@ -305,9 +311,13 @@ mod tests {
 
     #[test]
     fn errno_texts() {
-        assert_eq!(errno_text(libc::EPERM), "operation not permitted");
-        assert_eq!(errno_text(524), "not supported by this kernel");
-        assert_eq!(errno_text(4005), "relocation failed");
-        assert_eq!(errno_text(4001), "BPF object format invalid");
+        for (errno, text) in [
+            (libc::EPERM, "operation not permitted"),
+            (524, "not supported by this kernel"),
+            (4005, "relocation failed"),
+            (4001, "BPF object format invalid"),
+        ] {
+            assert_eq!(of_errno(errno), Advice::plain(text), "{errno}");
+        }
     }
 }

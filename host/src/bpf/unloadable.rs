@@ -13,6 +13,7 @@ use super::attach::AttachError;
 use super::host::Host;
 use super::reason::target;
 use super::{log, text};
+use crate::advice::Advice;
 
 /// Sections whose hook is looked up by its type when the object is loaded; `.s` may stand behind each.
 const BY_TYPE: [&str; 8] =
@@ -23,19 +24,19 @@ pub(super) fn switch_off(object: &mut OpenObject) -> Vec<AttachError> {
     let has_struct_ops = object.maps().any(|map| map.map_type() == MapType::StructOps);
     let mut off = Vec::new();
     for mut program in object.progs_mut().filter(|program| program.autoload()) {
-        let Some(reason) = reason(&program, has_struct_ops) else { continue };
+        let Some(advice) = reason(&program, has_struct_ops) else { continue };
         program.set_autoload(false);
         off.push(AttachError {
             program: text(program.name()),
             section: text(program.section()),
-            reason,
+            advice,
         });
     }
     off
 }
 
 /// Why a program cannot be loaded, if that is certain.
-fn reason(program: &OpenProgramMut<'_>, has_struct_ops: bool) -> Option<String> {
+fn reason(program: &OpenProgramMut<'_>, has_struct_ops: bool) -> Option<Advice> {
     let section = text(program.section());
     let (kind, hook) = match section.split_once('/') {
         Some((kind, hook)) => (kind, Some(hook).filter(|hook| !hook.is_empty())),
@@ -43,8 +44,8 @@ fn reason(program: &OpenProgramMut<'_>, has_struct_ops: bool) -> Option<String> 
     };
     let kind = kind.strip_suffix(".s").unwrap_or(kind);
     match (kind, hook) {
-        ("freplace", _) => Some(target::REPLACES.to_owned()),
-        ("struct_ops", _) => (!has_struct_ops).then(|| target::UNREFERENCED.to_owned()),
+        ("freplace", _) => Some(target::replaces()),
+        ("struct_ops", _) => (!has_struct_ops).then(target::unreferenced),
         (kind, None) if BY_TYPE.contains(&kind) => Some(target::unnamed(kind)),
         (kind, Some(hook)) if BY_TYPE.contains(&kind) => {
             is_missing(program, hook).then(|| target::missing(kind, hook, &Host::current()))

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::advice::near;
+use crate::advice::{Advise, near};
 
 /// The configs that `--config.dir` and `--config.names` ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Selection {
 #[derive(Debug, thiserror::Error)]
 pub enum SelectionError {
     /// A directory without names.
-    #[error("--config.dir={} needs --config.names; it holds {}", dir.display(), list(found))]
+    #[error("--config.dir={} needs --config.names", dir.display())]
     NoNames {
         /// The directory.
         dir: PathBuf,
@@ -35,7 +35,7 @@ pub enum SelectionError {
         found: Vec<String>,
     },
     /// The directory cannot be read.
-    #[error("failed to read --config.dir={}; check the path and its permissions", dir.display())]
+    #[error("failed to read --config.dir={}", dir.display())]
     Unreadable {
         /// The directory.
         dir: PathBuf,
@@ -43,16 +43,15 @@ pub enum SelectionError {
         source: io::Error,
     },
     /// An empty name, as between two commas.
-    #[error("--config.names has an empty name; separate names by one comma, without spaces")]
+    #[error("--config.names has an empty name")]
     EmptyName,
     /// The same name twice.
-    #[error("--config.names has {0:?} twice; name each config once")]
+    #[error("--config.names has {0:?} twice")]
     Twice(String),
     /// A name that the default set does not have.
     #[error(
-        "the default set has no config {name:?}{}; it holds {}, others need --config.dir",
-        near::hint(name, known.iter().map(String::as_str)),
-        list(known)
+        "the default set has no config {name:?}{}",
+        near::hint(name, known.iter().map(String::as_str))
     )]
     NotBuiltIn {
         /// The name.
@@ -60,6 +59,20 @@ pub enum SelectionError {
         /// The names of the default set.
         known: Vec<String>,
     },
+}
+
+impl Advise for SelectionError {
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::NoNames { found, .. } => format!("it holds {}", list(found)),
+            Self::Unreadable { .. } => "check the path and its permissions".to_owned(),
+            Self::EmptyName => "separate names by one comma, without spaces".to_owned(),
+            Self::Twice(_) => "name each config once".to_owned(),
+            Self::NotBuiltIn { known, .. } => {
+                format!("it holds {}, others need --config.dir", list(known))
+            }
+        })
+    }
 }
 
 impl Selection {
@@ -153,7 +166,7 @@ mod tests {
     }
 
     fn refusal(dir: Option<&str>, names: &[&str]) -> String {
-        select(dir.map(Path::new), names).unwrap_err().to_string()
+        select(dir.map(Path::new), names).unwrap_err().advice().to_string()
     }
 
     #[test]
@@ -171,7 +184,7 @@ mod tests {
     fn lists_what_a_directory_without_names_holds() {
         let dir = tempfile::tempdir().unwrap();
         let message = |dir: &Path| {
-            let text = select(Some(dir), &[]).unwrap_err().to_string();
+            let text = select(Some(dir), &[]).unwrap_err().advice().to_string();
             text.replace(dir.to_str().unwrap(), "DIR")
         };
         insta::assert_snapshot!(
@@ -190,7 +203,7 @@ mod tests {
     fn says_what_is_wrong() {
         insta::assert_snapshot!(
             refusal(Some("/nowhere"), &[]),
-            @"failed to read --config.dir=/nowhere; check the path and its permissions"
+            @"failed to read --config.dir=/nowhere: no such file or directory; check the path and its permissions"
         );
         insta::assert_snapshot!(
             refusal(Some("/etc"), &["a", ""]),

@@ -17,7 +17,7 @@ use super::plan::{
 };
 use super::raw::{self, Field};
 use super::{bounds, duration, ranges};
-use crate::advice::{near, quote};
+use crate::advice::{Advice, Advise as _, near, quote};
 
 /// The checked part of a file. What is faulty is told and left out.
 pub(super) fn config(raw: raw::Document, source: &Source, faults: &Faults<'_>) -> Config {
@@ -60,23 +60,25 @@ pub(super) fn settings(raw: raw::Setting, source: &Source, faults: &Faults<'_>) 
 }
 
 /// The limits of a plugin, from texts of their own.
-pub(super) fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, String> {
-    let said = |(problem, remedy): (String, String)| format!("{problem}; {remedy}");
+pub(super) fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, Advice> {
     let mut limits = Limits::default();
     if let Some(text) = memory {
-        limits.memory = plugin::bytes(text, ranges::MEMORY).map_err(said)?;
+        limits.memory = plugin::bytes(text, ranges::MEMORY)?;
     }
     if let Some(text) = deadline {
-        limits.deadline = plugin::time(text).map_err(said)?;
+        limits.deadline = plugin::time(text)?;
     }
     Ok(limits)
 }
 
 /// The time that all plugins may run in a scrape.
-pub(super) fn plugin_budget(text: &str) -> Result<Duration, String> {
+pub(super) fn plugin_budget(text: &str) -> Result<Duration, Advice> {
     plugin::budget(text).ok_or_else(|| {
         let (least, most) = ranges::BUDGET;
-        format!("--plugins.scrape-budget={text} is no time for the plugins of a scrape; write one from {least} to {most}")
+        Advice::new(
+            format!("--plugins.scrape-budget={text} is no time for the plugins of a scrape"),
+            format!("write one from {least} to {most}"),
+        )
     })
 }
 
@@ -84,11 +86,10 @@ pub(super) fn plugin_budget(text: &str) -> Result<Duration, String> {
 pub(super) fn compile_limits(
     time: Option<&str>,
     memory: Option<&str>,
-) -> Result<CompileLimits, String> {
-    let said = |(problem, remedy): (String, String)| format!("{problem}; {remedy}");
-    let time = time.map(plugin::compile_time).transpose().map_err(said)?;
+) -> Result<CompileLimits, Advice> {
+    let time = time.map(plugin::compile_time).transpose()?;
     let memory = memory.map(|text| plugin::bytes(text, ranges::COMPILE_MEMORY));
-    let memory = memory.transpose().map_err(said)?;
+    let memory = memory.transpose()?;
     let default = CompileLimits::default();
     Ok(CompileLimits { time, memory: memory.map_or(default.memory, |bytes| bytes as u64) })
 }
@@ -193,8 +194,9 @@ fn name(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<MetricNam
     }
     let text = raw.given()?;
     let refused = |error: NameError| {
-        let problem = format!("{} cannot be a metric's name: {error}", quote(&text));
-        faults.error(&format!("{path}.name"), problem, error.remedy());
+        let name = quote(&text);
+        let advice = error.advice().about(format_args!("{name} cannot be a metric's name"));
+        faults.refuse(&format!("{path}.name"), advice);
     };
     MetricName::new(&text).map_err(refused).ok()
 }

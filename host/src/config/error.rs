@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::advice::Advice;
+
 /// The file that a config was read from, kept to say where a fault is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -42,10 +44,8 @@ pub struct Fault {
     pub line: Option<usize>,
     /// The place in the document: `metrics.counters[2].labels[0].size`; empty for the whole file.
     pub path: String,
-    /// What is wrong: lowercase, no final period.
-    pub problem: String,
-    /// What to do: imperative, no final period.
-    pub remedy: String,
+    /// What is wrong and what to do.
+    pub advice: Advice,
     /// How many faults it tells of: one, but for what stands for all that are not shown.
     pub count: u32,
 }
@@ -63,7 +63,10 @@ impl fmt::Display for Fault {
         if !self.path.is_empty() {
             write!(f, ": {}", Plain(&self.path, LONGEST_PATH))?;
         }
-        write!(f, ": {}; {}", Plain(&self.problem, LONGEST), Plain(&self.remedy, LONGEST))
+        let Advice { problem, remedy, evidence } = &self.advice;
+        write!(f, ": {}", Plain(problem, LONGEST))?;
+        let mut more = remedy.iter().chain(evidence);
+        more.try_for_each(|part| write!(f, "; {}", Plain(part, LONGEST)))
     }
 }
 
@@ -110,9 +113,9 @@ pub(super) fn hidden(file: PathBuf, severity: Severity, count: usize) -> Fault {
         1 => format!("1 more {what} of this file is not shown"),
         _ => format!("{count} more {what}s of this file are not shown"),
     };
-    let remedy = "correct those that are".to_owned();
+    let advice = Advice::new(problem, "correct those that are");
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    Fault { severity, file, line: Some(END), path: String::new(), problem, remedy, count }
+    Fault { severity, file, line: Some(END), path: String::new(), advice, count }
 }
 
 /// Text of a file in a message, so many characters of it: what does not print is escaped, so that a

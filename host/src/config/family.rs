@@ -5,8 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::error::Fault;
 use super::name::APART;
 use super::plan::{Config, Kind, Metric};
-use crate::advice::near;
-use crate::advice::quote;
+use crate::advice::{Advice, near, quote};
 use crate::escaping::{Escaping, is_plain_metric};
 
 /// What the names of a histogram's series end in.
@@ -62,8 +61,8 @@ fn meetings(configs: &[Config], own: &[String]) -> Vec<Fault> {
             if let Some((name, other)) = met
                 && told.insert((&config.name, &metric.path))
             {
-                let (problem, remedy) = one_name(metric, escaping, &name, other);
-                faults.push(config.fault(&format!("{}.name", metric.path), problem, remedy));
+                let advice = one_name(metric, escaping, &name, other);
+                faults.push(config.refuse(&format!("{}.name", metric.path), advice));
             }
         }
     }
@@ -100,14 +99,17 @@ fn one_name(
     escaping: Escaping,
     name: &str,
     other: Option<(&Config, &Metric)>,
-) -> (String, &'static str) {
+) -> Advice {
     let (here, scheme) = (metric.name.as_str(), escaping.as_str());
     let here = format!("`{here}` has series `{name}` with escaping={scheme}");
     match other {
-        None => (format!("{here}, which the exporter tells of itself"), "rename it and its map"),
+        None => Advice::new(
+            format!("{here}, which the exporter tells of itself"),
+            "rename it and its map",
+        ),
         Some((config, other)) => {
             let (place, other) = (place(config, other), other.name.as_str());
-            (format!("{here}, and so has `{other}` in {place}"), APART)
+            Advice::new(format!("{here}, and so has `{other}` in {place}"), APART)
         }
     }
 }

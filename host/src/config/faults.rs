@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::bounds::Bounds;
 use super::error::{Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, Source, hidden};
 use super::node::{Node, lines};
-use crate::advice::cut;
+use crate::advice::{Advice, cut};
 
 /// Collects the faults of one file.
 pub(super) struct Faults<'t> {
@@ -39,7 +39,14 @@ impl<'t> Faults<'t> {
     /// Adds a fault that stops the exporter.
     pub(super) fn error(&self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         if count(&self.errors) {
-            self.add(Severity::Error, path, problem.into(), remedy.into());
+            self.add(Severity::Error, path, Advice::new(problem, remedy));
+        }
+    }
+
+    /// As [`Faults::error`], of what was found elsewhere.
+    pub(super) fn refuse(&self, path: &str, advice: Advice) {
+        if count(&self.errors) {
+            self.add(Severity::Error, path, advice);
         }
     }
 
@@ -51,14 +58,21 @@ impl<'t> Faults<'t> {
         remedy: impl Into<String>,
     ) {
         if count(&self.warnings) {
-            self.add(Severity::Warning, path, problem.into(), remedy.into());
+            self.add(Severity::Warning, path, Advice::new(problem, remedy));
+        }
+    }
+
+    /// As [`Faults::warning`], of what was found elsewhere.
+    pub(super) fn warn(&self, path: &str, advice: Advice) {
+        if count(&self.warnings) {
+            self.add(Severity::Warning, path, advice);
         }
     }
 
     /// Adds one that does not, of an entry that no path leads to.
     pub(super) fn warning_at(&self, line: usize, path: &str, problem: &str, remedy: &str) {
         if count(&self.warnings) {
-            self.add(Severity::Warning, path, problem.to_owned(), remedy.to_owned());
+            self.add(Severity::Warning, path, Advice::new(problem, remedy));
             if let Some(fault) = self.found.borrow_mut().last_mut() {
                 fault.line = Some(line);
             }
@@ -111,12 +125,15 @@ impl<'t> Faults<'t> {
         found
     }
 
-    fn add(&self, severity: Severity, path: &str, problem: String, remedy: String) {
+    fn add(&self, severity: Severity, path: &str, advice: Advice) {
         let line = (!path.is_empty()).then(|| self.root.line_of(path));
         let file = self.source.file.clone();
         let path = cut(path.to_owned(), LONGEST_PATH);
-        let (problem, remedy) = (cut(problem, LONGEST), cut(remedy, LONGEST));
-        let fault = Fault { severity, file, line, path, problem, remedy, count: 1 };
+        let Advice { problem, remedy, evidence } = advice;
+        let short = |text| cut(text, LONGEST);
+        let (remedy, evidence) = (remedy.map(short), evidence.map(short));
+        let advice = Advice { problem: short(problem), remedy, evidence };
+        let fault = Fault { severity, file, line, path, advice, count: 1 };
         self.found.borrow_mut().push(fault);
     }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::advice::Advise;
 use crate::escaping::{Escaping, is_plain_label};
 
 /// What all metrics of all configs are prefixed with.
@@ -47,15 +48,15 @@ pub enum NameError {
     Reserved,
 }
 
-impl NameError {
-    /// What to do about it.
-    pub fn remedy(&self) -> &'static str {
-        match self {
+impl Advise for NameError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
             Self::Empty => "write what to call it",
             Self::Long(_) => "shorten it",
             Self::Control(_) => "take that character out",
             Self::Reserved => "take the `__` away",
-        }
+        };
+        Some(remedy.to_owned())
     }
 }
 
@@ -170,7 +171,7 @@ mod tests {
         let both = |text: &str| {
             let error = LabelName::new(text).unwrap_err();
             assert_eq!(MetricName::new(text).unwrap_err(), error);
-            format!("{error}; {}", error.remedy())
+            error.advice()
         };
         insta::assert_snapshot!(both(""), @"it is empty; write what to call it");
         insta::assert_snapshot!(

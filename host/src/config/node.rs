@@ -13,6 +13,7 @@ mod passes;
 use std::borrow::Cow;
 
 use super::bounds::{self, Bounds};
+use crate::advice::Advise;
 
 /// A place in the tree.
 #[derive(Debug)]
@@ -143,10 +144,11 @@ impl NoYaml {
     pub(crate) fn line(&self) -> Option<usize> {
         self.line
     }
+}
 
-    /// What to do about it.
-    pub(crate) fn remedy(&self) -> &'static str {
-        self.remedy
+impl Advise for NoYaml {
+    fn remedy(&self) -> Option<String> {
+        Some(self.remedy.to_owned())
     }
 }
 

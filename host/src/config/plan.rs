@@ -10,6 +10,7 @@ use super::error::{Fault, Severity, Source};
 use super::limits::Limits;
 use super::name::{LabelName, MetricName};
 use super::node::{self, Node};
+use crate::advice::Advice;
 use crate::decode::{self, builtin};
 use crate::digest::Digest;
 
@@ -212,10 +213,14 @@ impl Config {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Fault {
-        let line = self.line(path);
-        let file = self.source.file.clone();
-        let (path, problem, remedy) = (path.to_owned(), problem.into(), remedy.into());
-        Fault { severity: Severity::Error, file, line, path, problem, remedy, count: 1 }
+        self.refuse(path, Advice::new(problem, remedy))
+    }
+
+    /// As [`Config::fault`], of what was found elsewhere.
+    pub fn refuse(&self, path: &str, advice: impl Into<Advice>) -> Fault {
+        let (line, file) = (self.line(path), self.source.file.clone());
+        let (path, advice) = (path.to_owned(), advice.into());
+        Fault { severity: Severity::Error, file, line, path, advice, count: 1 }
     }
 
     /// As [`Config::fault`], for what is only told.

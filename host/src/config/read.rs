@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::bounds;
 use super::error::{Fault, Severity, Source};
-use crate::advice::{self, near};
+use crate::advice::{self, Advice, near};
 use crate::files::{self, Unread};
 
 /// Reads `dir/NAME.yaml` for every name, in order; what cannot be read is a fault.
@@ -118,8 +118,7 @@ fn fault(file: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> 
         file: file.to_owned(),
         line: None,
         path: String::new(),
-        problem: problem.into(),
-        remedy: remedy.into(),
+        advice: Advice::new(problem, remedy),
         count: 1,
     }
 }

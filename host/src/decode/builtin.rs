@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::advice::Advice;
 use crate::decode::Decoder;
 use crate::system::System;
 
@@ -52,10 +53,8 @@ pub struct Settings {
 pub struct SettingsError {
     /// The place below the decoder: `regexps[1]`, `static_map`.
     pub path: String,
-    /// What is wrong: lowercase, no final period.
-    pub problem: String,
-    /// What to do about it: imperative, no final period.
-    pub remedy: String,
+    /// What is wrong and what to do.
+    pub advice: Advice,
 }
 
 /// The input sizes, in bytes, that a decoder takes as the first of its chain.

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Digest;
 use super::limits::LARGEST_CODE;
-use crate::advice;
+use crate::advice::Advise;
 
 /// How much code is kept, in bytes. What was used longest ago goes first. A Rust guest takes 0.3 MB
 /// and a Python guest 35 MB.
@@ -210,24 +210,31 @@ fn place(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
 /// Why no compiled code is kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CacheError {
-    #[error(
-        "failed to use {} for compiled code: {}; make it a directory that the exporter may write",
-        dir.display(),
-        advice::words(source)
-    )]
+    #[error("failed to use {} for compiled code", dir.display())]
     Open { dir: PathBuf, source: io::Error },
     #[error(
         "compiled code is not kept: {} belongs to the user {owner}, who could have it run code of \
-         theirs; give it to root or to who the exporter runs as",
+         theirs",
         path.display()
     )]
     Foreign { path: PathBuf, owner: u32 },
     #[error(
         "compiled code is not kept: others may write {}, and could have the exporter run code of \
-         theirs; take that from them (chmod go-w)",
+         theirs",
         path.display()
     )]
     Writable { path: PathBuf },
+}
+
+impl Advise for CacheError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Open { .. } => "make it a directory that the exporter may write",
+            Self::Foreign { .. } => "give it to root or to who the exporter runs as",
+            Self::Writable { .. } => "take that from them (chmod go-w)",
+        };
+        Some(remedy.to_owned())
+    }
 }
 
 /// Whether nobody else can replace the directory.

@@ -34,6 +34,7 @@ mod reply;
 mod weigh;
 
 pub use error::CompileError;
+pub(super) use error::EXECUTABLE;
 pub use order::{Order, Task};
 pub use weigh::Weight;
 

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::compile::CompileError;
+use super::compile::{CompileError, EXECUTABLE};
 use super::inspect::World;
 use super::instance::Failure;
 use super::stats::Cause;
 use super::{limits, log};
-use crate::advice;
+use crate::advice::Advise;
 use crate::digest::Digest;
 
 /// Why a plugin cannot be used.
@@ -79,10 +79,6 @@ pub enum PluginError {
     Engine(String),
 }
 
-/// What to do when the system forbids a compiler in the process.
-const EXECUTABLE: &str = "allow this process memory that is writable, then executable \
-                          (systemd: MemoryDenyWriteExecute=no)";
-
 impl PluginError {
     /// What it is about: a key below the plugin, which stands at `path` of its config.
     pub fn place(&self, path: &str) -> String {
@@ -102,24 +98,22 @@ impl PluginError {
     pub(super) fn link(error: wasmtime::Error) -> Self {
         Self::Link(words(&error))
     }
+}
 
-    /// What to do about it: imperative, no final period.
-    pub fn remedy(&self) -> String {
-        match self {
+impl Advise for PluginError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
             Self::NotThere { .. } => {
                 "put the file beside the config, or into the directory of --plugins.dir".to_owned()
             }
-            Self::Read { source, .. } => format!("{}; make it readable", advice::words(source)),
+            Self::Read { .. } => "make it readable".to_owned(),
             Self::NoFile { .. } => "name a file that holds a component".to_owned(),
             Self::TooLarge { .. } => "strip it, or build it smaller".to_owned(),
             Self::Pin { found } => format!(
                 "find out where the file comes from, and if it is right write `sha256: {found}`"
             ),
             Self::World { wanted, .. } => format!("name a plugin that is a {wanted}"),
-            Self::Compile(CompileError::Invalid(text)) if text.contains("executable") => {
-                EXECUTABLE.to_owned()
-            }
-            Self::Compile(error) => error.remedy().to_owned(),
+            Self::Compile(error) => return error.remedy(),
             Self::Load(_) => EXECUTABLE.to_owned(),
             Self::Link(_) => "build it again against wit/0.1.0 of this exporter".to_owned(),
             Self::Configure(_) => "correct its `settings`".to_owned(),
@@ -138,7 +132,8 @@ impl PluginError {
                 "try it with `ebpf_wasm_exporter plugin check`, and tell its author".to_owned()
             }
             Self::Engine(_) => EXECUTABLE.to_owned(),
-        }
+        };
+        Some(remedy)
     }
 }
 

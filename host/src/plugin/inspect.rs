@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReaderError, ComponentExternalKind, Encoding, Parser, Payload};
 
 use super::log::plain;
+use crate::advice::Advise;
 use crate::digest::Digest;
 
 /// The version of the contract that this host knows.
@@ -102,10 +103,9 @@ pub enum NoPlugin {
     },
 }
 
-impl NoPlugin {
-    /// What to do about it.
-    pub fn remedy(&self) -> &'static str {
-        match self {
+impl Advise for NoPlugin {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
             Self::NoWasm => "name a .wasm file that holds a component",
             Self::CoreModule => {
                 "make a component of it: `make plugins` does, or `wasm-tools component new`"
@@ -117,7 +117,8 @@ impl NoPlugin {
                 "build it against the wit/ directory of this exporter, or use an exporter that knows \
                  that version"
             }
-        }
+        };
+        Some(remedy.to_owned())
     }
 }
 

@@ -34,7 +34,7 @@ impl Files {
     }
 
     fn say(&self, error: &PluginError) -> String {
-        let text = format!("{error}; {}", error.remedy());
+        let text = error.advice().to_string();
         text.replace(&self.0.path().display().to_string(), "DIR")
     }
 }
@@ -138,12 +138,12 @@ fn memory_that_is_there_at_the_start_counts() {
 #[test]
 fn a_system_that_forbids_compiled_code_is_told_of() {
     let error = PluginError::Load("unable to make memory executable: EACCES".to_owned());
-    insta::assert_snapshot!(error.remedy(), @"allow this process memory that is writable, then executable (systemd: MemoryDenyWriteExecute=no)");
+    insta::assert_snapshot!(error.remedy().unwrap(), @"allow this process memory that is writable, then executable (systemd: MemoryDenyWriteExecute=no)");
 }
 
 #[test]
 fn a_system_without_room_is_told_of() {
     let error = wasmtime::Error::from(rustix::io::Errno::NOMEM).context("failed to set it aside");
     let error = PluginError::from(Failure::from(error));
-    insta::assert_snapshot!(format!("{error}; {}", error.remedy()), @"the plugin failed at its start: the system gave it no memory: cannot allocate memory; lift the limit on the process's addresses (`ulimit -v`, systemd: LimitAS), of which each memory of an instance has 4 GiB set aside and uses little");
+    insta::assert_snapshot!(error.advice(), @"the plugin failed at its start: the system gave it no memory: cannot allocate memory; lift the limit on the process's addresses (`ulimit -v`, systemd: LimitAS), of which each memory of an instance has 4 GiB set aside and uses little");
 }

@@ -9,7 +9,7 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 use super::UserError;
 use super::user::User;
-use crate::advice::near;
+use crate::advice::{Advise, near};
 
 /// Which capabilities to keep: the value of `--capabilities.keep`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +24,13 @@ pub enum Keep {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeepError {
     /// No such capability.
-    #[error(
-        "--capabilities.keep names no capability by {name:?}{}; see capabilities(7)",
-        hint(name)
-    )]
+    #[error("--capabilities.keep names no capability by {name:?}{}", hint(name))]
     Unknown {
         /// The name, as it was typed.
         name: String,
     },
     /// `all` or `none` in a list.
-    #[error("--capabilities.keep takes {0:?} only alone; name capabilities, or all, or none")]
+    #[error("--capabilities.keep takes {0:?} only alone")]
     NotAlone(String),
 }
 
@@ -41,10 +38,7 @@ pub enum KeepError {
 #[derive(Debug, thiserror::Error)]
 pub enum DropError {
     /// The kernel refuses.
-    #[error(
-        "failed to drop capabilities from the {set} set: {reason}; \
-         --capabilities.keep=all leaves them as they are"
-    )]
+    #[error("failed to drop capabilities from the {set} set: {reason}")]
     Set {
         /// The set of capabilities.
         set: &'static str,
@@ -54,6 +48,25 @@ pub enum DropError {
     /// The process cannot become the user.
     #[error(transparent)]
     User(#[from] UserError),
+}
+
+impl Advise for KeepError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Unknown { .. } => "see capabilities(7)",
+            Self::NotAlone(_) => "name capabilities, or all, or none",
+        };
+        Some(remedy.to_owned())
+    }
+}
+
+impl Advise for DropError {
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Set { .. } => Some("--capabilities.keep=all leaves them as they are".to_owned()),
+            Self::User(error) => error.remedy(),
+        }
+    }
 }
 
 /// What [`Keep::apply`] did; displays as a line for the log.

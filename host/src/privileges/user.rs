@@ -11,6 +11,8 @@ use rustix::thread::{
 };
 use rustix::{process::Gid, process::Uid};
 
+use crate::advice::Advise;
+
 /// A user and a group by number, neither of them the superuser's by mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -24,12 +26,10 @@ pub struct User {
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
     /// Nothing before the colon, or behind it.
-    #[error("--user={0:?} is no user; write NAME, UID, NAME:GROUP or UID:GID")]
+    #[error("--user={0:?} is no user")]
     Empty(String),
     /// No such user.
-    #[error(
-        "--user={text:?} names the {what} {name:?}, whom this host does not know; write its number"
-    )]
+    #[error("--user={text:?} names the {what} {name:?}, whom this host does not know")]
     Unknown {
         /// As it was typed.
         text: String,
@@ -39,24 +39,34 @@ pub enum UserError {
         name: String,
     },
     /// The number that stands for no change.
-    #[error("--user={0:?} has a number that is no user's or group's; write one up to 4294967294")]
+    #[error("--user={0:?} has a number that is no user's or group's")]
     NoId(String),
     /// The superuser.
-    #[error(
-        "--user={0:?} is root, whom the exporter is to leave; name another user, or leave out --user"
-    )]
+    #[error("--user={0:?} is root, whom the exporter is to leave")]
     Root(String),
     /// The kernel refuses.
-    #[error(
-        "failed to become the user {text:?}: {reason}; start as root, or with CAP_SETUID and \
-         CAP_SETGID, or leave out --user"
-    )]
+    #[error("failed to become the user {text:?}")]
     Switch {
         /// As it was typed.
         text: String,
         /// What the kernel says.
-        reason: io::Error,
+        source: io::Error,
     },
+}
+
+impl Advise for UserError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Empty(_) => "write NAME, UID, NAME:GROUP or UID:GID",
+            Self::Unknown { .. } => "write its number",
+            Self::NoId(_) => "write one up to 4294967294",
+            Self::Root(_) => "name another user, or leave out --user",
+            Self::Switch { .. } => {
+                "start as root, or with CAP_SETUID and CAP_SETGID, or leave out --user"
+            }
+        };
+        Some(remedy.to_owned())
+    }
 }
 
 impl FromStr for User {
@@ -139,7 +149,7 @@ impl User {
         };
         let failed = |reason: rustix::io::Errno| UserError::Switch {
             text: self.text.clone(),
-            reason: reason.into(),
+            source: reason.into(),
         };
         switch().map_err(failed)
     }
@@ -158,7 +168,7 @@ mod tests {
     fn parsed(text: &str) -> String {
         match text.parse::<User>() {
             Ok(user) => user.to_string(),
-            Err(error) => error.to_string(),
+            Err(error) => error.advice().to_string(),
         }
     }
 
@@ -186,7 +196,8 @@ mod tests {
         insta::assert_snapshot!(parsed("7:4294967296"), @r#"--user="7:4294967296" has a number that is no user's or group's; write one up to 4294967294"#);
         insta::assert_snapshot!(parsed("no such user"), @r#"--user="no such user" names the user "no such user", whom this host does not know; write its number"#);
         insta::assert_snapshot!(parsed("7:no such group"), @r#"--user="7:no such group" names the group "no such group", whom this host does not know; write its number"#);
-        let reason = io::Error::from_raw_os_error(libc::EPERM);
-        insta::assert_snapshot!(UserError::Switch { text: "7".to_owned(), reason }, @r#"failed to become the user "7": Operation not permitted (os error 1); start as root, or with CAP_SETUID and CAP_SETGID, or leave out --user"#);
+        let source = io::Error::from_raw_os_error(libc::EPERM);
+        let refused = UserError::Switch { text: "7".to_owned(), source };
+        insta::assert_snapshot!(refused.advice(), @r#"failed to become the user "7": operation not permitted; start as root, or with CAP_SETUID and CAP_SETGID, or leave out --user"#);
     }
 }

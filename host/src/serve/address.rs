@@ -9,6 +9,7 @@ use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::socket::Listener;
+use crate::advice::Advise;
 
 /// How many connections the kernel keeps for us while we are busy, if it is set to keep so many
 /// (`net.core.somaxconn`). A client beyond these tries again after a second.
@@ -37,19 +38,19 @@ pub enum ListenAddress {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// No colon, or nothing behind it.
-    #[error("--web.listen-address={0} has no port; write [HOST]:PORT, as in :9435")]
+    #[error("--web.listen-address={0} has no port")]
     NoPort(String),
     /// Not a number up to 65535 behind the last colon.
     #[error("--web.listen-address={0} has a port that is no number from 0 to 65535")]
     BadPort(String),
     /// An IPv6 address without brackets.
-    #[error("--web.listen-address={0} has too many colons; write an IPv6 address as [::1]:9435")]
+    #[error("--web.listen-address={0} has too many colons")]
     NoBrackets(String),
     /// `fd://` without a number.
-    #[error("--web.listen-address={0} has no number behind fd://; write fd://0 for the first")]
+    #[error("--web.listen-address={0} has no number behind fd://")]
     BadDescriptor(String),
     /// Some other URL.
-    #[error("--web.listen-address={0} is a URL; write [HOST]:PORT, or fd://0")]
+    #[error("--web.listen-address={0} is a URL")]
     Url(String),
 }
 
@@ -57,22 +58,13 @@ pub enum AddressError {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another socket has it.
-    #[error(
-        "failed to listen on {0}: the port is in use; stop who has it (ss -ltnp shows it) \
-         or choose another --web.listen-address"
-    )]
+    #[error("failed to listen on {0}: the port is in use")]
     InUse(ListenAddress),
     /// A port that needs a capability.
-    #[error(
-        "failed to listen on {0}: permission denied; ports below 1024 need \
-         CAP_NET_BIND_SERVICE, or choose another --web.listen-address"
-    )]
+    #[error("failed to listen on {0}: permission denied")]
     Denied(ListenAddress),
     /// An address of another host.
-    #[error(
-        "failed to listen on {0}: this host does not have that address; \
-         ip addr lists those it has"
-    )]
+    #[error("failed to listen on {0}: this host does not have that address")]
     NotOurs(ListenAddress),
     /// A name that does not resolve.
     #[error("failed to look up the host of --web.listen-address={address}")]
@@ -93,7 +85,7 @@ pub enum ListenError {
     /// systemd passed fewer sockets.
     #[error(
         "--web.listen-address=fd://{index} needs socket number {index} from systemd, which \
-         passed {passed}; start the service by its .socket unit"
+         passed {passed}"
     )]
     NotPassed {
         /// The socket asked for, from 0.
@@ -102,11 +94,43 @@ pub enum ListenError {
         passed: usize,
     },
     /// systemd passed something else: a connection, a datagram socket, a file.
-    #[error(
-        "--web.listen-address=fd://{0} is not a listening stream socket, of TCP or UNIX; \
-         let the .socket unit have ListenStream=9435, or ListenStream= and a path, and Accept=no"
-    )]
+    #[error("--web.listen-address=fd://{0} is not a listening stream socket, of TCP or UNIX")]
     NotListening(usize),
+}
+
+impl Advise for AddressError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::NoPort(_) => "write [HOST]:PORT, as in :9435",
+            // The problem says what to write.
+            Self::BadPort(_) => return None,
+            Self::NoBrackets(_) => "write an IPv6 address as [::1]:9435",
+            Self::BadDescriptor(_) => "write fd://0 for the first",
+            Self::Url(_) => "write [HOST]:PORT, or fd://0",
+        };
+        Some(remedy.to_owned())
+    }
+}
+
+impl Advise for ListenError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::InUse(_) => {
+                "stop who has it (ss -ltnp shows it) or choose another --web.listen-address"
+            }
+            Self::Denied(_) => {
+                "ports below 1024 need CAP_NET_BIND_SERVICE, or choose another --web.listen-address"
+            }
+            Self::NotOurs(_) => "ip addr lists those it has",
+            Self::Lookup { .. } | Self::Other { .. } => return None,
+            Self::NotPassed { .. } => "start the service by its .socket unit",
+            Self::NotListening(_) => {
+                "let the .socket unit have ListenStream=9435, or ListenStream= and a path, and \
+                 Accept=no"
+            }
+        };
+        Some(remedy.to_owned())
+    }
 }
 
 impl FromStr for ListenAddress {

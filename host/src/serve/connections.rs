@@ -28,6 +28,7 @@ use super::seldom::Seldom;
 use super::socket::{Acceptor, Listener, Peer, Stream};
 use super::traffic::{Cause, Traffic};
 use super::turns::{Turn, Turns};
+use crate::advice::Advice;
 use crate::descriptors;
 
 /// How long to wait when no connection can be accepted and none can go.
@@ -148,7 +149,7 @@ impl Reception {
     async fn recover(&self, error: &io::Error) {
         if self.said_failed.is_due(Instant::now()) {
             let explained = error.raw_os_error().and_then(descriptors::explain);
-            let why = explained.unwrap_or_else(|| error.to_string());
+            let why = explained.unwrap_or_else(|| Advice::plain(error.to_string()));
             warn!("failed to accept a connection: {why}");
         }
         if self.room.give_way() {

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use crate::advice::Advise;
 use crate::config::size;
 
 /// What is wrong with the value of `--web.max-unsent`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--web.max-unsent={0} is no size of 1MiB or more; write one such as 64MiB")]
+#[error("--web.max-unsent={0} is no size of 1MiB or more")]
 pub struct UnsentError(String);
+
+impl Advise for UnsentError {
+    fn remedy(&self) -> Option<String> {
+        Some("write one such as 64MiB".to_owned())
+    }
+}
 
 /// What clients may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +97,7 @@ mod tests {
         assert_eq!(unsent("64MiB"), Ok(Limits::default().unsent_bytes));
         assert_eq!(unsent("1048576"), Ok(1 << 20));
         insta::assert_snapshot!(
-            unsent("64M").unwrap_err(),
+            unsent("64M").unwrap_err().advice(),
             @"--web.max-unsent=64M is no size of 1MiB or more; write one such as 64MiB"
         );
         for text in ["", "0", "-1MiB", "1023KiB", "99999999999GiB", "x"] {

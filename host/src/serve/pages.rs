@@ -19,6 +19,7 @@ use super::paths::{self, Meant};
 use super::responses::{escaped, failure, refusal, typed};
 use super::room::Handle;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
+use crate::advice::Advise;
 use crate::version;
 
 const MAPS: &str = "/maps";
@@ -48,13 +49,10 @@ pub struct TelemetryPath(String);
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// It does not begin with a slash.
-    #[error("--web.telemetry-path={0} does not begin with a slash; write /metrics")]
+    #[error("--web.telemetry-path={0} does not begin with a slash")]
     Relative(String),
     /// It has a character that a path in a URL cannot have.
-    #[error(
-        "--web.telemetry-path={path} has {character:?}, which a path in a URL cannot have; \
-         leave it out or write it as %XX"
-    )]
+    #[error("--web.telemetry-path={path} has {character:?}, which a path in a URL cannot have")]
     Character {
         /// The path.
         path: String,
@@ -62,17 +60,23 @@ pub enum PathError {
         character: char,
     },
     /// It has a percent sign that stands for nothing.
-    #[error(
-        "--web.telemetry-path={0} has a % without two hexadecimal digits behind it; \
-         write %25 for a percent sign"
-    )]
+    #[error("--web.telemetry-path={0} has a % without two hexadecimal digits behind it")]
     Escape(String),
     /// It is where the maps are.
-    #[error(
-        "--web.telemetry-path={0} is where --web.enable-maps or --debug shows the maps; \
-         write another path"
-    )]
+    #[error("--web.telemetry-path={0} is where --web.enable-maps or --debug shows the maps")]
     Maps(String),
+}
+
+impl Advise for PathError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Relative(_) => "write /metrics",
+            Self::Character { .. } => "leave it out or write it as %XX",
+            Self::Escape(_) => "write %25 for a percent sign",
+            Self::Maps(_) => "write another path",
+        };
+        Some(remedy.to_owned())
+    }
 }
 
 impl Site {
@@ -273,7 +277,7 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_a_path() {
-        let refusal = |text| TelemetryPath::parse(text).unwrap_err().to_string();
+        let refusal = |text| TelemetryPath::parse(text).unwrap_err().advice().to_string();
         insta::assert_snapshot!(
             refusal("metrics"),
             @"--web.telemetry-path=metrics does not begin with a slash; write /metrics"
@@ -289,7 +293,7 @@ mod tests {
         assert!(site("/%6daps", true).checked().is_err());
         let maps = site("/maps", true).checked().unwrap_err();
         insta::assert_snapshot!(
-            maps,
+            maps.advice(),
             @"--web.telemetry-path=/maps is where --web.enable-maps or --debug shows the maps; write another path"
         );
         assert!(site("/maps/x", true).checked().is_err());

@@ -4,6 +4,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::scrapes::ScrapeError;
+use crate::advice::Advise as _;
 
 /// The type of texts that are no metrics.
 pub(super) const TEXT_TYPE: &str = "text/plain; charset=utf-8";
@@ -14,7 +15,7 @@ pub(super) fn failure(error: &ScrapeError) -> Response {
         ScrapeError::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
         ScrapeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
-    refusal(status, format!("{error}\n"))
+    refusal(status, format!("{}\n", error.advice()))
 }
 
 /// That the request is not answered, and why: a text that ends a line.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
+use crate::advice::Advise;
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
 use crate::workers::{Hired, LARGE_STACK, Post, Workers};
@@ -90,11 +91,22 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScrapeError {
     /// A bug; the next scrape is tried again.
-    #[error("failed to scrape: {0}; this is a bug, please report it with the exporter's log")]
+    #[error("failed to scrape: {0}")]
     Panicked(String),
     /// The scrape thread has ended.
     #[error("failed to scrape: the exporter is stopping")]
     Stopping,
+}
+
+impl Advise for ScrapeError {
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Panicked(_) => {
+                Some("this is a bug, please report it with the exporter's log".to_owned())
+            }
+            Self::Stopping => None,
+        }
+    }
 }
 
 /// The way to the scrape thread, which ends when the last clone is gone. Cheap to clone.
@@ -282,7 +294,7 @@ fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
     catch_unwind(AssertUnwindSafe(what)).map_err(|panic| {
         let panicked = ScrapeError::Panicked(text_of(panic.as_ref()));
         discard(panic);
-        error!("{panicked}");
+        error!("{}", panicked.advice());
         panicked
     })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use crate::advice::near;
+use crate::advice::{Advise, near};
 
 /// A way to read all entries of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,12 @@ pub struct ReadError {
     pub source: io::Error,
 }
 
+impl Advise for ReadError {
+    fn remedy(&self) -> Option<String> {
+        None
+    }
+}
+
 /// How maps are to be read (`--maps.read`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
@@ -69,11 +75,14 @@ pub enum Reading {
 
 /// A text that is no [`Reading`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown way of reading maps {0:?}{hint}; give --maps.read auto, copy, harvest, batch or keys",
-    hint = near::hint(.0, WAYS)
-)]
+#[error("unknown way of reading maps {0:?}{hint}", hint = near::hint(.0, WAYS))]
 pub struct UnknownWay(String);
+
+impl Advise for UnknownWay {
+    fn remedy(&self) -> Option<String> {
+        Some("give --maps.read auto, copy, harvest, batch or keys".to_owned())
+    }
+}
 
 /// What `--maps.read` takes.
 const WAYS: [&str; 5] = ["auto", "copy", "harvest", "batch", "keys"];
@@ -153,6 +162,6 @@ mod tests {
     fn ways_are_chosen_by_name() {
         assert_eq!("auto".parse(), Ok(Reading::Auto));
         assert_eq!("keys".parse(), Ok(Reading::Pinned(Way::Keys)));
-        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err(), @r#"unknown way of reading maps "Batch", did you mean "batch"; give --maps.read auto, copy, harvest, batch or keys"#);
+        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err().advice(), @r#"unknown way of reading maps "Batch", did you mean "batch"; give --maps.read auto, copy, harvest, batch or keys"#);
     }
 }

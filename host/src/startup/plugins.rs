@@ -51,7 +51,7 @@ pub(crate) fn load(
             Ok(plugin) => drop(plugins.insert(plan.name.clone(), plugin)),
             Err(error) => {
                 let path = error.place(&plan.path);
-                faults.push(config.fault(&path, error.to_string(), error.remedy()));
+                faults.push(config.refuse(&path, error));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use crate::advice::Advise;
 use crate::serve::{AddressError, ListenAddress};
 
 /// How long each of connecting, asking and being answered may take.
@@ -17,7 +18,7 @@ pub enum HealthError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// An address that nobody can connect to.
-    #[error("{0} is where systemd listens; name its HOST:PORT")]
+    #[error("{0} is where systemd listens")]
     Systemd(ListenAddress),
     /// Nobody answers.
     #[error("nobody serves at {address}")]
@@ -35,6 +36,16 @@ pub enum HealthError {
         /// The first line of the answer.
         answer: String,
     },
+}
+
+impl Advise for HealthError {
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Address(error) => error.remedy(),
+            Self::Systemd(_) => Some("name its HOST:PORT".to_owned()),
+            Self::Silent { .. } | Self::Unwell { .. } => None,
+        }
+    }
 }
 
 /// Asks the exporter that listens at `address`, written as for `--web.listen-address`, for its first page.
@@ -106,7 +117,7 @@ mod tests {
         });
         let said = match health(&address) {
             Ok(()) => "well".to_owned(),
-            Err(error) => error.to_string().replace(&address, "ADDRESS"),
+            Err(error) => error.advice().to_string().replace(&address, "ADDRESS"),
         };
         serve.join().unwrap();
         said
@@ -121,12 +132,12 @@ mod tests {
 
     #[test]
     fn says_why_nobody_can_be_asked() {
-        let said = |address| health(address).unwrap_err().to_string();
+        let said = |address| health(address).unwrap_err().advice().to_string();
         let silent = HealthError::Silent {
             address: ListenAddress::All { port: 9435 },
             source: io::Error::from_raw_os_error(libc::ECONNREFUSED),
         };
-        insta::assert_snapshot!(silent, @"nobody serves at :9435");
+        insta::assert_snapshot!(silent.advice(), @"nobody serves at :9435: connection refused");
         insta::assert_snapshot!(said("fd://0"), @"fd://0 is where systemd listens; name its HOST:PORT");
         insta::assert_snapshot!(said("localhost"), @"--web.listen-address=localhost has no port; write [HOST]:PORT, as in :9435");
     }

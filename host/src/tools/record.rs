@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::advice;
+use crate::advice::Advise;
 use crate::bpf::MapSpec;
 use crate::config::Source;
 use crate::scrape::{Fed, Unit};
@@ -30,12 +30,18 @@ pub struct Recording<'a> {
 
 /// A recording that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {}; give --output a file that can be written", .file.display(), advice::words(.cause))]
+#[error("{}", .file.display())]
 pub struct Unwritten {
     /// The file.
     pub file: PathBuf,
     /// What the system says.
-    pub cause: io::Error,
+    pub source: io::Error,
+}
+
+impl Advise for Unwritten {
+    fn remedy(&self) -> Option<String> {
+        Some("give --output a file that can be written".to_owned())
+    }
 }
 
 impl Recording<'_> {
@@ -46,7 +52,7 @@ impl Recording<'_> {
     ///
     /// If the file cannot be written.
     pub fn make(&self, configs: &[Source], units: &mut [Unit]) -> Result<(u64, u64), Unwritten> {
-        let unwritten = |cause| Unwritten { file: self.file.to_owned(), cause };
+        let unwritten = |source| Unwritten { file: self.file.to_owned(), source };
         self.write(configs, units).map_err(unwritten)
     }
 

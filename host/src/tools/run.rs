@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::{Answer, Bench, Guest, ToolError};
+use crate::advice::Advice;
 use crate::decode::Outcome;
 use crate::logging::printable;
 
 pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError> {
     if bench.inputs.is_empty() {
-        let problem = "no input was given; write some behind the file";
-        return Err(ToolError::Usage(problem.to_owned()));
+        let advice = Advice::new("no input was given", "write some behind the file");
+        return Err(ToolError::Usage(advice));
     }
     let mut guest = bench.start(&mut bench.loader())?;
     let answers = guest.ask(&bench.inputs);

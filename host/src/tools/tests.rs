@@ -26,7 +26,9 @@ impl Folder {
         let flags = Flags::try_parse_from(start.iter().chain(more)).unwrap();
         let Some(Command::Plugin { tool }) = flags.command else { panic!("no tool") };
         let place = self.0.path().display().to_string();
-        let said = |error: ToolError| format!("{}{error}", error.report()).replace(&place, "DIR");
+        let said = |error: ToolError| {
+            format!("{}{}", error.report(), error.advice()).replace(&place, "DIR")
+        };
         run(&tool, &Compiler::default()).map_err(said)
     }
 }
@@ -50,7 +52,7 @@ fn inspecting_runs_nothing() {
     wasi:random/random@0.2.0  (not given: a call of it traps)
     ");
     insta::assert_snapshot!(folder.plugin("inspect", "core", &[]).unwrap_err(), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");
-    insta::assert_snapshot!(folder.plugin("inspect", "gone", &[]).unwrap_err(), @"failed to read DIR/gone.wasm; no such file or directory; make it readable");
+    insta::assert_snapshot!(folder.plugin("inspect", "gone", &[]).unwrap_err(), @"failed to read DIR/gone.wasm: no such file or directory; make it readable");
 }
 
 #[test]
@@ -99,7 +101,7 @@ fn what_makes_no_sense_is_told() {
     let refusal = |file, more: &[&str]| folder.plugin("run", file, more).unwrap_err();
     insta::assert_snapshot!(refusal("echo", &[]), @"no input was given; write some behind the file");
     insta::assert_snapshot!(refusal("echo", &["--hex", "abc"]), @"--hex: `abc` is not written in pairs of digits");
-    insta::assert_snapshot!(refusal("echo", &["--labels=a,__c", "x"]), @"--labels: `__c` is no label's name: Prometheus keeps names that start with `__`");
+    insta::assert_snapshot!(refusal("echo", &["--labels=a,__c", "x"]), @"--labels: `__c` is no label's name: Prometheus keeps names that start with `__`; take the `__` away");
     insta::assert_snapshot!(refusal("echo", &["--settings={a: {file: gone}}", "x"]), @"--settings:1: a.file: failed to read `gone`: no such file or directory; put the file beside the config, as text that the exporter may read");
     insta::assert_snapshot!(refusal("echo", &["--settings=[", "x"]), @"--settings:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there");
     insta::assert_snapshot!(refusal("echo", &["--settings=x", "x"]), @"--settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");

@@ -152,8 +152,9 @@ fn an_exporter_without_proc_says_what_it_needs() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("echo.wasm");
     fs::write(&file, guests::component("echo")).expect("a file");
+    use ebpf_wasm_exporter::advice::Advise as _;
     use ebpf_wasm_exporter::plugin::{CompileLimits, Compiler, inspect_file};
     let error = inspect_file(&file, &Compiler::program(gone), CompileLimits::default());
     let error = error.expect_err("there is no such program");
-    insta::assert_snapshot!(format!("{error}; {}", error.remedy()), @"failed to start /nowhere/ebpf_wasm_exporter to compile it: no such file or directory; allow the exporter to start itself: mount /proc, lift the limit on processes, and let the file be executed");
+    insta::assert_snapshot!(error.advice(), @"failed to start /nowhere/ebpf_wasm_exporter to compile it: no such file or directory; allow the exporter to start itself: mount /proc, lift the limit on processes, and let the file be executed");
 }

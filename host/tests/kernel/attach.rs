@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::bpf::{AttachError, stats};
 use libbpf_rs::ProgramHandle;
 
@@ -133,7 +134,7 @@ pub fn what_does_not_attach_costs_only_itself() {
         .failures()
         .iter()
         .filter(|error| !of_kprobe(error))
-        .map(|error| format!("{error}\n"))
+        .map(|error| format!("{}\n", error.advice()))
         .collect();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     insta::assert_snapshot!(failures.replace(release.trim(), "RELEASE"), @r"
@@ -163,7 +164,8 @@ pub fn what_names_no_hook_costs_only_itself() {
         absent,
         ["no_function", "function_unknown", "tracepoint_unknown", "replacement", "operation"]
     );
-    let failures: String = attached.failures().iter().map(|error| format!("{error}\n")).collect();
+    let failures: String =
+        attached.failures().iter().map(|error| format!("{}\n", error.advice())).collect();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     insta::assert_snapshot!(failures.replace(release.trim(), "RELEASE"), @r#"
     failed to attach program `packets` (xdp): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
@@ -192,7 +194,8 @@ pub fn a_kprobe_works_or_says_why_not() {
     } else {
         "has no kprobes (CONFIG_KPROBES is off); use a tracepoint"
     };
-    assert!(error.reason.contains(told), "{error}");
+    let advice = error.advice().to_string();
+    assert!(advice.contains(told), "{advice}");
 }
 
 pub fn dropping_detaches() {

@@ -209,5 +209,5 @@ pub fn kaddrs_that_are_not_there() {
 }
 
 fn of_the_object(fault: &Fault) -> bool {
-    fault.problem.starts_with("the object")
+    fault.advice.problem.starts_with("the object")
 }

@@ -77,7 +77,7 @@ pub fn one_when_something_is_unexpected() {
     let said = told(&configs, run(&mut command));
     assert_eq!(said.code, Some(1), "{said:?}");
     let error = said.stderr.lines().last().unwrap();
-    insta::assert_snapshot!(error, @"error: failed to start the scrape thread: Resource temporarily unavailable (os error 11)");
+    insta::assert_snapshot!(error, @"error: failed to start the scrape thread: resource temporarily unavailable");
 }
 
 pub fn two_for_the_command_line() {
@@ -234,7 +234,7 @@ pub fn a_map_that_cannot_be_pinned_says_why() {
     let said = with_pins(&configs, "bpf", grown);
     assert_eq!(said.code, Some(4), "{said:?}");
     let error = said.stderr.lines().last().unwrap();
-    insta::assert_snapshot!(error, @"error: failed to load config `pinned`: the map pinned at /sys/fs/bpf/hits_total has another shape; remove it: rm /sys/fs/bpf/hits_total (its max_entries is 2 there, 1 here)");
+    insta::assert_snapshot!(error, @"error: failed to load config `pinned`: the map pinned at /sys/fs/bpf/hits_total has another shape (its max_entries is 2 there, 1 here); remove it: rm /sys/fs/bpf/hits_total");
     let same = "\"$0\" \"$1\" --config.names=pinned --config.check >&2 &&";
     assert_eq!(with_pins(&configs, "bpf", same).code, Some(0));
 }

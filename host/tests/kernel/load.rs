@@ -1,12 +1,13 @@
 //! Loading: what the kernel refuses is told so that a person can act on it.
 
-use ebpf_wasm_exporter::bpf::{LoadError, ObjectSource, Opened};
+use ebpf_wasm_exporter::advice::{Advice, Advise as _};
+use ebpf_wasm_exporter::bpf::{ObjectSource, Opened};
 
 use crate::workload::rows;
 use crate::{object, open, plan};
 
-fn refused(name: &str) -> LoadError {
-    object::open(name).load().expect_err("no kernel takes this object")
+fn refused(name: &str) -> Advice {
+    object::open(name).load().expect_err("no kernel takes this object").advice()
 }
 
 /// `text` without the kernel's release, which is another on every machine.
@@ -19,7 +20,7 @@ pub fn without_capabilities() {
     let opened = object::open("workload");
     open::without_capabilities(|| {
         let error = opened.load().expect_err("loading takes capabilities");
-        insta::assert_snapshot!(error, @"failed to load config `workload`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+        insta::assert_snapshot!(error.advice(), @"failed to load config `workload`: missing capabilities CAP_BPF and CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
     });
 }
 
@@ -47,7 +48,7 @@ pub fn a_file_of_types_that_is_none() {
     let path = std::path::Path::new("/no/such/vmlinux");
     let opened = Opened::open("relocation", &source, Some(path)).unwrap();
     let error = opened.load().unwrap_err();
-    insta::assert_snapshot!(anywhere(&error.to_string()), @"failed to load config `relocation`: failed to read the kernel's types from /no/such/vmlinux (--btf.path): no such file or directory; give the BTF of this kernel, RELEASE");
+    insta::assert_snapshot!(anywhere(&error.advice().to_string()), @"failed to load config `relocation`: failed to read the kernel's types from /no/such/vmlinux (--btf.path): no such file or directory; give the BTF of this kernel, RELEASE");
 }
 
 /// The source line may stand far above the last ones of what the verifier says.

@@ -1,5 +1,6 @@
 //! Opening takes no privilege.
 
+use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::bpf::{ObjectSource, Opened};
 
 use crate::object;
@@ -28,7 +29,7 @@ pub fn needs_no_capability() {
 pub fn a_missing_file() {
     let source = ObjectSource::File("/no/such/dir/x.bpf.o".into());
     let error = Opened::open("x", &source, None).unwrap_err();
-    insta::assert_snapshot!(error, @"failed to open /no/such/dir/x.bpf.o: no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml");
+    insta::assert_snapshot!(error.advice(), @"failed to open /no/such/dir/x.bpf.o: no such file; compile NAME.bpf.c to NAME.bpf.o beside NAME.yaml");
 }
 
 pub fn a_file_that_is_no_object() {
@@ -38,12 +39,12 @@ pub fn a_file_that_is_no_object() {
         std::fs::write(&file, bytes).unwrap();
         let error = Opened::open("x", &ObjectSource::File(file), None).unwrap_err();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(error.reason, @"not a BPF object; compile it with `clang -target bpf -g`");
+            insta::assert_snapshot!(error.advice, @"not a BPF object; compile it with `clang -target bpf -g`");
         }
     }
     let source = ObjectSource::Embedded(b"not an object");
     let error = Opened::open("x", &source, None).unwrap_err();
-    insta::assert_snapshot!(error, @"failed to open <built-in>/x.bpf.o: not a BPF object; compile it with `clang -target bpf -g`");
+    insta::assert_snapshot!(error.advice(), @"failed to open <built-in>/x.bpf.o: not a BPF object; compile it with `clang -target bpf -g`");
 }
 
 pub fn a_file_that_was_cut_short() {
@@ -52,7 +53,7 @@ pub fn a_file_that_was_cut_short() {
         let cut = bytes[..size].to_vec();
         let error = Opened::open("x", &ObjectSource::Embedded(cut.leak()), None).unwrap_err();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(error.reason, @"its end is missing or damaged; compile it again");
+            insta::assert_snapshot!(error.advice, @"its end is missing or damaged; compile it again");
         }
     }
 }
@@ -72,5 +73,5 @@ pub fn names_that_are_no_text() {
         bytes[at..at + 3].fill(0xff);
     }
     let error = Opened::open("x", &ObjectSource::Embedded(bytes.leak()), None).unwrap_err();
-    insta::assert_snapshot!(error.reason, @"operation not supported; libbpf says: map 'constants': unknown field '���_entries'");
+    insta::assert_snapshot!(error.advice, @"operation not supported; libbpf says: map 'constants': unknown field '���_entries'");
 }

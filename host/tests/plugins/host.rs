@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::decode::{Answers, Batch, Decoder, Outcome};
 use ebpf_wasm_exporter::plugin::{CacheDir, Compiler, Limits, Loader, PluginError, Request};
 use serde_json::Value;
@@ -65,7 +66,7 @@ fn start(plugin: &str, settings: &Value, limits: Limits) -> Result<Box<dyn Decod
         settings: &settings.to_string(),
         limits,
     };
-    let said = |error: PluginError| format!("{error}; {}", error.remedy());
+    let said = |error: PluginError| error.advice().to_string();
     let loaded = LOADER.lock().unwrap_or_else(PoisonError::into_inner).load(&request);
     loaded.map_err(said)?.decoder().map_err(said)
 }

@@ -36,10 +36,7 @@ fn histogram(labels: &[(&str, usize, usize)]) -> Metric {
 /// The findings for a metric that does not fit, one a line.
 fn misfit(metric: &Metric, maps: &[MapSpec], key: Option<&KeyType>) -> String {
     let findings = layout(&metric.outline(), maps, key).expect_err("it does not fit");
-    findings
-        .iter()
-        .map(|(below, problem, remedy)| format!("{below}: {problem}; {remedy}\n"))
-        .collect()
+    findings.iter().map(|Finding { below, advice }| format!("{below}: {advice}\n")).collect()
 }
 
 #[test]

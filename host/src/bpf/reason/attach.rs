@@ -3,7 +3,8 @@
 use caps::Capability;
 
 use super::super::host::Host;
-use super::{errno_text, forbidden, is_refusal, missing_capabilities, quoting, target};
+use super::{forbidden, is_refusal, missing_capabilities, of_errno, quoting, target};
+use crate::advice::Advice;
 use crate::descriptors;
 
 /// A program that could not be attached, and what was said about it.
@@ -55,24 +56,23 @@ enum Hook<'a> {
 }
 
 /// What went wrong and what to do.
-pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> String {
+pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> Advice {
     let hook = Hook::of(attempt.section);
-    if let Some(reason) = descriptors::explain(attempt.errno) {
-        return reason;
+    if let Some(advice) = descriptors::explain(attempt.errno) {
+        return advice;
     }
     let bare = attempt.section.strip_suffix('/').unwrap_or(attempt.section);
     let known = match attempt.errno {
         // libbpf refuses it, or passes an empty name on, which no hook has.
         _ if names_no_hook(bare) => Some(target::unnamed(bare)),
         errno if is_refusal(errno) => Some(refused(&hook, host)),
-        libc::EOPNOTSUPP if attempt.log.is_empty() => Some(
-            "libbpf attaches no program by a section of this kind; name a hook, as in \
-             tracepoint/GROUP/NAME"
-                .to_owned(),
-        ),
+        libc::EOPNOTSUPP if attempt.log.is_empty() => Some(Advice::new(
+            "libbpf attaches no program by a section of this kind",
+            "name a hook, as in tracepoint/GROUP/NAME",
+        )),
         _ => not_found(&hook, attempt, host),
     };
-    known.unwrap_or_else(|| quoting(errno_text(attempt.errno), attempt.log))
+    known.unwrap_or_else(|| quoting(of_errno(attempt.errno), attempt.log))
 }
 
 /// Whether libbpf would attach a program of this section if it named a hook.
@@ -130,25 +130,27 @@ impl<'a> Hook<'a> {
 }
 
 /// Why it is forbidden.
-fn refused(hook: &Hook<'_>, host: &Host) -> String {
+fn refused(hook: &Hook<'_>, host: &Host) -> Advice {
     if let Some(missing) = missing_capabilities(&[Capability::CAP_PERFMON], host) {
         return missing;
     }
     if matches!(hook, Hook::Tracepoint { .. } | Hook::Functions { .. }) && !host.has_tracefs() {
-        return "tracefs cannot be read; run as root or grant CAP_DAC_READ_SEARCH".to_owned();
+        return Advice::new("tracefs cannot be read", "run as root or grant CAP_DAC_READ_SEARCH");
     }
     forbidden(host)
 }
 
 /// What is not there, if that is the reason.
-fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<String> {
+fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<Advice> {
     let absent = attempt.errno == libc::ENOENT;
     match hook {
         Hook::Tracepoint { group, name } if absent => Some(no_tracepoint(group, name, host)),
-        Hook::Tracepoint { group, name } if attempt.errno == libc::E2BIG => Some(format!(
-            "`{group}/{name}` has {MOST_AT_TRACEPOINT} programs already, as many as the kernel runs \
-             there for all processes together; use raw_tp/NAME, which has no such bound, or see with \
-             `bpftool link` whose they are"
+        Hook::Tracepoint { group, name } if attempt.errno == libc::E2BIG => Some(Advice::new(
+            format!(
+                "`{group}/{name}` has {MOST_AT_TRACEPOINT} programs already, as many as the kernel \
+                 runs there for all processes together"
+            ),
+            "use raw_tp/NAME, which has no such bound, or see with `bpftool link` whose they are",
         )),
         Hook::Groupless { name } => Some(groupless(name, host)),
         Hook::RawTracepoint { name } if absent || attempt.errno == libc::EINVAL => {
@@ -159,7 +161,8 @@ fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<Stri
         }
         Hook::Function { name } => Some(no_function(name, host)),
         Hook::Syscall { name } if absent => {
-            Some(format!("this kernel ({}) has no syscall `{name}`", host.release()))
+            let problem = format!("this kernel ({}) has no syscall `{name}`", host.release());
+            Some(Advice::plain(problem))
         }
         Hook::Functions { pattern } => Some(no_functions(pattern, attempt.errno, host)),
         Hook::Uprobe { path } => uprobe(path, attempt),
@@ -168,10 +171,12 @@ fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<Stri
     }
 }
 
-fn no_tracepoint(group: &str, name: &str, host: &Host) -> String {
+fn no_tracepoint(group: &str, name: &str, host: &Host) -> Advice {
     if !host.has_tracefs() {
-        return "tracefs is not mounted; mount it: mount -t tracefs tracefs /sys/kernel/tracing"
-            .to_owned();
+        return Advice::new(
+            "tracefs is not mounted",
+            "mount it: mount -t tracefs tracefs /sys/kernel/tracing",
+        );
     }
     let release = host.release();
     let known_group = host.has_tracepoint_group(group);
@@ -182,105 +187,108 @@ fn no_tracepoint(group: &str, name: &str, host: &Host) -> String {
         (format!("no tracepoint group `{group}`"), host.tracepoints_like(None, group))
     };
     let near = near.or_else(|| host.tracepoint_anywhere_like(name));
-    match near {
-        Some(near) => format!("this kernel ({release}) has {what}; did you mean `{near}`?"),
-        None => format!(
-            "this kernel ({release}) has {what}; look for it under /sys/kernel/tracing/events, \
-             its module may not be loaded"
-        ),
-    }
+    let remedy = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            "look for it under /sys/kernel/tracing/events, its module may not be loaded".to_owned()
+        }
+    };
+    Advice::new(format!("this kernel ({release}) has {what}"), remedy)
 }
 
-fn groupless(name: &str, host: &Host) -> String {
+fn groupless(name: &str, host: &Host) -> Advice {
     let near = host.tracepoint_anywhere_like(name);
     let remedy = match near {
         Some(near) => format!("did you mean `tracepoint/{near}`?"),
         None => "groups are the directories of /sys/kernel/tracing/events".to_owned(),
     };
-    format!("the section lacks the tracepoint's group, tracepoint/GROUP/NAME; {remedy}")
+    Advice::new("the section lacks the tracepoint's group, tracepoint/GROUP/NAME", remedy)
 }
 
-fn no_raw_tracepoint(name: &str, host: &Host) -> String {
+fn no_raw_tracepoint(name: &str, host: &Host) -> Advice {
     let near = host.tracepoint_anywhere_like(name);
     let near = near.as_deref().and_then(|near| near.split_once('/')).map(|(_, name)| name);
+    let remedy = match near {
+        Some(near) if near != name => format!("did you mean `{near}`?"),
+        _ => "names are those under /sys/kernel/tracing/events without their group".to_owned(),
+    };
     let release = host.release();
-    match near {
-        Some(near) if near != name => {
-            format!(
-                "this kernel ({release}) has no raw tracepoint `{name}`; did you mean `{near}`?"
-            )
-        }
-        _ => format!(
-            "this kernel ({release}) has no raw tracepoint `{name}`; names are those under \
-             /sys/kernel/tracing/events without their group"
-        ),
-    }
+    Advice::new(format!("this kernel ({release}) has no raw tracepoint `{name}`"), remedy)
 }
 
-fn no_kprobes(host: &Host) -> String {
-    format!(
-        "this kernel ({}) has no kprobes (CONFIG_KPROBES is off); use a tracepoint, or fentry \
-         where the kernel offers it",
-        host.release()
+fn no_kprobes(host: &Host) -> Advice {
+    let release = host.release();
+    Advice::new(
+        format!("this kernel ({release}) has no kprobes (CONFIG_KPROBES is off)"),
+        "use a tracepoint, or fentry where the kernel offers it",
     )
 }
 
-fn no_function(name: &str, host: &Host) -> String {
+fn no_function(name: &str, host: &Host) -> Advice {
     let release = host.release();
     let functions = host.functions(name);
     if functions.exact {
-        return format!(
+        let problem = format!(
             "this kernel ({release}) does not let `{name}` be probed (it is marked notrace or \
-             blacklisted); probe a function that calls it"
+             blacklisted)"
         );
+        return Advice::new(problem, "probe a function that calls it");
     }
     match functions.copies.first() {
-        Some(copy) => format!(
-            "this kernel ({release}) has no function `{name}`, but what the compiler made of it; \
-             did you mean `{copy}`?"
+        Some(copy) => Advice::new(
+            format!(
+                "this kernel ({release}) has no function `{name}`, but what the compiler made of it"
+            ),
+            format!("did you mean `{copy}`?"),
         ),
-        None => format!(
-            "this kernel ({release}) has no function `{name}`: renamed, inlined, or in a module \
-             that is not loaded; look for it in /proc/kallsyms"
+        None => Advice::new(
+            format!(
+                "this kernel ({release}) has no function `{name}`: renamed, inlined, or in a module \
+                 that is not loaded"
+            ),
+            "look for it in /proc/kallsyms",
         ),
     }
 }
 
-fn no_functions(pattern: &str, errno: i32, host: &Host) -> String {
+fn no_functions(pattern: &str, errno: i32, host: &Host) -> Advice {
     let release = host.release();
     if errno == libc::ENOENT && host.has_tracefs() {
-        return format!("this kernel ({release}) has no function that matches `{pattern}`");
+        let problem = format!("this kernel ({release}) has no function that matches `{pattern}`");
+        return Advice::plain(problem);
     }
-    format!(
+    let problem = format!(
         "this kernel ({release}) cannot probe many functions at once (needs Linux 5.18 and \
-         CONFIG_FPROBE); use kprobe for each"
-    )
+         CONFIG_FPROBE)"
+    );
+    Advice::new(problem, "use kprobe for each")
 }
 
-fn uprobe(path: &str, attempt: &Attempt<'_>) -> Option<String> {
+fn uprobe(path: &str, attempt: &Attempt<'_>) -> Option<Advice> {
     let said = |words: &str| attempt.log.iter().any(|line| line.contains(words));
     if said("failed to resolve full path") || said("elf: failed to open") {
-        return Some(format!("no file `{path}` that could be opened; give the full path"));
+        let problem = format!("no file `{path}` that could be opened");
+        return Some(Advice::new(problem, "give the full path"));
     }
     if said("failed to find symbol") || said("in symtab for") {
-        return Some(format!(
-            "`{path}` has no such symbol: stripped, inlined, or in another file; look for it with \
-             `nm -D` or `readelf -s`"
+        return Some(Advice::new(
+            format!("`{path}` has no such symbol: stripped, inlined, or in another file"),
+            "look for it with `nm -D` or `readelf -s`",
         ));
     }
     None
 }
 
-fn usdt(path: &str, provider: &str, name: &str, attempt: &Attempt<'_>) -> Option<String> {
+fn usdt(path: &str, provider: &str, name: &str, attempt: &Attempt<'_>) -> Option<Advice> {
     let said = |words: &str| attempt.log.iter().any(|line| line.contains(words));
-    if let Some(reason) = uprobe(path, attempt) {
-        return Some(reason);
+    if let Some(advice) = uprobe(path, attempt) {
+        return Some(advice);
     }
     if said("no USDT notes section") || attempt.errno == libc::ENOENT && attempt.log.is_empty() {
-        return Some(format!(
-            "`{path}` has no probe `{provider}:{name}`: built without USDT probes, or named \
-             otherwise; look for it with `readelf -n`"
-        ));
+        let problem = format!(
+            "`{path}` has no probe `{provider}:{name}`: built without USDT probes, or named otherwise"
+        );
+        return Some(Advice::new(problem, "look for it with `readelf -n`"));
     }
     None
 }

@@ -9,7 +9,9 @@ use super::super::MapSpec;
 use super::super::check::kind_name;
 use super::super::host::Host;
 use super::super::pins::Pin;
-use super::{between, errno_text, forbidden, is_refusal, missing_capabilities, passes_on, quoting};
+use super::target::TAKE_OUT;
+use super::{between, forbidden, is_refusal, missing_capabilities, of_errno, passes_on, quoting};
+use crate::advice::Advice;
 use crate::descriptors;
 
 mod verifier;
@@ -32,7 +34,7 @@ pub(in super::super) struct Failure {
 }
 
 /// What went wrong and what to do.
-pub(in super::super) fn explain(failure: &Failure, host: &Host) -> String {
+pub(in super::super) fn explain(failure: &Failure, host: &Host) -> Advice {
     let rules = [
         out_of_descriptors,
         capabilities,
@@ -51,8 +53,8 @@ pub(in super::super) fn explain(failure: &Failure, host: &Host) -> String {
         .find_map(|rule| rule(failure, host))
         .or_else(|| verifier::explain(failure))
         .or_else(|| unknown_kind(failure, host))
-        .or_else(|| is_refusal(failure.errno).then(|| failure.at_program(&forbidden(host))))
-        .unwrap_or_else(|| failure.at_program(&quoting(errno_text(failure.errno), &failure.log)))
+        .or_else(|| is_refusal(failure.errno).then(|| failure.at_program(forbidden(host))))
+        .unwrap_or_else(|| failure.at_program(quoting(of_errno(failure.errno), &failure.log)))
 }
 
 impl Failure {
@@ -76,22 +78,22 @@ impl Failure {
         Some((name, section))
     }
 
-    /// `reason`, with the program in front if it is known.
-    fn at_program(&self, reason: &str) -> String {
+    /// `advice`, with the program in front if it is known.
+    fn at_program(&self, advice: Advice) -> Advice {
         match self.program() {
-            Some((name, section)) => format!("program `{name}` ({section}): {reason}"),
-            None => reason.to_owned(),
+            Some((name, section)) => advice.about(format_args!("program `{name}` ({section})")),
+            None => advice,
         }
     }
 }
 
-fn out_of_descriptors(failure: &Failure, _: &Host) -> Option<String> {
+fn out_of_descriptors(failure: &Failure, _: &Host) -> Option<Advice> {
     let said = |words, errno| failure.said(words).then_some(errno);
     let errno = said("-EMFILE", libc::EMFILE).or(said("-ENFILE", libc::ENFILE));
     descriptors::explain(errno.unwrap_or(failure.errno))
 }
 
-fn capabilities(failure: &Failure, host: &Host) -> Option<String> {
+fn capabilities(failure: &Failure, host: &Host) -> Option<Advice> {
     if !is_refusal(failure.errno) {
         return None;
     }
@@ -122,26 +124,24 @@ fn is_of_network(section: &str) -> bool {
     KINDS.iter().any(|kind| section.starts_with(kind))
 }
 
-fn memlock(failure: &Failure, host: &Host) -> Option<String> {
+fn memlock(failure: &Failure, host: &Host) -> Option<Advice> {
     // Since 5.11 BPF's memory is counted by cgroups; libbpf speaks of the limit all the same.
     let counted = host.version().is_some_and(|version| version < (5, 11));
     (counted && failure.said("ulimit -l")).then(|| {
-        "the limit on locked memory is too low; raise it (LimitMEMLOCK=infinity in a systemd \
-         unit, ulimit -l unlimited in a shell)"
-            .to_owned()
+        Advice::new(
+            "the limit on locked memory is too low",
+            "raise it (LimitMEMLOCK=infinity in a systemd unit, ulimit -l unlimited in a shell)",
+        )
     })
 }
 
-fn kernel_types(failure: &Failure, host: &Host) -> Option<String> {
+fn kernel_types(failure: &Failure, host: &Host) -> Option<Advice> {
     if failure.said("failed to parse target BTF") {
-        let path = failure.btf_path.as_ref()?;
-        return Some(format!(
-            "failed to read the kernel's types from {} (--btf.path): {}; give the BTF of this \
-             kernel, {}",
-            path.display(),
-            errno_text(failure.errno),
-            host.release()
-        ));
+        let path = failure.btf_path.as_ref()?.display();
+        let problem = format!("failed to read the kernel's types from {path} (--btf.path)");
+        let remedy = format!("give the BTF of this kernel, {}", host.release());
+        let Advice { problem: why, .. } = of_errno(failure.errno);
+        return Some(Advice::new(why, remedy).about(problem));
     }
     let wanted = failure.said("kernel BTF is missing")
         || failure.said("failed to find valid kernel BTF")
@@ -151,7 +151,8 @@ fn kernel_types(failure: &Failure, host: &Host) -> Option<String> {
         return None;
     }
     if host.has_btf() {
-        return Some("failed to read the kernel's types from /sys/kernel/btf/vmlinux".to_owned());
+        let problem = "failed to read the kernel's types from /sys/kernel/btf/vmlinux";
+        return Some(Advice::plain(problem));
     }
     let remedy = match failure.btf_path {
         None => "give it with --btf.path, or use a kernel with CONFIG_DEBUG_INFO_BTF=y",
@@ -161,13 +162,16 @@ fn kernel_types(failure: &Failure, host: &Host) -> Option<String> {
                     CONFIG_DEBUG_INFO_BTF=y"
         }
     };
-    Some(format!(
-        "this kernel ({}) does not tell its types: no BTF at /sys/kernel/btf/vmlinux; {remedy}",
-        host.release()
+    let release = host.release();
+    Some(Advice::new(
+        format!(
+            "this kernel ({release}) does not tell its types: no BTF at /sys/kernel/btf/vmlinux"
+        ),
+        remedy,
     ))
 }
 
-fn relocation(failure: &Failure, host: &Host) -> Option<String> {
+fn relocation(failure: &Failure, host: &Host) -> Option<Advice> {
     let line = failure
         .log
         .iter()
@@ -175,44 +179,45 @@ fn relocation(failure: &Failure, host: &Host) -> Option<String> {
     // As in `<byte_off> [24] struct task_struct.nope (0:1 @ offset 8)`.
     let (_, what) = line.split_once("] ")?;
     let what = what.split(" (").next().unwrap_or(what);
-    Some(failure.at_program(&format!(
-        "it uses `{what}`, which this kernel ({}) does not have; guard it with \
-         bpf_core_field_exists() and the like, or use a config made for this kernel",
-        host.release()
+    let release = host.release();
+    Some(failure.at_program(Advice::new(
+        format!("it uses `{what}`, which this kernel ({release}) does not have"),
+        "guard it with bpf_core_field_exists() and the like, or use a config made for this kernel",
     )))
 }
 
 /// An option of the kernel's build that the object reads (`__kconfig`).
-fn option(failure: &Failure, host: &Host) -> Option<String> {
+fn option(failure: &Failure, host: &Host) -> Option<Advice> {
     let release = host.release();
     if failure.said("failed to open system Kconfig") {
-        return Some(format!(
+        let problem = format!(
             "the object reads options of the kernel's build, and this kernel ({release}) does not tell \
-             them: there is neither /boot/config-{release} nor /proc/config.gz; put the first there, or \
-             use a kernel with CONFIG_IKCONFIG_PROC=y"
-        ));
+             them: there is neither /boot/config-{release} nor /proc/config.gz"
+        );
+        let remedy = "put the first there, or use a kernel with CONFIG_IKCONFIG_PROC=y";
+        return Some(Advice::new(problem, remedy));
     }
     let name = failure.find("extern 'CONFIG_", "' (strong): not resolved")?;
-    Some(format!(
-        "this kernel ({release}) is built without the option `CONFIG_{name}`, which the object reads; \
-         declare it `__weak` and do without, or use a kernel with it"
-    ))
+    let problem = format!(
+        "this kernel ({release}) is built without the option `CONFIG_{name}`, which the object reads"
+    );
+    Some(Advice::new(problem, "declare it `__weak` and do without, or use a kernel with it"))
 }
 
-fn symbol(failure: &Failure, host: &Host) -> Option<String> {
+fn symbol(failure: &Failure, host: &Host) -> Option<Advice> {
     let of_libbpf = failure.log.iter().find(|line| {
         line.starts_with("extern ") && (line.contains("not found") || line.contains("not resolved"))
     });
     let name = of_libbpf.and_then(|line| between(line, "'", "'"));
     let name = name.or_else(|| failure.find("kfunc '", "' is referenced but wasn't resolved"))?;
-    Some(format!(
-        "this kernel ({}) has no symbol `{name}`, which the object needs; declare it `__weak` and \
-         do without, or use a config made for this kernel",
-        host.release()
+    let release = host.release();
+    Some(Advice::new(
+        format!("this kernel ({release}) has no symbol `{name}`, which the object needs"),
+        "declare it `__weak` and do without, or use a config made for this kernel",
     ))
 }
 
-fn pin(failure: &Failure, host: &Host) -> Option<String> {
+fn pin(failure: &Failure, host: &Host) -> Option<Advice> {
     let at = |words: &str| {
         let of = |pin: &&Pin| failure.said(&format!("map '{}': {words}", pin.map));
         failure.pins.iter().find(of)
@@ -226,46 +231,50 @@ fn pin(failure: &Failure, host: &Host) -> Option<String> {
         let why = match failure.errno {
             // The kernel says the same of what is no BPF object.
             errno if is_refusal(errno) => "permission denied, or it is no map".to_owned(),
-            errno => errno_text(errno),
+            errno => of_errno(errno).problem,
         };
-        return Some(format!(
-            "map `{map}` cannot be had from what is pinned at {path}: {why}; run as who pinned it, \
-             or remove it: rm {path}"
+        return Some(Advice::new(
+            format!("map `{map}` cannot be had from what is pinned at {path}: {why}"),
+            format!("run as who pinned it, or remove it: rm {path}"),
         ));
     }
     let here = failure.maps.iter().find(|spec| spec.name == *map);
-    Some(match (found, here) {
-        (Some(there), Some(here)) => format!(
-            "the map pinned at {path} has another shape; remove it: rm {path}{}",
-            differences(there, here)
-        ),
+    let problem = match (found, here) {
+        (Some(there), Some(here)) => {
+            format!("the map pinned at {path} has another shape{}", differences(there, here))
+        }
         // The kernel's lockdown and modules have no part in this: it was opened.
-        _ => format!(
-            "what is pinned at {path} is no map that this kernel ({}) describes; remove it: rm {path}",
-            host.release()
-        ),
-    })
+        _ => {
+            let release = host.release();
+            format!("what is pinned at {path} is no map that this kernel ({release}) describes")
+        }
+    };
+    Some(Advice::new(problem, format!("remove it: rm {path}")))
 }
 
 /// Why a new map cannot be pinned.
-fn unpinnable(pin: &Pin, failure: &Failure) -> String {
+fn unpinnable(pin: &Pin, failure: &Failure) -> Advice {
     let Pin { map, path, .. } = pin;
     let dir = path.rsplit_once('/').map_or(".", |(dir, _)| dir);
     let why = match failure.errno {
         _ if failure.said("is not on BPF FS") => {
-            format!("not a BPF file system; mount -t bpf bpf {dir}")
+            Advice::new("not a BPF file system", format!("mount -t bpf bpf {dir}"))
         }
-        libc::ENOENT | libc::ENOTDIR => {
-            format!("its directory cannot be made; mount -t bpf bpf {dir} where there is one")
-        }
-        errno if is_refusal(errno) => format!(
-            "permission denied; run as a user who may write to {dir}, or mount a BPF file system \
-             for this one: mount -t bpf -o uid=USER bpf {dir}"
+        libc::ENOENT | libc::ENOTDIR => Advice::new(
+            "its directory cannot be made",
+            format!("mount -t bpf bpf {dir} where there is one"),
         ),
-        libc::EROFS => format!("mounted read-only; mount -o remount,rw {dir}"),
-        errno => errno_text(errno),
+        errno if is_refusal(errno) => Advice::new(
+            "permission denied",
+            format!(
+                "run as a user who may write to {dir}, or mount a BPF file system for this one: mount \
+                 -t bpf -o uid=USER bpf {dir}"
+            ),
+        ),
+        libc::EROFS => Advice::new("mounted read-only", format!("mount -o remount,rw {dir}")),
+        errno => of_errno(errno),
     };
-    format!("map `{map}` cannot be pinned at {path}: {why}")
+    why.about(format_args!("map `{map}` cannot be pinned at {path}"))
 }
 
 /// In what two maps differ, in brackets; nothing if in nothing that is known of them.
@@ -302,41 +311,42 @@ fn article(word: &str) -> &'static str {
     if word.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }
 }
 
-fn map(failure: &Failure, host: &Host) -> Option<String> {
+fn map(failure: &Failure, host: &Host) -> Option<Advice> {
     let line = failure.log.iter().find(|line| line.contains("failed to create: "))?;
     let name = between(line, "map '", "'")?;
     let map = failure.maps.iter().find(|map| map.name == name)?;
     let MapSpec { kind, key_size, value_size, max_entries, flags, .. } = map;
     let type_name = kind_name(*kind);
-    let what = format!("failed to create map `{name}`");
-    let reason = match failure.errno {
-        libc::E2BIG | libc::ENOMEM => format!(
-            "{type_name} of {max_entries} entries of {key_size} and {value_size} bytes is too \
-             large; lower its max_entries"
+    let advice = match failure.errno {
+        libc::E2BIG | libc::ENOMEM => Advice::new(
+            format!(
+                "{type_name} of {max_entries} entries of {key_size} and {value_size} bytes is too large"
+            ),
+            "lower its max_entries",
         ),
         libc::EINVAL => match (since(*kind), host.version()) {
-            (Some(since), Some(now)) if now < since => format!(
-                "{type_name} needs Linux {}.{}, this is {}",
-                since.0,
-                since.1,
-                host.release()
-            ),
+            (Some(since), Some(now)) if now < since => {
+                let (major, minor) = since;
+                let release = host.release();
+                Advice::plain(format!("{type_name} needs Linux {major}.{minor}, this is {release}"))
+            }
             _ => {
                 let flags = match flags {
                     0 => String::new(),
                     flags => format!(" with map_flags {flags:#x}"),
                 };
-                format!(
+                let problem = format!(
                     "the kernel does not take {} {type_name} of {max_entries} entries of {key_size} \
-                     and {value_size} bytes{flags}; check its definition",
+                     and {value_size} bytes{flags}",
                     article(&type_name)
-                )
+                );
+                Advice::new(problem, "check its definition")
             }
         },
         errno if is_refusal(errno) => forbidden(host),
-        errno => errno_text(errno),
+        errno => of_errno(errno),
     };
-    Some(format!("{what}: {reason}"))
+    Some(advice.about(format_args!("failed to create map `{name}`")))
 }
 
 /// The first kernel with maps of this type, for those younger than what the exporter needs anyway.
@@ -355,14 +365,14 @@ fn since(kind: MapType) -> Option<(u32, u32)> {
     }
 }
 
-fn license(failure: &Failure, _: &Host) -> Option<String> {
+fn license(failure: &Failure, _: &Host) -> Option<Advice> {
     let refused = |line: &String| line.contains("GPL-restricted function");
     let at = failure.log.iter().position(refused)?;
     let calls = failure.log[..at].iter().rev().find_map(|line| between(line, "call ", "#"));
     let helper = calls.map_or_else(|| "a helper".to_owned(), |name| format!("the helper `{name}`"));
-    Some(failure.at_program(&format!(
-        "it calls {helper}, which the kernel keeps for programs under the GPL; if this one is, say \
-         so in its source: `char LICENSE[] SEC(\"license\") = \"GPL\";`"
+    Some(failure.at_program(Advice::new(
+        format!("it calls {helper}, which the kernel keeps for programs under the GPL"),
+        "if this one is, say so in its source: `char LICENSE[] SEC(\"license\") = \"GPL\";`",
     )))
 }
 
@@ -375,7 +385,7 @@ const READING_HELPERS: [&str; 5] = [
     "bpf_copy_from_user_task",
 ];
 
-fn helper(failure: &Failure, host: &Host) -> Option<String> {
+fn helper(failure: &Failure, host: &Host) -> Option<Advice> {
     let release = host.release();
     // A number that the kernel has no name for is newer than it.
     if let Some(number) = failure
@@ -383,16 +393,16 @@ fn helper(failure: &Failure, host: &Host) -> Option<String> {
         .iter()
         .find_map(|line| line.split_once("invalid func unknown#")?.1.split(' ').next())
     {
-        return Some(failure.at_program(&format!(
+        return Some(failure.at_program(Advice::plain(format!(
             "it calls helper number {number}, which this kernel ({release}) does not have: it is too \
              old for it"
-        )));
+        ))));
     }
     if let Some(name) = failure.find("calling kernel function ", " is not allowed") {
-        return Some(failure.at_program(&format!(
+        return Some(failure.at_program(Advice::plain(format!(
             "it calls the kernel's function `{name}`, which this kernel ({release}) does not give to \
              programs of this kind"
-        )));
+        ))));
     }
     let name = ["unknown func ", "invalid func ", "cannot use helper "]
         .into_iter()
@@ -403,22 +413,23 @@ fn helper(failure: &Failure, host: &Host) -> Option<String> {
         Some(_) => "; kernel lockdown is on (confidentiality), which keeps it back",
         None => "",
     };
-    Some(failure.at_program(&format!(
+    Some(failure.at_program(Advice::plain(format!(
         "it calls the helper `{name}`, which this kernel ({release}) does not give to programs of \
          this kind{why}"
-    )))
+    ))))
 }
 
 /// A program that the kernel refuses without a word, before its verifier looks at it.
-fn unknown_kind(failure: &Failure, host: &Host) -> Option<String> {
+fn unknown_kind(failure: &Failure, host: &Host) -> Option<Advice> {
     let refused = failure.errno == libc::EINVAL && failure.said("': BPF program load failed: ");
     let silent = !failure.log.iter().any(|line| !passes_on(line));
     (refused && silent).then(|| {
-        failure.at_program(&format!(
+        let problem = format!(
             "this kernel ({}) refuses it before it looks at its code, as it does programs of kinds that it \
-             is too old or not built for; take it out of the object, or put `?` in front of its section",
+             is too old or not built for",
             host.release()
-        ))
+        );
+        failure.at_program(Advice::new(problem, TAKE_OUT))
     })
 }
 

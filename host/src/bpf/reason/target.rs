@@ -1,18 +1,25 @@
 //! Why a program has no hook that it could be loaded for.
 
 use super::super::host::Host;
+use crate::advice::Advice;
+
+/// What to do with a program that is never loaded.
+pub(super) const TAKE_OUT: &str = "take it out of the object, or put `?` in front of its section";
 
 /// Of `freplace/…`.
-pub(in super::super) const REPLACES: &str = "it replaces a function of another program, which no \
-     config can name; take it out of the object, or put `?` in front of its section";
+pub(in super::super) fn replaces() -> Advice {
+    Advice::new("it replaces a function of another program, which no config can name", TAKE_OUT)
+}
 
 /// Of `struct_ops/…`.
-pub(in super::super) const UNREFERENCED: &str = "no map in `SEC(\".struct_ops\")` or \
-     `SEC(\".struct_ops.link\")` refers to it, so there is nothing to load it for; take it out of the \
-     object, or put `?` in front of its section";
+pub(in super::super) fn unreferenced() -> Advice {
+    let problem = "no map in `SEC(\".struct_ops\")` or `SEC(\".struct_ops.link\")` refers to it, so \
+                   there is nothing to load it for";
+    Advice::new(problem, TAKE_OUT)
+}
 
 /// A section of this kind without anything behind it.
-pub(in super::super) fn unnamed(kind: &str) -> String {
+pub(in super::super) fn unnamed(kind: &str) -> Advice {
     let example = match kind.split_once('.').map_or(kind, |(kind, _)| kind) {
         "tp_btf" | "raw_tp" | "raw_tracepoint" => "NAME",
         "lsm" | "lsm_cgroup" => "HOOK",
@@ -22,48 +29,55 @@ pub(in super::super) fn unnamed(kind: &str) -> String {
         "uprobe" | "uretprobe" => "PATH:FUNCTION",
         _ => "FUNCTION",
     };
-    format!("the section names no hook; write one, as in {kind}/{example}")
+    Advice::new("the section names no hook", format!("write one, as in {kind}/{example}"))
 }
 
 /// A hook that the kernel's types lack. `kind` is one that is looked up there.
-pub(in super::super) fn missing(kind: &str, hook: &str, host: &Host) -> String {
+pub(in super::super) fn missing(kind: &str, hook: &str, host: &Host) -> Advice {
     let release = host.release();
     let name = hook.rsplit_once(':').map_or(hook, |(_, name)| name);
     match kind {
         "tp_btf" => tracepoint(name, host),
-        "lsm" | "lsm_cgroup" => format!("this kernel ({release}) has no LSM hook `{name}`"),
-        "iter" => format!("this kernel ({release}) has no iterator `{name}`"),
+        "lsm" | "lsm_cgroup" => {
+            Advice::plain(format!("this kernel ({release}) has no LSM hook `{name}`"))
+        }
+        "iter" => Advice::plain(format!("this kernel ({release}) has no iterator `{name}`")),
         _ => function(name, host),
     }
 }
 
-fn tracepoint(name: &str, host: &Host) -> String {
-    let release = host.release();
+fn tracepoint(name: &str, host: &Host) -> Advice {
+    let problem = format!("this kernel ({}) has no tracepoint `{name}`", host.release());
     match host.tracepoint_anywhere_like(name).as_deref().and_then(|near| near.split_once('/')) {
-        Some((_, near)) if near != name => {
-            format!("this kernel ({release}) has no tracepoint `{name}`; did you mean `{near}`?")
-        }
-        _ => format!("this kernel ({release}) has no tracepoint `{name}`"),
+        Some((_, near)) if near != name => Advice::new(problem, format!("did you mean `{near}`?")),
+        _ => Advice::plain(problem),
     }
 }
 
-fn function(name: &str, host: &Host) -> String {
+fn function(name: &str, host: &Host) -> Advice {
     let release = host.release();
     let functions = host.functions(name);
     if functions.exact {
-        return format!(
+        let problem = format!(
             "this kernel ({release}) has the function `{name}`, but no type of it, without which it \
-             cannot be hooked; use kprobe/{name}"
+             cannot be hooked"
         );
+        return Advice::new(problem, format!("use kprobe/{name}"));
     }
     match functions.copies.first() {
-        Some(copy) => format!(
-            "this kernel ({release}) has no function `{name}`, but what the compiler made of it, which \
-             cannot be hooked; use kprobe/{copy}"
+        Some(copy) => Advice::new(
+            format!(
+                "this kernel ({release}) has no function `{name}`, but what the compiler made of it, \
+                 which cannot be hooked"
+            ),
+            format!("use kprobe/{copy}"),
         ),
-        None => format!(
-            "this kernel ({release}) has no function `{name}` to hook: renamed, inlined, or in a \
-             module that is not loaded; look for it in /proc/kallsyms"
+        None => Advice::new(
+            format!(
+                "this kernel ({release}) has no function `{name}` to hook: renamed, inlined, or in a \
+                 module that is not loaded"
+            ),
+            "look for it in /proc/kallsyms",
         ),
     }
 }

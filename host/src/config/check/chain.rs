@@ -1,6 +1,7 @@
 //! Whether the decoders of a chain understand each other. What cannot be is only warned of: such a
 //! config is served, but every row of it has an error for its label.
 
+use crate::advice::Advice;
 use crate::config::faults::Faults;
 use crate::decode::builtin::{Builtin, Form};
 
@@ -26,22 +27,22 @@ impl Flow {
     pub(super) fn pass(&mut self, builtin: &Builtin, path: &str, faults: &Faults<'_>) {
         let (name, from) = (builtin.name, self.from);
         let misfit = match (builtin.takes, self.form) {
-            (Form::Decimal, Form::Bytes) => Some((
+            (Form::Decimal, Form::Bytes) => Some(Advice::new(
                 format!("`{name}` takes decimal text, not the key's bytes"),
-                "put `uint` before it".to_owned(),
+                "put `uint` before it",
             )),
-            (Form::Decimal, Form::Text) => Some((
+            (Form::Decimal, Form::Text) => Some(Advice::new(
                 format!("`{name}` takes decimal text, which `{from}` does not give"),
                 format!("put `uint` before it in place of `{from}`"),
             )),
-            (Form::Bytes, Form::Decimal | Form::Text) => Some((
+            (Form::Bytes, Form::Decimal | Form::Text) => Some(Advice::new(
                 format!("`{name}` takes the key's bytes, which `{from}` has made a text of"),
                 format!("remove `{from}` before it"),
             )),
             _ => None,
         };
-        if let Some((problem, remedy)) = misfit {
-            faults.warning(&format!("{path}.name"), problem, remedy);
+        if let Some(advice) = misfit {
+            faults.warn(&format!("{path}.name"), advice);
         }
         *self = Self { form: builtin.gives, from: builtin.name };
     }

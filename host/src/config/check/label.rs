@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use super::chain::Flow;
 use super::plugin::Names;
-use crate::advice::near;
-use crate::advice::quote;
+use crate::advice::{Advise as _, near, quote};
 use crate::config::faults::Faults;
 use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
 use crate::config::plan::{DecoderStep, Label, Part, WASM};
@@ -223,8 +222,9 @@ fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelNam
     }
     let Field::Given(text) = raw else { return None };
     let refused = |error: NameError| {
-        let problem = format!("{} cannot be a label's name: {error}", quote(text));
-        faults.error(&format!("{path}.name"), problem, error.remedy());
+        let name = quote(text);
+        let advice = error.advice().about(format_args!("{name} cannot be a label's name"));
+        faults.refuse(&format!("{path}.name"), advice);
     };
     LabelName::new(text).map_err(refused).ok()
 }
@@ -373,7 +373,7 @@ fn step(builtin: &'static Builtin, raw: raw::Decoder, faults: &Faults<'_>) -> Op
         Ok(spec) => Some(DecoderStep::Builtin(spec, on_error?)),
         Err(errors) => {
             for error in errors {
-                faults.error(&format!("{path}.{}", error.path), error.problem, error.remedy);
+                faults.refuse(&format!("{path}.{}", error.path), error.advice);
             }
             None
         }

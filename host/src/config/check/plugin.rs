@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::one_of;
-use crate::advice::{self, quote};
+use crate::advice::{self, Advice, quote};
 use crate::config::bounds::{self, Bounds};
 use crate::config::duration;
 use crate::config::error::Source;
@@ -120,13 +120,11 @@ fn digest(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<Digest>
 
 fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     let default = Limits::default();
-    let refuse = |key: &str, (problem, remedy): (String, String)| {
-        faults.error(&format!("{path}.{key}"), problem, remedy);
-    };
+    let refuse = |key: &str, advice: Advice| faults.refuse(&format!("{path}.{key}"), advice);
     let bytes = |key, text: &Option<String>, range| {
         bytes(text.as_deref()?, range).map_err(|fault| refuse(key, fault)).ok()
     };
-    let time = |key, text: &Option<String>, read: fn(&str) -> Result<Duration, Refusal>| {
+    let time = |key, text: &Option<String>, read: fn(&str) -> Result<Duration, Advice>| {
         read(text.as_deref()?).map_err(|fault| refuse(key, fault)).ok()
     };
     let count = |key, number: Option<i128>, (least, most): Count| {
@@ -135,7 +133,7 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
         let count = usize::try_from(number).ok().filter(|_| allowed.contains(&number));
         if count.is_none() {
             let problem = format!("{number} is no number that this can have");
-            refuse(key, (problem, format!("write one from {least} to {most}")));
+            refuse(key, Advice::new(problem, format!("write one from {least} to {most}")));
         }
         count
     };
@@ -157,18 +155,15 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     }
 }
 
-/// A problem and its remedy.
-type Refusal = (String, String);
-
-pub(super) fn bytes(text: &str, (least, most): Bytes) -> Result<usize, Refusal> {
+pub(super) fn bytes(text: &str, (least, most): Bytes) -> Result<usize, Advice> {
     size(text).filter(|size| (least..=most).contains(size)).ok_or_else(|| {
         let problem = format!("{} is no size that this can have", quote(text));
-        (problem, format!("write one from {} to {}", shown(least), shown(most)))
+        Advice::new(problem, format!("write one from {} to {}", shown(least), shown(most)))
     })
 }
 
 /// A duration in this range, or why it is none: it is no time that `what`.
-fn between(text: &str, (least, most): Times, what: &str) -> Result<Duration, Refusal> {
+fn between(text: &str, (least, most): Times, what: &str) -> Result<Duration, Advice> {
     let nanoseconds = |text| if text == "0" { Some(0.0) } else { duration::nanoseconds(text) };
     let allowed = nanoseconds(least).zip(nanoseconds(most));
     let found = nanoseconds(text).zip(allowed);
@@ -176,7 +171,7 @@ fn between(text: &str, (least, most): Times, what: &str) -> Result<Duration, Ref
     let found = found.map(|(nanos, _)| Duration::from_secs_f64(nanos / 1e9));
     found.ok_or_else(|| {
         let problem = format!("{} is no time that {what}", quote(text));
-        (problem, format!("write one from {least} to {most}"))
+        Advice::new(problem, format!("write one from {least} to {most}"))
     })
 }
 
@@ -184,16 +179,16 @@ pub(super) fn budget(text: &str) -> Option<Duration> {
     between(text, ranges::BUDGET, "").ok()
 }
 
-pub(super) fn time(text: &str) -> Result<Duration, Refusal> {
+pub(super) fn time(text: &str) -> Result<Duration, Advice> {
     between(text, ranges::DEADLINE, "a call can have")
 }
 
-fn hold(text: &str) -> Result<Duration, Refusal> {
+fn hold(text: &str) -> Result<Duration, Advice> {
     between(text, ranges::HOLD, "an answer can hold")
 }
 
 /// What `limits.compile.time` says.
-pub(super) fn compile_time(text: &str) -> Result<Duration, Refusal> {
+pub(super) fn compile_time(text: &str) -> Result<Duration, Advice> {
     between(text, ranges::COMPILE_TIME, "compiling can have")
 }
 

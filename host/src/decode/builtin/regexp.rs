@@ -13,7 +13,7 @@ use regex_automata::Input;
 use regex_automata::meta::{BuildError, Config, Regex};
 
 use super::{About, Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
-use crate::advice::quote;
+use crate::advice::{Advice, quote};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -77,29 +77,27 @@ struct Pattern {
     has_group: bool,
 }
 
-/// What is wrong with a pattern: the problem, the remedy.
-type Objection = (String, &'static str);
-
 impl Regexp {
     fn new(settings: &Settings) -> Result<Self, Vec<SettingsError>> {
         if settings.regexps.is_empty() {
             return Err(vec![SettingsError {
                 path: "regexps".to_owned(),
-                problem: "there are no patterns, so every row would be left out".to_owned(),
-                remedy: "list at least one pattern".to_owned(),
+                advice: Advice::new(
+                    "there are no patterns, so every row would be left out",
+                    "list at least one pattern",
+                ),
             }]);
         }
         let (mut patterns, mut errors) = (Vec::new(), Vec::new());
         for (index, pattern) in settings.regexps.iter().enumerate() {
-            let fault = match Pattern::new(pattern, &settings.room) {
+            let advice = match Pattern::new(pattern, &settings.room) {
                 Ok(pattern) => {
                     patterns.push(pattern);
                     continue;
                 }
-                Err(fault) => fault,
+                Err(advice) => advice,
             };
-            let (path, (problem, remedy)) = (format!("regexps[{index}]"), fault);
-            errors.push(SettingsError { path, problem, remedy: remedy.to_owned() });
+            errors.push(SettingsError { path: format!("regexps[{index}]"), advice });
             if settings.room.left() == 0 {
                 break;
             }
@@ -109,11 +107,14 @@ impl Regexp {
 }
 
 impl Pattern {
-    fn new(pattern: &str, room: &Room) -> Result<Self, Objection> {
+    fn new(pattern: &str, room: &Room) -> Result<Self, Advice> {
         let full = || {
             let problem =
                 format!("the patterns of all configs take more than {MOST} bytes once compiled");
-            (problem, "list fewer or simpler ones: a class such as \\w repeated takes most")
+            Advice::new(
+                problem,
+                "list fewer or simpler ones: a class such as \\w repeated takes most",
+            )
         };
         if !room.take(pattern.len().saturating_mul(BYTE)) {
             return Err(full());
@@ -128,7 +129,7 @@ impl Pattern {
             }
             let (pattern, why) = (quote(pattern), fold(&error));
             let problem = format!("{pattern} is not a regular expression: {why}");
-            (problem, "correct the pattern; its syntax is RE2's")
+            Advice::new(problem, "correct the pattern; its syntax is RE2's")
         })?;
         if !room.take(regex.memory_usage()) {
             return Err(full());
@@ -137,7 +138,8 @@ impl Pattern {
         if groups > 1 {
             let problem =
                 format!("{} has {groups} groups, and a label has one text", quote(pattern));
-            return Err((problem, "write (?:…) for the groups that are not the label"));
+            let remedy = "write (?:…) for the groups that are not the label";
+            return Err(Advice::new(problem, remedy));
         }
         Ok(Self { text: pattern.into(), regex, has_group: groups == 1 })
     }
@@ -244,12 +246,12 @@ mod tests {
         assert!(left > (1 << 20) - (64 << 10), "{left}");
         // None is looked at behind the one that is too much.
         let errors = build(&["c", r"\w{50}", r"\w{50}", r"\w{50}", "(", "d"]).unwrap_err();
-        insta::assert_snapshot!(format!("{errors:?}"), @r#"[SettingsError { path: "regexps[1]", problem: "the patterns of all configs take more than 67108864 bytes once compiled", remedy: "list fewer or simpler ones: a class such as \\w repeated takes most" }]"#);
+        insta::assert_snapshot!(format!("{errors:?}"), @r#"[SettingsError { path: "regexps[1]", advice: Advice { problem: "the patterns of all configs take more than 67108864 bytes once compiled", remedy: Some("list fewer or simpler ones: a class such as \\w repeated takes most"), evidence: None } }]"#);
         assert_eq!(room.left(), 0);
         assert_eq!(build(&["e"]).unwrap_err()[0].path, "regexps[0]");
         let long = "x".repeat(1 << 20);
         let errors = Regexp::new(&settings(&[&long])).map(|_| ()).unwrap_err();
-        assert!(errors[0].problem.starts_with("the patterns of all configs"), "{errors:?}");
+        assert!(errors[0].advice.problem.starts_with("the patterns of all configs"), "{errors:?}");
     }
 
     #[test]

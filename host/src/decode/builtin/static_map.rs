@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{About, Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
+use crate::advice::Advice;
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -38,8 +39,10 @@ impl StaticMap {
         if settings.static_map.is_empty() {
             return Err(vec![SettingsError {
                 path: "static_map".to_owned(),
-                problem: "nothing is mapped".to_owned(),
-                remedy: "list pairs of input and output, such as `1: read`".to_owned(),
+                advice: Advice::new(
+                    "nothing is mapped",
+                    "list pairs of input and output, such as `1: read`",
+                ),
             }]);
         }
         let bytes = |text: &String| text.as_bytes().into();

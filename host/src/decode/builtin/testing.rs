@@ -63,9 +63,7 @@ pub(super) fn check_with(name: &str, settings: &Settings, table: &[(&[u8], &str)
 /// What a decoder says to settings that it does not take, as a user would read it.
 pub(super) fn refusal(name: &str, settings: &Settings) -> String {
     let errors = find(name).unwrap().with(settings).unwrap_err();
-    let line = |error: &super::SettingsError| {
-        format!("{}: {}; {}", error.path, error.problem, error.remedy)
-    };
+    let line = |error: &super::SettingsError| format!("{}: {}", error.path, error.advice);
     errors.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 

@@ -11,7 +11,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 fn refusal(dir: &Path, root: &Path) -> String {
-    let error = CacheDir(dir.to_owned()).open().err().expect("it is refused").to_string();
+    let error = CacheDir(dir.to_owned()).open().err().expect("it is refused").advice().to_string();
     error.replace(&fs::canonicalize(root).unwrap().display().to_string(), "DIR")
 }
 

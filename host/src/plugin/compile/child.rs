@@ -157,7 +157,11 @@ fn shortened(error: NoPlugin) -> NoPlugin {
 fn compiled(bytes: &[u8]) -> Result<(Vec<Stub>, Vec<u8>), CompileError> {
     let failed = |error: wasmtime::Error| match no_memory(&error) {
         true => CompileError::Memory { memory: getrlimit(Resource::Data).current.unwrap_or(0) },
-        false => CompileError::Invalid(words(&error)),
+        // What wasmtime says when its code may not become executable; it has no type for that.
+        false => match words(&error) {
+            text if text.contains("executable") => CompileError::Forbidden(text),
+            text => CompileError::Invalid(text),
+        },
     };
     let engine = wasmtime::Engine::new(&engine::config()).map_err(failed)?;
     let component = Component::from_binary(&engine, bytes).map_err(failed)?;

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::advice::Advise;
 use crate::plugin::inspect::NoPlugin;
 use crate::plugin::limits::LARGEST_CODE;
+
+/// What to do when the system forbids a compiler in the process.
+pub(in crate::plugin) const EXECUTABLE: &str = "allow this process memory that is writable, then \
+                                                executable (systemd: MemoryDenyWriteExecute=no)";
 
 /// Why a component is not compiled. The same file gives the same one, so it can be kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -17,6 +22,9 @@ pub enum CompileError {
     /// It is invalid, or uses what this host does not know.
     #[error("failed to compile the component: {0}")]
     Invalid(String),
+    /// The system does not let it be made ready to run.
+    #[error("failed to compile the component: {0}")]
+    Forbidden(String),
     /// It imports what no plugin is given.
     #[error("the component does not fit the contract: {0}")]
     Link(String),
@@ -67,12 +75,12 @@ pub enum CompileError {
     },
 }
 
-impl CompileError {
-    /// What to do about it: imperative, no final period.
-    pub fn remedy(&self) -> &str {
-        match self {
-            Self::NoPlugin(error) => error.remedy(),
+impl Advise for CompileError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::NoPlugin(error) => return error.remedy(),
             Self::Invalid(_) | Self::Link(_) => "build it again against wit/0.1.0 of this exporter",
+            Self::Forbidden(_) => EXECUTABLE,
             Self::TooMany { .. } | Self::Code => "build it from fewer or smaller parts",
             Self::Time { .. } | Self::Memory { .. } => {
                 "raise that limit if you trust where the file comes from, or build it smaller"
@@ -87,6 +95,7 @@ impl CompileError {
                 "allow the exporter to start itself: mount /proc, lift the limit on processes, and \
                  let the file be executed"
             }
-        }
+        };
+        Some(remedy.to_owned())
     }
 }

@@ -1,11 +1,11 @@
 //! What files are taken for.
 
 use super::*;
+use crate::advice::Advice;
 use crate::plugin::guests;
 
-fn refusal(bytes: &[u8]) -> String {
-    let error = inspect(bytes).unwrap_err();
-    format!("{error}; {}", error.remedy())
+fn refusal(bytes: &[u8]) -> Advice {
+    inspect(bytes).unwrap_err().advice()
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn parses_names_in_either_case() {
 
 #[test]
 fn says_what_is_wrong() {
-    let refusal = |text| Keep::parse(text).unwrap_err().to_string();
+    let refusal = |text| Keep::parse(text).unwrap_err().advice().to_string();
     insta::assert_snapshot!(
         refusal("cap_bfp"),
         @r#"--capabilities.keep names no capability by "cap_bfp", did you mean "cap_bpf"; see capabilities(7)"#
@@ -103,7 +103,7 @@ fn says_what_is_wrong() {
         @r#"--capabilities.keep takes "none" only alone; name capabilities, or all, or none"#
     );
     insta::assert_snapshot!(
-        refused(CapSet::Bounding, &CapsError::from("capset failure: not permitted")),
+        refused(CapSet::Bounding, &CapsError::from("capset failure: not permitted")).advice(),
         @"failed to drop capabilities from the bounding set: caps error: capset failure: not permitted; --capabilities.keep=all leaves them as they are"
     );
 }

@@ -54,7 +54,7 @@ fn says_what_is_wrong_with_a_text() {
         "fd://x",
         "http://localhost:9435",
     ]
-    .map(|text| text.parse::<ListenAddress>().unwrap_err().to_string())
+    .map(|text| text.parse::<ListenAddress>().unwrap_err().advice().to_string())
     .into();
     insta::assert_snapshot!(refusals.join("\n"), @"
     --web.listen-address= has no port; write [HOST]:PORT, as in :9435
@@ -103,13 +103,13 @@ fn all_addresses_are_of_both_families() {
 fn says_why_it_cannot_listen() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let message = listen(&format!("127.0.0.1:{port}")).unwrap_err().to_string();
+    let message = listen(&format!("127.0.0.1:{port}")).unwrap_err().advice().to_string();
     insta::assert_snapshot!(
         message.replace(&port.to_string(), "PORT"),
         @"failed to listen on 127.0.0.1:PORT: the port is in use; stop who has it (ss -ltnp shows it) or choose another --web.listen-address"
     );
     insta::assert_snapshot!(
-        listen("192.0.2.1:9435").unwrap_err(),
+        listen("192.0.2.1:9435").unwrap_err().advice(),
         @"failed to listen on 192.0.2.1:9435: this host does not have that address; ip addr lists those it has"
     );
     insta::assert_snapshot!(
@@ -118,18 +118,19 @@ fn says_why_it_cannot_listen() {
     );
     let address = ListenAddress::All { port: 80 };
     insta::assert_snapshot!(
-        address.explain(ErrorKind::PermissionDenied.into()),
+        address.explain(ErrorKind::PermissionDenied.into()).advice(),
         @"failed to listen on :80: permission denied; ports below 1024 need CAP_NET_BIND_SERVICE, or choose another --web.listen-address"
     );
     insta::assert_snapshot!(
-        address.explain(ErrorKind::OutOfMemory.into()), @"failed to listen on :80"
+        address.explain(ErrorKind::OutOfMemory.into()).advice(),
+        @"failed to listen on :80: out of memory"
     );
     insta::assert_snapshot!(
-        ListenError::NotPassed { index: 1, passed: 1 },
+        ListenError::NotPassed { index: 1, passed: 1 }.advice(),
         @"--web.listen-address=fd://1 needs socket number 1 from systemd, which passed 1; start the service by its .socket unit"
     );
     insta::assert_snapshot!(
-        ListenError::NotListening(0),
+        ListenError::NotListening(0).advice(),
         @"--web.listen-address=fd://0 is not a listening stream socket, of TCP or UNIX; let the .socket unit have ListenStream=9435, or ListenStream= and a path, and Accept=no"
     );
 }
@@ -141,7 +142,7 @@ fn child_that_systemd_started() {
     let Ok(text) = env::var("LISTEN_CHILD") else { return };
     match listen(&text) {
         Ok(listener) => println!("<{}>", listener.place("/m")),
-        Err(error) => println!("<{error}>"),
+        Err(error) => println!("<{}>", error.advice()),
     }
 }
 

@@ -262,7 +262,7 @@ fn a_panic_is_an_answer_and_the_next_call_is_made() {
     f.makes(OPENMETRICS, "maps");
     assert_eq!(wait(other), plain("maps"), "made of the same reading");
     insta::assert_snapshot!(
-        wait(asked).unwrap_err(),
+        wait(asked).unwrap_err().advice(),
         @"failed to scrape: no luck with Page(Metrics(Text, Underscores)); this is a bug, please report it with the exporter's log"
     );
 

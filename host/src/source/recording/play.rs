@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{END, Head, MAGIC, ROUND, RecordedMap};
-use crate::advice;
+use crate::advice::{self, Advice, Advise};
 use crate::source::Source;
 use crate::source::{Chunk, ReadError, Way, Why};
 
@@ -33,12 +33,18 @@ const LARGEST_ROUND: u64 = 2 << 30;
 
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {fault}; {}", .file.display(), .fault.remedy())]
+#[error("{}: {fault}", .file.display())]
 pub struct PlayError {
     /// The file.
     pub file: PathBuf,
     /// What is wrong with it.
     pub fault: Fault,
+}
+
+impl Advise for PlayError {
+    fn remedy(&self) -> Option<String> {
+        Some(self.fault.remedy().to_owned())
+    }
 }
 
 /// What is wrong with a recording.
@@ -88,7 +94,7 @@ pub struct Tape {
     rounds: u64,
     ended: bool,
     /// What was wrong with the round that ended it.
-    fault: Option<String>,
+    fault: Option<Advice>,
 }
 
 /// What a map holds now.
@@ -153,7 +159,7 @@ impl Tape {
     }
 
     /// Why it cannot be played to its end, if that was met.
-    pub fn fault(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<Advice> {
         self.fault.clone()
     }
 
@@ -171,7 +177,7 @@ impl Tape {
         self.ended = !matches!(played, Ok(true));
         let played = played.map_err(|fault| PlayError { file: self.file.clone(), fault });
         if let Err(error) = &played {
-            self.fault = Some(error.to_string());
+            self.fault = Some(error.advice());
             self.maps.iter_mut().for_each(|map| map.readable = false);
         }
         played
@@ -395,7 +401,7 @@ impl Source for Player {
         let tape = Arc::clone(&self.tape);
         let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
         if tape.rounds == self.seen {
-            tape.advance().map_err(|error| self.failed(io::Error::other(error)))?;
+            tape.advance().map_err(|error| self.failed(io::Error::other(error.advice())))?;
         }
         self.seen = tape.rounds;
         let Content { key_size, cpus, keys, values, readable, .. } = &tape.maps[self.map];

@@ -10,6 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::advice::Advise as _;
 use crate::source::Source;
 use crate::source::{Chunk, ReadError, Way, Why};
 
@@ -162,13 +163,13 @@ fn packed(head: &Head, rounds: &[u8]) -> Vec<u8> {
 fn said(bytes: &[u8]) -> String {
     let mut tape = match open(bytes) {
         Ok(tape) => tape,
-        Err(error) => return error.to_string(),
+        Err(error) => return error.advice().to_string(),
     };
     loop {
         match tape.advance() {
             Ok(true) => {}
             Ok(false) => return "nothing".to_owned(),
-            Err(error) => return PlayError { file: "x.rec".into(), ..error }.to_string(),
+            Err(error) => return PlayError { file: "x.rec".into(), ..error }.advice().to_string(),
         }
     }
 }
@@ -195,7 +196,7 @@ fn what_is_wrong_is_said() {
     let endless = [[ROUND; 1].as_slice(), &[0; 8]].concat().repeat(1_000_001);
     insta::assert_snapshot!(said(&packed(&head(Vec::new()), &endless)), @"x.rec: the recording is damaged: it has more than 1000000 rounds; record it again");
     assert!(Tape::open(Path::new("/nowhere/x.rec")).is_err_and(|error| {
-        error.to_string()
+        error.advice().to_string()
             == "/nowhere/x.rec: no such file or directory; give the path of a file that `record` has written"
     }));
 }

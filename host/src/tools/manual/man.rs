@@ -7,6 +7,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::{NAME, ToolError, command};
+use crate::advice::Advice;
 use crate::cli::Exit;
 use crate::version;
 
@@ -25,7 +26,8 @@ pub(super) fn page(words: &[String]) -> Result<String, ToolError> {
     for word in words.iter().flat_map(|words| words.split_whitespace()) {
         command = command.find_subcommand(word).ok_or_else(|| {
             let words = words.join(" ");
-            ToolError::Usage(format!("`{words}` is no command; see {NAME} --help for those"))
+            let problem = format!("`{words}` is no command");
+            ToolError::Usage(Advice::new(problem, format!("see {NAME} --help for those")))
         })?;
     }
     let mut out = Vec::new();

@@ -4,12 +4,13 @@ use std::io::{Seek, Write};
 use std::process::Command;
 
 use super::*;
+use crate::advice::Advise as _;
 use crate::cli::{Exit, Reference};
 use crate::decode::builtin;
 
 fn man(words: &[&str]) -> Result<String, String> {
     let command = words.iter().map(|word| (*word).to_owned()).collect();
-    page(&Page::Man { command }).map_err(|error| error.to_string())
+    page(&Page::Man { command }).map_err(|error| error.advice().to_string())
 }
 
 /// Whether `program` is content with `text` on its standard input, and all that it writes; none if

@@ -19,7 +19,7 @@ fn kernel() -> Fake {
 }
 
 impl Fake {
-    fn explain(&self, section: &str, errno: i32, log: &[&str]) -> String {
+    fn explain(&self, section: &str, errno: i32, log: &[&str]) -> Advice {
         self.explain_with(&[Capability::CAP_SYS_ADMIN], section, errno, log)
     }
 
@@ -29,7 +29,7 @@ impl Fake {
         section: &str,
         errno: i32,
         log: &[&str],
-    ) -> String {
+    ) -> Advice {
         let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
         explain(&Attempt { section, errno, log: &log }, &self.host(capabilities))
     }
@@ -105,10 +105,8 @@ fn others() {
     insta::assert_snapshot!(fake.explain("raw_tp.w", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in raw_tp.w/NAME");
     insta::assert_snapshot!(fake.explain("uprobe/", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in uprobe/PATH:FUNCTION");
     insta::assert_snapshot!(fake.explain("tp/", libc::EINVAL, &["invalid section name"]), @"the section names no hook; write one, as in tp/GROUP/NAME");
-    assert!(
-        fake.explain("tp/sched/sched_switch", libc::EMFILE, &[])
-            .starts_with("out of file descriptors")
-    );
+    let told = fake.explain("tp/sched/sched_switch", libc::EMFILE, &[]);
+    assert!(told.problem.starts_with("out of file descriptors"), "{told}");
     insta::assert_snapshot!(fake.explain("fentry/vfs_read", 524, &["prog 'x': failed to attach: -524"]), @"not supported by this kernel");
     insta::assert_snapshot!(fake.explain("fexit/vfs_read", libc::EBUSY, &[]), @"device or resource busy");
 }

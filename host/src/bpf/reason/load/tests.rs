@@ -27,7 +27,7 @@ fn failure(errno: i32, log: &[&str]) -> Failure {
 }
 
 /// Explains on a host with these files.
-fn on(files: &[(&str, &str)], capabilities: &[Capability], failure: &Failure) -> String {
+fn on(files: &[(&str, &str)], capabilities: &[Capability], failure: &Failure) -> Advice {
     let fake = Fake::new(RELEASE);
     for (path, text) in files {
         fake.write(path, text);
@@ -35,7 +35,7 @@ fn on(files: &[(&str, &str)], capabilities: &[Capability], failure: &Failure) ->
     explain(failure, &fake.host(capabilities))
 }
 
-fn explained(errno: i32, log: &[&str]) -> String {
+fn explained(errno: i32, log: &[&str]) -> Advice {
     let btf = ("sys/kernel/btf/vmlinux", "");
     let tracepoint = ("sys/kernel/tracing/events/sched/sched_switch/id", "1");
     on(&[btf, tracepoint], &[Capability::CAP_SYS_ADMIN], &failure(errno, log))
@@ -178,9 +178,9 @@ fn pins() {
     insta::assert_snapshot!(of(libc::ENOSPC, None, &unpinned), @"map `events` cannot be pinned at /sys/fs/bpf/events: no space left on device");
     let old = "couldn't reuse pinned map at '/sys/fs/bpf/events': parameter mismatch";
     let old = [old, "map 'events': error reusing pinned map", failed];
-    insta::assert_snapshot!(of(libc::EINVAL, Some(&there), &old), @"the map pinned at /sys/fs/bpf/events has another shape; remove it: rm /sys/fs/bpf/events (its max_entries is 1 there, 1073741824 here)");
+    insta::assert_snapshot!(of(libc::EINVAL, Some(&there), &old), @"the map pinned at /sys/fs/bpf/events has another shape (its max_entries is 1 there, 1073741824 here); remove it: rm /sys/fs/bpf/events");
     let array = MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, flags: 1, ..there };
-    insta::assert_snapshot!(of(libc::EINVAL, Some(&array), &old), @"the map pinned at /sys/fs/bpf/events has another shape; remove it: rm /sys/fs/bpf/events (it is an array there, a bloom_filter here; its keys have 4 bytes there, 0 here; its values have 4 bytes there, 8 here; its max_entries is 1 there, 1073741824 here; its map_flags is 1 there, 0 here)");
+    insta::assert_snapshot!(of(libc::EINVAL, Some(&array), &old), @"the map pinned at /sys/fs/bpf/events has another shape (it is an array there, a bloom_filter here; its keys have 4 bytes there, 0 here; its values have 4 bytes there, 8 here; its max_entries is 1 there, 1073741824 here; its map_flags is 1 there, 0 here); remove it: rm /sys/fs/bpf/events");
     insta::assert_snapshot!(of(libc::EINVAL, None, &old), @"what is pinned at /sys/fs/bpf/events is no map that this kernel (5.10.0-28-amd64) describes; remove it: rm /sys/fs/bpf/events");
     let closed = "couldn't retrieve pinned map '/sys/fs/bpf/events': -EACCES";
     let closed = [closed, "map 'events': error reusing pinned map", failed];
@@ -190,10 +190,10 @@ fn pins() {
 #[test]
 fn without_descriptors() {
     let told = explained(libc::EMFILE, &["map 'events': failed to create: -EMFILE"]);
-    assert!(told.starts_with("out of file descriptors: all "), "{told}");
+    assert!(told.problem.starts_with("out of file descriptors: all "), "{told}");
     // libbpf has another number for what it makes of it.
     let told = explained(libc::ESRCH, &["Error loading vmlinux BTF: -EMFILE"]);
-    assert!(told.starts_with("out of file descriptors: all "), "{told}");
+    assert!(told.problem.starts_with("out of file descriptors: all "), "{told}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! what to do about it.
 
 use super::Failure;
+use crate::advice::Advice;
 
 /// How many of the verifier's last lines are quoted.
 const QUOTED_LINES: usize = 4;
@@ -74,7 +75,7 @@ const REMEDIES: [(&[&str], &str); 14] = [
 ];
 
 /// The verifier's reason with the end of what it said, its statistics left out.
-pub(super) fn explain(failure: &Failure) -> Option<String> {
+pub(super) fn explain(failure: &Failure) -> Option<Advice> {
     let begin = failure.log.iter().rposition(|line| line.contains("BEGIN PROG LOAD LOG"));
     let end = failure.log.iter().rposition(|line| line.contains("END PROG LOAD LOG"))?;
     // A long log has lost its beginning.
@@ -88,12 +89,12 @@ pub(super) fn explain(failure: &Failure) -> Option<String> {
     let source = lines.iter().rposition(|line| line.starts_with("; "));
     let place = source.and_then(|at| Some(lines[at].rsplit_once(" @ ")?.1));
     let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
-    let remedy = remedy(reason).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    Some(failure.at_program(&format!(
-        "the kernel's verifier refuses it{place}: {reason}{remedy}; its last lines (all: \
-         RUST_LOG=libbpf=debug):\n  {}",
-        quoted(&lines, source).join("\n  ")
-    )))
+    let last_lines = quoted(&lines, source).join("\n  ");
+    Some(failure.at_program(Advice {
+        problem: format!("the kernel's verifier refuses it{place}: {reason}"),
+        remedy: remedy(reason).map(str::to_owned),
+        evidence: Some(format!("its last lines (all: RUST_LOG=libbpf=debug):\n  {last_lines}")),
+    }))
 }
 
 fn remedy(reason: &str) -> Option<&'static str> {
@@ -118,7 +119,7 @@ fn quoted<'a>(lines: &[&'a str], source: Option<usize>) -> Vec<&'a str> {
 mod tests {
     use super::*;
 
-    fn explained(log: &[&str]) -> String {
+    fn explained(log: &[&str]) -> Advice {
         let begin = ["prog 'on_exec': -- BEGIN PROG LOAD LOG --"];
         let end = ["-- END PROG LOAD LOG --"];
         let log = begin.iter().chain(log).chain(&end);

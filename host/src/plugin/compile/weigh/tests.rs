@@ -1,15 +1,15 @@
 //! Bounds, held against components whose instances can be counted by hand.
 
 use super::*;
+use crate::advice::{Advice, Advise as _};
 use crate::plugin::guests;
 
 fn weigh(text: &str) -> Weight {
     component(&wat::parse_str(text).unwrap()).unwrap()
 }
 
-fn refusal(text: &str) -> String {
-    let error = component(&wat::parse_str(text).unwrap()).unwrap_err();
-    format!("{error}; {}", error.remedy())
+fn refusal(text: &str) -> Advice {
+    component(&wat::parse_str(text).unwrap()).unwrap_err().advice()
 }
 
 #[test]
