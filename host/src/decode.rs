@@ -163,8 +163,10 @@ impl Answers {
 
 /// Why one input could not be decoded: lowercase, no final period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
+#[error("{}{text}", whose(.plugin.as_deref()))]
 pub struct DecodeError {
+    /// The plugin that failed, if one did.
+    plugin: Option<Box<str>>,
     text: Cow<'static, str>,
     /// What is said instead where no part of an input may be shown, if `text` has any.
     bare: Option<&'static str>,
@@ -178,12 +180,22 @@ pub const RETRY: Duration = Duration::from_secs(30);
 impl DecodeError {
     /// An error with this text.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { text: text.into(), bare: None, retry: None, deferred: false }
+        Self { plugin: None, text: text.into(), bare: None, retry: None, deferred: false }
     }
 
     /// An error whose text shows of its input; `bare` says the same and shows nothing.
     pub fn showing(text: impl Into<Cow<'static, str>>, bare: &'static str) -> Self {
         Self { bare: Some(bare), ..Self::new(text) }
+    }
+
+    /// The same error, of the plugin that a config calls so.
+    pub fn of_plugin(self, name: &str) -> Self {
+        Self { plugin: Some(name.into()), ..self }
+    }
+
+    /// What happened, without the name of the plugin.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The same error, and nothing of its input is in the text.
@@ -219,6 +231,11 @@ impl DecodeError {
     pub fn holds(&self) -> Duration {
         self.retry.unwrap_or(RETRY)
     }
+}
+
+/// The beginning of an error of a plugin.
+fn whose(plugin: Option<&str>) -> String {
+    plugin.map(|name| format!("plugin `{name}`: ")).unwrap_or_default()
 }
 
 /// What becomes of a label whose chain failed: `on_error` of the failing step.

@@ -302,11 +302,7 @@ impl Answer {
     ) -> Self {
         let kept = outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Drop);
         let values = values.filter(|_| kept).map(|value| String::from_utf8_lossy(value).into());
-        let prefix = "plugin `plugin`: ";
-        let error = |error: crate::decode::DecodeError| {
-            let text = error.to_string();
-            text.strip_prefix(prefix).unwrap_or(&text).to_owned()
-        };
+        let error = |error: crate::decode::DecodeError| error.text().to_owned();
         Self { outcome: outcome.map_err(error), values: values.collect() }
     }
 }

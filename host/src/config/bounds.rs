@@ -39,6 +39,8 @@ pub(super) const SETTINGS: usize = 64 << 20;
 pub(super) struct Bounds {
     nodes: Cell<usize>,
     text: Cell<usize>,
+    /// What a text that was read last had no room for.
+    full: Cell<Option<Full>>,
     kaddrs: Cell<usize>,
     metrics: Cell<usize>,
     labels: Cell<usize>,
@@ -54,6 +56,7 @@ impl Default for Bounds {
         Self {
             nodes: Cell::new(NODES),
             text: Cell::new(TEXT),
+            full: Cell::new(None),
             kaddrs: Cell::new(KADDRS),
             metrics: Cell::new(METRICS),
             labels: Cell::new(LABELS),
@@ -63,6 +66,15 @@ impl Default for Bounds {
             patterns: Room::default(),
         }
     }
+}
+
+/// What a text can have no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Nodes.
+    Nodes,
+    /// Bytes of text.
+    Text,
 }
 
 /// More was asked for than is left.
@@ -75,11 +87,16 @@ impl Bounds {
     }
 
     pub(super) fn node(&self) -> Result<(), Exceeded> {
-        take(&self.nodes, 1)
+        take(&self.nodes, 1).inspect_err(|_| self.full.set(Some(Full::Nodes)))
     }
 
     pub(super) fn text(&self, bytes: usize) -> Result<(), Exceeded> {
-        take(&self.text, bytes)
+        take(&self.text, bytes).inspect_err(|_| self.full.set(Some(Full::Text)))
+    }
+
+    /// What there was no room for since this was asked before: parsers carry no error but a text.
+    pub(super) fn take_full(&self) -> Option<Full> {
+        self.full.take()
     }
 
     pub(super) fn kaddr(&self) -> Result<(), Exceeded> {

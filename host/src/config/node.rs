@@ -12,8 +12,10 @@ mod passes;
 
 use std::borrow::Cow;
 
-use super::bounds::{self, Bounds};
+use super::bounds::{self, Bounds, Full};
 use crate::advice::Advise;
+
+use passes::Unparsed;
 
 /// A place in the tree.
 #[derive(Debug)]
@@ -110,25 +112,24 @@ pub(crate) struct NoYaml {
 
 impl NoYaml {
     /// `serde_yaml`'s error in our words where its own do not say what to do.
-    fn new(text: &str, error: &serde_yaml::Error) -> Self {
+    fn new(text: &str, Unparsed { error, full }: &Unparsed) -> Self {
         let problem = error.to_string();
         let mut line = error.location().map(|location| location.line());
         // An error of single characters comes with an offset and no line.
         if let Some(offset) = problem.split("at position ").nth(1).and_then(|at| at.parse().ok()) {
             line = Some(passes::Lines::of(text).at(offset));
         }
-        let bounds = [
-            (
-                "recursion limit exceeded",
-                deep(),
-                "flatten it, and let no anchor hold its own alias",
-            ),
-            ("repetition limit exceeded", too_many(), USE_FEWER),
-            (passes::TOO_MANY, too_many(), USE_FEWER),
-            (passes::TOO_LONG, too_long(), "use fewer aliases, or split the files"),
-        ];
-        let bound = bounds.into_iter().find(|(found, ..)| problem.contains(found));
-        if let Some((_, problem, remedy)) = bound {
+        let bound = match full {
+            Some(Full::Nodes) => Some((too_many(), USE_FEWER)),
+            Some(Full::Text) => Some((too_long(), "use fewer aliases, or split the files")),
+            // `serde_yaml` has two bounds of its own, and no types for them.
+            None if problem.contains("recursion limit exceeded") => {
+                Some((deep(), "flatten it, and let no anchor hold its own alias"))
+            }
+            None if problem.contains("repetition limit exceeded") => Some((too_many(), USE_FEWER)),
+            None => None,
+        };
+        if let Some((problem, remedy)) = bound {
             return Self { line, problem, remedy };
         }
         let written = line.and_then(|line| lines(text).nth(line - 1)).unwrap_or_default();

@@ -312,15 +312,17 @@ impl Unanswered {
     /// As the error of each input. It is asked again as soon as the plugin is. What only did not get
     /// its turn is deferred.
     pub(super) fn error(&self, plugin: &str) -> DecodeError {
-        let text = match self {
-            Self::Failed(failure) => &*failure.text,
-            Self::NotInTime => NOT_IN_TIME,
+        let error = match self {
+            Self::Failed(failure) => DecodeError::new(failure.text.clone()),
+            Self::NotInTime => DecodeError::new(NOT_IN_TIME),
             Self::Paused(Pause::Broken(_)) => {
-                "it is not asked for a while, after repeated failures"
+                DecodeError::new("it is not asked for a while, after repeated failures")
             }
-            Self::Paused(Pause::Spent(_)) => "it is not asked for a while, having used up its time",
+            Self::Paused(Pause::Spent(_)) => {
+                DecodeError::new("it is not asked for a while, having used up its time")
+            }
         };
-        let error = DecodeError::new(format!("plugin `{plugin}`: {text}"));
+        let error = error.of_plugin(plugin);
         match self {
             Self::Failed(Failure { cause: Cause::Budget, .. })
             | Self::NotInTime

@@ -11,12 +11,11 @@ use serde::de::{
 use serde_json::Number;
 
 use super::{Document, Entry, Map, Node, Plain, Value};
-use crate::config::bounds::Bounds;
+use crate::config::bounds::{Bounds, Full};
 
-/// What an error says when there is no room for another node, or for a text. They are found again
-/// in the error's words: `serde_yaml` carries nothing else.
-pub(super) const TOO_MANY: &str = "too many nodes";
-pub(super) const TOO_LONG: &str = "too much text";
+/// What `serde_yaml` is told when there is no room for another node, or for a text. Nobody reads it: the
+/// bounds know.
+const NO_ROOM: &str = "no room";
 
 /// How many keys that do nothing are remembered.
 const MOST_SHADOWED: usize = 1000;
@@ -24,15 +23,33 @@ const MOST_SHADOWED: usize = 1000;
 /// Line and name of each key that does nothing, and how many more there are.
 type Shadowed = (Vec<(usize, String)>, usize);
 
+/// Why a text could not be read.
+pub(super) struct Unparsed {
+    pub(super) error: serde_yaml::Error,
+    /// What there was no room for, if that is why.
+    pub(super) full: Option<Full>,
+}
+
 /// Reads the first document of `text`, which has no byte order mark.
-pub(super) fn read<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, serde_yaml::Error> {
+pub(super) fn read<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, Unparsed> {
     let look = bounds.for_a_look();
+    let full = || look.take_full().or(bounds.take_full());
+    // What a text before had no room for is not this one's fault.
+    full();
+    both(text, &look, bounds).map_err(|error| Unparsed { error, full: full() })
+}
+
+fn both<'t>(
+    text: &'t str,
+    look: &Bounds,
+    bounds: &Bounds,
+) -> Result<Document<'t>, serde_yaml::Error> {
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let Some(first) = documents.next() else {
         let root = Node { line: 1, plain: Plain::Text, value: Value::Null };
         return Ok(Document { root, more: false, shadowed: Vec::new(), unnamed: 0 });
     };
-    let shape = ShapeSeed(&look).deserialize(first)?;
+    let shape = ShapeSeed(look).deserialize(first)?;
     let more = documents.next().is_some();
     // Its events take more memory than the tree.
     drop(documents);
@@ -52,8 +69,8 @@ pub(super) fn read<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, s
 
 /// Takes a node and its text out of what is left of the bounds.
 fn spend<E: Error>(bounds: &Bounds, text: usize) -> Result<(), E> {
-    bounds.node().map_err(|_| E::custom(TOO_MANY))?;
-    bounds.text(text).map_err(|_| E::custom(TOO_LONG))
+    bounds.node().map_err(|_| E::custom(NO_ROOM))?;
+    bounds.text(text).map_err(|_| E::custom(NO_ROOM))
 }
 
 /// The tree without its texts.
@@ -117,7 +134,7 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
 
     /// An alias of a long text costs as much as the text.
     fn visit_str<E: Error>(self, text: &str) -> Result<Shape, E> {
-        self.0.text(text.len()).map_err(|_| E::custom(TOO_LONG))?;
+        self.0.text(text.len()).map_err(|_| E::custom(NO_ROOM))?;
         Ok(Shape::Scalar(Plain::Text))
     }
 
@@ -141,7 +158,7 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     /// A value with a tag of its own (`!secret x`) is taken for what stands behind the tag.
     fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Shape, A::Error> {
         let (tag, value) = tagged.variant_seed(TextSeed)?;
-        self.0.text(tag.len()).map_err(|_| A::Error::custom(TOO_LONG))?;
+        self.0.text(tag.len()).map_err(|_| A::Error::custom(NO_ROOM))?;
         value.newtype_variant_seed(self)
     }
 }
@@ -233,7 +250,7 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
             Shape::Scalar(kind) => {
                 plain = kind;
                 let text = TextSeed.deserialize(node)?;
-                reading.bounds.text(text.len()).map_err(|_| D::Error::custom(TOO_LONG))?;
+                reading.bounds.text(text.len()).map_err(|_| D::Error::custom(NO_ROOM))?;
                 let own = reading.line(&text);
                 (Value::Text(text), own)
             }
