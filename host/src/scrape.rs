@@ -12,9 +12,9 @@ use tracing::warn;
 use crate::bpf::{Attached, Layout, stats};
 use crate::config::{self, Metric};
 use crate::escaping::Escaping;
-use crate::exposition::gzip::{self, Deflater, Member};
+use crate::exposition::gzip::Deflater;
 use crate::exposition::kept::Kept;
-use crate::exposition::{Body, Format, openmetrics, protobuf, text};
+use crate::exposition::{Body, Format, page, text};
 use crate::link::Linked;
 use crate::plugin::{Budget, Gauge};
 use crate::series::{Family, Kind};
@@ -25,13 +25,11 @@ use crate::telemetry::{self, ConfigStats, MapStats, Phases, ProgramStats, Report
 mod decode;
 mod feed;
 pub mod memory;
-mod page;
 mod text_bound;
 mod turns;
 
 use decode::KeyDecoder;
 use feed::{Feed, Field};
-use page::{Page, Part};
 use text_bound::TextBound;
 use turns::{Turns, time_for_guests};
 
@@ -78,8 +76,6 @@ pub struct Scraper {
     turns: Turns,
     /// What the exporter says about itself, as of the last reading.
     report: Report,
-    /// The text of the last scrape.
-    text: Vec<Part>,
     deflater: Deflater,
     phases: Phases,
     traffic: Traffic,
@@ -100,7 +96,6 @@ impl Scraper {
             budget: Arc::default(),
             turns: Turns::default(),
             report: Report::default(),
-            text: Vec::new(),
             deflater: Deflater::default(),
             phases: Phases::default(),
             traffic: Traffic::default(),
@@ -146,7 +141,7 @@ impl Scraper {
     /// Reads every map once and returns the exposition as text, families sorted by name.
     pub fn scrape(&mut self) -> Body {
         self.read(None);
-        self.text(Escaping::default())
+        self.render(Format::Text, Escaping::default())
     }
 
     /// Reads every map once.
@@ -164,56 +159,22 @@ impl Scraper {
         text
     }
 
-    /// What was read, as text: only what changed is written again.
-    fn text(&mut self, escaping: Escaping) -> Body {
+    /// What was read, in this format.
+    fn render(&mut self, format: Format, escaping: Escaping) -> Body {
         let start = Instant::now();
-        let fed = self.families.iter_mut().enumerate().map(|(n, kept)| (Some(n), kept));
-        let own = self.report.families_mut().iter_mut().map(|kept| (None, kept));
-        let mut order: Vec<_> = fed.chain(own).collect();
-        order.sort_by(|(_, one), (_, other)| one.family().name.cmp(&other.family().name));
-        let mut page = Page::default();
-        for (number, kept) in order {
-            kept.render(escaping, |text, block| page.push(text, number.zip(block)));
-        }
-        self.text = page.finish();
+        let families = self.families.iter_mut().chain(self.report.families_mut());
+        let body = page::render(families, format, escaping);
         self.phases.render += start.elapsed();
-        self.text.iter().map(|part| part.text.clone()).collect()
+        body
     }
 
-    /// What [`Scraper::text`] returned last, as one gzip member.
-    fn gzip(&mut self) -> Body {
+    /// What [`Scraper::render`] returned last, as one gzip member.
+    fn compress(&mut self, page: &Body) -> Body {
         let start = Instant::now();
-        let mut member = Member::default();
-        for Part { text, block } in &self.text {
-            match *block {
-                Some((family, block)) => {
-                    member.push(self.families[family].deflated(block, &mut self.deflater));
-                }
-                None => member.push(&self.deflater.deflate(text)),
-            }
-        }
+        let families = self.families.iter_mut().chain(self.report.families_mut());
+        let body = page::compress(families, page, &mut self.deflater);
         self.phases.compress += start.elapsed();
-        member.finish().into_iter().collect()
-    }
-
-    /// All families, sorted by name.
-    fn sorted(&self) -> Vec<Arc<Family>> {
-        let kept = self.families.iter().chain(self.report.families());
-        let mut families: Vec<_> = kept.map(|kept| Arc::clone(kept.family())).collect();
-        families.sort_by(|one, other| one.name.cmp(&other.name));
-        families
-    }
-
-    fn make(&mut self, page: serve::Page) -> Body {
-        match page {
-            serve::Page::Metrics(Format::Text, escaping) => self.text(escaping),
-            serve::Page::Metrics(Format::OpenMetrics, escaping) => {
-                openmetrics::encode(&self.sorted(), escaping).into()
-            }
-            serve::Page::Metrics(Format::Protobuf, escaping) => {
-                protobuf::encode(&self.sorted(), escaping)
-            }
-        }
+        body
     }
 
     /// Makes a call that, if a panic cuts it short, has the next reading begin anew.
@@ -228,8 +189,6 @@ impl Scraper {
     /// `patience`.
     fn read(&mut self, patience: Option<Duration>) {
         let start = Instant::now();
-        // Blocks can be written over only when nobody else has them.
-        self.text.clear();
         if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
@@ -415,7 +374,8 @@ impl serve::Scraper for Scraper {
     }
 
     fn page(&mut self, page: serve::Page) -> Body {
-        self.whole(|scraper| scraper.make(page))
+        let serve::Page::Metrics(format, escaping) = page;
+        self.whole(|scraper| scraper.render(format, escaping))
     }
 
     fn maps(&mut self) -> Vec<MapSummary> {
@@ -429,10 +389,7 @@ impl serve::Scraper for Scraper {
         Some(feed.piece(config, self.families[feed.family].family(), from))
     }
 
-    fn gzip(&mut self, page: serve::Page, body: &Body) -> Body {
-        self.whole(|scraper| match page {
-            serve::Page::Metrics(Format::Text, _) => scraper.gzip(),
-            _ => gzip::compress(body),
-        })
+    fn gzip(&mut self, _: serve::Page, body: &Body) -> Body {
+        self.whole(|scraper| scraper.compress(body))
     }
 }

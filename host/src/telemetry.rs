@@ -132,7 +132,7 @@ pub struct Phases {
     pub matching: Duration,
     /// Decoding and transforming what is new, and what has to be asked again.
     pub decode: Duration,
-    /// Writing the text.
+    /// Writing the page.
     pub render: Duration,
     /// Compressing it.
     pub compress: Duration,
