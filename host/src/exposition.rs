@@ -7,10 +7,13 @@ use crate::escaping::Escaping;
 mod client;
 pub mod gzip;
 pub mod kept;
+mod lines;
 mod names;
 pub mod openmetrics;
+pub mod page;
 pub mod protobuf;
-pub mod sheet;
+mod script;
+mod sheet;
 pub mod text;
 
 /// A format that an exposition can have.

@@ -3,13 +3,12 @@
 //! One thread owns the [`Scraper`] and scrapes one at a time. A map that cannot be read, or a key
 //! that cannot be decoded, costs its own series; never the scrape.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bpf::stats::{Programs, enabled};
 use crate::escaping::Escaping;
-use crate::exposition::gzip::{self, Deflater, Member};
-use crate::exposition::{Body, Format, openmetrics, protobuf, text};
+use crate::exposition::gzip::Deflater;
+use crate::exposition::{Body, Format, page, text};
 use crate::logging::Lost;
 use crate::plugin::Gauges;
 use crate::process::Myself;
@@ -22,7 +21,6 @@ mod decide;
 mod decode;
 mod families;
 mod feed;
-mod page;
 mod stats;
 mod text_bound;
 mod turns;
@@ -35,7 +33,6 @@ pub use unit::Unit;
 use decide::{Deciding, Guests};
 use families::Families;
 use feed::Feed;
-use page::{Page, Part};
 use stats::{Configs, Maps, Phases};
 use unit::{Active, Ids};
 
@@ -49,8 +46,6 @@ pub struct Scraper {
     guests: Guests,
     /// What the exporter says about itself, as of the last reading.
     report: Report,
-    /// The text of the last scrape.
-    text: Vec<Part>,
     deflater: Deflater,
     phases: Phases,
     traffic: Traffic,
@@ -98,7 +93,7 @@ impl Scraper {
     /// Reads every map once and returns the exposition as text, families sorted by name.
     pub fn scrape(&mut self) -> Body {
         self.read(None);
-        self.text(Escaping::default())
+        self.render(Format::Text, Escaping::default())
     }
 
     /// Reads every map once.
@@ -115,57 +110,22 @@ impl Scraper {
         text
     }
 
-    /// What was read, as text: only what changed is written again.
-    fn text(&mut self, escaping: Escaping) -> Body {
+    /// What was read, in this format.
+    fn render(&mut self, format: Format, escaping: Escaping) -> Body {
         let start = Instant::now();
-        let fed = self.families.iter_mut().enumerate().map(|(n, kept)| (Some(n), kept));
-        let own = self.report.families_mut().iter_mut().map(|kept| (None, kept));
-        let mut order: Vec<_> = fed.chain(own).collect();
-        order.sort_by(|(_, one), (_, other)| one.family().name.cmp(&other.family().name));
-        let mut page = Page::default();
-        for (number, kept) in order {
-            kept.render(escaping, |text, block| page.push(text, number.zip(block)));
-        }
-        self.text = page.finish();
+        let families = self.families.iter_mut().chain(self.report.families_mut());
+        let body = page::render(families, format, escaping);
         self.phases.render += start.elapsed();
-        self.text.iter().map(|part| part.text.clone()).collect()
+        body
     }
 
-    /// What [`Scraper::text`] returned last, as one gzip member.
-    fn gzip(&mut self) -> Body {
+    /// What [`Scraper::render`] returned last, as one gzip member.
+    fn compress(&mut self, page: &Body) -> Body {
         let start = Instant::now();
-        let mut member = Member::default();
-        let mut families: Vec<_> = self.families.iter_mut().collect();
-        for Part { text, block } in &self.text {
-            match *block {
-                Some((family, block)) => {
-                    member.push(families[family].deflated(block, &mut self.deflater));
-                }
-                None => member.push(&self.deflater.deflate(text)),
-            }
-        }
+        let families = self.families.iter_mut().chain(self.report.families_mut());
+        let body = page::compress(families, page, &mut self.deflater);
         self.phases.compress += start.elapsed();
-        member.finish().into_iter().collect()
-    }
-
-    /// All families, sorted by name.
-    fn sorted(&self) -> Vec<Arc<Family>> {
-        let kept = self.families.iter().chain(self.report.families());
-        let mut families: Vec<_> = kept.map(|kept| Arc::clone(kept.family())).collect();
-        families.sort_by(|one, other| one.name.cmp(&other.name));
-        families
-    }
-
-    fn make(&mut self, page: serve::Page) -> Body {
-        match page {
-            serve::Page::Metrics(Format::Text, escaping) => self.text(escaping),
-            serve::Page::Metrics(Format::OpenMetrics, escaping) => {
-                openmetrics::encode(&self.sorted(), escaping).into()
-            }
-            serve::Page::Metrics(Format::Protobuf, escaping) => {
-                protobuf::encode(&self.sorted(), escaping)
-            }
-        }
+        body
     }
 
     /// Makes a call that, if a panic cuts it short, has the next reading begin anew.
@@ -180,8 +140,6 @@ impl Scraper {
     /// `patience`.
     fn read(&mut self, patience: Option<Duration>) {
         let start = Instant::now();
-        // Blocks can be written over only when nobody else has them.
-        self.text.clear();
         if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
@@ -267,7 +225,8 @@ impl serve::Scraper for Scraper {
     }
 
     fn page(&mut self, page: serve::Page) -> Body {
-        self.whole(|scraper| scraper.make(page))
+        let serve::Page::Metrics(format, escaping) = page;
+        self.whole(|scraper| scraper.render(format, escaping))
     }
 
     fn maps(&mut self) -> Vec<MapSummary> {
@@ -283,11 +242,8 @@ impl serve::Scraper for Scraper {
         Some(feed.piece(config, self.families.get(&feed.filled), from))
     }
 
-    fn gzip(&mut self, page: serve::Page, body: &Body) -> Body {
-        self.whole(|scraper| match page {
-            serve::Page::Metrics(Format::Text, _) => scraper.gzip(),
-            _ => gzip::compress(body),
-        })
+    fn gzip(&mut self, _: serve::Page, body: &Body) -> Body {
+        self.whole(|scraper| scraper.compress(body))
     }
 }
 

@@ -9,11 +9,59 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
+use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::{
+    Metric, MetricFamily,
+};
+use prost::Message;
 
 pub(crate) struct Exporter {
     process: Child,
     address: String,
     body: Mutex<Vec<u8>>,
+}
+
+/// What a client asks for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Wish {
+    pub(crate) format: Format,
+    pub(crate) gzip: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Format {
+    Text,
+    OpenMetrics,
+    Protobuf,
+}
+
+/// As most do who look with their own eyes.
+pub(crate) const TEXT: Wish = Wish { format: Format::Text, gzip: false };
+/// As Prometheus does.
+pub(crate) const GZIP: Wish = Wish { gzip: true, ..TEXT };
+
+impl std::fmt::Display for Wish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let format = match self.format {
+            Format::Text => "",
+            Format::OpenMetrics => "openmetrics_",
+            Format::Protobuf => "protobuf_",
+        };
+        write!(f, "{format}{}", if self.gzip { "gzip" } else { "identity" })
+    }
+}
+
+impl Wish {
+    fn headers(self) -> String {
+        let accept = match self.format {
+            Format::Text => "",
+            Format::OpenMetrics => "Accept: application/openmetrics-text; version=1.0.0\r\n",
+            Format::Protobuf => {
+                "Accept: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited\r\n"
+            }
+        };
+        format!("{accept}{}", if self.gzip { "Accept-Encoding: gzip\r\n" } else { "" })
+    }
 }
 
 pub(crate) struct Scrape {
@@ -49,13 +97,13 @@ impl Exporter {
     }
 
     /// One scrape over a connection of its own.
-    pub(crate) fn scrape(&self, gzip: bool) -> Scrape {
+    pub(crate) fn scrape(&self, wish: Wish) -> Scrape {
         let mut body = self.body.lock().expect("one scrape at a time");
         body.clear();
         let mut stream = TcpStream::connect(&self.address).expect("the exporter accepts");
-        let encoding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
+        let headers = wish.headers();
         let request =
-            format!("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{encoding}\r\n");
+            format!("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
         let cpu = self.cpu();
         let start = Instant::now();
         stream.write_all(request.as_bytes()).expect("the exporter listens");
@@ -74,13 +122,7 @@ impl Exporter {
         if GzDecoder::new(&body[head..]).read_to_end(&mut text).is_err() {
             text = body[head..].to_vec();
         }
-        let text = String::from_utf8_lossy(&text);
-        let phases = text.lines().filter_map(|line| {
-            let rest = line.strip_prefix("ebpf_exporter_scrape_phase_seconds_total{phase=\"")?;
-            let (phase, seconds) = rest.split_once("\"} ")?;
-            Some((phase.to_owned(), seconds.parse().ok()?))
-        });
-        phases.collect()
+        if text.starts_with(b"#") { in_text(&text) } else { in_messages(&text) }
     }
 
     /// Time on a CPU of all threads, from the scheduler's own account in nanoseconds.
@@ -109,6 +151,32 @@ impl Exporter {
         let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
         line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") * 1024.0
     }
+}
+
+/// The phases in a text.
+fn in_text(text: &[u8]) -> Vec<(String, f64)> {
+    let text = String::from_utf8_lossy(text);
+    let phases = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix("ebpf_exporter_scrape_phase_seconds_total{phase=\"")?;
+        let (phase, seconds) = rest.split_once("\"} ")?;
+        Some((phase.to_owned(), seconds.parse().ok()?))
+    });
+    phases.collect()
+}
+
+/// The phases in protobuf.
+fn in_messages(mut bytes: &[u8]) -> Vec<(String, f64)> {
+    while !bytes.is_empty() {
+        let family = MetricFamily::decode_length_delimited(&mut bytes).expect("a message");
+        if family.name == "ebpf_exporter_scrape_phase_seconds_total" {
+            let phase = |metric: &Metric| {
+                let seconds = metric.counter.as_ref().map_or(0.0, |counter| counter.value);
+                (metric.label[0].value.clone(), seconds)
+            };
+            return family.metric.iter().map(phase).collect();
+        }
+    }
+    Vec::new()
 }
 
 impl Drop for Exporter {

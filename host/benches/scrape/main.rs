@@ -1,7 +1,7 @@
 //! What a scrape costs: the built exporter, real maps filled from user space, and the kernel's own
 //! batch read of the same maps beside it as the floor. Prints `name value unit` lines.
 //!
-//! `ONLY=10k,plugin` measures some parts: 1k, 10k, 100k, 1M, replaced, rewritten, histograms,
+//! `ONLY=10k,plugin` measures some parts: 1k, 10k, 100k, 1M, formats, replaced, rewritten, histograms,
 //! percpu, array, chains, plugin, start.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 
@@ -17,7 +17,7 @@ mod rows;
 mod shapes;
 mod start;
 
-use exporter::Exporter;
+use exporter::{Exporter, Format, GZIP, TEXT, Wish};
 use report::{median, print, wanted};
 use rows::Rows;
 use shapes::Shape;
@@ -55,17 +55,26 @@ fn main() {
         let args = &["--maps.read=batch"];
         let label = "1M_by_batch";
         let case = Case { label, shape: shapes::ROWS, entries: 1_000_000, rounds: 5, args };
-        case.run(&[(Between::Change(10), false), (Between::Change(10), true)]);
+        case.run(&[(Between::Change(10), TEXT), (Between::Change(10), GZIP)]);
+    }
+    if wanted("formats") {
+        for (label, shape, entries) in [
+            ("formats", shapes::ROWS, 100_000),
+            ("formats_of_histograms", shapes::HISTOGRAMS, 270_000),
+        ] {
+            let args = &["--web.enable-openmetrics"];
+            formats(&Case { label, shape, entries, rounds: 15, args });
+        }
     }
     if wanted("replaced") {
         let label = "replaced";
         let case = Case { label, shape: shapes::ROWS, entries: 100_000, rounds: 9, args: &[] };
-        case.run(&[(Between::Replace(10), false)]);
+        case.run(&[(Between::Replace(10), TEXT)]);
     }
     if wanted("rewritten") {
         let label = "rewritten";
         let case = Case { label, shape: shapes::ROWS, entries: 100_000, rounds: 9, args: &[] };
-        case.run(&[(Between::Rewrite(10), false), (Between::Rewrite(100), false)]);
+        case.run(&[(Between::Rewrite(10), TEXT), (Between::Rewrite(100), TEXT)]);
     }
     for (part, label, shape, entries) in [
         ("histograms", "histograms", shapes::HISTOGRAMS, 270_000),
@@ -76,7 +85,7 @@ fn main() {
     ] {
         if wanted(part) {
             let case = Case { label, shape, entries, rounds: 9, args: &[] };
-            case.run(&[(Between::Change(10), false), (Between::Change(10), true)]);
+            case.run(&[(Between::Change(10), TEXT), (Between::Change(10), GZIP)]);
         }
     }
     if wanted("plugin") {
@@ -90,32 +99,40 @@ fn main() {
 fn sizes(case: &Case) {
     let all = [0, 10, 100].map(Between::Change);
     let all: Vec<_> =
-        all.into_iter().flat_map(|between| [(between, false), (between, true)]).collect();
+        all.into_iter().flat_map(|between| [(between, TEXT), (between, GZIP)]).collect();
     case.run(&all);
 }
 
+/// Each format but text, as it is and in gzip.
+fn formats(case: &Case) {
+    let all = [Format::OpenMetrics, Format::Protobuf]
+        .into_iter()
+        .flat_map(|format| [false, true].map(|gzip| (Between::Change(10), Wish { format, gzip })));
+    case.run(&all.collect::<Vec<_>>());
+}
+
 impl Case {
-    /// Measures scrapes, each after what happens between two; `true` for gzip.
-    fn run(&self, scrapes: &[(Between, bool)]) {
+    /// Measures scrapes, each after what happens between two.
+    fn run(&self, scrapes: &[(Between, Wish)]) {
         let Self { label, shape, entries, args, .. } = *self;
         let dir = shape.write(label, entries);
         let exporter = Exporter::start(&dir, "rows", args);
         let idle = exporter.resident();
         let mut rows = Rows::fill(shape, &dir, entries);
-        print(label, "cold.wall", millis(exporter.scrape(false).wall), "ms");
-        for (between, gzip) in scrapes {
-            self.measure(&exporter, &mut rows, *between, *gzip);
+        print(label, "cold.wall", millis(exporter.scrape(TEXT).wall), "ms");
+        for (between, wish) in scrapes {
+            self.measure(&exporter, &mut rows, *between, *wish);
         }
         print(label, "rss.above_idle", (exporter.resident() - idle) / 1048576.0, "MiB");
         print(label, "rss.peak_above_idle", (exporter.peak() - idle) / 1048576.0, "MiB");
     }
 
-    fn measure(&self, exporter: &Exporter, rows: &mut Rows, between: Between, gzip: bool) {
+    fn measure(&self, exporter: &Exporter, rows: &mut Rows, between: Between, wish: Wish) {
         let (mut walls, mut cpus, mut floors) = (Vec::new(), Vec::new(), Vec::new());
         let (mut copies, mut harvests) = (Vec::new(), Vec::new());
         // The first two find the way and make what is kept.
-        exporter.scrape(gzip);
-        exporter.scrape(gzip);
+        exporter.scrape(wish);
+        exporter.scrape(wish);
         let before = exporter.phases();
         let tries = if self.entries > 500_000 { 1 } else { 3 };
         for _ in 0..self.rounds {
@@ -128,11 +145,11 @@ impl Case {
             let [copy, harvest] = rows.quick(tries);
             copies.extend(copy);
             harvests.extend(harvest);
-            let scrape = exporter.scrape(gzip);
+            let scrape = exporter.scrape(wish);
             walls.push(scrape.wall);
             cpus.push(scrape.cpu);
         }
-        let name = format!("{}.{between}", if gzip { "gzip" } else { "identity" });
+        let name = format!("{wish}.{between}");
         let print =
             |what: &str, value, unit| print(self.label, &format!("{name}.{what}"), value, unit);
         let (wall, cpu, floor) = (median(walls), median(cpus), median(floors));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cidr::Cidr;
 use ebpf_exporter_plugin::testing::{TestDecoder, json};
 
-use crate::exporter::{Exporter, Scrape};
+use crate::exporter::{Exporter, Scrape, TEXT};
 use crate::rows::Rows;
 use crate::{median, millis, print, ratio, shapes};
 
@@ -65,7 +65,7 @@ fn scrapes() {
             print(
                 "plugin",
                 &format!("{label}.cold.wall"),
-                millis(exporter.scrape(false).wall),
+                millis(exporter.scrape(TEXT).wall),
                 "ms",
             );
             (label, exporter, rows, Vec::new(), Vec::new())
@@ -75,7 +75,7 @@ fn scrapes() {
         both.reverse();
         for (_, exporter, rows, walls, cpus) in &mut both {
             rows.change(10);
-            let Scrape { wall, cpu } = exporter.scrape(false);
+            let Scrape { wall, cpu } = exporter.scrape(TEXT);
             walls.push(wall);
             cpus.push(cpu);
         }

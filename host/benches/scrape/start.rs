@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::exporter::Exporter;
+use crate::exporter::{Exporter, TEXT};
 use crate::{median, millis, objects, print};
 
 /// Ten of the examples: those that load on any kernel with BTF and count without being asked.
@@ -19,7 +19,7 @@ pub(crate) fn measure() {
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let exporter = Exporter::start(examples, TEN, &[]);
-        exporter.scrape(false);
+        exporter.scrape(TEXT);
         starts.push(start.elapsed());
         idle.push(exporter.resident() / 1048576.0);
     }

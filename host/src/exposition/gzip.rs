@@ -44,13 +44,15 @@ impl Default for Deflater {
 }
 
 impl Deflater {
-    /// Deflates a text that is kept, so that its numbers, which stand at `numbers`, can change.
+    /// Deflates a text that is kept, so that its numbers can change. They stand at `numbers`, and are made
+    /// of `digits`.
     pub fn pack(
         &mut self,
         text: &[u8],
         numbers: impl Iterator<Item = Range<usize>> + Clone,
+        digits: &[u8],
     ) -> Packed {
-        Packed::new(text, numbers, &mut self.matcher)
+        Packed::new(text, numbers, digits, &mut self.matcher)
     }
 
     /// Deflates `text`.

@@ -1,5 +1,5 @@
-//! The OpenMetrics text format 1.0, through `prometheus-client`: for those who ask for it where it is
-//! enabled, off the hot path.
+//! The OpenMetrics text format 1.0, for those who ask for it where it is enabled. `prometheus-client` writes
+//! it. Large families are kept and written by a [`script`], which the client's text is the twin of.
 //!
 //! What the format insists on, and the client's way with numbers, make it differ from [`super::text`]:
 //! - a counter's family has no `_total` and its series have: `x_total` stays, `x` becomes `x_total`;
@@ -21,56 +21,71 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::client::{Lent, labelled};
-use super::names::{Names, escape, quote};
+use super::names::{Names, escape, quote, telling};
 use super::text::number;
 use crate::escaping::{Escaping, is_plain_metric};
 use crate::series::{Bounds, Family, Histogram, Kind};
 
-/// A whole exposition. Families without series are left out; pass them all the same, so that a name
-/// does not depend on what there is to count.
+pub(super) mod script;
+
+/// A whole exposition, all of it by the client. Families without series are left out; pass them all the
+/// same, so that a name does not depend on what there is to count.
 pub fn encode(families: &[Arc<Family>], escaping: Escaping) -> String {
-    let called = |family| Called { family, names: Names::of(family, escaping).quoted() };
-    let families: Vec<_> = families.iter().map(called).collect();
-    let claims = Claims::of(&families);
+    let claims = Claims::of(families.iter().map(|family| &**family), escaping);
     let mut out = String::new();
-    for family in families.iter().filter(|called| !called.family.is_empty()) {
-        family.write(claims.name_of(family), &mut out);
+    for family in families.iter().filter(|family| !family.is_empty()) {
+        write(family, &claims.exposed(family), &mut out);
     }
-    // It fails only where there is no room to write.
-    let _ = encoding::text::encode_eof(&mut out);
+    out.push_str(&end());
     out
 }
 
-/// A family, and what it and its labels are called.
-struct Called<'a> {
-    family: &'a Arc<Family>,
-    names: Names,
+/// What ends an exposition.
+pub(super) fn end() -> String {
+    let mut end = String::new();
+    // It fails only where there is no room to write.
+    let _ = encoding::text::encode_eof(&mut end);
+    end
 }
 
-impl Called<'_> {
-    /// Appends the family's text. It is exposed by this name as what it is, or by its own as unknown.
-    fn write(&self, name: Option<&str>, out: &mut String) {
-        let (exposed, unknown) = (name.unwrap_or(&self.names.name), name.is_none());
-        if is_plain_metric(exposed) {
-            return self.append(exposed, unknown, out);
-        }
-        // The client knows no names in braces. It gets one that begins each line and no other thing.
-        let stand_in = Escaping::Values.metric(exposed);
-        let mut text = String::new();
-        self.append(&stand_in, unknown, &mut text);
-        text.split_terminator('\n').for_each(|line| named(line, &stand_in, exposed, out));
-    }
+/// What a family is exposed as.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Exposed {
+    /// How the names of its labels are escaped.
+    pub(super) escaping: Escaping,
+    /// Its name, escaped, without what its type appends to it; all of it if the type is unknown.
+    pub(super) name: String,
+    /// Whether it cannot have its type.
+    pub(super) unknown: bool,
+}
 
-    /// Appends the text as the client writes it.
-    fn append(&self, name: &str, unknown: bool, out: &mut String) {
-        let names = Names { name: name.to_owned(), labels: self.names.labels.clone() };
-        let (family, help) = (Arc::clone(self.family), escape(&self.family.help));
-        let lent = Lent { ids: 0..family.room(), family, names, help };
-        let mut registry = Registry::default();
-        registry.register_collector(if unknown { Box::new(Unknown(lent)) } else { Box::new(lent) });
-        // As above.
-        let _ = encoding::text::encode_registry(out, &registry);
+/// Appends a family's text, by the client.
+pub(super) fn write(family: &Arc<Family>, exposed: &Exposed, out: &mut String) {
+    let name = &exposed.name;
+    if is_plain_metric(name) {
+        return append(family, name, exposed, out);
     }
+    // The client knows no names in braces. It gets one that begins each line and no other thing.
+    let stand_in = Escaping::Values.metric(name);
+    let mut text = String::new();
+    append(family, &stand_in, exposed, &mut text);
+    text.split_terminator('\n').for_each(|line| named(line, &stand_in, name, out));
+}
+
+/// Appends the text as the client writes it of a family called `name`.
+fn append(family: &Arc<Family>, name: &str, exposed: &Exposed, out: &mut String) {
+    let Names { labels, .. } = Names::of(family, exposed.escaping).quoted();
+    let (family, help) = (Arc::clone(family), escape(&family.help));
+    let names = Names { name: name.to_owned(), labels };
+    let lent = Lent { ids: 0..family.room(), family, names, help };
+    let mut registry = Registry::default();
+    registry.register_collector(if exposed.unknown {
+        Box::new(Unknown(lent))
+    } else {
+        Box::new(lent)
+    });
+    // As above.
+    let _ = encoding::text::encode_registry(out, &registry);
 }
 
 /// Appends `line`, which is about a metric that is called `stand_in`, with what else there is to its name,
@@ -88,44 +103,52 @@ fn named(line: &str, stand_in: &str, name: &str, out: &mut String) {
 }
 
 /// How many families lay claim to each name.
-struct Claims(HashMap<String, usize>);
+pub(super) struct Claims {
+    escaping: Escaping,
+    counts: HashMap<String, usize>,
+}
 
 impl Claims {
-    fn of(families: &[Called<'_>]) -> Self {
-        let mut claims = HashMap::new();
-        for name in families.iter().flat_map(claimed) {
-            *claims.entry(name).or_default() += 1;
+    /// What all families of an exposition claim.
+    pub(super) fn of<'a>(families: impl Iterator<Item = &'a Family>, escaping: Escaping) -> Self {
+        let mut counts = HashMap::new();
+        for family in families {
+            let name = escaping.metric(&family.name);
+            for name in claimed(&name, &family.kind) {
+                *counts.entry(name).or_default() += 1;
+            }
         }
-        Self(claims)
+        Self { escaping, counts }
     }
 
-    /// What the family is called, without what its type appends; none if it cannot have its type.
-    fn name_of<'a>(&self, called: &'a Called<'_>) -> Option<&'a str> {
-        let alone = |name| self.0.get(&name) <= Some(&1);
-        let fits = match &called.family.kind {
-            Kind::Counter | Kind::RealCounter => claimed(called).all(alone),
+    /// What one of the families is exposed as.
+    pub(super) fn exposed(&self, family: &Family) -> Exposed {
+        let name = self.escaping.metric(&family.name);
+        let alone = |name| self.counts.get(&name) <= Some(&1);
+        let fits = match &family.kind {
+            Kind::Counter | Kind::RealCounter => claimed(&name, &family.kind).all(alone),
             Kind::Gauge | Kind::IntegerGauge => true,
             Kind::Histogram(bounds) => bounds.upper.iter().all(|bound| *bound >= 0.0),
         };
-        fits.then(|| base(called))
+        let name = if fits { base(&name, &family.kind).to_owned() } else { name.into_owned() };
+        Exposed { escaping: telling(family, self.escaping), name, unknown: !fits }
     }
 }
 
-/// The names that nobody else may have if this family is exposed as what it is.
-fn claimed<'a>(called: &'a Called<'_>) -> impl Iterator<Item = String> + use<'a> {
-    let suffixes: &[&str] = match called.family.kind {
+/// The names that nobody else may have if a family of this name is exposed as what it is.
+fn claimed(name: &str, kind: &Kind) -> impl Iterator<Item = String> {
+    let suffixes: &[&str] = match kind {
         Kind::Counter | Kind::RealCounter => &["", "_total", "_created"],
         Kind::Gauge | Kind::IntegerGauge => &[""],
         Kind::Histogram(_) => &["", "_bucket", "_sum", "_count", "_created"],
     };
-    let base = base(called);
+    let base = base(name, kind);
     suffixes.iter().map(move |suffix| format!("{base}{suffix}"))
 }
 
 /// A family's name, without what its type appends to it.
-fn base<'a>(called: &'a Called<'_>) -> &'a str {
-    let name = &called.names.name;
-    match called.family.kind {
+fn base<'a>(name: &'a str, kind: &Kind) -> &'a str {
+    match kind {
         Kind::Counter | Kind::RealCounter => name.strip_suffix("_total").unwrap_or(name),
         Kind::Gauge | Kind::IntegerGauge | Kind::Histogram(_) => name,
     }

@@ -3,7 +3,8 @@
 //!
 //! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is
 //! put right. The client holds a message for each series, hundreds of bytes, so a family is encoded
-//! some series at a time.
+//! some series at a time. Large families are kept and written by a [`script`], which the client's
+//! messages are the twin of.
 
 use std::sync::Arc;
 
@@ -18,21 +19,24 @@ use super::names::Names;
 use crate::escaping::Escaping;
 use crate::series::Family;
 
+pub(super) mod script;
+
 /// Series that are messages at the same time: they are memory, and what each lot costs beside them
 /// vanishes.
 const SERIES: usize = 256;
 
-/// All families that have series, in the order given.
+/// All families that have series, in the order given, all of them by the client.
 pub fn encode(families: &[Arc<Family>], escaping: Escaping) -> Body {
     let full = families.iter().filter(|family| !family.is_empty());
-    full.flat_map(|family| delimited(family, &Names::of(family, escaping))).collect()
+    full.flat_map(|family| delimited(family, escaping)).collect()
 }
 
-/// A family's message, and its length before it.
-fn delimited(family: &Arc<Family>, names: &Names) -> [Bytes; 2] {
+/// A family's message, and its length before it, by the client.
+pub(super) fn delimited(family: &Arc<Family>, escaping: Escaping) -> [Bytes; 2] {
+    let names = Names::of(family, escaping);
     let mut out = Vec::new();
     for start in (0..family.room()).step_by(SERIES) {
-        let mut message = message(family, names, start);
+        let mut message = message(family, &names, start);
         if out.is_empty() {
             message.name.clone_from(&names.name);
         } else {

@@ -1,43 +1,35 @@
-//! A family's text, kept from one scrape to the next: only what changed is written again.
+//! A family's text in one format, kept from one scrape to the next: only what changed is written again.
 //!
 //! A sheet is cut into blocks of series. A block of which no number changed costs a look at a few
 //! bits; a number that changed is written over the old one where it stands if it is as long, else its
 //! block is joined anew from the parts of the old one. Labels are escaped once, when their series is
-//! first seen. What comes out is byte for byte what [`super::text::encode`] writes.
+//! first seen. What comes out is what the plain encoder of the format writes.
 //!
-//! Names stand in every line, so a text belongs to one [`Escaping`]. A family whose names are plain has one
-//! text for all of them. Of any other, the text is kept in the escaping that was asked for last, and
-//! written anew when another one is: all servers that scrape an exporter mostly ask for the same, and
-//! a second text kept beside the first would be patched at every scrape and have its own memory, for
-//! whoever looks in with a browser.
+//! Never settles the family: sheets in other formats have to see the same changes.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
 use super::gzip::{Deflated, Deflater, Packed};
-use super::names::is_plain;
-use super::text::{self, Lines};
-use crate::escaping::Escaping;
+use super::script::Script;
 use crate::series::Family;
 
-/// Lines in a block: enough that a block's fixed cost vanishes, few enough that one number that
+/// Numbers in a block: enough that a block's fixed cost vanishes, few enough that one number that
 /// grew a digit moves little text.
-const LINES: usize = 512;
+const NUMBERS: usize = 512;
 
-/// The text of one family.
+/// The text of one family in one format.
 #[derive(Debug)]
-pub struct Sheet {
-    /// How names are written; none if it does not matter.
-    escaping: Option<Escaping>,
-    head: Bytes,
-    lines: Lines,
+pub(super) struct Sheet<S: Script> {
+    terms: S::Terms,
+    script: S,
     blocks: Vec<Block>,
 }
 
 /// The text of some series.
-#[derive(Debug, Default)]
-struct Block {
+#[derive(Debug)]
+pub(super) struct Block {
     text: Bytes,
     /// Whether `text` is what the family was when it was last settled. If not, it is to be written
     /// anew: so it is at first, and after a panic in the middle of a change.
@@ -46,6 +38,8 @@ struct Block {
     numbers: Vec<Number>,
     /// The number among `numbers` that each series begins with.
     first: Vec<u32>,
+    /// All bytes that numbers may be made of.
+    digits: &'static [u8],
     /// A text that was deflated, and from which `text` differs in `changed` alone.
     packed: Option<Packed>,
     /// The numbers that were written over since then, in no order.
@@ -64,65 +58,72 @@ impl Number {
     }
 }
 
-impl Sheet {
-    /// A sheet that nothing is written on yet.
-    pub fn new(family: &Family) -> Self {
-        Self::escaped(family, Escaping::default())
+impl<S: Script> Sheet<S> {
+    /// A sheet with the family written on it.
+    pub(super) fn new(family: &Family, terms: &S::Terms) -> Self {
+        let script = S::new(family, terms);
+        let mut sheet = Self { terms: terms.clone(), script, blocks: Vec::new() };
+        sheet.update(family);
+        sheet
     }
 
-    fn escaped(family: &Family, escaping: Escaping) -> Self {
-        let mut head = Vec::new();
-        text::head(family, escaping, &mut head);
-        let lines = Lines::new(family, escaping);
-        let escaping = (!is_plain(family)).then_some(escaping);
-        Self { escaping, head: head.into(), lines, blocks: Vec::new() }
+    /// What its script was made for.
+    pub(super) fn terms(&self) -> &S::Terms {
+        &self.terms
     }
 
-    /// Brings the text up to date with the family, which is settled by it, and hands out its parts,
-    /// in order: the comments, then the blocks, each with its number.
-    pub fn render(
-        &mut self,
-        family: &mut Family,
-        escaping: Escaping,
-        mut part: impl FnMut(&Bytes, Option<usize>),
-    ) {
-        if self.escaping.is_some_and(|kept| kept != escaping) {
-            *self = Self::escaped(family, escaping);
-        }
-        let per_block = (LINES / self.lines.len()).max(1);
+    /// Brings the text up to date with the family, which may be settled then.
+    pub(super) fn update(&mut self, family: &Family) {
+        let per_block = (NUMBERS / self.script.len()).max(1);
         let room = family.room();
-        self.blocks.resize_with(room.div_ceil(per_block), Block::default);
+        self.blocks.resize_with(room.div_ceil(per_block), || Block::new(S::DIGITS));
         for (n, block) in self.blocks.iter_mut().enumerate() {
             let ids = n * per_block..((n + 1) * per_block).min(room);
-            block.update(family, ids, &mut self.lines);
-        }
-        family.settle();
-        if family.is_empty() {
-            return;
-        }
-        part(&self.head, None);
-        for (n, block) in self.blocks.iter().enumerate() {
-            part(&block.text, Some(n));
+            block.update(family, ids, &mut self.script);
         }
     }
 
-    /// The `n`-th block's text, deflated.
-    pub fn deflated(&mut self, n: usize, deflater: &mut Deflater) -> &Deflated {
-        self.blocks[n].deflated(deflater)
+    /// Hands out the text in parts, in order: what stands before the series, then the blocks.
+    pub(super) fn parts(&self, mut then: impl FnMut(Bytes)) {
+        then(self.script.head(self.blocks.iter().map(|block| block.text.len()).sum()));
+        self.blocks.iter().for_each(|block| then(block.text.clone()));
+    }
+
+    /// The blocks, in order.
+    pub(super) fn blocks_mut(&mut self) -> &mut [Block] {
+        &mut self.blocks
     }
 }
 
 impl Block {
-    fn update(&mut self, family: &Family, ids: Range<usize>, lines: &mut Lines) {
-        if self.sound && self.first.len() == ids.len() && !family.turned(ids.clone()) {
-            self.patch(family, ids);
-        } else {
-            self.write(family, ids, lines);
+    /// A block that nothing is written in yet.
+    fn new(digits: &'static [u8]) -> Self {
+        Self {
+            text: Bytes::new(),
+            sound: false,
+            numbers: Vec::new(),
+            first: Vec::new(),
+            digits,
+            packed: None,
+            changed: Vec::new(),
         }
     }
 
-    /// Writes all lines.
-    fn write(&mut self, family: &Family, ids: Range<usize>, lines: &mut Lines) {
+    /// Its text.
+    pub(super) fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    fn update<S: Script>(&mut self, family: &Family, ids: Range<usize>, script: &mut S) {
+        if self.sound && self.first.len() == ids.len() && !family.turned(ids.clone()) {
+            self.patch::<S>(family, ids);
+        } else {
+            self.write(family, ids, script);
+        }
+    }
+
+    /// Writes all series.
+    fn write<S: Script>(&mut self, family: &Family, ids: Range<usize>, script: &mut S) {
         let Self { numbers, first, .. } = self;
         self.sound = false;
         self.packed = None;
@@ -132,7 +133,7 @@ impl Block {
         for id in ids {
             first.push(numbers.len() as u32);
             if family.is_live(id) {
-                lines.write(family, id, &mut out, |at, len| {
+                script.write(family, id, &mut out, |at, len| {
                     numbers.push(Number { at: at as u32, len: len as u32 });
                 });
             }
@@ -142,7 +143,7 @@ impl Block {
     }
 
     /// Writes the numbers of those series that changed.
-    fn patch(&mut self, family: &Family, ids: Range<usize>) {
+    fn patch<S: Script>(&mut self, family: &Family, ids: Range<usize>) {
         let start = ids.start;
         let mut changed = family.changed(ids).filter(|id| family.is_live(*id)).peekable();
         if changed.peek().is_none() {
@@ -150,20 +151,20 @@ impl Block {
         }
         self.sound = false;
         let mut text = into_mut(std::mem::take(&mut self.text));
-        let (mut moved, mut longer) = (Vec::new(), String::new());
+        let (mut moved, mut longer) = (Vec::new(), Vec::new());
         for id in changed {
             let first = self.first[id - start] as usize;
-            text::numbers(&family.kind, family.numbers(id), |line, digits| {
-                let n = first + line;
+            S::numbers(&family.kind, family.numbers(id), |place, digits| {
+                let n = first + place;
                 let old = &mut text[self.numbers[n].range()];
                 if digits.len() != old.len() {
-                    longer.push_str(digits);
+                    longer.extend_from_slice(digits);
                     moved.push((n, digits.len()));
                 } else if self.packed.is_none() {
                     // Not compared: the old digits are rarely in the cache, and a write need not wait.
-                    old.copy_from_slice(digits.as_bytes());
-                } else if digits.as_bytes() != old {
-                    old.copy_from_slice(digits.as_bytes());
+                    old.copy_from_slice(digits);
+                } else if digits != old {
+                    old.copy_from_slice(digits);
                     self.changed.push(n as u32);
                 }
             });
@@ -182,8 +183,8 @@ impl Block {
     }
 
     /// The text, deflated.
-    fn deflated(&mut self, deflater: &mut Deflater) -> &Deflated {
-        let Self { text, numbers, packed, changed, .. } = self;
+    pub(super) fn deflated(&mut self, deflater: &mut Deflater) -> &Deflated {
+        let Self { text, numbers, digits, packed, changed, .. } = self;
         let packed = match packed.take() {
             Some(mut old) if !changed.is_empty() => {
                 changed.sort_unstable();
@@ -193,7 +194,10 @@ impl Block {
                 packed.insert(old)
             }
             Some(old) => packed.insert(old),
-            None => packed.insert(deflater.pack(text, numbers.iter().map(|number| number.range()))),
+            None => {
+                let numbers = numbers.iter().map(|number| number.range());
+                packed.insert(deflater.pack(text, numbers, digits))
+            }
         };
         changed.clear();
         packed.deflated()
@@ -201,9 +205,9 @@ impl Block {
 
     /// Joins the text anew around the numbers whose length changed: `moved` has their places among
     /// all numbers and their new lengths, `digits` their new digits, end to end.
-    fn join(&mut self, text: &[u8], moved: &[(usize, usize)], digits: &str) -> Bytes {
+    fn join(&mut self, text: &[u8], moved: &[(usize, usize)], digits: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(text.len() + digits.len());
-        let (mut from, mut digits) = (0, digits.as_bytes());
+        let (mut from, mut digits) = (0, digits);
         let mut moved = moved.iter().peekable();
         for (n, number) in self.numbers.iter_mut().enumerate() {
             let Range { start, end } = number.range();
@@ -228,15 +232,22 @@ fn into_mut(bytes: Bytes) -> BytesMut {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
     use std::io::Read;
+    use std::sync::Arc;
 
     use flate2::read::GzDecoder;
+    use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::MetricFamily;
     use proptest::prelude::*;
+    use prost::Message;
 
     use super::*;
     use crate::config::buckets::{Buckets, Scale, Slot};
+    use crate::escaping::Escaping;
     use crate::exposition::gzip::Member;
+    use crate::exposition::openmetrics::script::OpenMetricsScript;
+    use crate::exposition::openmetrics::{self, Exposed};
+    use crate::exposition::protobuf::{self, script::ProtobufScript};
+    use crate::exposition::text::{self, TextScript};
     use crate::series::{Cell, Kind, LabelSet};
 
     /// What is done to a family between two scrapes.
@@ -245,66 +256,90 @@ mod tests {
         Join(u8, u8),
         Leave(usize),
         Add(usize, u64),
-        Ask(Escaping),
         Hold,
     }
 
     fn changes() -> impl Strategy<Value = Vec<Vec<Change>>> {
-        let value = prop_oneof![0..20u64, any::<u64>(), (0..20u32).prop_map(|n| 10u64.pow(n) - 1)];
+        let ten = |n| 10u64.pow(n) - 1;
+        // The client adds up buckets, and does not expect more than there can be.
+        let value = prop_oneof![0..20u64, 0..1u64 << 50, (0..15u32).prop_map(ten)];
         let change = prop_oneof![
             3 => (any::<u8>(), 0..4u8).prop_map(|(label, slot)| Change::Join(label, slot)),
             1 => any::<usize>().prop_map(Change::Leave),
             4 => (any::<usize>(), value).prop_map(|(row, value)| Change::Add(row, value)),
             1 => Just(Change::Hold),
-            1 => prop::sample::select(&Escaping::ALL[..]).prop_map(Change::Ask),
         ];
         prop::collection::vec(prop::collection::vec(change, 0..200), 1..8)
     }
 
-    fn family(kind: Kind) -> Family {
-        Family::new("x.y".to_owned(), "help".to_owned(), vec!["a\\b".to_owned()], kind)
-    }
-
-    #[test]
-    fn only_names_that_are_not_plain_are_written_anew() {
-        for (label, kept) in [("a_b", true), ("a.b", false)] {
-            let labels = vec![label.to_owned()];
-            let mut family = Family::new("x".to_owned(), "h".to_owned(), labels, Kind::Counter);
-            family.join(&LabelSet::of(["v"]), None);
-            let mut sheet = Sheet::new(&family);
-            let mut blocks = Vec::new();
-            for escaping in Escaping::ALL {
-                sheet.render(&mut family, escaping, |part, block| {
-                    blocks.extend(block.map(|_| part.clone()));
-                });
+    /// What is put in front of the number of a row: all bits of a real number change.
+    fn scale(kind: &Kind, value: u64) -> u64 {
+        match kind {
+            Kind::RealCounter | Kind::Gauge | Kind::IntegerGauge => {
+                value.wrapping_mul(0x9e37_79b9_7f4a_7c15)
             }
-            let places: HashSet<_> = blocks.iter().map(|block| block.as_ptr()).collect();
-            assert_eq!(places.len(), if kept { 1 } else { 4 }, "{label}");
+            Kind::Counter | Kind::Histogram(_) => value,
         }
     }
+
+    /// What the plain encoder writes for these terms, and how its bytes are compared.
+    struct Plain<T> {
+        encode: fn(&Arc<Family>, &T) -> Vec<u8>,
+        read: fn(&[u8]) -> String,
+    }
+
+    fn utf8(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    const TEXT: Plain<Escaping> = Plain {
+        encode: |family, escaping| {
+            let mut out = Vec::new();
+            text::encode([&**family], *escaping, &mut out);
+            out
+        },
+        read: utf8,
+    };
+
+    const OPENMETRICS: Plain<Exposed> = Plain {
+        encode: |family, exposed| {
+            let mut out = String::new();
+            openmetrics::write(family, exposed, &mut out);
+            out.into()
+        },
+        read: utf8,
+    };
+
+    const PROTOBUF: Plain<Escaping> = Plain {
+        encode: |family, escaping| protobuf::encode(&[Arc::clone(family)], *escaping).concat(),
+        read: |bytes| format!("{:?}", MetricFamily::decode_length_delimited(bytes).unwrap()),
+    };
 
     /// What a client reads that takes gzip.
-    fn unzipped(sheet: &mut Sheet, deflater: &mut Deflater) -> Vec<u8> {
+    fn unzipped<S: Script>(sheet: &mut Sheet<S>, deflater: &mut Deflater) -> Vec<u8> {
         let mut member = Member::default();
-        for n in 0..sheet.blocks.len() {
-            member.push(sheet.deflated(n, deflater));
-        }
+        sheet.blocks.iter_mut().for_each(|block| member.push(block.deflated(deflater)));
         let mut text = Vec::new();
         GzDecoder::new(&*member.finish().concat()).read_to_end(&mut text).unwrap();
         text
     }
 
-    fn check(mut family: Family, scrapes: Vec<Vec<Change>>) {
+    fn check<S: Script>(
+        mut family: Arc<Family>,
+        terms: &S::Terms,
+        plain: &Plain<S::Terms>,
+        scrapes: Vec<Vec<Change>>,
+    ) {
         let slots = matches!(family.kind, Kind::Histogram(_));
-        let mut sheet = Sheet::new(&family);
+        let mut sheet = Sheet::<S>::new(&family, terms);
         let mut deflater = Deflater::default();
         let mut zipping = false;
-        let mut escaping = Escaping::default();
         let mut rows: Vec<Cell> = Vec::new();
         // A client that is slow to read holds the bytes of an old scrape, which must not change.
         let mut held: Vec<(Bytes, Vec<u8>)> = Vec::new();
         for changes in scrapes {
             for change in changes {
+                let family = Arc::make_mut(&mut family);
                 match change {
                     Change::Join(label, slot) => {
                         let slot = slots.then_some(match slot {
@@ -318,41 +353,93 @@ mod tests {
                         family.leave(rows.swap_remove(row % rows.len()));
                     }
                     Change::Add(row, value) if !rows.is_empty() => {
+                        let value = scale(&family.kind, value);
                         family.add(rows[row % rows.len()], value);
                     }
                     Change::Hold => {
                         zipping = !zipping;
-                        let mut hold = |part: &Bytes, _| held.push((part.clone(), part.to_vec()));
-                        sheet.render(&mut family, escaping, &mut hold);
+                        sheet.update(family);
+                        family.settle();
+                        sheet.parts(|part| held.push((part.clone(), part.to_vec())));
                     }
-                    Change::Ask(other) => escaping = other,
                     Change::Leave(_) | Change::Add(..) => {}
                 }
             }
             let mut out = Vec::new();
-            sheet.render(&mut family, escaping, |part, _| out.extend_from_slice(part));
-            let mut expected = Vec::new();
-            text::encode([&family], escaping, &mut expected);
-            let expected = String::from_utf8(expected).unwrap();
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
-            if zipping && !family.is_empty() {
-                let body = &expected.as_bytes()[sheet.head.len()..];
-                assert!(unzipped(&mut sheet, &mut deflater) == body, "gzip differs");
+            sheet.update(&family);
+            Arc::make_mut(&mut family).settle();
+            if family.is_empty() {
+                continue;
+            }
+            sheet.parts(|part| out.extend_from_slice(&part));
+            assert_eq!((plain.read)(&out), (plain.read)(&(plain.encode)(&family, terms)));
+            if zipping {
+                let mut head = None;
+                sheet.parts(|part| _ = head.get_or_insert(part.len()));
+                assert!(
+                    unzipped(&mut sheet, &mut deflater) == out[head.unwrap()..],
+                    "gzip differs"
+                );
             }
             assert!(held.iter().all(|(part, was)| part == was), "a part in use was changed");
         }
     }
 
+    fn kinds() -> impl Strategy<Value = Kind> {
+        let scale = Scale::Linear { min: 0, max: 2 };
+        let histogram = Kind::histogram(&Buckets { scale, multiplier: 0.5 });
+        prop::sample::select(vec![
+            Kind::Counter,
+            Kind::RealCounter,
+            Kind::Gauge,
+            Kind::IntegerGauge,
+            histogram,
+        ])
+    }
+
+    fn family(labels: &[&str], kind: Kind) -> Arc<Family> {
+        let labels = labels.iter().map(|label| (*label).to_owned());
+        Family::new("x.y".to_owned(), "a \"b\"\n\\".to_owned(), labels.collect(), kind).into()
+    }
+
+    fn escapings() -> impl Strategy<Value = Escaping> {
+        prop::sample::select(&Escaping::ALL[..])
+    }
+
     proptest! {
         #[test]
-        fn counters_are_what_the_plain_encoder_writes(scrapes in changes()) {
-            check(family(Kind::Counter), scrapes);
+        fn text_is_what_the_plain_encoder_writes(
+            kind in kinds(), escaping in escapings(), scrapes in changes()
+        ) {
+            check::<TextScript>(family(&["a\\b"], kind), &escaping, &TEXT, scrapes);
         }
 
         #[test]
-        fn histograms_are_what_the_plain_encoder_writes(scrapes in changes()) {
-            let buckets = Buckets { scale: Scale::Linear { min: 0, max: 2 }, multiplier: 0.5 };
-            check(family(Kind::histogram(&buckets)), scrapes);
+        fn openmetrics_is_what_the_client_writes(
+            kind in kinds(), escaping in escapings(), scrapes in changes()
+        ) {
+            let name = escaping.metric("x.y").into_owned();
+            let exposed = Exposed { escaping, name, unknown: false };
+            check::<OpenMetricsScript>(family(&["a\\b"], kind), &exposed, &OPENMETRICS, scrapes);
+        }
+
+        #[test]
+        fn protobuf_is_the_message_that_the_client_makes(
+            kind in kinds(), escaping in escapings(), scrapes in changes()
+        ) {
+            check::<ProtobufScript>(family(&["a\\b"], kind), &escaping, &PROTOBUF, scrapes);
+        }
+
+        #[test]
+        fn no_label_is_written_otherwise(kind in kinds(), count in 0..4usize, value in ".{0,300}") {
+            let names = &["a", "b.c", "le:"][..count.min(3)];
+            let mut family = family(names, kind);
+            Arc::make_mut(&mut family).join(&LabelSet::of(names.iter().map(|_| &*value)), None);
+            let escaping = Escaping::AllowUtf8;
+            let exposed = Exposed { escaping, name: "x.y".to_owned(), unknown: false };
+            check::<TextScript>(Arc::clone(&family), &escaping, &TEXT, vec![vec![]]);
+            check::<OpenMetricsScript>(Arc::clone(&family), &exposed, &OPENMETRICS, vec![vec![]]);
+            check::<ProtobufScript>(family, &escaping, &PROTOBUF, vec![vec![]]);
         }
     }
 }

@@ -5,8 +5,12 @@
 
 use std::fmt::{self, Write as _};
 
-use super::names::{Names, commented, quote};
-use crate::escaping::{Escaping, is_plain_metric};
+use bytes::Bytes;
+
+use super::lines::{Lines, braced, escape};
+use super::names::{Names, commented};
+use super::script::Script;
+use crate::escaping::Escaping;
 use crate::series::{Family, Histogram, Kind};
 
 /// Appends all families to `out`. Those without series are left out, as Prometheus clients do.
@@ -17,118 +21,113 @@ pub fn encode<'a>(
 ) {
     for family in families {
         if !family.is_empty() {
-            head(family, escaping, out);
-            let mut lines = Lines::new(family, escaping);
+            let mut script = TextScript::new(family, &escaping);
+            out.extend_from_slice(&script.head);
             for id in family.live() {
-                lines.write(family, id, out, |_, _| {});
+                script.write(family, id, out, |_, _| {});
             }
         }
     }
 }
 
-/// Appends the comments that stand before a family's series.
-pub(super) fn head(family: &Family, escaping: Escaping, out: &mut Vec<u8>) {
-    let name = escaping.metric(&family.name);
-    let name = commented(&name);
-    let kind = family.kind.word();
-    put(out, &["# HELP ", &name, " "]);
-    escape(&family.help, false, out);
-    put(out, &["\n# TYPE ", &name, " ", kind, "\n"]);
-}
-
-/// Writes the lines of a family's series.
+/// Writes a family as text.
 #[derive(Debug)]
-pub(super) struct Lines {
-    /// What stands between the name and the labels in each line of a series, and behind them.
-    around: Vec<(String, String)>,
-    /// What stands before the value of each label, in their order.
-    names: Vec<String>,
-    /// The labels of the series in hand, quoted and escaped.
-    labels: Vec<u8>,
+pub(super) struct TextScript {
+    /// The comments.
+    head: Bytes,
+    lines: Lines,
 }
 
-impl Lines {
-    pub(super) fn new(family: &Family, escaping: Escaping) -> Self {
-        let Names { name, labels } = Names::of(family, escaping).quoted();
-        let has_labels = !labels.is_empty();
-        let around = match &family.kind {
-            Kind::Histogram(bounds) => {
-                let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
-                let comma = if has_labels { "," } else { "" };
-                let (before, _) = braced(&format!("{name}_bucket"), true);
-                let buckets = bounds
-                    .map(|upper| (before.clone(), format!("{comma}le=\"{}\"}} ", number(upper))));
-                let totals = ["sum", "count"];
-                let totals = totals.map(|suffix| braced(&format!("{name}_{suffix}"), has_labels));
-                buckets.chain(totals).collect()
-            }
-            _ => vec![braced(&name, has_labels)],
-        };
-        let comma = [""].into_iter().chain(std::iter::repeat(","));
-        let names = labels.iter().zip(comma).map(|(label, comma)| format!("{comma}{label}=\""));
-        Self { around, names: names.collect(), labels: Vec::new() }
+impl Script for TextScript {
+    type Terms = Escaping;
+
+    const DIGITS: &'static [u8] = b"0123456789.e+-";
+
+    fn new(family: &Family, escaping: &Escaping) -> Self {
+        Self { head: head(family, *escaping).into(), lines: lines(family, *escaping) }
     }
 
-    /// How many lines a series has; each has one number.
-    pub(super) fn len(&self) -> usize {
-        self.around.len()
+    fn head(&self, _: usize) -> Bytes {
+        self.head.clone()
     }
 
-    /// Appends the lines of the `id`-th series to `out`. `note` is told where in `out` each number
-    /// begins, and how long it is.
-    pub(super) fn write(
+    fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn numbers(kind: &Kind, cells: &[u64], then: impl FnMut(usize, &[u8])) {
+        numbers(kind, cells, then);
+    }
+
+    fn write(
         &mut self,
         family: &Family,
         id: usize,
         out: &mut Vec<u8>,
         mut note: impl FnMut(usize, usize),
     ) {
-        self.labels.clear();
-        for (name, value) in self.names.iter().zip(family.label_values(id)) {
-            self.labels.extend_from_slice(name.as_bytes());
-            escape(value, true, &mut self.labels);
-            self.labels.push(b'"');
-        }
+        let Self { lines, .. } = self;
+        lines.begin(family.label_values(id));
         numbers(&family.kind, family.numbers(id), |line, number| {
-            let (before, behind) = &self.around[line];
-            out.extend_from_slice(before.as_bytes());
-            out.extend_from_slice(&self.labels);
-            out.extend_from_slice(behind.as_bytes());
-            note(out.len(), number.len());
-            put(out, &[number, "\n"]);
+            note(lines.put(line, number, out), number.len());
         });
     }
 }
 
-/// What stands around the labels of a line, if it has any.
-fn braced(name: &str, has_labels: bool) -> (String, String) {
-    let (before, behind) = match (is_plain_metric(name), has_labels) {
-        (true, true) => (format!("{name}{{"), "} "),
-        (true, false) => (name.to_owned(), " "),
-        (false, true) => (format!("{{{},", quote(name)), "} "),
-        (false, false) => (format!("{{{}", quote(name)), "} "),
+/// The comments that stand before a family's series.
+fn head(family: &Family, escaping: Escaping) -> Vec<u8> {
+    let name = escaping.metric(&family.name);
+    let name = commented(&name);
+    let kind = family.kind.word();
+    let mut out = Vec::new();
+    put(&mut out, &["# HELP ", &name, " "]);
+    escape(&family.help, false, &mut out);
+    put(&mut out, &["\n# TYPE ", &name, " ", kind, "\n"]);
+    out
+}
+
+/// What the lines of a family's series are made of.
+fn lines(family: &Family, escaping: Escaping) -> Lines {
+    let Names { name, labels } = Names::of(family, escaping).quoted();
+    let has_labels = !labels.is_empty();
+    let around = match &family.kind {
+        Kind::Counter | Kind::RealCounter | Kind::Gauge | Kind::IntegerGauge => {
+            vec![braced(&name, has_labels)]
+        }
+        Kind::Histogram(bounds) => {
+            let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
+            let comma = if has_labels { "," } else { "" };
+            let (before, _) = braced(&format!("{name}_bucket"), true);
+            let buckets =
+                bounds.map(|upper| (before.clone(), format!("{comma}le=\"{}\"}} ", number(upper))));
+            let totals = ["sum", "count"];
+            let totals = totals.map(|suffix| braced(&format!("{name}_{suffix}"), has_labels));
+            buckets.chain(totals).collect()
+        }
     };
-    (before, behind.to_owned())
+    Lines::new(&labels, around)
 }
 
 /// The numbers in the lines of a series with these cells, as text, with the line each stands in.
-pub(super) fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &str)) {
+fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &[u8])) {
     let mut digits = itoa::Buffer::new();
     match kind {
-        Kind::Counter => then(0, digits.format(cells[0])),
-        Kind::IntegerGauge => then(0, digits.format(cells[0].cast_signed())),
-        Kind::RealCounter | Kind::Gauge => then(0, Real::of(f64::from_bits(cells[0])).as_str()),
+        Kind::Counter => then(0, digits.format(cells[0]).as_bytes()),
+        Kind::IntegerGauge => then(0, digits.format(cells[0].cast_signed()).as_bytes()),
+        Kind::RealCounter | Kind::Gauge => {
+            then(0, Real::of(f64::from_bits(cells[0])).as_str().as_bytes());
+        }
         Kind::Histogram(bounds) => {
             let histogram = Histogram::new(bounds, cells);
             let mut all = 0;
             for (line, (_, count)) in histogram.cumulative().enumerate() {
-                then(line, digits.format(count));
+                then(line, digits.format(count).as_bytes());
                 all = count;
             }
             let buckets = bounds.upper.len();
-            then(buckets, digits.format(all));
-            then(buckets + 1, Real::of(histogram.sum()).as_str());
-            then(buckets + 2, digits.format(all));
+            then(buckets, digits.format(all).as_bytes());
+            then(buckets + 1, Real::of(histogram.sum()).as_str().as_bytes());
+            then(buckets + 2, digits.format(all).as_bytes());
         }
     }
 }
@@ -137,22 +136,6 @@ fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
-}
-
-/// Appends `text` with backslash and newline escaped, and quotes where it stands in them.
-fn escape(text: &str, quoted: bool, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    let special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (quoted && *byte == b'"');
-    while let Some(at) = rest.iter().position(special) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(match rest[at] {
-            b'\n' => b"\\n",
-            b'"' => b"\\\"",
-            _ => b"\\\\",
-        });
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
 }
 
 /// A real number as Go's `%g` writes it: bounds are labels, so dashboards made for another exporter

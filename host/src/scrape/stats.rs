@@ -107,7 +107,7 @@ pub(super) struct Phases {
     pub(super) matching: Duration,
     /// Decoding and transforming what is new, and what has to be asked again.
     pub(super) decode: Duration,
-    /// Writing the text.
+    /// Writing the page.
     pub(super) render: Duration,
     /// Compressing it.
     pub(super) compress: Duration,

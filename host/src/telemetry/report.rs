@@ -106,6 +106,7 @@ fn has_rows<const N: usize, C>(family: &Family, rows: &[([&str; N], C)]) -> bool
 mod tests {
     use super::*;
     use crate::escaping::Escaping;
+    use crate::exposition::{Format, page};
 
     fn tell(report: &mut Report, told: &[(&str, &[(&str, f64)])]) -> String {
         report.begin();
@@ -114,10 +115,8 @@ mod tests {
             report.family(about(name, "x", ["l"]), Kind::Gauge, rows);
         }
         report.end();
-        let mut text = Vec::new();
-        for kept in report.families_mut() {
-            kept.render(Escaping::default(), |part, _| text.extend_from_slice(part));
-        }
+        let families = report.families_mut().iter_mut();
+        let text = page::render(families, Format::Text, Escaping::default()).concat();
         let text = String::from_utf8(text).unwrap();
         text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(" ")
     }

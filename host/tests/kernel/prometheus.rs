@@ -183,7 +183,10 @@ fn answers(protocol: Protocol) {
     for (id, text, add) in [(1, "nginx", 1000), (2, "nginx", 234), (1, "sshd", 5)] {
         work.add("work_hash_total", &flow(id, text.as_bytes()), add);
     }
-    for (kind, bucket, add) in [("read", 0, 1), ("read", 3, 9), ("read", 5, 70), ("write", 1, 4)] {
+    // With three kinds there are as many series as are kept from scrape to scrape.
+    let latencies =
+        [("read", 0, 1), ("read", 3, 9), ("read", 5, 70), ("write", 1, 4), ("sync", 1, 300)];
+    for (kind, bucket, add) in latencies {
         work.add("work_exp2_seconds", &latency(kind.as_bytes(), bucket), add);
     }
     let all = [
@@ -196,8 +199,11 @@ fn answers(protocol: Protocol) {
     let by_text = by_text.into_iter().collect();
     prometheus.says("sum by (text) (ebpf_exporter_work_hash_total)", &by_text);
 
-    let counts = [series(&[("kind", "read")], 10), series(&[("kind", "write")], 4)];
-    prometheus.says("ebpf_exporter_work_exp2_seconds_count", &counts.into_iter().collect());
+    let counts = |read| {
+        let counts = [("read", read), ("write", 4), ("sync", 300)];
+        counts.into_iter().map(|(kind, count)| series(&[("kind", kind)], count)).collect()
+    };
+    prometheus.says("ebpf_exporter_work_exp2_seconds_count", &counts(10));
     // As the client writes it, and Prometheus 2 takes it.
     let le = if protocol == Protocol::OpenMetrics { "4e-06|0.000004" } else { "4e-06" };
     let below = format!("ebpf_exporter_work_exp2_seconds_bucket{{kind=\"read\", le=~\"{le}\"}}");
@@ -220,6 +226,8 @@ fn answers(protocol: Protocol) {
     prometheus.says(&within, &number(1));
 
     // What the kernel counts on is in the next scrape.
+    work.add("work_exp2_seconds", &latency(b"read", 3), 1_000_000);
+    prometheus.says("ebpf_exporter_work_exp2_seconds_count", &counts(1_000_010));
     work.add("work_hash_total", &flow(1, b"sshd"), 37);
     let more = number(42);
     prometheus.says("sum(ebpf_exporter_work_hash_total{text=\"sshd\"})", &more);

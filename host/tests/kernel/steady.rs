@@ -56,8 +56,8 @@ metrics:
         - {name: text, size: 24, decoders: [{name: string}]}
 ";
 
-/// What one scrape of so many rows allocates, a tenth of them changed, as text and as gzip.
-fn allocations(rows: u64, way: Way) -> usize {
+/// What one scrape of so many rows allocates, a tenth of them changed, as it is and as gzip.
+fn allocations(rows: u64, way: Way, format: Format) -> usize {
     const HASH: &str = "work_hash_total";
     let (mut pipeline, work) = Pipeline::reading(YAML, Reading::Pinned(way));
     (0..rows).for_each(|id| work.add(HASH, &flow(id, b"text"), 1_000_000 + id));
@@ -65,7 +65,7 @@ fn allocations(rows: u64, way: Way) -> usize {
     for round in 0..4 {
         (round..rows).step_by(10).for_each(|id| work.add(HASH, &flow(id, b"text"), 7));
         before = ALLOCATIONS.get();
-        let page = Page::Metrics(Format::Text, Escaping::default());
+        let page = Page::Metrics(format, Escaping::default());
         pipeline.scraper.read(None);
         let body = pipeline.scraper.page(page);
         pipeline.scraper.gzip(page, &body);
@@ -76,12 +76,16 @@ fn allocations(rows: u64, way: Way) -> usize {
 }
 
 pub fn a_warm_scrape_allocates_nothing_for_a_row() {
-    for way in quick_ways() {
-        let (few, many) = (allocations(2_000, way), allocations(22_000, way));
+    let formats = [Format::Text, Format::OpenMetrics, Format::Protobuf];
+    for (way, format) in quick_ways().flat_map(|way| formats.map(|format| (way, format))) {
+        let (few, many) = (allocations(2_000, way, format), allocations(22_000, way, format));
         // A block of 512 lines is passed on in a few pieces of memory.
         let blocks = 20_000 / 512 + 1;
         assert!(many > few, "something is counted");
-        assert!(many - few < 10 * blocks, "{way}: {few} for 2,000 rows, {many} for 22,000");
+        assert!(
+            many - few < 10 * blocks,
+            "{way}, {format:?}: {few} for 2,000 rows, {many} for 22,000"
+        );
     }
 }
 

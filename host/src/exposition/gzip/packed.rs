@@ -1,8 +1,9 @@
 //! A text deflated so that a number that changes costs only its own bits.
 //!
 //! Such a text is labels, which stay, and numbers, which change. Labels may refer back to earlier
-//! labels, never to a number; numbers are written digit by digit. So while numbers keep their length,
-//! new digits leave the rest of the stream as it is, and that is copied rather than compressed again.
+//! labels, never to a number; numbers are written digit by digit, in a format of bytes byte by byte. So
+//! while numbers keep their length, new digits leave the rest of the stream as it is, and that is copied
+//! rather than compressed again.
 
 use std::ops::Range;
 
@@ -12,8 +13,6 @@ use super::Deflated;
 use super::bits::BitWriter;
 use super::huffman::{Code, Counts, LONGEST_MATCH};
 
-/// What numbers are made of, whatever they are now.
-const DIGITS: &[u8] = b"0123456789.e+-";
 /// How far back a match may lie, bytes.
 const WINDOW: usize = 32 << 10;
 /// Bytes that a match must have to be looked for.
@@ -33,13 +32,15 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Deflates `text`, whose numbers stand at `numbers`, in order.
+    /// Deflates `text`, whose numbers stand at `numbers`, in order, and are made of `digits`, whatever
+    /// they are.
     pub(super) fn new(
         text: &[u8],
         numbers: impl Iterator<Item = Range<usize>> + Clone,
+        digits: &[u8],
         matcher: &mut Matcher,
     ) -> Self {
-        let code = Code::of(&matcher.cut(text, numbers.clone()));
+        let code = Code::of(&matcher.cut(text, numbers.clone(), digits));
         let mut out = BitWriter::with_capacity(text.len() / 4 + 512);
         code.begin(&mut out);
         let mut places = Vec::with_capacity(matcher.marks.len());
@@ -153,13 +154,18 @@ impl Default for Matcher {
 
 impl Matcher {
     /// Cuts the labels of `text` into tokens, and counts what is to be written: that, and at least
-    /// once whatever any number is made of.
-    fn cut(&mut self, text: &[u8], numbers: impl Iterator<Item = Range<usize>>) -> Counts {
+    /// once each of the `digits`, which any number may be made of.
+    fn cut(
+        &mut self,
+        text: &[u8],
+        numbers: impl Iterator<Item = Range<usize>>,
+        digits: &[u8],
+    ) -> Counts {
         self.tokens.clear();
         self.marks.clear();
         self.places.fill(Place::default());
         let mut counts = Counts::new();
-        DIGITS.iter().for_each(|digit| counts.literal(*digit));
+        digits.iter().for_each(|digit| counts.literal(*digit));
         let mut from = 0;
         for number in numbers {
             self.label(text, from..number.start, &mut counts);
@@ -231,6 +237,8 @@ mod tests {
 
     use super::*;
 
+    const DIGITS: &[u8] = b"0123456789";
+
     fn read_back(packed: &Packed) -> Vec<u8> {
         let mut text = Vec::new();
         let stream = [&packed.deflated().bytes[..], &[3, 0]].concat();
@@ -275,7 +283,7 @@ mod tests {
         ) {
             let mut matcher = Matcher::default();
             let (text, numbers) = join(&parts);
-            let mut packed = Packed::new(&text, numbers.iter().cloned(), &mut matcher);
+            let mut packed = Packed::new(&text, numbers.iter().cloned(), DIGITS, &mut matcher);
             prop_assert_eq!(read_back(&packed), text);
             let none = parts.is_empty();
             for changes in changes.into_iter().filter(|_| !none) {
@@ -289,7 +297,7 @@ mod tests {
                 prop_assert_eq!(&now, &numbers);
                 packed.patch(&text, changed.iter().map(|n| (*n, now[*n].clone())));
                 prop_assert_eq!(read_back(&packed), text.clone());
-                let fresh = Packed::new(&text, now.into_iter(), &mut matcher);
+                let fresh = Packed::new(&text, now.into_iter(), DIGITS, &mut matcher);
                 prop_assert_eq!(packed.deflated().crc.sum(), fresh.deflated().crc.sum());
             }
         }
@@ -310,7 +318,7 @@ mod tests {
             })
             .collect();
         let (text, numbers) = join(&parts);
-        let ours = Packed::new(&text, numbers.into_iter(), &mut Matcher::default());
+        let ours = Packed::new(&text, numbers.into_iter(), DIGITS, &mut Matcher::default());
         let theirs = super::super::Deflater::default().deflate(&text);
         let (ours, theirs) = (ours.deflated().bytes.len(), theirs.bytes.len());
         assert!(ours <= theirs, "{ours} bytes, by the library {theirs}");

@@ -1,0 +1,234 @@
+//! Protobuf, series by series, so that it can be kept. Whoever decodes it finds the message that the client
+//! makes.
+//!
+//! Every number takes the same bytes whatever it is: zeros are written, and whole numbers in the ten
+//! bytes that the largest needs. All readers of protobuf take both. So a number that changed is written
+//! over the old one, and the lengths that stand before it stay.
+
+use bytes::Bytes;
+
+use crate::escaping::Escaping;
+use crate::exposition::names::Names;
+use crate::exposition::script::Script;
+use crate::series::{Family, Histogram, Kind, LabelValues};
+
+/// The tags of fields, as the bytes they begin with: their number and what they hold.
+mod tag {
+    const fn varint(field: u8) -> u8 {
+        field << 3
+    }
+    const fn double(field: u8) -> u8 {
+        field << 3 | 1
+    }
+    const fn bytes(field: u8) -> u8 {
+        field << 3 | 2
+    }
+
+    pub(super) const FAMILY_NAME: u8 = bytes(1);
+    pub(super) const FAMILY_HELP: u8 = bytes(2);
+    pub(super) const FAMILY_TYPE: u8 = varint(3);
+    pub(super) const FAMILY_METRIC: u8 = bytes(4);
+    pub(super) const METRIC_LABEL: u8 = bytes(1);
+    pub(super) const METRIC_GAUGE: u8 = bytes(2);
+    pub(super) const METRIC_COUNTER: u8 = bytes(3);
+    pub(super) const METRIC_HISTOGRAM: u8 = bytes(7);
+    pub(super) const LABEL_NAME: u8 = bytes(1);
+    pub(super) const LABEL_VALUE: u8 = bytes(2);
+    pub(super) const VALUE: u8 = double(1);
+    pub(super) const HISTOGRAM_COUNT: u8 = varint(1);
+    pub(super) const HISTOGRAM_SUM: u8 = double(2);
+    pub(super) const HISTOGRAM_BUCKET: u8 = bytes(3);
+    pub(super) const BUCKET_COUNT: u8 = varint(1);
+    pub(super) const BUCKET_BOUND: u8 = double(2);
+}
+
+/// Bytes of a real number.
+const REAL: usize = size_of::<f64>();
+/// Bytes of the largest whole number: seven bits in each.
+const WHOLE: usize = 10;
+
+/// All there are.
+const BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        bytes[byte] = byte as u8;
+        byte += 1;
+    }
+    bytes
+};
+
+/// Writes a family as protobuf.
+#[derive(Debug)]
+pub(crate) struct ProtobufScript {
+    /// The fields that stand before the series.
+    head: Vec<u8>,
+    /// What stands before the length of each label's value, behind the label's own length.
+    names: Vec<Vec<u8>>,
+    /// What stands before each number of a series; nothing stands behind the last.
+    before: Vec<Vec<u8>>,
+    /// Bytes that numbers take, and what stands before them.
+    numbers: usize,
+    /// The labels of the series in hand.
+    labels: Vec<u8>,
+}
+
+impl Script for ProtobufScript {
+    type Terms = Escaping;
+
+    const DIGITS: &'static [u8] = &BYTES;
+
+    fn new(family: &Family, escaping: &Escaping) -> Self {
+        let Names { name, labels } = Names::of(family, *escaping);
+        let names = labels.iter().map(|label| {
+            let mut field = Vec::new();
+            put(tag::LABEL_NAME, label.as_bytes(), &mut field);
+            field.push(tag::LABEL_VALUE);
+            field
+        });
+        let (head, names, before) = (head(family, &name), names.collect(), before(&family.kind));
+        let cells = vec![0; family.kind.cells()];
+        let mut numbers = before.iter().map(Vec::len).sum();
+        Self::numbers(&family.kind, &cells, |_, number| numbers += number.len());
+        Self { head, names, before, numbers, labels: Vec::new() }
+    }
+
+    fn head(&self, series: usize) -> Bytes {
+        let mut head = Vec::with_capacity(self.head.len() + WHOLE);
+        length(self.head.len() + series, &mut head);
+        head.extend_from_slice(&self.head);
+        head.into()
+    }
+
+    fn len(&self) -> usize {
+        self.before.len()
+    }
+
+    fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &[u8])) {
+        match kind {
+            Kind::Counter => then(0, &(cells[0] as f64).to_le_bytes()),
+            Kind::IntegerGauge => then(0, &(cells[0].cast_signed() as f64).to_le_bytes()),
+            // The bits of a real number.
+            Kind::RealCounter | Kind::Gauge => then(0, &cells[0].to_le_bytes()),
+            Kind::Histogram(bounds) => {
+                let histogram = Histogram::new(bounds, cells);
+                let all = histogram.count();
+                then(0, &whole(all));
+                then(1, &histogram.sum().to_le_bytes());
+                let counts = histogram.cumulative().map(|(_, count)| count).chain([all]);
+                for (bucket, count) in counts.enumerate() {
+                    then(2 + bucket, &whole(count));
+                }
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        family: &Family,
+        id: usize,
+        out: &mut Vec<u8>,
+        mut note: impl FnMut(usize, usize),
+    ) {
+        self.begin(family.label_values(id));
+        out.push(tag::FAMILY_METRIC);
+        length(self.labels.len() + self.numbers, out);
+        out.extend_from_slice(&self.labels);
+        Self::numbers(&family.kind, family.numbers(id), |n, number| {
+            out.extend_from_slice(&self.before[n]);
+            note(out.len(), number.len());
+            out.extend_from_slice(number);
+        });
+    }
+}
+
+impl ProtobufScript {
+    /// Begins a series with these labels.
+    fn begin(&mut self, values: LabelValues<'_>) {
+        let Self { names, labels: out, .. } = self;
+        out.clear();
+        for (name, value) in names.iter().zip(values) {
+            let value = value.as_bytes();
+            out.push(tag::METRIC_LABEL);
+            length(name.len() + prost::length_delimiter_len(value.len()) + value.len(), out);
+            out.extend_from_slice(name);
+            length(value.len(), out);
+            out.extend_from_slice(value);
+        }
+    }
+}
+
+/// The fields that stand before a family's series.
+fn head(family: &Family, name: &str) -> Vec<u8> {
+    let kind = match family.kind {
+        Kind::Counter | Kind::RealCounter => 0,
+        Kind::Gauge | Kind::IntegerGauge => 1,
+        Kind::Histogram(_) => 4,
+    };
+    let mut out = Vec::new();
+    put(tag::FAMILY_NAME, name.as_bytes(), &mut out);
+    put(tag::FAMILY_HELP, family.help.as_bytes(), &mut out);
+    out.extend_from_slice(&[tag::FAMILY_TYPE, kind]);
+    out
+}
+
+/// What stands before each number of a series.
+fn before(kind: &Kind) -> Vec<Vec<u8>> {
+    let value = |field| {
+        let mut before = Vec::new();
+        begin(field, 1 + REAL, &mut before);
+        before.push(tag::VALUE);
+        vec![before]
+    };
+    match kind {
+        Kind::Counter | Kind::RealCounter => value(tag::METRIC_COUNTER),
+        Kind::Gauge | Kind::IntegerGauge => value(tag::METRIC_GAUGE),
+        Kind::Histogram(bounds) => {
+            let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
+            let buckets: Vec<_> = bounds.map(bucket).collect();
+            let totals = [tag::HISTOGRAM_COUNT, tag::HISTOGRAM_SUM];
+            let inside = buckets.iter().map(|before| before.len() + WHOLE).sum::<usize>();
+            let mut first = Vec::new();
+            begin(tag::METRIC_HISTOGRAM, totals.len() + WHOLE + REAL + inside, &mut first);
+            let [count, sum] = totals;
+            first.push(count);
+            [first, vec![sum]].into_iter().chain(buckets).collect()
+        }
+    }
+}
+
+/// What stands before the number of a bucket: its bound comes first, so that nothing stands behind.
+fn bucket(bound: f64) -> Vec<u8> {
+    let mut before = Vec::new();
+    begin(tag::HISTOGRAM_BUCKET, 2 + REAL + WHOLE, &mut before);
+    before.push(tag::BUCKET_BOUND);
+    before.extend_from_slice(&bound.to_le_bytes());
+    before.push(tag::BUCKET_COUNT);
+    before
+}
+
+/// Begins a field of so many bytes.
+fn begin(tag: u8, len: usize, out: &mut Vec<u8>) {
+    out.push(tag);
+    length(len, out);
+}
+
+/// Appends a field that is text.
+fn put(tag: u8, text: &[u8], out: &mut Vec<u8>) {
+    begin(tag, text.len(), out);
+    out.extend_from_slice(text);
+}
+
+/// Appends a length.
+fn length(len: usize, out: &mut Vec<u8>) {
+    // It fails only where memory has a fixed size.
+    let _ = prost::encode_length_delimiter(len, out);
+}
+
+/// A whole number: seven bits in each byte, the lowest first, and a bit that says that more follows.
+fn whole(value: u64) -> [u8; WHOLE] {
+    std::array::from_fn(|n| {
+        let more = if n + 1 < WHOLE { 0x80 } else { 0 };
+        (value >> (7 * n)) as u8 & 0x7f | more
+    })
+}
