@@ -40,7 +40,6 @@
 //! hostile: only a child process looks into it. A process that loads no plugin starts no engine.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -49,7 +48,7 @@ use std::time::Duration;
 use crate::config::name::LabelName;
 use crate::decode::Decoder;
 use crate::transform::Transform;
-use crate::workers::Hired;
+use crate::workers::{HireError, Hired};
 
 mod answers;
 mod bindings;
@@ -385,7 +384,7 @@ impl Gauge {
     /// # Errors
     ///
     /// When the system has no thread for it.
-    pub fn hire_clock(&self, hired: &mut Hired) -> io::Result<()> {
+    pub fn hire_clock(&self, hired: &mut Hired) -> Result<(), HireError> {
         self.shared.engine.hire_clock(hired)
     }
 
