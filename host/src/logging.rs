@@ -113,7 +113,7 @@ pub fn hire(hired: &mut Hired) {
     let post = Post { name: "log", stack: SMALL_STACK, patience: PATIENCE };
     if let Err(error) = hired.hire(post, || STDERR.work(), || STDERR.end_work()) {
         // Whoever logs writes, then, and waits a second once.
-        debug!("no thread writes the log: {error}");
+        debug!("no thread writes the log: {}", error.source);
     }
 }
 

@@ -31,7 +31,7 @@ use ebpf_wasm_exporter::startup::{self, Checked, Running};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record::Recording;
 use ebpf_wasm_exporter::tools::{self, ToolError};
-use ebpf_wasm_exporter::workers::{self, Hired};
+use ebpf_wasm_exporter::workers::{self, HireError, Hired};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -138,17 +138,13 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    /// Hires workers, gives up privileges with them, and serves these units until a signal comes. The start
+    /// Gives up privileges with all workers, and serves these units until a signal comes. The start
     /// began at `began`.
     fn units(self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
-        let Self { settings, system, listener, noted } = self;
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
-        // The order in which they are hired: they end the other way round.
-        logging::hire(&mut hired);
-        startup::hire_clock(&units, &mut hired).map_err(no_thread)?;
-        let scraper =
-            Scraper::new(units).telling(traffic.clone()).with_plugin_budget(settings.plugin_budget);
-        let scrapes = Scrapes::hire(scraper, &mut hired).map_err(no_thread)?;
+        let scrapes = self.hire(units, &traffic, &mut hired);
+        let scrapes = scrapes.map_err(|error| fail(Exit::Unexpected, error))?;
+        let Self { settings, system, listener, noted } = self;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
         system.prepare();
@@ -170,6 +166,19 @@ impl Serving<'_> {
         }
         workers.stop();
         served.map(drop).map_err(|error| fail(Exit::from(&error), error))
+    }
+
+    /// Hires all who work while it serves. The last one ends first.
+    fn hire(
+        &self,
+        units: Vec<Unit>,
+        traffic: &Traffic,
+        hired: &mut Hired,
+    ) -> Result<Scrapes, HireError> {
+        logging::hire(hired);
+        startup::hire_clock(&units, hired)?;
+        let scraper = Scraper::new(units).telling(traffic.clone());
+        Scrapes::hire(scraper.with_plugin_budget(self.settings.plugin_budget), hired)
     }
 }
 
@@ -388,11 +397,6 @@ struct Failure {
 fn fail(exit: Exit, error: impl Advise) -> Failure {
     let descriptors = descriptors::explain_error(&error);
     Failure { exit, told: [error.advice()].into_iter().chain(descriptors).collect() }
-}
-
-fn no_thread(error: io::Error) -> Failure {
-    let remedy = "let it have more threads (systemd: TasksMax; ulimit -u; pids.max of its cgroup)";
-    refuse(Exit::Unexpected, Advice::new(format!("failed to start a thread: {error}"), remedy))
 }
 
 fn refuse(exit: Exit, advice: Advice) -> Failure {

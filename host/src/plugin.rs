@@ -40,7 +40,6 @@
 //! hostile: only a child process looks into it. A process that loads no plugin starts no engine.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -50,7 +49,7 @@ use crate::advice::Advise as _;
 use crate::config::name::LabelName;
 use crate::decode::Decoder;
 use crate::transform::Transform;
-use crate::workers::Hired;
+use crate::workers::{HireError, Hired};
 
 mod answers;
 mod bindings;
@@ -388,7 +387,7 @@ impl Gauge {
     /// # Errors
     ///
     /// When the system has no thread for it.
-    pub fn hire_clock(&self, hired: &mut Hired) -> io::Result<()> {
+    pub fn hire_clock(&self, hired: &mut Hired) -> Result<(), HireError> {
         self.shared.engine.hire_clock(hired)
     }
 

@@ -22,7 +22,7 @@ use crate::scrape::{self, Fed, Unit};
 use crate::source::MapReader;
 use crate::source::{ReadError, Reading, Sink, Way};
 use crate::system::{Printer, System};
-use crate::workers::Hired;
+use crate::workers::{HireError, Hired};
 
 pub(crate) mod plugins;
 pub mod replay;
@@ -286,7 +286,7 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
 /// # Errors
 ///
 /// When the system has no thread for it.
-pub fn hire_clock(units: &[Unit], hired: &mut Hired) -> io::Result<()> {
+pub fn hire_clock(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
     // All plugins of a start have one clock.
     let mut plugins = units.iter().flat_map(|unit| &unit.plugins);
     plugins.next().map_or(Ok(()), |plugin| plugin.hire_clock(hired))

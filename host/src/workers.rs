@@ -2,8 +2,8 @@
 //!
 //! Workers are hired while the process has all its rights, and wait. Linux keeps rights of each thread
 //! apart, so each gives up its own ([`Hired::each`]) before any of them works ([`Hired::begin`]).
-//! [`Workers::stop`] tells them to end, the last one
-//! hired first, and waits for each no longer than it may take.
+//! [`Workers::stop`] tells them to end, the last one hired first, and waits for each no longer than it
+//! may take.
 //!
 //! A worker that ends though nobody told it is said at once in the log, and [`Roster`] knows of it.
 //! Nothing here starts a worker again, or knows what it does.
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tracing::{error, warn};
 
+use crate::advice::Advise;
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
 
@@ -37,6 +38,24 @@ pub struct Post {
 pub const SMALL_STACK: usize = 256 << 10;
 /// The stack of a worker that does all kinds of things.
 pub const LARGE_STACK: usize = 2 << 20;
+
+/// The system has no thread for a worker.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to start the {name} thread")]
+pub struct HireError {
+    /// What the worker would have been called.
+    pub name: &'static str,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl Advise for HireError {
+    fn remedy(&self) -> Option<String> {
+        let more =
+            "let it have more threads (systemd: TasksMax; ulimit -u; pids.max of its cgroup)";
+        Some(more.to_owned())
+    }
+}
 
 /// Workers that have a thread, and wait to begin. Dropped, they end without having done anything.
 #[derive(Debug, Default)]
@@ -112,7 +131,7 @@ impl Hired {
         post: Post,
         work: impl FnOnce() + Send + 'static,
         tell: impl FnOnce() + Send + 'static,
-    ) -> io::Result<()> {
+    ) -> Result<(), HireError> {
         let (gate, orders) = mpsc::channel();
         let (alive, life) = mpsc::channel();
         let up = Arc::new(AtomicBool::new(true));
@@ -122,7 +141,8 @@ impl Hired {
             badge.live(&orders, work);
         };
         let thread = thread::Builder::new().name(post.name.to_owned()).stack_size(post.stack);
-        let thread = thread.spawn(live)?;
+        let failed = |source| HireError { name: post.name, source };
+        let thread = thread.spawn(live).map_err(failed)?;
         let worker = Worker { post, tell: Box::new(tell), thread, life, up };
         self.waiting.push((worker, gate));
         Ok(())

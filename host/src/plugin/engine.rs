@@ -17,7 +17,7 @@ use wasmtime::component::Component;
 
 use super::{Digest, PluginError};
 use crate::privileges::Keep;
-use crate::workers::{Hired, Post, SMALL_STACK};
+use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 /// How often a running guest is looked at.
 const TICK: Duration = Duration::from_millis(10);
@@ -112,7 +112,7 @@ impl Engine {
     /// # Errors
     ///
     /// When the system has no thread for it.
-    pub(super) fn hire_clock(&self, hired: &mut Hired) -> io::Result<()> {
+    pub(super) fn hire_clock(&self, hired: &mut Hired) -> Result<(), HireError> {
         self.rest();
         let Some(hand) = self.clock.open() else { return Ok(()) };
         let clock = Arc::clone(&self.clock);

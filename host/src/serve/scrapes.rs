@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tracing::error;
 use crate::advice::Advise;
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
-use crate::workers::{Hired, LARGE_STACK, Post, Workers};
+use crate::workers::{HireError, Hired, LARGE_STACK, Post, Workers};
 
 /// The thread that scrapes. When it ends it detaches programs, for which the kernel may take a while.
 const POST: Post = Post { name: "scrape", stack: LARGE_STACK, patience: Duration::from_secs(10) };
@@ -139,7 +138,7 @@ impl Scrapes {
     /// # Errors
     ///
     /// When the system has no thread for us.
-    pub fn hire(scraper: impl Scraper, hired: &mut Hired) -> io::Result<Self> {
+    pub fn hire(scraper: impl Scraper, hired: &mut Hired) -> Result<Self, HireError> {
         let (scrapes, work) = Self::new(scraper);
         // Whatever becomes of the others, it has somebody who may ask until then.
         let last = scrapes.clone();
