@@ -31,6 +31,7 @@ mod reason;
 pub mod stats;
 mod symbols;
 mod sys;
+mod types;
 mod unloadable;
 
 pub use attach::{AttachError, ProgramInfo};
@@ -40,6 +41,7 @@ pub use layout::{Field, Key, Layout, Role};
 pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
+pub use types::KernelTypes;
 
 use crate::config::{Fault, Severity};
 use crate::files;

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use clap::Parser;
-use ebpf_wasm_exporter::bpf::Addresses;
 use ebpf_wasm_exporter::bpf::read::{Reading, Way};
+use ebpf_wasm_exporter::bpf::{Addresses, KernelTypes};
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
@@ -115,6 +115,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let mut settings = settled(&flags)?;
     info!("{}", report::announcement());
     let system = System::default();
+    let types = KernelTypes::share();
     let fit = checked(&settings, &system)?;
     noted.tell();
     let listener = listen(&settings)?;
@@ -127,6 +128,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let status = format!("serving {}", counted(running.len(), "config"));
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
+    drop(types);
     let serving = Serving { settings: &settings, system: &system, listener, noted: &noted };
     serving.units(units, &status, began)
 }
@@ -170,6 +172,7 @@ fn check(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let fit = checked(&settings, &system)?;
     if privileges::can_load() {
+        let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit)?;
         print(&format!("{}\n", report::verdict(&running, &left_out)))
     } else {
@@ -197,6 +200,7 @@ fn record(order: &Record) -> Result<(), Failure> {
     let mut flags = Flags::of(&order.configs).map_err(|error| fail(Exit::Usage, error))?;
     flags.btf_path.clone_from(&order.btf_path);
     let settings = settled(&flags)?;
+    let _types = KernelTypes::share();
     let fit = checked(&settings, &System::default())?;
     let sources: Vec<_> = fit.iter().map(|checked| checked.source().clone()).collect();
     let Started { running, .. } = start(&settings, fit)?;
