@@ -57,6 +57,10 @@ fn main() {
     fs::write(Path::new(&out).join("default_set.rs"), table(&examples, &out))
         .expect("OUT_DIR can be written");
 
+    // For `src/bpf/types.rs`.
+    for call in ["btf__load_vmlinux_btf", "btf__free"] {
+        println!("cargo:rustc-link-arg=-Wl,--wrap={call}");
+    }
     println!("cargo:rustc-env=LIBBPF_HEADERS={headers}");
     println!("cargo:rerun-if-changed={}", examples.join("Makefile").display());
     println!("cargo:rerun-if-changed=../include/{arch}/vmlinux.h");

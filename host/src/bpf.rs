@@ -29,6 +29,7 @@ mod reason;
 pub mod stats;
 mod symbols;
 pub(crate) mod sys;
+mod types;
 mod unloadable;
 
 pub use attach::{AttachError, ProgramInfo};
@@ -38,6 +39,7 @@ pub use layout::{Field, Key, Layout, Role, Value, is_per_cpu};
 pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
+pub use types::KernelTypes;
 
 use crate::advice::{Advice, Advise};
 use crate::config::{Fault, Severity};

@@ -10,8 +10,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
-use ebpf_wasm_exporter::bpf::Addresses;
-use ebpf_wasm_exporter::bpf::stats;
+use ebpf_wasm_exporter::bpf::{Addresses, KernelTypes, stats};
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
@@ -113,6 +112,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let mut settings = settled(&flags)?;
     info!("{}", report::announcement());
     let system = System::default();
+    let types = KernelTypes::share();
     let fit = checked(&settings, &system)?;
     noted.tell();
     let listener = listen(&settings)?;
@@ -125,6 +125,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let status = format!("serving {}", counted(running.len(), "config"));
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
+    drop(types);
     let serving = Serving { settings: &settings, system: &system, listener, noted: &noted };
     serving.units(units, &status, began)
 }
@@ -188,6 +189,7 @@ fn check(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let fit = checked(&settings, &system)?;
     if privileges::can_load() {
+        let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit)?;
         print(&format!("{}\n", report::verdict(&running, &left_out)))
     } else {
@@ -215,6 +217,7 @@ fn record(order: &Record) -> Result<(), Failure> {
     let mut flags = flags_of(&order.configs)?;
     flags.btf_path.clone_from(&order.btf_path);
     let settings = settled(&flags)?;
+    let _types = KernelTypes::share();
     let fit = checked(&settings, &System::default())?;
     let sources: Vec<_> = fit.iter().map(|checked| checked.source().clone()).collect();
     let Started { running, .. } = start(&settings, fit)?;

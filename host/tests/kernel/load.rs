@@ -1,7 +1,9 @@
 //! Loading: what the kernel refuses is told so that a person can act on it.
 
 use ebpf_wasm_exporter::advice::{Advice, Advise as _};
-use ebpf_wasm_exporter::bpf::{ObjectSource, Opened};
+use ebpf_wasm_exporter::bpf::{KernelTypes, ObjectSource, Opened};
+use libbpf_rs::AsRawLibbpf as _;
+use libbpf_rs::btf::Btf;
 
 use crate::workload::rows;
 use crate::{object, open, plan};
@@ -14,6 +16,22 @@ fn refused(name: &str) -> Advice {
 fn anywhere(text: &str) -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     text.replace(release.trim(), "RELEASE")
+}
+
+/// All that libbpf reads while they are shared are the same ones, and each owner may go first.
+pub fn the_kernels_types_once() {
+    let read = || Btf::from_vmlinux().expect("this kernel has them");
+    let same = |one: &Btf<'_>, other: &Btf<'_>| one.as_libbpf_object() == other.as_libbpf_object();
+    let (one, other) = (read(), read());
+    assert!(!same(&one, &other));
+    let types = KernelTypes::share();
+    let (third, fourth) = (read(), read());
+    assert!(same(&third, &fourth) && !same(&third, &one));
+    drop((types, third));
+    let fifth = read();
+    assert!(same(&fifth, &fourth));
+    drop(fourth);
+    assert_eq!(fifth.len(), one.len());
 }
 
 pub fn without_capabilities() {

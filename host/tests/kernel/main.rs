@@ -137,6 +137,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
     ];
     let copied = copied.map(|trial| unless(lacks.clone(), trial));
     let load = trials![load:
+        the_kernels_types_once,
         without_capabilities,
         a_field_that_no_kernel_has,
         a_program_that_the_verifier_refuses,

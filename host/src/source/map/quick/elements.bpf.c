@@ -17,26 +17,35 @@ struct record {
 	u32 padding;
 };
 
+/* What the kernel hands to a program for each map: `struct bpf_iter__bpf_map`, which it keeps as it is.
+ * Each struct whose fields libbpf has to find takes it a search through all types of the kernel, so the
+ * fewest are named: a hash map's own begins with that of any map. */
+struct step {
+	struct {
+		struct seq_file *seq;
+	} *meta;
+	struct bpf_htab *map;
+};
+
 SEC("iter/bpf_map")
-int ewe_elements(struct bpf_iter__bpf_map *ctx)
+int ewe_elements(struct step *step)
 {
-	struct bpf_map *map = ctx->map;
-	struct bpf_htab *hash = (struct bpf_htab *)map;
+	struct bpf_htab *hash = step->map;
 	struct record record = {};
 
-	if (!map || (map->map_type != BPF_MAP_TYPE_HASH && map->map_type != BPF_MAP_TYPE_LRU_HASH))
+	if (!hash || (hash->map.map_type != BPF_MAP_TYPE_HASH && hash->map.map_type != BPF_MAP_TYPE_LRU_HASH))
 		return 0;
 	record.elements = (u64)BPF_CORE_READ(hash, elems);
 	record.buckets = (u64)BPF_CORE_READ(hash, buckets);
 	record.buckets_end = record.buckets +
 			     (u64)BPF_CORE_READ(hash, n_buckets) * bpf_core_type_size(struct bucket);
-	record.id = map->id;
-	record.max_entries = map->max_entries;
+	record.id = hash->map.id;
+	record.max_entries = hash->map.max_entries;
 	record.size = BPF_CORE_READ(hash, elem_size);
 	record.link = bpf_core_field_offset(struct htab_elem, hash_node.pprev);
 	record.key = bpf_core_field_offset(struct htab_elem, key);
 	if (record.elements)
-		bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+		bpf_seq_write(step->meta->seq, &record, sizeof(record));
 	return 0;
 }
 
