@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::names::telling;
+use super::names::is_plain;
 use super::openmetrics::script::OpenMetricsScript;
 use super::openmetrics::{self, Exposed};
 use super::protobuf::{self, script::ProtobufScript};
@@ -38,6 +38,8 @@ const FEW: usize = 16;
 pub struct Kept {
     /// Shared only while a page is encoded. So to write to it never makes a copy.
     family: Arc<Family>,
+    /// Whether it is called the same in each escaping.
+    plain: bool,
     text: Written<TextScript>,
     openmetrics: Written<OpenMetricsScript>,
     protobuf: Written<ProtobufScript>,
@@ -54,6 +56,7 @@ struct Written<S: Script> {
 impl From<Family> for Kept {
     fn from(family: Family) -> Self {
         Self {
+            plain: is_plain(&family),
             family: Arc::new(family),
             text: Written::default(),
             openmetrics: Written::default(),
@@ -76,22 +79,24 @@ impl Kept {
     /// Hands out its text, in parts, in order.
     pub(super) fn text(&mut self, escaping: Escaping, part: impl FnMut(Bytes)) {
         if self.catch_up() {
-            self.text.ask(&self.family, &telling(&self.family, escaping)).parts(part);
+            let escaping = self.telling(escaping);
+            self.text.ask(&self.family, &escaping).parts(part);
         }
     }
 
     /// Hands out its text in OpenMetrics, in parts, in order.
-    pub(super) fn openmetrics(&mut self, exposed: &Exposed, mut part: impl FnMut(Bytes)) {
+    pub(super) fn openmetrics(&mut self, exposed: Exposed, mut part: impl FnMut(Bytes)) {
         if !self.catch_up() {
             return;
         }
         if exposed.unknown || self.is_few() {
             self.openmetrics = Written::default();
             let mut text = String::new();
-            openmetrics::write(&self.family, exposed, &mut text);
+            openmetrics::write(&self.family, &exposed, &mut text);
             part(text.into());
         } else {
-            self.openmetrics.ask(&self.family, exposed).parts(part);
+            let escaping = self.telling(exposed.escaping);
+            self.openmetrics.ask(&self.family, &Exposed { escaping, ..exposed }).parts(part);
         }
     }
 
@@ -100,7 +105,7 @@ impl Kept {
         if !self.catch_up() {
             return;
         }
-        let escaping = telling(&self.family, escaping);
+        let escaping = self.telling(escaping);
         if self.is_few() {
             self.protobuf = Written::default();
             protobuf::delimited(&self.family, escaping).into_iter().for_each(part);
@@ -140,6 +145,11 @@ impl Kept {
         self.protobuf.catch_up(family);
         family.settle();
         !family.is_empty()
+    }
+
+    /// The escaping that tells how the family is called: one for all if it is the same in each.
+    fn telling(&self, escaping: Escaping) -> Escaping {
+        if self.plain { Escaping::default() } else { escaping }
     }
 
     fn is_few(&self) -> bool {
@@ -203,11 +213,8 @@ mod tests {
         match format {
             Format::Text => kept.text(escaping, part),
             Format::OpenMetrics => {
-                let exposed = Exposed { escaping, name: "x".to_owned(), unknown: false };
-                kept.openmetrics(
-                    &Exposed { escaping: telling(&kept.family, escaping), ..exposed },
-                    part,
-                );
+                let name = "x".to_owned();
+                kept.openmetrics(Exposed { escaping, name, unknown: false }, part);
             }
             Format::Protobuf => kept.protobuf(escaping, part),
         }

@@ -30,12 +30,9 @@ impl Names {
     }
 }
 
-/// The escaping that tells how the family is called if a client asks for this one: of a family whose names
-/// are all plain, the default, as it is called the same in each.
-pub(super) fn telling(family: &Family, escaping: Escaping) -> Escaping {
-    let plain =
-        is_plain_metric(&family.name) && family.labels.iter().all(|label| is_plain_label(label));
-    if plain { Escaping::default() } else { escaping }
+/// Whether the family is called the same whatever a client asks for.
+pub(super) fn is_plain(family: &Family) -> bool {
+    is_plain_metric(&family.name) && family.labels.iter().all(|label| is_plain_label(label))
 }
 
 /// A metric's name as a comment has it.

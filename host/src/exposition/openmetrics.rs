@@ -21,7 +21,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::client::{Lent, labelled};
-use super::names::{Names, escape, quote, telling};
+use super::names::{Names, escape, quote};
 use super::text::number;
 use crate::escaping::{Escaping, is_plain_metric};
 use crate::series::{Bounds, Family, Histogram, Kind};
@@ -131,7 +131,7 @@ impl Claims {
             Kind::Histogram(bounds) => bounds.upper.iter().all(|bound| *bound >= 0.0),
         };
         let name = if fits { base(&name, &family.kind).to_owned() } else { name.into_owned() };
-        Exposed { escaping: telling(family, self.escaping), name, unknown: !fits }
+        Exposed { escaping: self.escaping, name, unknown: !fits }
     }
 }
 

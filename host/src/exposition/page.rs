@@ -35,7 +35,7 @@ pub fn render<'a>(
             let claims = Claims::of(families.iter().map(|kept| &**kept.family()), escaping);
             for kept in families {
                 let exposed = claims.exposed(kept.family());
-                kept.openmetrics(&exposed, |part| page.push(part));
+                kept.openmetrics(exposed, |part| page.push(part));
             }
             page.push(openmetrics::end().into());
         }
