@@ -76,7 +76,7 @@ pub use component::inspect_file;
 pub use error::PluginError;
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
 pub use limits::{CompileLimits, Limits};
-pub use stats::{Cause, Kind, Remembered, Stats};
+pub use stats::{Cause, OutcomeKind, Remembered, Stats};
 pub use transform::MetricShape;
 
 use cache::Cache;

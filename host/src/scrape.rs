@@ -393,8 +393,8 @@ impl Scraper {
 fn family_of(linked: &Linked) -> Family {
     let metric = &linked.metric;
     let kind = match &metric.kind {
-        config::Kind::Counter => Kind::Counter,
-        config::Kind::Histogram(buckets) => Kind::histogram(buckets),
+        config::MetricKind::Counter => Kind::Counter,
+        config::MetricKind::Histogram(buckets) => Kind::histogram(buckets),
     };
     let labels = linked.label_names().into_iter().map(|label| label.as_str().to_owned());
     Family::new(metric.name.exposed(), metric.help.clone(), labels.collect(), kind)

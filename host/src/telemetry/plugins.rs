@@ -3,7 +3,7 @@
 use super::{Report, about};
 use crate::config::buckets::{Buckets, Scale};
 use crate::config::family::OWN;
-use crate::plugin::{BreakerState, Cause, Gauge, Kind, Stats};
+use crate::plugin::{BreakerState, Cause, Gauge, OutcomeKind, Stats};
 use crate::series::Kind as Type;
 
 /// Tells what plugins have done; nothing if there are none.
@@ -28,7 +28,7 @@ pub(super) fn tell_all(gauges: &[Gauge], report: &mut Report) {
         "outcomes_total",
         "What became of a plugin's inputs; on_error applies to error, failed and not_asked",
         "outcome",
-        |stats| Kind::ALL.map(|kind| (kind.word(), stats.outcomes[kind as usize])).to_vec(),
+        |stats| OutcomeKind::ALL.map(|kind| (kind.word(), stats.outcomes[kind as usize])).to_vec(),
     );
     told.by_word(
         "failures_total",
