@@ -18,12 +18,12 @@ use libbpf_rs::{AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject
 mod attach;
 pub mod check;
 pub mod filter;
+mod heap;
 mod host;
 mod kaddr;
 mod key;
 mod layout;
 pub(crate) mod log;
-mod memory;
 mod pins;
 mod reason;
 pub mod stats;
@@ -34,9 +34,9 @@ mod unloadable;
 
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{check, check_maps, kind_name};
+pub use heap::give_back_memory;
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use layout::{Field, Key, Layout, Role, Value, is_per_cpu};
-pub use memory::give_back_memory;
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 pub use types::KernelTypes;

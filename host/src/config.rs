@@ -27,8 +27,8 @@ mod tests;
 
 pub use error::{Fault, Severity, Source, shown};
 pub use plan::{
-    Config, DecoderStep, Kaddr, Kind, Label, LineIndex, Metric, OnRowError, Outline, Part, Plugin,
-    PluginStep,
+    Config, DecoderStep, Kaddr, KeyPart, Label, LineIndex, Metric, MetricKind, OnRowError, Outline,
+    Plugin, PluginStep,
 };
 pub use read::read;
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub mod builtin;
@@ -166,7 +167,7 @@ impl Answers {
 #[error("{}{text}", whose(.plugin.as_deref()))]
 pub struct DecodeError {
     /// The plugin that failed, if one did.
-    plugin: Option<Box<str>>,
+    plugin: Option<Arc<str>>,
     text: Cow<'static, str>,
     /// What is said instead where no part of an input may be shown, if `text` has any.
     bare: Option<&'static str>,
@@ -189,8 +190,8 @@ impl DecodeError {
     }
 
     /// The same error, of the plugin that a config calls so.
-    pub fn of_plugin(self, name: &str) -> Self {
-        Self { plugin: Some(name.into()), ..self }
+    pub fn of_plugin(self, name: &Arc<str>) -> Self {
+        Self { plugin: Some(Arc::clone(name)), ..self }
     }
 
     /// What happened, without the name of the plugin.
@@ -200,10 +201,9 @@ impl DecodeError {
 
     /// The same error, and nothing of its input is in the text.
     pub fn redacted(self) -> Self {
-        let text = self.bare.map_or(self.text, |bare| {
-            format!("{bare} (its input is not shown, as the metric has transforms)").into()
-        });
-        Self { text, bare: None, ..self }
+        let Some(bare) = self.bare else { return self };
+        let text = format!("{bare} (its input is not shown, as the metric has transforms)").into();
+        Self { plugin: None, text, bare: None, ..self }
     }
 
     /// The same error, and that it stands for so long.

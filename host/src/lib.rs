@@ -4,6 +4,7 @@
 //!
 //! | module | does | never |
 //! |---|---|---|
+//! | [`advice`] | says what is wrong and what to do about it, as two fields | takes a message apart |
 //! | [`cli`] | names the flags | decides anything |
 //! | [`config`] | turns YAML into a checked plan, or into every fault it has | touches the kernel |
 //! | [`system`] | knows the host's names: symbols, devices, cgroups, interfaces | fails a scrape |

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::advice::{Advise as _, near};
 use crate::config::name::LabelName;
 use crate::config::plan::WASM;
-use crate::config::{Config, DecoderStep, Fault, Kind, Metric};
+use crate::config::{Config, DecoderStep, Fault, Metric, MetricKind};
 use crate::decode::{Chain, Step};
 use crate::plugin::{MetricShape, Plugin, PluginError};
 use crate::system::System;
@@ -108,7 +108,7 @@ impl Linking<'_> {
             let Some(plugin) = self.plugins.get(&step.plugin) else { break };
             let shape = MetricShape {
                 name: metric.name.exposed(),
-                histogram: metric.kind != Kind::Counter,
+                histogram: metric.kind != MetricKind::Counter,
                 labels,
             };
             match plugin.transform(shape) {

@@ -79,7 +79,7 @@ pub use error::PluginError;
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
 pub use limits::{CompileLimits, Limits};
 pub use metrics::Gauges;
-pub use stats::{Cause, Kind, Remembered, Stats};
+pub use stats::{Cause, OutcomeKind, Remembered, Stats};
 pub use transform::MetricShape;
 
 use cache::Cache;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use ebpf_wasm_exporter::decode::builtin::{ALL, Builtin, Room, Settings, Sizes, find};
+use ebpf_wasm_exporter::decode::builtin::{ALL, Builtin, DecoderSettings, Room, Sizes, find};
 use ebpf_wasm_exporter::decode::{Chain, Decoder, Decodings, OnError, Outcome, Step};
 use ebpf_wasm_exporter::system::System;
 use proptest::prelude::*;
@@ -12,16 +12,16 @@ use proptest::prelude::*;
 static SYSTEM: LazyLock<System> = LazyLock::new(System::default);
 
 /// Settings in which each decoder finds what it needs.
-static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
+static SETTINGS: LazyLock<DecoderSettings> = LazyLock::new(|| DecoderSettings {
     static_map: vec![("1".to_owned(), "read".to_owned())],
     regexps: vec!["^[0-9]+$".to_owned(), "a(.)c".to_owned(), "^[^x]+$".to_owned()],
     allow_unknown: false,
-    ..Settings::default()
+    ..DecoderSettings::default()
 });
 
 fn build(builtin: &Builtin) -> Box<dyn Decoder> {
     // Room for patterns of its own: there are many of each here.
-    let settings = Settings { room: Room::default(), ..SETTINGS.clone() };
+    let settings = DecoderSettings { room: Room::default(), ..SETTINGS.clone() };
     let spec = find(builtin.name).and_then(|builtin| builtin.with(&settings).ok());
     spec.expect("the settings fit").decoder(&SYSTEM)
 }

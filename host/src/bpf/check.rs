@@ -12,20 +12,20 @@ use super::{MapSpec, Opened, text};
 use crate::advice::Advice;
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
-use crate::config::{Config, Fault, Metric, Outline, Part, Severity};
+use crate::config::{Config, Fault, KeyPart, Metric, Outline, Severity};
 use crate::escaping::Escaping;
 
 /// What is wrong with a metric.
 #[derive(Debug)]
 struct Finding {
     /// The place below it.
-    below: &'static str,
+    below: String,
     advice: Advice,
 }
 
 impl Finding {
-    fn new(below: &'static str, problem: String, remedy: impl Into<String>) -> Self {
-        Self { below, advice: Advice::new(problem, remedy) }
+    fn new(below: impl Into<String>, problem: String, remedy: impl Into<String>) -> Self {
+        Self { below: below.into(), advice: Advice::new(problem, remedy) }
     }
 }
 
@@ -95,18 +95,18 @@ pub fn warnings(config: &Config, opened: &Opened) -> Vec<Fault> {
     good.chain(config.faulty.iter().cloned())
         .filter_map(|metric| {
             let map = map_of(&metric, &maps)?;
-            let (below, problem, remedy) = summed_cpus(metric.parts.as_deref()?, map)?;
-            Some(config.warning(&format!("{}{below}", metric.path), problem, remedy))
+            let Finding { below, advice } = summed_cpus(metric.parts.as_deref()?, map)?;
+            Some(config.warn(&format!("{}{below}", metric.path), advice))
         })
         .collect()
 }
 
 /// A last label `cpu` that cannot be the CPU's number beside the key, although there is one.
-fn summed_cpus(parts: &[Part], map: &MapSpec) -> Option<(String, String, String)> {
+fn summed_cpus(parts: &[KeyPart], map: &MapSpec) -> Option<Finding> {
     let own = parts.iter().rposition(|part| !part.reuse)?;
-    let misfit = |part: &Part| part.named_cpu && !part.is_cpu();
+    let misfit = |part: &KeyPart| part.named_cpu && !part.is_cpu();
     let at = own + parts[own..].iter().position(misfit)?;
-    let (name, Part { size, reuse, .. }) = (&map.name, parts[at]);
+    let (name, KeyPart { size, reuse, .. }) = (&map.name, parts[at]);
     is_per_cpu(map.kind).then(|| {
         let why = if reuse {
             "reuses the bytes of the label before it".to_owned()
@@ -120,7 +120,7 @@ fn summed_cpus(parts: &[Part], map: &MapSpec) -> Option<(String, String, String)
         let (key, size) =
             if reuse { ("reuse", "size 2 in place of `reuse`") } else { ("size", "size 2") };
         let remedy = format!("give it {size}: the CPU's number stands beside the key");
-        (format!(".labels[{at}].{key}"), problem, remedy)
+        Finding::new(format!(".labels[{at}].{key}"), problem, remedy)
     })
 }
 
@@ -181,7 +181,7 @@ fn layout(
     }
     let Some(parts) = &metric.parts else { return Err(findings) };
     let per_cpu = is_per_cpu(map.kind);
-    let cpu = Part::cpu(parts);
+    let cpu = KeyPart::cpu(parts);
     let cpu_label = cpu.filter(|_| per_cpu);
     let kind = kind_of_key(parts, map, cpu_label);
     if kind != Key::Ignored {
@@ -192,7 +192,7 @@ fn layout(
         findings.push(bucket_not_last(map));
     }
     if findings.is_empty() {
-        let bucket = if metric.histogram { Part::bucket(parts) } else { None };
+        let bucket = if metric.histogram { KeyPart::bucket(parts) } else { None };
         let fields = layout::fields(parts, cpu_label, bucket);
         Ok(Layout { map: name.clone(), per_cpu, key: kind, fields, values: vec![Value::WHOLE] })
     } else {
@@ -253,7 +253,7 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
     }
 }
 
-fn kind_of_key(parts: &[Part], map: &MapSpec, cpu_label: Option<usize>) -> Key {
+fn kind_of_key(parts: &[KeyPart], map: &MapSpec, cpu_label: Option<usize>) -> Key {
     let only_cpu = cpu_label == Some(0);
     if parts.is_empty() {
         Key::Zero
@@ -266,7 +266,7 @@ fn kind_of_key(parts: &[Part], map: &MapSpec, cpu_label: Option<usize>) -> Key {
 
 /// What is wrong with the sizes of the metric's labels.
 fn sizes(
-    parts: &[Part],
+    parts: &[KeyPart],
     map: &MapSpec,
     key: Option<&KeyType>,
     cpu_label: Option<usize>,
@@ -321,7 +321,7 @@ fn bucket_not_last(map: &MapSpec) -> Finding {
 }
 
 /// Whether labels of `sum` bytes are too large for the key by just a label `cpu`.
-fn off_by_cpu(parts: &[Part], sum: usize, key_size: usize) -> bool {
+fn off_by_cpu(parts: &[KeyPart], sum: usize, key_size: usize) -> bool {
     let mut cpus = parts.iter().filter(|part| part.is_cpu());
     cpus.any(|cpu| sum == key_size + cpu.size + cpu.padding)
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use libbpf_rs::MapType;
 
-use crate::config::Part;
+use crate::config::KeyPart;
 
 /// How a metric's map is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,9 +84,9 @@ impl Layout {
 
 /// The fields of these parts of a key. `cpu` is the first that is the CPU's number, and `bucket` the one
 /// that is the bucket.
-pub(super) fn fields(parts: &[Part], cpu: Option<usize>, bucket: Option<usize>) -> Vec<Field> {
+pub(super) fn fields(parts: &[KeyPart], cpu: Option<usize>, bucket: Option<usize>) -> Vec<Field> {
     let (mut offset, mut bytes) = (0, 0..0);
-    let field = |(n, part): (usize, &Part)| {
+    let field = |(n, part): (usize, &KeyPart)| {
         if cpu.is_some_and(|cpu| n >= cpu) {
             return Field { role: Role::Cpu, bytes: 0..0 };
         }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn parts_follow_one_another_and_reuse_what_is_before() {
-        let part = |size, padding, reuse| Part { named_cpu: false, size, padding, reuse };
+        let part = |size, padding, reuse| KeyPart { named_cpu: false, size, padding, reuse };
         let parts = [
             part(2, 2, false),
             part(2, 0, true),

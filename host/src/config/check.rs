@@ -13,7 +13,7 @@ use super::faults::Faults;
 use super::limits::{CompileLimits, Limits};
 use super::name::{MetricName, NameError};
 use super::plan::{
-    Config, Kaddr, Kind, LineIndex, Metric, OnRowError, Outline, PluginStep, Settings,
+    Config, Kaddr, LineIndex, Metric, MetricKind, OnRowError, Outline, PluginSettings, PluginStep,
 };
 use super::raw::{self, Field};
 use super::{bounds, duration, ranges};
@@ -55,7 +55,7 @@ pub(super) fn config(raw: raw::Document, source: &Source, faults: &Faults<'_>) -
 }
 
 /// Settings that are a document of their own.
-pub(super) fn settings(raw: raw::Setting, source: &Source, faults: &Faults<'_>) -> Settings {
+pub(super) fn settings(raw: raw::Setting, source: &Source, faults: &Faults<'_>) -> PluginSettings {
     plugin::settings(Field::Given(raw), "", plugin::folder(source), faults)
 }
 
@@ -151,15 +151,15 @@ fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Opt
     let kind = match raw.kind {
         raw::Kind::Counter { perf_event_array, ringbuf, flush_interval } => {
             events(perf_event_array, ringbuf, flush_interval, &path, faults);
-            Some(Kind::Counter)
+            Some(MetricKind::Counter)
         }
         kind @ raw::Kind::Histogram { .. } => {
-            histogram::buckets(kind, &path, faults).map(Kind::Histogram)
+            histogram::buckets(kind, &path, faults).map(MetricKind::Histogram)
         }
     };
     if has_buckets {
         let buckets = match &kind {
-            Some(Kind::Histogram(buckets)) => Some(buckets),
+            Some(MetricKind::Histogram(buckets)) => Some(buckets),
             _ => None,
         };
         histogram::bucket_label(&raw.labels, buckets, &path, faults);

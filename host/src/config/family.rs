@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::Fault;
 use super::name::APART;
-use super::plan::{Config, Kind, Metric};
+use super::plan::{Config, Metric, MetricKind};
 use crate::advice::{Advice, near, quote};
 use crate::escaping::{Escaping, is_plain_metric};
 
@@ -30,7 +30,7 @@ pub(super) fn check(configs: &[Config], own: &[String]) -> Vec<Fault> {
             faults.push(config.fault(&path, problem, remedy));
         }
     }
-    for (owner, histogram) in metrics(configs).filter(|(_, m)| m.kind != Kind::Counter) {
+    for (owner, histogram) in metrics(configs).filter(|(_, m)| m.kind != MetricKind::Counter) {
         for suffix in SERIES {
             let series = format!("{}{suffix}", histogram.name.as_str());
             if let Some((config, metric)) = first.get(series.as_str()) {
@@ -80,7 +80,7 @@ fn take<'a>(
     taken: &mut HashMap<String, Owner<'a>>,
 ) -> Option<(String, Option<(&'a Config, &'a Metric)>)> {
     let exposed = metric.name.exposed();
-    let parts: &[&str] = if metric.kind == Kind::Counter { &[] } else { &SERIES };
+    let parts: &[&str] = if metric.kind == MetricKind::Counter { &[] } else { &SERIES };
     let mut met = None;
     for suffix in [""].iter().chain(parts) {
         let name = format!("{}{suffix}", escaping.metric(&exposed));
@@ -126,18 +126,18 @@ fn difference(
 ) -> Option<(&'static str, String)> {
     let name = here.name.as_str();
     match (&here.kind, &there.kind) {
-        (Kind::Counter, Kind::Counter) => {}
-        (Kind::Histogram(a), Kind::Histogram(b)) if a == b => {}
-        (Kind::Histogram(_), Kind::Histogram(_)) => {
+        (MetricKind::Counter, MetricKind::Counter) => {}
+        (MetricKind::Histogram(a), MetricKind::Histogram(b)) if a == b => {}
+        (MetricKind::Histogram(_), MetricKind::Histogram(_)) => {
             return Some((".bucket_type", format!("`{name}` has other buckets in {}", place())));
         }
-        (Kind::Counter, Kind::Histogram(_)) => {
+        (MetricKind::Counter, MetricKind::Histogram(_)) => {
             return Some((
                 "",
                 format!("`{name}` is a counter here and a histogram in {}", place()),
             ));
         }
-        (Kind::Histogram(_), Kind::Counter) => {
+        (MetricKind::Histogram(_), MetricKind::Counter) => {
             return Some((
                 "",
                 format!("`{name}` is a histogram here and a counter in {}", place()),

@@ -72,16 +72,16 @@ pub struct Plugin {
     /// What the file's SHA-256 has to be.
     pub sha256: Option<Digest>,
     /// What it is given when it starts.
-    pub settings: Settings,
+    pub settings: PluginSettings,
     /// What it may use.
     pub limits: Limits,
 }
 
 /// The settings of a plugin: the text of a JSON object. May hold secrets, so it is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Settings(String);
+pub struct PluginSettings(String);
 
-impl Settings {
+impl PluginSettings {
     pub(super) fn new(json: String) -> Self {
         Self(json)
     }
@@ -92,9 +92,9 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for PluginSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Settings({} bytes)", self.0.len())
+        write!(f, "PluginSettings({} bytes)", self.0.len())
     }
 }
 
@@ -135,7 +135,7 @@ pub struct Metric {
     /// Its place in the file: `metrics.counters[2]`.
     pub path: String,
     /// Counter or histogram.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The parts of the key, in order. One of a histogram's is no label: see [`Metric::bucket`].
     pub labels: Vec<Label>,
     /// Its transforms, in order.
@@ -152,12 +152,12 @@ pub struct Outline {
     /// Whether it is a histogram, whose key ends with a bucket.
     pub histogram: bool,
     /// The parts of the key, in order; none if not all of them could be read.
-    pub parts: Option<Vec<Part>>,
+    pub parts: Option<Vec<KeyPart>>,
 }
 
 /// What a label takes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct KeyPart {
     /// Whether the label is called `cpu`.
     pub named_cpu: bool,
     /// How many bytes of the key it has; never 0.
@@ -170,7 +170,7 @@ pub struct Part {
 
 /// What a metric's rows become.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub enum MetricKind {
     /// A series a label set.
     Counter,
     /// A histogram a label set, its buckets as the last part of the key says.
@@ -223,14 +223,9 @@ impl Config {
         Fault { severity: Severity::Error, file, line, path, advice, count: 1 }
     }
 
-    /// As [`Config::fault`], for what is only told.
-    pub fn warning(
-        &self,
-        path: &str,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Fault {
-        Fault { severity: Severity::Warning, ..self.fault(path, problem, remedy) }
+    /// As [`Config::refuse`], for what is only told.
+    pub fn warn(&self, path: &str, advice: Advice) -> Fault {
+        Fault { severity: Severity::Warning, ..self.refuse(path, advice) }
     }
 
     /// The line of `path` in the file, from 1, or of what it would stand in; none for the whole
@@ -253,7 +248,7 @@ impl Metric {
         Outline {
             name: self.name.clone(),
             path: self.path.clone(),
-            histogram: matches!(self.kind, Kind::Histogram(_)),
+            histogram: matches!(self.kind, MetricKind::Histogram(_)),
             parts: Some(self.labels.iter().map(Label::part).collect()),
         }
     }
@@ -262,9 +257,9 @@ impl Metric {
     /// None for a counter.
     pub fn bucket(&self) -> Option<usize> {
         match self.kind {
-            Kind::Counter => None,
-            Kind::Histogram(_) => {
-                Part::bucket(&self.labels.iter().map(Label::part).collect::<Vec<_>>())
+            MetricKind::Counter => None,
+            MetricKind::Histogram(_) => {
+                KeyPart::bucket(&self.labels.iter().map(Label::part).collect::<Vec<_>>())
             }
         }
     }
@@ -292,13 +287,13 @@ impl Label {
         })
     }
 
-    fn part(&self) -> Part {
+    fn part(&self) -> KeyPart {
         let Self { size, padding, reuse, .. } = *self;
-        Part { named_cpu: self.name.as_str() == "cpu", size, padding, reuse }
+        KeyPart { named_cpu: self.name.as_str() == "cpu", size, padding, reuse }
     }
 }
 
-impl Part {
+impl KeyPart {
     /// Whether it is called and sized as a CPU number is.
     pub fn is_cpu(&self) -> bool {
         self.named_cpu && self.size == 2 && !self.reuse

@@ -12,7 +12,7 @@ use json::{Json, list, map};
 pub use words::{KeyRow, KeyTable, tables};
 
 use super::ranges::Count;
-use super::raw::keys::{self, Key, Kind, Only, Section, Unwritten};
+use super::raw::keys::{self, Key, Only, Section, Unwritten, ValueKind};
 use super::{bounds, scalar};
 
 /// Sections that are items of lists and mappings, each of which may stand in several places.
@@ -115,16 +115,16 @@ fn nothing() -> Json {
 }
 
 /// What a value has to be that is not nothing.
-fn something(kind: &Kind) -> Words {
+fn something(kind: &ValueKind) -> Words {
     match kind {
-        Kind::Items(_) | Kind::Texts | Kind::Identifiers | Kind::Numbers => {
+        ValueKind::Items(_) | ValueKind::Texts | ValueKind::Identifiers | ValueKind::Numbers => {
             vec![("type", "array".into()), ("minItems", 1.into())]
         }
-        Kind::Pairs | Kind::Named(_) => {
+        ValueKind::Pairs | ValueKind::Named(_) => {
             vec![("type", "object".into()), ("minProperties", 1.into())]
         }
-        Kind::Word => vec![("minLength", 1.into()), ("type", list(TEXT))],
-        Kind::Whole(_) => vec![("type", list(["integer", "string"]))],
+        ValueKind::Word => vec![("minLength", 1.into()), ("type", list(TEXT))],
+        ValueKind::Whole(_) => vec![("type", list(["integer", "string"]))],
         _ => Vec::new(),
     }
 }
@@ -145,43 +145,43 @@ fn property(key: &Key) -> Json {
 type Words = Vec<(&'static str, Json)>;
 
 /// What may stand behind a key; `null` too, unless it is needed.
-fn value(kind: &Kind, needed: bool) -> Words {
+fn value(kind: &ValueKind, needed: bool) -> Words {
     let types = |types: &[&'static str]| {
         let types = types.iter().copied().chain((!needed).then_some("null"));
         ("type", list(types))
     };
     let (array, object) = (types(&["array"]), types(&["object"]));
     match kind {
-        Kind::Word if needed => vec![types(&TEXT), ("minLength", 1.into())],
-        Kind::Word => vec![types(&TEXT)],
-        Kind::Choice(words) => vec![("enum", list(words().iter().map(|choice| choice.word)))],
-        Kind::Boolean => vec![types(&["boolean", "string"]), ("pattern", truths().into())],
-        Kind::False => vec![("enum", list(no()))],
-        Kind::Whole(range) => within(types(&["integer", "string"]), *range, WHOLE),
-        Kind::Number => within(types(&["number", "string"]), (0, u64::MAX), NUMBER),
+        ValueKind::Word if needed => vec![types(&TEXT), ("minLength", 1.into())],
+        ValueKind::Word => vec![types(&TEXT)],
+        ValueKind::Choice(words) => vec![("enum", list(words().iter().map(|choice| choice.word)))],
+        ValueKind::Boolean => vec![types(&["boolean", "string"]), ("pattern", truths().into())],
+        ValueKind::False => vec![("enum", list(no()))],
+        ValueKind::Whole(range) => within(types(&["integer", "string"]), *range, WHOLE),
+        ValueKind::Number => within(types(&["number", "string"]), (0, u64::MAX), NUMBER),
         // Of numbers, 0 alone needs no unit.
-        Kind::Duration(_) => within(types(&["integer", "string"]), (0, 0), DURATION),
-        Kind::Size((least, most)) => {
+        ValueKind::Duration(_) => within(types(&["integer", "string"]), (0, 0), DURATION),
+        ValueKind::Size((least, most)) => {
             within(types(&["integer", "string"]), (*least as u64, *most as u64), SIZE)
         }
-        Kind::Digest => vec![types(&["string"]), ("pattern", DIGEST.into())],
-        Kind::OnError(words) => vec![("anyOf", on_error(words))],
-        Kind::Texts => vec![array, ("items", map([("type", list(TEXT))]))],
-        Kind::Identifiers => vec![array, ("items", matching(&["string"], IDENTIFIER))],
-        Kind::Numbers => vec![array, ("items", matching(&["number", "string"], NUMBER))],
-        Kind::Items(section) => vec![array, ("items", refer(section))],
-        Kind::Pairs => {
+        ValueKind::Digest => vec![types(&["string"]), ("pattern", DIGEST.into())],
+        ValueKind::OnError(words) => vec![("anyOf", on_error(words))],
+        ValueKind::Texts => vec![array, ("items", map([("type", list(TEXT))]))],
+        ValueKind::Identifiers => vec![array, ("items", matching(&["string"], IDENTIFIER))],
+        ValueKind::Numbers => vec![array, ("items", matching(&["number", "string"], NUMBER))],
+        ValueKind::Items(section) => vec![array, ("items", refer(section))],
+        ValueKind::Pairs => {
             let text = list(TEXT.into_iter().chain(["null"]));
             vec![object, ("additionalProperties", map([("type", text)]))]
         }
-        Kind::Named(section) => {
+        ValueKind::Named(section) => {
             let names = format!("^[A-Za-z0-9_.-]{{1,{}}}$", bounds::NAME);
             let names = map([("pattern", names.into())]);
             vec![object, ("propertyNames", names), ("additionalProperties", refer(section))]
         }
-        Kind::Section(section) => [object].into_iter().chain(body(section)).collect(),
-        Kind::Settings => vec![object],
-        Kind::Later(section) => later(section),
+        ValueKind::Section(section) => [object].into_iter().chain(body(section)).collect(),
+        ValueKind::Settings => vec![object],
+        ValueKind::Later(section) => later(section),
     }
 }
 

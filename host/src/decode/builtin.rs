@@ -37,7 +37,7 @@ pub use static_map::StaticMap;
 
 /// What a config may say to a built-in decoder, as text.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct DecoderSettings {
     /// `static_map`: pairs of input text and output text, in the file's order; later ones win.
     pub static_map: Vec<(String, String)>,
     /// `regexps`: patterns in RE2 syntax, unanchored.
@@ -89,7 +89,7 @@ pub enum Make {
     /// Of nothing that a config says. Does no I/O: tables are read when first asked.
     Plain(fn(&System) -> Box<dyn Decoder>),
     /// Of settings, or all that is wrong with them.
-    Set(fn(&Settings) -> Result<Setup, Vec<SettingsError>>),
+    Set(fn(&DecoderSettings) -> Result<Setup, Vec<SettingsError>>),
 }
 
 /// What a decoder is made of, checked and ready.
@@ -177,7 +177,7 @@ impl Builtin {
     /// # Errors
     ///
     /// All that is wrong with them.
-    pub fn with(&'static self, settings: &Settings) -> Result<Spec, Vec<SettingsError>> {
+    pub fn with(&'static self, settings: &DecoderSettings) -> Result<Spec, Vec<SettingsError>> {
         let setup = match self.make {
             Make::Plain(make) => Setup::Plain(make),
             Make::Set(check) => check(settings)?,

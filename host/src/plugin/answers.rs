@@ -7,6 +7,7 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
@@ -22,7 +23,9 @@ use crate::decode::{Answers, Batch, DecodeError, Outcome, RETRY};
 const ENTRY: usize = 160;
 
 /// The answers that one plugin has given.
-pub(super) struct Memory {
+pub(super) struct AnswerCache {
+    /// What the plugin is called in its errors.
+    plugin: Option<Arc<str>>,
     /// What all of it may take, in bytes. With 0 it remembers nothing.
     most: usize,
     kept: LruCache<Kept, Held, RandomState>,
@@ -77,10 +80,11 @@ enum Place {
     Asked(usize),
 }
 
-impl Memory {
+impl AnswerCache {
     /// An empty memory of at most so many bytes, of answers that hold at least for `hold`.
     pub(super) fn new(most: usize, hold: Duration) -> Self {
         Self {
+            plugin: None,
             most,
             hold,
             last: HashMap::default(),
@@ -89,6 +93,11 @@ impl Memory {
             counts: Remembered::default(),
             work: Work::default(),
         }
+    }
+
+    /// The same, of the plugin that a config calls so.
+    pub(super) fn of_plugin(self, name: &Arc<str>) -> Self {
+        Self { plugin: Some(Arc::clone(name)), ..self }
     }
 
     /// Whether it remembers anything.
@@ -202,7 +211,11 @@ impl Memory {
         let mut stood = Duration::ZERO;
         if let Some((kept, held)) = self.kept.get_key_value(input) {
             if held.until.is_none_or(|until| now < until) {
-                work.found.push(|out| held.recall(kept.text(), now, out));
+                let whose = |error: DecodeError| match &self.plugin {
+                    Some(plugin) => error.of_plugin(plugin),
+                    None => error,
+                };
+                work.found.push(|out| held.recall(kept.text(), now, out).map_err(whose));
                 return Place::Found(work.found.len() - 1);
             }
             stood = held.stood();
@@ -230,16 +243,14 @@ impl Memory {
         stood: Duration,
         now: Instant,
     ) {
-        let error;
         let (what, holds, text) = match outcome {
             Ok(Outcome::Drop) => (What::Drop, None, &[][..]),
             Ok(outcome) => (What::Label, outcome.holds(), text),
             // Not the input's own: the call failed, or there was none.
             Err(other) if other.retry().is_some() => return,
             Err(own) => {
-                error = own.to_string();
                 let holds = self.longer(stood);
-                (What::Error(holds), Some(holds), error.as_bytes())
+                (What::Error(holds), Some(holds), own.text().as_bytes())
             }
         };
         let kept = Kept::new(input, text);

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use wasmtime::component::InstancePre;
 
 use super::PluginError;
-use super::answers::{Memory, guests_own};
+use super::answers::{AnswerCache, guests_own};
 use super::bindings::decoder::{Batch as GuestBatch, Decoder as Guest, DecoderPre, Outcome as Got};
 use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
 use super::limits::{LONGEST_ERROR, LONGEST_HOLD, LONGEST_LABEL, Limits, MOST_BYTES, MOST_INPUTS};
 use super::log::plain;
-use super::stats::{Cause, Kind};
+use super::stats::{Cause, OutcomeKind};
 use crate::decode::{Answers, Batch, DecodeError, Decoder, Outcome};
 
 /// The instance of one plugin of one config and its answers, which all labels that name it share.
@@ -19,7 +19,7 @@ use crate::decode::{Answers, Batch, DecodeError, Decoder, Outcome};
 pub(super) struct GuestDecoder(Arc<Mutex<Caller>>);
 
 struct Caller {
-    memory: Memory,
+    memory: AnswerCache,
     guest: Asked,
 }
 
@@ -41,7 +41,7 @@ impl GuestDecoder {
         let mut seat = Seat::new(shared, start);
         seat.start()?;
         let Limits { answers, hold, .. } = seat.shared().limits;
-        let memory = Memory::new(answers, hold);
+        let memory = AnswerCache::new(answers, hold).of_plugin(&seat.shared().plugin);
         let guest = Asked { seat, ends: Vec::new() };
         Ok(Self(Arc::new(Mutex::new(Caller { memory, guest }))))
     }
@@ -113,15 +113,15 @@ impl Asked {
     /// Adds what a guest answered, its labels and errors within bounds.
     fn take(&self, outcomes: &[Got], answers: &mut Answers) {
         let shared = self.seat.shared();
-        let mut counts = [0; Kind::ALL.len()];
+        let mut counts = [0; OutcomeKind::ALL.len()];
         for outcome in outcomes {
             answers.push(|out| {
                 let (kind, answer) = label(outcome, shared.limits.hold, out);
                 counts[kind as usize] += 1;
-                answer.map_err(|text| guests_own(format!("plugin `{}`: {text}", shared.plugin)))
+                answer.map_err(|text| guests_own(text).of_plugin(&shared.plugin))
             });
         }
-        for kind in Kind::ALL {
+        for kind in OutcomeKind::ALL {
             shared.count(kind, counts[kind as usize]);
         }
     }
@@ -158,15 +158,19 @@ fn check(outcomes: &[Got], inputs: usize, output: usize) -> Result<(), Failure> 
 }
 
 /// The host's side of an outcome; the label goes to `out`, an error is text.
-fn label(outcome: &Got, least: Duration, out: &mut Vec<u8>) -> (Kind, Result<Outcome, String>) {
+fn label(
+    outcome: &Got,
+    least: Duration,
+    out: &mut Vec<u8>,
+) -> (OutcomeKind, Result<Outcome, String>) {
     let (kind, text, held) = match outcome {
-        Got::Label(text) => (Kind::Label, text, Outcome::Label),
-        Got::LabelFor((text, seconds)) => (Kind::LabelFor, text, hold(*seconds, least)),
-        Got::Drop => return (Kind::Drop, Ok(Outcome::Drop)),
-        Got::Error(text) => return (Kind::Error, Err(plain(text, LONGEST_ERROR))),
+        Got::Label(text) => (OutcomeKind::Label, text, Outcome::Label),
+        Got::LabelFor((text, seconds)) => (OutcomeKind::LabelFor, text, hold(*seconds, least)),
+        Got::Drop => return (OutcomeKind::Drop, Ok(Outcome::Drop)),
+        Got::Error(text) => return (OutcomeKind::Error, Err(plain(text, LONGEST_ERROR))),
     };
     if text.len() > LONGEST_LABEL {
-        return (Kind::Error, Err(too_long(text.len())));
+        return (OutcomeKind::Error, Err(too_long(text.len())));
     }
     out.extend_from_slice(text.as_bytes());
     (kind, Ok(held))

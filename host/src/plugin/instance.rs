@@ -14,7 +14,7 @@ use super::limits::{
     COPIED, ELEMENT, FIRST_RETRY, FIRST_START, LONGEST_REFUSAL, Limits, MEMORIES, TABLES,
 };
 use super::log::{GuestLog, plain};
-use super::stats::{Cause, Kind, Remembered, Stats};
+use super::stats::{Cause, OutcomeKind, Remembered, Stats};
 use crate::advice;
 use crate::decode::DecodeError;
 
@@ -22,7 +22,7 @@ use crate::decode::DecodeError;
 pub(super) struct Shared {
     pub(super) engine: Arc<Engine>,
     pub(super) config: String,
-    pub(super) plugin: String,
+    pub(super) plugin: Arc<str>,
     pub(super) limits: Limits,
     /// As JSON text.
     pub(super) settings: String,
@@ -50,6 +50,7 @@ impl Shared {
         let (breaker, log) = (Breaker::default(), GuestLog::default());
         let vital = Mutex::new(Vital { stats: Stats::new(), breaker, log });
         let budget = OnceLock::new();
+        let plugin = plugin.into();
         Self { engine, config, plugin, limits, settings, budget, weight, vital }
     }
 
@@ -68,7 +69,7 @@ impl Shared {
     }
 
     /// Counts what became of inputs.
-    pub(super) fn count(&self, kind: Kind, inputs: usize) {
+    pub(super) fn count(&self, kind: OutcomeKind, inputs: usize) {
         self.vital().stats.count(kind, inputs as u64);
     }
 
@@ -99,7 +100,7 @@ impl Shared {
         let allowed = vital.breaker.check(now).map_err(Unanswered::Paused);
         allowed
             .and_then(|()| self.time_left(Duration::ZERO).ok_or(Unanswered::NotInTime))
-            .inspect_err(|_| vital.stats.count(Kind::NotAsked, inputs as u64))
+            .inspect_err(|_| vital.stats.count(OutcomeKind::NotAsked, inputs as u64))
     }
 
     /// How long a call may take if `since` was spent and not told yet; nothing if the scrape's time is
@@ -124,7 +125,7 @@ impl Shared {
             result => vital.breaker.called(start, took, result.is_ok()),
         }
         if let Err(failure) = result {
-            vital.stats.count(Kind::Failed, inputs as u64);
+            vital.stats.count(OutcomeKind::Failed, inputs as u64);
             vital.stats.failed(failure.cause);
         }
     }
@@ -311,7 +312,7 @@ pub(super) enum Unanswered {
 impl Unanswered {
     /// As the error of each input. It is asked again as soon as the plugin is. What only did not get
     /// its turn is deferred.
-    pub(super) fn error(&self, plugin: &str) -> DecodeError {
+    pub(super) fn error(&self, plugin: &Arc<str>) -> DecodeError {
         let error = match self {
             Self::Failed(failure) => DecodeError::new(failure.text.clone()),
             Self::NotInTime => DecodeError::new(NOT_IN_TIME),

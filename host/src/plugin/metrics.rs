@@ -1,6 +1,6 @@
 //! What plugins have done and cost.
 
-use super::{BreakerState, Cause, Gauge, Kind, Stats};
+use super::{BreakerState, Cause, Gauge, OutcomeKind, Stats};
 use crate::config::buckets::{Buckets, Scale};
 use crate::series::Kind as Type;
 use crate::telemetry::{Collect, Report, about};
@@ -29,7 +29,7 @@ fn tell(gauges: &[&Gauge], report: &mut Report) {
         "outcomes_total",
         "What became of a plugin's inputs; on_error applies to error, failed and not_asked",
         "outcome",
-        |stats| Kind::ALL.map(|kind| (kind.word(), stats.outcomes[kind as usize])).to_vec(),
+        |stats| OutcomeKind::ALL.map(|kind| (kind.word(), stats.outcomes[kind as usize])).to_vec(),
     );
     told.by_word(
         "failures_total",

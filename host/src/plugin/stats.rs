@@ -12,8 +12,8 @@ pub struct Stats {
     pub calls: u64,
     /// Inputs, or rows, that the plugin was to answer.
     pub inputs: u64,
-    /// How many of them became what, in the order of [`Kind::ALL`].
-    pub outcomes: [u64; Kind::ALL.len()],
+    /// How many of them became what, in the order of [`OutcomeKind::ALL`].
+    pub outcomes: [u64; OutcomeKind::ALL.len()],
     /// Failures of calls, in the order of [`Cause::ALL`].
     pub failures: [u64; Cause::ALL.len()],
     /// Calls by the time they took: those in bucket k took at most 2^k µs, or are in the last.
@@ -67,7 +67,7 @@ impl Remembered {
 
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum OutcomeKind {
     /// A label that holds as long as the key.
     Label,
     /// A label that holds for some time.
@@ -82,7 +82,7 @@ pub enum Kind {
     NotAsked,
 }
 
-impl Kind {
+impl OutcomeKind {
     /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Label, Self::LabelFor, Self::Drop, Self::Error, Self::Failed, Self::NotAsked];
@@ -165,7 +165,7 @@ impl Stats {
         Self {
             calls: 0,
             inputs: 0,
-            outcomes: [0; Kind::ALL.len()],
+            outcomes: [0; OutcomeKind::ALL.len()],
             failures: [0; Cause::ALL.len()],
             times: [0; Self::BUCKETS],
             deferred: 0,
@@ -179,7 +179,7 @@ impl Stats {
         }
     }
 
-    pub(super) fn count(&mut self, kind: Kind, inputs: u64) {
+    pub(super) fn count(&mut self, kind: OutcomeKind, inputs: u64) {
         self.outcomes[kind as usize] += inputs;
     }
 
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn kinds_and_causes_are_where_their_numbers_are() {
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+        for (index, kind) in OutcomeKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
         }
         for (index, cause) in Cause::ALL.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use wasmtime::component::InstancePre;
 
 use super::PluginError;
-use super::answers::{Memory, guests_own};
+use super::answers::{AnswerCache, guests_own};
 use super::bindings::transform::{
     Answers as Got, Kind as GuestKind, Metric as GuestMetric, RowOutcome, Rows as GuestRows,
     Transform as Guest, TransformPre, ValuesParam,
@@ -18,7 +18,7 @@ use super::limits::{
     LONGEST_ERROR, LONGEST_LABEL, LONGEST_NAME, Limits, MOST_BYTES, MOST_INPUTS, MOST_LABELS,
 };
 use super::log::plain;
-use super::stats::{Cause, Kind};
+use super::stats::{Cause, OutcomeKind};
 use crate::config::name::{LabelName, labels_that_meet};
 use crate::decode::{Answers, Batch, Outcome};
 use crate::transform::{LabelRows, RowAnswers, Transform};
@@ -39,7 +39,7 @@ pub struct MetricShape {
 /// They are remembered because rows come again that have other keys: all buckets of a histogram
 /// have the same labels, and each is a key.
 pub(super) struct GuestTransform {
-    memory: Memory,
+    memory: AnswerCache,
     guest: Asked,
     /// The rows in hand and their answers, as the memory has them; kept for their memory.
     inputs: Batch,
@@ -96,12 +96,12 @@ impl GuestTransform {
         *agreed.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
         let width = labels.len();
         let Limits { answers, hold, .. } = seat.shared().limits;
-        let memory = Memory::new(answers, hold);
+        let memory = AnswerCache::new(answers, hold).of_plugin(&seat.shared().plugin);
         let guest = Asked { seat, width, text: String::new(), ends: Vec::new() };
         Ok((Self::new(memory, guest), labels))
     }
 
-    fn new(memory: Memory, guest: Asked) -> Self {
+    fn new(memory: AnswerCache, guest: Asked) -> Self {
         let (inputs, answers) = (Batch::default(), Answers::default());
         let (rows, row_answers) = (LabelRows::default(), RowAnswers::default());
         Self { memory, guest, inputs, answers, rows, row_answers, row: Vec::new() }
@@ -196,27 +196,27 @@ impl Asked {
     /// Adds what a guest answered, its values and errors within bounds.
     fn take(&self, got: &Got, answers: &mut RowAnswers) {
         let shared = self.seat.shared();
-        let mut counts = [0; Kind::ALL.len()];
+        let mut counts = [0; OutcomeKind::ALL.len()];
         let mut ends = got.values.ends.iter().map(|end| *end as usize);
         let mut start = 0;
         let mut values = Vec::with_capacity(self.width);
         for outcome in &got.outcomes {
             let (mut kind, mut answer) = meaning(outcome, shared.limits.hold);
             values.clear();
-            if matches!(kind, Kind::Label | Kind::LabelFor) {
+            if matches!(kind, OutcomeKind::Label | OutcomeKind::LabelFor) {
                 for end in ends.by_ref().take(self.width) {
                     values.push(&got.values.text.as_bytes()[start..end]);
                     start = end;
                 }
             }
             if let Some(long) = values.iter().find(|value| value.len() > LONGEST_LABEL) {
-                (kind, answer) = (Kind::Error, Err(too_long(long.len())));
+                (kind, answer) = (OutcomeKind::Error, Err(too_long(long.len())));
             }
             counts[kind as usize] += 1;
-            let error = |text| guests_own(format!("plugin `{}`: {text}", shared.plugin));
+            let error = |text| guests_own(text).of_plugin(&shared.plugin);
             answers.push(answer.map_err(error), values.iter().copied());
         }
-        for kind in Kind::ALL {
+        for kind in OutcomeKind::ALL {
             shared.count(kind, counts[kind as usize]);
         }
     }
@@ -237,12 +237,12 @@ impl Asked {
     }
 }
 
-fn meaning(outcome: &RowOutcome, least: Duration) -> (Kind, Result<Outcome, String>) {
+fn meaning(outcome: &RowOutcome, least: Duration) -> (OutcomeKind, Result<Outcome, String>) {
     match outcome {
-        RowOutcome::Labels => (Kind::Label, Ok(Outcome::Label)),
-        RowOutcome::LabelsFor(seconds) => (Kind::LabelFor, Ok(hold(*seconds, least))),
-        RowOutcome::Drop => (Kind::Drop, Ok(Outcome::Drop)),
-        RowOutcome::Error(text) => (Kind::Error, Err(plain(text, LONGEST_ERROR))),
+        RowOutcome::Labels => (OutcomeKind::Label, Ok(Outcome::Label)),
+        RowOutcome::LabelsFor(seconds) => (OutcomeKind::LabelFor, Ok(hold(*seconds, least))),
+        RowOutcome::Drop => (OutcomeKind::Drop, Ok(Outcome::Drop)),
+        RowOutcome::Error(text) => (OutcomeKind::Error, Err(plain(text, LONGEST_ERROR))),
     }
 }
 

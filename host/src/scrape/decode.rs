@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::text_bound::TextBound;
 use crate::bpf::{Field, Key, Layout, Role};
-use crate::config::Kind;
+use crate::config::MetricKind;
 use crate::config::buckets::{Buckets, Slot};
 use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome, RETRY};
 use crate::link::Linked;
@@ -97,8 +97,8 @@ impl KeyDecoder {
             }
         }
         let buckets = match metric.kind {
-            Kind::Counter => None,
-            Kind::Histogram(buckets) => Some(buckets),
+            MetricKind::Counter => None,
+            MetricKind::Histogram(buckets) => Some(buckets),
         };
         Self {
             key: layout.key,

@@ -237,8 +237,8 @@ fn asked_by(Linked { metric, .. }: &Linked, plugins: &[Asked]) -> Vec<Asked> {
 fn family(linked: &Linked, measured: bool) -> Family {
     let metric = &linked.metric;
     let kind = match &metric.kind {
-        config::Kind::Counter => Kind::Counter,
-        config::Kind::Histogram(buckets) => Kind::histogram(buckets),
+        config::MetricKind::Counter => Kind::Counter,
+        config::MetricKind::Histogram(buckets) => Kind::histogram(buckets),
     };
     let labels = linked.label_names().into_iter().map(|label| label.as_str().to_owned());
     let mut family =

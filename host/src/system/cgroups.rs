@@ -23,9 +23,9 @@ pub const KEEP_DEAD: Duration = Duration::from_secs(600);
 pub const MAX_DEAD: usize = 1 << 14;
 
 /// The cgroups of this host.
-pub struct Cgroups(Table<Rows>);
+pub struct Cgroups(Table<Tree>);
 
-struct Rows {
+struct Tree {
     root: PathBuf,
     known: HashMap<u64, Cgroup>,
 }
@@ -41,7 +41,7 @@ struct Cgroup {
 impl Cgroups {
     /// The cgroups of the host whose file system is at `root`. Reads nothing yet.
     pub fn new(root: PathBuf) -> Self {
-        Self(Table::new(Rows { root, known: HashMap::new() }))
+        Self(Table::new(Tree { root, known: HashMap::new() }))
     }
 
     /// Appends the path of the cgroup with this id, such as `/sys/fs/cgroup/system.slice`, to
@@ -67,7 +67,7 @@ impl Cgroups {
     }
 }
 
-impl Source for Rows {
+impl Source for Tree {
     const RETRY: Duration = Duration::from_secs(1);
     /// Only to notice which ones died.
     const MAX_AGE: Duration = Duration::from_secs(60);
@@ -90,7 +90,7 @@ impl Source for Rows {
     }
 }
 
-impl Rows {
+impl Tree {
     fn mountinfo(&self) -> PathBuf {
         self.root.join("proc/self/mountinfo")
     }
@@ -239,24 +239,24 @@ mod tests {
         assert_eq!(path(&cgroups, start, old), old_path);
 
         let new = make(&host, "sys/fs/cgroup/unified/b");
-        assert_eq!(path(&cgroups, start + Rows::RETRY / 2, new), None);
-        let second = start + Rows::RETRY;
+        assert_eq!(path(&cgroups, start + Tree::RETRY / 2, new), None);
+        let second = start + Tree::RETRY;
         assert_eq!(path(&cgroups, second, new).as_deref(), Some("/sys/fs/cgroup/unified/b"));
 
         // A fake cgroup, unlike a real one, could pass its id on: it is moved out, not removed.
         let moved = host.path().join("a.service");
         fs::rename(host.path().join("sys/fs/cgroup/unified/system.slice/a.service"), moved)
             .unwrap();
-        let noticed = second + Rows::MAX_AGE;
+        let noticed = second + Tree::MAX_AGE;
         assert_eq!(path(&cgroups, noticed, old), old_path);
         assert_eq!(path(&cgroups, noticed + KEEP_DEAD - Duration::from_secs(1), old), old_path);
-        assert_eq!(path(&cgroups, noticed + KEEP_DEAD + Rows::MAX_AGE, old), None);
-        assert!(path(&cgroups, noticed + KEEP_DEAD + Rows::MAX_AGE, new).is_some());
+        assert_eq!(path(&cgroups, noticed + KEEP_DEAD + Tree::MAX_AGE, old), None);
+        assert!(path(&cgroups, noticed + KEEP_DEAD + Tree::MAX_AGE, new).is_some());
     }
 
     #[test]
     fn the_dead_are_bounded_and_the_living_stay() {
-        let mut rows = Rows { root: "/".into(), known: HashMap::new() };
+        let mut rows = Tree { root: "/".into(), known: HashMap::new() };
         let start = Instant::now();
         let second = |seconds| start + Duration::from_secs(seconds);
         rows.meet(0, Path::new("/living"), second(0));
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn no_cgroups_are_a_complaint() {
         let complaint = |host: &tempfile::TempDir| {
-            let mut rows = Rows { root: host.path().to_owned(), known: HashMap::new() };
+            let mut rows = Tree { root: host.path().to_owned(), known: HashMap::new() };
             let complaint = rows.read(Instant::now()).unwrap_err();
             complaint.replace(&format!("{}/", host.path().display()), "ROOT/")
         };

@@ -27,9 +27,9 @@ impl Device {
 }
 
 /// The block devices of this host.
-pub struct Partitions(Table<Rows>);
+pub struct Partitions(Table<Devices>);
 
-struct Rows {
+struct Devices {
     path: PathBuf,
     /// With their names, ascending.
     devices: Vec<(Device, Box<str>)>,
@@ -38,7 +38,7 @@ struct Rows {
 impl Partitions {
     /// The devices that the file at `path` lists. Reads nothing yet.
     pub fn new(path: PathBuf) -> Self {
-        Self(Table::new(Rows { path, devices: Vec::new() }))
+        Self(Table::new(Devices { path, devices: Vec::new() }))
     }
 
     /// Appends the name of this device to `out` and says whether there is one.
@@ -61,7 +61,7 @@ impl Partitions {
     }
 }
 
-impl Source for Rows {
+impl Source for Devices {
     const RETRY: Duration = Duration::from_secs(1);
     /// Numbers are reused as devices come and go.
     const MAX_AGE: Duration = Duration::from_secs(5);
@@ -121,14 +121,14 @@ mod tests {
         let soon = start + Duration::from_millis(10);
         assert_eq!(name(&partitions, soon, VDA).as_deref(), Some("vda"));
         assert_eq!(name(&partitions, soon, LAST), None);
-        let later = start + Rows::MAX_AGE;
+        let later = start + Devices::MAX_AGE;
         assert_eq!(name(&partitions, later, VDA).as_deref(), Some("vdb"));
         assert_eq!(name(&partitions, later, LAST).as_deref(), Some("nvme0n1p1"));
     }
 
     #[test]
     fn no_file_is_a_complaint_and_no_devices() {
-        let mut rows = Rows { path: "/nowhere/partitions".into(), devices: Vec::new() };
+        let mut rows = Devices { path: "/nowhere/partitions".into(), devices: Vec::new() };
         insta::assert_snapshot!(
             rows.read(Instant::now()).unwrap_err(),
             @"failed to read /nowhere/partitions: No such file or directory (os error 2), so block devices stay unknown; mount /proc"

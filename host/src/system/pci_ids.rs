@@ -17,7 +17,7 @@ pub const PATHS: [&str; 5] = [
 ];
 
 /// The PCI database of this host.
-pub struct PciIds(Table<Rows>);
+pub struct PciIds(Table<Database>);
 
 /// What the database has names for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ pub enum Entry {
 }
 
 #[derive(Default)]
-struct Rows {
+struct Database {
     paths: Vec<PathBuf>,
     /// Ascending by entry.
     index: Vec<Row>,
@@ -51,7 +51,7 @@ struct Row {
 impl PciIds {
     /// The database at the first of these paths that can be read. Reads nothing yet.
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self(Table::new(Rows { paths, ..Rows::default() }))
+        Self(Table::new(Database { paths, ..Database::default() }))
     }
 
     /// Whether this host has a database.
@@ -88,7 +88,7 @@ impl PciIds {
     }
 }
 
-impl Source for Rows {
+impl Source for Database {
     /// The file changes when an administrator installs it or a newer one.
     const RETRY: Duration = Duration::from_secs(60);
     const MAX_AGE: Duration = Duration::MAX;
@@ -109,7 +109,7 @@ impl Source for Rows {
     }
 }
 
-impl Rows {
+impl Database {
     fn get(&self, entry: Entry) -> Option<&[u8]> {
         let row = &self.index[self.index.binary_search_by_key(&entry, |row| row.entry).ok()?];
         self.names.get(row.start as usize..)?.get(..usize::from(row.len))
@@ -198,7 +198,7 @@ C 01  Mass storage controller
 
     #[test]
     fn every_kind_of_entry_is_read_and_nothing_else() {
-        let mut rows = Rows::default();
+        let mut rows = Database::default();
         rows.parse(TEXT.as_bytes());
         for (entry, expected) in [
             (Entry::Vendor(0x8086), Some("Intel Corporation")),
@@ -223,7 +223,7 @@ C 01  Mass storage controller
         let (start, mut out) = (Instant::now(), Vec::new());
         assert!(!pci_ids.is_there_at(start));
         fs::write(&path, TEXT).unwrap();
-        let later = start + Rows::RETRY;
+        let later = start + Database::RETRY;
         assert!(pci_ids.is_there_at(later));
         assert!(pci_ids.name(Entry::Class(1), &mut out));
         assert!(pci_ids.has(Entry::Class(1)) && !pci_ids.has(Entry::Class(2)));
@@ -233,8 +233,10 @@ C 01  Mass storage controller
 
     #[test]
     fn no_database_is_a_complaint() {
-        let mut rows =
-            Rows { paths: vec!["/nowhere/a".into(), "/nowhere/b".into()], ..Rows::default() };
+        let mut rows = Database {
+            paths: vec!["/nowhere/a".into(), "/nowhere/b".into()],
+            ..Database::default()
+        };
         insta::assert_snapshot!(
             rows.read(Instant::now()).unwrap_err(),
             @"failed to read a PCI database from /nowhere/a, /nowhere/b, so PCI devices have no names; install the package pci.ids or hwdata"

@@ -2,7 +2,7 @@
 
 use ebpf_wasm_exporter::config::buckets::{Buckets, Scale};
 use ebpf_wasm_exporter::config::name::{LabelName, MetricName};
-use ebpf_wasm_exporter::config::{Config, Kaddr, Kind, Label, LineIndex, Metric, Source};
+use ebpf_wasm_exporter::config::{Config, Kaddr, Label, LineIndex, Metric, MetricKind, Source};
 
 /// A config of these metrics and symbols.
 pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
@@ -31,7 +31,7 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         name: MetricName::new(name).unwrap(),
         help: "help".to_owned(),
         path: "metrics.counters[0]".to_owned(),
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),
     }
@@ -40,6 +40,6 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
 /// A histogram whose labels have these names, sizes and paddings.
 pub fn histogram(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
     let scale = Scale::Exp2 { min: 0, max: 4 };
-    let kind = Kind::Histogram(Buckets { scale, multiplier: 1.0 });
+    let kind = MetricKind::Histogram(Buckets { scale, multiplier: 1.0 });
     Metric { kind, path: "metrics.histograms[0]".to_owned(), ..counter(name, labels) }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::bpf::key::Field;
 use crate::config::buckets::{Buckets, Scale};
 use crate::config::name::{LabelName, MetricName};
-use crate::config::{Kind, Label};
+use crate::config::{Label, MetricKind};
 
 fn map(name: &str, kind: MapType, key_size: u32) -> MapSpec {
     MapSpec { name: name.to_owned(), kind, key_size, value_size: 8, max_entries: 64, flags: 0 }
@@ -22,7 +22,7 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         name: MetricName::new("x_total").unwrap(),
         help: "help".to_owned(),
         path: "metrics.counters[0]".to_owned(),
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),
     }
@@ -30,7 +30,7 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
 
 fn histogram(labels: &[(&str, usize, usize)]) -> Metric {
     let buckets = Buckets { scale: Scale::Linear { min: 0, max: 4 }, multiplier: 1.0 };
-    Metric { kind: Kind::Histogram(buckets), ..counter(labels) }
+    Metric { kind: MetricKind::Histogram(buckets), ..counter(labels) }
 }
 
 /// The findings for a metric that does not fit, one a line.
@@ -115,7 +115,7 @@ fn a_cpu_label_of_another_size() {
     let warned = |labels, kind| {
         let parts = counter(labels).outline().parts.unwrap();
         summed_cpus(&parts, &map("x_total", kind, 8))
-            .map(|(below, problem, remedy)| format!("{below}: {problem}; {remedy}"))
+            .map(|Finding { below, advice }| format!("{below}: {advice}"))
     };
     let wide = [("id", 4, 0), ("cpu", 4, 0)];
     insta::assert_snapshot!(warned(&wide, MapType::PercpuHash).unwrap(), @".labels[1].size: the label `cpu` has 4 bytes, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2: the CPU's number stands beside the key");
@@ -149,8 +149,8 @@ fn labels_that_reuse_take_no_bytes() {
     let layout = super::layout(&metric.outline(), &per_cpu, None).unwrap();
     assert_eq!(layout.cpu(), None);
     let parts = metric.outline().parts.unwrap();
-    let (below, problem, remedy) = summed_cpus(&parts, &per_cpu[0]).unwrap();
-    insta::assert_snapshot!(format!("{below}: {problem}; {remedy}"), @".labels[1].reuse: the label `cpu` reuses the bytes of the label before it, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2 in place of `reuse`: the CPU's number stands beside the key");
+    let Finding { below, advice } = summed_cpus(&parts, &per_cpu[0]).unwrap();
+    insta::assert_snapshot!(format!("{below}: {advice}"), @".labels[1].reuse: the label `cpu` reuses the bytes of the label before it, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2 in place of `reuse`: the CPU's number stands beside the key");
 }
 
 #[test]

@@ -7,10 +7,10 @@ use super::plugin::Names;
 use crate::advice::{Advise as _, near, quote};
 use crate::config::faults::Faults;
 use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
-use crate::config::plan::{DecoderStep, Label, Part, WASM};
+use crate::config::plan::{DecoderStep, KeyPart, Label, WASM};
 use crate::config::raw::{self, Field, ON_ERROR};
 use crate::decode::OnError;
-use crate::decode::builtin::{self, Builtin, Settings, Sizes};
+use crate::decode::builtin::{self, Builtin, DecoderSettings, Sizes};
 
 /// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
 const LARGEST: i128 = 4 << 20;
@@ -61,24 +61,24 @@ pub(super) fn all(
 }
 
 /// What the labels take of the key, if all of it could be read.
-pub(super) fn parts(raw: &Field<Vec<raw::Label>>) -> Option<Vec<Part>> {
+pub(super) fn parts(raw: &Field<Vec<raw::Label>>) -> Option<Vec<KeyPart>> {
     let labels = match raw {
         Field::Absent => &[][..],
         Field::Faulty => return None,
         Field::Given(labels) => labels,
     };
-    let mut parts: Vec<Part> = Vec::with_capacity(labels.len());
+    let mut parts: Vec<KeyPart> = Vec::with_capacity(labels.len());
     for label in labels {
         parts.push(part(label, parts.last())?);
     }
     Some(parts)
 }
 
-fn part(raw: &raw::Label, before: Option<&Part>) -> Option<Part> {
+fn part(raw: &raw::Label, before: Option<&KeyPart>) -> Option<KeyPart> {
     let Field::Given(name) = &raw.name else { return None };
     let named_cpu = name == "cpu";
     if raw.reuses() {
-        return Some(Part { named_cpu, size: before?.size, padding: 0, reuse: true });
+        return Some(KeyPart { named_cpu, size: before?.size, padding: 0, reuse: true });
     }
     let (Field::Given(size), Field::Absent | Field::Given(_)) = (&raw.size, &raw.reuse) else {
         return None;
@@ -88,7 +88,7 @@ fn part(raw: &raw::Label, before: Option<&Part>) -> Option<Part> {
         Field::Faulty => return None,
         Field::Given(padding) => *padding,
     };
-    Some(Part { named_cpu, size: sized(*size)?, padding: padded(padding)?, reuse: false })
+    Some(KeyPart { named_cpu, size: sized(*size)?, padding: padded(padding)?, reuse: false })
 }
 
 /// What stands before a label.
@@ -363,7 +363,7 @@ fn step(builtin: &'static Builtin, raw: raw::Decoder, faults: &Faults<'_>) -> Op
     if raw.faulty {
         return None;
     }
-    let settings = Settings {
+    let settings = DecoderSettings {
         static_map: raw.static_map,
         regexps: raw.regexps,
         allow_unknown: raw.allow_unknown.given().unwrap_or_default(),

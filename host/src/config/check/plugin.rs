@@ -14,7 +14,7 @@ use crate::config::duration;
 use crate::config::error::Source;
 use crate::config::faults::Faults;
 use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits};
-use crate::config::plan::{Plugin, PluginStep, Settings};
+use crate::config::plan::{Plugin, PluginSettings, PluginStep};
 use crate::config::ranges::{self, Bytes, Count, Times};
 use crate::config::raw::{self, Field, Setting};
 use crate::config::size::{parse as size, shown};
@@ -198,7 +198,7 @@ pub(super) fn settings(
     path: &str,
     folder: &Path,
     faults: &Faults<'_>,
-) -> Settings {
+) -> PluginSettings {
     let mut writer = Writer { folder, faults, path: path.to_owned(), out: String::new() };
     match raw {
         Field::Absent | Field::Faulty | Field::Given(Setting::Null) => writer.out.push_str("{}"),
@@ -219,7 +219,7 @@ pub(super) fn settings(
             format!("the settings of all plugins are more than {} bytes of JSON", bounds::SETTINGS);
         faults.error(path, problem, "leave some out, or serve fewer configs in one process");
     }
-    Settings::new(out)
+    PluginSettings::new(out)
 }
 
 /// Writes settings as JSON, until they are larger than any may be.

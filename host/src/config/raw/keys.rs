@@ -8,7 +8,7 @@ use crate::config::plan::WASM;
 use crate::config::{buckets, ranges};
 use crate::decode::builtin;
 
-pub(in crate::config) use super::section::{Choice, Key, Kind, Only, Section, Unwritten};
+pub(in crate::config) use super::section::{Choice, Key, Only, Section, Unwritten, ValueKind};
 
 use Unwritten::{Needed, NeededWithout, Nothing, Said, Written};
 
@@ -21,24 +21,24 @@ pub(in crate::config) static FILE: Section = section(
     &[
         key(
             "metrics",
-            Kind::Section(&METRICS),
+            ValueKind::Section(&METRICS),
             Needed,
             "The metrics. A file without any is refused.",
         ),
         key(
             "kaddrs",
-            Kind::Identifiers,
+            ValueKind::Identifiers,
             Nothing,
             "Kernel symbols. For each, the object's `const volatile __u64 kaddr_SYMBOL` is set to its address before the object is loaded.",
         ),
         key(
             "plugins",
-            Kind::Named(&PLUGIN),
+            ValueKind::Named(&PLUGIN),
             Nothing,
             "Plugins, WebAssembly components, by the names that decoders and transforms of this file call them. Names are made of letters, digits, `_`, `-` and `.`.",
         ),
-        key("tracing", Kind::Later(&TRACING), Nothing, PEER),
-        key("cgroup_id_map", Kind::Later(&CGROUP_ID_MAP), Nothing, PEER),
+        key("tracing", ValueKind::Later(&TRACING), Nothing, PEER),
+        key("cgroup_id_map", ValueKind::Later(&CGROUP_ID_MAP), Nothing, PEER),
     ],
 );
 
@@ -48,29 +48,29 @@ pub(in crate::config) static METRICS: Section = Section {
         "metrics",
         "The metrics of a file, `metrics`.",
         &[
-            key("counters", Kind::Items(&COUNTER), Nothing, "The counters."),
-            key("histograms", Kind::Items(&HISTOGRAM), Nothing, "The histograms."),
+            key("counters", ValueKind::Items(&COUNTER), Nothing, "The counters."),
+            key("histograms", ValueKind::Items(&HISTOGRAM), Nothing, "The histograms."),
         ],
     )
 };
 
 const NAME: Key = key(
     "name",
-    Kind::Word,
+    ValueKind::Word,
     Needed,
     "The name of its map in the object. The metric is called `ebpf_exporter_` and this.",
 );
 const HELP: Key =
-    key("help", Kind::Word, Needed, "What it counts: the metric's `# HELP` line. Not empty.");
+    key("help", ValueKind::Word, Needed, "What it counts: the metric's `# HELP` line. Not empty.");
 const LABELS: Key = key(
     "labels",
-    Kind::Items(&LABEL),
+    ValueKind::Items(&LABEL),
     Nothing,
     "The parts of the map's key, in order. A counter without labels is the one entry whose `u32` key is 0; a histogram's last label, before `cpu`, is its bucket.",
 );
 const TRANSFORMS: Key = key(
     "transforms",
-    Kind::Items(&TRANSFORM),
+    ValueKind::Items(&TRANSFORM),
     Nothing,
     "Plugins that change a row's labels after all decoders, one after the other.",
 );
@@ -84,19 +84,19 @@ pub(in crate::config) static COUNTER: Section = section(
         LABELS,
         key(
             "perf_event_array",
-            Kind::False,
+            ValueKind::False,
             Written("false"),
             "Whether its events are streamed by a perf event array. This version does not support `true`.",
         ),
         key(
             "ringbuf",
-            Kind::False,
+            ValueKind::False,
             Written("false"),
             "Whether its events are streamed by a ring buffer. This version does not support `true`.",
         ),
         key(
             "flush_interval",
-            Kind::Duration(None),
+            ValueKind::Duration(None),
             Nothing,
             "How often streamed events are summed. It is checked, and has no effect in this version.",
         ),
@@ -120,29 +120,29 @@ pub(in crate::config) static HISTOGRAM: Section = section(
         LABELS,
         key(
             "bucket_type",
-            Kind::Choice(bucket_types),
+            ValueKind::Choice(bucket_types),
             Needed,
             "Where buckets end. `exp2`: the bucket with key k ends at 2^k. `exp2zero`: key 0 ends at 0, key k at 2^(k-1). `linear`: key k ends at k. `fixed`: those of `bucket_keys`, each at itself.",
         ),
-        key("bucket_min", Kind::Whole(ranges::BUCKET), Written("0"), "The first bucket's key. Not for `fixed`.")
+        key("bucket_min", ValueKind::Whole(ranges::BUCKET), Written("0"), "The first bucket's key. Not for `fixed`.")
             .only("bucket_type", RANGED),
         key(
             "bucket_max",
-            Kind::Whole(ranges::BUCKET),
+            ValueKind::Whole(ranges::BUCKET),
             Needed,
             "The last bucket's key. Not for `fixed`. At most 64 for `exp2` and 65 for `exp2zero`; 10,000 buckets at most.",
         )
         .only("bucket_type", RANGED),
         key(
             "bucket_keys",
-            Kind::Numbers,
+            ValueKind::Numbers,
             Needed,
             "The keys of all buckets, ascending, none twice, each below 2^53; 10,000 at most.",
         )
         .only("bucket_type", &["fixed"]),
         key(
             "bucket_multiplier",
-            Kind::Number,
+            ValueKind::Number,
             Written("1"),
             "What bounds and sum are multiplied with, such as 1e-6 for keys in microseconds. 0 is 1.",
         ),
@@ -158,31 +158,31 @@ pub(in crate::config) static LABEL: Section = Section {
         &[
             key(
                 "name",
-                Kind::Word,
+                ValueKind::Word,
                 Needed,
                 "What it is called: any name that Prometheus 3 takes, without `__` in front.",
             ),
             key(
                 "size",
-                Kind::Whole((1, u64::MAX)),
+                ValueKind::Whole((1, u64::MAX)),
                 NeededWithout("reuse"),
                 "How many bytes of the map's key it takes.",
             ),
             key(
                 "padding",
-                Kind::Whole((0, u64::MAX)),
+                ValueKind::Whole((0, u64::MAX)),
                 Written("0"),
                 "How many bytes of the key to pass over behind it.",
             ),
             key(
                 "reuse",
-                Kind::Boolean,
+                ValueKind::Boolean,
                 Written("false"),
                 "Whether it takes no bytes of its own and decodes those of the label before it once more.",
             ),
             key(
                 "decoders",
-                Kind::Items(&DECODER),
+                ValueKind::Items(&DECODER),
                 Nothing,
                 "The chain that makes a text of the bytes: the first gets the bytes, each further one the text of the one before. Without decoders the label is the bytes as they are.",
             ),
@@ -199,38 +199,38 @@ pub(in crate::config) static DECODER: Section = section(
     &[
         key(
             "name",
-            Kind::Choice(decoders),
+            ValueKind::Choice(decoders),
             Needed,
             "A built-in decoder, or `wasm` for one that is a plugin.",
         ),
         key(
             "static_map",
-            Kind::Pairs,
+            ValueKind::Pairs,
             Needed,
             "For `static_map`: the text for each input. `010`, `8` and `0x8` are three inputs.",
         )
         .only("name", &["static_map"]),
         key(
             "allow_unknown",
-            Kind::Boolean,
+            ValueKind::Boolean,
             Written("false"),
             "For `static_map`: whether to pass on what is not in the map, instead of `unknown:TEXT`.",
         )
         .only("name", &["static_map"]),
         key(
             "regexps",
-            Kind::Texts,
+            ValueKind::Texts,
             Needed,
             "For `regexp`: patterns in RE2's syntax, each with one group at most. The first that matches counts; a row that none matches is left out.",
         )
         .only("name", &["regexp"]),
         key(
             "on_error",
-            Kind::OnError(&["drop", "raw"]),
+            ValueKind::OnError(&["drop", "raw"]),
             ERROR,
             "What becomes of a label that cannot be decoded. `{label: TEXT}`: it becomes TEXT. `raw`: it becomes the hex of the decoder's input. `drop`: the row is left out.",
         ),
-        key("plugin", Kind::Word, Needed, "For `wasm`: the plugin, by its name in `plugins`.")
+        key("plugin", ValueKind::Word, Needed, "For `wasm`: the plugin, by its name in `plugins`.")
             .only("name", &[WASM]),
     ],
 );
@@ -248,17 +248,17 @@ fn decoders() -> Vec<Choice> {
 pub(in crate::config) static ON_ERROR: Section = section(
     "on_error",
     "What a label is to be, the mapping form of `on_error`.",
-    &[key("label", Kind::Word, Needed, "The label's text.")],
+    &[key("label", ValueKind::Word, Needed, "The label's text.")],
 );
 
 pub(in crate::config) static TRANSFORM: Section = section(
     "transform",
     "A transform, an item of `transforms`.",
     &[
-        key("plugin", Kind::Word, Needed, "The plugin, by its name in `plugins`."),
+        key("plugin", ValueKind::Word, Needed, "The plugin, by its name in `plugins`."),
         key(
             "on_error",
-            Kind::OnError(&["drop"]),
+            ValueKind::OnError(&["drop"]),
             ERROR,
             "What becomes of a row that it cannot answer. `{label: TEXT}`: all labels become TEXT. `drop`: the row is left out.",
         ),
@@ -271,25 +271,25 @@ pub(in crate::config) static PLUGIN: Section = section(
     &[
         key(
             "file",
-            Kind::Word,
+            ValueKind::Word,
             Needed,
             "The component's file. It is looked for in the config's directory, then in that of `--plugins.dir`; an absolute path is taken as it is.",
         ),
         key(
             "sha256",
-            Kind::Digest,
+            ValueKind::Digest,
             Nothing,
             "The file's SHA-256, as `sha256sum` prints it. A file with another is refused before anything is compiled.",
         ),
         key(
             "settings",
-            Kind::Settings,
+            ValueKind::Settings,
             Written("{}"),
             "What the plugin is told, as JSON. What goes in is the plugin's to say. `{file: PATH}` below it stands for the text of that file, relative to the config's directory.",
         ),
         key(
             "limits",
-            Kind::Section(&LIMITS),
+            ValueKind::Section(&LIMITS),
             Nothing,
             "What the plugin may use. Each has a default.",
         ),
@@ -302,55 +302,55 @@ pub(in crate::config) static LIMITS: Section = section(
     &[
         key(
             "memory",
-            Kind::Size(ranges::MEMORY),
+            ValueKind::Size(ranges::MEMORY),
             Written("16MiB"),
             "Memory of an instance: its linear memories, tables, globals and contexts together.",
         ),
         key(
             "deadline",
-            Kind::Duration(Some(ranges::DEADLINE)),
+            ValueKind::Duration(Some(ranges::DEADLINE)),
             Written("100ms"),
             "How long one call may take. The first `configure`, at the exporter's start, has at least 2s.",
         ),
         key(
             "output",
-            Kind::Size(ranges::OUTPUT),
+            ValueKind::Size(ranges::OUTPUT),
             Written("1MiB"),
             "Text that one call may return.",
         ),
         key(
             "table",
-            Kind::Whole(ranges::TABLE),
+            ValueKind::Whole(ranges::TABLE),
             Written("100000"),
             "Elements of all tables of an instance together.",
         ),
         key(
             "instances",
-            Kind::Whole(ranges::INSTANCES),
+            ValueKind::Whole(ranges::INSTANCES),
             Written("128"),
             "Core instances of an instance. A guest whose libraries are modules of their own has many.",
         ),
         key(
             "answers",
-            Kind::Size(ranges::ANSWERS),
+            ValueKind::Size(ranges::ANSWERS),
             Written("4MiB"),
             "Memory for what it has answered. 0 remembers nothing.",
         ),
         key(
             "text",
-            Kind::Size(ranges::TEXT),
+            ValueKind::Size(ranges::TEXT),
             Written("32MiB"),
             "Text of all labels that it makes in one metric, as it stands in the lines of the metric's series.",
         ),
         key(
             "hold",
-            Kind::Duration(Some(ranges::HOLD)),
+            ValueKind::Duration(Some(ranges::HOLD)),
             Written("5s"),
             "The least time that an answer holds which does not hold for ever.",
         ),
         key(
             "compile",
-            Kind::Section(&COMPILE),
+            ValueKind::Section(&COMPILE),
             Nothing,
             "What compiling the plugin may use. Each has a default.",
         ),
@@ -363,13 +363,13 @@ pub(in crate::config) static COMPILE: Section = section(
     &[
         key(
             "time",
-            Kind::Duration(Some(ranges::COMPILE_TIME)),
+            ValueKind::Duration(Some(ranges::COMPILE_TIME)),
             Said("10s, and 4s for each MiB of the file beyond 8, at most 60s"),
             "Processor time that compiling may take; by the clock, six times that.",
         ),
         key(
             "memory",
-            Kind::Size(ranges::COMPILE_MEMORY),
+            ValueKind::Size(ranges::COMPILE_MEMORY),
             Written("448MiB"),
             "Memory that compiling may take.",
         ),
@@ -379,15 +379,15 @@ pub(in crate::config) static COMPILE: Section = section(
 pub(in crate::config) static TRACING: Section = section(
     "tracing",
     "Spans, `tracing`, which this version does not support.",
-    &[key("spans", Kind::Texts, Nothing, "Not supported.")],
+    &[key("spans", ValueKind::Texts, Nothing, "Not supported.")],
 );
 
 pub(in crate::config) static CGROUP_ID_MAP: Section = section(
     "cgroup_id_map",
     "Cgroups by id, `cgroup_id_map`, which this version does not support.",
     &[
-        key("name", Kind::Word, Nothing, "Not supported."),
-        key("type", Kind::Word, Nothing, "Not supported."),
-        key("regexps", Kind::Texts, Nothing, "Not supported."),
+        key("name", ValueKind::Word, Nothing, "Not supported."),
+        key("type", ValueKind::Word, Nothing, "Not supported."),
+        key("regexps", ValueKind::Texts, Nothing, "Not supported."),
     ],
 );

@@ -22,7 +22,7 @@ pub(in crate::config) struct Section {
 #[derive(Debug)]
 pub(in crate::config) struct Key {
     pub(in crate::config) name: &'static str,
-    pub(in crate::config) kind: Kind,
+    pub(in crate::config) kind: ValueKind,
     pub(in crate::config) default: Unwritten,
     /// What it means: sentences.
     pub(in crate::config) says: &'static str,
@@ -54,7 +54,7 @@ pub(in crate::config) enum Unwritten {
 
 /// What may stand behind a key.
 #[derive(Debug)]
-pub(in crate::config) enum Kind {
+pub(in crate::config) enum ValueKind {
     /// A text.
     Word,
     /// One of these words.
@@ -120,7 +120,7 @@ pub(super) const fn section(
 
 pub(super) const fn key(
     name: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     default: Unwritten,
     says: &'static str,
 ) -> Key {

@@ -1,7 +1,7 @@
 //! The keys of a config in words: for who points at one in an editor, and for the manual's tables.
 
 use super::ITEMS;
-use crate::config::raw::keys::{self, Key, Kind, Section, Unwritten};
+use crate::config::raw::keys::{self, Key, Section, Unwritten, ValueKind};
 use crate::config::size::shown;
 
 /// The keys of one kind of mapping.
@@ -72,7 +72,7 @@ pub(super) fn describe(key: &Key) -> String {
         _ if need.is_empty() => {}
         _ => text += &format!(" N{}.", &need[1..]),
     }
-    if let Kind::Choice(words) = &key.kind {
+    if let ValueKind::Choice(words) = &key.kind {
         for choice in words().iter().filter(|choice| !choice.says.is_empty()) {
             text += &format!("\n- `{}`: {}", choice.word, choice.says);
         }
@@ -81,44 +81,44 @@ pub(super) fn describe(key: &Key) -> String {
 }
 
 /// From where to where, if the kind has ends.
-fn range(kind: &Kind) -> Option<String> {
+fn range(kind: &ValueKind) -> Option<String> {
     match kind {
-        Kind::Whole((_, u64::MAX)) => None,
-        Kind::Whole((least, most)) => Some(format!("{least} to {most}")),
-        Kind::Size((least, most)) => Some(format!("{} to {}", shown(*least), shown(*most))),
-        Kind::Duration(Some((least, most))) => Some(format!("{least} to {most}")),
+        ValueKind::Whole((_, u64::MAX)) => None,
+        ValueKind::Whole((least, most)) => Some(format!("{least} to {most}")),
+        ValueKind::Size((least, most)) => Some(format!("{} to {}", shown(*least), shown(*most))),
+        ValueKind::Duration(Some((least, most))) => Some(format!("{least} to {most}")),
         _ => None,
     }
 }
 
-fn kind(kind: &Kind) -> String {
+fn kind(kind: &ValueKind) -> String {
     let ranged = |what: &str| match range(kind) {
         Some(range) => format!("{what}, {range}"),
         None => what.to_owned(),
     };
     match kind {
-        Kind::Word => "text".to_owned(),
-        Kind::Choice(words) => {
+        ValueKind::Word => "text".to_owned(),
+        ValueKind::Choice(words) => {
             let words: Vec<_> = words().iter().map(|choice| format!("`{}`", choice.word)).collect();
             either(&words)
         }
-        Kind::Boolean | Kind::False => "boolean".to_owned(),
-        Kind::Whole(_) => ranged("whole number"),
-        Kind::Number => "number".to_owned(),
-        Kind::Numbers => "list of numbers".to_owned(),
-        Kind::Duration(_) => ranged("duration"),
-        Kind::Size(_) => ranged("size"),
-        Kind::Digest => "64 hex digits".to_owned(),
-        Kind::OnError(words) => {
+        ValueKind::Boolean | ValueKind::False => "boolean".to_owned(),
+        ValueKind::Whole(_) => ranged("whole number"),
+        ValueKind::Number => "number".to_owned(),
+        ValueKind::Numbers => "list of numbers".to_owned(),
+        ValueKind::Duration(_) => ranged("duration"),
+        ValueKind::Size(_) => ranged("size"),
+        ValueKind::Digest => "64 hex digits".to_owned(),
+        ValueKind::OnError(words) => {
             let words = words.iter().map(|word| format!("`{word}`"));
             either(&words.chain(["`{label: TEXT}`".to_owned()]).collect::<Vec<_>>())
         }
-        Kind::Texts | Kind::Identifiers => "list of texts".to_owned(),
-        Kind::Pairs => "mapping of texts".to_owned(),
-        Kind::Items(section) => format!("list of {}s", section.name),
-        Kind::Named(section) => format!("mapping of names to {}s", section.name),
-        Kind::Section(_) | Kind::Settings => "mapping".to_owned(),
-        Kind::Later(_) => "empty".to_owned(),
+        ValueKind::Texts | ValueKind::Identifiers => "list of texts".to_owned(),
+        ValueKind::Pairs => "mapping of texts".to_owned(),
+        ValueKind::Items(section) => format!("list of {}s", section.name),
+        ValueKind::Named(section) => format!("mapping of names to {}s", section.name),
+        ValueKind::Section(_) | ValueKind::Settings => "mapping".to_owned(),
+        ValueKind::Later(_) => "empty".to_owned(),
     }
 }
 

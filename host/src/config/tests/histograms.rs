@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{faults, good, with_buckets, with_histogram};
-use crate::config::Kind;
+use crate::config::MetricKind;
 use crate::config::buckets::{Buckets, Scale};
 
 fn buckets(fields: &str) -> Buckets {
@@ -12,8 +12,8 @@ fn buckets(fields: &str) -> Buckets {
         .remove(0)
         .kind
     {
-        Kind::Histogram(buckets) => buckets,
-        Kind::Counter => panic!("a histogram became a counter"),
+        MetricKind::Histogram(buckets) => buckets,
+        MetricKind::Counter => panic!("a histogram became a counter"),
     }
 }
 

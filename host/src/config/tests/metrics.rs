@@ -3,7 +3,8 @@
 use insta::assert_snapshot;
 
 use super::{faults, good, lines, source};
-use crate::config::{Kind, load};
+use crate::advice::Advice;
+use crate::config::{MetricKind, load};
 
 #[test]
 fn a_whole_file_becomes_a_plan() {
@@ -178,7 +179,7 @@ fn good_metrics_stay_when_others_are_faulty() {
     y.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
     z.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`
     ");
-    assert!(configs[0].metrics.iter().all(|metric| metric.kind == Kind::Counter));
+    assert!(configs[0].metrics.iter().all(|metric| metric.kind == MetricKind::Counter));
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn a_later_stage_can_add_its_own() {
     let config = good("metrics:\n  counters:\n    - name: a\n      help: A\n");
     let fault = config.fault("metrics.counters[0].name", "no map has this name", "add one");
     assert_snapshot!(fault, @"x.yaml:3: metrics.counters[0].name: no map has this name; add one");
-    let warning = config.warning("", "the object is old", "compile it again");
+    let warning = config.warn("", Advice::new("the object is old", "compile it again"));
     assert_snapshot!(warning, @"x.yaml: warning: the object is old; compile it again");
 }
 

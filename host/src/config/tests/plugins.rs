@@ -34,7 +34,7 @@ fn steps_stand_where_they_were_written() {
         let (plugin, path) = (plugin.to_owned(), format!("{path}[{at}]"));
         DecoderStep::Plugin(PluginStep { plugin, path, on_error })
     };
-    let hex = builtin::find("hex").unwrap().with(&builtin::Settings::default()).unwrap();
+    let hex = builtin::find("hex").unwrap().with(&builtin::DecoderSettings::default()).unwrap();
     assert_eq!(
         config.metrics[0].labels[0].steps,
         [

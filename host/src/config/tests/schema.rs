@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{faults, good, with_buckets, with_labels};
 use crate::config::bounds::Bounds;
 use crate::config::node;
-use crate::config::raw::keys::{self, Key, Kind, Section, Unwritten};
+use crate::config::raw::keys::{self, Key, Section, Unwritten, ValueKind};
 use crate::config::raw::{Setting, setting};
 use crate::config::schema;
 
@@ -127,22 +127,22 @@ fn places(at: &Value, pointer: &str, path: &str, section: &'static Section) -> V
 
 fn below(value: &Value, pointer: &str, path: &str, key: &Key) -> Vec<Place> {
     match (&key.kind, value) {
-        (Kind::Items(section), Value::Array(items)) => {
+        (ValueKind::Items(section), Value::Array(items)) => {
             let item = |(n, item)| {
                 places(item, &format!("{pointer}/{n}"), &format!("{path}[{n}]"), section)
             };
             items.iter().enumerate().flat_map(item).collect()
         }
-        (Kind::Named(section), Value::Object(map)) => {
+        (ValueKind::Named(section), Value::Object(map)) => {
             let one = |(name, value): (&String, _)| {
                 places(value, &format!("{pointer}/{name}"), &format!("{path}.{name}"), section)
             };
             map.iter().flat_map(one).collect()
         }
-        (Kind::Section(section) | Kind::Later(section), value) => {
+        (ValueKind::Section(section) | ValueKind::Later(section), value) => {
             places(value, pointer, path, section)
         }
-        (Kind::OnError(_), Value::Object(_)) => places(value, pointer, path, &keys::ON_ERROR),
+        (ValueKind::OnError(_), Value::Object(_)) => places(value, pointer, path, &keys::ON_ERROR),
         _ => Vec::new(),
     }
 }
@@ -154,19 +154,21 @@ fn around<'v>(file: &'v mut Value, pointer: &str) -> &'v mut Map<String, Value> 
 }
 
 /// What cannot stand behind a key of this kind.
-fn wrong(kind: &Kind) -> Value {
+fn wrong(kind: &ValueKind) -> Value {
     match kind {
-        Kind::Word => json!(["x"]),
-        Kind::Choice(_) | Kind::OnError(_) => json!("nonsense"),
-        Kind::Boolean => json!("maybe"),
-        Kind::False => json!(true),
-        Kind::Whole(_) | Kind::Number => json!("many"),
-        Kind::Numbers => json!([1, "two"]),
-        Kind::Duration(_) | Kind::Size(_) | Kind::Digest => json!("much"),
-        Kind::Identifiers => json!(["a-b"]),
-        Kind::Settings => json!(["x"]),
-        Kind::Texts | Kind::Pairs | Kind::Items(_) | Kind::Named(_) => json!("x"),
-        Kind::Section(_) | Kind::Later(_) => json!("x"),
+        ValueKind::Word => json!(["x"]),
+        ValueKind::Choice(_) | ValueKind::OnError(_) => json!("nonsense"),
+        ValueKind::Boolean => json!("maybe"),
+        ValueKind::False => json!(true),
+        ValueKind::Whole(_) | ValueKind::Number => json!("many"),
+        ValueKind::Numbers => json!([1, "two"]),
+        ValueKind::Duration(_) | ValueKind::Size(_) | ValueKind::Digest => json!("much"),
+        ValueKind::Identifiers => json!(["a-b"]),
+        ValueKind::Settings => json!(["x"]),
+        ValueKind::Texts | ValueKind::Pairs | ValueKind::Items(_) | ValueKind::Named(_) => {
+            json!("x")
+        }
+        ValueKind::Section(_) | ValueKind::Later(_) => json!("x"),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use regex_automata::Input;
 use regex_automata::meta::{BuildError, Config, Regex};
 
-use super::{About, Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
+use super::{About, Builtin, DecoderSettings, Form, Make, SettingsError, Setup, Sizes};
 use crate::advice::{Advice, quote};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
@@ -78,7 +78,7 @@ struct Pattern {
 }
 
 impl Regexp {
-    fn new(settings: &Settings) -> Result<Self, Vec<SettingsError>> {
+    fn new(settings: &DecoderSettings) -> Result<Self, Vec<SettingsError>> {
         if settings.regexps.is_empty() {
             return Err(vec![SettingsError {
                 path: "regexps".to_owned(),
@@ -194,12 +194,12 @@ fn fold(error: &BuildError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Settings, testing};
+    use super::super::{DecoderSettings, testing};
     use super::*;
 
-    fn settings(regexps: &[&str]) -> Settings {
+    fn settings(regexps: &[&str]) -> DecoderSettings {
         let regexps = regexps.iter().map(|&pattern| pattern.to_owned()).collect();
-        Settings { regexps, ..Settings::default() }
+        DecoderSettings { regexps, ..DecoderSettings::default() }
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
     fn patterns_share_the_room_that_there_is() {
         let room = Room(Arc::new(AtomicUsize::new(1 << 20)));
         let build = |regexps: &[&str]| {
-            Regexp::new(&Settings { room: room.clone(), ..settings(regexps) }).map(|_| ())
+            Regexp::new(&DecoderSettings { room: room.clone(), ..settings(regexps) }).map(|_| ())
         };
         assert_eq!(build(&["^a", "^b"]), Ok(()));
         let left = room.left();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{About, Builtin, Form, Make, Settings, SettingsError, Setup, Sizes};
+use super::{About, Builtin, DecoderSettings, Form, Make, SettingsError, Setup, Sizes};
 use crate::advice::Advice;
 use crate::decode::{DecodeError, Decoder, Outcome};
 
@@ -35,7 +35,7 @@ pub struct StaticMap {
 }
 
 impl StaticMap {
-    fn new(settings: &Settings) -> Result<Self, Vec<SettingsError>> {
+    fn new(settings: &DecoderSettings) -> Result<Self, Vec<SettingsError>> {
         if settings.static_map.is_empty() {
             return Err(vec![SettingsError {
                 path: "static_map".to_owned(),
@@ -70,12 +70,12 @@ mod tests {
     use super::super::testing;
     use super::*;
 
-    fn settings(allow_unknown: bool) -> Settings {
+    fn settings(allow_unknown: bool) -> DecoderSettings {
         let pairs = [("1", "read"), ("2", "write"), ("010", "a"), ("1", "fetch"), ("", "none")];
-        Settings {
+        DecoderSettings {
             static_map: pairs.map(|(from, to)| (from.to_owned(), to.to_owned())).into(),
             allow_unknown,
-            ..Settings::default()
+            ..DecoderSettings::default()
         }
     }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn an_empty_map_is_refused() {
         insta::assert_snapshot!(
-            testing::refusal("static_map", &Settings::default()),
+            testing::refusal("static_map", &DecoderSettings::default()),
             @"static_map: nothing is mapped; list pairs of input and output, such as `1: read`"
         );
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Settings, find};
+use super::{DecoderSettings, find};
 use crate::decode::Outcome;
 use crate::system::System;
 
@@ -46,28 +46,28 @@ pub(super) fn empty_host() -> Host {
 impl Host {
     /// Runs a table of inputs and what is to come out through the decoder of this name.
     pub(super) fn check(&self, name: &str, table: &[(&[u8], &str)]) {
-        run(&self.system, name, &Settings::default(), table);
+        run(&self.system, name, &DecoderSettings::default(), table);
     }
 }
 
 /// Runs a table through a decoder on this host.
 pub(super) fn check(name: &str, table: &[(&[u8], &str)]) {
-    run(&System::default(), name, &Settings::default(), table);
+    run(&System::default(), name, &DecoderSettings::default(), table);
 }
 
 /// Runs a table through a decoder with settings.
-pub(super) fn check_with(name: &str, settings: &Settings, table: &[(&[u8], &str)]) {
+pub(super) fn check_with(name: &str, settings: &DecoderSettings, table: &[(&[u8], &str)]) {
     run(&System::default(), name, settings, table);
 }
 
 /// What a decoder says to settings that it does not take, as a user would read it.
-pub(super) fn refusal(name: &str, settings: &Settings) -> String {
+pub(super) fn refusal(name: &str, settings: &DecoderSettings) -> String {
     let errors = find(name).unwrap().with(settings).unwrap_err();
     let line = |error: &super::SettingsError| format!("{}: {}", error.path, error.advice);
     errors.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn run(system: &System, name: &str, settings: &Settings, table: &[(&[u8], &str)]) {
+fn run(system: &System, name: &str, settings: &DecoderSettings, table: &[(&[u8], &str)]) {
     let mut decoder = find(name).unwrap().with(settings).unwrap().decoder(system);
     for (input, expected) in table {
         let mut out = Vec::new();

@@ -37,7 +37,7 @@ fn batch(inputs: &[impl AsRef<[u8]>]) -> Batch {
 
 type Answer = (Vec<u8>, Result<Outcome, DecodeError>);
 
-impl Memory {
+impl AnswerCache {
     /// The answers, and what was asked for them.
     fn ask(&mut self, inputs: &[impl AsRef<[u8]>], now: Instant) -> (Vec<Answer>, Vec<Vec<u8>>) {
         let (mut answers, mut asked) = (Answers::default(), Vec::new());
@@ -62,7 +62,7 @@ impl Memory {
 
 #[test]
 fn what_was_answered_is_asked_once() {
-    let (mut memory, now) = (Memory::new(1 << 20, FIRST_RETRY), Instant::now());
+    let (mut memory, now) = (AnswerCache::new(1 << 20, FIRST_RETRY), Instant::now());
     assert_eq!(memory.asked(&["a", "b", "a", "", "drop", "b"], now), ["a", "b", "", "drop"]);
     assert_eq!(memory.asked(&["drop", "c", "", "a"], now + SECOND * 1000), ["c"]);
     let bytes = 5 * ENTRY + 3 * "text of ".len() + "aabbccdrop".len() + "text of ".len();
@@ -72,7 +72,7 @@ fn what_was_answered_is_asked_once() {
 
 #[test]
 fn time_runs_on_for_what_is_remembered() {
-    let (mut memory, now) = (Memory::new(1 << 20, FIRST_RETRY), Instant::now());
+    let (mut memory, now) = (AnswerCache::new(1 << 20, FIRST_RETRY), Instant::now());
     let label_for = |seconds| Ok(Outcome::LabelFor(SECOND * seconds));
     assert_eq!(memory.outcome("9", now), label_for(9));
     assert_eq!(memory.outcome("9", now + SECOND * 7), label_for(2));
@@ -86,7 +86,7 @@ fn time_runs_on_for_what_is_remembered() {
 
 #[test]
 fn errors_stand_for_longer_each_time() {
-    let (mut memory, mut now) = (Memory::new(1 << 20, FIRST_RETRY), Instant::now());
+    let (mut memory, mut now) = (AnswerCache::new(1 << 20, FIRST_RETRY), Instant::now());
     let error = |seconds| Err(own().again_in(SECOND * seconds));
     for seconds in [5, 10, 20, 40, 80, 160, 300, 300] {
         assert_eq!(memory.asked(&["e"], now), ["e"], "{seconds}");
@@ -99,7 +99,7 @@ fn errors_stand_for_longer_each_time() {
 
 #[test]
 fn a_call_that_failed_is_nobodys_answer() {
-    let (mut memory, now) = (Memory::new(1 << 20, FIRST_RETRY), Instant::now());
+    let (mut memory, now) = (AnswerCache::new(1 << 20, FIRST_RETRY), Instant::now());
     assert_eq!(memory.outcome("f", now), Err(failed()));
     assert_eq!(memory.asked(&["f", "f"], now), ["f"]);
     assert_eq!(memory.counts().entries, 0);
@@ -107,7 +107,7 @@ fn a_call_that_failed_is_nobodys_answer() {
 
 #[test]
 fn what_was_wanted_longest_ago_makes_room() {
-    let (mut memory, now) = (Memory::new(3 * (ENTRY + 10), FIRST_RETRY), Instant::now());
+    let (mut memory, now) = (AnswerCache::new(3 * (ENTRY + 10), FIRST_RETRY), Instant::now());
     memory.ask(&["a", "b", "c"], now);
     assert_eq!(memory.asked(&["a", "d"], now), ["d"]);
     assert_eq!(memory.counts().evictions, 1);
@@ -123,14 +123,14 @@ fn what_was_wanted_longest_ago_makes_room() {
 
 #[test]
 fn without_room_everything_is_asked() {
-    let (mut memory, now) = (Memory::new(0, FIRST_RETRY), Instant::now());
+    let (mut memory, now) = (AnswerCache::new(0, FIRST_RETRY), Instant::now());
     assert_eq!(memory.asked(&["a", "a", "e"], now), ["a", "a", "e"]);
     assert_eq!(memory.outcome("e", now), Err(own().again_in(RETRY)));
     assert_eq!(memory.counts(), Remembered::default());
 }
 
 /// The answer to the `n`-th question, each time another one.
-fn fickle(memory: &mut Memory, input: &str, now: Instant, text: &str, outcome: Outcome) {
+fn fickle(memory: &mut AnswerCache, input: &str, now: Instant, text: &str, outcome: Outcome) {
     let mut answers = Answers::default();
     memory.answer(&batch(&[input]), now, &mut answers, |inputs, answers| {
         for _ in inputs.iter() {
@@ -145,7 +145,7 @@ fn fickle(memory: &mut Memory, input: &str, now: Instant, text: &str, outcome: O
 #[test]
 fn an_answer_that_is_not_the_one_before_it_is_counted() {
     for most in [1 << 20, 0] {
-        let (mut memory, mut now) = (Memory::new(most, SECOND), Instant::now());
+        let (mut memory, mut now) = (AnswerCache::new(most, SECOND), Instant::now());
         let brief = Outcome::LabelFor(SECOND);
         let mut changed = Vec::new();
         for (text, outcome) in [
@@ -169,12 +169,12 @@ fn an_answer_that_is_not_the_one_before_it_is_counted() {
 
 #[test]
 fn what_is_compared_is_bounded() {
-    let (mut memory, now) = (Memory::new(0, SECOND), Instant::now());
+    let (mut memory, now) = (AnswerCache::new(0, SECOND), Instant::now());
     for n in 0..MOST_COMPARED + 9 {
         fickle(&mut memory, &n.to_string(), now, "a", Outcome::LabelFor(SECOND));
     }
     assert_eq!((memory.last.len(), memory.counts().changed), (9, 0));
-    let mut plain = Memory::new(0, SECOND);
+    let mut plain = AnswerCache::new(0, SECOND);
     fickle(&mut plain, "x", now, "a", Outcome::Label);
     assert!(plain.last.is_empty(), "answers for ever are not noted");
 }
@@ -183,7 +183,7 @@ fn what_is_compared_is_bounded() {
 fn an_error_stands_at_least_as_long_as_answers_hold() {
     let now = Instant::now();
     for (most, hold, stands) in [(1 << 20, 60, 60), (1 << 20, 600, 600), (0, 60, 60), (0, 1, 30)] {
-        let mut memory = Memory::new(most, SECOND * hold);
+        let mut memory = AnswerCache::new(most, SECOND * hold);
         assert_eq!(memory.outcome("e", now), Err(own().again_in(SECOND * stands)), "{most} {hold}");
     }
 }
@@ -203,7 +203,7 @@ proptest! {
         most in prop_oneof![Just(0), 1..2000_usize, Just(1 << 20)],
         batches in proptest::collection::vec((0..20_u64, inputs()), 1..20),
     ) {
-        let (mut memory, mut now) = (Memory::new(most, FIRST_RETRY), Instant::now());
+        let (mut memory, mut now) = (AnswerCache::new(most, FIRST_RETRY), Instant::now());
         // Until when what was answered must not be asked again, if nothing is ever forgotten.
         let mut holds: HashMap<Vec<u8>, Instant> = HashMap::new();
         for (seconds, inputs) in batches {

@@ -74,7 +74,8 @@ fn every_outcome_is_what_it_is_at_home() {
     let mut echo = plugin("echo");
     let answers = echo.answers(&[b"", b"abc", b"drop", b"err\n\x1b[0m", b"for"]);
     let answers: Vec<_> = answers.iter().map(|(text, outcome)| (text, outcome.clone())).collect();
-    let error = guests_own(r"plugin `zone`: err\n\u{1b}[0m".to_owned()).again_in(FIRST_RETRY);
+    let error = guests_own(r"err\n\u{1b}[0m".to_owned()).of_plugin(&"zone".into());
+    let error = error.again_in(FIRST_RETRY);
     assert_eq!(
         answers,
         [

@@ -10,11 +10,11 @@ use crate::bpf::{log, sys};
 
 /// The memory, which one reads into at a time. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Window(Arc<Mutex<Memory>>);
+pub(super) struct Window(Arc<Mutex<Mapped>>);
 
 /// The memory, for one read.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct Mapped {
     fd: OwnedFd,
     pub(super) words: sys::Mapping,
 }
@@ -30,16 +30,16 @@ impl Window {
     pub(super) fn new(words: usize) -> io::Result<Self> {
         let fd = sys::create_mappable(words)?;
         let words = sys::Mapping::new(fd.as_raw_fd(), words)?;
-        Ok(Self(Arc::new(Mutex::new(Memory { fd, words }))))
+        Ok(Self(Arc::new(Mutex::new(Mapped { fd, words }))))
     }
 
     /// The memory, which nobody else reads into meanwhile.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Mapped> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Memory {
+impl Mapped {
     /// Loads an object of one program, under this name: with these bytes as its constants, and with what
     /// `prepare` does to each map by its name.
     pub(super) fn load(
