@@ -38,7 +38,7 @@ pub use attach::{AttachError, ProgramInfo};
 pub use check::{check, check_maps, kind_name};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use layout::{Field, Key, Layout, Role};
-pub use memory::give_back_memory;
+pub use memory::{give_back_code, give_back_memory};
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 pub use types::KernelTypes;

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::anyhow;
 use clap::Parser;
 use ebpf_wasm_exporter::bpf::read::{Reading, Way};
-use ebpf_wasm_exporter::bpf::{Addresses, KernelTypes};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes};
 use ebpf_wasm_exporter::cli::{Command, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
@@ -30,7 +30,7 @@ use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::telemetry;
 use ebpf_wasm_exporter::tools::record::Recording;
 use ebpf_wasm_exporter::tools::{self, ToolError};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
@@ -152,6 +152,10 @@ impl Serving<'_> {
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
+        bpf::give_back_memory();
+        if let Err(error) = bpf::give_back_code() {
+            debug!("the start's code stays in memory: {error}");
+        }
         let readable = [system.readable(), telemetry::prepare()].concat();
         let given_up = settings.privileges.give_up(&readable);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
