@@ -34,7 +34,7 @@ mod unloadable;
 
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{check, check_maps, kind_name};
-pub use heap::give_back_memory;
+pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use layout::{Field, Key, Layout, Role, Value, is_per_cpu};
 pub use symbols::{Symbols, SymbolsError};

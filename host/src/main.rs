@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
-use ebpf_wasm_exporter::bpf::{Addresses, KernelTypes, stats};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, stats};
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
@@ -31,7 +31,7 @@ use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record::Recording;
 use ebpf_wasm_exporter::tools::{self, ToolError};
 use ebpf_wasm_exporter::workers::{self, HireError, Hired};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
@@ -150,6 +150,10 @@ impl Serving<'_> {
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
+        bpf::give_back_memory();
+        if let Err(error) = bpf::give_back_code() {
+            debug!("the start's code stays in memory: {error}");
+        }
         let readable =
             [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
                 .concat();
