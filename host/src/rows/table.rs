@@ -85,6 +85,12 @@ impl Table {
         self.index.find(hash, |row| self.key(*row) == key).copied()
     }
 
+    /// The row that is most likely this key's, if there is any: its own memory is not looked at.
+    #[inline]
+    pub(super) fn likely(&self, key: &[u8]) -> Option<Row> {
+        self.index.find(self.hasher.hash_one(key), |_| true).copied()
+    }
+
     /// A row of this key, of which there is none. It is new, and its numbers are 0.
     pub(super) fn insert(&mut self, key: &[u8]) -> Row {
         let row = self.free.pop().unwrap_or_else(|| {
