@@ -236,7 +236,9 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
         | MapType::Array
         | MapType::PercpuHash
         | MapType::LruPercpuHash
-        | MapType::PercpuArray => None,
+        | MapType::PercpuArray
+        // Newer than this version: the kernel says whether it can be read.
+        | MapType::Unknown => None,
         MapType::PerfEventArray | MapType::RingBuf => Some(Finding::new(
             "",
             format!(

@@ -80,6 +80,12 @@ impl Table {
         self.index.find(self.hash(key), |row| self.key(Row(row)) == key).map(Row)
     }
 
+    /// The row that is most likely this key's, if there is any: its own memory is not looked at.
+    #[inline]
+    pub(super) fn likely(&self, key: &[u8]) -> Option<Row> {
+        self.index.find(self.hash(key), |_| true).map(Row)
+    }
+
     fn hash(&self, key: &[u8]) -> Hash {
         self.index.hash(|hasher| hasher.write(key))
     }

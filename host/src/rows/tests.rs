@@ -72,6 +72,24 @@ impl Scene {
         end(walk.end().trust())
     }
 
+    /// What is in doubt after a walk that `meets` entries; and the keys that are new then, and the numbers of
+    /// all keys.
+    fn outcome(
+        &mut self,
+        meets: impl FnOnce(&mut Walk<'_, Adding<'_>>),
+    ) -> (usize, BTreeSet<Vec<u8>>, BTreeMap<Vec<u8>, u64>) {
+        let mut adding = self.known.decided.adding(&mut self.family);
+        let mut walk = self.known.rows.begin(&mut adding);
+        meets(&mut walk);
+        let walked = walk.end();
+        let doubts = walked.doubts();
+        let new = walked.trust().forget_missed();
+        let rows = &self.known.rows;
+        let key = |row| rows.key(row).to_vec();
+        let numbers = rows.all().map(|row| (key(row), rows.number(row, 0))).collect();
+        (doubts, new.into_iter().map(key).collect(), numbers)
+    }
+
     fn decide(&mut self, row: Row, decision: Decision<'_>) {
         let Known { rows, decided } = &mut self.known;
         decided.decide(row, decision, rows, &mut self.family);
@@ -202,6 +220,28 @@ proptest! {
             prop_assert_eq!(scene.known.decided.errors(), errors as u64);
             let is_known = |n| scene.known.rows.find(&key(n)).is_some();
             prop_assert!((0..40).all(|n| is_known(n) == met.contains_key(&n)));
+        }
+    }
+}
+
+proptest! {
+    /// Entries that come in one chunk are met as they are one by one, however many are elsewhere than before.
+    #[test]
+    fn a_chunk_is_met_as_its_entries_are(walks in prop::collection::vec(prop::collection::vec(0..200u8, 0..300), 1..6)) {
+        let mut scenes = [Scene::new(5), Scene::new(5)];
+        for (walk, entries) in (0..).zip(walks) {
+            let keys: Vec<_> = entries.iter().flat_map(|n| key(*n)).collect();
+            let values: Vec<_> = entries.iter().map(|n| u64::from(*n) + walk * 7).collect();
+            let places: Vec<_> = (0..).take(entries.len()).collect();
+            let whole = Chunk::new(&keys, 5, &values, 1).at(&places);
+            let [at_once, one_by_one] = &mut scenes;
+            let met = at_once.outcome(|walk| walk.take(whole));
+            let expected = one_by_one.outcome(|walk| {
+                for (place, (n, value)) in entries.iter().zip(&values).enumerate() {
+                    meet_at(Some(place), walk, &key(*n), &[*value]);
+                }
+            });
+            prop_assert_eq!(met, expected);
         }
     }
 }

@@ -247,8 +247,7 @@ impl<R: Receiver> Meeting<'_, R> {
     #[inline]
     fn put(&mut self, row: Row, numbers: &[u64]) {
         if self.table.columns() == 1 {
-            let sum = numbers.iter().fold(0u64, |sum, number| sum.wrapping_add(*number));
-            return self.put_one(row, 0, sum);
+            return self.put_one(row, 0, sum(numbers));
         }
         for (column, number) in numbers.iter().enumerate() {
             self.put_one(row, column, *number);
@@ -262,6 +261,15 @@ impl<R: Receiver> Meeting<'_, R> {
             let difference = self.columns[column].difference(before, number);
             self.receiver.moved(row, column, difference);
         }
+    }
+}
+
+/// The sum of a row's numbers, of which there is one in most maps.
+#[inline]
+fn sum(numbers: &[u64]) -> u64 {
+    match numbers {
+        [number] => *number,
+        numbers => numbers.iter().fold(0, |sum, number| sum.wrapping_add(*number)),
     }
 }
 

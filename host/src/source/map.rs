@@ -39,6 +39,8 @@ struct Target {
     key_size: usize,
     /// Values of one entry: the number of possible CPUs, or 1.
     cpus: usize,
+    /// How many the kernel may write for it: of a type that is not known here, one for each CPU.
+    room: usize,
     max_entries: usize,
 }
 
@@ -186,7 +188,13 @@ impl Source for MapReader {
 
     fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
         assert_eq!((key.len(), values.len()), (self.map.key_size, self.map.cpus));
-        sys::lookup(self.map.raw_fd(), key, values)
+        if self.map.room == self.map.cpus {
+            return sys::lookup(self.map.raw_fd(), key, values);
+        }
+        let mut written = vec![0; self.map.room];
+        let found = sys::lookup(self.map.raw_fd(), key, &mut written);
+        values.copy_from_slice(&written[..self.map.cpus]);
+        found
     }
 }
 
@@ -202,15 +210,14 @@ fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
 }
 
 fn target(map: &MapRef) -> io::Result<Target> {
-    let cpus = if is_per_cpu(map.spec.kind) {
-        libbpf_rs::num_possible_cpus().map_err(io::Error::other)?
-    } else {
-        1
-    };
+    let possible = || libbpf_rs::num_possible_cpus().map_err(io::Error::other);
+    let cpus = if is_per_cpu(map.spec.kind) { possible()? } else { 1 };
+    let room = if map.spec.kind == MapType::Unknown { possible()? } else { cpus };
     Ok(Target {
         map: map.clone(),
         key_size: map.spec.key_size as usize,
         cpus,
+        room,
         max_entries: map.spec.max_entries as usize,
     })
 }

@@ -11,7 +11,7 @@ use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::source::Reading;
 use ebpf_wasm_exporter::startup::{self, Running};
 use ebpf_wasm_exporter::system::System;
-use libbpf_rs::{MapHandle, MapInfo};
+use libbpf_rs::{MapCore as _, MapHandle, MapInfo};
 
 use crate::configs::{Configs, WORKLOAD};
 use crate::plugins::places;
@@ -53,13 +53,17 @@ impl Pipeline {
         delete(&self.maps, map, key);
     }
 
-    /// Gives an entry of a map a value, as a program may at any time.
+    /// Gives an entry of a map a value, as a program may at any time: on the last CPU, if each has its own.
     pub fn set(&self, map: &str, key: &[u8], value: u64) {
-        let fd = self.maps[map].as_raw_fd();
-        let value = (&raw const value).cast();
+        let map = self.map(map);
+        let cpus =
+            if map.map_type().is_percpu() { libbpf_rs::num_possible_cpus().unwrap() } else { 1 };
+        let mut values = vec![0; cpus];
+        values[cpus - 1] = value;
+        let (fd, values) = (map.as_fd().as_raw_fd(), values.as_ptr().cast());
         // SAFETY: the kernel reads the key, which the caller has made as long as the map's are, and
-        // a value of 8 bytes, as all of the workload's are.
-        let code = unsafe { libbpf_sys::bpf_map_update_elem(fd, key.as_ptr().cast(), value, 0) };
+        // a value of 8 bytes, as all of the workload's are, for each CPU.
+        let code = unsafe { libbpf_sys::bpf_map_update_elem(fd, key.as_ptr().cast(), values, 0) };
         assert_eq!(code, 0, "there is room for the entry");
     }
 

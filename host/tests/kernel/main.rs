@@ -128,12 +128,15 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         a_harvest_of_a_still_map_is_exact,
         what_cannot_be_copied_is_harvested,
         what_cannot_be_read_quickly_says_so,
+        a_type_that_is_not_known_is_read_by_batch,
     ];
     let elsewhere = "maps are copied on x86_64".to_owned();
     let lacks = (!cfg!(target_arch = "x86_64")).then_some(elsewhere);
     let copied = trials![read:
         a_copy_of_a_still_map_is_exact,
         a_map_with_few_entries_is_not_copied,
+        a_per_cpu_map_with_few_entries_is_not_copied,
+        maps_of_both_kinds_are_copied_side_by_side,
     ];
     let copied = copied.map(|trial| unless(lacks.clone(), trial));
     let load = trials![load:

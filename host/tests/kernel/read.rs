@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebpf_wasm_exporter::bpf::is_per_cpu;
 use ebpf_wasm_exporter::bpf::{MapRef, MapSpec};
-use ebpf_wasm_exporter::source::{MapReader, Reading, Sink, Source as _, Way, Why};
+use ebpf_wasm_exporter::source::{Chunk, MapReader, Reading, Sink, Source as _, Way, Why};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u64>>;
@@ -36,14 +36,36 @@ impl Map {
     }
 
     fn insert(&self, key: &[u8], value: u64) {
+        self.try_insert(key, value).unwrap();
+    }
+
+    fn try_insert(&self, key: &[u8], value: u64) -> libbpf_rs::Result<()> {
         if is_per_cpu(self.spec.kind) {
             let cpus = libbpf_rs::num_possible_cpus().unwrap() as u64;
             let values: Vec<_> =
                 (0..cpus).map(|cpu| (value + cpu).to_ne_bytes().to_vec()).collect();
-            self.handle.update_percpu(key, &values, MapFlags::ANY).unwrap();
+            self.handle.update_percpu(key, &values, MapFlags::ANY)
         } else {
-            self.handle.update(key, &value.to_ne_bytes(), MapFlags::ANY).unwrap();
+            self.handle.update(key, &value.to_ne_bytes(), MapFlags::ANY)
         }
+    }
+
+    /// Reads by `way`, one that is not exact too: all that is met under each key.
+    fn read_all(&self, way: Way) -> BTreeMap<Vec<u8>, Vec<Vec<u64>>> {
+        let (map, reading) = (self.map(), Reading::Pinned(way));
+        let sink = Sink::for_maps([&map], reading).unwrap();
+        let mut reader = MapReader::new(&map, reading, sink.as_ref()).unwrap();
+        let mut rows = BTreeMap::<_, Vec<_>>::new();
+        let mut visit = |chunk: Chunk<'_>| {
+            for entry in chunk.entries() {
+                rows.entry(entry.key.to_vec()).or_default().push(entry.values.to_vec());
+            }
+        };
+        if !reader.read_quickly(None, &mut visit) {
+            reader.read(&mut visit).unwrap();
+        }
+        assert_eq!(reader.way().0, way);
+        rows
     }
 
     /// Reads by `way`; every key at most once.
@@ -142,9 +164,14 @@ pub fn quick_ways() -> impl Iterator<Item = Way> {
 
 /// Reads quickly, which must be this way, and no key twice.
 fn quick(map: &Map, reading: Reading, way: Way) -> Rows {
-    let sink = Sink::for_maps([&map.map()], reading).unwrap();
     let map = map.map();
-    let mut reader = MapReader::new(&map, reading, sink.as_ref()).unwrap();
+    let sink = Sink::for_maps([&map], reading).unwrap();
+    quick_with(&map, reading, sink.as_ref(), way)
+}
+
+/// The same with this sink.
+fn quick_with(map: &MapRef, reading: Reading, sink: Option<&Sink>, way: Way) -> Rows {
+    let mut reader = MapReader::new(map, reading, sink).unwrap();
     let mut rows = Rows::new();
     // As above.
     for _ in 0..2 {
@@ -179,9 +206,11 @@ pub fn a_harvest_of_a_still_map_is_exact() {
 /// Elements that never were entries, that are free again, and that updates have moved are told from
 /// entries, whatever the size of the keys.
 pub fn a_copy_of_a_still_map_is_exact() {
-    for kind in [MapType::Hash, MapType::LruHash] {
+    for kind in HASHES.into_iter().chain(LRU_HASHES) {
+        // Some stretches of elements.
+        let many = if is_per_cpu(kind) { 5_000 } else { 30_000 };
         for (entries, key_size) in
-            [(1, 1), (1, 8), (100, 3), (1000, 4), (1000, 12), (1000, 16), (30_000, 24), (50, 300)]
+            [(1, 1), (1, 8), (100, 3), (1000, 4), (1000, 12), (1000, 16), (many, 24), (50, 300)]
         {
             let map = Map::new(kind, key_size, entries, 0);
             let key = |n| key(n, key_size);
@@ -190,7 +219,7 @@ pub fn a_copy_of_a_still_map_is_exact() {
                 assert!(copied == map.read(Way::Batch), "{what}: {:?}", map.spec);
             };
             check("empty");
-            let some = if kind == MapType::Hash { entries } else { entries.div_ceil(2) };
+            let some = if HASHES.contains(&kind) { entries } else { entries.div_ceil(2) };
             (0..some).for_each(|n| map.insert(&key(n), u64::from(n) + 1));
             check("filled");
             (0..some).step_by(3).for_each(|n| map.insert(&key(n), u64::from(n) + 2));
@@ -217,7 +246,7 @@ pub fn what_cannot_be_read_quickly_says_so() {
     for (kind, key_size, entries, flags) in [
         (MapType::Hash, 5, 10, reserved),
         (MapType::Hash, 100, 10, reserved),
-        (MapType::PercpuHash, 8, 10, 0),
+        (MapType::PercpuHash, 8, 10, reserved),
         (MapType::Hash, 8, 262_145, reserved),
     ] {
         let map = Map::new(kind, key_size, entries, flags);
@@ -228,6 +257,23 @@ pub fn what_cannot_be_read_quickly_says_so() {
         let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
         assert!(!reader.read_quickly(None, &mut |_| panic!("nothing is handed out")));
     }
+}
+
+/// What kernels will have is read by the calls that they have for all maps: a hash map stands for it here.
+pub fn a_type_that_is_not_known_is_read_by_batch() {
+    let map = Map::new(MapType::Hash, 8, 1_000, 0);
+    (0..900).for_each(|n| map.insert(&key(n, 8), u64::from(n)));
+    let rows = map.read(Way::Batch);
+    let newer = MapSpec { kind: MapType::Unknown, ..map.spec.clone() };
+    let newer = Map { handle: map.handle, spec: newer };
+    assert_eq!((newer.read(Way::Batch), newer.read(Way::Keys)), (rows.clone(), rows));
+    let newer = newer.map();
+    assert!(Sink::for_maps([&newer], Reading::Auto).unwrap().is_none());
+    let reader = MapReader::new(&newer, Reading::Auto, None).unwrap();
+    assert_eq!(reader.way(), (Way::Batch, Why::Type));
+    let mut value = [0];
+    assert!(reader.lookup(&key(7, 8), &mut value).unwrap());
+    assert_eq!(value, [7]);
 }
 
 pub fn a_map_with_few_entries_is_not_copied() {
@@ -242,38 +288,79 @@ pub fn a_map_with_few_entries_is_not_copied() {
     assert_eq!(reader.way(), (Way::Copy, Why::Dense));
 }
 
+pub fn a_per_cpu_map_with_few_entries_is_not_copied() {
+    let map = Map::new(MapType::PercpuHash, 8, 8_000, 0);
+    let sink = Sink::for_maps([&map.map()], Reading::Auto).unwrap();
+    let map = map.map();
+    let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
+    assert!(!reader.read_quickly(Some(900), &mut |_| panic!("nothing is handed out")));
+    assert!(reader.read_quickly(Some(1_000), &mut |_| {}));
+    assert_eq!(reader.way(), (Way::Copy, Why::Dense));
+}
+
+/// One program copies all maps, of which some have values for each CPU and some do not.
+pub fn maps_of_both_kinds_are_copied_side_by_side() {
+    let maps = [MapType::Hash, MapType::PercpuHash, MapType::LruHash, MapType::LruPercpuHash];
+    let maps = maps.map(|kind| Map::new(kind, 12, 5_000, 0));
+    for (by, map) in (1..).zip(&maps) {
+        (0..2_000).for_each(|n| map.insert(&key(n, 12), u64::from(n) * by));
+    }
+    let refs = maps.each_ref().map(Map::map);
+    let sink = Sink::for_maps(&refs, Reading::Auto).unwrap();
+    for (map, map_ref) in maps.iter().zip(&refs) {
+        let copied = quick_with(map_ref, Reading::Auto, sink.as_ref(), Way::Copy);
+        assert_eq!(copied, map.read(Way::Batch), "{:?}", map.spec);
+    }
+}
+
 pub fn no_stable_row_is_lost_or_doubled_under_churn() {
-    const STABLE: u32 = 20_000;
-    const CHURNING: u32 = 2_000;
-    let map = Map::new(MapType::Hash, 24, STABLE + CHURNING, 0);
-    for n in 0..STABLE {
+    churn(MapType::Hash, 20_000, 10);
+    for kind in [MapType::LruHash, MapType::PercpuHash, MapType::LruPercpuHash] {
+        churn(kind, 5_000, 4);
+    }
+}
+
+/// Reads a map of this type some rounds in each way while others than these entries come and go: by copy too,
+/// for an entry that nobody writes does not move.
+fn churn(kind: MapType, stable: u32, rounds: usize) {
+    let churning = stable / 10;
+    // Full ones of recently used entries put some out.
+    let room = if LRU_HASHES.contains(&kind) { 2 } else { 1 };
+    let map = Map::new(kind, 24, room * (stable + churning), 0);
+    for n in 0..stable {
         map.insert(&key(n, 24), u64::from(n));
     }
+    let cpus = if is_per_cpu(kind) { libbpf_rs::num_possible_cpus().unwrap() as u64 } else { 1 };
+    let values = |n: u32| (0..cpus).map(|cpu| u64::from(n) + cpu).collect::<Vec<_>>();
+    let wrong = |rows: &BTreeMap<Vec<u8>, Vec<Vec<u64>>>| {
+        (0..stable).filter(|&n| rows.get(&key(n, 24)) != Some(&vec![values(n)])).count()
+    };
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut round = 0u32;
-            while !stop.load(Ordering::Relaxed) {
-                let churning = key(STABLE + round % (CHURNING * 3), 24);
-                if map.handle.update(&churning, &[1; 8], MapFlags::ANY).is_err() {
-                    for n in 0..CHURNING * 3 {
-                        let _ = map.handle.delete(&key(STABLE + n, 24));
-                    }
-                }
-                if round.is_multiple_of(3) {
-                    let _ = map.handle.delete(&churning);
-                }
-                round = round.wrapping_add(1);
-            }
-        });
-        for way in [Way::Batch, Way::Keys] {
-            for _ in 0..10 {
-                let rows = map.read(way);
-                let lost =
-                    (0..STABLE).filter(|&n| rows.get(&key(n, 24)) != Some(&vec![u64::from(n)]));
-                assert_eq!(lost.count(), 0, "{way}");
+    let wrong = std::thread::scope(|scope| {
+        scope.spawn(|| come_and_go(&map, stable..stable + churning * 3, &stop));
+        let ways = [Way::Batch, Way::Keys].into_iter().chain(quick_ways());
+        let ways = ways.filter(|way| *way != Way::Harvest);
+        let reads = ways.flat_map(|way| std::iter::repeat_n(way, rounds));
+        let wrong: Vec<_> = reads.map(|way| (way, wrong(&map.read_all(way)))).collect();
+        stop.store(true, Ordering::Relaxed);
+        wrong
+    });
+    assert!(wrong.iter().all(|(_, wrong)| *wrong == 0), "{kind:?}: {wrong:?}");
+}
+
+/// Has these keys come and go until it is told to stop.
+fn come_and_go(map: &Map, keys: std::ops::Range<u32>, stop: &AtomicBool) {
+    let mut round = 0u32;
+    while !stop.load(Ordering::Relaxed) {
+        let churning = key(keys.start + round % keys.len() as u32, 24);
+        if map.try_insert(&churning, 1).is_err() {
+            for n in keys.clone() {
+                let _ = map.handle.delete(&key(n, 24));
             }
         }
-        stop.store(true, Ordering::Relaxed);
-    });
+        if round.is_multiple_of(3) {
+            let _ = map.handle.delete(&churning);
+        }
+        round = round.wrapping_add(1);
+    }
 }

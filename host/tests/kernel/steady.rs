@@ -11,7 +11,7 @@ use ebpf_wasm_exporter::exposition::Format;
 use ebpf_wasm_exporter::serve::{Page, Scraper as _};
 use ebpf_wasm_exporter::source::{Reading, Way};
 use flate2::read::GzDecoder;
-use libbpf_rs::{MapCore, MapFlags};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -55,6 +55,46 @@ metrics:
         - {name: id, size: 8, decoders: [{name: uint}]}
         - {name: text, size: 24, decoders: [{name: string}]}
 ";
+
+/// A map, and the quick way in which it is read.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    way: Way,
+    per_cpu: bool,
+}
+
+impl Case {
+    fn all() -> impl Iterator<Item = Self> {
+        let per_cpu = quick_ways().filter(|way| *way == Way::Copy);
+        let per_cpu = per_cpu.map(|way| Self { way, per_cpu: true });
+        quick_ways().map(|way| Self { way, per_cpu: false }).chain(per_cpu)
+    }
+
+    fn pipeline(self) -> Pipeline {
+        let yaml = if self.per_cpu {
+            &YAML.replace("work_hash_total", self.map()).replace("size: 24", "size: 8")
+        } else {
+            YAML
+        };
+        Pipeline::reading(yaml, Reading::Pinned(self.way)).0
+    }
+
+    fn map(self) -> &'static str {
+        if self.per_cpu { "work_exp2zero_bytes" } else { "work_hash_total" }
+    }
+
+    /// So many rows, or a tenth of them where there is less room.
+    fn rows(self, of: u64) -> u64 {
+        if self.per_cpu { of / 10 } else { of }
+    }
+
+    /// A key of two labels.
+    fn key(self, id: u64, text: &[u8]) -> Vec<u8> {
+        let mut key = flow(id, text);
+        key.truncate(if self.per_cpu { 16 } else { key.len() });
+        key
+    }
+}
 
 /// What one scrape of so many rows allocates, a tenth of them changed, as it is and as gzip.
 fn allocations(rows: u64, way: Way, format: Format) -> usize {
@@ -105,28 +145,29 @@ fn changes() -> impl Strategy<Value = Vec<Changes>> {
 /// Whatever happens to a map, each scrape is what its rows are, all of them rendered anew; and gzip
 /// is that text.
 pub fn shortcuts_give_what_the_plain_path_gives() {
-    for way in quick_ways() {
-        let ways = shortcuts(way);
+    for case in Case::all() {
+        let ways = shortcuts(case);
         let by = |way: Way| ways.iter().any(|line| line.contains(&format!("way=\"{way}\"")));
-        assert!(by(way) && by(Way::Batch), "{ways:?}");
+        assert!(by(case.way) && by(Way::Batch), "{ways:?}");
     }
 }
 
 /// The lines that say how the map was read.
-fn shortcuts(way: Way) -> BTreeSet<String> {
-    let key = |n: u8| flow(u64::from(n), format!("{}\"\\", n % 7).as_bytes());
+fn shortcuts(case: Case) -> BTreeSet<String> {
+    let key = |n: u8| case.key(u64::from(n), format!("{}\"\\", n % 7).as_bytes());
+    let map = case.map();
     let ways = RefCell::new(BTreeSet::new());
     let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
     let result = runner.run(&changes(), |scrapes| {
-        let (mut pipeline, _) = Pipeline::reading(YAML, Reading::Pinned(way));
+        let mut pipeline = case.pipeline();
         let mut model = BTreeMap::new();
         // What each key had at the last scrape, and what its series has counted.
         let mut counted: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
         for changes in scrapes {
             for (n, value) in changes {
                 match value {
-                    Some(value) => pipeline.set("work_hash_total", &key(n), value),
-                    None if model.contains_key(&n) => pipeline.delete("work_hash_total", &key(n)),
+                    Some(value) => pipeline.set(map, &key(n), value),
+                    None if model.contains_key(&n) => pipeline.delete(map, &key(n)),
                     None => {}
                 }
                 model.remove(&n);
@@ -147,16 +188,14 @@ fn shortcuts(way: Way) -> BTreeSet<String> {
             prop_assert!(text.as_bytes() == body.concat(), "gzip is not the text");
             let (way, lines): (Vec<_>, Vec<_>) = text
                 .lines()
-                .filter(|line| line.contains("work_hash_total") && !line.starts_with('#'))
+                .filter(|line| line.contains(map) && !line.starts_with('#'))
                 .partition(|line| line.contains("map_read_info"));
             ways.borrow_mut().insert(way.concat());
             let expected: BTreeSet<_> = counted
                 .iter()
                 .map(|(n, (_, total))| {
                     let text = n % 7;
-                    format!(
-                        "ebpf_exporter_work_hash_total{{id=\"{n}\",text=\"{text}\\\"\\\\\"}} {total}"
-                    )
+                    format!("ebpf_exporter_{map}{{id=\"{n}\",text=\"{text}\\\"\\\\\"}} {total}")
                 })
                 .collect();
             prop_assert_eq!(lines.len(), expected.len());
@@ -172,14 +211,13 @@ fn shortcuts(way: Way) -> BTreeSet<String> {
 /// that stays, with its value, and gives no other entry a value that it never had. No value is ever
 /// less than one before it, so none is taken for one that fell.
 pub fn entries_that_stay_are_right_while_others_write() {
-    const STAY: u64 = 6_000;
-    const MOVE: u64 = 2_000;
-    for way in quick_ways() {
-        let (mut pipeline, _) = Pipeline::reading(YAML, Reading::Pinned(way));
-        let key = |id| flow(id, format!("{id}").as_bytes());
+    for case in Case::all() {
+        let (stays, moves) = (case.rows(6_000), case.rows(2_000));
+        let mut pipeline = case.pipeline();
+        let key = |id| case.key(id, format!("{id}").as_bytes());
         const EACH: u64 = 1 << 40;
-        (0..STAY + MOVE).for_each(|id| pipeline.set("work_hash_total", &key(id), id * EACH));
-        let map = pipeline.map("work_hash_total");
+        (0..stays + moves).for_each(|id| pipeline.set(case.map(), &key(id), id * EACH));
+        let map = pipeline.map(case.map());
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -189,18 +227,18 @@ pub fn entries_that_stay_are_right_while_others_write() {
                     random ^= random << 13;
                     random ^= random >> 7;
                     random ^= random << 17;
-                    let id = STAY + random % MOVE;
+                    let id = stays + random % moves;
                     if random & (1 << 40) == 0 {
                         let _ = map.delete(&key(id));
                     } else {
                         written += 1;
                         let value = id * EACH + written;
-                        map.update(&key(id), &value.to_ne_bytes(), MapFlags::ANY).unwrap();
+                        write(&map, &key(id), value);
                     }
                 }
             });
             let right = (0..40).all(|round| {
-                let text = pipeline.lines("work_hash_total");
+                let text = pipeline.lines(case.map());
                 let values = text.lines().map(|line| {
                     let id = line.split('"').nth(1).unwrap().parse::<u64>().unwrap();
                     let text = line.split('"').nth(3).unwrap().parse::<u64>().unwrap();
@@ -210,20 +248,30 @@ pub fn entries_that_stay_are_right_while_others_write() {
                 let values: Vec<_> = values.collect();
                 let stay: BTreeSet<_> = values
                     .iter()
-                    .filter(|(id, _, value)| *id < STAY && *value == id * EACH)
+                    .filter(|(id, _, value)| *id < stays && *value == id * EACH)
                     .collect();
                 let strange: Vec<_> = values
                     .iter()
                     .filter(|(id, text, value)| text != id || value / EACH != *id)
                     .collect();
-                let right = stay.len() == STAY as usize && strange.is_empty();
+                let right = stay.len() == stays as usize && strange.is_empty();
                 if !right {
-                    eprintln!("{way}, round {round}: {} stay, {strange:?}", stay.len());
+                    eprintln!("{case:?}, round {round}: {} stay, {strange:?}", stay.len());
                 }
                 right
             });
             stop.store(true, Ordering::Relaxed);
-            assert!(right, "{way}");
+            assert!(right, "{case:?}");
         });
     }
+}
+
+/// Gives an entry a value: in a per-CPU map on the last CPU.
+fn write(map: &MapHandle, key: &[u8], value: u64) {
+    if !map.map_type().is_percpu() {
+        return map.update(key, &value.to_ne_bytes(), MapFlags::ANY).unwrap();
+    }
+    let mut values = vec![0u64.to_ne_bytes().to_vec(); libbpf_rs::num_possible_cpus().unwrap()];
+    values.last_mut().unwrap().copy_from_slice(&value.to_ne_bytes());
+    map.update_percpu(key, &values, MapFlags::ANY).unwrap();
 }

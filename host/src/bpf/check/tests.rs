@@ -68,6 +68,8 @@ fn unreadable_types() {
     let metric = counter(&[("id", 4, 0)]);
     let of = |kind| misfit(&metric, &[map("x_total", kind, 4)], None);
     insta::assert_snapshot!(of(MapType::RingBuf), @": map `x_total` is a ringbuf: its events would be counted with `ringbuf: true`, which this version does not support; count in the BPF program, in a hash map");
+    let newer = [map("x_total", MapType::Unknown, 4)];
+    assert!(layout(&metric.outline(), &newer, None).is_ok(), "a type that is not known yet");
     insta::assert_snapshot!(of(MapType::Queue), @": map `x_total` is a queue, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one");
 }
 

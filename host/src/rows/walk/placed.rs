@@ -2,16 +2,25 @@
 //!
 //! Which rows are met is noted in each at once; in what order, never.
 
-use super::Meeting;
+use super::{Meeting, sum};
 use crate::rows::{Receiver, Row};
 use crate::source::Entry;
 
 /// At a place where no row was met yet.
 const NOWHERE: Row = Row(u32::MAX);
 
+/// How many rows are looked for at a time.
+const GROUP: usize = 64;
+
 /// The row that was last met at each place of the map.
 #[derive(Debug, Default)]
 pub(in crate::rows) struct Placed(Vec<Row>);
+
+/// An entry at a place where another row was met before, or none.
+struct Moved<'e> {
+    entry: Entry<'e>,
+    place: u32,
+}
 
 impl Placed {
     #[inline]
@@ -26,19 +35,22 @@ impl Placed {
         let touched = places.iter().map(|place| meeting.table.touch(self.at(*place)));
         std::hint::black_box(touched.fold(0, |all, one| all ^ one));
         let is_one = meeting.table.columns() == 1;
+        let mut moved = Vec::new();
         for (entry, place) in entries.zip(places) {
             let row = self.at(*place);
             let is_key = |key: &[u8]| same(key, entry.key);
             if is_one
-                && let [number] = entry.values
-                && meeting.table.meet_again(row, meeting.progress.walk, is_key, *number)
+                && meeting.table.meet_again(row, meeting.progress.walk, is_key, sum(entry.values))
             {
                 meeting.progress.count += 1;
-                continue;
+            } else if meeting.table.has_key(row) && is_key(meeting.table.key(row)) {
+                meeting.note(row, entry.values);
+            } else {
+                moved.push(Moved { entry, place: *place });
             }
-            let known = meeting.table.has_key(row) && is_key(meeting.table.key(row));
-            let row = if known { row } else { self.replace(*place, entry.key, meeting) };
-            meeting.note(row, entry.values);
+        }
+        for moved in moved.chunks(GROUP) {
+            self.seek(moved, meeting);
         }
     }
 
@@ -47,15 +59,29 @@ impl Placed {
         self.0.get(place as usize).map_or(NOWHERE, |row| *row)
     }
 
-    /// The row of a key that is new at its place.
+    /// Takes entries that are new at their places. Each look into memory is made for all of them before the
+    /// next one, for the reason above.
     #[cold]
-    fn replace<R>(&mut self, place: u32, key: &[u8], meeting: &mut Meeting<'_, R>) -> Row {
-        let place = place as usize;
-        let (row, _) = meeting.table.find_or_insert(key);
+    fn seek<R: Receiver>(&mut self, moved: &[Moved<'_>], meeting: &mut Meeting<'_, R>) {
+        let mut rows = [NOWHERE; GROUP];
+        for (Moved { entry, .. }, row) in moved.iter().zip(&mut rows) {
+            *row = meeting.table.likely(entry.key).unwrap_or(NOWHERE);
+        }
+        let touched = rows.iter().map(|row| meeting.table.touch(*row));
+        std::hint::black_box(touched.fold(0, |all, one| all ^ one));
+        for (Moved { entry, place }, likely) in moved.iter().zip(rows) {
+            let Meeting { table, .. } = &mut *meeting;
+            let known = table.has_key(likely) && table.key(likely) == entry.key;
+            let row = if known { likely } else { table.find_or_insert(entry.key).0 };
+            self.put(*place as usize, row);
+            meeting.note(row, entry.values);
+        }
+    }
+
+    fn put(&mut self, place: usize, row: Row) {
         if place >= self.0.len() {
             self.0.resize(place + 1, NOWHERE);
         }
         self.0[place] = row;
-        row
     }
 }

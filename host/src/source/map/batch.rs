@@ -24,7 +24,7 @@ impl Batch {
 
     fn resize(&mut self, map: &Target, entries: usize) {
         self.keys.resize(entries * map.key_size, 0);
-        self.values.resize(entries * map.cpus, 0);
+        self.values.resize(entries * map.room, 0);
     }
 
     /// Makes room for a bucket that holds more entries than the buffers; `false` if they already
@@ -47,7 +47,7 @@ impl Walk for Batch {
                 map.raw_fd(),
                 &mut self.cursor,
                 (&mut self.keys, map.key_size),
-                (&mut self.values, map.cpus),
+                (&mut self.values, map.room),
             );
             let looked = match looked {
                 Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && self.grow(map) => {

@@ -59,7 +59,7 @@ impl Walk for Keys {
         self.keys.clear();
         self.values.clear();
         self.seen.clear();
-        let mut value = vec![0; map.cpus];
+        let mut value = vec![0; map.room];
         let mut next = vec![0; map.key_size];
         let mut last: Option<Vec<u8>> = None;
         for _ in 0..map.max_entries.saturating_add(64).saturating_mul(PATIENCE) {
@@ -72,7 +72,7 @@ impl Walk for Keys {
             }
             if self.is_new(&next) {
                 self.remember(&next);
-                self.values.extend_from_slice(&value);
+                self.values.extend_from_slice(&value[..map.cpus]);
                 if self.values.len() == CHUNK * map.cpus {
                     self.flush(map, visit);
                 }

@@ -10,6 +10,7 @@ mod copy;
 mod elements;
 mod harvest;
 mod sink;
+mod trial;
 mod window;
 
 pub use sink::Sink;
@@ -23,11 +24,15 @@ pub(super) fn best(
     map: &Target,
     sink: Option<&Sink>,
 ) -> Result<(Way, Box<dyn Walk>), Why> {
-    match Copy::new(reading, map, sink.and_then(|sink| sink.copier.as_ref())) {
+    let not_copied = match Copy::new(reading, map, sink.and_then(|sink| sink.copier.as_ref())) {
         Ok(copy) => return Ok((Way::Copy, Box::new(copy))),
         Err(why) if reading == Reading::Pinned(Way::Copy) => return Err(why),
-        Err(_) => {}
+        Err(why) => why,
+    };
+    match Harvest::new(reading, map, sink.map(|sink| &sink.window)) {
+        Ok(harvest) => Ok((Way::Harvest, Box::new(harvest))),
+        // What is never harvested would be copied.
+        Err(Why::Type) => Err(not_copied),
+        Err(why) => Err(why),
     }
-    let harvest = Harvest::new(reading, map, sink.map(|sink| &sink.window))?;
-    Ok((Way::Harvest, Box::new(harvest)))
 }

@@ -5,15 +5,23 @@
 //! bucket or to another element. Of an element that is free, the same word points elsewhere: to the
 //! same word of another free element, to the kernel's poison, or nowhere.
 //!
+//! Behind the key an element has its value or, in a per-CPU map, a pointer to its values, which stays
+//! while the map does. Added to the offset of a CPU, it is the address of that CPU's value.
+//!
 //! Addresses are only compared here; nothing is ever read by them.
 
 use std::collections::HashMap;
 use std::io::Read;
 use std::ops::Range;
 
-use libbpf_rs::{Iter, ObjectBuilder};
+use libbpf_rs::{Iter, Object, ObjectBuilder};
+
+use super::window::Program;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/elements.bpf.o"));
+/// The programs in it: the one that finds elements, and the one that finds a CPU's offset.
+const FIND: &str = "ewe_elements";
+const OFFSET: &str = "ewe_offset";
 
 const WORD: usize = size_of::<u64>();
 /// Bytes of a record of the program that finds them.
@@ -34,6 +42,18 @@ pub(super) struct Elements {
     pub(super) link: usize,
     /// The u64 that the key begins with.
     pub(super) key: usize,
+    /// The u64 that points to the values of all CPUs, if each has its own.
+    pub(super) values: Option<usize>,
+}
+
+/// Where the kernel keeps what it keeps of maps.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The elements of all hash maps of this kernel that have theirs in one piece, by the maps' ids.
+    pub(super) elements: HashMap<u32, Elements>,
+    /// The offsets of all possible CPUs, in their order; none if they were not asked for, or are not
+    /// to be known.
+    pub(super) offsets: Vec<u64>,
 }
 
 impl Elements {
@@ -46,19 +66,41 @@ impl Elements {
     }
 }
 
-/// The elements of all hash maps of this kernel that have theirs in one piece, by the maps' ids.
+/// The elements of all maps, and if maps that are `per_cpu` are among those that are wanted, the offsets of
+/// the CPUs.
 ///
 /// # Errors
 ///
 /// When the kernel does not run the program (before Linux 5.8, without its BTF or the capabilities).
-pub(super) fn find() -> libbpf_rs::Result<HashMap<u32, Elements>> {
-    let object = ObjectBuilder::default().name("ewe_elements")?.open_memory(OBJECT)?.load()?;
+pub(super) fn find(per_cpu: bool) -> libbpf_rs::Result<Found> {
+    let mut object = ObjectBuilder::default().name("ewe_elements")?.open_memory(OBJECT)?;
+    for mut program in object.progs_mut().filter(|program| program.name() == OFFSET) {
+        program.set_autoload(per_cpu);
+    }
+    let object = object.load()?;
     let mut records = Vec::new();
-    for program in object.progs_mut() {
+    for program in object.progs_mut().filter(|program| program.name() == FIND) {
         let link = program.attach()?;
         Iter::new(&link)?.read_to_end(&mut records)?;
     }
-    Ok(records.chunks_exact(RECORD).filter_map(parse).collect())
+    let elements = records.chunks_exact(RECORD).filter_map(parse).collect();
+    let offsets = if per_cpu { offsets(&object)? } else { Vec::new() };
+    Ok(Found { elements, offsets })
+}
+
+/// The offsets of all possible CPUs. Their numbers have no gap but on odd machines, where the trial fails.
+fn offsets(object: &Object) -> libbpf_rs::Result<Vec<u64>> {
+    let program = Program::named(OFFSET, object)?;
+    let mut offsets = Vec::new();
+    for cpu in 0..libbpf_rs::num_possible_cpus()? {
+        let mut question = [cpu as u64, 0, 0];
+        if program.run(&mut question)? != 0 {
+            return Ok(Vec::new());
+        }
+        let [_, value, pointer] = question;
+        offsets.push(value.wrapping_sub(pointer));
+    }
+    Ok(offsets)
 }
 
 /// A record; `None` if an element is not what is expected of one.
@@ -74,9 +116,12 @@ fn parse(record: &[u8]) -> Option<(u32, Elements)> {
         words: words(2)? / WORD,
         link: words(3)? / WORD,
         key: words(4)? / WORD,
+        values: Some(words(5)? / WORD).filter(|values| *values > 0),
     };
-    let in_order = elements.link < elements.key && elements.key < elements.words;
-    in_order.then_some((short(0)?, elements))
+    let Elements { words, link, key, values, .. } = elements;
+    let in_order = link < key && key < words;
+    let is_last = values.is_none_or(|values| key < values && values + 1 == words);
+    (in_order && is_last).then_some((short(0)?, elements))
 }
 
 #[cfg(test)]
@@ -111,6 +156,18 @@ mod tests {
         assert!(parsed(64, 8, 48).is_some());
         for (size, link, key) in [(60, 8, 48), (64, 4, 48), (64, 8, 44), (64, 48, 8), (48, 8, 48)] {
             assert_eq!(parsed(size, link, key), None);
+        }
+    }
+
+    #[test]
+    fn the_pointer_to_the_values_stands_last() {
+        let values = |values| {
+            let (_, elements) = parse(&record([1, 2, 3], [7, 3, 80, 8, 48, values]))?;
+            elements.values
+        };
+        assert_eq!(values(72), Some(9));
+        for other in [8, 48, 64, 76, 80] {
+            assert_eq!(values(other), None);
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::copy::{self, Copier};
-use super::harvest;
+use super::copy::{self, Copier, Places};
 use super::window::Window;
+use super::{harvest, trial};
 use crate::bpf::MapRef;
 use crate::source::Reading;
 
@@ -30,18 +30,15 @@ impl Sink {
     ) -> io::Result<Option<Self>> {
         let maps: Vec<_> = maps.into_iter().collect();
         let copied = maps.iter().filter(|map| copy::fits(&map.spec, reading));
-        let places = copy::places(copied.copied());
-        let rooms = maps.iter().filter_map(|map| {
-            if !places.is_empty() && copy::fits(&map.spec, reading) {
-                return Some(copy::ROOM);
-            }
-            harvest::room(&map.spec, reading).ok()
-        });
+        let places = trial::places(copied.copied());
+        let copies = Some(places.room()).filter(|_| !places.is_empty());
+        let rooms = maps.iter().filter(|map| !places.has(map));
+        let rooms = rooms.filter_map(|map| harvest::room(&map.spec, reading).ok()).chain(copies);
         let Some(words) = rooms.max() else { return Ok(None) };
         Ok(Some(Self::new(words, places)?))
     }
 
-    fn new(words: usize, places: copy::Places) -> io::Result<Self> {
+    fn new(words: usize, places: Places) -> io::Result<Self> {
         let window = Window::new(words)?;
         let copier = if places.is_empty() { None } else { Copier::load(&window, places) };
         Ok(Self { window, copier: copier.map(Arc::new) })

@@ -71,7 +71,16 @@ impl Mapped {
 impl Program {
     /// The one program of an object, of which nothing else is kept: the kernel keeps its maps for it.
     pub(super) fn of(object: &Object) -> io::Result<Self> {
-        let program = object.progs().next();
+        Self::first(object.progs())
+    }
+
+    /// The program of this name among those of an object.
+    pub(super) fn named(name: &str, object: &Object) -> io::Result<Self> {
+        Self::first(object.progs().filter(|program| program.name() == name))
+    }
+
+    fn first<'a>(mut programs: impl Iterator<Item = libbpf_rs::Program<'a>>) -> io::Result<Self> {
+        let program = programs.next();
         let program = program.ok_or_else(|| io::Error::other("its object has no program"))?;
         Ok(Self { fd: program.as_fd().try_clone_to_owned()? })
     }
