@@ -10,6 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::cli::Exit;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::logging::{self, Format, Options};
@@ -109,7 +110,7 @@ fn child() {
     workers.stop();
     match &served {
         Ok(_) => println!("returned"),
-        Err(error) => println!("returned: {error}"),
+        Err(error) => println!("returned: {}", error.advice()),
     }
     logging::finish();
     if let Err(error) = &served {

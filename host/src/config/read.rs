@@ -33,7 +33,7 @@ pub fn read(dir: &Path, names: &[String]) -> (Vec<Source>, Vec<Fault>) {
                     faults.push(fault(&source.file, problem, "serve fewer in one process"));
                 }
             },
-            Err(fault) => faults.push(fault),
+            Err(fault) => faults.push(*fault),
         }
     }
     (sources, faults)
@@ -46,12 +46,12 @@ struct Directory<'a> {
     names: OnceCell<Vec<String>>,
 }
 
-fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Fault> {
+fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Box<Fault>> {
     let dir = directory.path;
     let file = dir.join(format!("{name}.yaml"));
     if name.is_empty() || name.ends_with('/') {
         let remedy = "write --config.names as NAME,NAME without spaces or empty names";
-        return Err(fault(dir, "a config's name is empty", remedy));
+        return Err(fault(dir, "a config's name is empty", remedy).into());
     }
     let found = |kind: &str| {
         let problem = format!("expected a config, found {kind}");
@@ -78,7 +78,7 @@ fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Fault> {
             let valid = error.utf8_error().valid_up_to();
             let newlines = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count();
             let fault = fault(&file, "the text is not UTF-8", "save the file as UTF-8");
-            Err(Fault { line: Some(newlines + 1), ..fault })
+            Err(Fault { line: Some(newlines + 1), ..fault }.into())
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The OpenMetrics text format 1.0, for those who ask for it where it is enabled. `prometheus-client` writes
-//! it. Large families are kept and written by a [`script`], which the client's text is the twin of.
+//! it. Large families are kept and written by a `script`, which the client's text is the twin of.
 //!
 //! What the format insists on, and the client's way with numbers, make it differ from [`super::text`]:
 //! - a counter's family has no `_total` and its series have: `x_total` stays, `x` becomes `x_total`;

@@ -3,7 +3,7 @@
 //!
 //! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is
 //! put right. The client holds a message for each series, hundreds of bytes, so a family is encoded
-//! some series at a time. Large families are kept and written by a [`script`], which the client's
+//! some series at a time. Large families are kept and written by a `script`, which the client's
 //! messages are the twin of.
 
 use std::sync::Arc;

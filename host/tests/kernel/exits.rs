@@ -77,7 +77,7 @@ pub fn one_when_something_is_unexpected() {
     let said = told(&configs, run(&mut command));
     assert_eq!(said.code, Some(1), "{said:?}");
     let error = said.stderr.lines().last().unwrap();
-    insta::assert_snapshot!(error, @"error: failed to start the scrape thread: resource temporarily unavailable");
+    insta::assert_snapshot!(error, @"error: failed to start the scrape thread: resource temporarily unavailable; let it have more threads (systemd: TasksMax; ulimit -u; pids.max of its cgroup)");
 }
 
 pub fn two_for_the_command_line() {
