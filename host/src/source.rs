@@ -9,6 +9,8 @@ mod entries;
 mod map;
 pub mod recording;
 pub mod redacted;
+#[cfg(test)]
+pub(crate) mod testing;
 mod ways;
 
 pub use entries::{Chunk, Entry};

@@ -6,12 +6,12 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 
-use crate::series::{Family, Kind};
+use crate::series::{Family, Kind, LabelValues};
 
 /// How a family is written in a format, series by series.
 ///
 /// The numbers of a series stand in the order of [`Script::numbers`], which is the same in all series.
-pub(super) trait Script: Debug {
+pub(super) trait Script: Debug + Sized {
     /// What the script depends on beside the family.
     type Terms: Clone + Debug + PartialEq;
 
@@ -30,6 +30,13 @@ pub(super) trait Script: Debug {
     /// Hands out the numbers of a series with these cells, in order, each with its place in the order.
     fn numbers(kind: &Kind, cells: &[u64], then: impl FnMut(usize, &[u8]));
 
+    /// Begins a series with these labels, and appends what stands before its numbers, if anything does.
+    fn begin(&mut self, labels: LabelValues<'_>, out: &mut Vec<u8>);
+
+    /// Appends the `n`-th number of the series in hand to `out`, with what stands around it; where in
+    /// `out` the number begins.
+    fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize;
+
     /// Appends the `id`-th series to `out`. `note` is told where in `out` each number begins, and how
     /// long it is.
     fn write(
@@ -37,6 +44,12 @@ pub(super) trait Script: Debug {
         family: &Family,
         id: usize,
         out: &mut Vec<u8>,
-        note: impl FnMut(usize, usize),
-    );
+        mut note: impl FnMut(usize, usize),
+    ) {
+        self.begin(family.label_values(id), out);
+        let script = &*self;
+        Self::numbers(&family.kind, family.numbers(id), |n, number| {
+            note(script.put(n, number, out), number.len());
+        });
+    }
 }

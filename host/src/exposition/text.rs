@@ -11,7 +11,7 @@ use super::lines::{Lines, braced, escape};
 use super::names::{Names, commented};
 use super::script::Script;
 use crate::escaping::Escaping;
-use crate::series::{Family, Histogram, Kind};
+use crate::series::{Family, Histogram, Kind, LabelValues};
 
 /// Appends all families to `out`. Those without series are left out, as Prometheus clients do.
 pub fn encode<'a>(
@@ -55,22 +55,35 @@ impl Script for TextScript {
         self.lines.len()
     }
 
-    fn numbers(kind: &Kind, cells: &[u64], then: impl FnMut(usize, &[u8])) {
-        numbers(kind, cells, then);
+    fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &[u8])) {
+        let mut digits = itoa::Buffer::new();
+        match kind {
+            Kind::Counter => then(0, digits.format(cells[0]).as_bytes()),
+            Kind::IntegerGauge => then(0, digits.format(cells[0].cast_signed()).as_bytes()),
+            Kind::RealCounter | Kind::Gauge => {
+                then(0, Real::of(f64::from_bits(cells[0])).as_str().as_bytes());
+            }
+            Kind::Histogram(bounds) => {
+                let histogram = Histogram::new(bounds, cells);
+                let mut all = 0;
+                for (line, (_, count)) in histogram.cumulative().enumerate() {
+                    then(line, digits.format(count).as_bytes());
+                    all = count;
+                }
+                let buckets = bounds.upper.len();
+                then(buckets, digits.format(all).as_bytes());
+                then(buckets + 1, Real::of(histogram.sum()).as_str().as_bytes());
+                then(buckets + 2, digits.format(all).as_bytes());
+            }
+        }
     }
 
-    fn write(
-        &mut self,
-        family: &Family,
-        id: usize,
-        out: &mut Vec<u8>,
-        mut note: impl FnMut(usize, usize),
-    ) {
-        let Self { lines, .. } = self;
-        lines.begin(family.label_values(id));
-        numbers(&family.kind, family.numbers(id), |line, number| {
-            note(lines.put(line, number, out), number.len());
-        });
+    fn begin(&mut self, labels: LabelValues<'_>, _: &mut Vec<u8>) {
+        self.lines.begin(labels);
+    }
+
+    fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
+        self.lines.put(n, number, out)
     }
 }
 
@@ -106,30 +119,6 @@ fn lines(family: &Family, escaping: Escaping) -> Lines {
         }
     };
     Lines::new(&labels, around)
-}
-
-/// The numbers in the lines of a series with these cells, as text, with the line each stands in.
-fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &[u8])) {
-    let mut digits = itoa::Buffer::new();
-    match kind {
-        Kind::Counter => then(0, digits.format(cells[0]).as_bytes()),
-        Kind::IntegerGauge => then(0, digits.format(cells[0].cast_signed()).as_bytes()),
-        Kind::RealCounter | Kind::Gauge => {
-            then(0, Real::of(f64::from_bits(cells[0])).as_str().as_bytes());
-        }
-        Kind::Histogram(bounds) => {
-            let histogram = Histogram::new(bounds, cells);
-            let mut all = 0;
-            for (line, (_, count)) in histogram.cumulative().enumerate() {
-                then(line, digits.format(count).as_bytes());
-                all = count;
-            }
-            let buckets = bounds.upper.len();
-            then(buckets, digits.format(all).as_bytes());
-            then(buckets + 1, Real::of(histogram.sum()).as_str().as_bytes());
-            then(buckets + 2, digits.format(all).as_bytes());
-        }
-    }
 }
 
 fn put(out: &mut Vec<u8>, parts: &[&str]) {

@@ -1,68 +1,21 @@
 //! Configs that come and go while others are scraped, without a kernel.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use super::*;
 use crate::bpf::{self, MapSpec};
 use crate::config;
 use crate::link;
-use crate::source::Source;
-use crate::source::{Chunk, ReadError, Way, Why};
+use crate::source::testing::Held;
 use crate::system::System;
 
-/// A map of one-byte keys that a test fills.
-#[derive(Clone, Debug, Default)]
-struct Held(Arc<Mutex<BTreeMap<u8, u64>>>);
+/// A map of keys of one byte.
+type Map = Held<1, 1>;
 
-impl Held {
-    fn set(&self, entries: &[(u8, u64)]) {
-        *self.0.lock().unwrap() = entries.iter().copied().collect();
-    }
-}
-
-impl Source for Held {
-    fn name(&self) -> &str {
-        "rows"
-    }
-
-    fn kind(&self) -> &str {
-        "hash"
-    }
-
-    fn key_size(&self) -> usize {
-        1
-    }
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
-    fn max_entries(&self) -> usize {
-        64
-    }
-
-    fn way(&self) -> (Way, Why) {
-        (Way::Batch, Why::Type)
-    }
-
-    fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
-        for (key, value) in &*self.0.lock().unwrap() {
-            visit(Chunk::new(&[*key], 1, &[*value], 1));
-        }
-        Ok(())
-    }
-
-    fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
-        let found = self.0.lock().unwrap().get(&key[0]).copied();
-        values[0] = found.unwrap_or_default();
-        Ok(found.is_some())
-    }
+fn hold(map: &Map, entries: &[(u8, u64)]) {
+    map.hold(Some(entries.iter().map(|(key, value)| ([*key], [*value])).collect()));
 }
 
 /// A config of this name with one counter, fed from `held`.
-fn unit(name: &str, metric: &str, held: &Held) -> Unit {
+fn unit(name: &str, metric: &str, held: &Map) -> Unit {
     let text = format!(
         "metrics: {{counters: [{{name: {metric}, help: H, labels: \
          [{{name: l, size: 1, decoders: [{{name: uint}}]}}]}}]}}"
@@ -93,10 +46,10 @@ fn scraped(scraper: &mut Scraper) -> Vec<String> {
 
 #[test]
 fn a_config_that_goes_takes_only_its_own() {
-    let (one, other, third) = (Held::default(), Held::default(), Held::default());
-    one.set(&[(1, 10), (2, 20)]);
-    other.set(&[(2, 5), (3, 7)]);
-    third.set(&[(1, 1)]);
+    let (one, other, third) = (Map::default(), Map::default(), Map::default());
+    hold(&one, &[(1, 10), (2, 20)]);
+    hold(&other, &[(2, 5), (3, 7)]);
+    hold(&third, &[(1, 1)]);
     let units =
         vec![unit("one", "x", &one), unit("other", "x", &other), unit("third", "y", &third)];
     let mut scraper = Scraper::new(units);
@@ -104,7 +57,7 @@ fn a_config_that_goes_takes_only_its_own() {
     let y = "ebpf_exporter_y{l=\"1\"} 1".to_owned();
     assert_eq!(scraped(&mut scraper), [x(1, 10), x(2, 25), x(3, 7), y.clone()]);
     assert!(scraper.remove("other"));
-    one.set(&[(1, 11), (2, 20)]);
+    hold(&one, &[(1, 11), (2, 20)]);
     // What was counted in a series that stays is not taken back.
     assert_eq!(scraped(&mut scraper), [x(1, 11), x(2, 25), y.clone()]);
     assert!(scraper.remove("one"));
@@ -114,9 +67,9 @@ fn a_config_that_goes_takes_only_its_own() {
 
 #[test]
 fn a_config_that_comes_leaves_the_others_as_they_are() {
-    let (one, other) = (Held::default(), Held::default());
-    one.set(&[(1, 10)]);
-    other.set(&[(1, 5), (2, 5)]);
+    let (one, other) = (Map::default(), Map::default());
+    hold(&one, &[(1, 10)]);
+    hold(&other, &[(1, 5), (2, 5)]);
     let mut scraper = Scraper::new(vec![unit("one", "x", &one)]);
     let x = |l, n| format!("ebpf_exporter_x{{l=\"{l}\"}} {n}");
     assert_eq!(scraped(&mut scraper), [x(1, 10)]);
@@ -131,8 +84,8 @@ fn a_config_that_comes_leaves_the_others_as_they_are() {
 
 #[test]
 fn no_config_may_take_a_name_that_the_exporter_has() {
-    let held = Held::default();
-    held.set(&[(1, 1)]);
+    let held = Map::default();
+    hold(&held, &[(1, 1)]);
     let text = Scraper::new(vec![unit("one", "x", &held)]).scrape().concat();
     let text = String::from_utf8(text).unwrap();
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));

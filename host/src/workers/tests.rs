@@ -1,3 +1,5 @@
+//! Workers end in order, and none dies unseen.
+
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 

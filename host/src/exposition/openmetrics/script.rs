@@ -7,7 +7,7 @@ use super::Exposed;
 use crate::exposition::lines::{Lines, braced};
 use crate::exposition::names::{Names, commented, escape};
 use crate::exposition::script::Script;
-use crate::series::{Family, Histogram, Kind};
+use crate::series::{Family, Histogram, Kind, LabelValues};
 
 /// Writes a family as OpenMetrics.
 #[derive(Debug)]
@@ -59,18 +59,12 @@ impl Script for OpenMetricsScript {
         }
     }
 
-    fn write(
-        &mut self,
-        family: &Family,
-        id: usize,
-        out: &mut Vec<u8>,
-        mut note: impl FnMut(usize, usize),
-    ) {
-        let Self { lines, .. } = self;
-        lines.begin(family.label_values(id));
-        Self::numbers(&family.kind, family.numbers(id), |line, number| {
-            note(lines.put(line, number, out), number.len());
-        });
+    fn begin(&mut self, labels: LabelValues<'_>, _: &mut Vec<u8>) {
+        self.lines.begin(labels);
+    }
+
+    fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
+        self.lines.put(n, number, out)
     }
 }
 

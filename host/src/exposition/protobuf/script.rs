@@ -123,38 +123,27 @@ impl Script for ProtobufScript {
         }
     }
 
-    fn write(
-        &mut self,
-        family: &Family,
-        id: usize,
-        out: &mut Vec<u8>,
-        mut note: impl FnMut(usize, usize),
-    ) {
-        self.begin(family.label_values(id));
-        out.push(tag::FAMILY_METRIC);
-        length(self.labels.len() + self.numbers, out);
-        out.extend_from_slice(&self.labels);
-        Self::numbers(&family.kind, family.numbers(id), |n, number| {
-            out.extend_from_slice(&self.before[n]);
-            note(out.len(), number.len());
-            out.extend_from_slice(number);
-        });
-    }
-}
-
-impl ProtobufScript {
-    /// Begins a series with these labels.
-    fn begin(&mut self, values: LabelValues<'_>) {
-        let Self { names, labels: out, .. } = self;
-        out.clear();
-        for (name, value) in names.iter().zip(values) {
+    fn begin(&mut self, labels: LabelValues<'_>, out: &mut Vec<u8>) {
+        let Self { names, labels: written, numbers, .. } = self;
+        written.clear();
+        for (name, value) in names.iter().zip(labels) {
             let value = value.as_bytes();
-            out.push(tag::METRIC_LABEL);
-            length(name.len() + prost::length_delimiter_len(value.len()) + value.len(), out);
-            out.extend_from_slice(name);
-            length(value.len(), out);
-            out.extend_from_slice(value);
+            written.push(tag::METRIC_LABEL);
+            length(name.len() + prost::length_delimiter_len(value.len()) + value.len(), written);
+            written.extend_from_slice(name);
+            length(value.len(), written);
+            written.extend_from_slice(value);
         }
+        out.push(tag::FAMILY_METRIC);
+        length(written.len() + *numbers, out);
+        out.extend_from_slice(written);
+    }
+
+    fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
+        out.extend_from_slice(&self.before[n]);
+        let at = out.len();
+        out.extend_from_slice(number);
+        at
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,55 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::advice::Advise as _;
 use crate::source::Source;
-use crate::source::{Chunk, ReadError, Way, Why};
-
-/// A map in a test's hands.
-#[derive(Debug, Default)]
-struct Told {
-    entries: Vec<(u16, [u64; 2])>,
-    fails: bool,
-}
-
-impl Source for Told {
-    fn name(&self) -> &str {
-        "m"
-    }
-
-    fn kind(&self) -> &str {
-        "percpu_hash"
-    }
-
-    fn key_size(&self) -> usize {
-        2
-    }
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
-    fn max_entries(&self) -> usize {
-        64
-    }
-
-    fn way(&self) -> (Way, Why) {
-        (Way::Batch, Why::Type)
-    }
-
-    fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
-        if self.fails {
-            let source = io::Error::from_raw_os_error(1);
-            return Err(ReadError { map: "m".into(), way: Way::Batch, source });
-        }
-        for (key, values) in &self.entries {
-            visit(Chunk::new(&key.to_le_bytes(), 2, values, 2));
-        }
-        Ok(())
-    }
-
-    fn lookup(&self, _: &[u8], _: &mut [u64]) -> io::Result<bool> {
-        Ok(false)
-    }
-}
+use crate::source::testing::Held;
 
 fn map(max_entries: u32) -> RecordedMap {
     RecordedMap { name: "m".into(), kind: 5, key_size: 2, max_entries, flags: 0, cpus: 2 }
@@ -77,11 +28,11 @@ type Reading = Option<Vec<(u16, [u64; 2])>>;
 /// A recording of these readings of one map.
 fn recording(readings: &[Reading]) -> Vec<u8> {
     let mut recorder = Recorder::begin(Vec::new(), &head(vec![map(64)])).unwrap();
-    let mut told = Told::default();
+    let mut held = Held::<2, 2>::default();
     for (n, reading) in readings.iter().enumerate() {
-        told.fails = reading.is_none();
-        told.entries = reading.clone().unwrap_or_default();
-        let sources = [&mut told as &mut dyn Source];
+        let entry = |(key, values): &(u16, _)| (key.to_le_bytes(), *values);
+        held.hold(reading.as_ref().map(|entries| entries.iter().map(entry).collect()));
+        let sources = [&mut held as &mut dyn Source];
         recorder.round(Duration::from_secs(n as u64), sources).unwrap();
     }
     recorder.end().unwrap()
