@@ -1,0 +1,247 @@
+//! What becomes of what rows have counted when they go, fall, wait and are decided anew.
+
+use super::*;
+
+/// What a map holds at a scrape: for each key its value, and the series that it is decided for then.
+type Content = BTreeMap<u8, (u64, u8)>;
+
+fn contents() -> impl Strategy<Value = Vec<Content>> {
+    let content = prop::collection::btree_map(0..6u8, (0..50u64, 0..3u8), 0..6);
+    prop::collection::vec(content, 1..20)
+}
+
+/// The series that have rows at the last scrape, each with what was counted in it since it has had rows
+/// at each scrape: worked out from all that was ever read.
+fn twin(history: &[Content]) -> BTreeMap<u8, u64> {
+    let mut totals: BTreeMap<u8, u64> = BTreeMap::new();
+    let mut before = &Content::new();
+    for content in history {
+        for (key, (value, series)) in content {
+            let (counted, counted_in) = match before.get(key) {
+                Some((last, series)) => (grown(*last, *value), series),
+                None => (*value, series),
+            };
+            *totals.entry(*counted_in).or_default() += counted;
+            totals.entry(*series).or_default();
+        }
+        totals.retain(|series, _| content.values().any(|(_, other)| other == series));
+        before = content;
+    }
+    totals
+}
+
+/// Has a map hold this at a scrape of rows of these columns, each of which has the key's value.
+fn hold(scene: &mut Scene, content: &Content, placed: bool, now: Instant) {
+    let columns = scene.known.rows.columns.len();
+    let new = scene.walk(|walk| {
+        for (place, (of, (value, _))) in content.iter().enumerate() {
+            meet_at(placed.then_some(place), walk, &key(*of), &vec![*value; columns]);
+        }
+    });
+    scene.known.decided.expire(now);
+    for row in scene.undecided(new) {
+        let (_, series) = content[&scene.known.rows.key(row)[0]];
+        let label = LabelSet::of([series.to_string().as_str()]);
+        let fates: Vec<_> =
+            (0..columns).map(|_| Fate::Add(scene.family.join(&label, None))).collect();
+        scene.decide(row, decision(&fates, 0, Some(now)));
+    }
+    scene.family.let_go();
+}
+
+proptest! {
+    /// Rows are merged, go, come again, fall, and move from series to series: what was counted stays
+    /// counted, once.
+    #[test]
+    fn no_series_falls(history in contents(), placed in prop::bool::ANY) {
+        let mut scene = Scene::new(5);
+        let now = Instant::now();
+        let mut last: BTreeMap<u8, u64> = BTreeMap::new();
+        for (n, content) in history.iter().enumerate() {
+            hold(&mut scene, content, placed, now);
+            let live = scene.series();
+            prop_assert_eq!(&live, &twin(&history[..=n]));
+            for (series, total) in &live {
+                prop_assert!(last.get(series).is_none_or(|before| before <= total));
+            }
+            last = live;
+        }
+    }
+
+    /// The series of a gauge are the sums of what the map holds now, whatever it held before. Numbers are
+    /// signed, and wrap.
+    #[test]
+    fn gauges_are_what_the_map_holds(
+        history in contents(),
+        placed in prop::bool::ANY,
+        zero in prop::sample::select(&[0, 25, u64::MAX, 1 << 63][..]),
+        columns in 1..3usize,
+    ) {
+        let mut scene = Scene::of(5, &vec![Column::Gauge; columns], Kind::IntegerGauge);
+        let now = Instant::now();
+        for content in &history {
+            let mut content = content.clone();
+            content.values_mut().for_each(|(value, _)| *value = value.wrapping_sub(zero));
+            hold(&mut scene, &content, placed, now);
+            let mut sums: BTreeMap<u8, u64> = BTreeMap::new();
+            for (value, series) in content.values() {
+                let sum = sums.entry(*series).or_default();
+                *sum = sum.wrapping_add(value.wrapping_mul(columns as u64));
+            }
+            prop_assert_eq!(scene.series(), sums);
+        }
+    }
+}
+
+/// Two maps add to one series, and one of them is let go of.
+#[test]
+fn a_map_that_leaves_takes_its_gauges_along_and_leaves_what_it_counted() {
+    for (column, kind, left) in
+        [(Column::Counter, Kind::Counter, 12), (Column::Gauge, Kind::IntegerGauge, 5)]
+    {
+        let mut scene = Scene::of(1, &[column], kind);
+        let mut other = Known::new(1, &[column]);
+        for value in [5, 7] {
+            let row = scene.walk(|walk| meet(walk, &[1], &[value]))[0];
+            scene.add_to(row, "a", 0, None);
+            std::mem::swap(&mut scene.known, &mut other);
+        }
+        assert_eq!(scene.family.numbers(0), [12]);
+        other.decided.leave_all(&other.rows, &mut scene.family);
+        scene.family.let_go();
+        assert_eq!((scene.family.len(), scene.family.numbers(0)[0]), (1, left));
+        let Known { rows, decided } = &mut scene.known;
+        decided.leave_all(rows, &mut scene.family);
+        assert!(scene.family.is_empty());
+    }
+}
+
+#[test]
+fn a_row_that_was_only_put_off_brings_all_that_it_counted() {
+    for (grounds, total) in [(Grounds::Owing, 9), (Grounds::Known, 2), (Grounds::Unknown, 2)] {
+        let mut scene = Scene::new(1);
+        let row = scene.walk(|walk| meet(walk, &[1], &[7]))[0];
+        scene.decide(row, Decision { fates: &[Fate::Out], errors: 0, due: None, grounds });
+        scene.add_to(row, "a", 0, None);
+        scene.walk(|walk| meet(walk, &[1], &[9]));
+        assert_eq!(scene.family.numbers(0), [total], "{grounds:?}");
+    }
+}
+
+/// A scrape that decides key 1 with an answer that ends, then one after its end of which `walk` is
+/// the walk; how many rows are to be decided then, and the sum of all numbers once they are.
+fn after_the_end(walk: impl FnOnce(&mut Scene) -> Vec<Row>) -> (usize, u64) {
+    let mut scene = Scene::new(1);
+    let now = Instant::now();
+    let new = scene.walk(|walk| meet(walk, &[1], &[7]));
+    scene.add_to(new[0], "a", 0, Some(now));
+    let new = walk(&mut scene);
+    scene.known.decided.expire(now);
+    let rows = scene.undecided(new);
+    rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
+    (rows.len(), scene.family.numbers(0)[0])
+}
+
+#[test]
+fn an_answer_that_ends_is_asked_again_and_costs_no_row() {
+    let as_usual = |scene: &mut Scene| scene.walk(|walk| meet(walk, &[1], &[8]));
+    assert_eq!(after_the_end(as_usual), (1, 8), "met as usual");
+    let behind = |scene: &mut Scene| scene.walk_until(|_| {}, |met| met.keep_missed());
+    assert_eq!(after_the_end(behind), (1, 7), "behind an error: the last number stays");
+    let confirmed = |scene: &mut Scene| {
+        let mut adding = scene.known.decided.adding(&mut scene.family);
+        let lookup = |_: &[u8], values: &mut [u64]| {
+            values[0] = 9;
+            Ok(true)
+        };
+        let walked = scene.known.rows.begin(&mut adding).end();
+        walked.confirm(lookup, 1).unwrap().forget_missed()
+    };
+    assert_eq!(after_the_end(confirmed), (1, 9), "missed by a harvest, and there");
+}
+
+/// Rows of these keys are met, and those that are new decided as holding until `due`.
+fn decided(scene: &mut Scene, keys: &[u8], due: Instant) {
+    let new = scene.walk(|walk| keys.iter().for_each(|key| meet(walk, &[*key], &[(*key).into()])));
+    for row in new {
+        let label = scene.known.rows.key(row)[0].to_string();
+        scene.add_to(row, &label, 1, Some(due));
+    }
+}
+
+#[test]
+fn rows_wait_in_order_and_stay_as_they_are() {
+    let mut scene = Scene::new(1);
+    let (now, second) = (Instant::now(), Duration::from_secs(1));
+    decided(&mut scene, &[1, 2, 3, 4], now + second);
+    let keys = |scene: &Scene, rows: &[Row]| -> Vec<u8> {
+        rows.iter().map(|row| scene.known.rows.key(*row)[0]).collect()
+    };
+    scene.known.decided.expire(now);
+    assert_eq!(scene.known.decided.waiting(), 0);
+    scene.known.decided.expire(now + second);
+    let taken = scene.known.decided.take_waiting(2);
+    assert_eq!(keys(&scene, &taken), [1, 2]);
+    // 1 has its turn, 2 has not, and 5 is new and has not either.
+    scene.decide(taken[0], decision(&[Fate::Out], 0, None));
+    scene.known.decided.wait(&taken[1..], now + second * 2);
+    decided(&mut scene, &[1, 2, 3, 4, 5], now + second * 9);
+    let five = scene.known.rows.find(&[5]).unwrap();
+    scene.decide(five, decision(&[Fate::Out], 0, None));
+    scene.known.decided.wait(&[five], now + second * 3);
+    let errors = scene.known.decided.errors();
+    assert_eq!(errors, 3, "2, 3 and 4 are counted once, whatever they wait for");
+    assert_eq!(scene.family.len(), 3, "and their series stay");
+    // 3 goes, and another key takes its room: it has not waited.
+    decided(&mut scene, &[1, 2, 4, 5], now + second * 9);
+    decided(&mut scene, &[1, 2, 4, 5, 6], now + second * 9);
+    scene.known.decided.expire(now + second * 3);
+    let rest = scene.known.decided.take_waiting(9);
+    assert_eq!(keys(&scene, &rest), [2, 4, 5]);
+    scene.known.decided.wait(&rest, now + second * 4);
+    let rest = scene.known.decided.take_waiting(9);
+    assert_eq!(keys(&scene, &rest), [2, 4, 5], "none is passed by another");
+}
+
+#[test]
+fn rows_that_wait_and_go_leave_nothing_behind() {
+    let mut scene = Scene::new(2);
+    let now = Instant::now();
+    for n in 0..1000u16 {
+        for row in scene.walk(|walk| meet(walk, &n.to_ne_bytes(), &[7])) {
+            scene.decide(row, decision(&[Fate::Out], 0, None));
+            scene.known.decided.wait(&[row], now);
+        }
+        scene.known.decided.expire(now);
+    }
+    let waiting = scene.known.decided.waiting();
+    assert!(waiting <= 100, "{waiting} wait of 1 key");
+}
+
+#[test]
+fn a_row_that_is_decided_as_before_turns_nothing() {
+    let mut scene = Scene::new(1);
+    let now = Instant::now();
+    decided(&mut scene, &[1], now);
+    scene.family.settle();
+    scene.known.decided.expire(now);
+    let rows = scene.known.decided.take_waiting(1);
+    scene.add_to(rows[0], "1", 0, None);
+    assert!(!scene.family.turned(0..1));
+    assert_eq!((scene.family.len(), scene.family.numbers(0)), (1, &[1][..]));
+    scene.walk(|_| {});
+    assert_eq!(scene.family.len(), 0);
+}
+
+#[test]
+fn ends_of_gone_keys_are_forgotten() {
+    let mut scene = Scene::new(2);
+    let due = Instant::now() + Duration::from_secs(600);
+    for n in 0..1000u16 {
+        for row in scene.walk(|walk| meet(walk, &n.to_ne_bytes(), &[7])) {
+            scene.decide(row, decision(&[Fate::Out], 0, Some(due)));
+        }
+    }
+    let ends = scene.known.decided.ends();
+    assert!(ends <= 200, "{ends} ends for 1 key");
+}
