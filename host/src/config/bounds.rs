@@ -69,13 +69,19 @@ impl Default for Bounds {
 pub(super) struct Exceeded;
 
 impl Bounds {
-    /// As much room for nodes and text, and none other: for a first look.
-    pub(super) fn for_a_look(&self) -> Self {
+    /// As much room for nodes and text, and none other: for a file that may be refused.
+    pub(super) fn for_a_file(&self) -> Self {
         Self { nodes: self.nodes.clone(), text: self.text.clone(), ..Self::default() }
     }
 
-    pub(super) fn node(&self) -> Result<(), Exceeded> {
-        take(&self.nodes, 1)
+    /// Takes what a file took of such a room.
+    pub(super) fn take_file(&self, room: &Self) {
+        self.nodes.set(room.nodes.get());
+        self.text.set(room.text.get());
+    }
+
+    pub(super) fn nodes(&self, count: usize) -> Result<(), Exceeded> {
+        take(&self.nodes, count)
     }
 
     pub(super) fn text(&self, bytes: usize) -> Result<(), Exceeded> {
