@@ -129,11 +129,11 @@ fn one(source: &Source, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
         let problem = "the file holds several documents, of which only the first counts";
         faults.warning("", problem, "remove the `---` and what follows");
     }
-    for (line, key) in &document.shadowed {
+    for (line, key) in &document.shadowed.named {
         let problem = "the key comes again in the same mapping, and the last one counts";
         faults.warning_at(*line, key, problem, "write it once");
     }
-    faults.count_warnings(document.unnamed);
+    faults.count_warnings(document.shadowed.more);
     if empty(&document.root) {
         faults.error("", "the file is empty", "write a `metrics` section, or leave the config out");
         return (None, faults.into_found());
@@ -149,7 +149,7 @@ fn empty(root: &Node<'_>) -> bool {
 
 fn no_yaml(source: &Source, error: &node::NoYaml) -> Fault {
     let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
-    Fault { severity, file, line: error.line(), path, advice: error.advice(), count: 1 }
+    Fault { severity, file, line: Some(error.line()), path, advice: error.advice(), count: 1 }
 }
 
 fn same_name(source: &Source, earlier: &Source) -> Fault {

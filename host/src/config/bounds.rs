@@ -39,8 +39,6 @@ pub(super) const SETTINGS: usize = 64 << 20;
 pub(super) struct Bounds {
     nodes: Cell<usize>,
     text: Cell<usize>,
-    /// What a text that was read last had no room for.
-    full: Cell<Option<Full>>,
     kaddrs: Cell<usize>,
     metrics: Cell<usize>,
     labels: Cell<usize>,
@@ -56,7 +54,6 @@ impl Default for Bounds {
         Self {
             nodes: Cell::new(NODES),
             text: Cell::new(TEXT),
-            full: Cell::new(None),
             kaddrs: Cell::new(KADDRS),
             metrics: Cell::new(METRICS),
             labels: Cell::new(LABELS),
@@ -68,35 +65,27 @@ impl Default for Bounds {
     }
 }
 
-/// What a text can have no room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
-    /// Nodes.
-    Nodes,
-    /// Bytes of text.
-    Text,
-}
-
 /// More was asked for than is left.
 pub(super) struct Exceeded;
 
 impl Bounds {
-    /// As much room for nodes and text, and none other: for a first look.
-    pub(super) fn for_a_look(&self) -> Self {
+    /// As much room for nodes and text, and none other: for a file that may be refused.
+    pub(super) fn for_a_file(&self) -> Self {
         Self { nodes: self.nodes.clone(), text: self.text.clone(), ..Self::default() }
     }
 
-    pub(super) fn node(&self) -> Result<(), Exceeded> {
-        take(&self.nodes, 1).inspect_err(|_| self.full.set(Some(Full::Nodes)))
+    /// Takes what a file took of such a room.
+    pub(super) fn take_file(&self, room: &Self) {
+        self.nodes.set(room.nodes.get());
+        self.text.set(room.text.get());
+    }
+
+    pub(super) fn nodes(&self, count: usize) -> Result<(), Exceeded> {
+        take(&self.nodes, count)
     }
 
     pub(super) fn text(&self, bytes: usize) -> Result<(), Exceeded> {
-        take(&self.text, bytes).inspect_err(|_| self.full.set(Some(Full::Text)))
-    }
-
-    /// What there was no room for since this was asked before: parsers carry no error but a text.
-    pub(super) fn take_full(&self) -> Option<Full> {
-        self.full.take()
+        take(&self.text, bytes)
     }
 
     pub(super) fn kaddr(&self) -> Result<(), Exceeded> {

@@ -1,24 +1,25 @@
-//! A YAML file as a tree of texts: every scalar as it was written, every entry with its line.
+//! A YAML file as a tree of texts: every scalar as it was written, every node with its line.
 //!
-//! `serde_yaml` resolves scalars by YAML 1.2 and forgets how they were written. Config files rely
-//! on the looser 1.1 and on `static_map: {010: a, 0x1F: on}` keeping its texts. So a file is read
-//! twice: once to see the shape of its tree, and once along that shape, asking for a text at
-//! every scalar. What such a text means (a number, a yes) is decided where it is wanted, with
-//! [`super::scalar`]. Lines come for free: a text that is borrowed from the file says where in
-//! the file it stands.
+//! YAML 1.2 resolves scalars and forgets how they were written. Config files rely on the looser 1.1
+//! and on `static_map: {010: a, 0x1F: on}` keeping its texts. So the tree holds texts, made in one pass
+//! from a parser's events. What such a text means (a number, a yes) is decided where it is wanted,
+//! with [`super::scalar`].
 
-mod look;
-mod passes;
+mod build;
+mod plain;
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
-use super::bounds::{self, Bounds, Full};
+use granit_parser::{ErrorKind, Marker, ScanError};
+
+use super::bounds::{self, Bounds};
 use crate::advice::Advise;
-
-use passes::Unparsed;
+pub(crate) use plain::Plain;
 
 /// A place in the tree.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node<'t> {
     /// The line it is on, from 1: of its key if it has one.
     pub(crate) line: usize,
@@ -27,24 +28,15 @@ pub(crate) struct Node<'t> {
     pub(crate) value: Value<'t>,
 }
 
-/// What YAML 1.2 takes a scalar for: what plugins see in their settings.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Plain {
-    /// Written in quotes, or nothing else. Numbers that JSON has no form for are texts too.
-    Text,
-    Bool(bool),
-    Number(serde_json::Number),
-}
-
-/// What stands at a place.
-#[derive(Debug)]
+/// What stands at a place. Aliases share lists and mappings.
+#[derive(Clone, Debug)]
 pub(crate) enum Value<'t> {
     /// Nothing, `~` or `null`.
     Null,
     /// A scalar, as it was written but for quotes and escapes.
     Text(Cow<'t, str>),
-    List(Vec<Node<'t>>),
-    Map(Box<Map<'t>>),
+    List(Arc<[Node<'t>]>),
+    Map(Arc<Map<'t>>),
 }
 
 /// The entries of a mapping, in the file's order. Keys are unique and merges (`<<`) done.
@@ -94,58 +86,103 @@ pub(crate) struct Document<'t> {
     pub(crate) root: Node<'t>,
     /// Whether others follow it.
     pub(crate) more: bool,
-    /// Line and key of entries that do nothing, because a later one of the same mapping has
-    /// their key.
-    pub(crate) shadowed: Vec<(usize, String)>,
-    /// How many more of those there are.
-    pub(crate) unnamed: usize,
+    pub(crate) shadowed: Shadowed,
+}
+
+/// Entries that do nothing, because a later one of the same mapping has their key.
+#[derive(Debug, Default)]
+pub(crate) struct Shadowed {
+    /// Line and key of each.
+    pub(crate) named: Vec<(usize, String)>,
+    /// How many more there are.
+    pub(crate) more: usize,
 }
 
 /// Why a text is no YAML, or none that makes sense.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to read the YAML: {problem}")]
+#[derive(Debug)]
 pub(crate) struct NoYaml {
-    line: Option<usize>,
+    line: usize,
+    /// The place of what is of the wrong kind.
+    path: Option<String>,
     problem: String,
     remedy: &'static str,
 }
 
+impl fmt::Display for NoYaml {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("failed to read the YAML: ")?;
+        if let Some(path) = self.path.as_deref().filter(|path| !path.is_empty()) {
+            write!(f, "{}: ", path.strip_prefix('.').unwrap_or(path))?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
 impl NoYaml {
-    /// `serde_yaml`'s error in our words where its own do not say what to do.
-    fn new(text: &str, Unparsed { error, full }: &Unparsed) -> Self {
-        let problem = error.to_string();
-        let mut line = error.location().map(|location| location.line());
-        // An error of single characters comes with an offset and no line.
-        if let Some(offset) = problem.split("at position ").nth(1).and_then(|at| at.parse().ok()) {
-            line = Some(passes::Lines::of(text).at(offset));
-        }
-        let bound = match full {
-            Some(Full::Nodes) => Some((too_many(), USE_FEWER)),
-            Some(Full::Text) => Some((too_long(), "use fewer aliases, or split the files")),
-            // `serde_yaml` has two bounds of its own, and no types for them.
-            None if problem.contains("recursion limit exceeded") => {
-                Some((deep(), "flatten it, and let no anchor hold its own alias"))
-            }
-            None if problem.contains("repetition limit exceeded") => Some((too_many(), USE_FEWER)),
-            None => None,
+    /// The parser's error, in our words where its own do not say what to do.
+    fn new(text: &str, error: &ScanError) -> Self {
+        let at = *error.marker();
+        let problem = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => return Self::deep(at),
+            ErrorKind::UnknownAnchor => "unknown anchor".to_owned(),
+            _ => error.info(),
         };
-        if let Some((problem, remedy)) = bound {
-            return Self { line, problem, remedy };
-        }
-        let written = line.and_then(|line| lines(text).nth(line - 1)).unwrap_or_default();
+        let written = lines(text).nth(at.line() - 1).unwrap_or_default();
         let indent = &written[..written.len() - written.trim_start().len()];
         let remedy = match indent.contains('\t') {
             true => "indent with spaces: YAML does not take tabs there",
-            false => "correct the YAML there",
+            false => CORRECT,
         };
-        Self { line, problem, remedy }
+        Self::at(at, format!("{problem}{}", Place(at)), remedy)
+    }
+
+    /// Something is not of the kind that it has to be.
+    fn invalid(problem: &str, at: Marker) -> Self {
+        let problem = format!("invalid {problem}{}", Place(at));
+        Self { path: Some(String::new()), ..Self::at(at, problem, CORRECT) }
+    }
+
+    fn deep(at: Marker) -> Self {
+        let problem = format!("it is nested more than {} levels deep", bounds::DEPTH);
+        Self::at(at, problem, "flatten it, and let no anchor hold its own alias")
+    }
+
+    fn too_many(at: Marker) -> Self {
+        let most = format!("{} keys, items and texts", bounds::NODES);
+        Self::too_much(at, &most, "use fewer aliases, list less, or split the files")
+    }
+
+    fn too_long(at: Marker) -> Self {
+        let most = format!("{} bytes", bounds::TEXT);
+        Self::too_much(at, &most, "use fewer aliases, or split the files")
+    }
+
+    fn too_much(at: Marker, most: &str, remedy: &'static str) -> Self {
+        let problem = format!(
+            "with its aliases written out, and with the configs before it, it has more than {most}"
+        );
+        Self::at(at, problem, remedy)
+    }
+
+    fn at(at: Marker, problem: String, remedy: &'static str) -> Self {
+        Self { line: at.line(), path: None, problem, remedy }
+    }
+
+    /// The same, of what is at `step` of a list or mapping.
+    fn below(mut self, step: &str) -> Self {
+        if let Some(path) = &mut self.path {
+            path.insert_str(0, step);
+        }
+        self
     }
 
     /// The line of the fault, from 1.
-    pub(crate) fn line(&self) -> Option<usize> {
+    pub(crate) fn line(&self) -> usize {
         self.line
     }
 }
+
+impl std::error::Error for NoYaml {}
 
 impl Advise for NoYaml {
     fn remedy(&self) -> Option<String> {
@@ -153,25 +190,15 @@ impl Advise for NoYaml {
     }
 }
 
-const USE_FEWER: &str = "use fewer aliases, list less, or split the files";
+const CORRECT: &str = "correct the YAML there";
 
-fn deep() -> String {
-    format!("it is nested more than {} levels deep", bounds::DEPTH)
-}
+/// Where in the text something is, behind the words for what it is.
+struct Place(Marker);
 
-fn too_many() -> String {
-    format!(
-        "with its aliases written out, and with the configs before it, it has more than {} keys, \
-         items and texts",
-        bounds::NODES
-    )
-}
-
-fn too_long() -> String {
-    format!(
-        "with its aliases written out, and with the configs before it, it has more than {} bytes",
-        bounds::TEXT
-    )
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " at line {} column {}", self.0.line(), self.0.col() + 1)
+    }
 }
 
 /// The lines of a text, which may end with a line feed, a carriage return, or both.
@@ -186,9 +213,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 /// When it is no YAML, or is nested or expands beyond any sense, or beyond what is left of the
 /// bounds.
 pub(crate) fn parse<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, NoYaml> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    look::look(text)?;
-    passes::read(text, bounds).map_err(|error| NoYaml::new(text, &error))
+    build::document(text.strip_prefix('\u{feff}').unwrap_or(text), bounds)
 }
 
 impl<'t> Node<'t> {
@@ -208,7 +233,7 @@ impl<'t> Node<'t> {
             Value::Map(map) => {
                 let entry = |(key, node): &Entry<'_>| (Cow::Owned(key.to_string()), node.places());
                 let entries = map.iter().map(entry).collect();
-                Value::Map(Box::new(Map { entries, by_key: map.by_key.clone() }))
+                Value::Map(Arc::new(Map { entries, by_key: map.by_key.clone() }))
             }
         };
         Node { line: self.line, plain: Plain::Text, value }

@@ -103,7 +103,7 @@ fn what_makes_no_sense_is_told() {
     insta::assert_snapshot!(refusal("echo", &["--hex", "abc"]), @"--hex: `abc` is not written in pairs of digits");
     insta::assert_snapshot!(refusal("echo", &["--labels=a,__c", "x"]), @"--labels: `__c` is no label's name: Prometheus keeps names that start with `__`; take the `__` away");
     insta::assert_snapshot!(refusal("echo", &["--settings={a: {file: gone}}", "x"]), @"--settings:1: a.file: failed to read `gone`: no such file or directory; put the file beside the config, as text that the exporter may read");
-    insta::assert_snapshot!(refusal("echo", &["--settings=[", "x"]), @"--settings:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there");
+    insta::assert_snapshot!(refusal("echo", &["--settings=[", "x"]), @"--settings:1: failed to read the YAML: unclosed bracket '[' at line 1 column 1; correct the YAML there");
     insta::assert_snapshot!(refusal("echo", &["--settings=x", "x"]), @"--settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
     insta::assert_snapshot!(refusal("echo", &["--memory=1KiB", "x"]), @"`1KiB` is no size that this can have; write one from 64KiB to 1GiB");
     insta::assert_snapshot!(refusal("echo", &["--deadline=1h", "x"]), @"`1h` is no time that a call can have; write one from 1ms to 10s");

@@ -119,7 +119,7 @@ pub fn three_for_faults_of_all_configs_at_once() {
             DIR/faulty.yaml:5: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
             DIR/faulty.yaml:5: metrics.counters[0].labels: sizes add up to 8 and paddings to 0, 8 in all, but keys of map `work_plain_total` have 4 bytes; make them add up to the 4 bytes of the key, `u32`
             DIR/faulty.yaml:6: metrics.counters[1].name: the object has no map `work_plan_total`; did you mean `work_plain_total`?
-            DIR/unread.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
+            DIR/unread.yaml:1: failed to read the YAML: unclosed bracket '[' at line 1 column 10; correct the YAML there
             error: 4 faults in the configs; nothing was loaded
             ");
         }
@@ -308,7 +308,7 @@ pub fn three_for_symbols_of_faulty_files_too() {
     DIR/b.yaml:6: metrics.counters[0].labels[0].decoders[0].name: no decoder is called `uinnt`
     DIR/b.yaml:6: metrics.counters[0].labels: sizes add up to 8 and paddings to 0, 8 in all, but keys of map `work_plain_total` have 4 bytes
     DIR/b.yaml:7: metrics.counters[1].name: the object has no map `work_plan_total`
-    DIR/c.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node
+    DIR/c.yaml:1: failed to read the YAML: unclosed bracket '[' at line 1 column 10
     error: 7 faults in the configs
     ");
 }

@@ -88,7 +88,7 @@ fn faults_are_sorted_by_file_and_line() {
     assert_snapshot!(faults_of(&[("b.yaml", "["), ("c.yaml", "[]"), ("a.yaml", text)]), @"
     a.yaml:5: metrics.counters[0].labels[0].size: no label of a key has 0 bytes; write how many bytes of the map's key this label takes
     a.yaml:6: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
-    b.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
+    b.yaml:1: failed to read the YAML: unclosed bracket '[' at line 1 column 1; correct the YAML there
     c.yaml: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     ");
 }

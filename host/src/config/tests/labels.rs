@@ -10,8 +10,8 @@ use crate::system::System;
 #[test]
 fn name_and_size_are_needed() {
     assert_snapshot!(faults(&with_labels("{},\n{name: a},\n{size: 4}")), @"
-    x.yaml:1: metrics.counters[0].labels[0]: the label has no name; add `name:` with what to call it
-    x.yaml:1: metrics.counters[0].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    x.yaml:2: metrics.counters[0].labels[0]: the label has no name; add `name:` with what to call it
+    x.yaml:2: metrics.counters[0].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
     x.yaml:3: metrics.counters[0].labels[1]: the label has no size; add `size:` with how many bytes of the map's key this label takes
     x.yaml:4: metrics.counters[0].labels[2]: the label has no name; add `name:` with what to call it
     ");

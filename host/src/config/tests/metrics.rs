@@ -56,8 +56,8 @@ metrics:
 #[test]
 fn name_and_help_are_needed() {
     assert_snapshot!(faults("metrics:\n  counters:\n    - {}\n    - {name: ~, help: ''}\n"), @"
-    x.yaml:2: metrics.counters[0]: the metric has no name; add `name:` with the name of its map
-    x.yaml:2: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
+    x.yaml:3: metrics.counters[0]: the metric has no name; add `name:` with the name of its map
+    x.yaml:3: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
     x.yaml:4: metrics.counters[1]: the metric has no name; add `name:` with the name of its map
     x.yaml:4: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
     ");
@@ -176,7 +176,7 @@ fn good_metrics_stay_when_others_are_faulty() {
     assert_snapshot!(lines(&faults), @"
     dir/x.yaml:1: metrics.counters[2].name: `b` is the name of metrics.counters[1] on line 1 too; give each its own name and map
     dir/x.yaml:1: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
-    y.yaml:2: failed to read the YAML: did not find expected node content at line 2 column 1, while parsing a flow node; correct the YAML there
+    y.yaml:1: failed to read the YAML: unclosed bracket '[' at line 1 column 1; correct the YAML there
     z.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`
     ");
     assert!(configs[0].metrics.iter().all(|metric| metric.kind == MetricKind::Counter));
