@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::{
     Metric, MetricFamily,
 };
@@ -113,8 +115,18 @@ impl Exporter {
         Scrape { wall, cpu: self.cpu().saturating_sub(cpu) }
     }
 
-    /// What the last answer says of where time went since the start: phases and seconds.
-    pub(crate) fn phases(&self) -> Vec<(String, f64)> {
+    /// Bytes of the last answer's body, to those that a library makes of its text at its default level; `None`
+    /// if it is not compressed.
+    pub(crate) fn size_to_default(&self) -> Option<f64> {
+        let (size, text) = self.answer();
+        let mut best = GzEncoder::new(Vec::new(), Compression::default());
+        best.write_all(&text).expect("memory takes all");
+        let by_library = best.finish().expect("memory takes all").len();
+        (size < text.len()).then(|| size as f64 / by_library as f64)
+    }
+
+    /// The body of the last answer: its bytes, and its text.
+    fn answer(&self) -> (usize, Vec<u8>) {
         let body = self.body.lock().expect("one scrape at a time");
         let head = body.windows(4).position(|end| end == b"\r\n\r\n").expect("an answer") + 4;
         let mut text = Vec::new();
@@ -122,6 +134,12 @@ impl Exporter {
         if GzDecoder::new(&body[head..]).read_to_end(&mut text).is_err() {
             text = body[head..].to_vec();
         }
+        (body.len() - head, text)
+    }
+
+    /// What the last answer says of where time went since the start: phases and seconds.
+    pub(crate) fn phases(&self) -> Vec<(String, f64)> {
+        let (_, text) = self.answer();
         if text.starts_with(b"#") { in_text(&text) } else { in_messages(&text) }
     }
 

@@ -166,6 +166,9 @@ impl Case {
             rest -= mean;
         }
         print("rest", rest, "ms");
+        if let Some(size) = exporter.size_to_default() {
+            print("size_to_default", size, "ratio");
+        }
         print("wall", millis(wall), "ms");
         print("cpu", millis(cpu), "ms");
         print("wall_to_floor", ratio(wall, floor), "ratio");

@@ -6,7 +6,7 @@ use super::bits::BitWriter;
 /// What ends a block.
 pub(super) const END_OF_BLOCK: usize = 256;
 /// Bytes of the shortest match that can be written.
-const SHORTEST_MATCH: usize = 3;
+pub(super) const SHORTEST_MATCH: usize = 3;
 /// Bytes of the longest one.
 pub(super) const LONGEST_MATCH: usize = 258;
 
@@ -72,6 +72,12 @@ fn length(len: usize) -> Part {
 #[inline]
 fn distance(distance: usize) -> Part {
     scaled((distance - 1) as u32, 1)
+}
+
+/// Bits that stand behind the code of a distance of so many bytes.
+#[inline]
+pub(super) fn distance_bits(distance: usize) -> usize {
+    self::distance(distance).extra_bits as usize
 }
 
 /// Symbols that double in reach every `1 << bits` of them.

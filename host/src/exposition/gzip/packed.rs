@@ -11,12 +11,14 @@ use flate2::Crc;
 
 use super::Deflated;
 use super::bits::BitWriter;
-use super::huffman::{Code, Counts, LONGEST_MATCH};
+use super::huffman::{Code, Counts, LONGEST_MATCH, SHORTEST_MATCH, distance_bits};
 
 /// How far back a match may lie, bytes.
 const WINDOW: usize = 32 << 10;
-/// Bytes that a match must have to be looked for.
-const LEAST_MATCH: usize = 4;
+/// Bits of a literal, and of what a match has beside the bits of its distance. About as many: a rule for
+/// whether a match is worth it.
+const LITERAL_BITS: usize = 4;
+const MATCH_BITS: usize = 8;
 /// Places that are remembered for matches to begin at: 2 to this power.
 const PLACES: u32 = 12;
 
@@ -52,7 +54,7 @@ impl Packed {
         }
         write_label(&matcher.tokens[from..], &code, &mut out);
         let end = out.len();
-        Self { deflated: finish(text, &code, out), code, numbers: places, end }
+        Self { deflated: finish(out, &code, sum(text)), code, numbers: places, end }
     }
 
     /// The deflated text.
@@ -64,6 +66,8 @@ impl Packed {
     /// that `changed` gives, in order, each with its place among all numbers.
     pub fn patch(&mut self, text: &[u8], changed: impl Iterator<Item = (usize, Range<usize>)>) {
         let Self { deflated, code, numbers, end } = self;
+        // First, because it reads the text from end to end: the digits are in the cache then.
+        let crc = sum(text);
         let mut out = BitWriter::with_capacity(deflated.bytes.len() + 64);
         // How far the old bits are written, and by how much they have moved.
         let (mut copied, mut moved) = (0, 0u32);
@@ -79,7 +83,7 @@ impl Packed {
         shift(&mut numbers[next..], moved);
         out.copy(&deflated.bytes, copied..*end);
         *end = end.wrapping_add(moved);
-        *deflated = finish(text, code, out);
+        *deflated = finish(out, code, crc);
     }
 }
 
@@ -105,15 +109,19 @@ fn write_number(digits: &[u8], code: &Code, out: &mut BitWriter) -> Range<u32> {
     start..out.len()
 }
 
+fn sum(text: &[u8]) -> Crc {
+    let mut crc = Crc::new();
+    crc.update(text);
+    crc
+}
+
 /// Ends the block, and the stream on a byte: a full flush.
-fn finish(text: &[u8], code: &Code, mut out: BitWriter) -> Deflated {
+fn finish(mut out: BitWriter, code: &Code, crc: Crc) -> Deflated {
     code.end(&mut out);
     // An empty block of stored bytes: its kind, then its length and the length's complement.
     out.push(0, 3);
     out.align();
     out.push(0xffff_0000, 32);
-    let mut crc = Crc::new();
-    crc.update(text);
     Deflated { bytes: out.finish().into(), crc }
 }
 
@@ -181,12 +189,14 @@ impl Matcher {
         let mut at = label.start;
         while at < label.end {
             let (mut len, far) = self.find(text, at..label.end);
-            if len < LEAST_MATCH {
+            if !is_worth_it(len, far) {
                 self.tokens.push(Token::Literal(text[at]));
                 counts.literal(text[at]);
                 at += 1;
+                continue;
             }
-            while len >= LEAST_MATCH {
+            // What is left of a long one is written as what it is, if it is too short.
+            while len >= SHORTEST_MATCH {
                 let part = len.min(LONGEST_MATCH);
                 self.tokens.push(Token::Match { len: part as u16, far: far as u16 });
                 counts.matching(part, far);
@@ -200,8 +210,11 @@ impl Matcher {
     /// stand here too.
     #[inline]
     fn find(&mut self, text: &[u8], rest: Range<usize>) -> (usize, usize) {
-        let Some(first) = text[rest.clone()].first_chunk::<LEAST_MATCH>() else { return (0, 0) };
-        let hash = u32::from_le_bytes(*first).wrapping_mul(0x9e37_79b1) >> (32 - PLACES);
+        let Some([one, two, three]) = text[rest.clone()].first_chunk::<SHORTEST_MATCH>() else {
+            return (0, 0);
+        };
+        let first = u32::from_le_bytes([*one, *two, *three, 0]);
+        let hash = first.wrapping_mul(0x9e37_79b1) >> (32 - PLACES);
         let here = Place { at: rest.start as u32, end: rest.end as u32 };
         let Place { at, end } = std::mem::replace(&mut self.places[hash as usize], here);
         let far = rest.start - at as usize;
@@ -210,6 +223,12 @@ impl Matcher {
         }
         (common(&text[at as usize..end as usize], &text[rest]), far)
     }
+}
+
+/// Whether to say that so many bytes stood so far before takes no more bits than the bytes do.
+#[inline]
+fn is_worth_it(len: usize, far: usize) -> bool {
+    len >= SHORTEST_MATCH && len * LITERAL_BITS >= MATCH_BITS + distance_bits(far)
 }
 
 /// How many bytes two texts have in common at their beginnings.
