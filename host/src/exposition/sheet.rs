@@ -109,6 +109,12 @@ impl Block {
         }
     }
 
+    /// Which of its numbers are those of the `n`-th series.
+    fn numbers_of(&self, n: usize) -> Range<usize> {
+        let end = self.first.get(n + 1).map_or(self.numbers.len(), |first| *first as usize);
+        self.first[n] as usize..end
+    }
+
     /// Its text.
     pub(super) fn text(&self) -> &Bytes {
         &self.text
@@ -145,15 +151,18 @@ impl Block {
     /// Writes the numbers of those series that changed.
     fn patch<S: Script>(&mut self, family: &Family, ids: Range<usize>) {
         let start = ids.start;
-        let mut changed = family.changed(ids).filter(|id| family.is_live(*id)).peekable();
-        if changed.peek().is_none() {
+        let changed: Vec<_> = family.changed(ids).filter(|id| family.is_live(*id)).collect();
+        if changed.is_empty() {
             return;
         }
         self.sound = false;
         let mut text = into_mut(std::mem::take(&mut self.text));
+        // Old digits are rarely in the cache: memory gives many at once in the time in which it gives one.
+        let old = changed.iter().flat_map(|id| &self.numbers[self.numbers_of(id - start)]);
+        std::hint::black_box(old.fold(0, |all, number| all ^ text[number.at as usize]));
         let (mut moved, mut longer) = (Vec::new(), Vec::new());
         for id in changed {
-            let first = self.first[id - start] as usize;
+            let first = self.numbers_of(id - start).start;
             S::numbers(&family.kind, family.numbers(id), |place, digits| {
                 let n = first + place;
                 let old = &mut text[self.numbers[n].range()];
