@@ -190,6 +190,11 @@ impl Family {
         }
     }
 
+    /// Looks at where the series of these labels would be, before it is joined.
+    pub fn touch(&self, labels: &LabelSet) {
+        self.sets.touch(labels);
+    }
+
     /// Takes one more row into the series of `labels`, which is made if it is not there; where the
     /// row's value goes, `slot` being its place in a histogram.
     pub fn join(&mut self, labels: &LabelSet, slot: Option<Slot>) -> Cell {
@@ -244,6 +249,12 @@ impl Family {
         let sum = &mut self.cells[cell.0 as usize];
         *sum = sum.wrapping_add(value);
         self.changed.mark(self.series_of(cell));
+    }
+
+    /// What a number is now.
+    #[inline]
+    pub fn number(&self, cell: Cell) -> u64 {
+        self.cells[cell.0 as usize]
     }
 
     #[inline]

@@ -82,6 +82,13 @@ impl Receiver for Adding<'_> {
         }
     }
 
+    #[inline]
+    fn touch(&self, row: Row) {
+        if let Some(Fate::Add(cell)) = self.decided.fates(row).first() {
+            std::hint::black_box(self.family.number(*cell));
+        }
+    }
+
     fn gone(&mut self, row: Row) {
         self.decided.leave(row, self.family);
     }

@@ -105,9 +105,9 @@ impl<'a, R: Receiver> Walk<'a, R> {
         match chunk.places() {
             Some(places) => {
                 ordered.give_up();
-                placed.take(chunk.entries(), places, &mut meeting, same);
+                placed.take(chunk.all(), places, &mut meeting, same);
             }
-            None => ordered.take(chunk.entries(), &mut meeting, same),
+            None => ordered.take(chunk.all(), &mut meeting, same),
         }
     }
 

@@ -12,7 +12,7 @@ pub struct Chunk<'a> {
     pub(super) value_stride: usize,
     pub(super) cpus: usize,
     /// Where each entry has its place in the map, if it is known; it stays while the key does, unless
-    /// the entry is written anew from outside.
+    /// the entry is written anew from outside. What stands at a [`Chunk::GAP`] is no entry.
     pub(super) places: Option<&'a [u32]>,
 }
 
@@ -26,6 +26,9 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Chunk<'a> {
+    /// The place of what is no entry.
+    pub const GAP: u32 = u32::MAX;
+
     /// Entries whose keys stand end to end, and so do their values, `cpus` for each.
     pub fn new(keys: &'a [u8], key_size: usize, values: &'a [u64], cpus: usize) -> Self {
         Self {
@@ -45,25 +48,57 @@ impl<'a> Chunk<'a> {
         Self { places: Some(places), ..self }
     }
 
-    /// The place of each entry, as a small number, if it is known.
+    /// The place of each entry, as a small number, and [`Chunk::GAP`] for what is none; if they are known.
     pub fn places(&self) -> Option<&'a [u32]> {
         self.places
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.values.len().div_ceil(self.value_stride)
+        let all = self.values.len().div_ceil(self.value_stride);
+        all - self
+            .places
+            .map_or(0, |places| places.iter().filter(|place| **place == Self::GAP).count())
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 
     /// The entries, in the map's order.
-    pub fn entries(self) -> impl ExactSizeIterator<Item = Entry<'a>> {
+    pub fn entries(self) -> impl Iterator<Item = Entry<'a>> {
+        let places = self.places.unwrap_or_default();
+        let is_entry = move |n: &usize| places.get(*n).is_none_or(|place| *place != Self::GAP);
+        self.all().enumerate().filter(move |(n, _)| is_entry(n)).map(|(_, entry)| entry)
+    }
+
+    /// What stands at each place, also at gaps.
+    #[inline]
+    pub fn all(self) -> impl ExactSizeIterator<Item = Entry<'a>> {
         self.keys.chunks(self.key_stride).zip(self.values.chunks(self.value_stride)).map(
             move |(key, values)| Entry { key: &key[..self.key_size], values: &values[..self.cpus] },
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_at_a_gap_is_no_entry() {
+        let (keys, values) = (*b"abc", [1, 2, 3]);
+        let chunk = Chunk::new(&keys, 1, &values, 1);
+        let of = |chunk: Chunk<'_>| {
+            let entries: Vec<_> =
+                chunk.entries().map(|entry| (entry.key[0], entry.values[0])).collect();
+            assert_eq!((chunk.len(), chunk.is_empty()), (entries.len(), entries.is_empty()));
+            entries
+        };
+        assert_eq!(of(chunk), [(b'a', 1), (b'b', 2), (b'c', 3)]);
+        assert_eq!(of(chunk.at(&[7, Chunk::GAP, 9])), [(b'a', 1), (b'c', 3)]);
+        assert_eq!(of(chunk.at(&[Chunk::GAP; 3])), []);
+        assert_eq!(chunk.at(&[Chunk::GAP; 3]).all().len(), 3);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{Meeting, sum};
 use crate::rows::{Receiver, Row};
-use crate::source::Entry;
+use crate::source::{Chunk, Entry};
 
 /// At a place where no row was met yet.
 const NOWHERE: Row = Row(u32::MAX);
@@ -37,6 +37,9 @@ impl Placed {
         let is_one = meeting.table.columns() == 1;
         let mut moved = Vec::new();
         for (entry, place) in entries.zip(places) {
+            if *place == Chunk::GAP {
+                continue;
+            }
             let row = self.at(*place);
             let is_key = |key: &[u8]| same(key, entry.key);
             if is_one
@@ -69,6 +72,7 @@ impl Placed {
         }
         let touched = rows.iter().map(|row| meeting.table.touch(*row));
         std::hint::black_box(touched.fold(0, |all, one| all ^ one));
+        rows.iter().for_each(|row| meeting.receiver.touch(*row));
         for (Moved { entry, place }, likely) in moved.iter().zip(rows) {
             let Meeting { table, .. } = &mut *meeting;
             let known = table.has_key(likely) && table.key(likely) == entry.key;

@@ -81,10 +81,10 @@ pub(super) struct Copy {
     index: u32,
     /// How many elements there may be for each entry; `None` if it is used however few entries the map has.
     sparse: Option<usize>,
-    /// The entries of a stretch: keys in whole u64s, each with its value, or values, behind it.
-    rows: Vec<u64>,
-    /// Which element each of them is.
+    /// Of each element of a stretch which one it is, if it is an entry.
     places: Vec<u32>,
+    /// The elements of a stretch of a per-CPU map: keys in whole u64s, each with its values behind it.
+    rows: Vec<u64>,
 }
 
 /// Whether a map can be copied, if the kernel lets us.
@@ -181,81 +181,93 @@ impl Copy {
         Ok(Self { copier, elements, count, index, sparse, rows, places })
     }
 
-    /// Takes the entries out of a stretch that begins with the element `first`.
+    /// Which elements of a stretch are entries, the first of them being the element `first`: their places,
+    /// and [`Chunk::GAP`] for others.
     fn sift(&mut self, stretch: &[u64], first: usize, count: usize, map: &Target) {
         let key_words = map.key_size.div_ceil(size_of::<u64>());
-        if self.elements.values.is_some() {
-            return self.sift_per_cpu(stretch, first, count, (key_words, map.cpus));
-        }
+        // Keys of a known size are compared word by word, without a call.
         match key_words {
-            1 => self.sift_by::<1>(stretch, first, count),
-            2 => self.sift_by::<2>(stretch, first, count),
-            3 => self.sift_by::<3>(stretch, first, count),
-            4 => self.sift_by::<4>(stretch, first, count),
+            1 => self.sift_by(stretch, first, count, same::<1>),
+            2 => self.sift_by(stretch, first, count, same::<2>),
+            3 => self.sift_by(stretch, first, count, same::<3>),
+            4 => self.sift_by(stretch, first, count, same::<4>),
             _ => {
-                let same = |one: &[u64], two: &[u64]| one[..key_words] == two[..key_words];
-                let add = |rows: &mut Vec<u64>, row: &[u64], _| {
-                    rows.extend_from_slice(&row[..=key_words]);
-                };
-                self.sift_with(stretch, first, count, same, add);
+                self.sift_by(stretch, first, count, |one, two| one[..key_words] == two[..key_words])
             }
         }
-    }
-
-    /// The same of a per-CPU map, whose values stand behind the copies: those of one CPU end to end.
-    fn sift_per_cpu(
-        &mut self,
-        stretch: &[u64],
-        first: usize,
-        count: usize,
-        (key_words, cpus): (usize, usize),
-    ) {
-        let values = &stretch[COPIES..][..cpus * count];
-        let same = |one: &[u64], two: &[u64]| one[..key_words] == two[..key_words];
-        let add = |rows: &mut Vec<u64>, row: &[u64], place: u32| {
-            let at = place as usize - first;
-            rows.extend_from_slice(&row[..key_words]);
-            rows.extend(values[at..].iter().step_by(count));
-        };
-        self.sift_with(stretch, first, count, same, add);
-    }
-
-    /// Keys of a known size are compared and moved word by word, without a call.
-    fn sift_by<const KEY: usize>(&mut self, stretch: &[u64], first: usize, count: usize) {
-        let same = |one: &[u64], two: &[u64]| one.first_chunk::<KEY>() == two.first_chunk::<KEY>();
-        let add = |rows: &mut Vec<u64>, row: &[u64], _| {
-            if let (Some(key), Some(value)) = (row.first_chunk::<KEY>(), row.get(KEY)) {
-                rows.extend_from_slice(key);
-                rows.push(*value);
-            }
-        };
-        self.sift_with(stretch, first, count, same, add);
     }
 
     #[inline]
-    fn sift_with(
+    fn sift_by(
         &mut self,
         stretch: &[u64],
         first: usize,
         count: usize,
         same: impl Fn(&[u64], &[u64]) -> bool,
-        add: impl Fn(&mut Vec<u64>, &[u64], u32),
     ) {
-        let Self { elements, rows, places, count: all, .. } = self;
-        rows.clear();
-        places.clear();
+        let Self { elements, places, count: all, .. } = self;
+        let links = elements.links(*all);
         let (one, two) = stretch[..COPIES].split_at(STRETCH);
         let copies = one.chunks_exact(elements.words).zip(two.chunks_exact(elements.words));
-        for ((one, two), place) in copies.take(count).zip(first as u32..) {
-            let stays = elements.is_entry(one[elements.link], *all)
-                && elements.is_entry(two[elements.link], *all)
-                && same(&one[elements.key..], &two[elements.key..]);
-            if stays {
-                add(rows, &one[elements.key..], place);
-                places.push(place);
-            }
+        let sifted = copies.take(count).zip(first as u32..).map(|((one, two), place)| {
+            // No jump: which elements are entries is hard to foretell.
+            let stays = links.is_entry(one[elements.link])
+                & links.is_entry(two[elements.link])
+                & same(&one[elements.key..], &two[elements.key..]);
+            if stays { place } else { Chunk::GAP }
+        });
+        places.clear();
+        places.extend(sifted);
+    }
+
+    /// The entries of a stretch, whose elements have `places`.
+    fn entries<'a>(&'a self, stretch: &'a [u64], key_words: usize, map: &Target) -> Chunk<'a> {
+        let Elements { words, key, .. } = self.elements;
+        let elements = &stretch[..words * self.places.len()];
+        Chunk {
+            keys: sys::bytes(&elements[key..]),
+            key_stride: words * size_of::<u64>(),
+            key_size: map.key_size,
+            values: &elements[key + key_words..],
+            value_stride: words,
+            cpus: map.cpus,
+            places: Some(&self.places),
         }
     }
+
+    /// The same of a per-CPU map, whose values stand behind the copies: those of one CPU end to end. Only
+    /// entries are left, each key with its values behind it.
+    fn gather<'a>(&'a mut self, stretch: &[u64], key_words: usize, map: &Target) -> Chunk<'a> {
+        let Self { elements, places, rows, .. } = self;
+        let count = places.len();
+        let values = &stretch[COPIES..][..map.cpus * count];
+        let stride = key_words + map.cpus;
+        rows.clear();
+        let all = stretch.chunks_exact(elements.words).zip(&*places).enumerate();
+        for (n, (element, _)) in all.filter(|(_, (_, place))| **place != Chunk::GAP) {
+            rows.extend_from_slice(&element[elements.key..][..key_words]);
+            rows.extend(values[n..].iter().step_by(count));
+        }
+        places.retain(|place| *place != Chunk::GAP);
+        Chunk {
+            keys: sys::bytes(rows),
+            key_stride: stride * size_of::<u64>(),
+            key_size: map.key_size,
+            values: rows.get(key_words..).unwrap_or_default(),
+            value_stride: stride,
+            cpus: map.cpus,
+            places: Some(places),
+        }
+    }
+}
+
+/// Whether two keys of `KEY` u64s are equal, without a jump.
+#[inline]
+fn same<const KEY: usize>(one: &[u64], two: &[u64]) -> bool {
+    let (Some(one), Some(two)) = (one.first_chunk::<KEY>(), two.first_chunk::<KEY>()) else {
+        return false;
+    };
+    one.iter().zip(two).fold(0, |differ, (one, two)| differ | (one ^ two)) == 0
 }
 
 impl Walk for Copy {
@@ -267,26 +279,19 @@ impl Walk for Copy {
         let copier = Arc::clone(&self.copier);
         let mut memory = copier.window.lock();
         let key_words = map.key_size.div_ceil(size_of::<u64>());
-        let stride = key_words + map.cpus;
         let room = copier.places.room();
-        let stretch = STRETCH / self.elements.words.max(map.cpus);
-        for first in (0..self.count).step_by(stretch) {
-            let count = stretch.min(self.count - first);
+        let most = STRETCH / self.elements.words.max(map.cpus);
+        for first in (0..self.count).step_by(most) {
+            let count = most.min(self.count - first);
             if copier.program.run(&mut [self.index.into(), first as u64, count as u64])? != 0 {
                 return Err(io::Error::other("the kernel cannot read its own memory there"));
             }
-            self.sift(&memory.words.still()[..room], first, count, map);
-            if !self.rows.is_empty() {
-                visit(Chunk {
-                    keys: sys::bytes(&self.rows),
-                    key_stride: stride * size_of::<u64>(),
-                    key_size: map.key_size,
-                    values: &self.rows[key_words..],
-                    value_stride: stride,
-                    cpus: map.cpus,
-                    places: Some(&self.places),
-                });
-            }
+            let stretch = &memory.words.still()[..room];
+            self.sift(stretch, first, count, map);
+            visit(match self.elements.values {
+                Some(_) => self.gather(stretch, key_words, map),
+                None => self.entries(stretch, key_words, map),
+            });
         }
         Ok(())
     }
