@@ -67,6 +67,8 @@ pub struct Opened {
     name: String,
     file: PathBuf,
     btf_path: Option<PathBuf>,
+    /// Bytes of the object.
+    size: usize,
     object: OpenObject,
 }
 
@@ -230,12 +232,18 @@ impl Opened {
         }
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
-        Ok(Self { name: name.to_owned(), btf_path: btf_path.map(Path::to_owned), file, object })
+        let (name, btf_path) = (name.to_owned(), btf_path.map(Path::to_owned));
+        Ok(Self { name, btf_path, file, size: bytes.len(), object })
     }
 
     /// The object's file, or `<built-in>/NAME.bpf.o`.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// Bytes of the object.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// The maps, libbpf's own (`.rodata` and the like) left out, in the object's order.

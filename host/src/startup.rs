@@ -174,16 +174,19 @@ fn printer() -> Option<Printer> {
     }
 }
 
-/// Objects that are loaded at a time: libbpf holds some 10 MB for each meanwhile.
+/// Objects that are loaded at a time.
 const LOADERS: usize = 4;
 
-/// Starts all of them, some at a time: for each object libbpf reads the kernel's types anew, which
-/// takes longer than the kernel takes to load it. What came of each, in their order: see
+/// Starts all of them, some at a time: for each type that an object names libbpf looks through all of the
+/// kernel's, which takes longer than the kernel takes to load it. The largest object comes first, so
+/// that no thread is left with it alone at the end. What came of each, in their order: see
 /// [`Checked::start`].
 pub fn start(checked: Vec<Checked>) -> Vec<Result<Running, LoadError>> {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let workers = cpus.min(LOADERS).min(checked.len());
-    let queue = Mutex::new(checked.into_iter().enumerate());
+    let mut queue: Vec<_> = checked.into_iter().enumerate().collect();
+    queue.sort_by_key(|(_, config)| std::cmp::Reverse(config.opened.size()));
+    let queue = Mutex::new(queue.into_iter());
     let started = Mutex::new(BTreeMap::new());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {

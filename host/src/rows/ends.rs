@@ -41,7 +41,10 @@ impl Ends {
 
     /// Has a row's answer hold for ever.
     pub(super) fn clear(&mut self, row: Row) {
-        self.until.remove(&row);
+        // Most maps have none, and a row is cleared each time it is decided.
+        if !self.until.is_empty() {
+            self.until.remove(&row);
+        }
     }
 
     /// Has rows wait whose answers have ended by `now`.

@@ -150,6 +150,9 @@ impl KeyDecoder {
         let Self { keys, transforms, transformed, first_error, bounds, refused, .. } = self;
         let parts = &*self.labels;
         let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
+        if transformed.is_none() {
+            keys[..rows.len()].iter().for_each(|key| family.touch(&key.labels));
+        }
         let (mut waiting, mut fates) = (Vec::new(), Vec::new());
         for (row, key) in rows.iter().zip(keys) {
             fates.clear();
