@@ -316,7 +316,7 @@ pub fn the_text_of_a_plugins_labels_is_bounded() {
 pub fn keys_that_did_not_get_their_turn_come_first() {
     let limits = "deadline: 10s, answers: 0";
     let mut live =
-        Live::start(&config(&plugin(limits), STEP), "loop").within(Duration::from_millis(100));
+        Live::start(&config(&plugin(limits), STEP), "loop").within(Duration::from_secs(1));
     // A call has half of that and fails by its own fault; the next is cut, and its rows wait.
     let first = live.scrape();
     assert_eq!(first.one("plugin_failures_total", "cause=\"deadline\""), 1);
