@@ -94,11 +94,13 @@ struct Entries {
     /// The next piece, if it is here.
     ready: Option<Piece>,
     asked: Option<Asked>,
+    /// Why there is no more.
+    failed: Option<ScrapeError>,
 }
 
 impl Entries {
     fn new(place: Place, seat: Handle, first: Piece) -> Self {
-        Self { place, seat, ready: Some(first), asked: None }
+        Self { place, seat, ready: Some(first), asked: None, failed: None }
     }
 
     /// Gives a piece out. The next one is asked for when it is wanted.
@@ -119,16 +121,24 @@ impl http_body::Body for Entries {
         if let Some(piece) = self.ready.take() {
             return Poll::Ready(Some(Ok(self.give(piece))));
         }
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let Some(asked) = &mut self.asked else { return Poll::Ready(None) };
         let result = ready!(asked.as_mut().poll(cx));
         self.asked = None;
-        Poll::Ready(match result {
-            Ok(Some(piece)) => Some(Ok(self.give(piece))),
+        match result {
+            Ok(Some(piece)) => Poll::Ready(Some(Ok(self.give(piece)))),
             // The map has gone.
-            Ok(None) => None,
-            // The client is to see that this is not all.
-            Err(error) => Some(Err(error)),
-        })
+            Ok(None) => Poll::Ready(None),
+            // The client is to see that this is not all, behind what there is: at a body that waits the
+            // server sends what it has, at one that fails it does not.
+            Err(error) => {
+                self.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 }
 
