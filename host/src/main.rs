@@ -31,7 +31,7 @@ use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record::Recording;
 use ebpf_wasm_exporter::tools::{self, ToolError};
 use ebpf_wasm_exporter::workers::{self, HireError, Hired};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
@@ -151,9 +151,6 @@ impl Serving<'_> {
         system.prepare();
         let manager = Manager::connect();
         bpf::give_back_memory();
-        if let Err(error) = bpf::give_back_code() {
-            debug!("the start's code stays in memory: {error}");
-        }
         let readable =
             [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
                 .concat();

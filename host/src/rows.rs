@@ -154,7 +154,7 @@ impl Rows {
 
     /// Has no walk hand out this row as new any more.
     fn settle(&mut self, row: Row) {
-        self.table.set_new(row, false);
+        self.table.settle(row);
     }
 }
 

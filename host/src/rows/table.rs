@@ -8,20 +8,24 @@ use std::hash::Hasher as _;
 use super::Row;
 use crate::index::{Hash, Index};
 
-/// The walk of a row without a key.
-const FREE: u32 = 0;
-/// The walk of a row whose key was no key of the map after all.
-pub(super) const NEVER: u32 = 1;
+/// It has a key. Without this there is nothing else.
+const KEY: u8 = 1;
+/// Nothing was decided for it yet.
+const NEW: u8 = 2;
+/// The walk has met it.
+const MET: u8 = 4;
+/// Its key was no key of the map after all.
+const LOST: u8 = 8;
 
-/// Bytes before the key: the walk in which the row was last met, and whether it is new.
-const HEAD: usize = 8;
-const NEW: usize = 4;
 const WORD: usize = size_of::<u64>();
 
-/// The keys and numbers of rows, and when each was met.
+/// The keys and numbers of rows, and what has become of each.
 #[derive(Debug)]
 pub(super) struct Table {
+    /// The key of each row, and its numbers behind it.
     bytes: Vec<u8>,
+    /// What has become of each row, apart from the rest: a row that is as it was is only read.
+    states: Vec<u8>,
     key_size: usize,
     /// Where the numbers of a row begin.
     numbers: usize,
@@ -37,9 +41,10 @@ pub(super) struct Table {
 impl Table {
     /// No rows yet, of keys of this size in bytes, each with so many numbers.
     pub(super) fn new(key_size: usize, columns: usize) -> Self {
-        let numbers = HEAD + key_size.next_multiple_of(WORD);
+        let numbers = key_size.next_multiple_of(WORD);
         Self {
             bytes: Vec::new(),
+            states: Vec::new(),
             key_size,
             numbers,
             size: numbers + columns * WORD,
@@ -62,7 +67,7 @@ impl Table {
 
     /// How many rows there are, with and without a key.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() / self.size
+        self.states.len()
     }
 
     /// How many of them have a key.
@@ -99,13 +104,14 @@ impl Table {
         let row = self.free.pop().unwrap_or_else(|| {
             let row = Row(self.len() as u32);
             self.bytes.resize(self.bytes.len() + self.size, 0);
+            self.states.push(0);
             row
         });
         let (key_size, numbers) = (self.key_size, self.numbers);
         let place = self.of_mut(row);
-        place[HEAD..HEAD + key_size].copy_from_slice(key);
+        place[..key_size].copy_from_slice(key);
         place[numbers..].fill(0);
-        self.set_new(row, true);
+        self.states[row.0 as usize] = KEY | NEW;
         self.index.insert(hash, row.0);
         (row, true)
     }
@@ -113,57 +119,71 @@ impl Table {
     /// Forgets the key of a row, which may be another key's then.
     pub(super) fn remove(&mut self, row: Row) {
         self.index.remove(self.hash(self.key(row)), row.0);
-        self.set_met(row, FREE);
+        self.states[row.0 as usize] = 0;
         self.free.push(row);
     }
 
     /// The row at a place, if it has a key that is one of the map's.
     pub(super) fn row_at(&self, place: usize) -> Option<Row> {
         let row = u32::try_from(place).ok().map(Row)?;
-        (self.has_key(row) && self.met(row) != NEVER).then_some(row)
+        (self.has_key(row) && !self.is_lost(row)).then_some(row)
     }
 
     /// Its key.
     #[inline]
     pub(super) fn key(&self, row: Row) -> &[u8] {
-        &self.of(row)[HEAD..HEAD + self.key_size]
+        &self.of(row)[..self.key_size]
     }
 
     /// Whether there is such a row, and it has a key.
     #[inline]
     pub(super) fn has_key(&self, row: Row) -> bool {
-        let at = row.0 as usize * self.size;
-        self.bytes.get(at..at + self.size).is_some_and(|row| met(row) != FREE)
+        self.states.get(row.0 as usize).is_some_and(|state| state & KEY != 0)
     }
 
-    /// The walk in which it was last met.
+    /// Begins a walk, which has met no row.
+    pub(super) fn begin(&mut self) {
+        self.states.iter_mut().for_each(|state| *state &= !MET);
+    }
+
+    /// Whether this walk has met a row.
     #[inline]
-    pub(super) fn met(&self, row: Row) -> u32 {
-        met(self.of(row))
+    pub(super) fn is_met(&self, row: Row) -> bool {
+        self.is(row, MET)
     }
 
-    /// Notes that it was met in this walk.
+    /// Notes that this walk has met a row.
     #[inline]
-    pub(super) fn set_met(&mut self, row: Row, walk: u32) {
-        self.of_mut(row)[..NEW].copy_from_slice(&walk.to_ne_bytes());
+    pub(super) fn meet(&mut self, row: Row) {
+        let state = &mut self.states[row.0 as usize];
+        *state = (*state | MET) & !LOST;
     }
 
-    /// Has all that have a key been met in this walk.
-    pub(super) fn meet_all(&mut self, walk: u32) {
-        for row in self.all().filter(|row| self.has_key(*row)).collect::<Vec<_>>() {
-            self.set_met(row, walk);
-        }
+    /// Whether a row's key was no key of the map after all.
+    pub(super) fn is_lost(&self, row: Row) -> bool {
+        self.is(row, LOST)
+    }
+
+    /// Notes that a row's key is no key of the map after all: this walk has not met it.
+    pub(super) fn lose(&mut self, row: Row) {
+        let state = &mut self.states[row.0 as usize];
+        *state = (*state | LOST) & !MET;
     }
 
     /// Whether nothing was decided for it yet.
     #[inline]
     pub(super) fn is_new(&self, row: Row) -> bool {
-        self.of(row)[NEW] != 0
+        self.is(row, NEW)
     }
 
-    /// Notes whether nothing was decided for it yet.
-    pub(super) fn set_new(&mut self, row: Row, new: bool) {
-        self.of_mut(row)[NEW] = new.into();
+    /// Notes that something was decided for it.
+    pub(super) fn settle(&mut self, row: Row) {
+        self.states[row.0 as usize] &= !NEW;
+    }
+
+    #[inline]
+    fn is(&self, row: Row, what: u8) -> bool {
+        self.states[row.0 as usize] & what != 0
     }
 
     /// Looks at a row, if there is one, so that its memory is near when it is needed.
@@ -174,26 +194,23 @@ impl Table {
         ends.map_or(0, |(first, last)| first ^ last)
     }
 
-    /// Notes that a row of one number was met in this walk, if all is as it was: there is such a row,
-    /// it is not met yet, has this key and this number, and is not new.
+    /// Notes that this walk has met a row of one number, if all is as it was: there is such a row, it is not
+    /// met yet, has this key and this number, and is not new.
     #[inline]
     pub(super) fn meet_again(
         &mut self,
         row: Row,
-        walk: u32,
         is_key: impl FnOnce(&[u8]) -> bool,
         number: u64,
     ) -> bool {
         let at = row.0 as usize * self.size;
-        let Some(row) = self.bytes.get_mut(at..at + self.size) else { return false };
-        let met = met(row);
-        let again = met != FREE
-            && met != walk
-            && row[NEW] == 0
-            && is_key(&row[HEAD..HEAD + self.key_size])
+        let Some(state) = self.states.get_mut(row.0 as usize) else { return false };
+        let Some(row) = self.bytes.get(at..at + self.size) else { return false };
+        let again = *state == KEY
+            && is_key(&row[..self.key_size])
             && u64::from_ne_bytes(chunk(&row[self.numbers..])) == number;
         if again {
-            row[..NEW].copy_from_slice(&walk.to_ne_bytes());
+            *state = KEY | MET;
         }
         again
     }
@@ -228,11 +245,6 @@ impl Table {
         let at = row.0 as usize * self.size;
         &mut self.bytes[at..at + self.size]
     }
-}
-
-#[inline]
-fn met(row: &[u8]) -> u32 {
-    u32::from_ne_bytes(chunk(row))
 }
 
 /// The first bytes; there are as many.

@@ -289,15 +289,3 @@ fn doubts_are_settled_by_lookup() {
     assert_eq!(scrape(&[3, 4, 1], &[1, 3]), (vec![1, 3], 0), "4 was torn");
     assert_eq!(scrape(&[3, 4, 1], &[1, 3, 4]), (vec![1, 3, 4], 1), "4 is there now");
 }
-
-#[test]
-fn walks_are_counted_anew_when_the_number_is_at_its_end() {
-    let mut scene = Scene::new(1);
-    scene.walk(|walk| (0..3).for_each(|n| meet(walk, &[n], &[1])));
-    scene.known.rows.progress.walk = u32::MAX - 1;
-    for _ in 0..3 {
-        scene.walk(|walk| (0..2).for_each(|n| meet(walk, &[n], &[1])));
-        assert_eq!(scene.known.rows.met(), 2);
-        assert_eq!(scene.known.rows.len(), 2);
-    }
-}

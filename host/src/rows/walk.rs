@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::table::{NEVER, Table};
+use super::table::Table;
 use super::{Column, Receiver, Row, Rows};
 use crate::source::Chunk;
 
@@ -16,10 +16,8 @@ pub(super) use ordered::Ordered;
 pub(super) use placed::Placed;
 
 /// How far a walk has come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// The number of this walk.
-    pub(super) walk: u32,
     /// Rows met in it.
     pub(super) count: usize,
     /// Rows of keys that were unknown before it.
@@ -28,13 +26,6 @@ pub(super) struct Progress {
     doubles: Vec<Row>,
     /// New rows that it has met.
     new: Vec<Row>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        let (inserted, doubles, new) = (Vec::new(), Vec::new(), Vec::new());
-        Self { walk: NEVER, count: 0, inserted, doubles, new }
-    }
 }
 
 /// A walk that takes entries.
@@ -63,11 +54,7 @@ struct Meeting<'a, R> {
 impl<'a, R: Receiver> Walk<'a, R> {
     pub(super) fn begin(rows: &'a mut Rows, receiver: &'a mut R) -> Self {
         let Rows { table, ordered, progress, .. } = rows;
-        if progress.walk == u32::MAX {
-            progress.walk = NEVER + 1;
-            table.meet_all(progress.walk);
-        }
-        progress.walk += 1;
+        table.begin();
         progress.count = 0;
         progress.inserted.clear();
         progress.doubles.clear();
@@ -125,7 +112,7 @@ impl<'a, R: Receiver> Walk<'a, R> {
         if ordered.is_straight() {
             ordered.part(table, progress);
         }
-        let missed = |row: &Row| table.has_key(*row) && table.met(*row) != progress.walk;
+        let missed = |row: &Row| table.has_key(*row) && !table.is_met(*row);
         table.all().filter(missed).collect()
     }
 
@@ -170,25 +157,25 @@ impl<'a, R: Receiver> Walked<'a, R> {
         met.append(&mut walk.rows.progress.doubles);
         for row in met {
             let Meeting { table, progress, .. } = walk.meeting();
-            if table.met(row) == NEVER {
+            if table.is_lost(row) {
                 continue;
             }
             if lookup(table.key(row), &mut numbers)? {
                 walk.meeting().put(row, &numbers);
             } else {
-                table.set_met(row, NEVER);
+                table.lose(row);
                 progress.count -= 1;
             }
         }
         for row in walk.missed() {
             let mut meeting = walk.meeting();
-            if meeting.table.met(row) != NEVER && lookup(meeting.table.key(row), &mut numbers)? {
+            if !meeting.table.is_lost(row) && lookup(meeting.table.key(row), &mut numbers)? {
                 meeting.note(row, &numbers);
             }
         }
         let Rows { table, ordered, progress, .. } = &mut *walk.rows;
-        ordered.keep(|row| table.met(row) != NEVER);
-        progress.new.retain(|row| table.met(*row) == progress.walk);
+        ordered.keep(|row| !table.is_lost(row));
+        progress.new.retain(|row| table.is_met(*row));
         Ok(Met(walk))
     }
 }
@@ -230,11 +217,11 @@ impl<R: Receiver> Meeting<'_, R> {
     /// Notes that the walk has met this row, and with which numbers; `false` if it had before.
     #[inline]
     fn note(&mut self, row: Row, numbers: &[u64]) -> bool {
-        if self.table.met(row) == self.progress.walk {
+        if self.table.is_met(row) {
             self.progress.doubles.push(row);
             return false;
         }
-        self.table.set_met(row, self.progress.walk);
+        self.table.meet(row);
         self.progress.count += 1;
         self.put(row, numbers);
         if self.table.is_new(row) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::sleep;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::limits::Limits;
 use super::seldom::Seldom;
@@ -187,9 +187,14 @@ impl Room {
         &self.0.limits
     }
 
-    /// Gives memory back to the system after each burst of clients: the allocator would keep what lay
-    /// between blocks that are still in use. Never returns.
+    /// Gives memory back to the system: once the code that only a start and a first scrape need, then
+    /// after each burst of clients what the allocator would keep, because it lay between blocks that are
+    /// still in use. Never returns.
     pub(super) async fn give_back(&self) {
+        sleep(LOOK).await;
+        if let Err(error) = bpf::give_back_code() {
+            debug!("the start's code stays in memory: {error}");
+        }
         loop {
             sleep(LOOK).await;
             let calm = lock(&self.0.unsent).bytes() < BURST

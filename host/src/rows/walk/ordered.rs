@@ -106,7 +106,7 @@ impl Ordered {
         let Self { order, ahead, .. } = self;
         ahead.clear();
         ahead.extend(order.drain(progress.count..));
-        order.iter().for_each(|row| table.set_met(*row, progress.walk));
+        order.iter().for_each(|row| table.meet(*row));
         self.passed = 0;
         self.straight = false;
     }

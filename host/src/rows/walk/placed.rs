@@ -42,9 +42,7 @@ impl Placed {
             }
             let row = self.at(*place);
             let is_key = |key: &[u8]| same(key, entry.key);
-            if is_one
-                && meeting.table.meet_again(row, meeting.progress.walk, is_key, sum(entry.values))
-            {
+            if is_one && meeting.table.meet_again(row, is_key, sum(entry.values)) {
                 meeting.progress.count += 1;
             } else if meeting.table.has_key(row) && is_key(meeting.table.key(row)) {
                 meeting.note(row, entry.values);
