@@ -67,8 +67,8 @@ pub(super) fn braced(name: &str, has_labels: bool) -> (String, String) {
 /// Appends `text` with backslash and newline escaped, and quotes where it stands in them.
 pub(super) fn escape(text: &str, quoted: bool, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    let special = |byte: &u8| matches!(byte, b'\\' | b'\n') || (quoted && *byte == b'"');
-    while let Some(at) = rest.iter().position(special) {
+    let quote = if quoted { b'"' } else { b'\n' };
+    while let Some(at) = memchr::memchr3(b'\\', b'\n', quote, rest) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(match rest[at] {
             b'\n' => b"\\n",

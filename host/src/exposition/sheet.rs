@@ -77,9 +77,10 @@ impl<S: Script> Sheet<S> {
         let per_block = (NUMBERS / self.script.len()).max(1);
         let room = family.room();
         self.blocks.resize_with(room.div_ceil(per_block), || Block::new(S::DIGITS));
+        let mut scratch = Vec::new();
         for (n, block) in self.blocks.iter_mut().enumerate() {
             let ids = n * per_block..((n + 1) * per_block).min(room);
-            block.update(family, ids, &mut self.script);
+            block.update(family, ids, &mut self.script, &mut scratch);
         }
     }
 
@@ -120,31 +121,45 @@ impl Block {
         &self.text
     }
 
-    fn update<S: Script>(&mut self, family: &Family, ids: Range<usize>, script: &mut S) {
+    fn update<S: Script>(
+        &mut self,
+        family: &Family,
+        ids: Range<usize>,
+        script: &mut S,
+        scratch: &mut Vec<u8>,
+    ) {
         if self.sound && self.first.len() == ids.len() && !family.turned(ids.clone()) {
             self.patch::<S>(family, ids);
         } else {
-            self.write(family, ids, script);
+            self.write(family, ids, script, scratch);
         }
     }
 
-    /// Writes all series.
-    fn write<S: Script>(&mut self, family: &Family, ids: Range<usize>, script: &mut S) {
+    /// Writes all series, in `out` first: so what is kept takes no more memory than it has bytes.
+    fn write<S: Script>(
+        &mut self,
+        family: &Family,
+        ids: Range<usize>,
+        script: &mut S,
+        out: &mut Vec<u8>,
+    ) {
         let Self { numbers, first, .. } = self;
         self.sound = false;
         self.packed = None;
         numbers.clear();
         first.clear();
-        let mut out = Vec::with_capacity(self.text.len() + 64);
+        out.clear();
+        numbers.reserve_exact(ids.len() * script.len());
+        first.reserve_exact(ids.len());
         for id in ids {
             first.push(numbers.len() as u32);
             if family.is_live(id) {
-                script.write(family, id, &mut out, |at, len| {
+                script.write(family, id, out, |at, len| {
                     numbers.push(Number { at: at as u32, len: len as u32 });
                 });
             }
         }
-        self.text = out.into();
+        self.text = Bytes::copy_from_slice(out);
         self.sound = true;
     }
 

@@ -85,19 +85,20 @@ impl Table {
         self.index.find(self.hash(key), |row| self.key(Row(row)) == key).map(Row)
     }
 
-    /// The row that is most likely this key's, if there is any: its own memory is not looked at.
+    /// A key's hash, and the row that is most likely the key's, if there is any: its own memory is not looked at.
     #[inline]
-    pub(super) fn likely(&self, key: &[u8]) -> Option<Row> {
-        self.index.find(self.hash(key), |_| true).map(Row)
+    pub(super) fn likely(&self, key: &[u8]) -> (Hash, Option<Row>) {
+        let hash = self.hash(key);
+        (hash, self.index.find(hash, |_| true).map(Row))
     }
 
-    fn hash(&self, key: &[u8]) -> Hash {
+    pub(super) fn hash(&self, key: &[u8]) -> Hash {
         self.index.hash(|hasher| hasher.write(key))
     }
 
-    /// The row of this key, and whether it was made now: it is new then, and its numbers are 0.
-    pub(super) fn find_or_insert(&mut self, key: &[u8]) -> (Row, bool) {
-        let hash = self.hash(key);
+    /// The row of this key, which has this hash, and whether it was made now: it is new then, and its
+    /// numbers are 0.
+    pub(super) fn find_or_insert(&mut self, hash: Hash, key: &[u8]) -> (Row, bool) {
         if let Some(row) = self.index.find(hash, |row| self.key(Row(row)) == key) {
             return (Row(row), false);
         }

@@ -122,7 +122,8 @@ fn finish(mut out: BitWriter, code: &Code, crc: Crc) -> Deflated {
     out.push(0, 3);
     out.align();
     out.push(0xffff_0000, 32);
-    Deflated { bytes: out.finish().into(), crc }
+    // Without what the writer had room for beyond it.
+    Deflated { bytes: out.finish().into_boxed_slice().into(), crc }
 }
 
 /// Finds what labels have in common; kept for its memory.

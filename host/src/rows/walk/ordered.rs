@@ -133,7 +133,8 @@ impl Ordered {
     /// walk is as the last one again.
     #[cold]
     fn seek<R>(&mut self, key: &[u8], meeting: &mut Meeting<'_, R>) -> Row {
-        let (row, is_new) = meeting.table.find_or_insert(key);
+        let hash = meeting.table.hash(key);
+        let (row, is_new) = meeting.table.find_or_insert(hash, key);
         if is_new {
             meeting.progress.inserted.push(row);
             return row;

@@ -64,17 +64,15 @@ impl Placed {
     /// next one, for the reason above.
     #[cold]
     fn seek<R: Receiver>(&mut self, moved: &[Moved<'_>], meeting: &mut Meeting<'_, R>) {
-        let mut rows = [NOWHERE; GROUP];
-        for (Moved { entry, .. }, row) in moved.iter().zip(&mut rows) {
-            *row = meeting.table.likely(entry.key).unwrap_or(NOWHERE);
-        }
-        let touched = rows.iter().map(|row| meeting.table.touch(*row));
-        std::hint::black_box(touched.fold(0, |all, one| all ^ one));
-        rows.iter().for_each(|row| meeting.receiver.touch(*row));
-        for (Moved { entry, place }, likely) in moved.iter().zip(rows) {
+        let Meeting { table, receiver, .. } = &*meeting;
+        let likely: Vec<_> = moved.iter().map(|moved| table.likely(moved.entry.key)).collect();
+        let rows = || likely.iter().filter_map(|(_, row)| *row);
+        std::hint::black_box(rows().fold(0, |all, row| all ^ table.touch(row)));
+        rows().for_each(|row| receiver.touch(row));
+        for (Moved { entry, place }, (hash, likely)) in moved.iter().zip(likely) {
             let Meeting { table, .. } = &mut *meeting;
-            let known = table.has_key(likely) && table.key(likely) == entry.key;
-            let row = if known { likely } else { table.find_or_insert(entry.key).0 };
+            let known = likely.filter(|row| table.key(*row) == entry.key);
+            let row = known.unwrap_or_else(|| table.find_or_insert(hash, entry.key).0);
             self.put(*place as usize, row);
             meeting.note(row, entry.values);
         }
