@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::bounds::Bounds;
-use super::error::{Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, Source, hidden};
+use super::error::{ConfigFile, Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, hidden};
 use super::node::{Node, lines};
 use crate::advice::{Advice, cut};
 
 /// Collects the faults of one file.
 pub(super) struct Faults<'t> {
-    source: &'t Source,
+    file: &'t ConfigFile,
     root: &'t Node<'t>,
     /// What the file may still ask for.
     pub(super) bounds: &'t Bounds,
@@ -24,9 +24,9 @@ pub(super) struct Faults<'t> {
 }
 
 impl<'t> Faults<'t> {
-    pub(super) fn new(source: &'t Source, root: &'t Node<'t>, bounds: &'t Bounds) -> Self {
+    pub(super) fn new(file: &'t ConfigFile, root: &'t Node<'t>, bounds: &'t Bounds) -> Self {
         Self {
-            source,
+            file,
             root,
             bounds,
             found: RefCell::default(),
@@ -111,7 +111,7 @@ impl<'t> Faults<'t> {
 
     /// Whether an anchor in these lines is used in others.
     pub(super) fn lends(&self, lines: &Range<usize>) -> bool {
-        self.lent.get_or_init(|| Lent::of(&self.source.text)).from(lines)
+        self.lent.get_or_init(|| Lent::of(&self.file.text)).from(lines)
     }
 
     pub(super) fn into_found(self) -> Vec<Fault> {
@@ -119,7 +119,7 @@ impl<'t> Faults<'t> {
         let counts = [(Severity::Error, self.errors), (Severity::Warning, self.warnings)];
         for (severity, count) in counts.map(|(severity, count)| (severity, count.get())) {
             if count > SHOWN {
-                found.push(hidden(self.source.file.clone(), severity, count - SHOWN));
+                found.push(hidden(self.file.path.clone(), severity, count - SHOWN));
             }
         }
         found
@@ -127,7 +127,7 @@ impl<'t> Faults<'t> {
 
     fn add(&self, severity: Severity, path: &str, advice: Advice) {
         let line = (!path.is_empty()).then(|| self.root.line_of(path));
-        let file = self.source.file.clone();
+        let file = self.file.path.clone();
         let path = cut(path.to_owned(), LONGEST_PATH);
         let Advice { problem, remedy, evidence } = advice;
         let short = |text| cut(text, LONGEST);
