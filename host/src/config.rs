@@ -76,7 +76,7 @@ pub fn load(files: Vec<ConfigFile>, own: &[String]) -> (Vec<Config>, Vec<Fault>)
 pub fn settings(file: &ConfigFile) -> Result<String, Vec<Fault>> {
     let bounds = Bounds::default();
     let document = node::parse(&file.text, &bounds).map_err(|error| vec![no_yaml(file, &error)])?;
-    let faults = Faults::new(file, &document.root, &bounds);
+    let faults = Faults::new(file, &document, &bounds);
     let settings = check::settings(raw::setting(&document.root), file, &faults);
     match faults.errors() {
         0 => Ok(settings.as_str().to_owned()),
@@ -123,7 +123,7 @@ fn one(file: &ConfigFile, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
         Ok(document) => document,
         Err(error) => return (None, vec![no_yaml(file, &error)]),
     };
-    let faults = Faults::new(file, &document.root, bounds);
+    let faults = Faults::new(file, &document, bounds);
     if document.more {
         let problem = "the file holds several documents, of which only the first counts";
         faults.warning("", problem, "remove the `---` and what follows");

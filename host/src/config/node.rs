@@ -10,6 +10,7 @@ mod plain;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Marker, ScanError};
@@ -87,6 +88,25 @@ pub(super) struct Document<'t> {
     /// Whether others follow it.
     pub(super) more: bool,
     pub(super) shadowed: Shadowed,
+    /// Ascending by the anchors' lines.
+    pub(super) lent: Vec<Lent>,
+}
+
+/// An anchor whose text aliases lend to other places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lent {
+    /// The line that the text begins on.
+    pub(super) line: usize,
+    /// The lines of the first and the last alias.
+    pub(super) first: usize,
+    pub(super) last: usize,
+}
+
+impl Lent {
+    /// Whether an alias is outside of these lines.
+    pub(super) fn leaves(&self, lines: &Range<usize>) -> bool {
+        self.first < lines.start || self.last >= lines.end
+    }
 }
 
 /// Entries that do nothing, because a later one of the same mapping has their key.
@@ -202,7 +222,7 @@ impl fmt::Display for Place {
 }
 
 /// The lines of a text, which may end with a line feed, a carriage return, or both.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
