@@ -17,7 +17,8 @@ mod tool;
 
 pub use selection::{Selection, SelectionError};
 pub use tool::{
-    Command, Compile, ConfigTool, Configs, Page, Record, Reference, Replay, Shell, Subject, Tool,
+    Command, Compile, ConfigTool, Configs, DocsPage, Record, Reference, Replay, Shell, Subject,
+    Tool,
 };
 
 /// What stands below the flags.
@@ -177,7 +178,7 @@ pub struct Flags {
         long = "log.format", value_name = "FORMAT", value_enum, default_value = "text",
         hide_possible_values = true, help_heading = LOG
     )]
-    pub log_format: logging::Format,
+    pub log_format: logging::LogFormat,
 
     /// Log more, libbpf's own messages included, and serve /maps to this host alone
     #[arg(long, overrides_with = "no_debug", help_heading = LOG)]

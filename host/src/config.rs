@@ -25,10 +25,10 @@ pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Fault, Severity, Source, shown};
+pub use error::{ConfigFile, Fault, Severity, shown};
 pub use plan::{
     Config, DecoderStep, Kaddr, KeyPart, Label, LineIndex, Metric, MetricKind, OnRowError, Outline,
-    Plugin, PluginStep,
+    PluginPlan, PluginStep,
 };
 pub use read::read;
 
@@ -49,16 +49,16 @@ use node::{Node, Value};
 /// is left out of the list, so that the next stage can check what remains. Unless a fault is a
 /// warning, what is returned is not to be served. No metric may be called as one of `own`, the exporter's
 /// own series, prefix included.
-pub fn load(sources: Vec<Source>, own: &[String]) -> (Vec<Config>, Vec<Fault>) {
+pub fn load(files: Vec<ConfigFile>, own: &[String]) -> (Vec<Config>, Vec<Fault>) {
     let (mut configs, mut faults) = (Vec::new(), Vec::new());
-    let mut files = HashMap::new();
+    let mut by_name = HashMap::new();
     let bounds = Bounds::default();
-    for source in &sources {
-        if let Some(earlier) = files.insert(source.name(), source) {
-            faults.push(same_name(source, earlier));
+    for file in &files {
+        if let Some(earlier) = by_name.insert(file.name(), file) {
+            faults.push(same_name(file, earlier));
             continue;
         }
-        let (config, found) = one(source, &bounds);
+        let (config, found) = one(file, &bounds);
         configs.extend(config);
         faults.extend(found);
     }
@@ -68,17 +68,16 @@ pub fn load(sources: Vec<Source>, own: &[String]) -> (Vec<Config>, Vec<Fault>) {
 }
 
 /// The settings of a plugin that a text of their own holds: the text of a JSON object. Files that
-/// they name are beside the source's.
+/// they name are beside it.
 ///
 /// # Errors
 ///
 /// Every fault of the text.
-pub fn settings(source: &Source) -> Result<String, Vec<Fault>> {
+pub fn settings(file: &ConfigFile) -> Result<String, Vec<Fault>> {
     let bounds = Bounds::default();
-    let document =
-        node::parse(&source.text, &bounds).map_err(|error| vec![no_yaml(source, &error)])?;
-    let faults = Faults::new(source, &document.root, &bounds);
-    let settings = check::settings(raw::setting(&document.root), source, &faults);
+    let document = node::parse(&file.text, &bounds).map_err(|error| vec![no_yaml(file, &error)])?;
+    let faults = Faults::new(file, &document, &bounds);
+    let settings = check::settings(raw::setting(&document.root), file, &faults);
     match faults.errors() {
         0 => Ok(settings.as_str().to_owned()),
         _ => Err(faults.into_found()),
@@ -119,12 +118,12 @@ pub fn compile_limits(time: Option<&str>, memory: Option<&str>) -> Result<Compil
     check::compile_limits(time, memory)
 }
 
-fn one(source: &Source, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
-    let document = match node::parse(&source.text, bounds) {
+fn one(file: &ConfigFile, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
+    let document = match node::parse(&file.text, bounds) {
         Ok(document) => document,
-        Err(error) => return (None, vec![no_yaml(source, &error)]),
+        Err(error) => return (None, vec![no_yaml(file, &error)]),
     };
-    let faults = Faults::new(source, &document.root, bounds);
+    let faults = Faults::new(file, &document, bounds);
     if document.more {
         let problem = "the file holds several documents, of which only the first counts";
         faults.warning("", problem, "remove the `---` and what follows");
@@ -139,7 +138,7 @@ fn one(source: &Source, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
         return (None, faults.into_found());
     }
     let raw = raw::document(&document.root, &faults);
-    let config = raw.map(|raw| check::config(raw, source, &faults));
+    let config = raw.map(|raw| check::config(raw, file, &faults));
     (config, faults.into_found())
 }
 
@@ -147,17 +146,17 @@ fn empty(root: &Node<'_>) -> bool {
     matches!(root.value, Value::Null)
 }
 
-fn no_yaml(source: &Source, error: &node::NoYaml) -> Fault {
-    let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
+fn no_yaml(file: &ConfigFile, error: &node::NoYaml) -> Fault {
+    let (severity, file, path) = (Severity::Error, file.path.clone(), String::new());
     Fault { severity, file, line: Some(error.line()), path, advice: error.advice(), count: 1 }
 }
 
-fn same_name(source: &Source, earlier: &Source) -> Fault {
-    let (name, other) = (source.name(), earlier.file.display());
+fn same_name(file: &ConfigFile, earlier: &ConfigFile) -> Fault {
+    let (name, other) = (file.name(), earlier.path.display());
     let advice = Advice::new(
         format!("`{name}` is the name of two configs, {other} too"),
         "name each config once in --config.names, and give each file its own name",
     );
-    let (severity, file, path) = (Severity::Error, source.file.clone(), String::new());
+    let (severity, file, path) = (Severity::Error, file.path.clone(), String::new());
     Fault { severity, file, line: None, path, advice, count: 1 }
 }

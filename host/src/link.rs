@@ -115,7 +115,12 @@ impl Linking<'_> {
                 Ok((transform, agreed)) => {
                     labels = agreed.clone();
                     let (name, on_error) = (step.plugin.clone(), step.on_error.clone());
-                    steps.push(transform::Step { name, transform, labels: agreed, on_error });
+                    steps.push(transform::TransformStep {
+                        name,
+                        transform,
+                        labels: agreed,
+                        on_error,
+                    });
                 }
                 Err(error) => {
                     self.fault(&format!("{}.plugin", step.path), &error);

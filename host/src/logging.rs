@@ -29,8 +29,6 @@ use crate::telemetry::{Collect, Report, about};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format;
 
-pub use tracing::Level as Severity;
-
 mod lines;
 mod structured;
 
@@ -50,7 +48,7 @@ pub struct Options {
     /// The least level that is logged (`--log.level`).
     pub level: Option<Level>,
     /// How lines are written (`--log.format`).
-    pub format: Format,
+    pub format: LogFormat,
     /// Log debug messages as well (`--debug`).
     pub debug: bool,
     /// Begin each line with the time (unless `--log.no-timestamps`).
@@ -60,7 +58,7 @@ pub struct Options {
     pub patient: bool,
 }
 
-/// The value of `--log.level`.
+/// How much a line of the log matters: the value of `--log.level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Level {
     /// All that may help to find a fault.
@@ -75,7 +73,7 @@ pub enum Level {
 
 /// The value of `--log.format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -143,10 +141,10 @@ pub fn finish() {
 /// Says what has to be said whatever the level: faults, and why the process ends. For people it
 /// stands without time and level, behind `prefix`.
 #[track_caller]
-pub fn say(severity: Severity, prefix: &str, text: &str) {
+pub fn say(level: Level, prefix: &str, text: &str) {
     let place = Location::caller();
     let line = match STARTED.get().and_then(|options| options.structured()) {
-        Some(style) => style.line(severity, (place.file(), place.line()), text),
+        Some(style) => style.line(level.in_events(), (place.file(), place.line()), text),
         None => format!("{prefix}{}\n", harmless(text)),
     };
     STDERR.put(line.as_bytes());
@@ -183,24 +181,24 @@ fn panicked(info: &PanicHookInfo<'_>) {
         // Writing to a string does not fail.
         let _ = write!(text, "\n{backtrace}");
     }
-    STDERR.put(own_line(Severity::ERROR, &text).as_bytes());
+    STDERR.put(own_line(Level::Error, &text).as_bytes());
 }
 
 fn lost_line(lost: u64) -> String {
     let lines = if lost == 1 { "line" } else { "lines" };
     let text = format!("{lost} {lines} of this log could not be written, or were not read in time");
-    own_line(Severity::WARN, &text)
+    own_line(Level::Warn, &text)
 }
 
 /// A line of the log that is no event.
-fn own_line(severity: Severity, text: &str) -> String {
-    let options = STARTED.get();
+fn own_line(level: Level, text: &str) -> String {
+    let (options, level) = (STARTED.get(), level.in_events());
     if let Some(style) = options.and_then(|options| options.structured()) {
-        return style.line(severity, (file!(), line!()), text);
+        return style.line(level, (file!(), line!()), text);
     }
     let time =
         if options.is_some_and(|options| options.timestamps) { now() } else { String::new() };
-    format!("{time} {severity:>5} {}\n", harmless(text))
+    format!("{time} {level:>5} {}\n", harmless(text))
 }
 
 /// Writes what the log formats: a line at a time.
@@ -220,7 +218,7 @@ impl io::Write for Pen {
 /// What to let through, and what to say if `RUST_LOG` makes no sense.
 fn filter(options: Options, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
     let level = options.level.unwrap_or(if options.debug { Level::Debug } else { Level::Info });
-    let default = EnvFilter::new(level.as_str());
+    let default = EnvFilter::new(level.in_events().as_str());
     match wanted.map(|text| (text, EnvFilter::try_new(text))) {
         None => (default, None),
         Some((_, Ok(filter))) => (filter, None),
@@ -243,7 +241,7 @@ where
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_ansi(colours && options.format == Format::Text)
+        .with_ansi(colours && options.format == LogFormat::Text)
         // It would print, and panic if that fails.
         .log_internal_errors(false)
         .with_writer(writer);
@@ -263,12 +261,13 @@ where
 }
 
 impl Level {
-    fn as_str(self) -> &'static str {
+    /// The same as the log's events have it.
+    fn in_events(self) -> tracing::Level {
         match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
+            Self::Debug => tracing::Level::DEBUG,
+            Self::Info => tracing::Level::INFO,
+            Self::Warn => tracing::Level::WARN,
+            Self::Error => tracing::Level::ERROR,
         }
     }
 }
@@ -277,9 +276,9 @@ impl Options {
     /// How lines for programs are written, if they are.
     fn structured(self) -> Option<Structured> {
         let json = match self.format {
-            Format::Text => return None,
-            Format::Logfmt => false,
-            Format::Json => true,
+            LogFormat::Text => return None,
+            LogFormat::Logfmt => false,
+            LogFormat::Json => true,
         };
         Some(Structured { json, timestamps: self.timestamps })
     }
@@ -309,7 +308,7 @@ mod tests {
 
     const DEFAULT: Options = Options {
         level: None,
-        format: Format::Text,
+        format: LogFormat::Text,
         debug: false,
         timestamps: false,
         patient: false,
@@ -364,15 +363,15 @@ mod tests {
             let text = logged(Options { format, ..DEFAULT }, None);
             regex::Regex::new("[.]rs:[0-9]+").unwrap().replace_all(&text, ".rs:LINE").into_owned()
         };
-        insta::assert_snapshot!(log(Format::Json), @r#"
+        insta::assert_snapshot!(log(LogFormat::Json), @r#"
         {"level":"INFO","source":"logging.rs:LINE","msg":"attached 2 programs","config":"timers"}
         {"level":"WARN","source":"logging.rs:LINE","msg":"skipped kprobe/x: no such function"}
         "#);
-        insta::assert_snapshot!(log(Format::Logfmt), @r#"
+        insta::assert_snapshot!(log(LogFormat::Logfmt), @r#"
         level=INFO source=logging.rs:LINE msg="attached 2 programs" config=timers
         level=WARN source=logging.rs:LINE msg="skipped kprobe/x: no such function"
         "#);
-        let timed = Options { format: Format::Json, timestamps: true, ..DEFAULT };
+        let timed = Options { format: LogFormat::Json, timestamps: true, ..DEFAULT };
         for line in logged(timed, None).lines() {
             let value: serde_json::Value = serde_json::from_str(line).unwrap();
             assert!(value["time"].as_str().unwrap().ends_with('Z'), "{line}");

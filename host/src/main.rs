@@ -12,9 +12,9 @@ use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, stats};
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay, Tool};
-use ebpf_wasm_exporter::config::{self, Fault, Severity};
+use ebpf_wasm_exporter::config::{self, ConfigFile, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
-use ebpf_wasm_exporter::logging;
+use ebpf_wasm_exporter::logging::{self, Level};
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
 use ebpf_wasm_exporter::privileges::{self, Readable};
@@ -220,12 +220,12 @@ fn record(order: &Record) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let _types = KernelTypes::share();
     let fit = checked(&settings, &System::default())?;
-    let sources: Vec<_> = fit.iter().map(|checked| checked.source().clone()).collect();
+    let files: Vec<_> = fit.iter().map(|checked| checked.file().clone()).collect();
     let Started { running, .. } = start(&settings, fit)?;
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
-    let made = recording.make(&sources, &mut units);
+    let made = recording.make(&files, &mut units);
     let (rounds, bytes) = made.map_err(|error| fail(Exit::Unexpected, error))?;
     let readings = counted(usize::try_from(rounds).unwrap_or(usize::MAX), "reading");
     print(&format!("recorded {readings}, {bytes} bytes\n"))
@@ -239,10 +239,10 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     // Nothing is selected: the recording says what there is.
     (flags.config_dir, flags.config_names) = (None, Vec::new());
     let tape = Tape::open(&order.file).map_err(|error| fail(Exit::Config, error))?;
-    let sources = recorded_or_given(order, &tape)?;
+    let files = recorded_or_given(order, &tape)?;
     let settings = settled(&flags)?;
     let (tape, system) = (Arc::new(Mutex::new(tape)), System::default());
-    let (units, faults) = startup::replay::units(&tape, sources, settings.places(), &system);
+    let (units, faults) = startup::replay::units(&tape, files, settings.places(), &system);
     report(&settings, &faults)?;
     if order.once || order.at.is_some() {
         let scraper = Scraper::new(units).with_plugin_budget(settings.plugin_budget);
@@ -267,20 +267,20 @@ fn print_replay(mut scraper: Scraper, tape: &Mutex<Tape>, at: u64) -> Result<(),
 }
 
 /// The configs that a recording holds, or those that are to take their place.
-fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<config::Source>, Failure> {
-    let mut sources = startup::replay::recorded(tape.head(), &order.file);
-    let recorded: Vec<_> = sources.iter().map(config::Source::name).collect();
+fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<ConfigFile>, Failure> {
+    let mut files = startup::replay::recorded(tape.head(), &order.file);
+    let recorded: Vec<_> = files.iter().map(ConfigFile::name).collect();
     if let Some(name) = order.configs.names.iter().find(|name| !recorded.contains(name)) {
         let (file, all) = (order.file.display(), recorded.join(", "));
         let problem = format!("{file}: the recording has no config `{name}`");
         return Err(refuse(Exit::Config, Advice::new(problem, format!("it has {all}"))));
     }
     if !order.configs.names.is_empty() {
-        sources.retain(|source| order.configs.names.contains(&source.name()));
+        files.retain(|file| order.configs.names.contains(&file.name()));
     }
-    let Some(dir) = &order.configs.dir else { return Ok(sources) };
+    let Some(dir) = &order.configs.dir else { return Ok(files) };
     let names: Vec<_> = match &*order.configs.names {
-        [] => sources.iter().map(config::Source::name).collect(),
+        [] => files.iter().map(ConfigFile::name).collect(),
         names => names.to_vec(),
     };
     let (given, faults) = config::read(dir, &names);
@@ -332,11 +332,11 @@ fn checked(settings: &Settings, system: &System) -> Result<Vec<Checked>, Failure
 /// Says every fault, and fails if any of them is fatal.
 fn report(settings: &Settings, faults: &[Fault]) -> Result<(), Failure> {
     for fault in faults {
-        let severity = match fault.severity {
-            Severity::Error => logging::Severity::ERROR,
-            Severity::Warning => logging::Severity::WARN,
+        let level = match fault.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warn,
         };
-        logging::say(severity, "", &fault.to_string());
+        logging::say(level, "", &fault.to_string());
     }
     match faults
         .iter()
@@ -408,5 +408,5 @@ fn refuse(exit: Exit, advice: Advice) -> Failure {
 }
 
 fn say(advice: &Advice) {
-    logging::say(logging::Severity::ERROR, "error: ", &advice.to_string());
+    logging::say(Level::Error, "error: ", &advice.to_string());
 }

@@ -21,7 +21,7 @@ mod seccomp;
 mod user;
 
 pub use crate::files::Readable;
-pub use capabilities::{DropError, Keep, KeepError, Outcome, can_load};
+pub use capabilities::{CapabilityChange, DropError, Keep, KeepError, can_load};
 pub use user::{User, UserError};
 
 use crate::workers::Hired;
@@ -54,7 +54,7 @@ pub struct Sandbox {
 /// What was given up.
 #[derive(Debug)]
 pub struct GivenUp {
-    capabilities: Outcome,
+    capabilities: CapabilityChange,
     user: Option<User>,
     walls: Vec<Wall>,
     /// Threads that keep what they have.
@@ -64,7 +64,7 @@ pub struct GivenUp {
 /// What one thread gave up.
 #[derive(Debug)]
 struct Left {
-    capabilities: Outcome,
+    capabilities: CapabilityChange,
     no_new_privs: Stands,
     landlock: Stands,
 }

@@ -219,7 +219,7 @@ pub fn own_series() -> Vec<String> {
     own_families().families().iter().flat_map(|kept| kept.family().names()).collect()
 }
 
-impl serve::Scraper for Scraper {
+impl serve::Gatherer for Scraper {
     fn read(&mut self, patience: Option<Duration>) {
         self.read(patience);
     }

@@ -1,6 +1,6 @@
 //! HTTP: the listener, the pages, the connections, and the one thread that scrapes.
 //!
-//! Nothing here knows what a metric is: the text comes from a [`Scraper`]. No thread is started here but
+//! Nothing here knows what a metric is: the text comes from a [`Gatherer`]. No thread is started here but
 //! by [`Scrapes::hire`].
 
 mod accept;
@@ -26,12 +26,12 @@ mod unsent;
 
 pub use address::{AddressError, ListenAddress, ListenError};
 pub use connections::{Door, serve};
-pub use limits::{Limits, UnsentError};
+pub use limits::{ClientLimits, UnsentError};
 pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
-pub use scrapes::{Answer, MapSummary, Page, Piece, ScrapeError, Scraper, Scrapes};
+pub use scrapes::{Answer, Gatherer, MapSummary, Page, Piece, ScrapeError, Scrapes};
 pub use socket::Listener;
-pub use traffic::{Cause, Traffic};
+pub use traffic::{CloseCause, Traffic};
 
 use std::io;
 
@@ -67,7 +67,7 @@ impl Advise for ServeError {
 }
 
 /// Serves until SIGINT or SIGTERM, then answers what was asked until then. A second signal, or
-/// [`Limits::drain_time`], ends the wait; the answer is whether all was answered.
+/// [`ClientLimits::drain_time`], ends the wait; the answer is whether all was answered.
 ///
 /// `manager` is told when it serves and when it stops; `noted` are the harmless signals that came until
 /// now.

@@ -11,7 +11,7 @@ use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler};
 use crate::privileges::{Keep, Privileges, Sandbox};
-use crate::serve::{Limits, ListenAddress, Site, TelemetryPath};
+use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::startup::{self, Places};
 use crate::{bpf, descriptors};
@@ -24,7 +24,7 @@ pub struct Settings {
     /// Where to listen.
     pub address: ListenAddress,
     /// What clients may take.
-    pub limits: Limits,
+    pub limits: ClientLimits,
     /// What is served.
     pub site: Site,
     /// What the process may still do once programs are attached.
@@ -55,7 +55,7 @@ impl Settings {
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?,
             address: flags.web_listen_address.parse()?,
-            limits: Limits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
+            limits: ClientLimits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
                 maps: maps != Maps::No,

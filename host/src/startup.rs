@@ -15,7 +15,7 @@ use tracing::{debug, info};
 
 use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
-use crate::config::{self, Config, Fault, Severity, Source};
+use crate::config::{self, Config, ConfigFile, Fault, Severity};
 use crate::link::{self, Linked};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
@@ -93,8 +93,8 @@ pub fn check(
     system: &System,
     addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
-    let (sources, mut faults) = sources(selection);
-    let (configs, found) = config::load(sources, &scrape::own_series());
+    let (files, mut faults) = files(selection);
+    let (configs, found) = config::load(files, &scrape::own_series());
     faults.extend(found);
     link::want(&configs, system);
     if addresses.is_some() {
@@ -142,7 +142,7 @@ pub fn check(
     faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
     let faulty: HashSet<_> = errors.map(|fault| &fault.file).collect();
-    checked.retain(|checked| !faulty.contains(&checked.config.source.file));
+    checked.retain(|checked| !faulty.contains(&checked.config.file.path));
     let faults = config::shown(faults);
     (checked, faults)
 }
@@ -205,13 +205,13 @@ pub fn start(checked: Vec<Checked>) -> Vec<Result<Running, LoadError>> {
     started.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-fn sources(selection: &Selection) -> (Vec<Source>, Vec<Fault>) {
+fn files(selection: &Selection) -> (Vec<ConfigFile>, Vec<Fault>) {
     match selection {
         Selection::Directory { dir, names } => config::read(dir, names),
-        Selection::DefaultSet => (DEFAULT_SET.iter().map(BuiltIn::source).collect(), Vec::new()),
+        Selection::DefaultSet => (DEFAULT_SET.iter().map(BuiltIn::file).collect(), Vec::new()),
         Selection::BuiltIn(names) => {
             let configs = names.iter().filter_map(|name| built_in(name));
-            (configs.map(BuiltIn::source).collect(), Vec::new())
+            (configs.map(BuiltIn::file).collect(), Vec::new())
         }
     }
 }
@@ -220,7 +220,7 @@ fn sources(selection: &Selection) -> (Vec<Source>, Vec<Fault>) {
 fn object(selection: &Selection, config: &Config) -> ObjectSource {
     match (selection, built_in(&config.name)) {
         (Selection::Directory { .. }, _) => {
-            ObjectSource::File(config.source.file.with_extension("bpf.o"))
+            ObjectSource::File(config.file.path.with_extension("bpf.o"))
         }
         (_, Some(config)) => ObjectSource::Embedded(config.object),
         (_, None) => ObjectSource::Embedded(&[]),
@@ -232,9 +232,9 @@ fn built_in(name: &str) -> Option<&'static BuiltIn> {
 }
 
 impl BuiltIn {
-    fn source(&self) -> Source {
-        Source {
-            file: Path::new("<built-in>").join(self.name).with_extension("yaml"),
+    fn file(&self) -> ConfigFile {
+        ConfigFile {
+            path: Path::new("<built-in>").join(self.name).with_extension("yaml"),
             text: self.yaml.into(),
         }
     }
@@ -242,8 +242,8 @@ impl BuiltIn {
 
 impl Checked {
     /// The config's file.
-    pub fn source(&self) -> &Source {
-        &self.config.source
+    pub fn file(&self) -> &ConfigFile {
+        &self.config.file
     }
 
     /// The config's name.

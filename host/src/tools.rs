@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::advice::{Advice, Advise};
 use crate::cli::{Compile, Subject, Tool};
 use crate::config::name::LabelName;
-use crate::config::{self, Fault, Source};
+use crate::config::{self, ConfigFile, Fault};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
 use crate::plugin::{
     self, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, PluginError,
@@ -180,14 +180,17 @@ fn limits(compile: &Compile) -> Result<CompileLimits, ToolError> {
 }
 
 fn settings(subject: &Subject) -> Result<String, ToolError> {
-    let source = match &subject.settings_file {
-        None => Source { file: "--settings".into(), text: subject.settings.as_str().into() },
-        Some(file) => {
-            let failed = |source| ToolError::NoSettings { file: file.clone(), source };
-            Source { file: file.clone(), text: fs::read_to_string(file).map_err(failed)?.into() }
+    let file = match &subject.settings_file {
+        None => ConfigFile { path: "--settings".into(), text: subject.settings.as_str().into() },
+        Some(path) => {
+            let failed = |source| ToolError::NoSettings { file: path.clone(), source };
+            ConfigFile {
+                path: path.clone(),
+                text: fs::read_to_string(path).map_err(failed)?.into(),
+            }
         }
     };
-    config::settings(&source).map_err(ToolError::Settings)
+    config::settings(&file).map_err(ToolError::Settings)
 }
 
 fn bytes(input: &str, hex: bool) -> Result<Vec<u8>, ToolError> {

@@ -133,7 +133,7 @@ impl RowAnswers {
 }
 
 /// A transform, the labels it agreed to, and what becomes of a row when it fails.
-pub struct Step {
+pub struct TransformStep {
     /// The name of its plugin, for messages.
     pub name: String,
     /// The transform itself.
@@ -147,7 +147,7 @@ pub struct Step {
 /// The transforms of one metric, in order. None of them passes rows on as they are.
 #[derive(Default)]
 pub struct Transforms {
-    steps: Vec<Step>,
+    steps: Vec<TransformStep>,
     work: Work,
 }
 
@@ -247,7 +247,7 @@ impl Transformed {
 
 impl Transforms {
     /// These steps.
-    pub fn new(steps: Vec<Step>) -> Self {
+    pub fn new(steps: Vec<TransformStep>) -> Self {
         Self { steps, work: Work::default() }
     }
 
@@ -281,7 +281,7 @@ impl Transforms {
     }
 }
 
-impl Step {
+impl TransformStep {
     /// Takes the step for all rows in `work`. Those that end here go to `out` with `width` labels,
     /// the others are the next step's.
     fn run(&mut self, work: &mut Work, width: usize, out: &mut Transformed) {

@@ -2,13 +2,15 @@
 //! without those that use it.
 //!
 //! A module may use what is below it in its own folder, and the other way round: they are one thing.
+//!
+//! And no two rooms have types of one name for others, so that a name says which one is meant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use syn::visit::{self, Visit};
-use syn::{ItemMod, ItemUse, UseTree};
+use syn::{Item, ItemMod, ItemUse, UseTree, Visibility};
 
 /// A module's path from the top of its crate: `config::check::label`.
 type Name = Vec<String>;
@@ -170,4 +172,76 @@ fn a_circle_is_found() {
     assert_eq!(circle(&graph), None);
     graph.insert(name("c"), uses(&["b"]));
     assert_eq!(circle(&graph).as_deref(), Some("b → c → b"));
+}
+
+/// The names by which other rooms may know a type of this item: it is `pub` or `pub(crate)`. That it can be
+/// reached, if it is `pub`, is what rustc's `unreachable_pub` holds.
+fn for_others(item: &Item) -> Vec<String> {
+    let (visibility, names) = match item {
+        Item::Struct(item) => (&item.vis, vec![item.ident.to_string()]),
+        Item::Enum(item) => (&item.vis, vec![item.ident.to_string()]),
+        Item::Trait(item) => (&item.vis, vec![item.ident.to_string()]),
+        Item::Type(item) => (&item.vis, vec![item.ident.to_string()]),
+        Item::Union(item) => (&item.vis, vec![item.ident.to_string()]),
+        Item::Use(item) => (&item.vis, renamed(&item.tree)),
+        _ => return Vec::new(),
+    };
+    match visibility {
+        Visibility::Public(_) => names,
+        Visibility::Restricted(to) if to.path.is_ident("crate") => names,
+        _ => Vec::new(),
+    }
+}
+
+/// The names that a `use` gives with `as`.
+fn renamed(tree: &UseTree) -> Vec<String> {
+    match tree {
+        UseTree::Path(step) => renamed(&step.tree),
+        UseTree::Group(group) => group.items.iter().flat_map(renamed).collect(),
+        UseTree::Rename(name) => vec![name.rename.to_string()],
+        UseTree::Name(_) | UseTree::Glob(_) => Vec::new(),
+    }
+}
+
+/// Each name of types that several rooms have for others, with the files.
+fn namesakes(all: &BTreeMap<Name, syn::File>) -> Vec<String> {
+    let mut places: BTreeMap<String, BTreeSet<&Name>> = BTreeMap::new();
+    for (file, text) in all.iter().filter(|(file, _)| !file.is_empty()) {
+        for name in text.items.iter().flat_map(for_others) {
+            places.entry(name).or_default().insert(file);
+        }
+    }
+    places.retain(|_, files| {
+        files.iter().any(|file| files.first().is_some_and(|one| one[0] != file[0]))
+    });
+    let told = |(name, files): (&String, &BTreeSet<&Name>)| {
+        let files: Vec<_> = files.iter().map(|file| format!("{}.rs", file.join("/"))).collect();
+        format!("{name}: {}", files.join(", "))
+    };
+    places.iter().map(told).collect()
+}
+
+#[test]
+fn no_two_rooms_have_types_of_one_name() {
+    let mut all = BTreeMap::new();
+    modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &[], &mut all);
+    let types = all.values().flat_map(|file| file.items.iter().flat_map(for_others)).count();
+    assert!(types > 200, "{types}");
+    assert_eq!(namesakes(&all), Vec::<String>::new());
+}
+
+#[test]
+fn types_of_one_name_are_found() {
+    let file = |path: &str, text: &str| {
+        let name = path.split('/').map(str::to_owned).collect();
+        (name, syn::parse_file(text).unwrap())
+    };
+    let all = BTreeMap::from([
+        file("a", "pub struct One; pub(crate) trait Two {} pub(super) enum Three {}"),
+        file("a/b", "pub type One = u8; enum Four {}"),
+        file("c", "pub use d::{Two, y, z::Y as Five};"),
+        file("c/d", "pub enum Two {} pub struct Three; pub struct Four;"),
+        file("e", "pub union Five { one: u8 }"),
+    ]);
+    assert_eq!(namesakes(&all), ["Five: c.rs, e.rs", "Two: a.rs, c/d.rs"]);
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::cli::Exit;
 use ebpf_wasm_exporter::exposition::Body;
-use ebpf_wasm_exporter::logging::{self, Format, Options};
+use ebpf_wasm_exporter::logging::{self, LogFormat, Options};
 use ebpf_wasm_exporter::serve::{
-    self, Manager, MapSummary, Page, Piece, Scraper, Scrapes, Site, TelemetryPath,
+    self, Gatherer, Manager, MapSummary, Page, Piece, Scrapes, Site, TelemetryPath,
 };
 use ebpf_wasm_exporter::signals::Noted;
 use ebpf_wasm_exporter::workers::Hired;
@@ -31,7 +31,7 @@ const HANG: Duration = Duration::from_secs(60);
 /// Tells its standard output what happens; goes on when its standard input has a line.
 struct Told;
 
-impl Scraper for Told {
+impl Gatherer for Told {
     fn read(&mut self, _: Option<Duration>) {
         println!("scraping");
         std::io::stdin().read_line(&mut String::new()).unwrap();
@@ -59,7 +59,7 @@ impl Drop for Told {
 /// Panics, and has the log panic of that, so that its thread dies.
 struct Dying;
 
-impl Scraper for Dying {
+impl Gatherer for Dying {
     fn read(&mut self, _: Option<Duration>) {
         log_that_panics::die("as the test wants it");
     }
@@ -83,7 +83,7 @@ fn child() {
     let Some(kind) = env::var_os("SERVE_CHILD") else { return };
     logging::start(Options {
         level: None,
-        format: Format::Text,
+        format: LogFormat::Text,
         debug: false,
         timestamps: false,
         patient: false,

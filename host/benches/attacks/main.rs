@@ -17,7 +17,7 @@ use std::{env, fs, thread};
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::serve::{
-    self, ListenAddress, Manager, MapSummary, Page, Piece, Scraper, Scrapes, Site, TelemetryPath,
+    self, Gatherer, ListenAddress, Manager, MapSummary, Page, Piece, Scrapes, Site, TelemetryPath,
 };
 use ebpf_wasm_exporter::signals::Noted;
 use ebpf_wasm_exporter::workers::Hired;
@@ -158,7 +158,7 @@ struct Changing {
     readings: u8,
 }
 
-impl Scraper for Changing {
+impl Gatherer for Changing {
     fn read(&mut self, _: Option<Duration>) {
         self.readings = self.readings.wrapping_add(1);
         for part in &mut self.parts {

@@ -19,7 +19,7 @@ pub const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
 /// What a program has cost since it was loaded, as far as the kernel measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
+pub struct ProgramCost {
     /// Time spent in it on all CPUs.
     pub run_time: Duration,
     /// How often it ran.
@@ -40,7 +40,7 @@ pub struct ProgramStats<'a> {
     /// What it is.
     pub program: &'a ProgramInfo,
     /// Time in it and runs of it, while the kernel counts them.
-    pub cost: Option<Stats>,
+    pub cost: Option<ProgramCost>,
 }
 
 /// What all programs are and cost.
@@ -105,17 +105,17 @@ impl Attached {
     /// # Errors
     ///
     /// When the kernel does not answer.
-    pub fn stats(&self) -> io::Result<Vec<Option<Stats>>> {
-        self.programs.iter().map(ProgramInfo::stats).collect()
+    pub fn costs(&self) -> io::Result<Vec<Option<ProgramCost>>> {
+        self.programs.iter().map(ProgramInfo::cost).collect()
     }
 }
 
 impl ProgramInfo {
-    fn stats(&self) -> io::Result<Option<Stats>> {
+    fn cost(&self) -> io::Result<Option<ProgramCost>> {
         let Some(fd) = &self.fd else { return Ok(None) };
         let info = info(fd.as_fd())?;
         let run_time = Duration::from_nanos(info.run_time_ns);
-        Ok(Some(Stats { run_time, run_count: info.run_cnt }))
+        Ok(Some(ProgramCost { run_time, run_count: info.run_cnt }))
     }
 }
 

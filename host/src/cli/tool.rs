@@ -44,7 +44,7 @@ pub enum Command {
     Docs {
         /// What to print.
         #[command(subcommand)]
-        page: Page,
+        page: DocsPage,
     },
 
     /// For the exporter itself, which starts itself anew to compile a plugin
@@ -132,7 +132,7 @@ pub enum ConfigTool {
 
 /// What can be printed about the program.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Page {
+pub enum DocsPage {
     /// Print the man page, as roff
     Man {
         /// A subcommand, such as `plugin run`, to have its page

@@ -8,7 +8,7 @@ mod plugin;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::error::Source;
+use super::error::ConfigFile;
 use super::faults::Faults;
 use super::limits::{CompileLimits, Limits};
 use super::name::{MetricName, NameError};
@@ -20,7 +20,7 @@ use super::{bounds, duration, ranges};
 use crate::advice::{Advice, Advise as _, near, quote};
 
 /// The checked part of a file. What is faulty is told and left out.
-pub(super) fn config(raw: raw::Document, source: &Source, faults: &Faults<'_>) -> Config {
+pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>) -> Config {
     for section in &raw.refused {
         refuse(faults, section, &format!("`{section}`"));
     }
@@ -33,7 +33,7 @@ pub(super) fn config(raw: raw::Document, source: &Source, faults: &Faults<'_>) -
     }
     twice(&raw.metrics, faults);
     let names = plugin::Names::of(&raw.plugins);
-    let plugins = plugin::all(raw.plugins, source, faults);
+    let plugins = plugin::all(raw.plugins, file, faults);
     let (mut metrics, mut faulty) = (Vec::new(), Vec::new());
     let mut maps = HashSet::new();
     for raw in raw.metrics {
@@ -50,13 +50,17 @@ pub(super) fn config(raw: raw::Document, source: &Source, faults: &Faults<'_>) -
     }
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
-    let (name, source, lines) = (source.name(), source.clone(), LineIndex::default());
-    Config { name, source, metrics, faulty, kaddrs, plugins, lines }
+    let (name, file, lines) = (file.name(), file.clone(), LineIndex::default());
+    Config { name, file, metrics, faulty, kaddrs, plugins, lines }
 }
 
 /// Settings that are a document of their own.
-pub(super) fn settings(raw: raw::Setting, source: &Source, faults: &Faults<'_>) -> PluginSettings {
-    plugin::settings(Field::Given(raw), "", plugin::folder(source), faults)
+pub(super) fn settings(
+    raw: raw::Setting,
+    file: &ConfigFile,
+    faults: &Faults<'_>,
+) -> PluginSettings {
+    plugin::settings(Field::Given(raw), "", plugin::folder(file), faults)
 }
 
 /// The limits of a plugin, from texts of their own.

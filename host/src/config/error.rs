@@ -7,19 +7,19 @@ use std::sync::Arc;
 
 use crate::advice::Advice;
 
-/// The file that a config was read from, kept to say where a fault is.
+/// A file that holds a config, kept to say where a fault is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct ConfigFile {
     /// The path as the user gave it, or `<built-in>/NAME.yaml`.
-    pub file: PathBuf,
+    pub path: PathBuf,
     /// Its text.
     pub text: Arc<str>,
 }
 
-impl Source {
+impl ConfigFile {
     /// The config's name: the file's without `.yaml`.
     pub fn name(&self) -> String {
-        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 

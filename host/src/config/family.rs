@@ -166,7 +166,7 @@ fn labels(metric: &Metric) -> String {
 }
 
 fn place(config: &Config, metric: &Metric) -> String {
-    let file = config.source.file.display();
+    let file = config.file.path.display();
     match config.line(&metric.path) {
         Some(line) => format!("{file}:{line} ({})", metric.path),
         None => format!("{file} ({})", metric.path),

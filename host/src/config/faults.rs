@@ -2,37 +2,44 @@
 //!
 //! However many a file has, so many are kept as a person would read; the others are only counted.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 use super::bounds::Bounds;
-use super::error::{Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, Source, hidden};
-use super::node::{Node, lines};
+use super::error::{ConfigFile, Fault, LONGEST, LONGEST_PATH, SHOWN, Severity, hidden};
+use super::node::{Document, Lent, Node};
 use crate::advice::{Advice, cut};
 
 /// Collects the faults of one file.
 pub(super) struct Faults<'t> {
-    source: &'t Source,
+    file: &'t ConfigFile,
     root: &'t Node<'t>,
     /// What the file may still ask for.
     pub(super) bounds: &'t Bounds,
     found: RefCell<Vec<Fault>>,
     errors: Cell<usize>,
     warnings: Cell<usize>,
-    lent: OnceCell<Lent>,
+    /// What its anchors lend, ascending by line.
+    lent: &'t [Lent],
+    /// The lines that [`Faults::lends`] was asked for last, and its answer: keys on one line ask for the same.
+    lends: RefCell<(Range<usize>, bool)>,
 }
 
 impl<'t> Faults<'t> {
-    pub(super) fn new(source: &'t Source, root: &'t Node<'t>, bounds: &'t Bounds) -> Self {
+    pub(super) fn new(
+        file: &'t ConfigFile,
+        document: &'t Document<'t>,
+        bounds: &'t Bounds,
+    ) -> Self {
         Self {
-            source,
-            root,
+            file,
+            root: &document.root,
             bounds,
             found: RefCell::default(),
             errors: Cell::new(0),
             warnings: Cell::new(0),
-            lent: OnceCell::new(),
+            lent: &document.lent,
+            lends: RefCell::new((0..0, false)),
         }
     }
 
@@ -111,7 +118,14 @@ impl<'t> Faults<'t> {
 
     /// Whether an anchor in these lines is used in others.
     pub(super) fn lends(&self, lines: &Range<usize>) -> bool {
-        self.lent.get_or_init(|| Lent::of(&self.source.text)).from(lines)
+        let (asked, answer) = &mut *self.lends.borrow_mut();
+        if asked != lines {
+            let first = self.lent.partition_point(|lent| lent.line < lines.start);
+            let mut within = self.lent[first..].iter().take_while(|lent| lent.line < lines.end);
+            *answer = within.any(|lent| lent.leaves(lines));
+            *asked = lines.clone();
+        }
+        *answer
     }
 
     pub(super) fn into_found(self) -> Vec<Fault> {
@@ -119,7 +133,7 @@ impl<'t> Faults<'t> {
         let counts = [(Severity::Error, self.errors), (Severity::Warning, self.warnings)];
         for (severity, count) in counts.map(|(severity, count)| (severity, count.get())) {
             if count > SHOWN {
-                found.push(hidden(self.source.file.clone(), severity, count - SHOWN));
+                found.push(hidden(self.file.path.clone(), severity, count - SHOWN));
             }
         }
         found
@@ -127,7 +141,7 @@ impl<'t> Faults<'t> {
 
     fn add(&self, severity: Severity, path: &str, advice: Advice) {
         let line = (!path.is_empty()).then(|| self.root.line_of(path));
-        let file = self.source.file.clone();
+        let file = self.file.path.clone();
         let path = cut(path.to_owned(), LONGEST_PATH);
         let Advice { problem, remedy, evidence } = advice;
         let short = |text| cut(text, LONGEST);
@@ -142,47 +156,4 @@ impl<'t> Faults<'t> {
 fn count(faults: &Cell<usize>) -> bool {
     faults.set(faults.get() + 1);
     faults.get() <= SHOWN
-}
-
-/// The anchors of a text that are used, as far as can be seen by its words.
-struct Lent {
-    /// Line and name of each, ascending.
-    anchors: Vec<(usize, String)>,
-    /// The first and the last line that an alias of the name is on.
-    uses: HashMap<String, (usize, usize)>,
-    /// The lines that were asked for last, and the answer: keys on one line ask for the same.
-    last: RefCell<(Range<usize>, bool)>,
-}
-
-impl Lent {
-    fn of(text: &str) -> Self {
-        let (mut anchors, mut uses) = (Vec::new(), HashMap::new());
-        for (line, number) in lines(text).zip(1..) {
-            anchors.extend(marked(line, '&').map(|name| (number, name.to_owned())));
-            for name in marked(line, '*') {
-                uses.entry(name.to_owned()).or_insert((number, number)).1 = number;
-            }
-        }
-        anchors.retain(|(_, name)| uses.contains_key(name));
-        Self { anchors, uses, last: RefCell::new((0..0, false)) }
-    }
-
-    fn from(&self, lines: &Range<usize>) -> bool {
-        let (asked, answer) = &mut *self.last.borrow_mut();
-        if asked != lines {
-            let first = self.anchors.partition_point(|(line, _)| *line < lines.start);
-            let within = self.anchors[first..].iter().take_while(|(line, _)| *line < lines.end);
-            let outside =
-                |(first, last): &(usize, usize)| *first < lines.start || *last >= lines.end;
-            *answer = within.filter_map(|(_, name)| self.uses.get(name)).any(outside);
-            *asked = lines.clone();
-        }
-        *answer
-    }
-}
-
-/// The names in a line that stand behind `mark`: of anchors behind `&`, of aliases behind `*`.
-fn marked(line: &str, mark: char) -> impl Iterator<Item = &str> {
-    let words = line.split(|c: char| c.is_whitespace() || "[]{},".contains(c));
-    words.filter_map(move |word| word.strip_prefix(mark))
 }

@@ -10,27 +10,28 @@ mod plain;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Marker, ScanError};
 
 use super::bounds::{self, Bounds};
 use crate::advice::Advise;
-pub(crate) use plain::Plain;
+pub(super) use plain::Plain;
 
 /// A place in the tree.
 #[derive(Clone, Debug)]
-pub(crate) struct Node<'t> {
+pub(super) struct Node<'t> {
     /// The line it is on, from 1: of its key if it has one.
-    pub(crate) line: usize,
+    pub(super) line: usize,
     /// What YAML takes it for, if it is a scalar.
-    pub(crate) plain: Plain,
-    pub(crate) value: Value<'t>,
+    pub(super) plain: Plain,
+    pub(super) value: Value<'t>,
 }
 
 /// What stands at a place. Aliases share lists and mappings.
 #[derive(Clone, Debug)]
-pub(crate) enum Value<'t> {
+pub(super) enum Value<'t> {
     /// Nothing, `~` or `null`.
     Null,
     /// A scalar, as it was written but for quotes and escapes.
@@ -41,14 +42,14 @@ pub(crate) enum Value<'t> {
 
 /// The entries of a mapping, in the file's order. Keys are unique and merges (`<<`) done.
 #[derive(Debug, Default)]
-pub(crate) struct Map<'t> {
+pub(super) struct Map<'t> {
     entries: Vec<Entry<'t>>,
     /// The entries by key: their indices, ascending by it.
     by_key: Vec<u32>,
 }
 
 /// A key and what stands behind it.
-pub(crate) type Entry<'t> = (Cow<'t, str>, Node<'t>);
+pub(super) type Entry<'t> = (Cow<'t, str>, Node<'t>);
 
 impl<'t> Map<'t> {
     /// Of entries whose keys are unique.
@@ -60,18 +61,18 @@ impl<'t> Map<'t> {
     }
 
     /// What stands behind this key.
-    pub(crate) fn get(&self, wanted: &str) -> Option<&Node<'t>> {
+    pub(super) fn get(&self, wanted: &str) -> Option<&Node<'t>> {
         let found = self.by_key.binary_search_by(|index| key(&self.entries, *index).cmp(wanted));
         Some(&self.entries[self.by_key[found.ok()?] as usize].1)
     }
 
     /// The entries, in the file's order.
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Entry<'t>> {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Entry<'t>> {
         self.entries.iter()
     }
 
     /// The same.
-    pub(crate) fn entries(&self) -> &[Entry<'t>] {
+    pub(super) fn entries(&self) -> &[Entry<'t>] {
         &self.entries
     }
 }
@@ -82,25 +83,44 @@ fn key<'n>(entries: &'n [Entry<'_>], index: u32) -> &'n str {
 
 /// A file's first document.
 #[derive(Debug)]
-pub(crate) struct Document<'t> {
-    pub(crate) root: Node<'t>,
+pub(super) struct Document<'t> {
+    pub(super) root: Node<'t>,
     /// Whether others follow it.
-    pub(crate) more: bool,
-    pub(crate) shadowed: Shadowed,
+    pub(super) more: bool,
+    pub(super) shadowed: Shadowed,
+    /// Ascending by the anchors' lines.
+    pub(super) lent: Vec<Lent>,
+}
+
+/// An anchor whose text aliases lend to other places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lent {
+    /// The line that the text begins on.
+    pub(super) line: usize,
+    /// The lines of the first and the last alias.
+    pub(super) first: usize,
+    pub(super) last: usize,
+}
+
+impl Lent {
+    /// Whether an alias is outside of these lines.
+    pub(super) fn leaves(&self, lines: &Range<usize>) -> bool {
+        self.first < lines.start || self.last >= lines.end
+    }
 }
 
 /// Entries that do nothing, because a later one of the same mapping has their key.
 #[derive(Debug, Default)]
-pub(crate) struct Shadowed {
+pub(super) struct Shadowed {
     /// Line and key of each.
-    pub(crate) named: Vec<(usize, String)>,
+    pub(super) named: Vec<(usize, String)>,
     /// How many more there are.
-    pub(crate) more: usize,
+    pub(super) more: usize,
 }
 
 /// Why a text is no YAML, or none that makes sense.
 #[derive(Debug)]
-pub(crate) struct NoYaml {
+pub(super) struct NoYaml {
     line: usize,
     /// The place of what is of the wrong kind.
     path: Option<String>,
@@ -177,7 +197,7 @@ impl NoYaml {
     }
 
     /// The line of the fault, from 1.
-    pub(crate) fn line(&self) -> usize {
+    pub(super) fn line(&self) -> usize {
         self.line
     }
 }
@@ -202,7 +222,7 @@ impl fmt::Display for Place {
 }
 
 /// The lines of a text, which may end with a line feed, a carriage return, or both.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
@@ -212,13 +232,13 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 ///
 /// When it is no YAML, or is nested or expands beyond any sense, or beyond what is left of the
 /// bounds.
-pub(crate) fn parse<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, NoYaml> {
+pub(super) fn parse<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t>, NoYaml> {
     build::document(text.strip_prefix('\u{feff}').unwrap_or(text), bounds)
 }
 
 impl<'t> Node<'t> {
     /// The entry of a mapping; none if this is no mapping.
-    pub(crate) fn get(&self, key: &str) -> Option<&Node<'t>> {
+    pub(super) fn get(&self, key: &str) -> Option<&Node<'t>> {
         match &self.value {
             Value::Map(entries) => entries.get(key),
             _ => None,
@@ -226,7 +246,7 @@ impl<'t> Node<'t> {
     }
 
     /// The same tree without its texts: all that a line can be found with.
-    pub(crate) fn places(&self) -> Node<'static> {
+    pub(super) fn places(&self) -> Node<'static> {
         let value = match &self.value {
             Value::Null | Value::Text(_) => Value::Null,
             Value::List(items) => Value::List(items.iter().map(Node::places).collect()),
@@ -241,7 +261,7 @@ impl<'t> Node<'t> {
 
     /// The line of the node at `path` (`metrics.counters[2].name`), or of the nearest one above
     /// it that is there.
-    pub(crate) fn line_of(&self, path: &str) -> usize {
+    pub(super) fn line_of(&self, path: &str) -> usize {
         match self.step(path) {
             Some((node, rest)) => node.line_of(rest),
             None => self.line,

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::bounds::Bounds;
 use super::buckets::Buckets;
-use super::error::{Fault, Severity, Source};
+use super::error::{ConfigFile, Fault, Severity};
 use super::limits::Limits;
 use super::name::{LabelName, MetricName};
 use super::node::{self, Node};
@@ -20,7 +20,7 @@ pub struct Config {
     /// The name of its file without `.yaml`.
     pub name: String,
     /// Where it came from, for faults that are found later.
-    pub source: Source,
+    pub file: ConfigFile,
     /// Its metrics, in the file's order, counters first.
     pub metrics: Vec<Metric>,
     /// What is known of metrics that are left out, because something of theirs is faulty.
@@ -28,7 +28,7 @@ pub struct Config {
     /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`.
     pub kaddrs: Vec<Kaddr>,
     /// Its plugins, in the file's order. None has been looked at.
-    pub plugins: Vec<Plugin>,
+    pub plugins: Vec<PluginPlan>,
     /// Where in the file what is.
     pub lines: LineIndex,
 }
@@ -62,7 +62,7 @@ pub struct Kaddr {
 
 /// A plugin as a file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plugin {
+pub struct PluginPlan {
     /// Its name in this file: letters, digits, `_`, `-` and `.`.
     pub name: String,
     /// Its place in the file: `plugins.NAME`.
@@ -218,7 +218,7 @@ impl Config {
 
     /// As [`Config::fault`], of what was found elsewhere.
     pub fn refuse(&self, path: &str, advice: impl Into<Advice>) -> Fault {
-        let (line, file) = (self.line(path), self.source.file.clone());
+        let (line, file) = (self.line(path), self.file.path.clone());
         let (path, advice) = (path.to_owned(), advice.into());
         Fault { severity: Severity::Error, file, line, path, advice, count: 1 }
     }
@@ -235,7 +235,7 @@ impl Config {
             return None;
         }
         let read = || {
-            let document = node::parse(&self.source.text, &Bounds::default()).ok()?;
+            let document = node::parse(&self.file.text, &Bounds::default()).ok()?;
             Some(document.root.places())
         };
         self.lines.0.get_or_init(read).as_ref().map(|root| root.line_of(path))

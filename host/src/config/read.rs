@@ -6,37 +6,37 @@ use std::io;
 use std::path::Path;
 
 use super::bounds;
-use super::error::{Fault, Severity, Source};
+use super::error::{ConfigFile, Fault, Severity};
 use crate::advice::{self, Advice, near};
 use crate::files::{self, Unread};
 
 /// Reads `dir/NAME.yaml` for every name, in order; what cannot be read is a fault.
 ///
 /// Only files are read: a pipe or a device would hold up the start.
-pub fn read(dir: &Path, names: &[String]) -> (Vec<Source>, Vec<Fault>) {
+pub fn read(dir: &Path, names: &[String]) -> (Vec<ConfigFile>, Vec<Fault>) {
     if let Err(error) = fs::read_dir(dir) {
         let problem = format!("failed to read the directory of configs: {}", advice::words(&error));
         return (Vec::new(), vec![fault(dir, problem, "name another with --config.dir")]);
     }
-    let (mut sources, mut faults) = (Vec::new(), Vec::new());
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
     let directory = Directory { path: dir, names: OnceCell::new() };
     let mut left = bounds::FILES;
     for name in names {
         match one(&directory, name) {
-            Ok(source) => match left.checked_sub(source.text.len() as u64) {
+            Ok(file) => match left.checked_sub(file.text.len() as u64) {
                 Some(rest) => {
                     left = rest;
-                    sources.push(source);
+                    files.push(file);
                 }
                 None => {
                     let problem = format!("the configs have more than {} bytes", bounds::FILES);
-                    faults.push(fault(&source.file, problem, "serve fewer in one process"));
+                    faults.push(fault(&file.path, problem, "serve fewer in one process"));
                 }
             },
             Err(fault) => faults.push(*fault),
         }
     }
-    (sources, faults)
+    (files, faults)
 }
 
 /// Where configs are looked for.
@@ -46,7 +46,7 @@ struct Directory<'a> {
     names: OnceCell<Vec<String>>,
 }
 
-fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Box<Fault>> {
+fn one(directory: &Directory<'_>, name: &str) -> Result<ConfigFile, Box<Fault>> {
     let dir = directory.path;
     let file = dir.join(format!("{name}.yaml"));
     if name.is_empty() || name.ends_with('/') {
@@ -73,7 +73,7 @@ fn one(directory: &Directory<'_>, name: &str) -> Result<Source, Box<Fault>> {
         }
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source { file, text: text.into() }),
+        Ok(text) => Ok(ConfigFile { path: file, text: text.into() }),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let newlines = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count();

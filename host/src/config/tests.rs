@@ -12,16 +12,16 @@ mod plugins;
 mod schema;
 mod yaml;
 
-use super::{Config, Fault, Severity, Source, load};
+use super::{Config, ConfigFile, Fault, Severity, load};
 
-fn source(file: &str, text: &str) -> Source {
-    Source { file: file.into(), text: text.into() }
+fn file(path: &str, text: &str) -> ConfigFile {
+    ConfigFile { path: path.into(), text: text.into() }
 }
 
 /// The faults of these files, a line each. What has none is held against the schema.
 fn faults_of(files: &[(&str, &str)]) -> String {
-    let sources = files.iter().map(|(file, text)| source(file, text)).collect();
-    let faults = load(sources, &crate::scrape::own_series()).1;
+    let all = files.iter().map(|(path, text)| file(path, text)).collect();
+    let faults = load(all, &crate::scrape::own_series()).1;
     if faults.is_empty() {
         files.iter().for_each(|(_, text)| schema::takes(text));
     }
@@ -39,7 +39,7 @@ fn lines(faults: &[Fault]) -> String {
 
 /// The config in a file that has no fault but warnings.
 fn good(text: &str) -> Config {
-    let (mut configs, faults) = load(vec![source("x.yaml", text)], &crate::scrape::own_series());
+    let (mut configs, faults) = load(vec![file("x.yaml", text)], &crate::scrape::own_series());
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     assert_eq!((configs.len(), errors), (1, 0), "{}", lines(&faults));
     if faults.is_empty() {

@@ -145,7 +145,7 @@ impl Spec {
 
 /// What a decoder does, in words for a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct Behaviour {
     /// What it is given.
     pub input: &'static str,
     /// What it makes of that.
@@ -165,7 +165,7 @@ pub struct Builtin {
     /// What it answers.
     pub gives: Form,
     /// The same for people.
-    pub about: About,
+    pub about: Behaviour,
     /// Has the system get what it will ask.
     wants: fn(&System),
     make: Make,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::config::{self, Source};
+use crate::config::{self, ConfigFile};
 use crate::decode::{Decodings, Outcome};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader, guests};
 use crate::startup::plugins;
@@ -24,12 +24,12 @@ impl Fixture {
     }
 
     fn configs(&self, texts: &[&str]) -> Vec<Config> {
-        let source = |(n, text): (usize, &&str)| Source {
-            file: self.0.path().join(format!("{n}.yaml")),
+        let file = |(n, text): (usize, &&str)| ConfigFile {
+            path: self.0.path().join(format!("{n}.yaml")),
             text: (**text).into(),
         };
-        let sources = texts.iter().enumerate().map(source).collect();
-        let (configs, faults) = config::load(sources, &[]);
+        let files = texts.iter().enumerate().map(file).collect();
+        let (configs, faults) = config::load(files, &[]);
         assert_eq!(faults, []);
         configs
     }

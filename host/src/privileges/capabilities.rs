@@ -71,7 +71,7 @@ impl Advise for DropError {
 
 /// What [`Keep::apply`] did; displays as a line for the log.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CapabilityChange {
     /// Everything was kept.
     Unchanged,
     /// What is left.
@@ -115,9 +115,9 @@ impl Keep {
     /// # Errors
     ///
     /// When the kernel refuses; what was given up until then stays so.
-    pub fn apply(&self) -> Result<Outcome, DropError> {
+    pub fn apply(&self) -> Result<CapabilityChange, DropError> {
         match self {
-            Self::All => Ok(Outcome::Unchanged),
+            Self::All => Ok(CapabilityChange::Unchanged),
             Self::Only(keep) => apply(keep, None),
         }
     }
@@ -128,7 +128,7 @@ impl Keep {
     /// # Errors
     ///
     /// As [`Keep::apply`], and when the thread may not become that user.
-    pub fn apply_as(&self, user: &User) -> Result<Outcome, DropError> {
+    pub fn apply_as(&self, user: &User) -> Result<CapabilityChange, DropError> {
         match self {
             Self::All => apply(&CapsHashSet::new(), Some(user)),
             Self::Only(keep) => apply(keep, Some(user)),
@@ -136,7 +136,7 @@ impl Keep {
     }
 }
 
-fn apply(keep: &CapsHashSet, user: Option<&User>) -> Result<Outcome, DropError> {
+fn apply(keep: &CapsHashSet, user: Option<&User>) -> Result<CapabilityChange, DropError> {
     let (held, effective) = (read(CapSet::Permitted)?, read(CapSet::Effective)?);
     // This one first: it needs a capability that the others take away.
     let bounding_left = !shrink_bounding(keep)?;
@@ -154,7 +154,7 @@ fn apply(keep: &CapsHashSet, user: Option<&User>) -> Result<Outcome, DropError> 
         let left = had.intersection(keep).copied().collect();
         caps::set(None, set, &left).map_err(|error| refused(set, &error))?;
     }
-    Ok(Outcome::Dropped {
+    Ok(CapabilityChange::Dropped {
         kept: names(keep.intersection(&held)),
         lacking: names(keep.difference(&held)),
         bounding_left,
@@ -221,7 +221,7 @@ fn names<'a>(caps: impl IntoIterator<Item = &'a Capability>) -> Vec<String> {
     names
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for CapabilityChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Dropped { kept, lacking, bounding_left } = self else {
             return f.write_str("kept all capabilities");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bpf::{self, MapSpec};
-use crate::config;
+use crate::config::{self, ConfigFile};
 use crate::link;
 use crate::source::testing::Held;
 use crate::system::System;
@@ -20,8 +20,8 @@ fn unit(name: &str, metric: &str, held: &Map) -> Unit {
         "metrics: {{counters: [{{name: {metric}, help: H, labels: \
          [{{name: l, size: 1, decoders: [{{name: uint}}]}}]}}]}}"
     );
-    let source = config::Source { file: format!("{name}.yaml").into(), text: text.into() };
-    let (configs, faults) = config::load(vec![source], &[]);
+    let file = ConfigFile { path: format!("{name}.yaml").into(), text: text.into() };
+    let (configs, faults) = config::load(vec![file], &[]);
     assert!(faults.is_empty(), "{faults:?}");
     let (mut linked, _) = link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
     let map = MapSpec {

@@ -76,7 +76,7 @@ impl Active {
     pub(super) fn programs(&self, counted: bool) -> impl Iterator<Item = ProgramStats<'_>> {
         let config = self.name();
         self.attached.iter().flat_map(move |object| {
-            let counted = counted.then(|| object.stats().unwrap_or_default());
+            let counted = counted.then(|| object.costs().unwrap_or_default());
             let costs = counted.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
             let programs = object.programs().iter().zip(costs);
             programs.map(move |(program, cost)| ProgramStats { config, program, cost })

@@ -21,12 +21,12 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::limits::Limits;
+use super::limits::ClientLimits;
 use super::patience::Patient;
 use super::room::{Handle, Room, Seat};
 use super::seldom::Seldom;
 use super::socket::{Acceptor, Listener, Peer, Stream};
-use super::traffic::{Cause, Traffic};
+use super::traffic::{CloseCause, Traffic};
 use super::turns::{Turn, Turns};
 use crate::advice::Advice;
 use crate::descriptors;
@@ -49,7 +49,7 @@ pub struct Door {
     /// Where they come from.
     pub listener: Listener,
     /// What they may take.
-    pub limits: Limits,
+    pub limits: ClientLimits,
     /// What they came to.
     pub traffic: Traffic,
 }
@@ -57,12 +57,12 @@ pub struct Door {
 impl<L: Into<Listener>> From<L> for Door {
     fn from(listener: L) -> Self {
         let listener = listener.into();
-        Self { listener, limits: Limits::default(), traffic: Traffic::default() }
+        Self { listener, limits: ClientLimits::default(), traffic: Traffic::default() }
     }
 }
 
 /// Serves until `stop` first returns; then closes the listener and waits for the requests under
-/// way, until [`Limits::drain_time`] is over or `stop` returns a second time. Says whether all
+/// way, until [`ClientLimits::drain_time`] is over or `stop` returns a second time. Says whether all
 /// of them were answered. Those that were not are still being served by tasks of this runtime.
 ///
 /// # Errors
@@ -98,7 +98,7 @@ struct Reception {
 }
 
 impl Reception {
-    fn new(router: Router, limits: Limits, traffic: Traffic) -> Self {
+    fn new(router: Router, limits: ClientLimits, traffic: Traffic) -> Self {
         let mut http = http1::Builder::new();
         // The time for a head is the stream's, which knows an idle connection from a slow one.
         http.header_read_timeout(None)
@@ -202,7 +202,7 @@ impl Client {
         };
         if let Err(error) = ended {
             if error.is_parse() || error.is_parse_too_large() {
-                handle.ends(Cause::Malformed);
+                handle.ends(CloseCause::Malformed);
             }
             debug!("closed a connection: {error}");
         }
@@ -226,7 +226,7 @@ async fn answer(
     let mut response = router.call(request).await?;
     // While requests wait it is of use to know a client again: as one that is busy, or is not.
     if seat.is_crowded() && !turns.are_waited_for() {
-        seat.ends(Cause::Crowded);
+        seat.ends(CloseCause::Crowded);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| Answer { body, _answering: answering }))

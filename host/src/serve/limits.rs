@@ -18,7 +18,7 @@ impl Advise for UnsentError {
 
 /// What clients may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ClientLimits {
     /// Connections that are kept. For one more, one goes that waits for a request, or whose client
     /// does not take its answer.
     pub connections: usize,
@@ -47,7 +47,7 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
-impl Default for Limits {
+impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             connections: 512,
@@ -66,7 +66,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl ClientLimits {
     /// The default ones, but for this much that clients have not taken yet: the value of
     /// `--web.max-unsent`.
     ///
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_a_size() {
-        let unsent = |text| Limits::with_unsent(text).map(|limits| limits.unsent_bytes);
-        assert_eq!(unsent("64MiB"), Ok(Limits::default().unsent_bytes));
+        let unsent = |text| ClientLimits::with_unsent(text).map(|limits| limits.unsent_bytes);
+        assert_eq!(unsent("64MiB"), Ok(ClientLimits::default().unsent_bytes));
         assert_eq!(unsent("1048576"), Ok(1 << 20));
         insta::assert_snapshot!(
             unsent("64M").unwrap_err().advice(),
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn half_of_the_descriptors_are_left() {
         let numbers = |descriptors| {
-            let limits = Limits::default().within(descriptors);
+            let limits = ClientLimits::default().within(descriptors);
             (limits.connections, limits.most)
         };
         assert_eq!(numbers(u64::MAX), (512, 2048));

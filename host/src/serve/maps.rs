@@ -24,9 +24,9 @@ use super::scrapes::{MapSummary, Piece, ScrapeError, Scrapes};
 
 /// The index.
 pub(super) async fn index(State(scrapes): State<Scrapes>) -> Response {
-    let maps = scrapes.ask(|scraper| {
-        scraper.read(None);
-        scraper.maps()
+    let maps = scrapes.ask(|gatherer| {
+        gatherer.read(None);
+        gatherer.maps()
     });
     match maps.await {
         Ok(maps) => Html(list(&maps)).into_response(),
@@ -76,11 +76,11 @@ impl Place {
     fn ask(self, read: bool, from: usize) -> Asked {
         let Self { scrapes, config, map } = self;
         Box::pin(async move {
-            let piece = scrapes.ask(move |scraper| {
+            let piece = scrapes.ask(move |gatherer| {
                 if read {
-                    scraper.read(None);
+                    gatherer.read(None);
                 }
-                scraper.entries(&config, &map, from)
+                gatherer.entries(&config, &map, from)
             });
             piece.await
         })

@@ -81,7 +81,7 @@ impl http_body::Body for Parts {
 mod tests {
     use http_body::Body as _;
 
-    use super::super::limits::Limits;
+    use super::super::limits::ClientLimits;
     use super::super::socket::Peer;
     use super::super::traffic::Traffic;
     use super::*;
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn all_parts_come_and_each_counts_until_it_is_sent() {
         let traffic = Traffic::default();
-        let room = Room::new(Limits::default(), traffic.clone());
+        let room = Room::new(ClientLimits::default(), traffic.clone());
         let seat = room.seat(Peer::Local).unwrap();
         let body: Body = [Bytes::from("one"), Bytes::from("four")].into_iter().collect();
         let mut parts = Parts::new(&seat.handle(), &body);
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_client_that_goes_takes_nothing_with_it() {
         let traffic = Traffic::default();
-        let room = Room::new(Limits::default(), traffic.clone());
+        let room = Room::new(ClientLimits::default(), traffic.clone());
         let seat = room.seat(Peer::Local).unwrap();
         let body = Body::from(vec![7; 10]);
         let parts = Parts::new(&seat.handle(), &body);

@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::limits::Limits;
+use super::limits::ClientLimits;
 use super::seldom::Seldom;
 use super::socket::Peer;
-use super::traffic::{Cause, Traffic};
+use super::traffic::{CloseCause, Traffic};
 use super::unsent::Unsent;
 use crate::bpf;
 
@@ -35,7 +35,7 @@ pub(super) struct Room(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    limits: Limits,
+    limits: ClientLimits,
     traffic: Traffic,
     seats: Mutex<Seats>,
     unsent: Mutex<Unsent>,
@@ -80,7 +80,7 @@ struct State {
     /// Since when it has the last answer, if it had one.
     answered: Option<Instant>,
     /// Why it ends, once that is known.
-    cause: Option<Cause>,
+    cause: Option<CloseCause>,
 }
 
 /// What a connection does.
@@ -112,7 +112,7 @@ pub(super) struct Handle {
 
 impl Room {
     /// An empty one.
-    pub(super) fn new(limits: Limits, traffic: Traffic) -> Self {
+    pub(super) fn new(limits: ClientLimits, traffic: Traffic) -> Self {
         Self(Arc::new(Inner {
             limits,
             traffic,
@@ -136,7 +136,7 @@ impl Room {
             self.say_crowded(&seats, now);
             let gone = seats.evict(None, |state| state.gives_way(now, limits.stall_time));
             if gone.is_none() && !seats.yields_to(peer) {
-                traffic.went(Cause::Refused);
+                traffic.went(CloseCause::Refused);
                 return None;
             }
         } else if seats.taken.len() >= limits.connections {
@@ -183,7 +183,7 @@ impl Room {
     }
 
     /// What clients may take.
-    pub(super) fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &ClientLimits {
         &self.0.limits
     }
 
@@ -229,7 +229,8 @@ impl Room {
         if answers < 2 {
             return;
         }
-        let sending = |state: &State| (state.phase == Phase::Sending).then_some(Cause::UnsentBytes);
+        let sending =
+            |state: &State| (state.phase == Phase::Sending).then_some(CloseCause::UnsentBytes);
         if let Some(peer) = seats.evict(None, sending) {
             self.0.clearing.store(true, Ordering::Relaxed);
             if self.0.said_unsent.is_due(Instant::now()) {
@@ -263,7 +264,7 @@ impl Seats {
     fn evict(
         &mut self,
         spared: Option<u64>,
-        cause: impl Fn(&State) -> Option<Cause>,
+        cause: impl Fn(&State) -> Option<CloseCause>,
     ) -> Option<Peer> {
         let all = self.taken.iter().filter(|(id, _)| Some(**id) != spared);
         let candidates = all.filter_map(|(id, guest)| {
@@ -283,16 +284,16 @@ impl Seats {
     /// Makes room for one of `peer` although none waits for a request or stalls: of those that wait for
     /// their turn or are slow to take their answers, or of an address that has more than this one.
     fn yields_to(&mut self, peer: Peer) -> bool {
-        let waits = |state: &State| (state.phase == Phase::Queued).then_some(Cause::Refused);
+        let waits = |state: &State| (state.phase == Phase::Queued).then_some(CloseCause::Refused);
         let sends =
-            |state: &State| (state.phase == Phase::Sending).then_some(Cause::EvictedStalled);
+            |state: &State| (state.phase == Phase::Sending).then_some(CloseCause::EvictedStalled);
         if self.evict(None, waits).is_some() || self.evict(None, sends).is_some() {
             return true;
         }
         let count = |company: &Arc<AtomicUsize>| company.load(Ordering::Relaxed);
         let most = self.peers.values().map(count).max().unwrap_or(0);
         let own = self.peers.get(&peer).map_or(0, count);
-        most > own + 1 && self.evict(None, |_| Some(Cause::Refused)).is_some()
+        most > own + 1 && self.evict(None, |_| Some(CloseCause::Refused)).is_some()
     }
 
     fn remove(&mut self, id: u64) -> Option<Arc<Guest>> {
@@ -317,11 +318,11 @@ impl State {
     }
 
     /// Whether it can make room for another, and what that is called.
-    fn gives_way(&self, now: Instant, stall_time: Duration) -> Option<Cause> {
+    fn gives_way(&self, now: Instant, stall_time: Duration) -> Option<CloseCause> {
         match self.phase {
-            Phase::Idle | Phase::Asking => Some(Cause::EvictedIdle),
+            Phase::Idle | Phase::Asking => Some(CloseCause::EvictedIdle),
             Phase::Sending if now.duration_since(self.moved) >= stall_time => {
-                Some(Cause::EvictedStalled)
+                Some(CloseCause::EvictedStalled)
             }
             Phase::Sending | Phase::Answering | Phase::Queued => None,
         }
@@ -349,10 +350,10 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let Handle { room, id, guest } = &self.0;
         lock(&room.0.seats).remove(*id);
-        let cause = lock(&guest.state).cause.unwrap_or(Cause::Client);
+        let cause = lock(&guest.state).cause.unwrap_or(CloseCause::Client);
         room.0.traffic.went(cause);
         room.0.left.notify_one();
-        if cause == Cause::UnsentBytes {
+        if cause == CloseCause::UnsentBytes {
             room.0.clearing.store(false, Ordering::Relaxed);
             room.clear();
         }
@@ -417,13 +418,13 @@ impl Handle {
     }
 
     /// Until when it may wait for what it waits for, and what it is if that is over.
-    pub(super) fn deadline(&self) -> Option<(Instant, Cause)> {
+    pub(super) fn deadline(&self) -> Option<(Instant, CloseCause)> {
         let limits = self.room.limits();
         let state = lock(&self.guest.state);
         let (time, cause) = match state.phase {
-            Phase::Idle => (limits.idle_time, Cause::Idle),
-            Phase::Asking => (limits.header_time, Cause::RequestTimeout),
-            Phase::Sending => (limits.response_time, Cause::ResponseTimeout),
+            Phase::Idle => (limits.idle_time, CloseCause::Idle),
+            Phase::Asking => (limits.header_time, CloseCause::RequestTimeout),
+            Phase::Sending => (limits.response_time, CloseCause::ResponseTimeout),
             Phase::Queued | Phase::Answering => return None,
         };
         Some((state.since + time, cause))
@@ -436,9 +437,9 @@ impl Handle {
     }
 
     /// Notes why it ends. The first cause counts, unless it is only that it may not stay.
-    pub(super) fn ends(&self, cause: Cause) {
+    pub(super) fn ends(&self, cause: CloseCause) {
         let mut state = lock(&self.guest.state);
-        if matches!(state.cause, None | Some(Cause::Crowded)) {
+        if matches!(state.cause, None | Some(CloseCause::Crowded)) {
             state.cause = Some(cause);
         }
     }
@@ -447,7 +448,9 @@ impl Handle {
     pub(super) fn is_cut_off(&self) -> bool {
         matches!(
             lock(&self.guest.state).cause,
-            Some(Cause::ResponseTimeout | Cause::EvictedStalled | Cause::UnsentBytes)
+            Some(
+                CloseCause::ResponseTimeout | CloseCause::EvictedStalled | CloseCause::UnsentBytes
+            )
         )
     }
 

@@ -1,4 +1,4 @@
-//! Single flight: one thread owns the scraper, and whoever asks while it works shares the result.
+//! Single flight: one thread owns the gatherer, and whoever asks while it works shares the result.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ const POST: Post = Post { name: "scrape", stack: LARGE_STACK, patience: Duration
 ///
 /// A call that panics is answered as an error, and the next call is made on the same value: begin
 /// each by clearing what it collects, so that nothing of a call that was cut off remains.
-pub trait Scraper: Send + 'static {
+pub trait Gatherer: Send + 'static {
     /// Reads the maps: all pages until the next call say what was read now. Bytes that were kept
     /// from the last pages can be written again once no client holds them
     /// (`Bytes::try_into_mut`). Of those who wait for it, the least patient waits for `patience`, if
@@ -39,14 +39,14 @@ pub trait Scraper: Send + 'static {
     /// them; `None` if there is no such map. It begins at 0, and goes on where [`Piece::next`] says.
     fn entries(&mut self, config: &str, map: &str, from: usize) -> Option<Piece>;
 
-    /// `body`, which [`Scraper::page`] gave last, for `page`, as one gzip member.
+    /// `body`, which [`Gatherer::page`] gave last, for `page`, as one gzip member.
     fn gzip(&mut self, page: Page, body: &Body) -> Body {
         let _ = page;
         gzip::compress(body)
     }
 }
 
-/// What a client asks the scraper for.
+/// What a client asks the gatherer for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// All metrics, names escaped.
@@ -116,8 +116,8 @@ pub struct Scrapes {
     life: watch::Receiver<()>,
 }
 
-/// What can be asked of the scraper beside pages, and answers for itself.
-type Errand = Box<dyn FnOnce(&mut dyn Scraper) + Send>;
+/// What can be asked of the gatherer beside pages, and answers for itself.
+type Errand = Box<dyn FnOnce(&mut dyn Gatherer) + Send>;
 
 enum Asked {
     Page(Request),
@@ -138,8 +138,8 @@ impl Scrapes {
     /// # Errors
     ///
     /// When the system has no thread for us.
-    pub fn hire(scraper: impl Scraper, hired: &mut Hired) -> Result<Self, HireError> {
-        let (scrapes, work) = Self::new(scraper);
+    pub fn hire(gatherer: impl Gatherer, hired: &mut Hired) -> Result<Self, HireError> {
+        let (scrapes, work) = Self::new(gatherer);
         // Whatever becomes of the others, it has somebody who may ask until then.
         let last = scrapes.clone();
         hired.hire(POST, work, move || drop(last))?;
@@ -147,10 +147,10 @@ impl Scrapes {
     }
 
     /// The way to a thread that is to do what comes with it.
-    pub fn new(scraper: impl Scraper) -> (Self, impl FnOnce() + Send + 'static) {
+    pub fn new(gatherer: impl Gatherer) -> (Self, impl FnOnce() + Send + 'static) {
         let (queue, requests) = mpsc::channel();
         let (alive, life) = watch::channel(());
-        (Self { queue, life }, move || live(scraper, &requests, alive))
+        (Self { queue, life }, move || live(gatherer, &requests, alive))
     }
 
     /// Does not wait for a reading that is under way when the workers stop.
@@ -189,7 +189,7 @@ impl Scrapes {
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
     }
 
-    /// What `errand` makes of the scraper. Between two errands the pages are made that are asked for,
+    /// What `errand` makes of the gatherer. Between two errands the pages are made that are asked for,
     /// so an errand should be short. Drop the future, and it is not run.
     ///
     /// # Errors
@@ -197,13 +197,13 @@ impl Scrapes {
     /// See [`ScrapeError`].
     pub async fn ask<T: Send + 'static>(
         &self,
-        errand: impl FnOnce(&mut dyn Scraper) -> T + Send + 'static,
+        errand: impl FnOnce(&mut dyn Gatherer) -> T + Send + 'static,
     ) -> Result<T, ScrapeError> {
         let (reply, answer) = oneshot::channel();
-        let errand = Box::new(move |scraper: &mut dyn Scraper| {
+        let errand = Box::new(move |gatherer: &mut dyn Gatherer| {
             if !reply.is_closed() {
                 // A client that has gone meanwhile misses nothing.
-                let _ = reply.send(call(|| errand(scraper)));
+                let _ = reply.send(call(|| errand(gatherer)));
             }
         });
         self.queue.send(Asked::Errand(errand)).map_err(|_| ScrapeError::Stopping)?;
@@ -243,23 +243,23 @@ fn put(pages: &mut Vec<Request>, errands: &mut VecDeque<Errand>, asked: Asked) {
 }
 
 /// Works until nobody can ask any more. A panic that is not caught where it happens ends this life at
-/// once: what there is of the scraper is then left to the kernel, because to drop it could panic again.
-fn live(mut scraper: impl Scraper, requests: &Receiver<Asked>, alive: watch::Sender<()>) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut scraper, requests, alive))) {
-        std::mem::forget((panic, scraper));
+/// once: what there is of the gatherer is then left to the kernel, because to drop it could panic again.
+fn live(mut gatherer: impl Gatherer, requests: &Receiver<Asked>, alive: watch::Sender<()>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut gatherer, requests, alive))) {
+        std::mem::forget((panic, gatherer));
     }
 }
 
-fn work(scraper: &mut impl Scraper, queue: &Receiver<Asked>, alive: watch::Sender<()>) {
+fn work(gatherer: &mut impl Gatherer, queue: &Receiver<Asked>, alive: watch::Sender<()>) {
     let mut waiting = Waiting { queue, pages: Vec::new(), errands: VecDeque::new() };
     // Dropped before what waits is: who gets no page finds the thread dead.
     let _alive = alive;
     while waiting.wait() {
         if next_page(&mut waiting.pages, &[]).is_some() {
-            answer_all(scraper, &mut waiting);
+            answer_all(gatherer, &mut waiting);
         }
         if let Some(errand) = waiting.errands.pop_front() {
-            errand(scraper);
+            errand(gatherer);
         }
     }
 }
@@ -273,23 +273,23 @@ fn next_page(waiting: &mut Vec<Request>, made: &[Page]) -> Option<Page> {
 
 /// Reads once, and makes of it each page that is asked for until then. No page is made twice, or
 /// clients that ask often enough would never see anything new.
-fn answer_all(scraper: &mut impl Scraper, waiting: &mut Waiting<'_>) {
+fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
     // All who stand in the queue now share the reading, so it is made for the least patient of them.
     // Who comes later takes it as it is.
     waiting.look();
     let patience = waiting.pages.iter().filter_map(|request| request.patience).min();
-    let read = call(|| scraper.read(patience));
+    let read = call(|| gatherer.read(patience));
     let mut made = Vec::new();
     while let Some(page) = next_page(&mut waiting.pages, &made) {
-        let body = read.clone().and_then(|()| call(|| scraper.page(page)));
-        answer(scraper, page, body, waiting);
+        let body = read.clone().and_then(|()| call(|| gatherer.page(page)));
+        answer(gatherer, page, body, waiting);
         made.push(page);
     }
 }
 
 fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
     // Going on beats exiting: to exit would detach the programs and lose every count, and the
-    // scraper starts afresh with each call.
+    // gatherer starts afresh with each call.
     catch_unwind(AssertUnwindSafe(what)).map_err(|panic| {
         let panicked = ScrapeError::Panicked(text_of(panic.as_ref()));
         discard(panic);
@@ -312,7 +312,7 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 
 /// Gives the page to all who wait for it, those included who came while it was made.
 fn answer(
-    scraper: &mut impl Scraper,
+    gatherer: &mut impl Gatherer,
     page: Page,
     body: Result<Body, ScrapeError>,
     waiting: &mut Waiting<'_>,
@@ -322,7 +322,7 @@ fn answer(
     let zipped = match &body {
         Ok(body) if waiting.pages.iter().any(wants_gzip) => {
             // As above: a panic is no reason to stop, and who takes gzip takes the page as it is.
-            call(|| scraper.gzip(page, body)).ok()
+            call(|| gatherer.gzip(page, body)).ok()
         }
         _ => None,
     };

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum CloseCause {
     /// The client closed or broke it, or asked for it to be closed behind an answer.
     Client,
-    /// No request came for [`super::Limits::idle_time`].
+    /// No request came for [`super::ClientLimits::idle_time`].
     Idle,
-    /// A request did not arrive in [`super::Limits::header_time`].
+    /// A request did not arrive in [`super::ClientLimits::header_time`].
     RequestTimeout,
-    /// An answer was not taken in [`super::Limits::response_time`].
+    /// An answer was not taken in [`super::ClientLimits::response_time`].
     ResponseTimeout,
-    /// What came was not HTTP, or a head beyond [`super::Limits::header_bytes`].
+    /// What came was not HTTP, or a head beyond [`super::ClientLimits::header_bytes`].
     Malformed,
     /// An answer was its last, for all places were taken.
     Crowded,
@@ -30,7 +30,7 @@ pub enum Cause {
     Refused,
 }
 
-impl Cause {
+impl CloseCause {
     /// All of them, in the order in which they are declared.
     pub const ALL: [Self; 10] = [
         Self::Client,
@@ -70,7 +70,7 @@ pub struct Traffic(Arc<Numbers>);
 struct Numbers {
     accepted: AtomicU64,
     open: AtomicU64,
-    closed: [AtomicU64; Cause::ALL.len()],
+    closed: [AtomicU64; CloseCause::ALL.len()],
     refused: AtomicU64,
     unsent: AtomicU64,
 }
@@ -87,8 +87,8 @@ impl Traffic {
     }
 
     /// Connections closed since the start, for each cause.
-    pub fn closed(&self) -> [(Cause, u64); Cause::ALL.len()] {
-        Cause::ALL.map(|cause| (cause, self.0.closed[cause as usize].load(Ordering::Relaxed)))
+    pub fn closed(&self) -> [(CloseCause, u64); CloseCause::ALL.len()] {
+        CloseCause::ALL.map(|cause| (cause, self.0.closed[cause as usize].load(Ordering::Relaxed)))
     }
 
     /// Scrapes since the start whose client did not get all of the answer, because the server was
@@ -109,10 +109,13 @@ impl Traffic {
     }
 
     /// Counts one that is gone.
-    pub(super) fn went(&self, cause: Cause) {
+    pub(super) fn went(&self, cause: CloseCause) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
         self.0.closed[cause as usize].fetch_add(1, Ordering::Relaxed);
-        if matches!(cause, Cause::EvictedStalled | Cause::UnsentBytes | Cause::Refused) {
+        if matches!(
+            cause,
+            CloseCause::EvictedStalled | CloseCause::UnsentBytes | CloseCause::Refused
+        ) {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -129,8 +132,8 @@ mod tests {
 
     #[test]
     fn causes_are_in_order_and_named_once() {
-        assert!(Cause::ALL.iter().enumerate().all(|(n, cause)| *cause as usize == n));
-        let mut names = Cause::ALL.map(Cause::as_str);
+        assert!(CloseCause::ALL.iter().enumerate().all(|(n, cause)| *cause as usize == n));
+        let mut names = CloseCause::ALL.map(CloseCause::as_str);
         names.sort_unstable();
         assert!(names.windows(2).all(|two| two[0] != two[1]));
     }
@@ -138,7 +141,7 @@ mod tests {
     #[test]
     fn who_was_short_of_room_was_refused() {
         let traffic = Traffic::default();
-        for cause in Cause::ALL {
+        for cause in CloseCause::ALL {
             traffic.came();
             traffic.went(cause);
         }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
-use super::limits::Limits;
+use super::limits::ClientLimits;
 use super::room::Handle;
 use super::socket::Peer;
 
@@ -91,7 +91,7 @@ pub(super) struct Turn {
 
 impl Turns {
     /// As many at once as the limits say.
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &ClientLimits) -> Self {
         let (line, waits) = (Mutex::default(), Notify::new());
         Self(Arc::new(Inner { most: limits.answers, busy: limits.busy, line, waits }))
     }
@@ -259,7 +259,7 @@ mod tests {
 
     /// `answers` at once, `busy` of them of busy clients.
     fn fixture(answers: usize, busy: usize) -> Fixture {
-        let limits = Limits { answers, busy, ..Limits::default() };
+        let limits = ClientLimits { answers, busy, ..ClientLimits::default() };
         let room = Room::new(limits, Traffic::default());
         let seat = room.seat(Peer::Local).unwrap();
         // So late that nobody becomes slow of itself, however long a test takes.

@@ -18,13 +18,13 @@ pub(crate) fn prepare(configs: &[Config], loader: &mut Loader, dir: Option<&Path
 
 /// Where the files of a config's plugins may be.
 fn places<'a>(config: &'a Config, dir: Option<&'a Path>) -> Vec<&'a Path> {
-    let folder = config.source.file.parent().unwrap_or(Path::new(""));
+    let folder = config.file.path.parent().unwrap_or(Path::new(""));
     [folder].into_iter().chain(dir).collect()
 }
 
 fn request<'a>(
     config: &'a Config,
-    plan: &'a config::Plugin,
+    plan: &'a config::PluginPlan,
     places: &'a [&'a Path],
 ) -> Request<'a> {
     Request {

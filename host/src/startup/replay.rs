@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Places, plugins};
 use crate::bpf::{self, MapSpec, kind_name};
-use crate::config::{self, Config, Fault, Source};
+use crate::config::{self, Config, ConfigFile, Fault};
 use crate::link;
 use crate::plugin::Loader;
 use crate::scrape::{self, Fed, Unit};
@@ -14,25 +14,25 @@ use crate::source::recording::{Head, Player, RecordedConfig, RecordedMap, Tape};
 use crate::system::System;
 
 /// The configs of a recording, as if their files stood beside it.
-pub fn recorded(head: &Head, file: &Path) -> Vec<Source> {
-    let source = |config: &RecordedConfig| Source {
-        file: file.with_file_name(&config.name).with_extension("yaml"),
+pub fn recorded(head: &Head, file: &Path) -> Vec<ConfigFile> {
+    let recorded = |config: &RecordedConfig| ConfigFile {
+        path: file.with_file_name(&config.name).with_extension("yaml"),
         text: config.yaml.as_str().into(),
     };
-    head.configs.iter().map(source).collect()
+    head.configs.iter().map(recorded).collect()
 }
 
 /// The units of these configs, whose maps are those of the recording's configs of the same names; and
 /// every fault. Plugins are looked for beside their configs, then where `places` says.
 pub fn units(
     tape: &Arc<Mutex<Tape>>,
-    sources: Vec<Source>,
+    files: Vec<ConfigFile>,
     places: Places<'_>,
     system: &System,
 ) -> (Vec<Unit>, Vec<Fault>) {
     let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
     let maps = recorded_maps(&head);
-    let (configs, mut faults) = config::load(sources, &scrape::own_series());
+    let (configs, mut faults) = config::load(files, &scrape::own_series());
     link::want(&configs, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
     plugins::prepare(&configs, &mut loader, places.plugins);

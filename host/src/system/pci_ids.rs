@@ -21,7 +21,7 @@ pub struct PciIds(Table<Database>);
 
 /// What the database has names for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Entry {
+pub enum PciId {
     /// A vendor by its id.
     Vendor(u16),
     /// A device by the ids of its vendor and its own.
@@ -35,15 +35,15 @@ pub enum Entry {
 #[derive(Default)]
 struct Database {
     paths: Vec<PathBuf>,
-    /// Ascending by entry.
+    /// Ascending by id.
     index: Vec<Row>,
     /// All names, end to end.
     names: Vec<u8>,
 }
 
-/// Where the name of an entry stands.
+/// Where the name of an id stands.
 struct Row {
-    entry: Entry,
+    id: PciId,
     start: u32,
     len: u16,
 }
@@ -69,15 +69,15 @@ impl PciIds {
         self.0.source().paths.iter().map(place).map(Readable::Content).collect()
     }
 
-    /// Whether the database has this entry.
-    pub fn has(&self, entry: Entry) -> bool {
-        self.0.find(Instant::now(), |rows| rows.get(entry).map(|_| ())).is_some()
+    /// Whether the database has a name for this id.
+    pub fn has(&self, id: PciId) -> bool {
+        self.0.find(Instant::now(), |rows| rows.get(id).map(|_| ())).is_some()
     }
 
-    /// Appends the name of this entry to `out` and says whether there is one.
-    pub fn name(&self, entry: Entry, out: &mut Vec<u8>) -> bool {
+    /// Appends the name of this id to `out` and says whether there is one.
+    pub fn name(&self, id: PciId, out: &mut Vec<u8>) -> bool {
         let found = self.0.find(Instant::now(), |rows| {
-            out.extend_from_slice(rows.get(entry)?);
+            out.extend_from_slice(rows.get(id)?);
             Some(())
         });
         found.is_some()
@@ -110,8 +110,8 @@ impl Source for Database {
 }
 
 impl Database {
-    fn get(&self, entry: Entry) -> Option<&[u8]> {
-        let row = &self.index[self.index.binary_search_by_key(&entry, |row| row.entry).ok()?];
+    fn get(&self, id: PciId) -> Option<&[u8]> {
+        let row = &self.index[self.index.binary_search_by_key(&id, |row| row.id).ok()?];
         self.names.get(row.start as usize..)?.get(..usize::from(row.len))
     }
 
@@ -124,49 +124,49 @@ impl Database {
                 [b'\t', line @ ..] => above.and_then(|above| below(above, line)),
                 _ => {
                     let named = top(line);
-                    above = named.map(|(entry, _)| entry);
+                    above = named.map(|(id, _)| id);
                     named
                 }
             };
-            if let Some((entry, name)) = named {
-                self.push(entry, name.trim_ascii());
+            if let Some((id, name)) = named {
+                self.push(id, name.trim_ascii());
             }
         }
-        self.index.sort_unstable_by_key(|row| row.entry);
+        self.index.sort_unstable_by_key(|row| row.id);
         self.index.shrink_to_fit();
         self.names.shrink_to_fit();
     }
 
-    fn push(&mut self, entry: Entry, name: &[u8]) {
+    fn push(&mut self, id: PciId, name: &[u8]) {
         if let (Ok(start), Ok(len)) = (u32::try_from(self.names.len()), u16::try_from(name.len())) {
-            self.index.push(Row { entry, start, len });
+            self.index.push(Row { id, start, len });
             self.names.extend_from_slice(name);
         }
     }
 }
 
-/// The entry and its name on a line that starts at its left end: `8086  NAME` or `C 01  NAME`.
-fn top(line: &[u8]) -> Option<(Entry, &[u8])> {
+/// The id and its name on a line that starts at its left end: `8086  NAME` or `C 01  NAME`.
+fn top(line: &[u8]) -> Option<(PciId, &[u8])> {
     if let Some(class) = line.strip_prefix(b"C ") {
         let (class, name) = number(class, 2)?;
-        return Some((Entry::Class(class as u8), name));
+        return Some((PciId::Class(class as u8), name));
     }
     let (vendor, name) = number(line, 4)?;
-    Some((Entry::Vendor(vendor), name))
+    Some((PciId::Vendor(vendor), name))
 }
 
-/// The entry and its name on an indented line, below a vendor or a class.
-fn below(above: Entry, line: &[u8]) -> Option<(Entry, &[u8])> {
+/// The id and its name on an indented line, below a vendor or a class.
+fn below(above: PciId, line: &[u8]) -> Option<(PciId, &[u8])> {
     match above {
-        Entry::Vendor(vendor) => {
+        PciId::Vendor(vendor) => {
             let (device, name) = number(line, 4)?;
-            Some((Entry::Device(vendor, device), name))
+            Some((PciId::Device(vendor, device), name))
         }
-        Entry::Class(class) => {
+        PciId::Class(class) => {
             let (subclass, name) = number(line, 2)?;
-            Some((Entry::Subclass(class, subclass as u8), name))
+            Some((PciId::Subclass(class, subclass as u8), name))
         }
-        Entry::Device(..) | Entry::Subclass(..) => None,
+        PciId::Device(..) | PciId::Subclass(..) => None,
     }
 }
 
@@ -200,17 +200,17 @@ C 01  Mass storage controller
     fn every_kind_of_entry_is_read_and_nothing_else() {
         let mut rows = Database::default();
         rows.parse(TEXT.as_bytes());
-        for (entry, expected) in [
-            (Entry::Vendor(0x8086), Some("Intel Corporation")),
-            (Entry::Device(0x8086, 0x1000), Some("82542 Gigabit Ethernet Controller (Fiber)")),
-            (Entry::Device(0x8086, 0x1001), Some("82543GC")),
-            (Entry::Device(0x8086, 0x1002), None),
-            (Entry::Vendor(0x0e11), None),
-            (Entry::Class(1), Some("Mass storage controller")),
-            (Entry::Subclass(1, 8), Some("Non-Volatile memory controller")),
-            (Entry::Subclass(8, 2), None),
+        for (id, expected) in [
+            (PciId::Vendor(0x8086), Some("Intel Corporation")),
+            (PciId::Device(0x8086, 0x1000), Some("82542 Gigabit Ethernet Controller (Fiber)")),
+            (PciId::Device(0x8086, 0x1001), Some("82543GC")),
+            (PciId::Device(0x8086, 0x1002), None),
+            (PciId::Vendor(0x0e11), None),
+            (PciId::Class(1), Some("Mass storage controller")),
+            (PciId::Subclass(1, 8), Some("Non-Volatile memory controller")),
+            (PciId::Subclass(8, 2), None),
         ] {
-            assert_eq!(rows.get(entry), expected.map(str::as_bytes), "{entry:?}");
+            assert_eq!(rows.get(id), expected.map(str::as_bytes), "{id:?}");
         }
         assert_eq!(rows.index.len(), 5);
     }
@@ -225,9 +225,9 @@ C 01  Mass storage controller
         fs::write(&path, TEXT).unwrap();
         let later = start + Database::RETRY;
         assert!(pci_ids.is_there_at(later));
-        assert!(pci_ids.name(Entry::Class(1), &mut out));
-        assert!(pci_ids.has(Entry::Class(1)) && !pci_ids.has(Entry::Class(2)));
-        assert!(!pci_ids.name(Entry::Class(2), &mut out));
+        assert!(pci_ids.name(PciId::Class(1), &mut out));
+        assert!(pci_ids.has(PciId::Class(1)) && !pci_ids.has(PciId::Class(2)));
+        assert!(!pci_ids.name(PciId::Class(2), &mut out));
         assert_eq!(out, b"Mass storage controller");
     }
 

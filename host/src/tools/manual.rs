@@ -8,7 +8,7 @@ use clap::builder::Resettable;
 use clap_complete::shells;
 
 use super::ToolError;
-use crate::cli::{ConfigTool, Flags, Page, Shell};
+use crate::cli::{ConfigTool, DocsPage, Flags, Shell};
 use crate::config;
 use crate::version;
 
@@ -30,11 +30,11 @@ pub fn of_configs(tool: ConfigTool) -> String {
 /// # Errors
 ///
 /// [`ToolError::Usage`] if there is no such page.
-pub fn page(page: &Page) -> Result<String, ToolError> {
+pub fn page(page: &DocsPage) -> Result<String, ToolError> {
     match page {
-        Page::Man { command } => man::page(command),
-        Page::Completions { shell } => Ok(completions(*shell)),
-        Page::Reference { name } => Ok(tables::table(*name)),
+        DocsPage::Man { command } => man::page(command),
+        DocsPage::Completions { shell } => Ok(completions(*shell)),
+        DocsPage::Reference { name } => Ok(tables::table(*name)),
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::advice::Advise;
 use crate::bpf::MapSpec;
-use crate::config::Source;
+use crate::config::ConfigFile;
 use crate::scrape::{Fed, Unit};
-use crate::source::Source as MapSource;
+use crate::source::Source;
 use crate::source::recording::{Head, RecordedConfig, RecordedMap, Recorder};
 use crate::source::redacted::{Redacted, texts};
 use crate::version;
@@ -51,12 +51,16 @@ impl Recording<'_> {
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn make(&self, configs: &[Source], units: &mut [Unit]) -> Result<(u64, u64), Unwritten> {
+    pub fn make(
+        &self,
+        configs: &[ConfigFile],
+        units: &mut [Unit],
+    ) -> Result<(u64, u64), Unwritten> {
         let unwritten = |source| Unwritten { file: self.file.to_owned(), source };
         self.write(configs, units).map_err(unwritten)
     }
 
-    fn write(&self, configs: &[Source], units: &mut [Unit]) -> io::Result<(u64, u64)> {
+    fn write(&self, configs: &[ConfigFile], units: &mut [Unit]) -> io::Result<(u64, u64)> {
         let file = BufWriter::new(File::create(self.file)?);
         let mut recorder = Recorder::begin(file, &head(configs, units))?;
         let began = Instant::now();
@@ -86,31 +90,31 @@ impl Recording<'_> {
     ) -> io::Result<()> {
         let metrics = units.iter_mut().flat_map(|unit| &mut unit.metrics);
         let Some(secret) = self.secret else {
-            return recorder.round(at, metrics.map(|fed| &mut *fed.source as &mut dyn MapSource));
+            return recorder.round(at, metrics.map(|fed| &mut *fed.source as &mut dyn Source));
         };
         let hidden = metrics.map(|Fed { linked, layout, source }| {
             Redacted::new(&mut **source, texts(&linked.metric, layout), secret)
         });
         let mut hidden: Vec<_> = hidden.collect();
-        recorder.round(at, hidden.iter_mut().map(|source| source as &mut dyn MapSource))
+        recorder.round(at, hidden.iter_mut().map(|source| source as &mut dyn Source))
     }
 }
 
 /// What a recording of these units begins with, whose configs have these texts.
-pub fn head(configs: &[Source], units: &[Unit]) -> Head {
+pub fn head(configs: &[ConfigFile], units: &[Unit]) -> Head {
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
     let configs = units.iter().map(|unit| {
-        let source = configs.iter().find(|source| source.name() == unit.name);
+        let file = configs.iter().find(|file| file.name() == unit.name);
         RecordedConfig {
             name: unit.name.clone(),
-            yaml: source.map_or_else(String::new, |source| source.text.to_string()),
+            yaml: file.map_or_else(String::new, |file| file.text.to_string()),
             maps: unit.metrics.iter().map(|fed| map(unit, &*fed.source)).collect(),
         }
     });
     Head { exporter: version::VERSION.to_owned(), kernel, configs: configs.collect() }
 }
 
-fn map(unit: &Unit, source: &dyn MapSource) -> RecordedMap {
+fn map(unit: &Unit, source: &dyn Source) -> RecordedMap {
     let map = unit.attached.as_ref().and_then(|attached| attached.map(source.name()));
     let (kind, flags) = map.map_or((0, 0), |map| {
         let MapSpec { kind, flags, .. } = map.spec;

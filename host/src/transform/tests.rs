@@ -24,9 +24,9 @@ impl Transform for Tag {
     }
 }
 
-fn step(tag: &'static str, seconds: u64, labels: &[&str], on_error: OnRowError) -> Step {
+fn step(tag: &'static str, seconds: u64, labels: &[&str], on_error: OnRowError) -> TransformStep {
     let labels = labels.iter().map(|label| LabelName::new(label).unwrap()).collect();
-    Step { name: tag.to_owned(), transform: Box::new(Tag(tag, seconds)), labels, on_error }
+    TransformStep { name: tag.to_owned(), transform: Box::new(Tag(tag, seconds)), labels, on_error }
 }
 
 fn apply(transforms: &mut Transforms, rows: &[&[&str]]) -> Vec<String> {

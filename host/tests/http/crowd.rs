@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ebpf_wasm_exporter::serve::{Cause, Limits};
+use ebpf_wasm_exporter::serve::{ClientLimits, CloseCause};
 use socket2::{Domain, Socket, Type};
 
 use crate::attack::{Attack, Crowd, Victim};
@@ -41,7 +41,7 @@ fn large() -> Bytes {
 
 #[test]
 fn who_has_idled_longest_makes_room() {
-    let limits = Limits { connections: 3, ..Limits::default() };
+    let limits = ClientLimits { connections: 3, ..ClientLimits::default() };
     let server = Server::start(Options { limits, ..Options::default() });
     let mut silent = server.connect();
     let mut kept = server.connect();
@@ -59,13 +59,13 @@ fn who_has_idled_longest_makes_room() {
     assert_eq!(server.ask("GET /metrics HTTP/1.1").text(), TEXT);
     assert!(is_closed(&mut kept, true), "before the one that has begun to ask later");
     assert!(!is_closed(&mut half, false) && !is_closed(&mut third, false));
-    until(|| server.closed(Cause::EvictedIdle) == 2);
+    until(|| server.closed(CloseCause::EvictedIdle) == 2);
     assert_eq!(server.traffic.refused(), 0);
 }
 
 #[test]
 fn answers_are_the_last_when_all_places_are_taken() {
-    let limits = Limits { connections: 2, ..Limits::default() };
+    let limits = ClientLimits { connections: 2, ..ClientLimits::default() };
     let server = Server::start(Options { limits, ..Options::default() });
     let mut one = server.connect();
     assert!(!ask_for_head(&mut one).contains("connection: close"));
@@ -73,12 +73,13 @@ fn answers_are_the_last_when_all_places_are_taken() {
     until(|| server.traffic.open() == 2);
     assert!(ask_for_head(&mut one).contains("connection: close"));
     assert!(is_closed(&mut one, true));
-    until(|| server.closed(Cause::Crowded) == 1);
+    until(|| server.closed(CloseCause::Crowded) == 1);
 }
 
 #[test]
 fn who_does_not_read_makes_room() {
-    let limits = Limits { connections: 1, stall_time: Duration::ZERO, ..Limits::default() };
+    let limits =
+        ClientLimits { connections: 1, stall_time: Duration::ZERO, ..ClientLimits::default() };
     let server = Server::start(Options { metrics: large(), limits, ..Options::default() });
     let mut lazy = server.send("GET /metrics HTTP/1.1");
     until(|| server.traffic.unsent() > 0 && server.arrived.load(Ordering::SeqCst) == 1);
@@ -86,15 +87,16 @@ fn who_does_not_read_makes_room() {
     until(|| server.ask("GET / HTTP/1.1").status() == "200" && server.traffic.unsent() == 0);
     let error = lazy.read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    assert_eq!((server.closed(Cause::EvictedStalled), server.traffic.refused()), (1, 1));
+    assert_eq!((server.closed(CloseCause::EvictedStalled), server.traffic.refused()), (1, 1));
 }
 
 #[test]
 fn who_does_not_read_is_not_waited_for_long() {
-    let limits = Limits { response_time: Duration::from_millis(50), ..Limits::default() };
+    let limits =
+        ClientLimits { response_time: Duration::from_millis(50), ..ClientLimits::default() };
     let server = Server::start(Options { metrics: large(), limits, ..Options::default() });
     let mut lazy = server.send("GET /metrics HTTP/1.1");
-    until(|| server.closed(Cause::ResponseTimeout) == 1);
+    until(|| server.closed(CloseCause::ResponseTimeout) == 1);
     let mut got = Vec::new();
     let error = lazy.read_to_end(&mut got).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -104,32 +106,32 @@ fn who_does_not_read_is_not_waited_for_long() {
 
 #[test]
 fn who_idles_for_long_is_let_go() {
-    let limits = Limits { idle_time: Duration::from_millis(50), ..Limits::default() };
+    let limits = ClientLimits { idle_time: Duration::from_millis(50), ..ClientLimits::default() };
     let server = Server::start(Options { limits, ..Options::default() });
     let mut silent = server.connect();
     let mut kept = server.connect();
     ask_for_head(&mut kept);
     assert!(is_closed(&mut kept, true));
-    until(|| server.closed(Cause::Idle) == 1);
+    until(|| server.closed(CloseCause::Idle) == 1);
     // A first request has the time that requests have.
     assert!(!is_closed(&mut silent, false));
 }
 
 #[test]
 fn half_a_head_has_its_own_time() {
-    let limits = Limits { header_time: Duration::from_millis(50), ..Limits::default() };
+    let limits = ClientLimits { header_time: Duration::from_millis(50), ..ClientLimits::default() };
     let server = Server::start(Options { limits, ..Options::default() });
     let mut kept = server.connect();
     ask_for_head(&mut kept);
     kept.write_all(b"GET / HTTP/1.1\r\nHo").unwrap();
     assert!(is_closed(&mut kept, true));
-    until(|| server.closed(Cause::RequestTimeout) == 1);
+    until(|| server.closed(CloseCause::RequestTimeout) == 1);
 }
 
 #[test]
 fn who_is_being_answered_never_makes_room() {
     let (gate, begun, go) = gate();
-    let limits = Limits { connections: 1, ..Limits::default() };
+    let limits = ClientLimits { connections: 1, ..ClientLimits::default() };
     let server = Server::start(Options { limits, gate: Some(gate), ..Options::default() });
     let first = server.send("GET /metrics HTTP/1.1");
     begun.recv().unwrap();
@@ -141,7 +143,7 @@ fn who_is_being_answered_never_makes_room() {
 #[test]
 fn of_far_too_many_that_are_being_answered_one_is_turned_away() {
     let (gate, begun, go) = gate();
-    let limits = Limits { connections: 1, most: 3, ..Limits::default() };
+    let limits = ClientLimits { connections: 1, most: 3, ..ClientLimits::default() };
     let server = Server::start(Options { limits, gate: Some(gate), ..Options::default() });
     let mut waiting = Vec::new();
     for n in 1..=3 {
@@ -158,7 +160,7 @@ fn of_far_too_many_that_are_being_answered_one_is_turned_away() {
             "{answer}"
         );
     }
-    until(|| server.closed(Cause::Refused) == 1);
+    until(|| server.closed(CloseCause::Refused) == 1);
 
     // Another host has none of them.
     let mut other = connect_from(Ipv4Addr::new(127, 0, 0, 2), server.address);
@@ -171,7 +173,7 @@ fn of_far_too_many_that_are_being_answered_one_is_turned_away() {
     for waiting in waiting.split_off(1) {
         assert_eq!(Response::read(waiting).text(), TEXT);
     }
-    assert_eq!((server.closed(Cause::Refused), server.traffic.refused()), (2, 2));
+    assert_eq!((server.closed(CloseCause::Refused), server.traffic.refused()), (2, 2));
 }
 
 fn connect_from(host: Ipv4Addr, server: SocketAddr) -> TcpStream {
@@ -185,7 +187,7 @@ fn connect_from(host: Ipv4Addr, server: SocketAddr) -> TcpStream {
 
 #[test]
 fn a_host_with_few_connections_keeps_them() {
-    let limits = Limits { connections: 4, ..Limits::default() };
+    let limits = ClientLimits { connections: 4, ..ClientLimits::default() };
     let server = Server::start(Options { limits, ..Options::default() });
     let mut few = server.connect();
     ask_for_head(&mut few);
@@ -215,16 +217,16 @@ fn half_a_connection_is_answered() {
     go.send(()).unwrap();
     let response = Response::read(client);
     assert_eq!((response.status(), response.text()), ("200", TEXT));
-    until(|| server.closed(Cause::Client) == 1);
+    until(|| server.closed(CloseCause::Client) == 1);
     // One that goes without a word leaves nothing.
     drop(server.connect());
-    until(|| server.closed(Cause::Client) == 2 && server.traffic.open() == 0);
+    until(|| server.closed(CloseCause::Client) == 2 && server.traffic.open() == 0);
 }
 
 #[test]
 fn what_clients_do_not_take_is_bounded_in_bytes() {
     const PAGE: usize = 16 << 20;
-    let limits = Limits { unsent_bytes: 3 * PAGE, ..Limits::default() };
+    let limits = ClientLimits { unsent_bytes: 3 * PAGE, ..ClientLimits::default() };
     let metrics = Bytes::from(vec![b'#'; PAGE]);
     let server = Server::start(Options { metrics, fresh: true, limits, ..Options::default() });
     let mut clients = Vec::new();
@@ -233,7 +235,7 @@ fn what_clients_do_not_take_is_bounded_in_bytes() {
         // Each has a page of its own: it is being sent before the next is asked for.
         match n {
             1..=3 => until(|| server.traffic.unsent() == n * PAGE as u64),
-            _ => until(|| server.closed(Cause::UnsentBytes) == n - 3),
+            _ => until(|| server.closed(CloseCause::UnsentBytes) == n - 3),
         }
     }
     until(|| server.traffic.unsent() == 3 * PAGE as u64);
@@ -245,12 +247,12 @@ fn what_clients_do_not_take_is_bounded_in_bytes() {
 
 #[test]
 fn a_page_of_any_size_is_served() {
-    let limits = Limits { unsent_bytes: 1 << 20, ..Limits::default() };
+    let limits = ClientLimits { unsent_bytes: 1 << 20, ..ClientLimits::default() };
     let server = Server::start(Options { metrics: large(), limits, ..Options::default() });
     for _ in 0..2 {
         assert_eq!(server.ask("GET /metrics HTTP/1.1").body.len(), 64 << 20);
     }
-    assert_eq!(server.closed(Cause::UnsentBytes), 0);
+    assert_eq!(server.closed(CloseCause::UnsentBytes), 0);
 }
 
 #[test]
@@ -258,7 +260,7 @@ fn serves_a_unix_socket() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
     let listener = UnixListener::bind(&path).unwrap();
-    let limits = Limits { connections: 2, ..Limits::default() };
+    let limits = ClientLimits { connections: 2, ..ClientLimits::default() };
     let server = Server::on(listener, Options { limits, ..Options::default() });
     let idle: Vec<_> = (0..5).map(|_| UnixStream::connect(&path).unwrap()).collect();
     let mut client = UnixStream::connect(&path).unwrap();
@@ -287,7 +289,7 @@ const ATTACKS: [Attack; 8] = [
 fn attackers_do_not_keep_a_scraper_waiting() {
     for attack in ATTACKS {
         for hosts in [1, 4] {
-            let limits = Limits { connections: 32, most: 64, ..Limits::default() };
+            let limits = ClientLimits { connections: 32, most: 64, ..ClientLimits::default() };
             let metrics = Bytes::from(vec![b'#'; 2 << 20]);
             let server =
                 Server::start(Options { metrics, fresh: true, limits, ..Options::default() });

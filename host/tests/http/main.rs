@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ebpf_wasm_exporter::serve::Limits;
+use ebpf_wasm_exporter::serve::ClientLimits;
 use flate2::read::GzDecoder;
 
 mod attack;
@@ -328,7 +328,7 @@ fn a_head_has_a_bound() {
 
 #[test]
 fn half_a_head_is_not_waited_for_long() {
-    let limits = Limits { header_time: Duration::from_secs(1), ..Limits::default() };
+    let limits = ClientLimits { header_time: Duration::from_secs(1), ..ClientLimits::default() };
     let server = Server::start(Options { limits, ..Options::default() });
     let mut halves = ["", "G", "GET /metrics HTTP/1.1\r\nHost:"].map(|half| {
         let mut stream = server.connect();
@@ -366,7 +366,7 @@ fn the_end_does_not_wait_for_ever() {
         let (gate, begun, go) = gate();
         let long = Duration::from_secs(3_600);
         let drain_time = if by_hand { long } else { Duration::ZERO };
-        let limits = Limits { drain_time, ..Limits::default() };
+        let limits = ClientLimits { drain_time, ..ClientLimits::default() };
         let server = Server::start(Options { limits, gate: Some(gate), ..Options::default() });
         let mut client = server.send("GET /metrics HTTP/1.1");
         begun.recv().unwrap();

@@ -13,8 +13,8 @@ use axum::extract::Request;
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::{Body, Format};
 use ebpf_wasm_exporter::serve::{
-    Cause, Door, Limits, Listener, MapSummary, Page, Piece, Scraper, Scrapes, Site, TelemetryPath,
-    Traffic, router, serve,
+    ClientLimits, CloseCause, Door, Gatherer, Listener, MapSummary, Page, Piece, Scrapes, Site,
+    TelemetryPath, Traffic, router, serve,
 };
 use tokio::sync::mpsc as stops;
 
@@ -39,7 +39,7 @@ pub(crate) struct Gate {
     go_on: Receiver<()>,
 }
 
-impl Scraper for Fake {
+impl Gatherer for Fake {
     fn read(&mut self, _: Option<Duration>) {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
@@ -92,7 +92,7 @@ pub(crate) struct Options {
     pub(crate) metrics: Bytes,
     /// Whether each scrape has bytes of its own.
     pub(crate) fresh: bool,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ClientLimits,
     pub(crate) gate: Option<Gate>,
 }
 
@@ -104,7 +104,7 @@ impl Default for Options {
             openmetrics: false,
             metrics: Bytes::from_static(TEXT.as_bytes()),
             fresh: false,
-            limits: Limits::default(),
+            limits: ClientLimits::default(),
             gate: None,
         }
     }
@@ -113,7 +113,7 @@ impl Default for Options {
 /// A server that runs until the test stops or drops it.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// Calls of the scraper.
+    /// Calls of the gatherer.
     pub(crate) calls: Arc<AtomicUsize>,
     /// Pieces of the endless map.
     pub(crate) pieces: Arc<AtomicUsize>,
@@ -139,11 +139,11 @@ impl Server {
         let pieces = Arc::<AtomicUsize>::default();
         let (metrics, fresh, gate) = (options.metrics.clone(), options.fresh, options.gate.take());
         let scraped = (Arc::clone(&calls), Arc::clone(&pieces));
-        let scraper = Fake { metrics, fresh, calls: scraped.0, pieces: scraped.1, gate };
+        let gatherer = Fake { metrics, fresh, calls: scraped.0, pieces: scraped.1, gate };
         let counted = Arc::clone(&arrived);
         let traffic = Traffic::default();
         let door = Door { listener, limits: options.limits, traffic: traffic.clone() };
-        let thread = thread::spawn(move || run(options, door, scraper, counted, stopped));
+        let thread = thread::spawn(move || run(options, door, gatherer, counted, stopped));
         Self { address, calls, pieces, arrived, traffic, stop, thread }
     }
 
@@ -154,7 +154,7 @@ impl Server {
     }
 
     /// How many connections have ended of this cause.
-    pub(crate) fn closed(&self, cause: Cause) -> u64 {
+    pub(crate) fn closed(&self, cause: CloseCause) -> u64 {
         self.traffic.closed()[cause as usize].1
     }
 
@@ -179,11 +179,11 @@ impl Server {
 fn run(
     options: Options,
     door: Door,
-    scraper: Fake,
+    gatherer: Fake,
     arrived: Arc<AtomicUsize>,
     mut stopped: stops::UnboundedReceiver<()>,
 ) -> bool {
-    let (scrapes, work) = Scrapes::new(scraper);
+    let (scrapes, work) = Scrapes::new(gatherer);
     let thread = thread::spawn(work);
     let telemetry_path = TelemetryPath::parse(options.path).unwrap();
     let site = Site { telemetry_path, maps: options.maps, openmetrics: options.openmetrics };

@@ -243,7 +243,7 @@ pub fn costs_are_measured() {
     let work = Workload::start();
     let off = Switch::set("0");
     assert!(!stats::enabled());
-    let before = work.attached.stats().unwrap()[0].unwrap();
+    let before = work.attached.costs().unwrap()[0].unwrap();
     let on = Switch::set("1");
     assert!(stats::enabled());
     for _ in 0..100 {
@@ -251,7 +251,7 @@ pub fn costs_are_measured() {
     }
     drop(on);
     drop(off);
-    let after = work.attached.stats().unwrap()[0].unwrap();
+    let after = work.attached.costs().unwrap()[0].unwrap();
     // Other processes may call prctl meanwhile.
     assert!(after.run_count - before.run_count >= 100, "{before:?} {after:?}");
     assert!(after.run_time > before.run_time, "{before:?} {after:?}");

@@ -1,7 +1,7 @@
 //! Plans held against real objects. Needs no privilege.
 
 use ebpf_wasm_exporter::bpf::{Key, Layout, check};
-use ebpf_wasm_exporter::config::{self, Config, Fault, Source};
+use ebpf_wasm_exporter::config::{self, Config, ConfigFile, Fault};
 
 use crate::configs::KEY;
 use crate::object;
@@ -62,8 +62,8 @@ pub fn layouts_of_every_type_of_map() {
 
 /// The config in this text, which has no fault that can be seen without its object.
 fn read(file: &str, text: &str) -> Config {
-    let source = Source { file: file.into(), text: text.into() };
-    let (mut configs, faults) = config::load(vec![source], &[]);
+    let file = ConfigFile { path: file.into(), text: text.into() };
+    let (mut configs, faults) = config::load(vec![file], &[]);
     assert_eq!(faults, []);
     configs.remove(0)
 }
@@ -157,8 +157,8 @@ metrics:
 
 /// What is faulty without its object is held against it all the same, as far as it can be read.
 pub fn misfits_that_are_faulty_in_themselves() {
-    let source = Source { file: "test.yaml".into(), text: FAULTY.into() };
-    let (configs, faults) = config::load(vec![source], &[]);
+    let file = ConfigFile { path: "test.yaml".into(), text: FAULTY.into() };
+    let (configs, faults) = config::load(vec![file], &[]);
     insta::assert_snapshot!(text(&faults), @r"
     test.yaml:3: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
     test.yaml:6: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts

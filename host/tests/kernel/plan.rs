@@ -2,14 +2,14 @@
 
 use ebpf_wasm_exporter::config::buckets::{Buckets, Scale};
 use ebpf_wasm_exporter::config::name::{LabelName, MetricName};
-use ebpf_wasm_exporter::config::{Config, Kaddr, Label, LineIndex, Metric, MetricKind, Source};
+use ebpf_wasm_exporter::config::{Config, ConfigFile, Kaddr, Label, LineIndex, Metric, MetricKind};
 
 /// A config of these metrics and symbols.
 pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
     let kaddr = |symbol: &&str| Kaddr { symbol: (*symbol).to_owned(), path: "kaddrs".to_owned() };
     Config {
         name: "test".to_owned(),
-        source: Source { file: "test.yaml".into(), text: "".into() },
+        file: ConfigFile { path: "test.yaml".into(), text: "".into() },
         metrics,
         faulty: Vec::new(),
         plugins: Vec::new(),

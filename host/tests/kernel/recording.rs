@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ebpf_wasm_exporter::config::Source as Config;
+use ebpf_wasm_exporter::config::ConfigFile;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::source::recording::{Recorder, Tape};
 use ebpf_wasm_exporter::source::{MapReader, Source};
@@ -53,9 +53,9 @@ fn count(work: &Session, round: u64) {
 
 fn replayed(file: &Path, rounds: usize) -> Vec<Vec<u8>> {
     let tape = Tape::open(file).unwrap();
-    let sources = startup::replay::recorded(tape.head(), file);
+    let files = startup::replay::recorded(tape.head(), file);
     let tape = Arc::new(Mutex::new(tape));
-    let (units, faults) = startup::replay::units(&tape, sources, places(), &System::default());
+    let (units, faults) = startup::replay::units(&tape, files, places(), &System::default());
     assert_eq!(faults, []);
     let mut scraper = Scraper::new(units);
     let mut round = || {
@@ -72,8 +72,8 @@ pub fn a_replay_gives_the_bytes_that_were_served() {
     let (running, maps) = exact::running(&configs);
     let units = startup::units(running, Reading::Pinned(Way::Batch)).unwrap();
     let mut readers = readers(&units);
-    let source = Config { file: "work.yaml".into(), text: WORKLOAD.into() };
-    let mut recorder = Recorder::begin(Vec::new(), &record::head(&[source], &units)).unwrap();
+    let config = ConfigFile { path: "work.yaml".into(), text: WORKLOAD.into() };
+    let mut recorder = Recorder::begin(Vec::new(), &record::head(&[config], &units)).unwrap();
     let mut scraper = Scraper::new(units);
     let mut served = Vec::new();
     for round in 0..ROUNDS {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use ebpf_wasm_exporter::config::{self, Source, schema};
+use ebpf_wasm_exporter::config::{self, ConfigFile, schema};
 use jsonschema::Validator;
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
@@ -13,8 +13,8 @@ static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
 
 /// Fails if the exporter takes the YAML of `file` without a word, and the schema does not.
 pub fn judge(file: PathBuf, yaml: &str) {
-    let source = Source { file, text: yaml.into() };
-    let (_, faults) = config::load(vec![source], &[]);
+    let file = ConfigFile { path: file, text: yaml.into() };
+    let (_, faults) = config::load(vec![file], &[]);
     if faults.is_empty() {
         let instance = serde_yaml::from_str(yaml).expect("YAML of which JSON can be made");
         let said: Vec<_> = SCHEMA.iter_errors(&instance).map(|error| error.to_string()).collect();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::Format;
-use ebpf_wasm_exporter::serve::{Page, Scraper as _};
+use ebpf_wasm_exporter::serve::{Gatherer as _, Page};
 use ebpf_wasm_exporter::source::{Reading, Way};
 use flate2::read::GzDecoder;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};

@@ -11,10 +11,10 @@ use super::one_of;
 use crate::advice::{self, Advice, quote};
 use crate::config::bounds::{self, Bounds};
 use crate::config::duration;
-use crate::config::error::Source;
+use crate::config::error::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits};
-use crate::config::plan::{Plugin, PluginSettings, PluginStep};
+use crate::config::plan::{PluginPlan, PluginSettings, PluginStep};
 use crate::config::ranges::{self, Bytes, Count, Times};
 use crate::config::raw::{self, Field, Setting};
 use crate::config::size::{parse as size, shown};
@@ -80,16 +80,20 @@ impl Names {
 }
 
 /// The plugins of a file. What is faulty is told and left out.
-pub(super) fn all(raw: Vec<raw::Plugin>, source: &Source, faults: &Faults<'_>) -> Vec<Plugin> {
-    raw.into_iter().filter_map(|raw| one(raw, folder(source), faults)).collect()
+pub(super) fn all(
+    raw: Vec<raw::Plugin>,
+    file: &ConfigFile,
+    faults: &Faults<'_>,
+) -> Vec<PluginPlan> {
+    raw.into_iter().filter_map(|raw| one(raw, folder(file), faults)).collect()
 }
 
 /// Where the files are that settings name.
-pub(super) fn folder(source: &Source) -> &Path {
-    source.file.parent().unwrap_or(Path::new(""))
+pub(super) fn folder(file: &ConfigFile) -> &Path {
+    file.path.parent().unwrap_or(Path::new(""))
 }
 
-fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<Plugin> {
+fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<PluginPlan> {
     let before = faults.errors();
     let path = raw.path;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -104,7 +108,7 @@ fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<Plugin> {
     let settings = settings(raw.settings, &format!("{path}.settings"), folder, faults);
     let limits = limits(&raw.limits, &format!("{path}.limits"), faults);
     let file = raw.file.given()?.into();
-    let plugin = Plugin { name: raw.name, path, file, sha256, settings, limits };
+    let plugin = PluginPlan { name: raw.name, path, file, sha256, settings, limits };
     (faults.errors() == before).then_some(plugin)
 }
 

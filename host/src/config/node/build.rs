@@ -10,7 +10,7 @@ use std::sync::Arc;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
 use super::plain::{self, Plain};
-use super::{Document, Entry, Map, NoYaml, Node, Shadowed, Value};
+use super::{Document, Entry, Lent, Map, NoYaml, Node, Shadowed, Value};
 use crate::config::bounds::{Bounds, DEPTH};
 
 /// How many keys that do nothing are remembered.
@@ -26,8 +26,14 @@ pub(super) fn document<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t
         block_scalar_eof_without_line_feed: true,
     };
     let events = Parser::new_from_str_with_options(text, options);
-    let (anchors, shadowed) = (HashMap::new(), Shadowed::default());
-    let mut builder = Builder { text, events, bounds: bounds.for_a_file(), anchors, shadowed };
+    let mut builder = Builder {
+        text,
+        events,
+        bounds: bounds.for_a_file(),
+        anchors: HashMap::new(),
+        lent: HashMap::new(),
+        shadowed: Shadowed::default(),
+    };
     let root = builder.root()?;
     bounds.take_file(&builder.bounds);
     // What follows is not read, be it no YAML.
@@ -35,7 +41,9 @@ pub(super) fn document<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t
     let more = !matches!(next, None | Some(Ok((Event::StreamEnd, _))));
     let mut shadowed = builder.shadowed;
     shadowed.named.sort_unstable();
-    Ok(Document { root, more, shadowed })
+    let mut lent: Vec<_> = builder.lent.into_values().collect();
+    lent.sort_unstable_by_key(|lent| lent.line);
+    Ok(Document { root, more, shadowed, lent })
 }
 
 struct Builder<'t> {
@@ -44,6 +52,8 @@ struct Builder<'t> {
     bounds: Bounds,
     /// What stands at each anchor that is read to its end, by the parser's number for it.
     anchors: HashMap<usize, Whole<'t>>,
+    /// Those of them that aliases stand for.
+    lent: HashMap<usize, Lent>,
     shadowed: Shadowed,
 }
 
@@ -108,13 +118,16 @@ impl<'t> Builder<'t> {
         Ok(whole)
     }
 
-    fn alias(&self, anchor: usize, span: Span, depth: usize) -> Result<Whole<'t>, NoYaml> {
+    fn alias(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Whole<'t>, NoYaml> {
         // What is not read to its end holds this alias.
         let whole = self.anchors.get(&anchor).cloned().ok_or_else(|| NoYaml::deep(span.start))?;
         if depth + whole.size.levels > DEPTH {
             return Err(NoYaml::deep(span.start));
         }
         self.spend(whole.size, span.start)?;
+        let (line, here) = (whole.node.line, span.start.line());
+        let lent = self.lent.entry(anchor).or_insert(Lent { line, first: here, last: here });
+        lent.last = here;
         Ok(whole)
     }
 

@@ -5,7 +5,7 @@ use serde_yaml::Number;
 
 /// What YAML 1.2 takes a scalar for: what plugins see in their settings.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Plain {
+pub(in crate::config) enum Plain {
     /// Written in quotes, or nothing else. Numbers that JSON has no form for are texts too.
     Text,
     Bool(bool),

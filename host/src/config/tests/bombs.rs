@@ -8,7 +8,7 @@ use std::fs;
 
 use insta::assert_snapshot;
 
-use super::{faults, faults_of, good, lines, source, with_labels};
+use super::{faults, faults_of, file, good, lines, with_labels};
 use crate::config::bounds::NODES;
 use crate::config::error::{SHOWN, Severity, shown};
 use crate::config::load;
@@ -224,8 +224,8 @@ fn files_of_settings_are_read_no_further_than_they_may() {
         let plugins =
             repeat(plugins, |n| format!("  p{n}: {{file: a.wasm, settings: {{a: [{files}]}}}}"));
         let text = format!("{METRICS}plugins:\n{plugins}");
-        let source = source(&dir.path().join("x.yaml").display().to_string(), &text);
-        let (configs, faults) = load(vec![source], &[]);
+        let file = file(&dir.path().join("x.yaml").display().to_string(), &text);
+        let (configs, faults) = load(vec![file], &[]);
         let errors: Vec<_> =
             faults.into_iter().filter(|fault| fault.severity == Severity::Error).collect();
         let told = lines(&errors[..errors.len().min(1)]);

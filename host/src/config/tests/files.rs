@@ -25,11 +25,11 @@ fn dir(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 #[test]
 fn files_are_read_in_the_order_of_names() {
     let dir = dir(&[("a.yaml", b"1"), ("b.yaml", "ü".as_bytes())]);
-    let (sources, faults) = read(dir.path(), &["b".to_owned(), "a".to_owned()]);
+    let (files, faults) = read(dir.path(), &["b".to_owned(), "a".to_owned()]);
     assert_eq!(faults, Vec::<Fault>::new());
-    let texts: Vec<_> = sources.iter().map(|source| (source.name(), &*source.text)).collect();
+    let texts: Vec<_> = files.iter().map(|file| (file.name(), &*file.text)).collect();
     assert_eq!(texts, [("b".to_owned(), "ü"), ("a".to_owned(), "1")]);
-    assert_eq!(sources[0].file, dir.path().join("b.yaml"));
+    assert_eq!(files[0].path, dir.path().join("b.yaml"));
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn our_own_examples_have_no_faults() {
     }
     assert!(!names.is_empty());
     for name in names {
-        let (sources, unread) = read(dir.path(), std::slice::from_ref(&name));
+        let (files, unread) = read(dir.path(), std::slice::from_ref(&name));
         // Each alone: two of them need not agree on what they share.
-        let (configs, faults) = load(sources, &[]);
+        let (configs, faults) = load(files, &[]);
         assert_eq!(super::lines(&unread) + &super::lines(&faults), "");
         assert_eq!(configs.len(), 1, "{name}");
     }

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{faults, good, lines, source};
+use super::{faults, file, good, lines};
 use crate::advice::Advice;
 use crate::config::{MetricKind, load};
 
@@ -166,8 +166,8 @@ fn what_later_versions_bring_may_be_there_and_empty() {
 #[test]
 fn good_metrics_stay_when_others_are_faulty() {
     let text = "metrics: {counters: [{name: a}, {name: b, help: B}, {name: b, help: C}]}";
-    let sources = vec![source("dir/x.yaml", text), source("y.yaml", "["), source("z.yaml", "{}")];
-    let (configs, faults) = load(sources, &[]);
+    let files = vec![file("dir/x.yaml", text), file("y.yaml", "["), file("z.yaml", "{}")];
+    let (configs, faults) = load(files, &[]);
     let kept: Vec<_> = configs
         .iter()
         .map(|config| (config.name.as_str(), config.metrics.iter().map(|m| &*m.help).collect()))
@@ -199,7 +199,7 @@ fn a_metric_with_a_part_that_cannot_be_read_is_none() {
     - {name: a, help: A, labels: [{name: l, size: eight}]}
     - {name: b, help: B}
 ";
-    let (configs, found) = load(vec![source("x.yaml", text)], &[]);
+    let (configs, found) = load(vec![file("x.yaml", text)], &[]);
     assert_snapshot!(lines(&found), @"x.yaml:3: metrics.counters[0].labels[0].size: expected a whole number, found `eight`; write digits alone, such as 8");
     let left: Vec<_> = configs[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(left, ["b"]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 
-use super::{faults, good, lines, source};
+use super::{faults, file, good, lines};
 use crate::config::limits::{CompileLimits, Limits};
 use crate::config::{DecoderStep, OnRowError, PluginStep, load};
 use crate::decode::{OnError, builtin};
@@ -108,8 +108,8 @@ fn settings_can_be_filled_from_files() {
     let load = |settings: &str| {
         let plugin = format!("  zone: {{file: f, settings: {settings}}}");
         let text = with(&plugin, "{name: wasm, plugin: zone}");
-        let file = dir.path().join("x.yaml");
-        let (mut configs, faults) = load(vec![source(file.to_str().unwrap(), &text)], &[]);
+        let path = dir.path().join("x.yaml");
+        let (mut configs, faults) = load(vec![file(path.to_str().unwrap(), &text)], &[]);
         let faults = lines(&faults).replace(&dir.path().display().to_string(), "DIR");
         (configs.remove(0), faults)
     };

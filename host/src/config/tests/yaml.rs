@@ -214,6 +214,27 @@ metrics: {counters: [{<<: *metric, labels: [*id]}]}
 }
 
 #[test]
+fn words_that_look_like_anchors_lend_nothing() {
+    let text = "\
+comment: 1  # &a
+quoted: '&b and &c'
+twice: &d {name: uint}
+empty: &e
+again: &d {name: uint}
+# *a
+metrics:
+  counters:
+    - {name: a, help: '*b', labels: [{name: id, size: 8, decoders: [*d]}], transforms: *e}
+    # *c
+";
+    assert_snapshot!(faults(text), @"
+    x.yaml:1: warning: comment: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, plugins, tracing, cgroup_id_map
+    x.yaml:2: warning: quoted: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, plugins, tracing, cgroup_id_map
+    x.yaml:3: warning: twice: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, plugins, tracing, cgroup_id_map
+    ");
+}
+
+#[test]
 fn only_mappings_can_be_merged() {
     let text = "metrics: {counters: [\n{name: a, help: A, <<: 3},\n{name: b, help: B, <<: [x]}]}";
     assert_snapshot!(faults(text), @"

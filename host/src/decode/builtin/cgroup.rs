@@ -1,7 +1,7 @@
 //! `cgroup`: a cgroup's id in decimal text → its path, such as `/sys/fs/cgroup/system.slice`, or
 //! `unknown_cgroup_id:N`.
 
-use super::{About, Builtin, Form, Make, Sizes, holds, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -10,7 +10,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "decimal text: a cgroup's id",
         gives: "its path, `/sys/fs/cgroup/system.slice`",
         otherwise: "`unknown_cgroup_id:N`; no number: an error",

@@ -3,7 +3,7 @@
 //! The name ends at an empty label or with the input, so `string` may stand before. A length past
 //! the end of the input says that this is no such name: the input is passed on as it is.
 
-use super::{About, Builtin, Form, Make, Sizes};
+use super::{Behaviour, Builtin, Form, Make, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -11,7 +11,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Bytes,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "a DNS name as it is sent",
         gives: "`www.example.com`; `.` for an empty one",
         otherwise: "a length past the end: the input, unchanged",

@@ -2,7 +2,7 @@
 
 mod names;
 
-use super::{About, Builtin, Form, Make, Sizes, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -10,7 +10,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "decimal text",
         gives: "the error's name, `EPIPE`",
         otherwise: "`unknown:N`; no number: an error",

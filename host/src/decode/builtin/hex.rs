@@ -1,6 +1,6 @@
 //! `hex`: any bytes → their lowercase hex.
 
-use super::{About, Builtin, Form, Make, Sizes};
+use super::{Behaviour, Builtin, Form, Make, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -8,7 +8,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Text,
-    about: About { input: "any bytes", gives: "lowercase hex", otherwise: "" },
+    about: Behaviour { input: "any bytes", gives: "lowercase hex", otherwise: "" },
     wants: |_| {},
     make: Make::Plain(|_| Box::new(Hex)),
 };

@@ -1,7 +1,7 @@
 //! `ifname`: a network interface's index as a u32, in the first 4 bytes → its name now, or
 //! `unknown:N`.
 
-use super::{About, Builtin, Form, Make, Sizes, holds, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -10,7 +10,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(4),
     takes: Form::Bytes,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "an interface's index, in the first 4 bytes",
         gives: "its name now, `eth0`",
         otherwise: "`unknown:N`; fewer bytes: an error",

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{About, Builtin, Form, Make, Sizes, hex};
+use super::{Behaviour, Builtin, Form, Make, Sizes, hex};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -14,7 +14,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Bytes,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "4 or 16 bytes in network order",
         gives: "an address, `10.0.0.1` or `2001:db8::1` as RFC 5952 has it; IPv4 mapped into IPv6 as IPv4",
         otherwise: "other lengths: `?` and hex",

@@ -1,7 +1,7 @@
 //! `kstack`: kernel addresses as u64, up to the first 0 → the functions they lie in, joined by
 //! newlines, `??` for each that lies in none.
 
-use super::{About, Builtin, Form, Make, Sizes, holds, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -12,7 +12,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::MultipleOf(ADDRESS),
     takes: Form::Bytes,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "u64 addresses, up to the first 0",
         gives: "the functions they lie in, joined by newlines",
         otherwise: "`??` for each that lies in none; not a multiple of 8 bytes: an error",

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{About, Builtin, Form, Make, Sizes, holds, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 
@@ -12,7 +12,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(8),
     takes: Form::Bytes,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "a kernel address, in the first 8 bytes",
         gives: "the symbol that starts exactly there",
         otherwise: "`unknown_addr:0x…`; fewer bytes: an error",

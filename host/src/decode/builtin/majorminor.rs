@@ -4,7 +4,7 @@
 //! The number is the first 4 bytes, in the encoding that the kernel shows to user space: see
 //! [`Device::decode`].
 
-use super::{About, Builtin, Form, Make, Sizes, holds, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, holds, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
 use crate::system::partitions::Device;
@@ -14,7 +14,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::AtLeast(4),
     takes: Form::Bytes,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "a block device's number, in the first 4 bytes",
         gives: "its name in `/proc/partitions`, `sda`",
         otherwise: "`unknown:MAJOR:MINOR`; fewer bytes: an error",

@@ -3,17 +3,17 @@
 
 use std::io::Write;
 
-use super::{About, Builtin, Form, Make, Sizes, number, pci};
+use super::{Behaviour, Builtin, Form, Make, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
-use crate::system::pci_ids::Entry;
+use crate::system::pci_ids::PciId;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "pci_class",
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "decimal text",
         gives: "the class's name",
         otherwise: "`unknown pci class: 0x…`; no number: an error",
@@ -33,8 +33,8 @@ impl Decoder for PciClass {
             return Ok(pci::missing(out));
         }
         let id = number::parse(input)?;
-        let entry = u8::try_from(id).ok().map(Entry::Class);
-        if !entry.is_some_and(|entry| pci_ids.name(entry, out)) {
+        let class = u8::try_from(id).ok().map(PciId::Class);
+        if !class.is_some_and(|class| pci_ids.name(class, out)) {
             // Writing to a Vec does not fail.
             let _ = write!(out, "unknown pci class: {id:#04x}");
         }

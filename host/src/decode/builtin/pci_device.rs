@@ -4,17 +4,17 @@
 
 use std::io::Write;
 
-use super::{About, Builtin, Form, Make, Sizes, number, pci};
+use super::{Behaviour, Builtin, Form, Make, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
-use crate::system::pci_ids::Entry;
+use crate::system::pci_ids::PciId;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "pci_device",
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "decimal text: vendor << 16 | device",
         gives: "the product's name",
         otherwise: "`unknown pci device: 0x…`; no number: an error",
@@ -34,8 +34,8 @@ impl Decoder for PciDevice {
             return Ok(pci::missing(out));
         }
         let id = number::parse(input)?;
-        let entry = u32::try_from(id).ok().map(|id| Entry::Device((id >> 16) as u16, id as u16));
-        if !entry.is_some_and(|entry| pci_ids.name(entry, out)) {
+        let device = u32::try_from(id).ok().map(|id| PciId::Device((id >> 16) as u16, id as u16));
+        if !device.is_some_and(|device| pci_ids.name(device, out)) {
             // Writing to a Vec does not fail.
             let _ = write!(out, "unknown pci device: {id:#06x}");
         }

@@ -4,17 +4,17 @@
 
 use std::io::Write;
 
-use super::{About, Builtin, Form, Make, Sizes, number, pci};
+use super::{Behaviour, Builtin, Form, Make, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
-use crate::system::pci_ids::Entry;
+use crate::system::pci_ids::PciId;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "pci_subclass",
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "decimal text: class << 8 | subclass",
         gives: "the subclass's name",
         otherwise: "`unknown pci subclass: 0x… (class 0x…)`, or `unknown pci class: 0x…` if not even the class is known; no number: an error",
@@ -36,11 +36,11 @@ impl Decoder for PciSubclass {
         let id = number::parse(input)?;
         let (class, subclass) = (id >> 8, id as u8);
         let known = u8::try_from(class).ok();
-        if known.is_some_and(|class| pci_ids.name(Entry::Subclass(class, subclass), out)) {
+        if known.is_some_and(|class| pci_ids.name(PciId::Subclass(class, subclass), out)) {
             return Ok(Outcome::Label);
         }
         // Writing to a Vec does not fail.
-        let _: std::io::Result<()> = if known.is_some_and(|class| pci_ids.has(Entry::Class(class)))
+        let _: std::io::Result<()> = if known.is_some_and(|class| pci_ids.has(PciId::Class(class)))
         {
             write!(out, "unknown pci subclass: {subclass:#04x} (class {class:#04x})")
         } else {

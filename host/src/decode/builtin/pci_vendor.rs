@@ -3,17 +3,17 @@
 
 use std::io::Write;
 
-use super::{About, Builtin, Form, Make, Sizes, number, pci};
+use super::{Behaviour, Builtin, Form, Make, Sizes, number, pci};
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::system::System;
-use crate::system::pci_ids::Entry;
+use crate::system::pci_ids::PciId;
 
 pub(super) const BUILTIN: Builtin = Builtin {
     name: "pci_vendor",
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "decimal text",
         gives: "the vendor's name",
         otherwise: "`unknown pci vendor: 0x…`; no number: an error",
@@ -33,8 +33,8 @@ impl Decoder for PciVendor {
             return Ok(pci::missing(out));
         }
         let id = number::parse(input)?;
-        let entry = u16::try_from(id).ok().map(Entry::Vendor);
-        if !entry.is_some_and(|entry| pci_ids.name(entry, out)) {
+        let vendor = u16::try_from(id).ok().map(PciId::Vendor);
+        if !vendor.is_some_and(|vendor| pci_ids.name(vendor, out)) {
             // Writing to a Vec does not fail.
             let _ = write!(out, "unknown pci vendor: {id:#04x}");
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use regex_automata::Input;
 use regex_automata::meta::{BuildError, Config, Regex};
 
-use super::{About, Builtin, DecoderSettings, Form, Make, SettingsError, Setup, Sizes};
+use super::{Behaviour, Builtin, DecoderSettings, Form, Make, SettingsError, Setup, Sizes};
 use crate::advice::{Advice, quote};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
@@ -21,7 +21,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
-    about: About {
+    about: Behaviour {
         input: "text",
         gives: "the match of the first pattern that matches, or the text of its group",
         otherwise: "no pattern matches: the row is left out",

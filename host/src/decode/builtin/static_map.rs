@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{About, Builtin, DecoderSettings, Form, Make, SettingsError, Setup, Sizes};
+use super::{Behaviour, Builtin, DecoderSettings, Form, Make, SettingsError, Setup, Sizes};
 use crate::advice::Advice;
 use crate::decode::{DecodeError, Decoder, Outcome};
 
@@ -15,7 +15,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
-    about: About {
+    about: Behaviour {
         input: "text",
         gives: "what the config maps it to",
         otherwise: "`unknown:TEXT`, or the text itself with `allow_unknown: true`",

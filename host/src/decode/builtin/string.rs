@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{About, Builtin, Form, Make, Sizes};
+use super::{Behaviour, Builtin, Form, Make, Sizes};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -10,7 +10,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Any,
     gives: Form::Any,
-    about: About { input: "bytes", gives: "those before the first NUL", otherwise: "" },
+    about: Behaviour { input: "bytes", gives: "those before the first NUL", otherwise: "" },
     wants: |_| {},
     make: Make::Plain(|_| Box::new(Text)),
 };

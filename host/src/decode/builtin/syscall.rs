@@ -12,7 +12,7 @@ use aarch64::NAMES;
 #[cfg(target_arch = "x86_64")]
 use x86_64::NAMES;
 
-use super::{About, Builtin, Form, Make, Sizes, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -20,7 +20,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::Any,
     takes: Form::Decimal,
     gives: Form::Text,
-    about: About {
+    about: Behaviour {
         input: "decimal text",
         gives: "the call's name on the machine's architecture",
         otherwise: "`unknown_syscall:N`; no number: an error",

@@ -1,6 +1,6 @@
 //! `uint`: 1, 2, 4 or 8 bytes in host order → the unsigned number in decimal.
 
-use super::{About, Builtin, Form, Make, Sizes, number};
+use super::{Behaviour, Builtin, Form, Make, Sizes, number};
 use crate::decode::{DecodeError, Decoder, Outcome};
 
 pub(super) const BUILTIN: Builtin = Builtin {
@@ -8,7 +8,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
     sizes: Sizes::OneOf(&[1, 2, 4, 8]),
     takes: Form::Bytes,
     gives: Form::Decimal,
-    about: About {
+    about: Behaviour {
         input: "1, 2, 4 or 8 bytes in the machine's order",
         gives: "the unsigned number in decimal",
         otherwise: "other lengths: an error",

@@ -23,7 +23,7 @@ fn only(caps: &[Capability]) -> CapsHashSet {
 fn all_is_left_alone() {
     let (before, outcome, after) =
         in_thread(|| (sets(), Keep::parse("all").unwrap().apply().unwrap(), sets()));
-    assert_eq!(outcome, Outcome::Unchanged);
+    assert_eq!(outcome, CapabilityChange::Unchanged);
     assert_eq!(before, after);
 }
 
@@ -35,7 +35,7 @@ fn none_leaves_none() {
         let may = before[2].contains(&Capability::CAP_SETPCAP);
         assert!(left.is_empty() || (matches!(set, CapSet::Bounding) && !may), "{set:?}: {left:?}");
     }
-    assert!(matches!(outcome, Outcome::Dropped { kept, .. } if kept.is_empty()));
+    assert!(matches!(outcome, CapabilityChange::Dropped { kept, .. } if kept.is_empty()));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn works_without_any_privilege() {
     assert_eq!(before, after);
     let lacking = vec!["cap_bpf".to_owned()];
     let bounding_left = before[1] != only(&[Capability::CAP_BPF]) && !before[1].is_empty();
-    assert_eq!(outcome, Outcome::Dropped { kept: Vec::new(), lacking, bounding_left });
+    assert_eq!(outcome, CapabilityChange::Dropped { kept: Vec::new(), lacking, bounding_left });
 }
 
 #[test]
@@ -112,9 +112,10 @@ fn says_what_is_wrong() {
 fn tells_the_log_what_is_left() {
     let dropped = |kept: &[&str], lacking: &[&str], bounding_left| {
         let own = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Outcome::Dropped { kept: own(kept), lacking: own(lacking), bounding_left }.to_string()
+        CapabilityChange::Dropped { kept: own(kept), lacking: own(lacking), bounding_left }
+            .to_string()
     };
-    insta::assert_snapshot!(Outcome::Unchanged, @"kept all capabilities");
+    insta::assert_snapshot!(CapabilityChange::Unchanged, @"kept all capabilities");
     insta::assert_snapshot!(dropped(&[], &[], false), @"kept no capability");
     insta::assert_snapshot!(
         dropped(&["cap_bpf"], &["cap_perfmon", "cap_syslog"], true),

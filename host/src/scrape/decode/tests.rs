@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::bpf::Value;
-use crate::config::{self, Source};
+use crate::config::{self, ConfigFile};
 use crate::decode::{Decoder, OnError, Step};
 use crate::link;
 use crate::source::Chunk;
@@ -60,8 +60,8 @@ struct Scene {
 impl Scene {
     fn new(on_error: OnError) -> Self {
         let text = "metrics: {counters: [{name: a, help: A, labels: [{name: l, size: 1}]}]}";
-        let source = Source { file: "x.yaml".into(), text: text.into() };
-        let (configs, _) = config::load(vec![source], &[]);
+        let file = ConfigFile { path: "x.yaml".into(), text: text.into() };
+        let (configs, _) = config::load(vec![file], &[]);
         let (mut linked, _) =
             link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
         let mut linked = linked.remove(0);

@@ -1,4 +1,4 @@
-//! The scraper here waits to be told what to answer, so that no test depends on time.
+//! The gatherer here waits to be told what to answer, so that no test depends on time.
 
 use std::future::Future;
 use std::io::Read;
@@ -20,7 +20,7 @@ const METRICS: Page = Page::Metrics(Format::Text, Escaping::Underscores);
 const PROTOBUF: Page = Page::Metrics(Format::Protobuf, Escaping::Underscores);
 const OPENMETRICS: Page = Page::Metrics(Format::OpenMetrics, Escaping::Underscores);
 
-/// A scraper whose calls begin and end when the test says so.
+/// A gatherer whose calls begin and end when the test says so.
 struct Steered {
     begun: Sender<Call>,
     texts: Receiver<&'static str>,
@@ -45,7 +45,7 @@ impl Steered {
     }
 }
 
-impl Scraper for Steered {
+impl Gatherer for Steered {
     fn read(&mut self, patience: Option<Duration>) {
         self.call(Call::Read(patience));
     }
@@ -223,7 +223,7 @@ fn nothing_is_made_for_who_has_gone() {
 
 /// An errand that stands in the queue when this returns.
 fn errand(scrapes: &Scrapes) -> Pin<Box<dyn Future<Output = Result<usize, ScrapeError>> + '_>> {
-    let mut asked = Box::pin(scrapes.ask(|scraper| scraper.maps().len()));
+    let mut asked = Box::pin(scrapes.ask(|gatherer| gatherer.maps().len()));
     let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(first.is_pending());
     asked
@@ -316,7 +316,7 @@ fn a_panic_that_panics_again_is_an_answer_too() {
 /// Panics, and has the log panic of that.
 struct Dying;
 
-impl Scraper for Dying {
+impl Gatherer for Dying {
     fn read(&mut self, _: Option<Duration>) {
         log_that_panics::die("dying");
     }

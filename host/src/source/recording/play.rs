@@ -38,7 +38,7 @@ pub struct PlayError {
     /// The file.
     pub file: PathBuf,
     /// What is wrong with it.
-    pub fault: Fault,
+    pub fault: RecordingFault,
 }
 
 impl Advise for PlayError {
@@ -49,7 +49,7 @@ impl Advise for PlayError {
 
 /// What is wrong with a recording.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum RecordingFault {
     /// It cannot be read.
     #[error("{}", advice::words(.0))]
     Read(io::Error),
@@ -67,7 +67,7 @@ pub enum Fault {
     Damaged(String),
 }
 
-impl Fault {
+impl RecordingFault {
     fn remedy(&self) -> &'static str {
         match self {
             Self::Read(_) => "give the path of a file that `record` has written",
@@ -118,26 +118,26 @@ impl Tape {
     /// If it is none, or its head says what cannot be.
     pub fn open(file: &Path) -> Result<Self, PlayError> {
         let open = || {
-            let input = BufReader::new(File::open(file).map_err(Fault::Read)?);
+            let input = BufReader::new(File::open(file).map_err(RecordingFault::Read)?);
             Self::begin(file, Box::new(input))
         };
         open().map_err(|fault| PlayError { file: file.to_owned(), fault })
     }
 
-    fn begin(file: &Path, mut packed: Box<dyn Read + Send>) -> Result<Self, Fault> {
+    fn begin(file: &Path, mut packed: Box<dyn Read + Send>) -> Result<Self, RecordingFault> {
         let mut magic = [0; MAGIC.len()];
         packed.read_exact(&mut magic).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Fault::Foreign,
-            _ => Fault::Read(error),
+            io::ErrorKind::UnexpectedEof => RecordingFault::Foreign,
+            _ => RecordingFault::Read(error),
         })?;
         if magic[..6] != MAGIC[..6] {
-            return Err(Fault::Foreign);
+            return Err(RecordingFault::Foreign);
         }
         if magic != *MAGIC {
-            return Err(Fault::Version(magic[6..].escape_ascii().to_string()));
+            return Err(RecordingFault::Version(magic[6..].escape_ascii().to_string()));
         }
         let mut input: Box<dyn Read + Send> =
-            Box::new(zstd::Decoder::new(packed).map_err(Fault::Read)?);
+            Box::new(zstd::Decoder::new(packed).map_err(RecordingFault::Read)?);
         let head = head(&mut input)?;
         let maps = head.maps().map(Content::new).collect();
         Ok(Self { file: file.to_owned(), input, head, maps, rounds: 0, ended: false, fault: None })
@@ -183,16 +183,16 @@ impl Tape {
         played
     }
 
-    fn round(&mut self) -> Result<bool, Fault> {
+    fn round(&mut self) -> Result<bool, RecordingFault> {
         let Self { input, maps, .. } = self;
         let mut input = Bounded { input: input.by_ref().take(LARGEST_ROUND) };
         match input.byte("a round")? {
             END => return Ok(false),
             ROUND => {}
-            other => return Err(Fault::damaged(format!("no round begins with {other}"))),
+            other => return Err(RecordingFault::damaged(format!("no round begins with {other}"))),
         }
         if self.rounds == MOST_ROUNDS {
-            return Err(Fault::damaged(format!("it has more than {MOST_ROUNDS} rounds")));
+            return Err(RecordingFault::damaged(format!("it has more than {MOST_ROUNDS} rounds")));
         }
         input.take::<8>("a round")?;
         let mut room = LARGEST_MAPS;
@@ -205,24 +205,26 @@ impl Tape {
     }
 }
 
-fn head(input: &mut (dyn Read + Send)) -> Result<Head, Fault> {
+fn head(input: &mut (dyn Read + Send)) -> Result<Head, RecordingFault> {
     let mut input = Bounded { input: input.take(LARGEST_HEAD as u64 + 4) };
     let size = input.number(HEAD)? as usize;
     if size > LARGEST_HEAD {
-        return Err(Fault::damaged(format!("its head has {size} bytes, more than {LARGEST_HEAD}")));
+        return Err(RecordingFault::damaged(format!(
+            "its head has {size} bytes, more than {LARGEST_HEAD}"
+        )));
     }
     let json = input.bytes(size, HEAD)?;
     let head: Head = serde_json::from_slice(&json)
-        .map_err(|error| Fault::damaged(format!("its head: {error}")))?;
+        .map_err(|error| RecordingFault::damaged(format!("its head: {error}")))?;
     if head.maps().count() > MOST_MAPS {
-        return Err(Fault::damaged(format!("it has more than {MOST_MAPS} maps")));
+        return Err(RecordingFault::damaged(format!("it has more than {MOST_MAPS} maps")));
     }
     for RecordedMap { name, key_size, cpus, .. } in head.maps() {
         if !(1..=LARGEST_KEY).contains(key_size) || !(1..=MOST_CPUS).contains(cpus) {
             let name = advice::quote(name);
             let text =
                 format!("map {name} has keys of {key_size} bytes and {cpus} values an entry");
-            return Err(Fault::Damaged(text));
+            return Err(RecordingFault::Damaged(text));
         }
     }
     Ok(head)
@@ -234,34 +236,34 @@ struct Bounded<R: Read> {
 }
 
 impl<R: Read> Bounded<R> {
-    fn fill(&mut self, buffer: &mut [u8], of: &'static str) -> Result<(), Fault> {
+    fn fill(&mut self, buffer: &mut [u8], of: &'static str) -> Result<(), RecordingFault> {
         self.input.read_exact(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof if self.input.limit() == 0 => {
-                Fault::damaged(format!("{of} unpacks to more than it may"))
+                RecordingFault::damaged(format!("{of} unpacks to more than it may"))
             }
-            io::ErrorKind::UnexpectedEof => Fault::Cut(of),
+            io::ErrorKind::UnexpectedEof => RecordingFault::Cut(of),
             // What zstd says of bytes that it has not made.
-            io::ErrorKind::Other => Fault::damaged(error.to_string()),
-            _ => Fault::Read(error),
+            io::ErrorKind::Other => RecordingFault::damaged(error.to_string()),
+            _ => RecordingFault::Read(error),
         })
     }
 
-    fn take<const N: usize>(&mut self, of: &'static str) -> Result<[u8; N], Fault> {
+    fn take<const N: usize>(&mut self, of: &'static str) -> Result<[u8; N], RecordingFault> {
         let mut bytes = [0; N];
         self.fill(&mut bytes, of)?;
         Ok(bytes)
     }
 
-    fn byte(&mut self, of: &'static str) -> Result<u8, Fault> {
+    fn byte(&mut self, of: &'static str) -> Result<u8, RecordingFault> {
         self.take::<1>(of).map(|[byte]| byte)
     }
 
-    fn number(&mut self, of: &'static str) -> Result<u32, Fault> {
+    fn number(&mut self, of: &'static str) -> Result<u32, RecordingFault> {
         self.take(of).map(u32::from_le_bytes)
     }
 
     /// So many bytes. Memory is taken as they come: a number alone takes none.
-    fn bytes(&mut self, size: usize, of: &'static str) -> Result<Vec<u8>, Fault> {
+    fn bytes(&mut self, size: usize, of: &'static str) -> Result<Vec<u8>, RecordingFault> {
         let mut bytes = Vec::new();
         while bytes.len() < size {
             let from = bytes.len();
@@ -291,12 +293,12 @@ impl Content {
     }
 
     /// Follows a round, in which it may come to so many bytes.
-    fn play<R: Read>(&mut self, input: &mut Bounded<R>, room: usize) -> Result<(), Fault> {
+    fn play<R: Read>(&mut self, input: &mut Bounded<R>, room: usize) -> Result<(), RecordingFault> {
         const OF: &str = "a round";
         self.readable = match input.byte(OF)? {
             0 => false,
             1 => true,
-            other => return Err(Fault::damaged(format!("no map begins with {other}"))),
+            other => return Err(RecordingFault::damaged(format!("no map begins with {other}"))),
         };
         if !self.readable {
             return Ok(());
@@ -305,7 +307,7 @@ impl Content {
         for _ in 0..input.number(OF)? {
             let key = input.bytes(self.key_size, OF)?;
             if !self.index.contains_key(&key) || !gone.insert(key) {
-                return Err(Fault::damaged("a key is gone that was not there"));
+                return Err(RecordingFault::damaged("a key is gone that was not there"));
             }
         }
         self.remove(&gone);
@@ -315,7 +317,7 @@ impl Content {
             let values = values.chunks_exact(8).filter_map(|value| value.first_chunk().copied());
             self.set(key, values.map(u64::from_le_bytes));
             if self.index.len() > self.most || self.bytes() > room {
-                return Err(Fault::damaged("a map holds more than it can"));
+                return Err(RecordingFault::damaged("a map holds more than it can"));
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::decode::builtin;
 
 fn man(words: &[&str]) -> Result<String, String> {
     let command = words.iter().map(|word| (*word).to_owned()).collect();
-    page(&Page::Man { command }).map_err(|error| error.advice().to_string())
+    page(&DocsPage::Man { command }).map_err(|error| error.advice().to_string())
 }
 
 /// Whether `program` is content with `text` on its standard input, and all that it writes; none if
@@ -59,7 +59,7 @@ fn the_man_page_names_all_that_can_be_typed() {
 #[test]
 fn completions_are_scripts() {
     for (shell, program) in [(Shell::Bash, "bash"), (Shell::Zsh, "zsh"), (Shell::Fish, "fish")] {
-        let script = page(&Page::Completions { shell }).unwrap();
+        let script = page(&DocsPage::Completions { shell }).unwrap();
         assert!(
             script.contains("web.listen-address") && script.contains("healthcheck"),
             "{program}"
@@ -72,7 +72,7 @@ fn completions_are_scripts() {
 }
 
 fn reference(name: Reference) -> String {
-    page(&Page::Reference { name }).unwrap()
+    page(&DocsPage::Reference { name }).unwrap()
 }
 
 /// A row has as many cells as the head of its table.
