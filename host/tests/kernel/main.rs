@@ -1,5 +1,6 @@
 //! Tests against the running kernel, and of the built binary from end to end: real objects loaded, real hooks
-//! pulled, exact counts, real readers of what is served.
+//! pulled, exact counts, real readers of what is served. What becomes of counts, whatever kernel they are from,
+//! is replayed: `tests/replay`.
 //!
 //! They need BTF and the capabilities to load programs; some need Prometheus and the parser of Python's
 //! client. Where those are missing the tests are ignored, by name and with the reason; with `CI=true` in the
@@ -7,11 +8,16 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test talks to who runs it")]
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test has no outside, and may panic")]
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[macro_use]
+#[path = "../trials/list.rs"]
+mod list;
+
 mod attach;
+mod cases;
 mod check;
 mod configs;
 mod descriptors;
@@ -20,7 +26,6 @@ mod examples;
 mod exits;
 mod exporter;
 mod format;
-mod judges;
 mod load;
 mod merged;
 mod names;
@@ -41,25 +46,21 @@ mod workload;
 
 #[path = "../guests/compose.rs"]
 mod guests;
+#[path = "../recordings/hostile.rs"]
+mod hostile;
+#[path = "../judges/ask.rs"]
+mod judges;
+
+use list::{ci, unless};
 
 #[global_allocator]
 static COUNTING: steady::Counting = steady::Counting;
-
-/// The trials of the functions of a module, named as the functions are.
-macro_rules! trials {
-    ($module:ident: $($test:ident),+ $(,)?) => {
-        [$(Trial::test(concat!(stringify!($module), "::", stringify!($test)), || {
-            $module::$test();
-            Ok(())
-        })),+]
-    };
-}
 
 fn main() -> ExitCode {
     if let Some(code) = sandbox::child() {
         return code;
     }
-    let (kernel, judges) = if ci() { (None, None) } else { (kernel_lacks(), judges_lack()) };
+    let (kernel, judges) = if ci() { (None, None) } else { (kernel_lacks(), judges::lacks()) };
     for reason in kernel.iter().chain(&judges) {
         eprintln!("some tests are ignored: {reason}");
     }
@@ -74,21 +75,6 @@ fn main() -> ExitCode {
     // The longest first, so that none is left alone at the end.
     let all = judged.chain(of_kernel).chain(anywhere()).collect();
     libtest_mimic::run(&Arguments::from_args(), all).exit_code()
-}
-
-/// In CI nothing is ignored: what cannot run fails.
-fn ci() -> bool {
-    std::env::var_os("CI").is_some_and(|ci| ci == "true")
-}
-
-/// Ignores a trial for these reasons.
-fn unless(lacks: impl IntoIterator<Item = String>, trial: Trial) -> Trial {
-    let reasons: Vec<String> = if ci() { Vec::new() } else { lacks.into_iter().collect() };
-    if reasons.is_empty() {
-        return trial;
-    }
-    eprintln!("{} is ignored: {}", trial.name(), reasons.join("; "));
-    trial.with_ignored_flag(true)
 }
 
 /// These take no privilege.
@@ -113,8 +99,13 @@ fn anywhere() -> impl Iterator<Item = Trial> {
     let exits = trials![exits:
         two_for_the_command_line,
         three_for_faults_of_all_configs_at_once,
+        three_for_symbols_of_faulty_files_too,
     ];
-    check.into_iter().chain(open).chain(exits)
+    let plugins = trials![plugins:
+        a_guest_that_cannot_start_is_told_before_anything_is_loaded,
+        plugins_may_have_a_directory_of_their_own,
+    ];
+    check.into_iter().chain(open).chain(exits).chain(plugins)
 }
 
 /// These load programs.
@@ -175,48 +166,18 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
 
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
-    let exact = trials![exact:
-        every_type_of_map,
-        no_labels_and_padding,
-        cpus_as_a_label,
-        bytes_decoded_more_than_once,
-        a_bucket_that_reuses_bytes,
-        exp2,
-        exp2zero,
-        linear,
-        fixed,
-        a_histogram_a_cpu,
-    ];
-    let merged = trials![merged:
-        keys_that_become_equal_are_summed,
-        two_configs_share_a_family,
-        regexp_leaves_rows_out,
-        errors_are_counted_and_become_what_on_error_says,
-        keys_that_differ_only_in_what_is_no_text_are_summed,
-        every_scrape_says_what_is_there_then,
-        a_churning_map_is_exact_in_every_scrape,
-    ];
-    let plugins = trials![plugins:
-        a_good_guest_gives_what_a_native_decoder_gives,
-        a_new_key_with_a_known_input_asks_nobody,
-        a_hostile_guest_costs_its_own_labels,
-        those_that_never_return_share_the_time_of_one_scrape,
-        keys_that_did_not_get_their_turn_come_first,
-        answers_that_change_are_counted_and_hold,
-        the_text_of_a_plugins_labels_is_bounded,
-        a_transform_sees_label_sets_after_decoding,
-        what_a_failing_label_becomes_is_the_configs_choice,
-        a_guest_that_cannot_start_is_told_before_anything_is_loaded,
-        their_threads_have_no_capabilities,
-        plugins_may_have_a_directory_of_their_own,
-        a_faulty_plugin_is_exit_code_three,
-    ];
+    let exact = trials![exact: every_type_of_map];
+    let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
+    let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:
         a_warm_scrape_allocates_nothing_for_a_row,
         shortcuts_give_what_the_plain_path_gives,
         entries_that_stay_are_right_while_others_write,
     ];
-    let recording = trials![recording: a_replay_gives_the_bytes_that_were_served];
+    let recording = trials![recording:
+        a_replay_gives_the_bytes_that_were_served,
+        those_of_the_repository_are_what_this_kernel_counts,
+    ];
     exact.into_iter().chain(merged).chain(plugins).chain(steady).chain(recording)
 }
 
@@ -234,7 +195,6 @@ fn binary() -> impl Iterator<Item = Trial> {
         zero_when_checked,
         one_when_something_is_unexpected,
         three_for_a_warning_only_when_strict,
-        three_for_symbols_of_faulty_files_too,
         four_when_an_object_does_not_load,
         four_for_all_objects_that_do_not_load,
         five_when_a_program_does_not_attach_and_that_matters,
@@ -278,7 +238,7 @@ fn binary() -> impl Iterator<Item = Trial> {
 
 /// The built binary with plugins that `make plugins` has built.
 fn with_shipped_plugins() -> impl Iterator<Item = Trial> {
-    use shipped::{lacks, lacks_others, no_cgroups, no_ipv6};
+    use shipped::{lacks, no_cgroups, no_ipv6};
 
     let trial = |(lacks, [trial]): (Vec<Option<String>>, [Trial; 1])| {
         unless(lacks.into_iter().flatten(), trial)
@@ -297,10 +257,6 @@ fn with_shipped_plugins() -> impl Iterator<Item = Trial> {
         ),
         (vec![lacks("exec-paths")], trials![shipped: redact_hashes_users_and_paths]),
         (vec![lacks("syscall-errors")], trials![shipped: relabel_makes_services_of_threads]),
-        (
-            vec![lacks_others()],
-            trials![shipped: guests_in_c_javascript_and_python_label_one_metric],
-        ),
     ];
     all.into_iter().map(trial)
 }
@@ -325,13 +281,8 @@ fn judged() -> impl Iterator<Item = Trial> {
     let format = trials![format:
         the_default_set,
         the_default_set_in_openmetrics,
-        names_that_meet_in_openmetrics,
-        hostile_bytes,
-        any_bytes,
     ];
-    let named = trials![names: are_served_in_every_format_and_escaping];
-    let named = named.map(|trial| unless(names::lacks(), trial));
-    prometheus.into_iter().chain(format).chain(named).chain(examples)
+    prometheus.into_iter().chain(format).chain(examples)
 }
 
 /// Why programs cannot be loaded here.
@@ -345,18 +296,4 @@ fn kernel_lacks() -> Option<&'static str> {
     }
     let types = std::path::Path::new("/sys/kernel/btf/vmlinux");
     (!types.exists()).then_some("this kernel has no BTF")
-}
-
-/// Why nobody is here to read what is served.
-fn judges_lack() -> Option<&'static str> {
-    let runs = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if !runs("prometheus", &["--version"]) || !runs("promtool", &["--version"]) {
-        return Some("no prometheus and promtool; `make test` gets them");
-    }
-    let parser = runs("/usr/bin/python3", &["-c", "import prometheus_client"]);
-    (!parser).then_some("no prometheus_client for /usr/bin/python3; `make test` gets it")
 }

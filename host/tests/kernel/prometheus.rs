@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::configs::{Configs, WORKLOAD};
 use crate::exporter::{Exporter, HANG, until};
-use crate::format::{HOSTILE, count_hostile};
+use crate::hostile::{HOSTILE, hostile, hostile_series};
 use crate::workload::{flow, latency};
 
 /// A server that scrapes one exporter each second.
@@ -263,7 +263,8 @@ fn takes_hostile(protocol: Protocol) {
     let mut configs = Configs::new();
     let work = configs.add_workload("work", HOSTILE);
     let (_exporter, prometheus) = start(&configs, protocol);
-    let expected = count_hostile(work)
+    hostile().for_each(|(key, add)| work.add("work_hash_total", &key, add));
+    let expected = hostile_series()
         .into_iter()
         .map(|(id, text, value)| series(&[("id", &id), ("text", &text)], value))
         .collect();

@@ -1,7 +1,9 @@
-//! A recording of the kernel's maps, replayed without the kernel.
+//! A recording of the kernel's maps, replayed without the kernel; and those that `tests/replay` replays, held
+//! against this kernel.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,46 +11,30 @@ use std::thread;
 use std::time::Duration;
 
 use ebpf_wasm_exporter::config::ConfigFile;
-use ebpf_wasm_exporter::scrape::{Scraper, Unit};
-use ebpf_wasm_exporter::source::recording::{Recorder, Tape};
+use ebpf_wasm_exporter::scrape::{Fed, Scraper, Unit};
+use ebpf_wasm_exporter::source::recording::{Head, Player, Recorder, Tape};
 use ebpf_wasm_exporter::source::{MapReader, Source};
 use ebpf_wasm_exporter::source::{Reading, Way};
 use ebpf_wasm_exporter::startup;
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record;
 
+use crate::cases::{Case, FILES, Work, come_and_grow};
 use crate::configs::{Configs, WORKLOAD};
-use crate::exact;
+use crate::exact::{Maps, running};
 use crate::exporter::BINARY;
 use crate::plugins::places;
-use crate::workload::{Session, flow, last_cpu, latency, on_cpu};
+use crate::workload::flow;
 
 /// Another reader of each map of these units.
 fn readers(units: &[Unit]) -> Vec<MapReader> {
     let metrics = units.iter().flat_map(|unit| unit.metrics.iter().map(move |fed| (unit, fed)));
-    let reader = |(unit, fed): (&Unit, &ebpf_wasm_exporter::scrape::Fed)| {
+    let reader = |(unit, fed): (&Unit, &Fed)| {
         let attached = unit.attached.as_ref().expect("it is in the kernel");
         let map = attached.map(&fed.layout.map).expect("the object has it");
         MapReader::new(map, Reading::Pinned(Way::Batch), None).expect("it can be read")
     };
     metrics.map(reader).collect()
-}
-
-/// Counts that come, grow and go, on two CPUs.
-fn count(work: &Session, round: u64) {
-    for cpu in [0, last_cpu()] {
-        on_cpu(cpu, || {
-            for n in round..round + 4 {
-                work.add("work_hash_total", &flow(n, format!("t{}", n % 3).as_bytes()), n * 100);
-                for map in ["work_lru_hash_total", "work_percpu_hash_total", "work_cpu_hash_total"]
-                {
-                    work.add(map, &n.to_ne_bytes(), n + 7);
-                }
-                work.add("work_percpu_array_total", &((n % 4) as u32).to_ne_bytes(), n);
-                work.add("work_exp2_seconds", &latency(b"read", n % 8), n + 1);
-            }
-        });
-    }
 }
 
 fn replayed(file: &Path, rounds: usize) -> Vec<Vec<u8>> {
@@ -69,7 +55,8 @@ pub fn a_replay_gives_the_bytes_that_were_served() {
     const ROUNDS: usize = 5;
     let mut configs = Configs::new();
     let work = configs.add_workload("work", WORKLOAD);
-    let (running, maps) = exact::running(&configs);
+    let running = running(&configs);
+    let maps = Maps::of(&running[0]);
     let units = startup::units(running, Reading::Pinned(Way::Batch)).unwrap();
     let mut readers = readers(&units);
     let config = ConfigFile { path: "work.yaml".into(), text: WORKLOAD.into() };
@@ -77,9 +64,9 @@ pub fn a_replay_gives_the_bytes_that_were_served() {
     let mut scraper = Scraper::new(units);
     let mut served = Vec::new();
     for round in 0..ROUNDS {
-        count(&work, round as u64);
+        come_and_grow(work, round as u64);
         if round == 3 {
-            exact::delete(&maps, "work_hash_total", &flow(1, b"t1"));
+            maps.delete("work_hash_total", &flow(1, b"t1"));
         }
         let sources = readers.iter_mut().map(|reader| reader as &mut dyn Source);
         recorder.round(Duration::from_secs(round as u64), sources).unwrap();
@@ -91,10 +78,111 @@ pub fn a_replay_gives_the_bytes_that_were_served() {
     fs::write(&file, recorder.end().unwrap()).unwrap();
     assert!(served.windows(2).all(|two| two[0] != two[1]), "each reading is another");
     assert_eq!(replayed(&file, ROUNDS), served);
-    // So that `tests/replay.rs` has one to replay: its maps are of this machine's number of CPUs.
-    if std::env::var_os("RENEW_RECORDINGS").is_some() {
-        let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/workload.rec");
-        fs::copy(file, kept).unwrap();
+}
+
+/// A recording of these cases, counted anew.
+fn recorded(cases: &[Case]) -> Vec<u8> {
+    let mut configs = Configs::new();
+    let sessions: Vec<_> =
+        cases.iter().map(|case| configs.add_workload(case.name, &case.yaml())).collect();
+    let running = running(&configs);
+    let of = |case: &Case| running.iter().find(|config| config.name == case.name).unwrap();
+    let all = cases.iter().zip(sessions);
+    let works: Vec<_> =
+        all.map(|(case, session)| (case, Work { session, maps: Maps::of(of(case)) })).collect();
+    let source = |case: &Case| ConfigFile {
+        path: Path::new(case.name).with_extension("yaml"),
+        text: case.yaml().into(),
+    };
+    let sources: Vec<_> = cases.iter().map(source).collect();
+    let units = startup::units(running, Reading::Pinned(Way::Batch)).unwrap();
+    let mut recorder = Recorder::begin(Vec::new(), &record::head(&sources, &units)).unwrap();
+    let mut readers = readers(&units);
+    let rounds = cases.iter().map(|case| case.readings.len()).max().unwrap();
+    for round in 0..rounds {
+        for (case, work) in &works {
+            if let Some(count) = case.readings.get(round) {
+                count(work);
+            }
+        }
+        let sources = readers.iter_mut().map(|reader| reader as &mut dyn Source);
+        recorder.round(Duration::from_secs(round as u64), sources).unwrap();
+    }
+    recorder.end().unwrap()
+}
+
+/// All that a recording says, but for the order of keys, which is another in every map.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
+    head: Head,
+    /// Of each reading, each map: its keys, with their values.
+    readings: Vec<Vec<BTreeMap<Vec<u8>, Vec<u64>>>>,
+}
+
+impl Told {
+    fn by(file: &Path) -> Self {
+        let tape = Tape::open(file).unwrap();
+        let head = tape.head().clone();
+        let tape = Arc::new(Mutex::new(tape));
+        let player = |(n, map)| Player::new(&tape, n, map, String::new());
+        let mut players: Vec<_> = head.maps().enumerate().map(player).collect();
+        let mut readings = Vec::new();
+        while tape.lock().unwrap().advance().unwrap() {
+            let rows = |player: &mut Player| {
+                let mut rows = BTreeMap::new();
+                player
+                    .read(&mut |chunk| {
+                        let row =
+                            chunk.entries().map(|row| (row.key.to_vec(), row.values.to_vec()));
+                        rows.extend(row);
+                    })
+                    .unwrap();
+                rows
+            };
+            readings.push(players.iter_mut().map(rows).collect());
+        }
+        Self { head, readings }
+    }
+
+    /// Whether a recording says the same, as far as it can: it may be of a machine with more or fewer CPUs.
+    fn is_told_by(&self, file: &Path) -> bool {
+        if !file.exists() {
+            return false;
+        }
+        let other = Self::by(file);
+        let cpus = |told: &Self| told.head.maps().map(|map| map.cpus).collect::<Vec<_>>();
+        let alike = cpus(self) != cpus(&other) || self.readings == other.readings;
+        alike && self.anywhere() == other.anywhere()
+    }
+
+    /// Without what is another on each machine: of values, one a CPU, their sum.
+    fn anywhere(&self) -> Self {
+        let mut told = self.clone();
+        (told.head.exporter, told.head.kernel) = (String::new(), String::new());
+        let maps = told.head.configs.iter_mut().flat_map(|config| &mut config.maps);
+        maps.for_each(|map| map.cpus = 0);
+        let rows = told.readings.iter_mut().flatten().flat_map(BTreeMap::values_mut);
+        rows.for_each(|values| *values = vec![values.iter().sum()]);
+        told
+    }
+}
+
+/// What is replayed without a kernel is what this one holds when the same is counted. With
+/// `RENEW_RECORDINGS` in the environment, a recording that says anything else is written anew.
+pub fn those_of_the_repository_are_what_this_kernel_counts() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let made = tempfile::NamedTempFile::new().unwrap();
+    for (name, cases) in FILES {
+        let (bytes, kept) = (recorded(cases), dir.join(name));
+        fs::write(&made, &bytes).unwrap();
+        let told = Told::by(made.path());
+        if std::env::var_os("RENEW_RECORDINGS").is_some() && !told.is_told_by(&kept) {
+            fs::write(&kept, &bytes).unwrap();
+        }
+        assert!(
+            told.is_told_by(&kept),
+            "{name} says something else; with RENEW_RECORDINGS=1 this writes it anew: {told:#?}"
+        );
     }
 }
 

@@ -19,12 +19,8 @@ use crate::object;
 
 /// Why the example `name` cannot be served here.
 pub fn lacks(name: &str) -> Option<String> {
-    lacks_for(&fs::read_to_string(format!("{}/{name}.yaml", object::EXAMPLES)).unwrap())
-}
-
-/// Why a config cannot be served here.
-fn lacks_for(yaml: &str) -> Option<String> {
-    let missing: Vec<_> = plugins_of(yaml).filter(|file| !object::plugin(file).exists()).collect();
+    let yaml = fs::read_to_string(format!("{}/{name}.yaml", object::EXAMPLES)).unwrap();
+    let missing: Vec<_> = plugins_of(&yaml).filter(|file| !object::plugin(file).exists()).collect();
     (!missing.is_empty()).then(|| format!("no {}; `make plugins` builds it", missing.join(", ")))
 }
 
@@ -318,66 +314,6 @@ pub fn the_file_beside_a_config_decides_its_label() {
         let success = "ebpf_exporter_scrape_success{config=\"tcp-connections\"}";
         assert_eq!(value(&metrics, success), 1, "{hostile}");
     }
-}
-
-/// A MAC address, a port and a UUID, with nothing behind, as the kernel has them.
-const OTHERS: &str = "
-plugins:
-  mac:
-    file: mac.wasm
-    settings: {names: {'52:54:00': qemu}}
-    limits: {deadline: 10s}
-  port:
-    file: port.wasm
-    settings: {names: {'22': ssh, '8000-8999': web}, default: other}
-    limits: {memory: 64MiB, deadline: 10s}
-  uuid:
-    file: uuid.wasm
-    settings: {names: {0fc63daf-8483-4772-8e79-3d69d8477de4: linux}}
-    limits: {memory: 64MiB, deadline: 10s}
-metrics:
-  counters:
-    - name: work_hash_total
-      help: h
-      labels:
-        - {name: vendor, size: 6, decoders: [{name: wasm, plugin: mac}]}
-        - {name: service, size: 2, decoders: [{name: wasm, plugin: port}]}
-        - {name: part, size: 16, padding: 8, decoders: [{name: wasm, plugin: uuid}]}
-";
-
-/// Why [`guests_in_c_javascript_and_python_label_one_metric`] cannot be run here.
-pub fn lacks_others() -> Option<String> {
-    lacks_for(OTHERS)
-}
-
-pub fn guests_in_c_javascript_and_python_label_one_metric() {
-    const LINUX: u128 = 0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4;
-    let mut configs = Configs::new();
-    let work = configs.add_workload("work", OTHERS);
-    let mut flags = configs.flags().to_vec();
-    flags.push(format!("--plugins.dir={}", object::PLUGINS));
-    // Where the tests of plugins keep compiled code too: Python's takes long.
-    flags.push(concat!("--plugins.cache-dir=", env!("CARGO_TARGET_TMPDIR"), "/plugins").to_owned());
-    // A call may have half of it.
-    flags.push("--plugins.scrape-budget=60s".to_owned());
-    let exporter = Exporter::start(flags);
-    let add = |mac: [u8; 6], port: u16, uuid: u128, value| {
-        let key = [&mac[..], &port.to_be_bytes(), &uuid.to_be_bytes(), &[0; 8]].concat();
-        work.add("work_hash_total", &key, value);
-    };
-    add([0x52, 0x54, 0, 1, 2, 3], 22, LINUX, 3);
-    add([0x52, 0x54, 0, 4, 5, 6], 22, LINUX, 40);
-    add([2, 0, 0, 0, 0, 1], 8080, LINUX, 500);
-    add([2, 0, 0, 0, 0, 1], 53, 1, 6000);
-    let metrics = exporter.metrics();
-    let lines = metrics.lines().filter(|line| line.starts_with("ebpf_exporter_work_hash_total{"));
-    let mut lines: Vec<_> = lines.collect();
-    lines.sort_unstable();
-    insta::assert_snapshot!(lines.join("\n"), @r#"
-    ebpf_exporter_work_hash_total{vendor="02:00:00:00:00:01",service="other",part="00000000-0000-0000-0000-000000000001"} 6000
-    ebpf_exporter_work_hash_total{vendor="02:00:00:00:00:01",service="web",part="linux"} 500
-    ebpf_exporter_work_hash_total{vendor="qemu",service="ssh",part="linux"} 43
-    "#);
 }
 
 pub fn the_default_set_takes_in_a_config_whose_plugin_is_there() {

@@ -166,8 +166,8 @@ fn shortcuts(case: Case) -> BTreeSet<String> {
         for changes in scrapes {
             for (n, value) in changes {
                 match value {
-                    Some(value) => pipeline.set(map, &key(n), value),
-                    None if model.contains_key(&n) => pipeline.delete(map, &key(n)),
+                    Some(value) => pipeline.maps.set(map, &key(n), value),
+                    None if model.contains_key(&n) => pipeline.maps.delete(map, &key(n)),
                     None => {}
                 }
                 model.remove(&n);
@@ -216,8 +216,8 @@ pub fn entries_that_stay_are_right_while_others_write() {
         let mut pipeline = case.pipeline();
         let key = |id| case.key(id, format!("{id}").as_bytes());
         const EACH: u64 = 1 << 40;
-        (0..stays + moves).for_each(|id| pipeline.set(case.map(), &key(id), id * EACH));
-        let map = pipeline.map(case.map());
+        (0..stays + moves).for_each(|id| pipeline.maps.set(case.map(), &key(id), id * EACH));
+        let map = pipeline.maps.map(case.map());
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -1,12 +1,13 @@
-//! Recordings that are part of the repository, replayed as anybody may: no kernel, no privilege.
+//! What `replay` prints of a recording, and what it refuses.
 
 use std::process::{Command, Output};
+
+use crate::tape::BINARY;
 
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/workload.rec");
 
 fn replay(arguments: &[&str]) -> Output {
-    let exporter = env!("CARGO_BIN_EXE_ebpf_wasm_exporter");
-    Command::new(exporter).arg("replay").args(arguments).output().expect("the exporter starts")
+    Command::new(BINARY).arg("replay").args(arguments).output().expect("the exporter starts")
 }
 
 /// What is printed, without the lines of help and type.
@@ -17,16 +18,14 @@ fn series(arguments: &[&str]) -> String {
     text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
 }
 
-#[test]
-fn the_first_reading_and_the_last() {
+pub fn the_first_reading_and_the_last() {
     insta::assert_snapshot!("first", series(&["--at=1"]));
     insta::assert_snapshot!("last", series(&["--once"]));
     assert_eq!(series(&["--at=5"]), series(&["--once"]));
     assert_eq!(series(&["--at=99"]), series(&["--once"]), "there are no more");
 }
 
-#[test]
-fn no_series_falls_from_one_reading_to_the_next() {
+pub fn no_series_falls_from_one_reading_to_the_next() {
     let number =
         |line: &str| line.rsplit_once(' ').map(|(name, n)| (name.to_owned(), n.to_owned()));
     let at = |n: u32| -> std::collections::BTreeMap<String, f64> {
@@ -44,8 +43,7 @@ fn no_series_falls_from_one_reading_to_the_next() {
 }
 
 /// Another config makes other series of the same keys.
-#[test]
-fn another_config_takes_the_place_of_the_recorded_one() {
+pub fn another_config_takes_the_place_of_the_recorded_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let yaml = "metrics: {counters: [{name: work_hash_total, help: h, labels: [
         {name: id, size: 8, decoders: [{name: uint}, {name: static_map, static_map: {1: one}}]},
@@ -55,8 +53,7 @@ fn another_config_takes_the_place_of_the_recorded_one() {
     insta::assert_snapshot!("other_config", series(&["--once", "--config.dir", dir]));
 }
 
-#[test]
-fn what_cannot_be_replayed_is_said() {
+pub fn what_cannot_be_replayed_is_said() {
     let said = |arguments: &[&str]| {
         let Output { status, stdout, stderr } = replay(arguments);
         assert_eq!((status.code(), &*stdout), (Some(3), &b""[..]));

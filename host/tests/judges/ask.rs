@@ -1,6 +1,8 @@
 //! Independent judges of an exposition: promtool, which knows what Prometheus makes of it, and the parser
 //! of Python's client.
 
+#![allow(dead_code, reason = "not every test needs all of it")]
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -35,6 +37,56 @@ pub fn promtool(text: &str) -> Vec<String> {
     // 3: it could be parsed, and there are complaints.
     assert!(matches!(output.status.code(), Some(0 | 3)), "{told}\nof:\n{text}");
     told.lines().map(str::to_owned).collect()
+}
+
+/// What promtool may say: dashboards of the peer rely on this name. It is there while the kernel measures
+/// programs.
+const TOLERATED: [&str; 1] =
+    ["ebpf_exporter_ebpf_program_run_time_seconds counter metrics should have \"_total\" suffix"];
+
+/// The samples of a text that neither judge finds fault with: one a line.
+pub fn judge(text: &str) -> Vec<Sample> {
+    for complaint in promtool(text) {
+        assert!(TOLERATED.contains(&&*complaint), "{complaint}");
+    }
+    every_line(python(text), text)
+}
+
+/// The same of a text in OpenMetrics, which promtool does not know.
+pub fn judge_openmetrics(text: &str) -> Vec<Sample> {
+    every_line(openmetrics(text), text)
+}
+
+fn every_line(samples: Vec<Sample>, text: &str) -> Vec<Sample> {
+    let lines = text.split_terminator('\n').filter(|line| !line.starts_with('#')).count();
+    assert_eq!(samples.len(), lines, "every line is a sample");
+    samples
+}
+
+/// The samples of this name.
+pub fn named<'a>(samples: &'a [Sample], name: &str) -> Vec<&'a Sample> {
+    samples.iter().filter(|Sample(other, ..)| other == name).collect()
+}
+
+/// Why they cannot be asked here.
+pub fn lacks() -> Option<&'static str> {
+    let runs = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !runs("prometheus", &["--version"]) || !runs("promtool", &["--version"]) {
+        return Some("no prometheus and promtool; `make test` gets them");
+    }
+    let parser = runs("/usr/bin/python3", &["-c", "import prometheus_client"]);
+    (!parser).then_some("no prometheus_client for /usr/bin/python3; `make test` gets it")
+}
+
+/// Why the newest parser cannot be asked.
+pub fn newest_lacks() -> Option<String> {
+    let there = Command::new(NEWEST).args(["-c", "import prometheus_client"]).status();
+    let there = there.is_ok_and(|status| status.success());
+    (!there).then(|| "no newest prometheus_client in .ci/tools; `make test` gets it".to_owned())
 }
 
 /// One sample as Python's parser reads it.

@@ -1,0 +1,94 @@
+//! Recordings that are part of the repository, replayed as anybody may: no kernel, no privilege. So are decoding,
+//! merging, histograms, plugins and formats tested. `tests/recordings/README.md` says what was recorded.
+//!
+//! Some need plugins that `make plugins` has built, or judges of what is served: where those are missing they
+//! are ignored, by name and with the reason; with `CI=true` in the environment none is.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test talks to who runs it")]
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test has no outside, and may panic")]
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+#[macro_use]
+#[path = "../trials/list.rs"]
+mod list;
+
+mod exact;
+mod formats;
+mod merged;
+mod plugins;
+mod printed;
+mod served;
+mod tape;
+
+#[path = "../guests/compose.rs"]
+mod guests;
+#[path = "../recordings/hostile.rs"]
+mod hostile;
+#[path = "../judges/ask.rs"]
+mod judges;
+
+use list::unless;
+
+fn main() -> ExitCode {
+    // The longest first, so that none is left alone at the end.
+    let all = judged().chain(others()).collect();
+    libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+}
+
+/// What is served, read by others.
+fn judged() -> impl Iterator<Item = Trial> {
+    let lacks = judges::lacks().map(str::to_owned);
+    let named = trials![formats: dotted_names_in_every_format_and_escaping];
+    let named = named.map(|trial| unless(judges::newest_lacks(), trial));
+    let formats = trials![formats:
+        any_bytes,
+        hostile_bytes,
+        names_that_meet_in_openmetrics,
+    ];
+    formats.into_iter().chain(named).map(move |trial| unless(lacks.clone(), trial))
+}
+
+fn others() -> impl Iterator<Item = Trial> {
+    let plugins = trials![plugins:
+        a_hostile_guest_costs_its_own_labels,
+        those_that_never_return_share_the_time_of_one_scrape,
+        keys_that_did_not_get_their_turn_come_first,
+        a_good_guest_gives_what_a_native_decoder_gives,
+        a_new_key_with_a_known_input_asks_nobody,
+        answers_that_change_are_counted_and_hold,
+        the_text_of_a_plugins_labels_is_bounded,
+        a_transform_sees_label_sets_after_decoding,
+        what_a_failing_label_becomes_is_the_configs_choice,
+        a_faulty_plugin_is_exit_code_three,
+    ];
+    let languages = trials![plugins: guests_in_c_javascript_and_python_label_one_metric];
+    let languages = languages.map(|trial| unless(plugins::lacks(), trial));
+    let exact = trials![exact:
+        no_labels_and_padding,
+        cpus_as_a_label,
+        bytes_decoded_more_than_once,
+        a_bucket_that_reuses_bytes,
+        exp2,
+        exp2zero,
+        linear,
+        fixed,
+        a_histogram_a_cpu,
+    ];
+    let merged = trials![merged:
+        keys_that_become_equal_are_summed,
+        two_configs_share_a_family,
+        regexp_leaves_rows_out,
+        errors_are_counted_and_become_what_on_error_says,
+        keys_that_differ_only_in_what_is_no_text_are_summed,
+        every_scrape_says_what_is_there_then,
+    ];
+    let printed = trials![printed:
+        the_first_reading_and_the_last,
+        no_series_falls_from_one_reading_to_the_next,
+        another_config_takes_the_place_of_the_recorded_one,
+        what_cannot_be_replayed_is_said,
+    ];
+    languages.into_iter().chain(plugins).chain(exact).chain(merged).chain(printed)
+}
