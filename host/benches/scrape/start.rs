@@ -28,7 +28,10 @@ pub(crate) fn measure() {
     print("start", "ten_configs.first_scrape", millis(median(starts)), "ms");
     print("start", "ten_configs.rss", median(first), "MiB");
     let exporter = Exporter::start(examples, TEN, &[]);
+    exporter.scrape(TEXT);
     std::thread::sleep(SETTLED);
-    (0..3).for_each(|_| drop(exporter.scrape(TEXT)));
+    for _ in 0..3 {
+        exporter.scrape(TEXT);
+    }
     print("start", "ten_configs.idle_rss", exporter.resident() / 1048576.0, "MiB");
 }

@@ -26,6 +26,8 @@ use crate::bpf;
 const MOMENT: Duration = Duration::from_millis(100);
 /// How often to see whether a burst is over.
 const LOOK: Duration = Duration::from_secs(10);
+/// At which of these looks the start is over: at the first one, and when most servers have scraped once.
+const STARTED: [u32; 2] = [1, 7];
 /// Unsent bytes beyond those of two pages that make a burst.
 const BURST: usize = 8 << 20;
 
@@ -187,16 +189,17 @@ impl Room {
         &self.0.limits
     }
 
-    /// Gives memory back to the system: once the code that only a start and a first scrape need, then
-    /// after each burst of clients what the allocator would keep, because it lay between blocks that are
-    /// still in use. Never returns.
+    /// Gives memory back to the system: the code that only a start and a first scrape need, and after each
+    /// burst of clients what the allocator would keep, because it lay between blocks that are still in
+    /// use. Never returns.
     pub(super) async fn give_back(&self) {
-        sleep(LOOK).await;
-        if let Err(error) = bpf::give_back_code() {
-            debug!("the start's code stays in memory: {error}");
-        }
-        loop {
+        for look in 1u32.. {
             sleep(LOOK).await;
+            if STARTED.contains(&look)
+                && let Err(error) = bpf::give_back_code()
+            {
+                debug!("the start's code stays in memory: {error}");
+            }
             let calm = lock(&self.0.unsent).bytes() < BURST
                 && lock(&self.0.seats).taken.len() <= self.0.limits.answers;
             if calm && self.0.burst.swap(false, Ordering::Relaxed) {
