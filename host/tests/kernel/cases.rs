@@ -52,7 +52,7 @@ pub const FILES: [(&str, &[Case]); 3] =
     [("workload.rec", WHOLE), ("counted.rec", COUNTED), ("many.rec", MANY)];
 
 /// All maps, with counts that come, grow and go, on two CPUs.
-const WHOLE: &[Case] = &[Case {
+pub const WHOLE: &[Case] = &[Case {
     name: "work",
     maps: &[],
     readings: &[
@@ -68,7 +68,7 @@ const WHOLE: &[Case] = &[Case {
 }];
 
 /// Counts of this round.
-pub fn come_and_grow(work: Session, round: u64) {
+fn come_and_grow(work: Session, round: u64) {
     for cpu in [0, last_cpu()] {
         on_cpu(cpu, || {
             for n in round..round + 4 {

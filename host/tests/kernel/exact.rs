@@ -12,6 +12,7 @@ use ebpf_wasm_exporter::system::System;
 use libbpf_rs::{MapCore as _, MapHandle, MapInfo};
 
 use crate::configs::{Configs, WORKLOAD};
+use crate::lines::lines;
 use crate::plugins::places;
 use crate::workload::{Session, flow, last_cpu, on_cpu};
 
@@ -43,11 +44,7 @@ impl Pipeline {
 
     /// The samples of a metric as they are exposed, sorted.
     pub fn lines(&mut self, metric: &str) -> String {
-        let text = String::from_utf8(self.scraper.scrape().concat()).unwrap();
-        let name = format!("ebpf_exporter_{metric}");
-        let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with(&name)).collect();
-        lines.sort_unstable();
-        lines.into_iter().map(|line| format!("{line}\n")).collect()
+        lines(&mut self.scraper, metric)
     }
 }
 

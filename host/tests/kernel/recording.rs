@@ -19,12 +19,11 @@ use ebpf_wasm_exporter::startup;
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record;
 
-use crate::cases::{Case, FILES, Work, come_and_grow};
-use crate::configs::{Configs, WORKLOAD};
+use crate::cases::{Case, FILES, WHOLE, Work};
+use crate::configs::Configs;
 use crate::exact::{Maps, running};
 use crate::exporter::BINARY;
 use crate::plugins::places;
-use crate::workload::flow;
 
 /// Another reader of each map of these units.
 fn readers(units: &[Unit]) -> Vec<MapReader> {
@@ -52,36 +51,20 @@ fn replayed(file: &Path, rounds: usize) -> Vec<Vec<u8>> {
 }
 
 pub fn a_replay_gives_the_bytes_that_were_served() {
-    const ROUNDS: usize = 5;
-    let mut configs = Configs::new();
-    let work = configs.add_workload("work", WORKLOAD);
-    let running = running(&configs);
-    let maps = Maps::of(&running[0]);
-    let units = startup::units(running, Reading::Pinned(Way::Batch)).unwrap();
-    let mut readers = readers(&units);
-    let config = ConfigFile { path: "work.yaml".into(), text: WORKLOAD.into() };
-    let mut recorder = Recorder::begin(Vec::new(), &record::head(&[config], &units)).unwrap();
-    let mut scraper = Scraper::new(units);
     let mut served = Vec::new();
-    for round in 0..ROUNDS {
-        come_and_grow(work, round as u64);
-        if round == 3 {
-            maps.delete("work_hash_total", &flow(1, b"t1"));
-        }
-        let sources = readers.iter_mut().map(|reader| reader as &mut dyn Source);
-        recorder.round(Duration::from_secs(round as u64), sources).unwrap();
+    let recording = recorded(WHOLE, |scraper| {
         scraper.read_maps();
         served.push(scraper.maps_text());
-    }
+    });
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("work.rec");
-    fs::write(&file, recorder.end().unwrap()).unwrap();
+    fs::write(&file, recording).unwrap();
     assert!(served.windows(2).all(|two| two[0] != two[1]), "each reading is another");
-    assert_eq!(replayed(&file, ROUNDS), served);
+    assert_eq!(replayed(&file, served.len()), served);
 }
 
-/// A recording of these cases, counted anew.
-fn recorded(cases: &[Case]) -> Vec<u8> {
+/// A recording of these cases, counted anew. `then` is given the scraper of the same maps after each reading.
+fn recorded(cases: &[Case], mut then: impl FnMut(&mut Scraper)) -> Vec<u8> {
     let mut configs = Configs::new();
     let sessions: Vec<_> =
         cases.iter().map(|case| configs.add_workload(case.name, &case.yaml())).collect();
@@ -90,14 +73,15 @@ fn recorded(cases: &[Case]) -> Vec<u8> {
     let all = cases.iter().zip(sessions);
     let works: Vec<_> =
         all.map(|(case, session)| (case, Work { session, maps: Maps::of(of(case)) })).collect();
-    let source = |case: &Case| ConfigFile {
+    let file = |case: &Case| ConfigFile {
         path: Path::new(case.name).with_extension("yaml"),
         text: case.yaml().into(),
     };
-    let sources: Vec<_> = cases.iter().map(source).collect();
+    let files: Vec<_> = cases.iter().map(file).collect();
     let units = startup::units(running, Reading::Pinned(Way::Batch)).unwrap();
-    let mut recorder = Recorder::begin(Vec::new(), &record::head(&sources, &units)).unwrap();
+    let mut recorder = Recorder::begin(Vec::new(), &record::head(&files, &units)).unwrap();
     let mut readers = readers(&units);
+    let mut scraper = Scraper::new(units);
     let rounds = cases.iter().map(|case| case.readings.len()).max().unwrap();
     for round in 0..rounds {
         for (case, work) in &works {
@@ -107,6 +91,7 @@ fn recorded(cases: &[Case]) -> Vec<u8> {
         }
         let sources = readers.iter_mut().map(|reader| reader as &mut dyn Source);
         recorder.round(Duration::from_secs(round as u64), sources).unwrap();
+        then(&mut scraper);
     }
     recorder.end().unwrap()
 }
@@ -173,7 +158,7 @@ pub fn those_of_the_repository_are_what_this_kernel_counts() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
     let made = tempfile::NamedTempFile::new().unwrap();
     for (name, cases) in FILES {
-        let (bytes, kept) = (recorded(cases), dir.join(name));
+        let (bytes, kept) = (recorded(cases, |_| ()), dir.join(name));
         fs::write(&made, &bytes).unwrap();
         let told = Told::by(made.path());
         if std::env::var_os("RENEW_RECORDINGS").is_some() && !told.is_told_by(&kept) {

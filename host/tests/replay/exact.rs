@@ -1,7 +1,5 @@
 //! Exact values of every kind of counter and histogram: what was counted is in `counted.rec`.
 
-use std::fmt::Write as _;
-
 use crate::tape::Replay;
 
 pub fn no_labels_and_padding() {
@@ -53,7 +51,7 @@ metrics:
 pub fn a_bucket_that_reuses_bytes() {
     let yaml = histogram(
         "work_linear_depth",
-        "{bucket_type: linear, bucket_min: 0, bucket_max: 1}",
+        "bucket_type: linear, bucket_min: 0, bucket_max: 1",
         "[{name: key, size: 4, decoders: [{name: hex}]},
          {name: bucket, reuse: true, decoders: [{name: uint}]}]",
     );
@@ -118,7 +116,7 @@ pub fn exp2zero() {
 pub fn linear() {
     let yaml = histogram(
         "work_linear_depth",
-        "{bucket_type: linear, bucket_min: 1, bucket_max: 3, bucket_multiplier: 0.5}",
+        "bucket_type: linear, bucket_min: 1, bucket_max: 3, bucket_multiplier: 0.5",
         "[{name: bucket, size: 4, decoders: [{name: uint}]}]",
     );
     let mut replay = Replay::with(&[("linear", &yaml)]);
@@ -147,7 +145,7 @@ pub fn fixed() {
 pub fn a_histogram_a_cpu() {
     let yaml = histogram(
         "work_cpu_exp2_seconds",
-        "{bucket_type: exp2, bucket_min: 0, bucket_max: 1}",
+        "bucket_type: exp2, bucket_min: 0, bucket_max: 1",
         "[{name: bucket, size: 8, decoders: [{name: uint}]},
          {name: cpu, size: 2, decoders: [{name: uint}]}]",
     );
@@ -166,13 +164,7 @@ pub fn a_histogram_a_cpu() {
     "#);
 }
 
-/// A config of one histogram: `buckets` is a mapping, `labels` a list, both in one line.
+/// A config of one histogram: `buckets` are entries, `labels` is a list, both in one line.
 fn histogram(name: &str, buckets: &str, labels: &str) -> String {
-    let mut yaml = String::new();
-    let buckets = buckets.trim_matches(['{', '}']);
-    let _ = write!(
-        yaml,
-        "metrics: {{histograms: [{{name: {name}, help: h, {buckets}, labels: {labels}}}]}}"
-    );
-    yaml
+    format!("metrics: {{histograms: [{{name: {name}, help: h, {buckets}, labels: {labels}}}]}}")
 }

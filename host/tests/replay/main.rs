@@ -28,6 +28,8 @@ mod guests;
 mod hostile;
 #[path = "../judges/ask.rs"]
 mod judges;
+#[path = "../trials/lines.rs"]
+mod lines;
 
 use list::unless;
 

@@ -10,6 +10,8 @@ use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::startup::{Places, replay};
 use ebpf_wasm_exporter::system::System;
 
+use crate::lines::lines;
+
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ebpf_wasm_exporter");
 
 /// A recording of the repository.
@@ -54,20 +56,16 @@ impl Replay {
 
     /// Those of these names, with these texts in place of what was recorded.
     pub fn with(configs: &[(&str, &str)]) -> Self {
-        let source = |(name, yaml): &(&str, &str)| ConfigFile {
+        let file_of = |(name, yaml): &(&str, &str)| ConfigFile {
             path: Path::new(name).with_extension("yaml"),
             text: (*yaml).into(),
         };
-        let configs = configs.iter().map(source).collect();
+        let configs = configs.iter().map(file_of).collect();
         Self(scraper(&file("counted.rec"), configs, places()).expect("no fault"))
     }
 
     /// The samples of a metric at the next reading, sorted.
     pub fn lines(&mut self, metric: &str) -> String {
-        let text = String::from_utf8(self.0.scrape().concat()).unwrap();
-        let name = format!("ebpf_exporter_{metric}");
-        let mut lines: Vec<_> = text.lines().filter(|line| line.starts_with(&name)).collect();
-        lines.sort_unstable();
-        lines.into_iter().map(|line| format!("{line}\n")).collect()
+        lines(&mut self.0, metric)
     }
 }
