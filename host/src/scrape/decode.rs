@@ -147,10 +147,11 @@ impl KeyDecoder {
                 key.deferred && decided.is_decided(*row) || key.nameless && decided.is_known(*row);
         }
         self.transform(rows.len(), &cpus);
-        let Self { keys, transforms, transformed, first_error, bounds, refused, .. } = self;
+        let Self { keys, cpu, transforms, transformed, first_error, bounds, refused, .. } = self;
         let parts = &*self.labels;
         let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
-        if transformed.is_none() {
+        // Label sets that are whole now: no transform changes them, and no CPU's labels come behind them.
+        if transformed.is_none() && cpu.is_empty() {
             keys[..rows.len()].iter().for_each(|key| family.touch(&key.labels));
         }
         let (mut waiting, mut fates) = (Vec::new(), Vec::new());
