@@ -39,8 +39,8 @@ pub trait Receiver {
     /// new it is told too.
     fn moved(&mut self, row: Row, column: usize, difference: u64);
 
-    /// This row may be told of next: looks at what is needed for it, so that it is near then. So it is told of
-    /// many rows before the first has moved.
+    /// Brings near what a move of this row needs. It is called for many rows before the first of them moves:
+    /// memory gives many at once in the time in which it gives one.
     fn touch(&self, _row: Row) {}
 
     /// The row's key has gone. Its gauges have moved to 0 before.

@@ -190,7 +190,7 @@ impl Family {
         }
     }
 
-    /// Looks at where the series of these labels would be, before it is joined.
+    /// Brings near what joining the series of these labels needs. It is called for many before the first joins.
     pub fn touch(&self, labels: &LabelSet) {
         self.sets.touch(labels);
     }

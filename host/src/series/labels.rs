@@ -113,8 +113,8 @@ impl LabelSets {
         self.known(hash, labels).unwrap_or_else(|| self.add(hash, labels.values()))
     }
 
-    /// Looks at where a set with these values would be, so that it is near when it is asked for. So it is done
-    /// for many sets before the first is.
+    /// Brings near what finding a set with these values needs. It is called for many sets before the first of
+    /// them is looked for.
     pub(super) fn touch(&self, labels: &LabelSet) {
         std::hint::black_box(self.index.find(self.hash(labels.values()), |_| true));
     }

@@ -131,8 +131,8 @@ impl http_body::Body for Entries {
             Ok(Some(piece)) => Poll::Ready(Some(Ok(self.give(piece)))),
             // The map has gone.
             Ok(None) => Poll::Ready(None),
-            // The client is to see that this is not all, behind what there is: at a body that waits the
-            // server sends what it has, at one that fails it does not.
+            // The client is to get what there is, and to see that it is not all. The server sends what it
+            // has when a body waits. When a body fails, it sends nothing more. So this one waits first.
             Err(error) => {
                 self.failed = Some(error);
                 cx.waker().wake_by_ref();

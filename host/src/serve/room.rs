@@ -26,7 +26,8 @@ use crate::bpf;
 const MOMENT: Duration = Duration::from_millis(100);
 /// How often to see whether a burst is over.
 const LOOK: Duration = Duration::from_secs(10);
-/// At which of these looks the start is over: at the first one, and when most servers have scraped once.
+/// The looks at which the start's code is given back: the first one, and one by which most servers have
+/// scraped once.
 const STARTED: [u32; 2] = [1, 7];
 /// Unsent bytes beyond those of two pages that make a burst.
 const BURST: usize = 8 << 20;

@@ -15,8 +15,8 @@ use super::huffman::{Code, Counts, LONGEST_MATCH, SHORTEST_MATCH, distance_bits}
 
 /// How far back a match may lie, bytes.
 const WINDOW: usize = 32 << 10;
-/// Bits of a literal, and of what a match has beside the bits of its distance. About as many: a rule for
-/// whether a match is worth it.
+/// About how many bits a literal takes, and a match without the bits behind its distance's code. What is worth
+/// a match is told by them.
 const LITERAL_BITS: usize = 4;
 const MATCH_BITS: usize = 8;
 /// Places that are remembered for matches to begin at: 2 to this power.
@@ -226,7 +226,7 @@ impl Matcher {
     }
 }
 
-/// Whether to say that so many bytes stood so far before takes no more bits than the bytes do.
+/// Whether a match of so many bytes, so far back, takes no more bits than the bytes as literals.
 #[inline]
 fn is_worth_it(len: usize, far: usize) -> bool {
     len >= SHORTEST_MATCH && len * LITERAL_BITS >= MATCH_BITS + distance_bits(far)

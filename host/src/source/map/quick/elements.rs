@@ -54,7 +54,7 @@ pub(super) struct Links {
     bytes: u64,
     /// The address of the first element.
     first: u64,
-    /// Elements have a size of 2 to the power of `twos`, times the number whose inverse this is.
+    /// An element's size is an odd number times 2 to the power of `twos`. This is that number's inverse.
     inverse: u64,
     twos: u32,
     /// How many elements there are.
@@ -88,18 +88,19 @@ impl Elements {
 }
 
 impl Links {
-    /// Whether an element with this link backwards is an entry. Asked of each element: no jump, no division.
+    /// Whether an element with this link backwards is an entry. It is asked of each element, so it has no jump
+    /// and no division.
     #[inline]
     pub(super) fn is_entry(&self, link: u64) -> bool {
         let in_bucket = link.wrapping_sub(self.buckets) < self.bytes;
-        // The quotient if the element's size divides it. If not, more than any quotient.
+        // An element that is linked is so many elements behind the first. All other links give larger numbers.
         let element = link.wrapping_sub(self.first).wrapping_mul(self.inverse);
         in_bucket | (element.rotate_right(self.twos) < self.count)
     }
 }
 
-/// What an odd number is to be multiplied with to be 1, modulo 2^64. Each step doubles the bits that are
-/// right, of which three are at first.
+/// The inverse of an odd number: their product is 1, modulo 2^64. Of the number itself, the three lowest bits
+/// are those of its inverse. Each step doubles how many are.
 fn inverse(odd: u64) -> u64 {
     (0..5)
         .fold(odd, |inverse, _| inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse))))
