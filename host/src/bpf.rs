@@ -17,8 +17,10 @@ use libbpf_rs::{AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject
 
 mod attach;
 pub mod check;
+mod cpus;
 pub mod filter;
 mod heap;
+mod hook;
 mod host;
 mod kaddr;
 mod key;
@@ -87,7 +89,7 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Attached {
     /// Held for their drop, which has to come before the object's.
-    _links: Vec<Held>,
+    links: Vec<Held>,
     /// Held only where a link needs it: it has descriptors of its own for all that it made, those of
     /// its constants and types too.
     _object: Option<Object>,
