@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// One `BPF_MAP_LOOKUP_BATCH`.
 #[derive(Debug)]
@@ -171,7 +171,8 @@ pub(crate) fn set_event_program(event: RawFd, program: RawFd) -> io::Result<()> 
     enable(event)
 }
 
-fn enable(event: RawFd) -> io::Result<()> {
+/// Has an event count.
+pub(crate) fn enable(event: RawFd) -> io::Result<()> {
     /// `_IO('$', 0)`.
     const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
     // SAFETY: the request takes a number, not a pointer.
@@ -217,6 +218,20 @@ pub(crate) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()>
             map,
             (&raw const index).cast(),
             value.as_ptr().cast(),
+            libbpf_sys::BPF_ANY.into(),
+        )
+    };
+    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
+}
+
+/// Sets the value of the entry of a map whose keys and values are u32s.
+pub(crate) fn set_entry_u32(map: RawFd, key: u32, value: u32) -> io::Result<()> {
+    // SAFETY: key and value are u32s, as the caller says that the map's are.
+    let answer = unsafe {
+        libbpf_sys::bpf_map_update_elem(
+            map,
+            (&raw const key).cast(),
+            (&raw const value).cast(),
             libbpf_sys::BPF_ANY.into(),
         )
     };
@@ -301,6 +316,76 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: mapped by `new` with this length, and no borrow of it outlives `self`.
         unsafe { libc::munmap(self.words.as_ptr().cast(), self.len * size_of::<u64>()) };
+    }
+}
+
+/// Bytes of a page.
+pub(crate) fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+/// Memory that the kernel writes and this process reads, and which they agree about by numbers in it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone; all that is shared with the kernel are atomics, and
+// bytes that the kernel does not write before it is told to.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// The first `len` bytes behind `fd`, whose numbers may be written.
+    pub(crate) fn writable(fd: RawFd, len: usize) -> io::Result<Self> {
+        Self::map(fd, 0, len, libc::PROT_READ | libc::PROT_WRITE)
+    }
+
+    /// `len` bytes behind `fd` from `offset` on.
+    pub(crate) fn readable(fd: RawFd, offset: usize, len: usize) -> io::Result<Self> {
+        Self::map(fd, offset, len, libc::PROT_READ)
+    }
+
+    fn map(fd: RawFd, offset: usize, len: usize, protection: i32) -> io::Result<Self> {
+        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+        // SAFETY: a new mapping at an address of the kernel's choice, checked below.
+        let address = unsafe {
+            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd, offset)
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
+        Ok(Self { start, len })
+    }
+
+    /// The u64 at this place, which is a multiple of 8.
+    pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
+        assert!(at.is_multiple_of(8) && at + 8 <= self.len);
+        // SAFETY: it lies in the mapping, which is page aligned and lives as long as `self`.
+        unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU64>() }
+    }
+
+    /// The u32 at this place, which is a multiple of 4.
+    pub(crate) fn u32(&self, at: usize) -> &AtomicU32 {
+        assert!(at.is_multiple_of(4) && at + 4 <= self.len);
+        // SAFETY: as above.
+        unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU32>() }
+    }
+
+    /// Bytes that the kernel has written, and does not write again before one of the numbers tells it
+    /// that they were read.
+    pub(crate) fn bytes(&self, at: usize, len: usize) -> &[u8] {
+        assert!(at <= self.len && len <= self.len - at);
+        // SAFETY: they lie in the mapping; and no one writes them, says the caller.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(at), len) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map` with this length, and no borrow of it outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
 

@@ -128,13 +128,13 @@ pub fn perf_events_run_on_every_cpu() {
     });
     let thread = thread.join().unwrap();
     let switches = rows(&attached, "context_switches_total");
-    let own = switches.get(&thread.to_ne_bytes().to_vec()).map(|counts| counts[0]);
+    let own = switches.get(&thread.to_ne_bytes()[..]).map(|counts| counts[0]);
     assert!(own >= Some(naps), "{own:?}");
     until("every CPU ticks", || {
         let ticks = rows(&attached, "clock_ticks_total");
         (0..=last_cpu()).all(|cpu| {
-            on_cpu(cpu, || (0..1_000_000).for_each(|n| drop(std::hint::black_box(n))));
-            ticks.contains_key(&(cpu as u32).to_ne_bytes().to_vec())
+            on_cpu(cpu, || (0..1_000_000).for_each(|n| _ = std::hint::black_box(n)));
+            ticks.contains_key(&(cpu as u32).to_ne_bytes()[..])
         })
     });
     let failures: String =
