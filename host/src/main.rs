@@ -181,6 +181,7 @@ impl Serving<'_> {
     ) -> Result<Scrapes, HireError> {
         logging::hire(hired);
         startup::hire_clock(&units, hired)?;
+        startup::hire_drain(&units, hired)?;
         let scraper = Scraper::new(units).telling(traffic.clone());
         Scrapes::hire(scraper.with_plugin_budget(self.settings.plugin_budget), hired)
     }
@@ -227,7 +228,11 @@ fn record(order: &Record) -> Result<(), Failure> {
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
+    let mut hired = Hired::default();
+    startup::hire_drain(&units, &mut hired).map_err(|error| fail(Exit::Unexpected, error))?;
+    let workers = hired.begin();
     let made = recording.make(&files, &mut units);
+    workers.stop();
     let (rounds, bytes) = made.map_err(|error| fail(Exit::Unexpected, error))?;
     let readings = counted(usize::try_from(rounds).unwrap_or(usize::MAX), "reading");
     print(&format!("recorded {readings}, {bytes} bytes\n"))

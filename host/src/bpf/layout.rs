@@ -76,6 +76,11 @@ pub fn is_per_cpu(kind: MapType) -> bool {
 }
 
 impl Layout {
+    /// Bytes of a key that labels are decoded of.
+    pub fn decoded(&self) -> usize {
+        self.fields.iter().map(|field| field.bytes.end).max().unwrap_or_default()
+    }
+
     /// Which label is the first that decodes the CPU's number.
     pub fn cpu(&self) -> Option<usize> {
         self.fields.iter().position(|field| field.role == Role::Cpu)

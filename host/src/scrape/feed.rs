@@ -16,8 +16,7 @@ use crate::plugin::Gauge;
 use crate::rows::{Known, Row};
 use crate::series::{Family, Kind, Moves};
 use crate::serve::MapSummary;
-use crate::source::Source;
-use crate::source::{Way, Why};
+use crate::source::{EventCounts, Source, Way, Why};
 
 mod entries;
 mod reader;
@@ -101,6 +100,11 @@ impl Feed {
     /// The map's name.
     pub(super) fn map(&self) -> &str {
         self.reader.source.name()
+    }
+
+    /// What has come of the records that it counts, if it counts any.
+    pub(super) fn events(&self) -> Option<EventCounts> {
+        self.reader.source.events()
     }
 
     /// How the last scrape read the map, and why so.

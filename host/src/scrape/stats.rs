@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::decode::DecodeError;
 use crate::series::Kind;
-use crate::source::{ReadError, Way, Why};
+use crate::source::{EventCounts, ReadError, Way, Why};
 use crate::telemetry::{Collect, Report, about};
 
 /// What is known of one config since the start.
@@ -97,6 +97,17 @@ pub(super) struct MapStats<'a> {
     pub(super) way: (Way, Why),
 }
 
+/// A map whose records are counted, and what has come of them.
+#[derive(Clone, Debug)]
+pub(super) struct EventStats<'a> {
+    /// The config it belongs to.
+    pub(super) config: &'a str,
+    /// Its name.
+    pub(super) map: &'a str,
+    /// What has come of its records.
+    pub(super) counts: EventCounts,
+}
+
 /// What scrapes have spent their time on since the start. Those that share a reading or a page
 /// spend it once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -118,6 +129,9 @@ pub(super) struct Configs<'a>(pub(super) Vec<&'a ConfigStats>);
 
 /// How all maps were read.
 pub(super) struct Maps<'a>(pub(super) Vec<MapStats<'a>>);
+
+/// What has come of all records that are counted.
+pub(super) struct Events<'a>(pub(super) Vec<EventStats<'a>>);
 
 impl Collect for Configs<'_> {
     fn collect(&self, report: &mut Report) {
@@ -178,6 +192,55 @@ impl Collect for Maps<'_> {
             Kind::Gauge,
             rows,
         );
+    }
+}
+
+impl Collect for Events<'_> {
+    fn collect(&self, report: &mut Report) {
+        let received = self
+            .0
+            .iter()
+            .map(|EventStats { config, map, counts }| ([*config, *map], counts.received as f64));
+        report.family(
+            about(
+                "ebpf_exporter_events_total",
+                "Records of a perf event array or ring buffer that were received",
+                ["config", "map"],
+            ),
+            Kind::RealCounter,
+            received,
+        );
+        let lost: Vec<_> = self.0.iter().flat_map(EventStats::lost).collect();
+        let lost = lost.iter().map(|(labels, count)| {
+            let [config, map, cause, cpu] = labels;
+            ([&**config, &**map, &**cause, &**cpu], *count as f64)
+        });
+        report.family(
+            about(
+                "ebpf_exporter_events_lost_total",
+                "Records that were not counted: the buffer of a CPU was full (buffer), there were too many keys (keys), \
+                 or they were shorter than the labels (short)",
+                ["config", "map", "cause", "cpu"],
+            ),
+            Kind::RealCounter,
+            lost,
+        );
+    }
+}
+
+impl EventStats<'_> {
+    /// How many were not counted: by config, map, cause and CPU.
+    fn lost(&self) -> Vec<([String; 4], u64)> {
+        let of = |cause: &str, cpu: String, count: u64| {
+            ([self.config.to_owned(), self.map.to_owned(), cause.to_owned(), cpu], count)
+        };
+        let EventCounts { short, beyond, lost, .. } = &self.counts;
+        let lost = lost.iter().flatten();
+        let mut all: Vec<_> =
+            lost.map(|(cpu, count)| of("buffer", cpu.to_string(), *count)).collect();
+        all.push(of("keys", String::new(), *beyond));
+        all.push(of("short", String::new(), *short));
+        all
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::families::Families;
 use super::feed::{Asked, Fed, Feed};
-use super::stats::{ConfigStats, MapStats};
+use super::stats::{ConfigStats, EventStats, MapStats};
 use crate::bpf::Attached;
 use crate::bpf::stats::ProgramStats;
 use crate::plugin::{Budget, Gauge};
@@ -25,7 +25,8 @@ pub struct Unit {
 impl Unit {
     /// Whether it opens perf events on CPUs that come.
     pub fn opens_events(&self) -> bool {
-        self.attached.as_ref().is_some_and(Attached::opens_events)
+        let streams = self.metrics.iter().any(|fed| fed.source.drained().is_some());
+        streams || self.attached.as_ref().is_some_and(Attached::opens_events)
     }
 }
 
@@ -82,6 +83,16 @@ impl Active {
     pub(super) fn maps(&self) -> impl Iterator<Item = MapStats<'_>> {
         let config = self.name();
         self.feeds.iter().map(move |feed| MapStats { config, map: feed.map(), way: feed.way() })
+    }
+
+    /// What has come of the records that it counts.
+    pub(super) fn events(&self) -> impl Iterator<Item = EventStats<'_>> {
+        let config = self.name();
+        let stats = move |feed| {
+            let counts = Feed::events(feed)?;
+            Some(EventStats { config, map: feed.map(), counts })
+        };
+        self.feeds.iter().filter_map(stats)
     }
 
     /// What its programs are, and what they cost if the kernel counts it.

@@ -21,6 +21,7 @@ mod cases;
 mod check;
 mod configs;
 mod descriptors;
+mod events;
 mod exact;
 mod examples;
 mod exits;
@@ -157,6 +158,13 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         programs_are_described,
         costs_are_measured,
     ];
+    let events = trials![events:
+        all_are_in_the_next_scrape,
+        what_is_lost_is_counted,
+        records_shorter_than_the_labels_are_counted_as_such,
+        keys_that_nothing_comes_of_are_forgotten,
+        a_ring_buffer_goes_round,
+    ];
     let symbols = trials![symbols:
         the_list_says_where_a_function_is,
         the_kernel_names_what_it_lists,
@@ -165,7 +173,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         no_list_is_read_for_decoders,
     ];
     let read = read.into_iter().chain(copied).chain(symbols);
-    read.chain(load).chain(attach).chain(pipeline()).chain(binary())
+    read.chain(load).chain(attach).chain(events).chain(pipeline()).chain(binary())
 }
 
 /// From the kernel's maps to the exposition, in this process.
