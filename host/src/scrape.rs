@@ -33,7 +33,7 @@ pub use unit::Unit;
 use decide::{Deciding, Guests};
 use families::Families;
 use feed::Feed;
-use stats::{Configs, Events, Maps, Phases};
+use stats::{Admissions, Configs, Events, Maps, Phases};
 use unit::{Active, Ids};
 
 /// Turns the maps of all configs into an exposition, again and again.
@@ -193,11 +193,13 @@ impl Collect for Scraper {
         let counted = enabled();
         let programs = units().flat_map(|unit| unit.programs(counted)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
-        let all: [&dyn Collect; 10] = [
+        let admitted = || units().filter_map(Active::admitted).collect();
+        let all: [&dyn Collect; 11] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
             &Programs(programs),
             &Maps(units().flat_map(Active::maps).collect()),
-            &Events(units().flat_map(Active::events).collect()),
+            &Events { streams: units().flat_map(Active::events).collect(), admitted: admitted() },
+            &Admissions(admitted()),
             &self.phases,
             &Gauges(plugins),
             &self.traffic,

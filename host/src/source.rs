@@ -33,6 +33,28 @@ pub struct EventCounts {
     pub lost: Option<BTreeMap<u32, u64>>,
 }
 
+/// What becomes of new entries of a map that is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It always is: all of its entries are there from the start.
+    Always,
+    /// They take the place of others.
+    Evicts,
+    /// There is no room for them.
+    Refuses,
+}
+
+impl WhenFull {
+    /// Of a map of this type, as the kernel names it.
+    fn of(kind: &str) -> Self {
+        match kind {
+            "array" | "percpu_array" => Self::Always,
+            kind if kind.starts_with("lru_") => Self::Evicts,
+            _ => Self::Refuses,
+        }
+    }
+}
+
 /// The entries of one map, to be read again and again.
 pub trait Source: fmt::Debug + Send {
     /// The map's name.
@@ -49,6 +71,11 @@ pub trait Source: fmt::Debug + Send {
 
     /// How many entries the map can hold.
     fn max_entries(&self) -> usize;
+
+    /// What becomes of new entries once it is full.
+    fn when_full(&self) -> WhenFull {
+        WhenFull::of(self.kind())
+    }
 
     /// How the map was read last, and why so.
     fn way(&self) -> (Way, Why);

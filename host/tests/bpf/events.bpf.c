@@ -29,13 +29,18 @@ struct {
 	__uint(max_entries, 1 << 20);
 } ring_events_total SEC(".maps");
 
+/* What the exporter finds by its name. */
+__u64 ebpf_exporter_lost_events;
+
 /* The fourth of a ring buffer's records is taken back, and counts for nothing. */
 static __always_inline void to_ring(const struct event *event, int n)
 {
 	struct event *record = bpf_ringbuf_reserve(&ring_events_total, sizeof(*record), 0);
 
-	if (!record)
+	if (!record) {
+		__sync_fetch_and_add(&ebpf_exporter_lost_events, 1);
 		return;
+	}
 	*record = *event;
 	if (n % 4 == 3)
 		bpf_ringbuf_discard(record, 0);

@@ -59,7 +59,7 @@ impl Streaming {
 }
 
 /// The value of a series.
-fn value(page: &str, series: &str) -> u64 {
+pub fn value(page: &str, series: &str) -> u64 {
     let mut values = page.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     values.next().unwrap_or_else(|| panic!("no {series} in\n{page}")).parse().unwrap()
 }
@@ -161,10 +161,26 @@ pub fn keys_that_nothing_comes_of_are_forgotten() {
 pub fn a_ring_buffer_goes_round() {
     let work = Streaming::start();
     let mut source = work.source("ring_events_total", 8, HOUR);
-    let rounds = 20;
+    let rounds = 5;
     for round in 1..=rounds {
         // 24 bytes each, of 1 MiB.
         work.session.stream(RING, 9, 32_000);
         assert_eq!(counts(&mut source), [(9, round * 24_000)].into());
     }
+}
+
+/// A ring buffer that is read by nobody: its program says what it had no room for.
+pub fn what_a_ring_buffer_has_lost_its_program_says() {
+    let work = Streaming::start();
+    let admitted = work.attached.admitted();
+    assert_eq!((admitted.lost_events(), admitted.insert_failures()), (Some(0), None));
+    work.session.stream(RING, 1, 100_000);
+    let lost = admitted.lost_events().unwrap();
+    let mut source = work.source("ring_events_total", 8, HOUR);
+    let kept = counts(&mut source)[&1];
+    // Of each four that had room one was taken back.
+    assert!(
+        lost > 0 && kept <= 100_000 - lost && kept >= (100_000 - lost) * 3 / 4 - 1,
+        "{kept} {lost}"
+    );
 }

@@ -43,6 +43,7 @@ mod schema;
 mod shipped;
 mod steady;
 mod symbols;
+mod uncounted;
 mod workload;
 
 #[path = "../guests/compose.rs"]
@@ -164,6 +165,12 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         records_shorter_than_the_labels_are_counted_as_such,
         keys_that_nothing_comes_of_are_forgotten,
         a_ring_buffer_goes_round,
+        what_a_ring_buffer_has_lost_its_program_says,
+    ];
+    let uncounted = trials![uncounted:
+        a_full_map_is_told_of,
+        evicted_rows_are_estimated,
+        misses_of_programs_are_told,
     ];
     let symbols = trials![symbols:
         the_list_says_where_a_function_is,
@@ -173,7 +180,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         no_list_is_read_for_decoders,
     ];
     let read = read.into_iter().chain(copied).chain(symbols);
-    read.chain(load).chain(attach).chain(events).chain(pipeline()).chain(binary())
+    read.chain(load).chain(attach).chain(events).chain(uncounted).chain(pipeline()).chain(binary())
 }
 
 /// From the kernel's maps to the exposition, in this process.

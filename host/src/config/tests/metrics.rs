@@ -206,7 +206,8 @@ fn a_metric_with_a_part_that_cannot_be_read_is_none() {
 fn records_come_by_one_kind_of_buffer_and_are_kept_for_a_while() {
     let counter = |keys: &str| format!("metrics: {{counters: [{{name: a, help: A, {keys}}}]}}");
     let events = |keys: &str| good(&counter(keys)).metrics[0].events;
-    let stream = |kind, seconds| Some(EventStream { kind, flush_interval: Duration::from_secs(seconds) });
+    let stream =
+        |kind, seconds| Some(EventStream { kind, flush_interval: Duration::from_secs(seconds) });
     assert_eq!(events("perf_event_array: yes"), stream(StreamKind::PerfEventArray, 3600));
     assert_eq!(events("ringbuf: true, flush_interval: 1m30s"), stream(StreamKind::RingBuffer, 90));
     assert_eq!(events("ringbuf: false, flush_interval: 0"), None);
