@@ -7,6 +7,9 @@
 
 /* The thread's name as a number. */
 #define FIRING 0x676e69726966ULL
+/* A UDP port that nobody else sends to, and the upper half of addresses where nobody else has memory. */
+#define PORT 26217
+#define MEMORY 0x1337
 
 enum hook {
 	KPROBE,
@@ -28,6 +31,10 @@ enum hook {
 	URETPROBE_MULTI,
 	UPROBE_SESSION,
 	USDT,
+	PERF_EVENT,
+	XDP,
+	TC_INGRESS,
+	TC_EGRESS,
 	HOOKS,
 };
 
@@ -87,5 +94,46 @@ int BPF_USDT(usdt, const char *event)
 		add_to_map(&hook_hits_total, &hook, 1);
 	return 0;
 }
+
+/* Each fault of a page. */
+SEC("perf_event/type=1,config=2,period=1")
+int perf_event(struct bpf_perf_event_data *event)
+{
+	u32 hook = PERF_EVENT;
+
+	if (event->addr >> 32 == MEMORY)
+		add_to_map(&hook_hits_total, &hook, 1);
+	return 0;
+}
+
+static __always_inline void count_packet(void *data, void *end, u32 hook)
+{
+	struct ethhdr *link = data;
+	struct iphdr *ip = (void *)(link + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+
+	if ((void *)(udp + 1) > end || ip->protocol != IPPROTO_UDP)
+		return;
+	if (udp->dest == __builtin_bswap16(PORT))
+		add_to_map(&hook_hits_total, &hook, 1);
+}
+
+SEC("xdp/lo")
+int xdp(struct xdp_md *packet)
+{
+	count_packet((void *)(long)packet->data, (void *)(long)packet->data_end, XDP);
+	return XDP_PASS;
+}
+
+#define TRAFFIC(section, name, hook)                                                               \
+	SEC(section)                                                                               \
+	int name(struct __sk_buff *packet)                                                         \
+	{                                                                                          \
+		count_packet((void *)(long)packet->data, (void *)(long)packet->data_end, hook);    \
+		return TCX_NEXT;                                                                   \
+	}
+
+TRAFFIC("tc/ingress/lo", tc_ingress, TC_INGRESS)
+TRAFFIC("tc/egress/lo", tc_egress, TC_EGRESS)
 
 char LICENSE[] SEC("license") = "GPL";

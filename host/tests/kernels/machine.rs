@@ -35,20 +35,19 @@ impl Kernel {
         }
         let dir = Path::new(KERNELS).join(version);
         let kernel = || lacks(&format!("kernel {version} in .ci/tools/kernels"));
-        let image = only(&dir.join("boot"), "vmlinuz-").ok_or_else(kernel)?;
-        let modules = only(&dir.join("lib/modules"), "").ok_or_else(kernel)?;
-        let start = dir.join("start.gz");
-        if start.exists() { Ok(Self { image, start, modules }) } else { Err(kernel()) }
+        let (image, start) = (dir.join("vmlinuz"), dir.join("start.gz"));
+        let modules = only(&dir.join("lib/modules")).ok_or_else(kernel)?;
+        if image.exists() && start.exists() {
+            Ok(Self { image, start, modules })
+        } else {
+            Err(kernel())
+        }
     }
 }
 
-/// The file of a directory whose name begins like this, by its path without links.
-fn only(dir: &Path, prefix: &str) -> Option<PathBuf> {
-    let mut files = dir.read_dir().ok()?.flatten().map(|entry| entry.path());
-    let begins = |file: &PathBuf| {
-        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
-    };
-    files.find(begins)?.canonicalize().ok()
+/// What is in a directory, by its path without links.
+fn only(dir: &Path) -> Option<PathBuf> {
+    dir.read_dir().ok()?.flatten().next()?.path().canonicalize().ok()
 }
 
 /// A directory that a machine shares with this host: what it is to do, and what it leaves.

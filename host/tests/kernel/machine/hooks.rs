@@ -1,6 +1,7 @@
 //! Each kind of hook, pulled a known number of times.
 
 use std::fmt::Write as _;
+use std::net::UdpSocket;
 use std::process::Command;
 use std::thread;
 
@@ -14,8 +15,12 @@ use crate::exporter::Exporter;
 /// How often each thing is done.
 const TIMES: u64 = 7;
 
+/// As in `fired.bpf.c`: the port of its packets, and the upper half of the addresses of its memory.
+const PORT: u16 = 26217;
+const MEMORY: usize = 0x1337;
+
 /// The kinds in the order of `fired.bpf.c`, with the hits that one pull is.
-const KINDS: [(&str, u64); 19] = [
+const KINDS: [(&str, u64); 23] = [
     ("kprobe", 1),
     ("kretprobe", 1),
     ("kprobe_multi", 1),
@@ -35,6 +40,10 @@ const KINDS: [(&str, u64); 19] = [
     ("uretprobe_multi", 1),
     ("uprobe_session", 2),
     ("usdt", 1),
+    ("perf_event", 1),
+    ("xdp", 1),
+    ("tc_ingress", 1),
+    ("tc_egress", 1),
 ];
 
 /// A metric of all kinds.
@@ -88,7 +97,7 @@ fn why_not(kind: &str, log: &str) -> Option<String> {
     line.find(log).map(|found| found.as_str().trim_end_matches(" config=").to_owned())
 }
 
-/// Does all that is counted, in a thread of the name that is counted.
+/// Does all that is counted, what counts by thread in a thread of the name that is counted.
 fn fire() {
     let pull = || {
         // Not counted yet: the thread has its name only after it.
@@ -104,6 +113,30 @@ fn fire() {
     let script = format!("import sys\nfor _ in range({TIMES}): sys.audit('firing')");
     let status = Command::new("/usr/bin/python3").args(["-I", "-S", "-c", &script]).status();
     assert!(status.unwrap().success());
+    touch();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let receiver = UdpSocket::bind(("127.0.0.1", PORT)).unwrap();
+    for _ in 0..TIMES {
+        socket.send_to(b"x", ("127.0.0.1", PORT)).unwrap();
+        assert_eq!(receiver.recv(&mut [0]).unwrap(), 1);
+    }
+}
+
+/// Writes to pages that nobody has written to, each of which is a fault.
+fn touch() {
+    let size = 4096 * TIMES as usize;
+    let (prot, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let wanted = (MEMORY << 32) as *mut libc::c_void;
+    // SAFETY: nothing is there, else the call fails.
+    let pages = unsafe { libc::mmap(wanted, size, prot, flags | libc::MAP_FIXED_NOREPLACE, -1, 0) };
+    assert_eq!(pages, wanted, "that memory is free");
+    for page in 0..TIMES as usize {
+        // SAFETY: it is within the pages, which are this function's alone.
+        unsafe { pages.cast::<u8>().add(page * 4096).write_volatile(1) };
+    }
+    // SAFETY: nobody has them any more.
+    assert_eq!(unsafe { libc::munmap(pages, size) }, 0);
 }
 
 fn rename() {
