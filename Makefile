@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins test bench bench-micro bench-instructions bench-overhead bench-attacks docs lint image
+.PHONY: help run build examples plugins rust-plugins test test-kernels bench bench-micro bench-instructions bench-overhead bench-attacks docs lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -17,6 +17,7 @@ unexport MAKEFLAGS
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LOCKED := $(if $(CI),--locked)
+comma := ,
 # Where plugins are, unless ARGS has another directory or tries one.
 PLUGINS := $(if $(filter plugin --plugins.dir%,$(ARGS)),,--plugins.dir $(TARGET)/plugins)
 
@@ -57,6 +58,20 @@ test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -
 	  $(if $(RUNNER),--config 'target."cfg(all())".runner = "$(RUNNER)"') $(ARGS)
 	@[ -z "$(SUDO)" ] || [ -n "$(RUNNER)" ] \
 	  || echo "make test: kernel tests were SKIPPED without root; run: make test RUNNER='sudo -E'"
+
+# Which of Debian's. .ci/install knows where others are.
+KERNELS ?= 6.1,6.12
+
+# The trials, and what boots kernels for them. The first trials are only here to have objects compiled, which takes
+# an emulated machine too long.
+test-kernels: ## try kernels in emulated machines; KERNELS=5.10,6.18 for others, ARGS=hooks for some trials
+	@.ci/install test
+	@.ci/install kernels $(subst $(comma), ,$(KERNELS))
+	@built=$$(cargo test --workspace $(LOCKED) --no-run --message-format=json-render-diagnostics --test kernel --test kernels \
+	    | sed -n 's|.*"executable":"\([^"]*\)".*|\1|p'); \
+	  trials=$$(grep '/kernel-[^/]*$$' <<<"$$built"); \
+	  $$trials --quiet check:: >/dev/null; \
+	  KERNELS=$(KERNELS) TRIALS=$$trials $$(grep '/kernels-[^/]*$$' <<<"$$built") $(ARGS)
 
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts
 	@.ci/install test

@@ -28,6 +28,7 @@ mod exits;
 mod exporter;
 mod format;
 mod load;
+mod machine;
 mod merged;
 mod names;
 mod object;
@@ -64,6 +65,10 @@ fn main() -> ExitCode {
     if let Some(code) = sandbox::child() {
         return code;
     }
+    let arguments = Arguments::from_args();
+    if machine::found().is_some() {
+        return libtest_mimic::run(&arguments, in_machine(&arguments)).exit_code();
+    }
     let (kernel, judges) = if ci() { (None, None) } else { (kernel_lacks(), judges::lacks()) };
     for reason in kernel.iter().chain(&judges) {
         eprintln!("some tests are ignored: {reason}");
@@ -78,7 +83,7 @@ fn main() -> ExitCode {
     let judged = judged().map(ignored_if(kernel.is_some() || judges.is_some()));
     // The longest first, so that none is left alone at the end.
     let all = judged.chain(of_kernel).chain(anywhere()).collect();
-    libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+    libtest_mimic::run(&arguments, all).exit_code()
 }
 
 /// These take no privilege.
@@ -181,6 +186,19 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
     ];
     let read = read.into_iter().chain(copied).chain(symbols);
     read.chain(load).chain(attach).chain(events).chain(uncounted).chain(pipeline()).chain(binary())
+}
+
+/// For a machine that was started to try a kernel: what kernels differ in, or those trials that are asked for.
+fn in_machine(arguments: &Arguments) -> Vec<Trial> {
+    if arguments.filter.is_some() {
+        return machine::trials().chain(in_kernel()).collect();
+    }
+    let attach = trials![attach:
+        what_does_not_attach_costs_only_itself,
+        what_names_no_hook_costs_only_itself,
+        dropping_detaches,
+    ];
+    machine::trials().chain(attach).collect()
 }
 
 /// From the kernel's maps to the exposition, in this process.

@@ -79,7 +79,7 @@ pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> Advice {
             "libbpf attaches no program by a section of this kind",
             "name a hook, as in tracepoint/GROUP/NAME",
         )),
-        _ => not_found(&hook, attempt, host),
+        _ => too_new(attempt, host).or_else(|| not_found(&hook, attempt, host)),
     };
     known.unwrap_or_else(|| quoting(of_errno(attempt.errno), attempt.log))
 }
@@ -161,6 +161,25 @@ fn refused(hook: &Hook<'_>, host: &Host) -> Advice {
         return Advice::new("tracefs cannot be read", "run as root or grant CAP_DAC_READ_SEARCH");
     }
     forbidden(host)
+}
+
+/// That this kernel is too old for a kind of hook, if that is the reason.
+fn too_new(attempt: &Attempt<'_>, host: &Host) -> Option<Advice> {
+    let kind = attempt.section.split('/').next()?;
+    let (since, instead) = match kind.strip_suffix(".s").unwrap_or(kind) {
+        "uprobe.multi" => ((6, 6), "uprobe for each function"),
+        "uretprobe.multi" => ((6, 6), "uretprobe for each function"),
+        "kprobe.session" => ((6, 10), "kprobe.multi and kretprobe.multi"),
+        "uprobe.session" => ((6, 13), "uprobe.multi and uretprobe.multi"),
+        _ => return None,
+    };
+    let old = host.version().is_some_and(|version| version < since);
+    (old && matches!(attempt.errno, libc::EINVAL | libc::EOPNOTSUPP)).then(|| {
+        let (release, (major, minor)) = (host.release(), since);
+        let problem =
+            format!("this kernel ({release}) has no {kind} (needs Linux {major}.{minor})");
+        Advice::new(problem, format!("use {instead}"))
+    })
 }
 
 /// What is not there, if that is the reason.

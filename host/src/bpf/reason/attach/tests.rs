@@ -87,6 +87,16 @@ fn user_functions() {
 }
 
 #[test]
+fn kinds_that_are_newer() {
+    let fake = kernel();
+    let explain = |section| fake.explain(section, libc::EINVAL, &["failed to attach: -EINVAL"]);
+    insta::assert_snapshot!(explain("uprobe.multi/libc.so.6:malloc"), @"this kernel (6.1.0-9-amd64) has no uprobe.multi (needs Linux 6.6); use uprobe for each function");
+    insta::assert_snapshot!(explain("uretprobe.multi.s/libc.so.6:malloc"), @"this kernel (6.1.0-9-amd64) has no uretprobe.multi.s (needs Linux 6.6); use uretprobe for each function");
+    insta::assert_snapshot!(explain("kprobe.session/vfs_*"), @"this kernel (6.1.0-9-amd64) has no kprobe.session (needs Linux 6.10); use kprobe.multi and kretprobe.multi");
+    insta::assert_snapshot!(explain("uprobe.session/libc.so.6:malloc"), @"this kernel (6.1.0-9-amd64) has no uprobe.session (needs Linux 6.13); use uprobe.multi and uretprobe.multi");
+}
+
+#[test]
 fn refusals() {
     let fake = kernel();
     let log = ["prog 'x': failed to create tracepoint perf event: -EACCES"];

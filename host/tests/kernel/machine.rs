@@ -1,0 +1,50 @@
+//! Trials of a kernel that a machine was started for (`tests/kernels`): what it takes of the examples, which hooks
+//! fire, which ways of reading agree. What was found is left for who started the machine.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use libtest_mimic::Trial;
+
+mod catalogue;
+mod cpus;
+mod hooks;
+mod ways;
+
+/// Where to leave what was found, if this is such a machine.
+pub fn found() -> Option<PathBuf> {
+    std::env::var_os("MACHINE").map(PathBuf::from)
+}
+
+/// The trials that are of no use elsewhere.
+pub fn trials() -> impl Iterator<Item = Trial> {
+    let catalogue = trials![catalogue: each_example];
+    let hooks = trials![hooks: each_kind_counts];
+    let ways = trials![ways: all_serve_the_same_without_capabilities];
+    let cpus = trials![cpus: one_that_goes_and_comes_back];
+    catalogue.into_iter().chain(hooks).chain(ways).chain(cpus)
+}
+
+/// What became of a program: why it does not run, if it does not.
+struct Fate<'a> {
+    /// `example` or `hook`.
+    kind: &'a str,
+    /// The example or the hook.
+    name: &'a str,
+    /// The program; `*` for the whole object.
+    program: &'a str,
+    why: Option<String>,
+}
+
+impl Fate<'_> {
+    /// Leaves it, a line with tabs, where the release of the kernel is only `RELEASE`.
+    fn leave(&self) {
+        let file = found().expect("these trials run in a machine");
+        let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let why = self.why.as_deref().unwrap_or_default().replace(release.trim(), "RELEASE");
+        let why = why.lines().next().unwrap_or_default();
+        writeln!(file, "{}\t{}\t{}\t{why}", self.kind, self.name, self.program).unwrap();
+    }
+}

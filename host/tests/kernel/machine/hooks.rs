@@ -1,0 +1,152 @@
+//! Each kind of hook, pulled a known number of times.
+
+use std::fmt::Write as _;
+use std::net::UdpSocket;
+use std::process::Command;
+use std::thread;
+
+use regex::Regex;
+
+use super::Fate;
+use crate::configs::Configs;
+use crate::examples::value;
+use crate::exporter::Exporter;
+
+/// How often each thing is done.
+const TIMES: u64 = 7;
+
+/// As in `fired.bpf.c`: the port of its packets, and the upper half of the addresses of its memory.
+const PORT: u16 = 26217;
+const MEMORY: usize = 0x1337;
+
+/// The kinds in the order of `fired.bpf.c`, with the hits that one pull is.
+const KINDS: [(&str, u64); 23] = [
+    ("kprobe", 1),
+    ("kretprobe", 1),
+    ("kprobe_multi", 1),
+    ("kretprobe_multi", 1),
+    ("kprobe_session", 2),
+    ("ksyscall", 1),
+    ("kretsyscall", 1),
+    ("fentry", 1),
+    ("fexit", 1),
+    ("lsm", 1),
+    ("tp_btf", 1),
+    ("raw_tp", 1),
+    ("tracepoint", 1),
+    ("uprobe", 1),
+    ("uretprobe", 1),
+    ("uprobe_multi", 1),
+    ("uretprobe_multi", 1),
+    ("uprobe_session", 2),
+    ("usdt", 1),
+    ("perf_event", 1),
+    ("xdp", 1),
+    ("tc_ingress", 1),
+    ("tc_egress", 1),
+];
+
+/// A metric of all kinds.
+fn yaml() -> String {
+    let mut yaml = "metrics:
+  counters:
+    - name: hook_hits_total
+      help: Hits of each kind of hook
+      labels:
+        - name: hook
+          size: 4
+          decoders:
+            - name: uint
+            - name: static_map
+              static_map:
+"
+    .to_owned();
+    for (number, (kind, _)) in KINDS.iter().enumerate() {
+        writeln!(yaml, "                {number}: {kind}").unwrap();
+    }
+    yaml
+}
+
+pub fn each_kind_counts() {
+    let mut configs = Configs::new();
+    configs.add_object("fired", &yaml());
+    let exporter = Exporter::start(configs.flags());
+    fire();
+    let metrics = exporter.metrics();
+    exporter.terminate();
+    let (status, log) = exporter.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    for (kind, hits) in KINDS {
+        let counted = value(&metrics, &format!("ebpf_exporter_hook_hits_total{{hook=\"{kind}\"}}"));
+        let why = match (why_not(kind, &log), counted, hits * TIMES) {
+            (Some(why), counted, _) => {
+                assert_eq!(counted, 0, "{kind} {why}");
+                Some(why)
+            }
+            (None, counted, expected) if counted == expected => None,
+            // Whether that is right the book says.
+            (None, counted, expected) => Some(format!("it counts {counted} of {expected}")),
+        };
+        Fate { kind: "hook", name: kind, program: kind, why }.leave();
+    }
+}
+
+/// Why the program of a kind was not attached, by the log.
+fn why_not(kind: &str, log: &str) -> Option<String> {
+    let line = Regex::new(&format!("failed to attach program `{kind}` .*? config=")).unwrap();
+    line.find(log).map(|found| found.as_str().trim_end_matches(" config=").to_owned())
+}
+
+/// Does all that is counted, what counts by thread in a thread of the name that is counted.
+fn fire() {
+    let pull = || {
+        // Not counted yet: the thread has its name only after it.
+        rename();
+        for _ in 0..TIMES {
+            rename();
+            nap();
+            // Of 0 no LSM is asked. SAFETY: it asks for a number.
+            assert!(unsafe { libc::getpgid(libc::getpid()) } >= 0);
+        }
+    };
+    thread::spawn(pull).join().unwrap();
+    let script = format!("import sys\nfor _ in range({TIMES}): sys.audit('firing')");
+    let status = Command::new("/usr/bin/python3").args(["-I", "-S", "-c", &script]).status();
+    assert!(status.unwrap().success());
+    touch();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let receiver = UdpSocket::bind(("127.0.0.1", PORT)).unwrap();
+    for _ in 0..TIMES {
+        socket.send_to(b"x", ("127.0.0.1", PORT)).unwrap();
+        assert_eq!(receiver.recv(&mut [0]).unwrap(), 1);
+    }
+}
+
+/// Writes to pages that nobody has written to, each of which is a fault.
+fn touch() {
+    let size = 4096 * TIMES as usize;
+    let (prot, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let wanted = (MEMORY << 32) as *mut libc::c_void;
+    // SAFETY: nothing is there, else the call fails.
+    let pages = unsafe { libc::mmap(wanted, size, prot, flags | libc::MAP_FIXED_NOREPLACE, -1, 0) };
+    assert_eq!(pages, wanted, "that memory is free");
+    for page in 0..TIMES as usize {
+        // SAFETY: it is within the pages, which are this function's alone.
+        unsafe { pages.cast::<u8>().add(page * 4096).write_volatile(1) };
+    }
+    // SAFETY: nobody has them any more.
+    assert_eq!(unsafe { libc::munmap(pages, size) }, 0);
+}
+
+fn rename() {
+    // SAFETY: the name ends in NUL and is shorter than 16 bytes.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NAME, c"firing".as_ptr()) }, 0);
+}
+
+/// Sleeps by one system call for a moment.
+fn nap() {
+    let moment = libc::timespec { tv_sec: 0, tv_nsec: 1 };
+    // SAFETY: it reads the time and writes nothing.
+    assert_eq!(unsafe { libc::nanosleep(&raw const moment, std::ptr::null_mut()) }, 0);
+}
