@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
+use crate::cgroup::Cgroup;
 use crate::configs::Configs;
 use crate::exporter::{Exporter, copy_program, until};
 
@@ -90,4 +91,49 @@ pub fn biolatency_names_the_disk() {
     };
     assert!(disks.map(writes).sum::<u64>() >= WRITES, "{metrics}");
     assert!(!metrics.contains("device=\"unknown:"), "{metrics}");
+}
+
+/// The sum of a family's samples that have all of these labels, as `name="text"`.
+pub fn total(metrics: &str, family: &str, labels: &[&str]) -> f64 {
+    let prefix = format!("ebpf_exporter_{family}");
+    let of_family = metrics.lines().filter_map(|line| line.strip_prefix(&prefix));
+    let of_labels = of_family.filter_map(|rest| {
+        let (set, value) = rest.rsplit_once(' ')?;
+        let whole = set.is_empty() || set.starts_with('{');
+        (whole && labels.iter().all(|label| set.contains(label))).then_some(value)
+    });
+    of_labels.map(|value| value.parse::<f64>().expect("a number")).sum()
+}
+
+/// Attempts to import what there is not: the probe is where the search begins.
+pub fn usdt_counts_imports_of_python() {
+    let exporter = serve("usdt");
+    let module = format!("e2e_{}", std::process::id());
+    let attempt = format!("try:\n  import {module}\n except ImportError:\n  pass\n");
+    let script = format!("for _ in range(7):\n {attempt}");
+    let status = Command::new("/usr/bin/python3").args(["-c", &script]).status().unwrap();
+    assert!(status.success());
+    let metrics = exporter.metrics();
+    let imports = |module: &str| {
+        let labels = format!("module=\"{module}\"");
+        value(&metrics, &format!("ebpf_exporter_python_module_imports_total{{{labels}}}"))
+    };
+    assert_eq!(imports(&module), 7, "{metrics}");
+    assert!(imports("site") >= 1, "{metrics}");
+}
+
+/// Whoever asks how much time a cgroup has used has it summed up first, under the lock.
+pub fn cgroup_rstat_flushing_counts_locks() {
+    const READS: u32 = 200;
+    let cgroup = Cgroup::new("e2e-rstat").unwrap();
+    let exporter = serve("cgroup-rstat-flushing");
+    for _ in 0..READS {
+        fs::read(cgroup.path().join("cpu.stat")).unwrap();
+    }
+    let metrics = exporter.metrics();
+    let of = |family: &str| total(&metrics, &format!("cgroup_rstat_{family}"), &[]);
+    let level = total(&metrics, "cgroup_rstat_locked_total", &["level=\"1\""]);
+    assert!(level >= f64::from(READS), "{metrics}");
+    assert!(of("lock_hold_seconds_count") >= f64::from(READS), "{metrics}");
+    assert_eq!(of("map_errors_total{type=\"no_memory\"}"), 0.0, "{metrics}");
 }

@@ -18,6 +18,7 @@ mod list;
 
 mod attach;
 mod cases;
+mod cgroup;
 mod check;
 mod configs;
 mod descriptors;
@@ -25,7 +26,9 @@ mod exact;
 mod examples;
 mod exits;
 mod exporter;
+mod fired;
 mod format;
+mod hooks;
 mod load;
 mod merged;
 mod names;
@@ -211,6 +214,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         the_default_set_counts_programs_and_system_calls,
         kfree_skb_counts_dropped_packets,
         biolatency_names_the_disk,
+        usdt_counts_imports_of_python,
     ];
     let held = trials![sandbox:
         refuses_what_serving_does_not_need,
@@ -222,7 +226,7 @@ fn binary() -> impl Iterator<Item = Trial> {
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
-    let examples = examples.into_iter().chain(named);
+    let examples = examples.into_iter().chain(named).chain(rstat()).chain(fired());
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,
@@ -236,6 +240,45 @@ fn binary() -> impl Iterator<Item = Trial> {
         .chain(examples)
         .chain(without)
         .chain(with_shipped_plugins())
+}
+
+/// Tracepoints at the lock came with Linux 6.10.
+fn rstat() -> impl Iterator<Item = Trial> {
+    let has = hooks::tracepoint("cgroup_rstat_locked");
+    let all = trials![examples: cgroup_rstat_flushing_counts_locks];
+    let lacks = shipped::no_cgroups();
+    all.into_iter().filter(move |_| has).map(move |trial| unless(lacks.clone(), trial))
+}
+
+/// Those of functions that are probed are no part of this where none can be: `make test-kernels` has kernels that can.
+fn fired() -> Vec<Trial> {
+    if !hooks::kprobes() {
+        return Vec::new();
+    }
+    let mut all = Vec::from(trials![fired:
+        accept_latency,
+        bpf_jit,
+        cachestat,
+        ext4dist,
+        icmp_ip,
+        inet_frags,
+        kstack,
+        pci,
+        tcp_retransmit,
+        tcp_syn_backlog,
+        tcp_syn_backlog_exp2zero,
+        tcp_window_clamps,
+        unix_accept_latency,
+        unix_socket_backlog,
+    ]);
+    let [xfs, cpu, memory] = trials![fired: xfsdist, cfs_throttling, shrinklat];
+    all.push(unless(fired::no_disk("xfs"), xfs));
+    all.push(unless(fired::no_controller("cpu"), cpu));
+    all.push(unless(fired::no_controller("memory"), memory));
+    if hooks::tracepoint("cgroup_rstat_locked") {
+        all.extend(trials![fired: cgroup_rstat_flushing]);
+    }
+    all
 }
 
 /// The built binary with plugins that `make plugins` has built.
