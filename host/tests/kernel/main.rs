@@ -171,7 +171,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
 
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
-    let exact = trials![exact: every_type_of_map];
+    let exact = trials![exact: every_type_of_map, a_number_without_labels_may_be_set_lower];
     let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
     let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:
