@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
 use crate::cgroup::Cgroup;
@@ -136,4 +136,65 @@ pub fn cgroup_rstat_flushing_counts_locks() {
     assert!(level >= f64::from(READS), "{metrics}");
     assert!(of("lock_hold_seconds_count") >= f64::from(READS), "{metrics}");
     assert_eq!(of("map_errors_total{type=\"no_memory\"}"), 0.0, "{metrics}");
+}
+
+/// Packets to an address and a port that nobody else uses, each of which is answered with ICMP.
+pub fn xdp_counts_packets_that_come_in() {
+    let exporter = serve("xdp");
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = SocketAddr::from((Ipv4Addr::new(127, 79, 0, 1), 20_123));
+    for _ in 0..50 {
+        sender.send_to(b"anyone?", to).unwrap();
+    }
+    let sample = |protocol: &str, port: u16| {
+        let labels = format!("ip=\"ipv4\",protocol=\"{protocol}\",dst_port=\"{port}\"");
+        format!("ebpf_exporter_xdp_incoming_packets_total{{{labels}}}")
+    };
+    // Interrupts deliver them when they come to it.
+    until("all have come in", || value(&exporter.metrics(), &sample("udp", 20_123)) >= 50);
+    let metrics = exporter.metrics();
+    assert_eq!(value(&metrics, &sample("udp", 20_123)), 50, "{metrics}");
+    assert!(value(&metrics, &sample("icmp", 0)) >= 1, "{metrics}");
+    assert!(!metrics.contains("dst_port=\"32768\""), "clients are left out");
+}
+
+/// Moves itself from one CPU to another, so many times.
+fn migrate(cgroup: &Cgroup, times: usize) {
+    let script = format!(
+        "exec /usr/bin/python3 -c 'import os; [os.sched_setaffinity(0, {{i % 2}}) for i in range({times})]'"
+    );
+    assert!(cgroup.shell(&script).status().unwrap().success());
+}
+
+/// Of two cgroups the config asks for one.
+fn cgroup_id_map_tells_apart(example: &str, family: &str) {
+    const MOVES: u32 = 100;
+    let (asked, other) = (Cgroup::new("e2e-asked").unwrap(), Cgroup::new("e2e-other").unwrap());
+    let exporter = serve_changed(example, |yaml| {
+        let edited = yaml.replace("^.*(system.slice/.*)$", "/e2e-asked-[0-9]+$");
+        assert_ne!(edited, yaml);
+        edited
+    });
+    for cgroup in [&asked, &other] {
+        migrate(cgroup, usize::try_from(MOVES).unwrap());
+    }
+    let metrics = exporter.metrics();
+    let moves = |kind: &str, cgroup: &Cgroup| {
+        total(&metrics, &format!("{family}_{kind}"), &[&format!("/{}\"", cgroup.name())])
+    };
+    // The first move may be none, and before that its shell was in another cgroup.
+    let all = f64::from(MOVES - 1);
+    assert!(moves("total", &asked) >= all, "{metrics}");
+    assert!(moves("not_match_total", &other) >= all, "{metrics}");
+    assert_eq!(moves("not_match_total", &asked), 0.0, "{metrics}");
+    assert_eq!(moves("total", &other), 0.0, "{metrics}");
+}
+
+pub fn cgroup_id_map_tells_cgroups_apart() {
+    cgroup_id_map_tells_apart("cgroup_id_map", "cgroup_sched_migrations");
+}
+
+pub fn cgroup_id_map_cgrp_storage_tells_cgroups_apart() {
+    let family = "cgroup_cgrp_storage_sched_migrations";
+    cgroup_id_map_tells_apart("cgroup_id_map_cgrp_storage", family);
 }

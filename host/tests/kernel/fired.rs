@@ -59,10 +59,10 @@ fn run(program: &str, arguments: &[&str]) {
 }
 
 /// A file system on a file, with nobody else in it.
-struct Disk(TempDir);
+pub struct Disk(TempDir);
 
 impl Disk {
-    fn new(kind: &str) -> Self {
+    pub fn new(kind: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (image, place) = (dir.path().join("image"), dir.path().join("disk"));
         File::create(&image).unwrap().set_len(320 << 20).unwrap();
@@ -77,7 +77,7 @@ impl Disk {
         Self(dir)
     }
 
-    fn path(&self) -> std::path::PathBuf {
+    pub fn path(&self) -> std::path::PathBuf {
         self.0.path().join("disk")
     }
 }
@@ -467,4 +467,16 @@ pub fn unix_socket_backlog() {
     assert_eq!(of("count", ""), 10.0, "{metrics}");
     assert_eq!(of("sum", ""), 45.0, "{metrics}");
     fs::remove_file(PATH).unwrap();
+}
+
+/// A process that wants more memory than its cgroup may have.
+pub fn oomkill() {
+    let cgroup = Cgroup::limited("e2e-oom", "memory", ["memory.max", "16M"]).unwrap();
+    let exporter = serve("oomkill");
+    let greedy = "exec /usr/bin/python3 -c 'x = bytearray(64 << 20)'";
+    assert!(!cgroup.shell(greedy).status().unwrap().success());
+    let label = format!("/{}\"", cgroup.name());
+    let kills = || total(&exporter.metrics(), "oom_kills_total", &[&label]);
+    until("it is told of", || kills() >= 1.0);
+    assert_eq!(kills(), 1.0, "{}", exporter.metrics());
 }

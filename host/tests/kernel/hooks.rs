@@ -29,6 +29,13 @@ fn is_there(section: &str) -> bool {
     match section.split_once('/') {
         Some(("kprobe" | "kretprobe", function)) => kprobes() && symbol(function),
         Some(("tp_btf" | "raw_tp", name)) => tracepoint(name),
+        // A CPU's own counters; those of the kernel are everywhere.
+        Some(("perf_event", event)) if event.starts_with("type=0,") => {
+            Path::new("/sys/bus/event_source/devices/cpu").exists()
+        }
+        Some(("usdt", probe)) if probe.starts_with("./") => {
+            Path::new(probe.split(':').next().unwrap_or_default()).exists()
+        }
         _ => true,
     }
 }

@@ -40,6 +40,7 @@ mod process;
 mod prometheus;
 mod read;
 mod recording;
+mod records;
 mod sandbox;
 mod schema;
 mod shipped;
@@ -215,6 +216,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         kfree_skb_counts_dropped_packets,
         biolatency_names_the_disk,
         usdt_counts_imports_of_python,
+        xdp_counts_packets_that_come_in,
     ];
     let held = trials![sandbox:
         refuses_what_serving_does_not_need,
@@ -226,7 +228,9 @@ fn binary() -> impl Iterator<Item = Trial> {
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
-    let examples = examples.into_iter().chain(named).chain(rstat()).chain(fired());
+    let examples =
+        examples.into_iter().chain(named).chain(rstat()).chain(cgroup_id_maps()).chain(fired());
+    let examples = examples.chain(records());
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,
@@ -250,6 +254,20 @@ fn rstat() -> impl Iterator<Item = Trial> {
     all.into_iter().filter(move |_| has).map(move |trial| unless(lacks.clone(), trial))
 }
 
+/// Each cgroup has a place for programs since Linux 6.2.
+fn cgroup_id_maps() -> Vec<Trial> {
+    let lacks = shipped::no_cgroups();
+    let [hash, storage] = trials![examples:
+        cgroup_id_map_tells_cgroups_apart,
+        cgroup_id_map_cgrp_storage_tells_cgroups_apart,
+    ];
+    let mut all = vec![unless(lacks.clone(), hash)];
+    if hooks::symbol("bpf_cgrp_storage_get") {
+        all.push(unless(lacks, storage));
+    }
+    all
+}
+
 /// Those of functions that are probed are no part of this where none can be: `make test-kernels` has kernels that can.
 fn fired() -> Vec<Trial> {
     if !hooks::kprobes() {
@@ -271,12 +289,23 @@ fn fired() -> Vec<Trial> {
         unix_accept_latency,
         unix_socket_backlog,
     ]);
-    let [xfs, cpu, memory] = trials![fired: xfsdist, cfs_throttling, shrinklat];
+    let [xfs, cpu, memory, oom] = trials![fired: xfsdist, cfs_throttling, shrinklat, oomkill];
     all.push(unless(fired::no_disk("xfs"), xfs));
     all.push(unless(fired::no_controller("cpu"), cpu));
     all.push(unless(fired::no_controller("memory"), memory));
+    all.push(unless(fired::no_controller("memory"), oom));
     if hooks::tracepoint("cgroup_rstat_locked") {
         all.extend(trials![fired: cgroup_rstat_flushing]);
+    }
+    all
+}
+
+/// What examples with spans write; not all of them take probes of functions.
+fn records() -> Vec<Trial> {
+    let mut all = Vec::from(trials![records: bio_trace, exec_trace, sched_trace, sock_trace]);
+    if hooks::kprobes() {
+        let [throttled] = trials![records: cfs_throttling_trace];
+        all.push(unless(fired::no_controller("cpu"), throttled));
     }
     all
 }
