@@ -130,7 +130,11 @@ impl Demo {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = format!("{}/spans/demo.c", object::EXAMPLES);
-        let made = Command::new("cc").arg(source).arg("-o").arg(dir.path().join("demo")).status();
+        let made = Command::new("cc")
+            .args(["-no-pie", &source])
+            .arg("-o")
+            .arg(dir.path().join("demo"))
+            .status();
         assert!(made.unwrap().success());
         Self(dir)
     }
@@ -250,7 +254,7 @@ pub fn cfs_throttling_trace() {
         let mut command = cgroup.shell(&script);
         assert!(command.env("TRACEPARENT", TRACEPARENT).status().unwrap().success());
     });
-    assert!(records.len() >= 50, "{}", records.len());
+    assert!(records.len() >= 10, "{}", records.len());
     for record in &records {
         assert!(announced(record) && number(&record.rest) != 0, "{record:?}");
         assert!(record.duration < 200_000_000, "{record:?}");
