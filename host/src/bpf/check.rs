@@ -192,7 +192,8 @@ fn layout(
     if findings.is_empty() {
         let bucket = if metric.histogram { KeyPart::bucket(parts) } else { None };
         let fields = layout::fields(parts, cpu_label, bucket);
-        Ok(Layout { map: name.clone(), per_cpu, key: kind, fields, values: vec![Value::WHOLE] })
+        let values = vec![Value { falls: falls(kind, map), ..Value::WHOLE }];
+        Ok(Layout { map: name.clone(), per_cpu, key: kind, fields, values })
     } else {
         Err(findings)
     }
@@ -280,6 +281,12 @@ fn kind_of_key(parts: &[KeyPart], map: &MapSpec, cpu_label: Option<usize>) -> Ke
     } else {
         Key::Labels
     }
+}
+
+/// Nothing deletes or evicts the one entry of an array, so only its program can have made it less. With labels it
+/// may be another's number now.
+fn falls(key: Key, map: &MapSpec) -> bool {
+    key == Key::Zero && matches!(map.kind, MapType::Array | MapType::PercpuArray)
 }
 
 /// What is wrong with the sizes of the metric's labels.

@@ -18,6 +18,7 @@ mod list;
 
 mod attach;
 mod cases;
+mod cgroup;
 mod check;
 mod configs;
 mod descriptors;
@@ -26,7 +27,9 @@ mod exact;
 mod examples;
 mod exits;
 mod exporter;
+mod fired;
 mod format;
+mod hooks;
 mod load;
 mod machine;
 mod merged;
@@ -39,6 +42,7 @@ mod process;
 mod prometheus;
 mod read;
 mod recording;
+mod records;
 mod sandbox;
 mod schema;
 mod shipped;
@@ -203,7 +207,7 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
 
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
-    let exact = trials![exact: every_type_of_map];
+    let exact = trials![exact: every_type_of_map, a_number_without_labels_may_be_set_lower];
     let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
     let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:
@@ -246,6 +250,8 @@ fn binary() -> impl Iterator<Item = Trial> {
         the_default_set_counts_programs_and_system_calls,
         kfree_skb_counts_dropped_packets,
         biolatency_names_the_disk,
+        usdt_counts_imports_of_python,
+        xdp_counts_packets_that_come_in,
     ];
     let held = trials![sandbox:
         refuses_what_serving_does_not_need,
@@ -257,7 +263,9 @@ fn binary() -> impl Iterator<Item = Trial> {
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
-    let examples = examples.into_iter().chain(named);
+    let examples =
+        examples.into_iter().chain(named).chain(rstat()).chain(cgroup_id_maps()).chain(fired());
+    let examples = examples.chain(records());
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,
@@ -271,6 +279,70 @@ fn binary() -> impl Iterator<Item = Trial> {
         .chain(examples)
         .chain(without)
         .chain(with_shipped_plugins())
+}
+
+/// Tracepoints at the lock came with Linux 6.10.
+fn rstat() -> impl Iterator<Item = Trial> {
+    let has = hooks::tracepoint("cgroup_rstat_locked");
+    let all = trials![examples: cgroup_rstat_flushing_counts_locks];
+    let lacks = shipped::no_cgroups();
+    all.into_iter().filter(move |_| has).map(move |trial| unless(lacks.clone(), trial))
+}
+
+/// Each cgroup has a place for programs since Linux 6.2.
+fn cgroup_id_maps() -> Vec<Trial> {
+    let lacks = shipped::no_cgroups();
+    let [hash, storage] = trials![examples:
+        cgroup_id_map_tells_cgroups_apart,
+        cgroup_id_map_cgrp_storage_tells_cgroups_apart,
+    ];
+    let mut all = vec![unless(lacks.clone(), hash)];
+    if hooks::symbol("bpf_cgrp_storage_get") {
+        all.push(unless(lacks, storage));
+    }
+    all
+}
+
+/// Those of functions that are probed are no part of this where none can be: `make test-kernels` has kernels that can.
+fn fired() -> Vec<Trial> {
+    if !hooks::kprobes() {
+        return Vec::new();
+    }
+    let mut all = Vec::from(trials![fired:
+        accept_latency,
+        bpf_jit,
+        cachestat,
+        ext4dist,
+        icmp_ip,
+        inet_frags,
+        kstack,
+        pci,
+        tcp_retransmit,
+        tcp_syn_backlog,
+        tcp_syn_backlog_exp2zero,
+        tcp_window_clamps,
+        unix_accept_latency,
+        unix_socket_backlog,
+    ]);
+    let [xfs, cpu, memory, oom] = trials![fired: xfsdist, cfs_throttling, shrinklat, oomkill];
+    all.push(unless(fired::no_disk("xfs"), xfs));
+    all.push(unless(fired::no_controller("cpu"), cpu));
+    all.push(unless(fired::no_controller("memory"), memory));
+    all.push(unless(fired::no_controller("memory"), oom));
+    if hooks::tracepoint("cgroup_rstat_locked") {
+        all.extend(trials![fired: cgroup_rstat_flushing]);
+    }
+    all
+}
+
+/// What examples with spans write; not all of them take probes of functions.
+fn records() -> Vec<Trial> {
+    let mut all = Vec::from(trials![records: bio_trace, exec_trace, sched_trace, sock_trace]);
+    if hooks::kprobes() {
+        let [throttled] = trials![records: cfs_throttling_trace];
+        all.push(unless(fired::no_controller("cpu"), throttled));
+    }
+    all
 }
 
 /// The built binary with plugins that `make plugins` has built.
