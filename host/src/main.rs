@@ -17,7 +17,7 @@ use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
-use ebpf_wasm_exporter::privileges::{self, Readable};
+use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
@@ -154,7 +154,8 @@ impl Serving<'_> {
         let readable =
             [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
                 .concat();
-        let given_up = settings.privileges.give_up(&readable, &hired);
+        let needs = Needs { readable, changes_maps: system.cgroups().has_rolls() };
+        let given_up = settings.privileges.give_up(&needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
@@ -179,7 +180,8 @@ impl Serving<'_> {
     ) -> Result<Scrapes, HireError> {
         logging::hire(hired);
         startup::hire_clock(&units, hired)?;
-        let scraper = Scraper::new(units).telling(traffic.clone());
+        startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
+        let scraper = Scraper::new(units).telling(traffic.clone()).knowing(self.system);
         Scrapes::hire(scraper.with_plugin_budget(self.settings.plugin_budget), hired)
     }
 }

@@ -159,7 +159,7 @@ const ALLOWED: &[i64] = &[
 ];
 
 /// What a call is refused for.
-enum Refused {
+enum Refused<'a> {
     /// Always.
     Always,
     /// Any of these bits in this argument.
@@ -167,7 +167,7 @@ enum Refused {
     /// None of these bits in this argument.
     Lacking(u8, i32),
     /// Another number than these in this argument.
-    AllBut(u8, &'static [u64]),
+    AllBut(u8, &'a [u64]),
     /// Another process than this one in this argument.
     Others(u8),
     /// Anything but a null pointer in this argument.
@@ -183,6 +183,10 @@ const BPF: &[u64] = &[
     libbpf_sys::BPF_PROG_TEST_RUN as u64,
     libbpf_sys::BPF_OBJ_GET_INFO_BY_FD as u64,
 ];
+
+/// Entries of maps are set and removed too, if a config has a map that is kept in step with cgroups.
+const BPF_CHANGES: &[u64] =
+    &[libbpf_sys::BPF_MAP_UPDATE_ELEM as u64, libbpf_sys::BPF_MAP_DELETE_ELEM as u64];
 
 /// Non-blocking sockets, an interface's name, and the end of an attachment.
 #[allow(clippy::unnecessary_cast, reason = "their type is another one with another C library")]
@@ -231,8 +235,7 @@ const NAMESPACES: &[i32] = &[
 ];
 
 /// Calls that are needed for some of what they do, or that a library may make in vain.
-const REFUSED: &[(i64, Refused)] = &[
-    (libc::SYS_bpf, Refused::AllBut(0, BPF)),
+const REFUSED: &[(i64, Refused<'static>)] = &[
     (libc::SYS_ioctl, Refused::AllBut(1, IOCTL)),
     (libc::SYS_fcntl, Refused::AllBut(1, FCNTL)),
     (libc::SYS_prctl, Refused::AllBut(0, PRCTL)),
@@ -258,23 +261,27 @@ const REFUSED: &[(i64, Refused)] = &[
     (libc::SYS_listen, Refused::Always),
 ];
 
-/// Has the kernel refuse all other calls to all threads, from now on.
+/// Has the kernel refuse all other calls to all threads, from now on. Maps can still be changed if it
+/// `changes_maps`.
 ///
 /// # Errors
 ///
 /// Says what failed.
-pub(super) fn restrict() -> Result<(), String> {
+pub(super) fn restrict(changes_maps: bool) -> Result<(), String> {
     let arch = std::env::consts::ARCH;
     let arch = TargetArch::try_from(arch).map_err(|_| format!("no filter for {arch}"))?;
-    for program in programs(arch).map_err(|error| error.to_string())? {
+    for program in programs(arch, changes_maps).map_err(|error| error.to_string())? {
         filter::install(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
 /// In the order in which they are installed: the last one forbids to install another (`seccomp`).
-fn programs(arch: TargetArch) -> Result<[Vec<seccompiler::sock_filter>; 3], BackendError> {
-    let refused = refused()?;
+fn programs(
+    arch: TargetArch,
+    changes_maps: bool,
+) -> Result<[Vec<seccompiler::sock_filter>; 3], BackendError> {
+    let refused = refused(changes_maps)?;
     let deadly = DEADLY.iter().map(|call| (*call, Vec::new())).collect();
     let known = ALLOWED.iter().chain(refused.keys()).map(|call| (*call, Vec::new())).collect();
     let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
@@ -289,15 +296,18 @@ fn programs(arch: TargetArch) -> Result<[Vec<seccompiler::sock_filter>; 3], Back
     ])
 }
 
-fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+/// The rules of all calls that are needed for some of what they do.
+fn refused(changes_maps: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let mut all: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    let bpf = [BPF, if changes_maps { BPF_CHANGES } else { &[] }].concat();
+    all.insert(libc::SYS_bpf, Refused::AllBut(0, &bpf).rules()?);
     for (call, refused) in REFUSED {
         all.entry(*call).or_default().extend(refused.rules()?);
     }
     Ok(all)
 }
 
-impl Refused {
+impl Refused<'_> {
     /// The call is refused where all conditions of any of these hold.
     fn rules(&self) -> Result<Vec<SeccompRule>, BackendError> {
         use SeccompCmpOp::{MaskedEq, Ne};
@@ -338,8 +348,8 @@ mod tests {
 
     #[test]
     fn filters_are_small_on_either_architecture() {
-        for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-            for program in programs(arch).unwrap() {
+        for (arch, changes_maps) in [(TargetArch::x86_64, true), (TargetArch::aarch64, false)] {
+            for program in programs(arch, changes_maps).unwrap() {
                 assert!(program.len() < 600, "{}", program.len());
             }
         }
