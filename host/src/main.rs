@@ -155,7 +155,8 @@ impl Serving<'_> {
         let readable =
             [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
                 .concat();
-        let needs = Needs { readable, cpu_events };
+        let changes_maps = system.cgroups().has_rolls();
+        let needs = Needs { readable, cpu_events, changes_maps };
         let given_up = settings.privileges.give_up(&needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
@@ -182,7 +183,8 @@ impl Serving<'_> {
         logging::hire(hired);
         startup::hire_clock(&units, hired)?;
         startup::hire_drain(&units, hired)?;
-        let scraper = Scraper::new(units).telling(traffic.clone());
+        startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
+        let scraper = Scraper::new(units).telling(traffic.clone()).knowing(self.system);
         Scrapes::hire(scraper.with_plugin_budget(self.settings.plugin_budget), hired)
     }
 }

@@ -24,7 +24,7 @@ use crate::scrape::{self, Fed, Unit};
 use crate::source::{EventSource, MapReader, Source, events};
 use crate::source::{ReadError, Reading, Sink, Way};
 use crate::system::{Printer, System};
-use crate::workers::{HireError, Hired};
+use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 pub(crate) mod plugins;
 pub mod replay;
@@ -312,6 +312,23 @@ pub fn hire_drain(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
     let metrics = units.iter().flat_map(|unit| &unit.metrics);
     events::hire(metrics.filter_map(|fed| fed.source.drained()).collect(), hired)
 }
+
+/// Has a worker keep up with cgroups, by fanotify if it may, if anything asks for them. To be called while
+/// the process has all its rights.
+///
+/// # Errors
+///
+/// When the system has no thread or no descriptor for it.
+pub fn hire_watcher(system: &System, fanotify: bool, hired: &mut Hired) -> Result<(), HireError> {
+    let failed = |source| HireError { name: WATCHER.name, source };
+    let Some(watcher) = system.cgroups().watch(fanotify).map_err(failed)? else { return Ok(()) };
+    let end = watcher.end();
+    hired.hire(WATCHER, move || watcher.work(), move || end.tell())
+}
+
+/// The thread that keeps up with cgroups.
+const WATCHER: Post =
+    Post { name: "cgroups", stack: SMALL_STACK, patience: Duration::from_secs(1) };
 
 fn map<'a>(attached: &'a Attached, layout: &Layout) -> Result<&'a MapRef, ReadError> {
     attached.map(&layout.map).ok_or_else(|| ReadError {

@@ -19,6 +19,7 @@ mod list;
 mod attach;
 mod cases;
 mod cgroup;
+mod cgroups;
 mod check;
 mod configs;
 mod descriptors;
@@ -272,7 +273,13 @@ fn binary() -> impl Iterator<Item = Trial> {
         running_out_says_what_to_raise,
         what_is_its_own_has_its_name,
     ];
-    let process = process.chain(descriptors);
+    let watched = trials![cgroups:
+        one_that_lived_for_a_moment_has_its_name,
+        without_fanotify_those_that_live_have_names,
+        a_burst_leads_to_a_walk,
+    ];
+    let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
+    let process = process.chain(descriptors).chain(watched);
     process
         .chain(exits)
         .chain(recorded)
