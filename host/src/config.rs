@@ -28,7 +28,7 @@ mod tests;
 pub use error::{ConfigFile, Fault, Severity, shown};
 pub use plan::{
     Config, DecoderStep, Kaddr, KeyPart, Label, LineIndex, Metric, MetricKind, OnRowError, Outline,
-    PluginPlan, PluginStep,
+    PluginPlan, PluginStep, SpanPart, SpanPlan,
 };
 pub use read::read;
 

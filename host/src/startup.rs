@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info};
 
-use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
+use crate::bpf::{
+    self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, RecordLayout, Symbols,
+};
 use crate::cli::Selection;
 use crate::config::{self, Config, ConfigFile, Fault, Severity};
-use crate::link::{self, Linked};
+use crate::link::{self, Linked, LinkedSpan};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
 use crate::source::MapReader;
@@ -47,6 +49,7 @@ pub struct Checked {
     opened: Opened,
     layouts: Vec<Layout>,
     metrics: Vec<Linked>,
+    spans: Vec<(LinkedSpan, RecordLayout)>,
     plugins: Vec<Gauge>,
 }
 
@@ -57,6 +60,8 @@ pub struct Running {
     pub name: String,
     /// Its metrics, each with the layout of its map.
     pub metrics: Vec<(Linked, Layout)>,
+    /// Its spans, each with the layout of its records.
+    pub spans: Vec<(LinkedSpan, RecordLayout)>,
     /// Its object in the kernel.
     pub attached: Attached,
     /// What its plugins cost.
@@ -111,6 +116,10 @@ pub fn check(
         let (mut loaded, mut found) = plugins::load(&config, &mut loader, places.plugins);
         let (metrics, more) = link::metrics(&config, &mut loaded, system);
         found.extend(more);
+        let (spans, more) = link::spans(&config, &mut loaded, system);
+        // A plugin that does not start is told once.
+        let more = more.into_iter().filter(|fault| !found.contains(fault)).collect::<Vec<_>>();
+        found.extend(more);
         if *selection == Selection::DefaultSet && !found.is_empty() {
             found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
             faults.extend(found);
@@ -128,12 +137,16 @@ pub fn check(
         };
         faults.extend(opened.set_kaddrs(&config, addresses));
         faults.extend(bpf::check::warnings(&config, &opened));
-        match bpf::check(&config, &opened) {
-            Ok(layouts) => {
+        let records = bpf::check_spans(&config, &opened);
+        match (bpf::check(&config, &opened), records) {
+            (Ok(layouts), Ok(records)) => {
                 let plugins = plugins::gauges(&config, &loaded);
-                checked.push(Checked { config, opened, layouts, metrics, plugins });
+                let spans = spans.into_iter().zip(records).collect();
+                checked.push(Checked { config, opened, layouts, metrics, spans, plugins });
             }
-            Err(found) => faults.extend(found),
+            (layouts, records) => {
+                faults.extend(layouts.err().into_iter().chain(records.err()).flatten());
+            }
         }
     }
     loader.rest();
@@ -258,11 +271,12 @@ impl Checked {
     ///
     /// When the kernel does not take the object.
     pub fn start(self) -> Result<Running, LoadError> {
-        let Self { config, opened, layouts, metrics, plugins } = self;
+        let Self { config, opened, layouts, metrics, spans, plugins } = self;
         let began = Instant::now();
         let attached: Attached = opened.load()?.attach();
         let metrics = metrics.into_iter().zip(layouts).collect();
-        Ok(Running { name: config.name, metrics, attached, plugins, took: began.elapsed() })
+        let (name, took) = (config.name, began.elapsed());
+        Ok(Running { name, metrics, spans, attached, plugins, took })
     }
 }
 

@@ -162,7 +162,7 @@ pub fn misfits_that_are_faulty_in_themselves() {
     insta::assert_snapshot!(text(&faults), @r"
     test.yaml:3: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
     test.yaml:6: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
-    test.yaml:7: metrics.counters[1].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    test.yaml:7: metrics.counters[1].labels[0]: the label has no size; add `size:` with how many bytes this label takes
     test.yaml:9: metrics.counters[2]: the metric has no help; add `help:` with a line on what it counts
     test.yaml:10: metrics.counters[2].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
     test.yaml:14: metrics.counters[3].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
