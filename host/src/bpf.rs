@@ -17,8 +17,10 @@ use libbpf_rs::{AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject
 
 mod attach;
 pub mod check;
+mod cpus;
 pub mod filter;
 mod heap;
+mod hook;
 mod host;
 mod kaddr;
 mod key;
@@ -27,6 +29,7 @@ pub(crate) mod log;
 mod pins;
 mod reason;
 pub mod stats;
+mod stream;
 mod symbols;
 pub(crate) mod sys;
 mod types;
@@ -37,6 +40,7 @@ pub use check::{check, check_maps, check_spans, kind_name};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use layout::{Field, Key, Layout, RecordLayout, Role, Value, is_per_cpu};
+pub use stream::{Ring, Stream};
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 pub use types::KernelTypes;
@@ -87,7 +91,7 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Attached {
     /// Held for their drop, which has to come before the object's.
-    _links: Vec<Held>,
+    links: Vec<Held>,
     /// Held only where a link needs it: it has descriptors of its own for all that it made, those of
     /// its constants and types too.
     _object: Option<Object>,

@@ -17,7 +17,7 @@ use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
-use ebpf_wasm_exporter::privileges::{self, Readable};
+use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
@@ -142,6 +142,7 @@ impl Serving<'_> {
     /// Gives up privileges with all workers, and serves these units until a signal comes. The start
     /// began at `began`.
     fn units(self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
+        let cpu_events = units.iter().any(Unit::opens_events);
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
         let scrapes = self.hire(units, &traffic, &mut hired);
         let scrapes = scrapes.map_err(|error| fail(Exit::Unexpected, error))?;
@@ -154,7 +155,8 @@ impl Serving<'_> {
         let readable =
             [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
                 .concat();
-        let given_up = settings.privileges.give_up(&readable, &hired);
+        let needs = Needs { readable, cpu_events };
+        let given_up = settings.privileges.give_up(&needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());

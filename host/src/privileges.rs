@@ -51,6 +51,15 @@ pub struct Sandbox {
     pub landlock: bool,
 }
 
+/// What serving needs, and everything else is given up.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// What is read again and again.
+    pub readable: Vec<Readable>,
+    /// Whether perf events are opened on CPUs that come.
+    pub cpu_events: bool,
+}
+
 /// What was given up.
 #[derive(Debug)]
 pub struct GivenUp {
@@ -91,21 +100,21 @@ enum Missing {
 }
 
 impl Privileges {
-    /// Gives up what the process does not need any more, and leaves it `readable`. The `workers`, which
-    /// wait, are all threads beside the calling one.
+    /// Gives up all that the process does not need any more. The `workers`, which wait, are all threads
+    /// beside the calling one.
     ///
     /// # Errors
     ///
     /// If capabilities cannot be dropped, or the user cannot be changed. That a wall of the sandbox
     /// cannot be had is told in [`GivenUp`].
-    pub fn give_up(&self, readable: &[Readable], workers: &Hired) -> Result<GivenUp, DropError> {
+    pub fn give_up(&self, needs: &Needs, workers: &Hired) -> Result<GivenUp, DropError> {
         let others = others(workers.count());
-        let (alike, files) = (self.clone(), readable.to_vec());
+        let (alike, files) = (self.clone(), needs.readable.clone());
         let left = workers.each(move || alike.leave(&files));
         let left = left.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let own = self.leave(readable)?;
+        let own = self.leave(&needs.readable)?;
         // The last: it refuses what the others are made with, to all threads.
-        let seccomp = self.sandbox.refuse_calls(&own);
+        let seccomp = self.sandbox.refuse_calls(needs, &own);
         // All of them can do the same. If one could not, that is what to tell.
         let Left { capabilities, no_new_privs, landlock } =
             left.into_iter().find(Left::failed).unwrap_or(own);
@@ -145,8 +154,8 @@ impl Left {
 
 impl Sandbox {
     /// From here on no thread can go back: see [`seccomp`].
-    fn refuse_calls(self, left: &Left) -> Stands {
-        based(&left.no_new_privs, self.seccomp, || seccomp::restrict().map(|()| None))
+    fn refuse_calls(self, needs: &Needs, left: &Left) -> Stands {
+        based(&left.no_new_privs, self.seccomp, || seccomp::restrict(needs).map(|()| None))
     }
 }
 

@@ -144,6 +144,7 @@ impl Scraper {
             self.begin_anew();
         }
         let Self { units, families, phases, guests, .. } = self;
+        units.iter_mut().for_each(Active::follow_cpus);
         for Active { feeds, stats, .. } in &mut *units {
             stats.begin_scrape();
             for feed in feeds {

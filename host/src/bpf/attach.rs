@@ -10,10 +10,16 @@ use std::sync::Arc;
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, Object, ProgramMut};
 
+use super::hook::HookSpec;
 use super::host::Host;
 use super::reason::attach::{Attempt, explain};
 use super::{Attached, Loaded, log, stats, sys, text};
 use crate::advice::{Advice, Advise};
+
+mod interface;
+mod samples;
+
+use samples::Sampled;
 
 /// A program of an object that was loaded.
 #[derive(Clone, Debug)]
@@ -66,6 +72,8 @@ pub(super) enum Held {
         /// Held for its drop.
         _fd: OwnedFd,
     },
+    /// Those to an event on each CPU.
+    Samples(Sampled),
 }
 
 impl Loaded {
@@ -98,7 +106,23 @@ impl Loaded {
             }
         }
         let object = needed.then_some(object);
-        Attached { _links: links, _object: object, maps, programs, failures }
+        Attached { links, _object: object, maps, programs, failures }
+    }
+}
+
+impl Attached {
+    /// Whether it opens perf events on CPUs that come.
+    pub fn opens_events(&self) -> bool {
+        self.links.iter().any(|link| matches!(link, Held::Samples(_)))
+    }
+
+    /// Has what samples CPUs sample those that have come online since, and let go of those that have gone.
+    pub fn follow_cpus(&mut self) {
+        for link in &mut self.links {
+            if let Held::Samples(sampled) = link {
+                sampled.follow();
+            }
+        }
     }
 }
 
@@ -140,6 +164,9 @@ pub(super) fn describe(
 
 fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
     let section = text(program.section());
+    if let Some(Ok(hook)) = HookSpec::of(&section) {
+        return by_hook(program, section, &hook);
+    }
     if let Some(fd) = attach_tracepoint(program, &section) {
         return Ok(Held::Descriptor { _fd: fd });
     }
@@ -153,14 +180,42 @@ fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
     match result {
         // SAFETY: libbpf gave this link to us alone.
         Ok(link) => Ok(Held::Link { _link: unsafe { Link::from_ptr(link) } }),
-        Err(error) => {
-            let program = text(program.name());
-            let errno = error.raw_os_error().unwrap_or_default();
-            let advice =
-                explain(&Attempt { section: &section, errno, log: &log }, &Host::current());
-            Err(AttachError { program, section, advice })
-        }
+        Err(error) => Err(failure(program, section, &error, &log)),
     }
+}
+
+/// Attaches by a section that libbpf does not attach by.
+fn by_hook(
+    program: &ProgramMut<'_>,
+    section: String,
+    hook: &HookSpec,
+) -> Result<Held, AttachError> {
+    let name = text(program.name());
+    let held = match hook {
+        HookSpec::Samples(sampling) => {
+            Sampled::new(&name, program.as_fd(), *sampling).map(Held::Samples)
+        }
+        HookSpec::Packets { interface, .. } => {
+            interface::receive(&name, program.as_fd(), interface)
+                .map(|fd| Held::Descriptor { _fd: fd })
+        }
+        HookSpec::Traffic { interface, direction } => {
+            interface::control(program.as_fd(), interface, *direction)
+                .map(|fd| Held::Descriptor { _fd: fd })
+        }
+    };
+    held.map_err(|error| failure(program, section, &error, &[]))
+}
+
+fn failure(
+    program: &ProgramMut<'_>,
+    section: String,
+    error: &io::Error,
+    log: &[String],
+) -> AttachError {
+    let errno = error.raw_os_error().unwrap_or_default();
+    let advice = explain(&Attempt { section: &section, errno, log }, &Host::current());
+    AttachError { program: text(program.name()), section, advice }
 }
 
 /// Attaches to a tracepoint as libbpf does, but for the descriptor that libbpf keeps of the event although
@@ -170,5 +225,12 @@ fn attach_tracepoint(program: &ProgramMut<'_>, section: &str) -> Option<OwnedFd>
     let path = section.strip_prefix("tracepoint/").or_else(|| section.strip_prefix("tp/"))?;
     let (group, name) = path.split_once('/')?;
     let id = Host::current().tracepoint_id(group, name)?;
-    sys::link_tracepoint(program.as_fd().as_raw_fd(), id).ok()
+    let mut attributes = libbpf_sys::perf_event_attr {
+        type_: libbpf_sys::PERF_TYPE_TRACEPOINT,
+        config: id,
+        ..Default::default()
+    };
+    // One CPU's event is enough: the program runs on all of them.
+    let event = sys::open_event(&mut attributes, 0).ok()?;
+    sys::link_event(program.as_fd().as_raw_fd(), event.as_raw_fd()).ok()
 }

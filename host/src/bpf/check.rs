@@ -6,6 +6,7 @@ use libbpf_rs::MapType;
 use libbpf_rs::ProgramType;
 use libbpf_rs::libbpf_sys;
 
+use super::hook::HookSpec;
 use super::key::KeyType;
 use super::layout::{self, Key, Layout, RecordLayout, Value, is_per_cpu};
 use super::{MapSpec, Opened, text};
@@ -199,20 +200,14 @@ fn programs(opened: &Opened) -> Vec<Fault> {
 
 /// What is wrong with a program's section. `known`: libbpf knows sections of this kind.
 fn section(section: &str, known: bool) -> Option<Advice> {
-    let (kind, target) = section.split_once('/').unwrap_or((section, ""));
-    match (kind, target) {
-        // Without a target nobody attaches them: that costs the program alone.
-        ("perf_event" | "xdp" | "xdp.frags", "" | "devmap" | "cpumap") if known => None,
-        ("perf_event" | "xdp" | "xdp.frags", _) => Some(Advice::new(
-            format!("section `{section}`: this version does not attach {kind} programs"),
-            "take this config out of --config.names",
-        )),
-        _ if !known => Some(Advice::new(
-            format!("section `{section}` is of no kind that libbpf knows"),
-            "name the hook as libbpf does: tracepoint/GROUP/NAME, kprobe/FUNCTION",
-        )),
-        _ => None,
+    // What is wrong with one of these costs the program alone.
+    if known || HookSpec::of(section).is_some() {
+        return None;
     }
+    Some(Advice::new(
+        format!("section `{section}` is of no kind that libbpf knows"),
+        "name the hook as libbpf does: tracepoint/GROUP/NAME, kprobe/FUNCTION",
+    ))
 }
 
 /// How to read the metric's map, or all that speaks against it: nothing that could be told if its

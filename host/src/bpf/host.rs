@@ -129,6 +129,13 @@ impl Host {
         all.iter().find(|(_, name)| name == near).map(|(group, name)| format!("{group}/{name}"))
     }
 
+    /// The names of all network interfaces.
+    pub(super) fn interfaces(&self) -> Vec<String> {
+        let mut all = list(&self.root.join("sys/class/net"));
+        all.sort();
+        all
+    }
+
     /// Whether the kernel has a function of this name, and what the compiler called its copies
     /// (`name.isra.0`).
     pub(super) fn functions(&self, name: &str) -> Functions {

@@ -4,9 +4,9 @@
 //! decides anything.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// One `BPF_MAP_LOOKUP_BATCH`.
 #[derive(Debug)]
@@ -129,24 +129,19 @@ pub(crate) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Attaches a program to the tracepoint of this number. What is given back keeps it attached, and holds
-/// the event.
-pub(crate) fn link_tracepoint(program: RawFd, id: u64) -> io::Result<OwnedFd> {
-    /// `_IO('$', 0)`.
-    const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
-    let attributes = libbpf_sys::perf_event_attr {
-        type_: libbpf_sys::PERF_TYPE_TRACEPOINT,
-        size: size_of::<libbpf_sys::perf_event_attr>() as u32,
-        config: id,
-        ..Default::default()
-    };
-    let (any_process, cpu, no_group) = (-1, 0, -1);
+/// A perf event of all processes on one CPU, which counts from now on.
+pub(crate) fn open_event(
+    attributes: &mut libbpf_sys::perf_event_attr,
+    cpu: u32,
+) -> io::Result<OwnedFd> {
+    attributes.size = size_of::<libbpf_sys::perf_event_attr>() as u32;
+    let (any_process, no_group) = (-1, -1);
     let flags = libc::c_ulong::from(libbpf_sys::PERF_FLAG_FD_CLOEXEC);
     // SAFETY: the attributes live through the call, and say how large they are.
     let event = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
-            &raw const attributes,
+            &raw mut *attributes,
             any_process,
             cpu,
             no_group,
@@ -155,26 +150,64 @@ pub(crate) fn link_tracepoint(program: RawFd, id: u64) -> io::Result<OwnedFd> {
     };
     let event = i32::try_from(event).ok().filter(|event| *event >= 0);
     // SAFETY: the kernel has just given us this descriptor.
-    let event = unsafe { OwnedFd::from_raw_fd(event.ok_or_else(io::Error::last_os_error)?) };
-    // SAFETY: no options are passed.
-    let link = unsafe {
-        libbpf_sys::bpf_link_create(
-            program,
-            event.as_raw_fd(),
-            libbpf_sys::BPF_PERF_EVENT,
-            std::ptr::null(),
-        )
+    Ok(unsafe { OwnedFd::from_raw_fd(event.ok_or_else(io::Error::last_os_error)?) })
+}
+
+/// Has a program run at a perf event (Linux 5.15). What is given back keeps it attached, and holds the event.
+pub(crate) fn link_event(program: RawFd, event: RawFd) -> io::Result<OwnedFd> {
+    let link = link(program, event, libbpf_sys::BPF_PERF_EVENT, 0)?;
+    enable(event)?;
+    Ok(link)
+}
+
+/// As [`link_event`] for older kernels. The event itself keeps the program attached.
+pub(crate) fn set_event_program(event: RawFd, program: RawFd) -> io::Result<()> {
+    /// `_IOW('$', 8, __u32)`.
+    const PERF_EVENT_IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
+    // SAFETY: the request takes a number, not a pointer.
+    if unsafe { libc::ioctl(event, PERF_EVENT_IOC_SET_BPF, program) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    enable(event)
+}
+
+/// Has an event count.
+pub(crate) fn enable(event: RawFd) -> io::Result<()> {
+    /// `_IO('$', 0)`.
+    const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
+    // SAFETY: the request takes a number, not a pointer.
+    if unsafe { libc::ioctl(event, PERF_EVENT_IOC_ENABLE, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Attaches a program to what `target` is for this type: a descriptor or an interface's index. What is given
+/// back keeps it attached.
+pub(crate) fn link(
+    program: RawFd,
+    target: i32,
+    kind: libbpf_sys::bpf_attach_type,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    let options = libbpf_sys::bpf_link_create_opts {
+        sz: size_of::<libbpf_sys::bpf_link_create_opts>() as u64,
+        flags,
+        ..Default::default()
     };
+    // SAFETY: the options live through the call, and say how large they are.
+    let link = unsafe { libbpf_sys::bpf_link_create(program, target, kind, &options) };
     if link < 0 {
         return Err(io::Error::from_raw_os_error(-link));
     }
     // SAFETY: the kernel has just given us this descriptor.
-    let link = unsafe { OwnedFd::from_raw_fd(link) };
-    // SAFETY: the request takes a number, not a pointer.
-    if unsafe { libc::ioctl(event.as_raw_fd(), PERF_EVENT_IOC_ENABLE, 0) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(link)
+    Ok(unsafe { OwnedFd::from_raw_fd(link) })
+}
+
+/// The number of the interface of this name in this network namespace; 0 if there is none.
+pub(crate) fn interface_index(name: &std::ffi::CStr) -> u32 {
+    // SAFETY: the name is terminated.
+    unsafe { libc::if_nametoindex(name.as_ptr()) }
 }
 
 /// Sets the value of an array's entry, which is as large as the map's values.
@@ -185,6 +218,20 @@ pub(crate) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()>
             map,
             (&raw const index).cast(),
             value.as_ptr().cast(),
+            libbpf_sys::BPF_ANY.into(),
+        )
+    };
+    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
+}
+
+/// Sets the value of the entry of a map whose keys and values are u32s.
+pub(crate) fn set_entry_u32(map: RawFd, key: u32, value: u32) -> io::Result<()> {
+    // SAFETY: key and value are u32s, as the caller says that the map's are.
+    let answer = unsafe {
+        libbpf_sys::bpf_map_update_elem(
+            map,
+            (&raw const key).cast(),
+            (&raw const value).cast(),
             libbpf_sys::BPF_ANY.into(),
         )
     };
@@ -269,6 +316,76 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: mapped by `new` with this length, and no borrow of it outlives `self`.
         unsafe { libc::munmap(self.words.as_ptr().cast(), self.len * size_of::<u64>()) };
+    }
+}
+
+/// Bytes of a page.
+pub(crate) fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+/// Memory that the kernel writes and this process reads, and which they agree about by numbers in it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone; all that is shared with the kernel are atomics, and
+// bytes that the kernel does not write before it is told to.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// The first `len` bytes behind `fd`, whose numbers may be written.
+    pub(crate) fn writable(fd: RawFd, len: usize) -> io::Result<Self> {
+        Self::map(fd, 0, len, libc::PROT_READ | libc::PROT_WRITE)
+    }
+
+    /// `len` bytes behind `fd` from `offset` on.
+    pub(crate) fn readable(fd: RawFd, offset: usize, len: usize) -> io::Result<Self> {
+        Self::map(fd, offset, len, libc::PROT_READ)
+    }
+
+    fn map(fd: RawFd, offset: usize, len: usize, protection: i32) -> io::Result<Self> {
+        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+        // SAFETY: a new mapping at an address of the kernel's choice, checked below.
+        let address = unsafe {
+            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd, offset)
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
+        Ok(Self { start, len })
+    }
+
+    /// The u64 at this place, which is a multiple of 8.
+    pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
+        assert!(at.is_multiple_of(8) && at + 8 <= self.len);
+        // SAFETY: it lies in the mapping, which is page aligned and lives as long as `self`.
+        unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU64>() }
+    }
+
+    /// The u32 at this place, which is a multiple of 4.
+    pub(crate) fn u32(&self, at: usize) -> &AtomicU32 {
+        assert!(at.is_multiple_of(4) && at + 4 <= self.len);
+        // SAFETY: as above.
+        unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU32>() }
+    }
+
+    /// Bytes that the kernel has written, and does not write again before one of the numbers tells it
+    /// that they were read.
+    pub(crate) fn bytes(&self, at: usize, len: usize) -> &[u8] {
+        assert!(at <= self.len && len <= self.len - at);
+        // SAFETY: they lie in the mapping; and no one writes them, says the caller.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(at), len) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map` with this length, and no borrow of it outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
 

@@ -1,5 +1,5 @@
 //! Programs that this kernel could never load: they are switched off before, so that they cost only
-//! themselves.
+//! themselves. Those that libbpf cannot tell by their sections what they are, it is told.
 //!
 //! The kernel takes all programs of an object or none. Only what is certain before is switched off; what
 //! the verifier may say is not known here.
@@ -10,6 +10,7 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, MapType, OpenObject, OpenProgramMut};
 
 use super::attach::AttachError;
+use super::hook::HookSpec;
 use super::host::Host;
 use super::reason::target;
 use super::{log, text};
@@ -24,7 +25,15 @@ pub(super) fn switch_off(object: &mut OpenObject) -> Vec<AttachError> {
     let has_struct_ops = object.maps().any(|map| map.map_type() == MapType::StructOps);
     let mut off = Vec::new();
     for mut program in object.progs_mut().filter(|program| program.autoload()) {
-        let Some(advice) = reason(&program, has_struct_ops) else { continue };
+        let reason = match HookSpec::of(&text(program.section())) {
+            Some(Ok(hook)) => {
+                hook.prepare(&mut program);
+                None
+            }
+            Some(Err(advice)) => Some(advice),
+            None => reason(&program, has_struct_ops),
+        };
+        let Some(advice) = reason else { continue };
         program.set_autoload(false);
         off.push(AttachError {
             program: text(program.name()),

@@ -19,6 +19,7 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
+use super::Needs;
 use crate::bpf::filter;
 
 /// Calls of who has broken in.
@@ -49,7 +50,6 @@ const DEADLY: &[i64] = &[
     libc::SYS_reboot,
     libc::SYS_swapon,
     libc::SYS_swapoff,
-    libc::SYS_perf_event_open,
     libc::SYS_open_by_handle_at,
     libc::SYS_userfaultfd,
     libc::SYS_add_key,
@@ -61,6 +61,9 @@ const DEADLY: &[i64] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_ioperm,
 ];
+
+/// What opens events: as deadly, unless that is to be done for CPUs that come ([`Needs::cpu_events`]).
+const EVENTS: &[i64] = &[libc::SYS_perf_event_open];
 
 /// What scrapes, connections, guests, and the C library beneath them need. Each family has calls
 /// that only one C library, or only a newer kernel, makes.
@@ -184,6 +187,10 @@ const BPF: &[u64] = &[
     libbpf_sys::BPF_OBJ_GET_INFO_BY_FD as u64,
 ];
 
+/// Links of events that are opened, and what they tell of themselves in a map.
+const BPF_EVENTS: &[u64] =
+    &[libbpf_sys::BPF_LINK_CREATE as u64, libbpf_sys::BPF_MAP_UPDATE_ELEM as u64];
+
 /// Non-blocking sockets, an interface's name, and the end of an attachment.
 #[allow(clippy::unnecessary_cast, reason = "their type is another one with another C library")]
 const IOCTL: &[u64] = &[
@@ -191,6 +198,14 @@ const IOCTL: &[u64] = &[
     libc::SIOCGIFNAME as u64,
     // PERF_EVENT_IOC_DISABLE
     0x2401,
+];
+
+/// Events that begin, and those that run a program.
+const IOCTL_EVENTS: &[u64] = &[
+    // PERF_EVENT_IOC_ENABLE
+    0x2400,
+    // PERF_EVENT_IOC_SET_BPF
+    0x4004_2408,
 ];
 
 /// All but those that have the kernel send signals, to whomever.
@@ -232,8 +247,6 @@ const NAMESPACES: &[i32] = &[
 
 /// Calls that are needed for some of what they do, or that a library may make in vain.
 const REFUSED: &[(i64, Refused)] = &[
-    (libc::SYS_bpf, Refused::AllBut(0, BPF)),
-    (libc::SYS_ioctl, Refused::AllBut(1, IOCTL)),
     (libc::SYS_fcntl, Refused::AllBut(1, FCNTL)),
     (libc::SYS_prctl, Refused::AllBut(0, PRCTL)),
     // To read limits, not to set them.
@@ -258,25 +271,30 @@ const REFUSED: &[(i64, Refused)] = &[
     (libc::SYS_listen, Refused::Always),
 ];
 
-/// Has the kernel refuse all other calls to all threads, from now on.
+/// Has the kernel refuse all other calls than serving `needs` to all threads, from now on.
 ///
 /// # Errors
 ///
 /// Says what failed.
-pub(super) fn restrict() -> Result<(), String> {
+pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
     let arch = std::env::consts::ARCH;
     let arch = TargetArch::try_from(arch).map_err(|_| format!("no filter for {arch}"))?;
-    for program in programs(arch).map_err(|error| error.to_string())? {
+    for program in programs(arch, needs).map_err(|error| error.to_string())? {
         filter::install(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
 /// In the order in which they are installed: the last one forbids to install another (`seccomp`).
-fn programs(arch: TargetArch) -> Result<[Vec<seccompiler::sock_filter>; 3], BackendError> {
-    let refused = refused()?;
-    let deadly = DEADLY.iter().map(|call| (*call, Vec::new())).collect();
-    let known = ALLOWED.iter().chain(refused.keys()).map(|call| (*call, Vec::new())).collect();
+fn programs(
+    arch: TargetArch,
+    needs: &Needs,
+) -> Result<[Vec<seccompiler::sock_filter>; 3], BackendError> {
+    let refused = refused(needs)?;
+    let (allowed, deadly) = if needs.cpu_events { (EVENTS, &[][..]) } else { (&[][..], EVENTS) };
+    let deadly = DEADLY.iter().chain(deadly).map(|call| (*call, Vec::new())).collect();
+    let known = ALLOWED.iter().chain(allowed).chain(refused.keys());
+    let known = known.map(|call| (*call, Vec::new())).collect();
     let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
     let refusal = SeccompAction::Errno(libc::EPERM as u32);
     let program = |rules, others, these| -> Result<_, BackendError> {
@@ -289,12 +307,36 @@ fn programs(arch: TargetArch) -> Result<[Vec<seccompiler::sock_filter>; 3], Back
     ])
 }
 
-fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+fn refused(needs: &Needs) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let mut all: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for (call, refused) in REFUSED {
         all.entry(*call).or_default().extend(refused.rules()?);
     }
+    let events = |more| if needs.cpu_events { more } else { &[][..] };
+    for (call, argument, numbers, more) in [
+        (libc::SYS_bpf, 0, BPF, events(BPF_EVENTS)),
+        (libc::SYS_ioctl, 1, IOCTL, events(IOCTL_EVENTS)),
+    ] {
+        all.insert(call, all_but(argument, numbers.iter().chain(more))?);
+    }
     Ok(all)
+}
+
+fn condition(argument: u8, is: SeccompCmpOp, value: u64) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, is, value)
+}
+
+fn only(conditions: Vec<SeccompCondition>) -> Result<Vec<SeccompRule>, BackendError> {
+    Ok(vec![SeccompRule::new(conditions)?])
+}
+
+/// A call is refused with another number than these in this argument.
+fn all_but<'a>(
+    argument: u8,
+    numbers: impl Iterator<Item = &'a u64>,
+) -> Result<Vec<SeccompRule>, BackendError> {
+    let each = numbers.map(|number| condition(argument, SeccompCmpOp::Ne, *number));
+    only(each.collect::<Result<_, _>>()?)
 }
 
 impl Refused {
@@ -302,25 +344,18 @@ impl Refused {
     fn rules(&self) -> Result<Vec<SeccompRule>, BackendError> {
         use SeccompCmpOp::{MaskedEq, Ne};
 
-        let condition = |argument, is, value| {
-            SeccompCondition::new(argument, SeccompCmpArgLen::Dword, is, value)
-        };
         let any = |argument: u8, bits: &[i32]| {
             let bits = bits.iter().map(|bit| *bit as u64);
             bits.map(|bit| SeccompRule::new(vec![condition(argument, MaskedEq(bit), bit)?]))
                 .collect()
         };
-        let only = |conditions| Ok(vec![SeccompRule::new(conditions)?]);
         match *self {
             Self::Always => Ok(Vec::new()),
             Self::Bits(argument, bits) => any(argument, bits),
             Self::Lacking(argument, bit) => {
                 only(vec![condition(argument, MaskedEq(bit as u64), 0)?])
             }
-            Self::AllBut(argument, numbers) => {
-                let each = numbers.iter().map(|number| condition(argument, Ne, *number));
-                only(each.collect::<Result<_, _>>()?)
-            }
+            Self::AllBut(argument, numbers) => all_but(argument, numbers.iter()),
             Self::Pointer(argument) => {
                 let null = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, Ne, 0)?;
                 only(vec![null])
@@ -339,8 +374,11 @@ mod tests {
     #[test]
     fn filters_are_small_on_either_architecture() {
         for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-            for program in programs(arch).unwrap() {
-                assert!(program.len() < 600, "{}", program.len());
+            for cpu_events in [false, true] {
+                let needs = Needs { cpu_events, ..Needs::default() };
+                for program in programs(arch, &needs).unwrap() {
+                    assert!(program.len() < 600, "{}", program.len());
+                }
             }
         }
     }
@@ -348,7 +386,7 @@ mod tests {
     #[test]
     fn no_call_is_listed_twice() {
         let refused = REFUSED.iter().map(|(call, _)| call).filter(|call| **call != libc::SYS_clone);
-        let mut all: Vec<_> = ALLOWED.iter().chain(DEADLY).chain(refused).collect();
+        let mut all: Vec<_> = ALLOWED.iter().chain(DEADLY).chain(EVENTS).chain(refused).collect();
         let count = all.len();
         all.sort_unstable();
         all.dedup();

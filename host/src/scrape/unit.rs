@@ -22,6 +22,13 @@ pub struct Unit {
     pub plugins: Vec<Gauge>,
 }
 
+impl Unit {
+    /// Whether it opens perf events on CPUs that come.
+    pub fn opens_events(&self) -> bool {
+        self.attached.as_ref().is_some_and(Attached::opens_events)
+    }
+}
+
 /// A config at work.
 #[derive(Debug)]
 pub(super) struct Active {
@@ -57,6 +64,11 @@ impl Active {
     /// The config's name.
     pub(super) fn name(&self) -> &str {
         &self.stats.name
+    }
+
+    /// Has its programs run on CPUs that have come.
+    pub(super) fn follow_cpus(&mut self) {
+        self.attached.iter_mut().for_each(Attached::follow_cpus);
     }
 
     /// Takes all that it has counted out of its families.

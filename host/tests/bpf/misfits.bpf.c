@@ -27,20 +27,6 @@ MAP(narrow_total, BPF_MAP_TYPE_HASH, u32, u32);
 MAP(stacks, BPF_MAP_TYPE_STACK_TRACE, u32, u64);
 MAP(events_total, BPF_MAP_TYPE_PERF_EVENT_ARRAY, u32, u32);
 
-SEC("perf_event/type=0,config=0,frequency=1")
-int clock(void *ctx)
-{
-	(void)ctx;
-	return 0;
-}
-
-SEC("xdp/lo")
-int packets(void *ctx)
-{
-	(void)ctx;
-	return 0;
-}
-
 SEC("trcepoint/sched/sched_switch")
 int misspelt(void *ctx)
 {
@@ -48,7 +34,7 @@ int misspelt(void *ctx)
 	return 0;
 }
 
-SEC("?xdp/eth0")
+SEC("?no_such_kind")
 int switched_off(void *ctx)
 {
 	(void)ctx;

@@ -1,12 +1,15 @@
 //! Attaching: hooks are pulled and counted exactly; what does not attach costs only itself.
 
 use std::fs;
+use std::net::UdpSocket;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::bpf::{AttachError, stats};
 use libbpf_rs::ProgramHandle;
 
+use crate::exporter::until;
 use crate::object;
 use crate::workload::{Workload, last_cpu, on_cpu, rows};
 
@@ -112,6 +115,68 @@ pub fn every_kind_of_hook() {
     }
 }
 
+/// Each of a thread's sleeps is a switch, and each CPU has its ticks.
+pub fn perf_events_run_on_every_cpu() {
+    let attached = object::attach("sampled");
+    let naps = 50;
+    let thread = std::thread::spawn(move || {
+        for _ in 0..naps {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // SAFETY: nothing is passed.
+        unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+    });
+    let thread = thread.join().unwrap();
+    let switches = rows(&attached, "context_switches_total");
+    let own = switches.get(&thread.to_ne_bytes()[..]).map(|counts| counts[0]);
+    assert!(own >= Some(naps), "{own:?}");
+    until("every CPU ticks", || {
+        let ticks = rows(&attached, "clock_ticks_total");
+        (0..=last_cpu()).all(|cpu| {
+            on_cpu(cpu, || (0..1_000_000).for_each(|n| _ = std::hint::black_box(n)));
+            ticks.contains_key(&(cpu as u32).to_ne_bytes()[..])
+        })
+    });
+    let failures: String =
+        attached.failures().iter().map(|error| format!("{}\n", error.advice())).collect();
+    insta::assert_snapshot!(failures, @r"
+    failed to attach program `no_event` (perf_event/type=7777,config=0,frequency=1): this machine has no such perf event; a virtual machine often has none of its hardware's; see `perf list` for those that it has
+    failed to attach program `no_rate` (perf_event/type=1,config=0): the section lacks `frequency`; write perf_event/type=T,config=C,frequency=F, numbers as in perf_event_open(2)
+    ");
+}
+
+/// An interface has one XDP program at a time: trials that attach to `lo` take turns.
+pub static LOOPBACK: Mutex<()> = Mutex::new(());
+
+/// XDP and traffic control count the packets of one socket exactly, and are gone with their object.
+pub fn packets_of_an_interface() {
+    let _turn = LOOPBACK.lock().unwrap_or_else(PoisonError::into_inner);
+    let attached = object::attach("packets");
+    let told: Vec<_> = attached.failures().iter().map(|error| error.advice().to_string()).collect();
+    // Which interfaces there are depends on the host.
+    let told = told.concat();
+    insta::assert_snapshot!(told.split(';').next().unwrap(), @"failed to attach program `no_interface` (xdp/no-such-iface): this network namespace has no interface `no-such-iface`");
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = receiver.local_addr().unwrap();
+    for _ in 0..100 {
+        sender.send_to(b"x", to).unwrap();
+        receiver.recv(&mut [0]).unwrap();
+    }
+    let key = u32::from(to.port()).to_ne_bytes().to_vec();
+    for map in ["received_total", "ingress_total", "egress_total"] {
+        assert_eq!(rows(&attached, map).get(&key), Some(&vec![100]), "{map}");
+    }
+    let other = object::attach("packets");
+    assert!(other.failures().iter().any(|error| {
+        let advice = error.advice().to_string();
+        advice.contains("`lo` has an XDP program already")
+    }));
+    drop(other);
+    drop(attached);
+    assert_eq!(object::attach("packets").failures().len(), 1, "nothing of it has stayed");
+}
+
 pub fn what_does_not_attach_costs_only_itself() {
     let attached = object::attach("unattachable");
     let states: Vec<_> =
@@ -168,10 +233,10 @@ pub fn what_names_no_hook_costs_only_itself() {
         attached.failures().iter().map(|error| format!("{}\n", error.advice())).collect();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     insta::assert_snapshot!(failures.replace(release.trim(), "RELEASE"), @r#"
-    failed to attach program `packets` (xdp): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `packets` (xdp): the section names no hook; write one, as in xdp/IFACE
     failed to attach program `forwarded` (xdp/devmap): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
-    failed to attach program `clock` (perf_event): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
-    failed to attach program `traffic` (tc): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
+    failed to attach program `clock` (perf_event): the section names no hook; write one, as in perf_event/type=T,config=C,frequency=F
+    failed to attach program `traffic` (tc): the section names no hook; write one, as in tc/ingress/IFACE
     failed to attach program `stream` (sk_skb): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
     failed to attach program `group` (cgroup/skb): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
     failed to attach program `sockets` (sockops): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME

@@ -181,8 +181,6 @@ pub fn sections_that_nothing_attaches() {
     let faults = check(&plan::config(vec![], &[]), &object::open("misfits")).unwrap_err();
     let dir = object::file("misfits").parent().unwrap().display().to_string();
     insta::assert_snapshot!(text(&faults).replace(&dir, "DIR"), @r"
-    DIR/misfits.bpf.o: clock: section `perf_event/type=0,config=0,frequency=1`: this version does not attach perf_event programs; take this config out of --config.names
-    DIR/misfits.bpf.o: packets: section `xdp/lo`: this version does not attach xdp programs; take this config out of --config.names
     DIR/misfits.bpf.o: misspelt: section `trcepoint/sched/sched_switch` is of no kind that libbpf knows; name the hook as libbpf does: tracepoint/GROUP/NAME, kprobe/FUNCTION
     ");
 }

@@ -148,6 +148,8 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         counts_on_the_cpu_that_counted,
         odd_bytes_in_keys_stay_as_they_are,
         every_kind_of_hook,
+        perf_events_run_on_every_cpu,
+        packets_of_an_interface,
         what_does_not_attach_costs_only_itself,
         what_names_no_hook_costs_only_itself,
         a_kprobe_works_or_says_why_not,

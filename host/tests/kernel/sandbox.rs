@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use ebpf_wasm_exporter::bpf::stats;
-use ebpf_wasm_exporter::privileges::{Keep, Privileges, Readable, Sandbox};
+use ebpf_wasm_exporter::privileges::{Keep, Needs, Privileges, Readable, Sandbox};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::workers::{Hired, LARGE_STACK, Post};
@@ -127,7 +127,8 @@ pub fn child() -> Option<ExitCode> {
         vec![Readable::Content(stats::SWITCH.into())],
     ]
     .concat();
-    privileges.give_up(&readable, &hired).unwrap();
+    let needs = Needs { readable, ..Needs::default() };
+    privileges.give_up(&needs, &hired).unwrap();
     let _worker = hired.begin();
     let tried = if from("early") {
         go.send(()).unwrap();

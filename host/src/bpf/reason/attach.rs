@@ -2,9 +2,11 @@
 
 use caps::Capability;
 
+use super::super::hook::HookSpec;
 use super::super::host::Host;
 use super::{forbidden, is_refusal, missing_capabilities, of_errno, quoting, target};
 use crate::advice::Advice;
+use crate::advice::near::suggest;
 use crate::descriptors;
 
 /// A program that could not be attached, and what was said about it.
@@ -52,6 +54,13 @@ enum Hook<'a> {
         provider: &'a str,
         name: &'a str,
     },
+    Event,
+    Packets {
+        interface: String,
+    },
+    Traffic {
+        interface: String,
+    },
     Other,
 }
 
@@ -77,7 +86,11 @@ pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> Advice {
 
 /// Whether libbpf would attach a program of this section if it named a hook.
 fn names_no_hook(section: &str) -> bool {
-    const KINDS: [&str; 9] = [
+    const KINDS: [&str; 13] = [
+        "xdp",
+        "perf_event",
+        "tc",
+        "tcx",
         "kprobe",
         "kretprobe",
         "ksyscall",
@@ -90,7 +103,7 @@ fn names_no_hook(section: &str) -> bool {
     ];
     const SHORT: [&str; 2] = ["tp", "raw_tp"];
     if section.contains('/') {
-        return false;
+        return matches!(section, "tc/ingress" | "tc/egress" | "tcx/ingress" | "tcx/egress");
     }
     let kind = section.split_once('.').map_or(section, |(kind, _)| kind);
     KINDS.contains(&kind) || SHORT.contains(&kind)
@@ -98,6 +111,12 @@ fn names_no_hook(section: &str) -> bool {
 
 impl<'a> Hook<'a> {
     fn of(section: &'a str) -> Self {
+        match HookSpec::of(section) {
+            Some(Ok(HookSpec::Samples(_))) => return Self::Event,
+            Some(Ok(HookSpec::Packets { interface, .. })) => return Self::Packets { interface },
+            Some(Ok(HookSpec::Traffic { interface, .. })) => return Self::Traffic { interface },
+            Some(Err(_)) | None => {}
+        }
         let Some((kind, target)) = section.split_once('/') else { return Self::Other };
         match kind {
             "tracepoint" | "tp" => match target.split_once('/') {
@@ -131,7 +150,11 @@ impl<'a> Hook<'a> {
 
 /// Why it is forbidden.
 fn refused(hook: &Hook<'_>, host: &Host) -> Advice {
-    if let Some(missing) = missing_capabilities(&[Capability::CAP_PERFMON], host) {
+    let needed = match hook {
+        Hook::Packets { .. } | Hook::Traffic { .. } => Capability::CAP_NET_ADMIN,
+        _ => Capability::CAP_PERFMON,
+    };
+    if let Some(missing) = missing_capabilities(&[needed], host) {
         return missing;
     }
     if matches!(hook, Hook::Tracepoint { .. } | Hook::Functions { .. }) && !host.has_tracefs() {
@@ -167,8 +190,71 @@ fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<Advi
         Hook::Functions { pattern } => Some(no_functions(pattern, attempt.errno, host)),
         Hook::Uprobe { path } => uprobe(path, attempt),
         Hook::Usdt { path, provider, name } => usdt(path, provider, name, attempt),
+        Hook::Event => event(attempt.errno),
+        Hook::Packets { interface } | Hook::Traffic { interface }
+            if attempt.errno == libc::ENODEV =>
+        {
+            Some(no_interface(interface, host))
+        }
+        Hook::Packets { interface } => packets(interface, attempt.errno, host),
+        Hook::Traffic { .. } => traffic(attempt.errno, host),
         _ => None,
     }
+}
+
+fn event(errno: i32) -> Option<Advice> {
+    match errno {
+        libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV => Some(Advice::new(
+            "this machine has no such perf event; a virtual machine often has none of its hardware's",
+            "see `perf list` for those that it has",
+        )),
+        libc::EINVAL => Some(Advice::new(
+            "the kernel takes no such perf event, or not so often",
+            "see `perf list`, and keep the frequency below kernel.perf_event_max_sample_rate",
+        )),
+        _ => None,
+    }
+}
+
+fn no_interface(name: &str, host: &Host) -> Advice {
+    let all = host.interfaces();
+    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    let problem = format!("this network namespace has no interface `{name}`");
+    if all.is_empty() {
+        Advice::plain(problem)
+    } else {
+        Advice::new(problem, suggest(name, &all, "name one of"))
+    }
+}
+
+fn packets(interface: &str, errno: i32, host: &Host) -> Option<Advice> {
+    match errno {
+        libc::EBUSY | libc::EEXIST => Some(Advice::new(
+            format!("`{interface}` has an XDP program already, and can have no other"),
+            format!("see with `ip link show dev {interface}` whose it is"),
+        )),
+        libc::EINVAL if host.version().is_some_and(|version| version < (5, 9)) => {
+            Some(Advice::plain(format!(
+                "this kernel ({}) has no links to interfaces (needs Linux 5.9)",
+                host.release()
+            )))
+        }
+        _ => None,
+    }
+}
+
+fn traffic(errno: i32, host: &Host) -> Option<Advice> {
+    let old = host.version().is_some_and(|version| version < (6, 6));
+    (errno == libc::EINVAL && old).then(|| {
+        let problem = format!(
+            "this kernel ({}) has no links to traffic control (needs Linux 6.6)",
+            host.release()
+        );
+        Advice::new(
+            problem,
+            "use xdp/IFACE for packets that come in, or a tracepoint of group `net`",
+        )
+    })
 }
 
 fn no_tracepoint(group: &str, name: &str, host: &Host) -> Advice {

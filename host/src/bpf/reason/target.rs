@@ -27,6 +27,10 @@ pub(in super::super) fn unnamed(kind: &str) -> Advice {
         "tp" | "tracepoint" => "GROUP/NAME",
         "usdt" => "PATH:PROVIDER:NAME",
         "uprobe" | "uretprobe" => "PATH:FUNCTION",
+        "xdp" => "IFACE",
+        "tc" | "tcx" => "ingress/IFACE",
+        "tc/ingress" | "tc/egress" | "tcx/ingress" | "tcx/egress" => "IFACE",
+        "perf_event" => "type=T,config=C,frequency=F",
         _ => "FUNCTION",
     };
     Advice::new("the section names no hook", format!("write one, as in {kind}/{example}"))

@@ -100,7 +100,8 @@ fn refusals() {
 #[test]
 fn others() {
     let fake = kernel();
-    insta::assert_snapshot!(fake.explain("tc", libc::EOPNOTSUPP, &[]), @"libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME");
+    insta::assert_snapshot!(fake.explain("sk_skb", libc::EOPNOTSUPP, &[]), @"libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME");
+    insta::assert_snapshot!(fake.explain("tc", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in tc/ingress/IFACE");
     insta::assert_snapshot!(fake.explain("kprobe", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in kprobe/FUNCTION");
     insta::assert_snapshot!(fake.explain("raw_tp.w", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in raw_tp.w/NAME");
     insta::assert_snapshot!(fake.explain("uprobe/", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in uprobe/PATH:FUNCTION");
@@ -120,4 +121,34 @@ fn sections() {
     assert_eq!(Hook::of("kretprobe/f+8"), Hook::Function { name: "f" });
     assert_eq!(Hook::of("tp/lonely"), Hook::Groupless { name: "lonely" });
     assert_eq!(Hook::of("socket"), Hook::Other);
+}
+
+#[test]
+fn perf_events() {
+    let fake = kernel();
+    let explain = |errno| fake.explain("perf_event/type=0,config=0,frequency=99", errno, &[]);
+    insta::assert_snapshot!(explain(libc::ENOENT), @"this machine has no such perf event; a virtual machine often has none of its hardware's; see `perf list` for those that it has");
+    insta::assert_snapshot!(explain(libc::EINVAL), @"the kernel takes no such perf event, or not so often; see `perf list`, and keep the frequency below kernel.perf_event_max_sample_rate");
+    let refused =
+        fake.explain_with(&[], "perf_event/type=0,config=0,frequency=99", libc::EACCES, &[]);
+    insta::assert_snapshot!(refused, @"missing capability CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+    insta::assert_snapshot!(fake.explain("perf_event", libc::EOPNOTSUPP, &[]), @"the section names no hook; write one, as in perf_event/type=T,config=C,frequency=F");
+}
+
+#[test]
+fn interfaces() {
+    let fake = kernel();
+    let explain = |section, errno| fake.explain(section, errno, &[]);
+    insta::assert_snapshot!(explain("xdp/eht0", libc::ENODEV), @"this network namespace has no interface `eht0`");
+    fake.write("sys/class/net/eth0/ifindex", "2\n");
+    fake.write("sys/class/net/lo/ifindex", "1\n");
+    insta::assert_snapshot!(explain("xdp/eht0", libc::ENODEV), @"this network namespace has no interface `eht0`; did you mean `eth0`?");
+    insta::assert_snapshot!(explain("tc/ingress/wlan0", libc::ENODEV), @"this network namespace has no interface `wlan0`; name one of eth0, lo");
+    insta::assert_snapshot!(explain("xdp/eth0", libc::EBUSY), @"`eth0` has an XDP program already, and can have no other; see with `ip link show dev eth0` whose it is");
+    insta::assert_snapshot!(explain("tc/ingress/eth0", libc::EINVAL), @"this kernel (6.1.0-9-amd64) has no links to traffic control (needs Linux 6.6); use xdp/IFACE for packets that come in, or a tracepoint of group `net`");
+    insta::assert_snapshot!(fake.explain_with(&[], "xdp/eth0", libc::EPERM, &[]), @"missing capability CAP_NET_ADMIN; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+    insta::assert_snapshot!(explain("xdp", libc::EOPNOTSUPP), @"the section names no hook; write one, as in xdp/IFACE");
+    insta::assert_snapshot!(explain("tc/ingress", libc::EOPNOTSUPP), @"the section names no hook; write one, as in tc/ingress/IFACE");
+    let old = Fake::new("5.4.0-1-amd64\n");
+    insta::assert_snapshot!(old.explain("xdp/eth0", libc::EINVAL, &[]), @"this kernel (5.4.0-1-amd64) has no links to interfaces (needs Linux 5.9)");
 }
