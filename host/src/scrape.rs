@@ -14,6 +14,7 @@ use crate::plugin::Gauges;
 use crate::process::Myself;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Traffic};
+use crate::spans::SpanStats;
 use crate::telemetry::{Collect, Report};
 use crate::workers::Staff;
 
@@ -49,6 +50,7 @@ pub struct Scraper {
     deflater: Deflater,
     phases: Phases,
     traffic: Traffic,
+    spans: SpanStats,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
 }
@@ -82,6 +84,11 @@ impl Scraper {
     /// The same, telling in each scrape what connections came to.
     pub fn telling(self, traffic: Traffic) -> Self {
         Self { traffic, ..self }
+    }
+
+    /// The same, telling in each scrape what has become of spans.
+    pub fn tracing(self, spans: SpanStats) -> Self {
+        Self { spans, ..self }
     }
 
     /// The same scraper, whose plugins may run so long in a scrape, all together.
@@ -161,6 +168,7 @@ impl Scraper {
     /// Says what the exporter knows of itself.
     fn tell(&mut self) {
         for Active { feeds, stats, .. } in &mut self.units {
+            stats.span_errors = self.spans.errors(&stats.name);
             let series = |feed: &Feed| self.families.get(&feed.filled).map_or(0, Family::len);
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
@@ -193,13 +201,14 @@ impl Collect for Scraper {
         let counted = enabled();
         let programs = units().flat_map(|unit| unit.programs(counted)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
-        let all: [&dyn Collect; 9] = [
+        let all: [&dyn Collect; 10] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
             &Programs(programs),
             &Maps(units().flat_map(Active::maps).collect()),
             &self.phases,
             &Gauges(plugins),
             &self.traffic,
+            &self.spans,
             &Staff,
             &Lost,
             &Myself,

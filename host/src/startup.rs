@@ -9,12 +9,12 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::{debug, info};
 
 use crate::bpf::{
-    self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, RecordLayout, Symbols,
+    self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, RecordLayout, Ring, Symbols,
 };
 use crate::cli::Selection;
 use crate::config::{self, Config, ConfigFile, Fault, Severity};
@@ -23,6 +23,7 @@ use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
 use crate::source::MapReader;
 use crate::source::{ReadError, Reading, Sink, Way};
+use crate::spans::{ConfigTimes, RingError, TracedRing};
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired};
 
@@ -66,8 +67,8 @@ pub struct Running {
     pub attached: Attached,
     /// What its plugins cost.
     pub plugins: Vec<Gauge>,
-    /// How long the kernel took to load it and attach it.
-    pub took: Duration,
+    /// When the kernel loaded it and attached it.
+    pub times: ConfigTimes,
 }
 
 /// Where to look for what configs name.
@@ -273,10 +274,13 @@ impl Checked {
     pub fn start(self) -> Result<Running, LoadError> {
         let Self { config, opened, layouts, metrics, spans, plugins } = self;
         let began = Instant::now();
-        let attached: Attached = opened.load()?.attach();
+        let object = opened.load()?;
+        let loaded = Instant::now();
+        let attached: Attached = object.attach();
         let metrics = metrics.into_iter().zip(layouts).collect();
-        let (name, took) = (config.name, began.elapsed());
-        Ok(Running { name, metrics, spans, attached, plugins, took })
+        let name = config.name;
+        let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
+        Ok(Running { name, metrics, spans, attached, plugins, times })
     }
 }
 
@@ -296,6 +300,25 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
         Ok(Unit { name, metrics, attached: Some(attached), plugins })
     };
     configs.into_iter().map(unit).collect()
+}
+
+/// Opens the ring buffers that the spans of these configs are made of, and takes the spans out of them.
+///
+/// # Errors
+///
+/// When a ring buffer cannot be read.
+pub fn traced(configs: &mut [Running]) -> Result<Vec<TracedRing>, RingError> {
+    let mut rings = Vec::new();
+    for Running { name, spans, attached, .. } in configs {
+        for (linked, layout) in std::mem::take(spans) {
+            let failed = |source| RingError { map: layout.map.clone(), source };
+            let map =
+                attached.map(&layout.map).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+            let ring = Ring::new(map).map_err(failed)?;
+            rings.push(TracedRing { config: name.clone(), linked, layout, ring });
+        }
+    }
+    Ok(rings)
 }
 
 /// Has a worker watch the time of the guests of these units, if they have any.

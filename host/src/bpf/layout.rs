@@ -82,8 +82,10 @@ pub struct RecordLayout {
 }
 
 impl RecordLayout {
-    pub(super) fn new(map: &str, parts: &[KeyPart]) -> Self {
-        let fields: Vec<_> = fields(parts, None, None).into_iter().map(|field| field.bytes).collect();
+    /// How records of this ring buffer are to be read that have these parts.
+    pub fn new(map: &str, parts: &[KeyPart]) -> Self {
+        let fields: Vec<_> =
+            fields(parts, None, None).into_iter().map(|field| field.bytes).collect();
         let size = fields.iter().map(|bytes| bytes.end).max().unwrap_or_default();
         Self { map: map.to_owned(), fields, size }
     }

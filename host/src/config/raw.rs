@@ -195,7 +195,8 @@ fn spans(file: &Fields<'_, '_>) -> (Vec<Span>, bool) {
     let mut spans = Vec::new();
     for (path, node) in &items {
         if file.faults.bounds.metric().is_err() {
-            let problem = format!("the configs have more than {} metrics and spans", bounds::METRICS);
+            let problem =
+                format!("the configs have more than {} metrics and spans", bounds::METRICS);
             file.faults.error("tracing", problem, "serve fewer in one process");
             break;
         }

@@ -40,6 +40,7 @@ mod recording;
 mod sandbox;
 mod schema;
 mod shipped;
+mod spans;
 mod steady;
 mod symbols;
 mod workload;
@@ -224,6 +225,21 @@ fn binary() -> impl Iterator<Item = Trial> {
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
+    let traced = trials![spans:
+        a_collector_that_is_away_costs_spans_and_no_records,
+        headers_are_sent_and_what_is_rejected_is_counted,
+        to_the_console_they_are_lines_of_json,
+        nobody_makes_spans_that_go_nowhere,
+    ];
+    let collected = trials![spans:
+        a_collector_has_every_span_over_http,
+        a_collector_has_every_span_as_json,
+        a_collector_has_every_span_over_grpc,
+        a_collector_has_every_span_over_tls,
+        a_collector_has_every_span_over_grpc_and_tls,
+    ];
+    let collected = collected.map(|trial| unless(spans::lacks(), trial));
+    let named = named.into_iter().chain(traced).chain(collected);
     let examples = examples.into_iter().chain(named);
     let descriptors = trials![descriptors:
         at_most_two_a_map,

@@ -53,7 +53,8 @@ fn special(label: &Label, path: &str, faults: &Faults<'_>) {
         id(label, digits, path, faults);
     } else if part.is_number() {
         let found = gives(label);
-        if let Some(found) = found.filter(|found| !matches!(found.form, Form::Decimal | Form::Any)) {
+        if let Some(found) = found.filter(|found| !matches!(found.form, Form::Decimal | Form::Any))
+        {
             let problem = format!("`{name}` is a decimal number{}", found.lacks());
             let remedy = "decode it by `uint`, from 8 bytes";
             faults.refuse(&format!("{path}.decoders"), Advice::new(problem, remedy));
@@ -74,8 +75,12 @@ fn id(label: &Label, digits: usize, path: &str, faults: &Faults<'_>) {
     };
     if !fits && hex {
         let key = if label.reuse { "reuse" } else { "size" };
-        let problem = format!("`{name}` is {digits} hex digits, which {} bytes are not", label.size);
-        faults.refuse(&format!("{path}.{key}"), Advice::new(problem, format!("give it {bytes} bytes")));
+        let problem =
+            format!("`{name}` is {digits} hex digits, which {} bytes are not", label.size);
+        faults.refuse(
+            &format!("{path}.{key}"),
+            Advice::new(problem, format!("give it {bytes} bytes")),
+        );
     } else if !fits {
         let problem = format!("`{name}` is {digits} hex digits{}", found.lacks());
         let remedy = format!("decode it by `hex`, from {bytes} bytes");

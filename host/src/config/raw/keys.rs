@@ -18,31 +18,32 @@ const PEER: &str = "A key of cloudflare/ebpf_exporter that this version does not
 pub(in crate::config) static FILE: Section = Section {
     any_of: &["metrics", "tracing"],
     ..section(
-    "file",
-    "A config of ebpf_wasm_exporter: what the maps of the BPF object NAME.bpf.o beside it mean.",
-    &[
-        key(
-            "metrics",
-            ValueKind::Section(&METRICS),
-            Nothing,
-            "The metrics. A file that has neither any nor spans is refused.",
-        ),
-        key(
-            "kaddrs",
-            ValueKind::Identifiers,
-            Nothing,
-            "Kernel symbols. For each, the object's `const volatile __u64 kaddr_SYMBOL` is set to its address before the object is loaded.",
-        ),
-        key(
-            "plugins",
-            ValueKind::Named(&PLUGIN),
-            Nothing,
-            "Plugins, WebAssembly components, by the names that decoders and transforms of this file call them. Names are made of letters, digits, `_`, `-` and `.`.",
-        ),
-        key("tracing", ValueKind::Section(&TRACING), Nothing, "The spans, in `spans`."),
-        key("cgroup_id_map", ValueKind::Later(&CGROUP_ID_MAP), Nothing, PEER),
-    ],
-)};
+        "file",
+        "A config of ebpf_wasm_exporter: what the maps of the BPF object NAME.bpf.o beside it mean.",
+        &[
+            key(
+                "metrics",
+                ValueKind::Section(&METRICS),
+                Nothing,
+                "The metrics. A file that has neither any nor spans is refused.",
+            ),
+            key(
+                "kaddrs",
+                ValueKind::Identifiers,
+                Nothing,
+                "Kernel symbols. For each, the object's `const volatile __u64 kaddr_SYMBOL` is set to its address before the object is loaded.",
+            ),
+            key(
+                "plugins",
+                ValueKind::Named(&PLUGIN),
+                Nothing,
+                "Plugins, WebAssembly components, by the names that decoders and transforms of this file call them. Names are made of letters, digits, `_`, `-` and `.`.",
+            ),
+            key("tracing", ValueKind::Section(&TRACING), Nothing, "The spans, in `spans`."),
+            key("cgroup_id_map", ValueKind::Later(&CGROUP_ID_MAP), Nothing, PEER),
+        ],
+    )
+};
 
 pub(in crate::config) static METRICS: Section = Section {
     any_of: &["counters", "histograms"],
