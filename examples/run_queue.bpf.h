@@ -6,9 +6,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
-
-#define TASK_RUNNING 0
-#define TASK_DEAD 0x80
+#include "task.bpf.h"
 
 /* Tasks that wait for a CPU now, by thread id. Each leaves when it gets one. */
 struct {
@@ -17,18 +15,6 @@ struct {
 	__type(key, u32);
 	__type(value, u64);
 } queued SEC(".maps");
-
-/* Before Linux 5.14 the state had no underscores. */
-struct task_struct___state {
-	volatile long state;
-};
-
-static __always_inline u32 state_of(struct task_struct *task)
-{
-	struct task_struct___state *old = (void *)task;
-
-	return bpf_core_field_exists(old->state) ? BPF_CORE_READ(old, state) : BPF_CORE_READ(task, __state);
-}
 
 /* The task of this thread id can run, and has no CPU yet. */
 static __always_inline void queue(u32 thread)

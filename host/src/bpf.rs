@@ -15,6 +15,7 @@ use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject};
 
+mod admitted;
 mod attach;
 pub mod check;
 mod cpus;
@@ -34,7 +35,9 @@ mod symbols;
 pub(crate) mod sys;
 mod types;
 mod unloadable;
+mod variables;
 
+pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo};
 pub use check::{check, check_maps, kind_name};
 pub use heap::{give_back_code, give_back_memory};
@@ -49,7 +52,7 @@ use crate::advice::{Advice, Advise};
 use crate::config::{Fault, Severity};
 use crate::files::{self, Unread};
 
-use attach::Held;
+use attach::Attachment;
 use host::Host;
 use reason::load::Failure;
 
@@ -82,6 +85,7 @@ pub struct Loaded {
     name: String,
     object: Object,
     maps: Vec<MapRef>,
+    admitted: Admitted,
     programs: Vec<ProgramInfo>,
     /// The programs that were switched off before, for want of a hook.
     unloadable: Vec<AttachError>,
@@ -91,11 +95,12 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Attached {
     /// Held for their drop, which has to come before the object's.
-    links: Vec<Held>,
+    links: Vec<Attachment>,
     /// Held only where a link needs it: it has descriptors of its own for all that it made, those of
     /// its constants and types too.
     _object: Option<Object>,
     maps: Vec<MapRef>,
+    admitted: Admitted,
     programs: Vec<ProgramInfo>,
     failures: Vec<AttachError>,
 }
@@ -263,6 +268,7 @@ impl Opened {
     pub fn load(self) -> Result<Loaded, LoadError> {
         let Self { name, btf_path, mut object, .. } = self;
         let unloadable = unloadable::switch_off(&mut object);
+        let places = admitted::Places::of(&object);
         // libbpf-rs hides errno, and closing the object overwrites it: call libbpf directly.
         let raw = object.as_libbpf_object();
         let (code, log) = log::capture(|| {
@@ -283,7 +289,10 @@ impl Opened {
         // SAFETY: the object is loaded, and the pointer's only owner gives it up.
         let object = unsafe { Object::from_ptr(object.take_ptr()) };
         match (users_maps(&object), attach::describe(&object, &unloadable)) {
-            (Ok(maps), Ok(programs)) => Ok(Loaded { name, object, maps, programs, unloadable }),
+            (Ok(maps), Ok(programs)) => {
+                let admitted = Admitted::of(&object, places);
+                Ok(Loaded { name, object, maps, admitted, programs, unloadable })
+            }
             (Err(error), _) | (_, Err(error)) => {
                 Err(LoadError { name, advice: reason::of_system(&error) })
             }
@@ -300,6 +309,11 @@ impl Attached {
     /// Those that could not be attached: each was logged. With `--config.strict` they are fatal.
     pub fn failures(&self) -> &[AttachError] {
         &self.failures
+    }
+
+    /// What the programs say themselves that they could not count.
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
     }
 
     /// The map of this name.

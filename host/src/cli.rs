@@ -156,6 +156,12 @@ pub struct Flags {
     )]
     pub no_sandbox_landlock: bool,
 
+    /// Do not have the kernel tell of cgroups that come and go: look for them when they are asked for
+    #[arg(
+        long = "no-cgroup.fanotify", overrides_with = "cgroup_fanotify", help_heading = KERNEL
+    )]
+    pub no_cgroup_fanotify: bool,
+
     /// File with the kernel's BTF, instead of /sys/kernel/btf/vmlinux
     #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
     pub btf_path: Option<PathBuf>,
@@ -231,6 +237,8 @@ struct Negations {
     sandbox_seccomp: bool,
     #[arg(long = "sandbox.landlock", overrides_with = "no_sandbox_landlock", hide = true)]
     sandbox_landlock: bool,
+    #[arg(long = "cgroup.fanotify", overrides_with = "no_cgroup_fanotify", hide = true)]
+    cgroup_fanotify: bool,
 }
 
 impl Flags {

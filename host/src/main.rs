@@ -155,7 +155,8 @@ impl Serving<'_> {
         let readable =
             [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
                 .concat();
-        let needs = Needs { readable, cpu_events };
+        let changes_maps = system.cgroups().has_rolls();
+        let needs = Needs { readable, cpu_events, changes_maps };
         let given_up = settings.privileges.give_up(&needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
@@ -181,7 +182,9 @@ impl Serving<'_> {
     ) -> Result<Scrapes, HireError> {
         logging::hire(hired);
         startup::hire_clock(&units, hired)?;
-        let scraper = Scraper::new(units).telling(traffic.clone());
+        startup::hire_drain(&units, hired)?;
+        startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
+        let scraper = Scraper::new(units).telling(traffic.clone()).knowing(self.system);
         Scrapes::hire(scraper.with_plugin_budget(self.settings.plugin_budget), hired)
     }
 }
@@ -227,7 +230,11 @@ fn record(order: &Record) -> Result<(), Failure> {
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
+    let mut hired = Hired::default();
+    startup::hire_drain(&units, &mut hired).map_err(|error| fail(Exit::Unexpected, error))?;
+    let workers = hired.begin();
     let made = recording.make(&files, &mut units);
+    workers.stop();
     let (rounds, bytes) = made.map_err(|error| fail(Exit::Unexpected, error))?;
     let readings = counted(usize::try_from(rounds).unwrap_or(usize::MAX), "reading");
     print(&format!("recorded {readings}, {bytes} bytes\n"))

@@ -58,6 +58,8 @@ pub struct Needs {
     pub readable: Vec<Readable>,
     /// Whether perf events are opened on CPUs that come.
     pub cpu_events: bool,
+    /// Whether entries of BPF maps are set and removed.
+    pub changes_maps: bool,
 }
 
 /// What was given up.

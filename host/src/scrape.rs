@@ -14,9 +14,11 @@ use crate::plugin::Gauges;
 use crate::process::Myself;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Traffic};
+use crate::system::{Cgroups, System};
 use crate::telemetry::{Collect, Report};
 use crate::workers::Staff;
 
+mod cgroups;
 mod decide;
 mod decode;
 mod families;
@@ -30,10 +32,11 @@ pub use decide::PLUGIN_BUDGET;
 pub use feed::Fed;
 pub use unit::Unit;
 
+use cgroups::Counted;
 use decide::{Deciding, Guests};
 use families::Families;
 use feed::Feed;
-use stats::{Configs, Maps, Phases};
+use stats::{Admissions, Configs, Events, Maps, Phases};
 use unit::{Active, Ids};
 
 /// Turns the maps of all configs into an exposition, again and again.
@@ -49,6 +52,7 @@ pub struct Scraper {
     deflater: Deflater,
     phases: Phases,
     traffic: Traffic,
+    cgroups: Cgroups,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
 }
@@ -82,6 +86,11 @@ impl Scraper {
     /// The same, telling in each scrape what connections came to.
     pub fn telling(self, traffic: Traffic) -> Self {
         Self { traffic, ..self }
+    }
+
+    /// The same, keeping in step what the system keeps of cgroups for maps, and telling of it in each scrape.
+    pub fn knowing(self, system: &System) -> Self {
+        Self { cgroups: system.cgroups().clone(), ..self }
     }
 
     /// The same scraper, whose plugins may run so long in a scrape, all together.
@@ -143,6 +152,7 @@ impl Scraper {
         if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
+        self.cgroups.keep_up(start);
         let Self { units, families, phases, guests, .. } = self;
         units.iter_mut().for_each(Active::follow_cpus);
         for Active { feeds, stats, .. } in &mut *units {
@@ -193,12 +203,16 @@ impl Collect for Scraper {
         let counted = enabled();
         let programs = units().flat_map(|unit| unit.programs(counted)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
-        let all: [&dyn Collect; 9] = [
+        let admitted = || units().filter_map(Active::admitted).collect();
+        let all: [&dyn Collect; 12] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
             &Programs(programs),
             &Maps(units().flat_map(Active::maps).collect()),
+            &Events { streams: units().flat_map(Active::events).collect(), admitted: admitted() },
+            &Admissions(admitted()),
             &self.phases,
             &Gauges(plugins),
+            &Counted(self.cgroups.census()),
             &self.traffic,
             &Staff,
             &Lost,

@@ -31,6 +31,8 @@ pub struct Settings {
     pub privileges: Privileges,
     /// How maps are read.
     pub reading: Reading,
+    /// Whether the kernel is to tell of cgroups that come and go.
+    pub fanotify: bool,
     /// How long all plugins may run in a scrape.
     pub plugin_budget: Duration,
     /// Whether warnings, and programs that do not attach, are fatal.
@@ -72,6 +74,7 @@ impl Settings {
                 },
             },
             reading: flags.maps_read.parse()?,
+            fanotify: !flags.no_cgroup_fanotify,
             cache: CacheDir::chosen(
                 flags.plugins_cache_dir.as_deref(),
                 env::var_os("CACHE_DIRECTORY").as_deref(),
@@ -182,6 +185,18 @@ mod tests {
                 && !lenient.is_fatal(&fault(Severity::Warning))
         );
         assert!(strict.is_fatal(&fault(Severity::Warning)));
+    }
+
+    #[test]
+    fn cgroups_are_watched_unless_told_not_to() {
+        for (flags, watched) in [
+            (&[][..], true),
+            (&["--no-cgroup.fanotify"], false),
+            (&["--no-cgroup.fanotify", "--cgroup.fanotify"], true),
+            (&["--cgroup.fanotify", "--no-cgroup.fanotify"], false),
+        ] {
+            assert_eq!(settings(flags).fanotify, watched, "{flags:?}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! Where the entries of a map come from: the kernel, or a recording.
+//! Where entries come from: a map in the kernel, records that are counted, or a recording.
 //!
 //! A source never knows labels. It hands out entries and says how it came by them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
 mod entries;
+pub mod events;
 mod map;
 pub mod recording;
 pub mod redacted;
@@ -14,8 +16,44 @@ pub(crate) mod testing;
 mod ways;
 
 pub use entries::{Chunk, Entry};
+pub use events::{Drained, EventSource};
 pub use map::{MapReader, Sink};
 pub use ways::{ReadError, Reading, UnknownWay, Way, Why};
+
+/// What has come of the records of a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventCounts {
+    /// Those that were received.
+    pub received: u64,
+    /// Those of them that were shorter than the labels.
+    pub short: u64,
+    /// Those of them whose keys were too many to be counted.
+    pub beyond: u64,
+    /// Those that the kernel had no room for, by CPU, if it says so.
+    pub lost: Option<BTreeMap<u32, u64>>,
+}
+
+/// What becomes of new entries of a map that is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It always is: all of its entries are there from the start.
+    Always,
+    /// They take the place of others.
+    Evicts,
+    /// There is no room for them.
+    Refuses,
+}
+
+impl WhenFull {
+    /// Of a map of this type, as the kernel names it.
+    fn of(kind: &str) -> Self {
+        match kind {
+            "array" | "percpu_array" => Self::Always,
+            kind if kind.starts_with("lru_") => Self::Evicts,
+            _ => Self::Refuses,
+        }
+    }
+}
 
 /// The entries of one map, to be read again and again.
 pub trait Source: fmt::Debug + Send {
@@ -33,6 +71,11 @@ pub trait Source: fmt::Debug + Send {
 
     /// How many entries the map can hold.
     fn max_entries(&self) -> usize;
+
+    /// What becomes of new entries once it is full.
+    fn when_full(&self) -> WhenFull {
+        WhenFull::of(self.kind())
+    }
 
     /// How the map was read last, and why so.
     fn way(&self) -> (Way, Why);
@@ -61,4 +104,14 @@ pub trait Source: fmt::Debug + Send {
     ///
     /// If they cannot be read.
     fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool>;
+
+    /// What has come of the records that are counted, if entries are made of such.
+    fn events(&self) -> Option<EventCounts> {
+        None
+    }
+
+    /// What is to be drained by a worker, if it is.
+    fn drained(&self) -> Option<Drained> {
+        None
+    }
 }

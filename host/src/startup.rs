@@ -13,16 +13,18 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info};
 
-use crate::bpf::{self, Addresses, Attached, Layout, LoadError, ObjectSource, Opened, Symbols};
+use crate::bpf::{
+    self, Addresses, Attached, Layout, LoadError, MapRef, ObjectSource, Opened, Symbols,
+};
 use crate::cli::Selection;
 use crate::config::{self, Config, ConfigFile, Fault, Severity};
 use crate::link::{self, Linked};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
-use crate::source::MapReader;
+use crate::source::{EventSource, MapReader, Source, events};
 use crate::source::{ReadError, Reading, Sink, Way};
 use crate::system::{Printer, System};
-use crate::workers::{HireError, Hired};
+use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 pub(crate) mod plugins;
 pub mod replay;
@@ -275,8 +277,14 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
     let sink = sink(&configs, reading);
     let unit = |Running { name, metrics, attached, plugins, .. }| {
         let fed = |(linked, layout): (Linked, Layout)| {
-            let source = map(&attached, &layout, reading, sink.as_ref())?;
-            Ok(Fed { linked, layout, source: Box::new(source) })
+            let map = map(&attached, &layout)?;
+            let source: Box<dyn Source> = match linked.metric.events {
+                None => Box::new(MapReader::new(map, reading, sink.as_ref())?),
+                Some(events) => {
+                    Box::new(EventSource::new(map, layout.decoded(), events.flush_interval)?)
+                }
+            };
+            Ok(Fed { linked, layout, source })
         };
         let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
         Ok(Unit { name, metrics, attached: Some(attached), plugins })
@@ -295,25 +303,46 @@ pub fn hire_clock(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
     plugins.next().map_or(Ok(()), |plugin| plugin.hire_clock(hired))
 }
 
-fn map(
-    attached: &Attached,
-    layout: &Layout,
-    reading: Reading,
-    sink: Option<&Sink>,
-) -> Result<MapReader, ReadError> {
-    let map = attached.map(&layout.map).ok_or_else(|| ReadError {
+/// Has a worker drain the records that these units count, if they count any.
+///
+/// # Errors
+///
+/// When the system has no thread or descriptor for it.
+pub fn hire_drain(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
+    let metrics = units.iter().flat_map(|unit| &unit.metrics);
+    events::hire(metrics.filter_map(|fed| fed.source.drained()).collect(), hired)
+}
+
+/// Has a worker keep up with cgroups, by fanotify if it may, if anything asks for them. To be called while
+/// the process has all its rights.
+///
+/// # Errors
+///
+/// When the system has no thread or no descriptor for it.
+pub fn hire_watcher(system: &System, fanotify: bool, hired: &mut Hired) -> Result<(), HireError> {
+    let failed = |source| HireError { name: WATCHER.name, source };
+    let Some(watcher) = system.cgroups().watch(fanotify).map_err(failed)? else { return Ok(()) };
+    let end = watcher.end();
+    hired.hire(WATCHER, move || watcher.work(), move || end.tell())
+}
+
+/// The thread that keeps up with cgroups.
+const WATCHER: Post =
+    Post { name: "cgroups", stack: SMALL_STACK, patience: Duration::from_secs(1) };
+
+fn map<'a>(attached: &'a Attached, layout: &Layout) -> Result<&'a MapRef, ReadError> {
+    attached.map(&layout.map).ok_or_else(|| ReadError {
         map: layout.map.clone(),
         way: Way::Batch,
         source: io::ErrorKind::NotFound.into(),
-    })?;
-    MapReader::new(map, reading, sink)
+    })
 }
 
 /// Memory for programs to read the maps of these configs into; none on kernels that have none such.
 fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
     let maps = configs.iter().flat_map(|config| {
-        let layouts = config.metrics.iter().map(|(_, layout)| layout);
-        layouts.filter_map(|layout| config.attached.map(&layout.map))
+        let kept = config.metrics.iter().filter(|(linked, _)| linked.metric.events.is_none());
+        kept.filter_map(|(_, layout)| config.attached.map(&layout.map))
     });
     Sink::for_maps(maps, reading).unwrap_or_else(|error| {
         debug!("no memory to read maps into: {error}");

@@ -4,7 +4,7 @@
 //! with its object as soon as all are attached.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use libbpf_rs::libbpf_sys;
@@ -59,19 +59,21 @@ impl Advise for AttachError {
     }
 }
 
+/// A program that runs.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    /// Its name.
+    pub(super) program: String,
+    held: Held,
+}
+
 /// What keeps a program attached until it is dropped.
 #[derive(Debug)]
-pub(super) enum Held {
+enum Held {
     /// A link that libbpf made.
-    Link {
-        /// Held for its drop.
-        _link: Link,
-    },
+    Link(Link),
     /// One that was made here.
-    Descriptor {
-        /// Held for its drop.
-        _fd: OwnedFd,
-    },
+    Descriptor(OwnedFd),
     /// Those to an event on each CPU.
     Samples(Sampled),
 }
@@ -80,7 +82,7 @@ impl Loaded {
     /// Attaches every program that was loaded. Those that cannot be are logged, once each, and
     /// found in [`Attached::failures`] with those that could not be loaded at all; the rest goes on.
     pub fn attach(self) -> Attached {
-        let Self { name, object, maps, mut programs, mut unloadable } = self;
+        let Self { name, object, maps, admitted, mut programs, mut unloadable } = self;
         let (mut links, mut failures, mut needed) = (Vec::new(), Vec::new(), false);
         for program in object.progs_mut() {
             let program_name = text(program.name());
@@ -97,7 +99,7 @@ impl Loaded {
                     // What libbpf keeps for these in the object is asked for when they are detached.
                     needed |= program.section().as_encoded_bytes().starts_with(b"usdt");
                     info.attached = true;
-                    links.push(link);
+                    links.push(Attachment { program: info.name.clone(), held: link });
                 }
                 Err(error) => {
                     tracing::warn!(config = name, "{}", error.advice());
@@ -106,22 +108,33 @@ impl Loaded {
             }
         }
         let object = needed.then_some(object);
-        Attached { links, _object: object, maps, programs, failures }
+        Attached { links, _object: object, maps, admitted, programs, failures }
     }
 }
 
 impl Attached {
     /// Whether it opens perf events on CPUs that come.
     pub fn opens_events(&self) -> bool {
-        self.links.iter().any(|link| matches!(link, Held::Samples(_)))
+        self.links.iter().any(|link| matches!(link.held, Held::Samples(_)))
     }
 
     /// Has what samples CPUs sample those that have come online since, and let go of those that have gone.
     pub fn follow_cpus(&mut self) {
         for link in &mut self.links {
-            if let Held::Samples(sampled) = link {
+            if let Held::Samples(sampled) = &mut link.held {
                 sampled.follow();
             }
+        }
+    }
+}
+
+impl Attachment {
+    /// The descriptor of its link, if it has one alone.
+    pub(super) fn link(&self) -> Option<BorrowedFd<'_>> {
+        match &self.held {
+            Held::Link(link) => Some(link.as_fd()),
+            Held::Descriptor(fd) => Some(fd.as_fd()),
+            Held::Samples(_) => None,
         }
     }
 }
@@ -141,7 +154,7 @@ pub(super) fn describe(
         if program.autoload() {
             // The kernel took the program a moment ago; that it does not tell of it is not expected,
             // and no reason to do without its metrics.
-            let info = stats::info(program.as_fd()).unwrap_or_default();
+            let info = stats::info(program.as_fd()).unwrap_or_default().info;
             programs.push(ProgramInfo {
                 name,
                 tag: info.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -168,7 +181,7 @@ fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
         return by_hook(program, section, &hook);
     }
     if let Some(fd) = attach_tracepoint(program, &section) {
-        return Ok(Held::Descriptor { _fd: fd });
+        return Ok(Held::Descriptor(fd));
     }
     let raw = program.as_libbpf_object();
     let (result, log) = log::capture(|| {
@@ -179,7 +192,7 @@ fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
     });
     match result {
         // SAFETY: libbpf gave this link to us alone.
-        Ok(link) => Ok(Held::Link { _link: unsafe { Link::from_ptr(link) } }),
+        Ok(link) => Ok(Held::Link(unsafe { Link::from_ptr(link) })),
         Err(error) => Err(failure(program, section, &error, &log)),
     }
 }
@@ -196,12 +209,10 @@ fn by_hook(
             Sampled::new(&name, program.as_fd(), *sampling).map(Held::Samples)
         }
         HookSpec::Packets { interface, .. } => {
-            interface::receive(&name, program.as_fd(), interface)
-                .map(|fd| Held::Descriptor { _fd: fd })
+            interface::receive(&name, program.as_fd(), interface).map(Held::Descriptor)
         }
         HookSpec::Traffic { interface, direction } => {
-            interface::control(program.as_fd(), interface, *direction)
-                .map(|fd| Held::Descriptor { _fd: fd })
+            interface::control(program.as_fd(), interface, *direction).map(Held::Descriptor)
         }
     };
     held.map_err(|error| failure(program, section, &error, &[]))

@@ -13,7 +13,7 @@ use super::{MapSpec, Opened, text};
 use crate::advice::Advice;
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
-use crate::config::{Config, Fault, KeyPart, Metric, Outline, Severity};
+use crate::config::{Config, Fault, KeyPart, Metric, Outline, Severity, StreamKind};
 use crate::escaping::Escaping;
 
 /// What is wrong with a metric.
@@ -162,6 +162,9 @@ fn layout(
         return Err(vec![missing(metric.name.as_str(), maps)]);
     };
     let name = &map.name;
+    if let Some(kind) = metric.events {
+        return records(metric, kind, map);
+    }
     if let Some(finding) = unreadable(map) {
         return Err(vec![finding]);
     }
@@ -189,7 +192,8 @@ fn layout(
     if findings.is_empty() {
         let bucket = if metric.histogram { KeyPart::bucket(parts) } else { None };
         let fields = layout::fields(parts, cpu_label, bucket);
-        Ok(Layout { map: name.clone(), per_cpu, key: kind, fields, values: vec![Value::WHOLE] })
+        let values = vec![Value { falls: falls(kind, map), ..Value::WHOLE }];
+        Ok(Layout { map: name.clone(), per_cpu, key: kind, fields, values })
     } else {
         Err(findings)
     }
@@ -201,6 +205,27 @@ fn map_of<'m>(metric: &Outline, maps: &'m [MapSpec]) -> Option<&'m MapSpec> {
     let name = metric.name.as_str();
     let named = |name: &str| maps.iter().find(|map| map.name == name);
     named(name).or_else(|| named(&Escaping::Underscores.metric(name)))
+}
+
+/// How to read the records of a map, or what speaks against it.
+fn records(metric: &Outline, kind: StreamKind, map: &MapSpec) -> Result<Layout, Vec<Finding>> {
+    let wanted = match kind {
+        StreamKind::PerfEventArray => MapType::PerfEventArray,
+        StreamKind::RingBuffer => MapType::RingBuf,
+    };
+    if map.kind != wanted {
+        let (name, is, key) = (&map.name, kind_name(map.kind), kind.key());
+        let problem = format!("map `{name}` is a {is}, not a {}", kind_name(wanted));
+        let remedy = match map.kind {
+            MapType::PerfEventArray | MapType::RingBuf => format!("write `{is}: true` instead"),
+            _ => format!("take out `{key}: true`, or make the map one"),
+        };
+        return Err(vec![Finding::new(format!(".{key}"), problem, remedy)]);
+    }
+    let Some(parts) = &metric.parts else { return Err(Vec::new()) };
+    let key = if parts.is_empty() { Key::Zero } else { Key::Labels };
+    let fields = layout::fields(parts, None, None);
+    Ok(Layout { map: map.name.clone(), per_cpu: false, key, fields, values: vec![Value::WHOLE] })
 }
 
 fn missing(name: &str, maps: &[MapSpec]) -> Finding {
@@ -236,11 +261,8 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
         | MapType::Unknown => None,
         MapType::PerfEventArray | MapType::RingBuf => Some(Finding::new(
             "",
-            format!(
-                "map `{name}` is a {kind}: its events would be counted with `{kind}: true`, which \
-                 this version does not support"
-            ),
-            "count in the BPF program, in a hash map",
+            format!("map `{name}` is a {kind}, which holds records and no counts"),
+            format!("add `{kind}: true` to a counter, which counts them"),
         )),
         _ => Some(Finding::new(
             "",
@@ -259,6 +281,12 @@ fn kind_of_key(parts: &[KeyPart], map: &MapSpec, cpu_label: Option<usize>) -> Ke
     } else {
         Key::Labels
     }
+}
+
+/// Nothing deletes or evicts the one entry of an array, so only its program can have made it less. With labels it
+/// may be another's number now.
+fn falls(key: Key, map: &MapSpec) -> bool {
+    key == Key::Zero && matches!(map.kind, MapType::Array | MapType::PercpuArray)
 }
 
 /// What is wrong with the sizes of the metric's labels.

@@ -3,24 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use libbpf_rs::AsRawLibbpf;
-use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::{DataSec, Var};
-
 use super::Opened;
+use super::variables::{self, Place};
 use crate::advice::near::nearest;
 use crate::config::error::SHOWN;
 use crate::config::{Config, Fault, Kaddr};
 
 /// Where constants live: `.rodata`, `.rodata.str` and so on.
 const SECTION: &str = ".rodata";
-
-/// A place in the object's constants.
-struct Place {
-    section: String,
-    offset: usize,
-    size: usize,
-}
 
 /// Gives the addresses of kernel symbols, in their order: 0 for one that the kernel hides or lacks.
 pub type Addresses<'a> = &'a dyn Fn(&[&str]) -> Vec<u64>;
@@ -104,27 +94,7 @@ impl Opened {
 
     /// All constants by name.
     fn constants(&self) -> BTreeMap<String, Place> {
-        // SAFETY: the object is alive for as long as `btf`.
-        let raw = unsafe { self.object.as_libbpf_object().as_ref() };
-        let Ok(Some(btf)) = Btf::from_bpf_object(raw) else { return BTreeMap::new() };
-        let mut found = BTreeMap::new();
-        for section in btf.type_by_kind::<DataSec<'_>>() {
-            let section_name = section.name().unwrap_or_default().to_string_lossy();
-            if !section_name.starts_with(SECTION) {
-                continue;
-            }
-            for info in section.iter() {
-                let name = btf.type_by_id::<Var<'_>>(info.ty).and_then(|var| var.name());
-                let Some(name) = name else { continue };
-                let place = Place {
-                    section: section_name.clone().into_owned(),
-                    offset: info.offset as usize,
-                    size: info.size,
-                };
-                found.insert(name.to_string_lossy().into_owned(), place);
-            }
-        }
-        found
+        variables::of(&self.object, SECTION)
     }
 }
 

@@ -31,11 +31,14 @@ pub struct Value {
     pub bytes: Range<usize>,
     /// Whether it has a sign.
     pub signed: bool,
+    /// Whether it may be less than it was although nothing else has become of its entry: its program sets it,
+    /// and does not only add to it.
+    pub falls: bool,
 }
 
 impl Value {
-    /// The `u64` that every value is now.
-    pub const WHOLE: Self = Self { bytes: 0..size_of::<u64>(), signed: false };
+    /// The `u64` that every value is now, counted up.
+    pub const WHOLE: Self = Self { bytes: 0..size_of::<u64>(), signed: false, falls: false };
 }
 
 /// What the bytes of a map's key are.
@@ -76,6 +79,11 @@ pub fn is_per_cpu(kind: MapType) -> bool {
 }
 
 impl Layout {
+    /// Bytes of a key that labels are decoded of.
+    pub fn decoded(&self) -> usize {
+        self.fields.iter().map(|field| field.bytes.end).max().unwrap_or_default()
+    }
+
     /// Which label is the first that decodes the CPU's number.
     pub fn cpu(&self) -> Option<usize> {
         self.fields.iter().position(|field| field.role == Role::Cpu)

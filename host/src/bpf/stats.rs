@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::io;
+use std::mem::offset_of;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use libbpf_rs::libbpf_sys;
 
-use super::{Attached, ProgramInfo};
+use super::{Attached, ProgramInfo, sys};
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
 
@@ -24,6 +25,15 @@ pub struct ProgramCost {
     pub run_time: Duration,
     /// How often it ran.
     pub run_count: u64,
+}
+
+/// How often a program did not run although its hook was reached, since it was attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// It was running on that CPU already (Linux 5.12).
+    pub recursion: Option<u64>,
+    /// The kernel's probe had no room to note it: of kprobes alone, and if the kernel says so (Linux 6.7).
+    pub probe: Option<u64>,
 }
 
 /// Whether the kernel measures now. While it does not, figures stand still and mislead: leave
@@ -41,6 +51,8 @@ pub struct ProgramStats<'a> {
     pub program: &'a ProgramInfo,
     /// Time in it and runs of it, while the kernel counts them.
     pub cost: Option<ProgramCost>,
+    /// How often it did not run; none if it is not in the kernel.
+    pub misses: Option<Misses>,
 }
 
 /// What all programs are and cost.
@@ -95,32 +107,67 @@ impl Collect for Programs<'_> {
             Kind::RealCounter,
             costs().map(|(id, cost)| (id, cost.run_count as f64)),
         );
+        let misses = || {
+            let all = self.0.iter().filter_map(|stats| Some((stats, stats.misses?)));
+            all.flat_map(|(stats, Misses { recursion, probe })| {
+                let of = |cause, count: u64| {
+                    ([stats.config, stats.program.name.as_str(), cause], count as f64)
+                };
+                let causes = [("recursion", recursion), ("probe", probe)];
+                causes.map(|(cause, count)| count.map(|count| of(cause, count)))
+            })
+        };
+        report.family(
+            about(
+                "ebpf_exporter_program_misses_total",
+                "How often a program did not run although its hook was reached: it ran on that CPU already \
+                 (recursion), or the kernel's probe had no room (probe)",
+                ["config", "program", "cause"],
+            ),
+            Kind::RealCounter,
+            misses().flatten(),
+        );
     }
 }
 
 impl Attached {
-    /// What each program has cost, in the order of [`Attached::programs`]; none of those that are not in
-    /// the kernel. Reads the kernel once a program, and needs no capability on Linux 5.19 or newer.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel does not answer.
-    pub fn costs(&self) -> io::Result<Vec<Option<ProgramCost>>> {
-        self.programs.iter().map(ProgramInfo::cost).collect()
+    /// What the kernel knows of each program, in the order of [`Attached::programs`]; nothing of those that
+    /// are not in the kernel, or that it does not tell of. Reads the kernel once a program, and needs no
+    /// capability on Linux 5.19 or newer.
+    pub fn stats<'a>(&'a self, config: &'a str) -> impl Iterator<Item = ProgramStats<'a>> {
+        self.programs.iter().map(move |program| {
+            let info = program.fd.as_ref().and_then(|fd| info(fd.as_fd()).ok());
+            let cost = info.as_ref().map(|told| ProgramCost {
+                run_time: Duration::from_nanos(told.info.run_time_ns),
+                run_count: told.info.run_cnt,
+            });
+            let probe = || {
+                let attachment = self.links.iter().find(|link| link.program == program.name)?;
+                sys::missed_probes(attachment.link()?)
+            };
+            let misses = info.map(|told| Misses { recursion: told.recursion(), probe: probe() });
+            ProgramStats { config, program, cost, misses }
+        })
     }
 }
 
-impl ProgramInfo {
-    fn cost(&self) -> io::Result<Option<ProgramCost>> {
-        let Some(fd) = &self.fd else { return Ok(None) };
-        let info = info(fd.as_fd())?;
-        let run_time = Duration::from_nanos(info.run_time_ns);
-        Ok(Some(ProgramCost { run_time, run_count: info.run_cnt }))
+/// What the kernel tells about a program.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    pub(super) info: libbpf_sys::bpf_prog_info,
+    /// Bytes of it that this kernel knows.
+    size: usize,
+}
+
+impl Told {
+    fn recursion(&self) -> Option<u64> {
+        let known = self.size > offset_of!(libbpf_sys::bpf_prog_info, recursion_misses);
+        known.then_some(self.info.recursion_misses)
     }
 }
 
 /// What the kernel knows about the program behind `fd`.
-pub(super) fn info(fd: BorrowedFd<'_>) -> io::Result<libbpf_sys::bpf_prog_info> {
+pub(super) fn info(fd: BorrowedFd<'_>) -> io::Result<Told> {
     let mut info = libbpf_sys::bpf_prog_info::default();
     let mut size = size_of_val(&info) as u32;
     // SAFETY: the kernel writes at most `size` bytes to `info`, which has as many, and nothing
@@ -128,5 +175,6 @@ pub(super) fn info(fd: BorrowedFd<'_>) -> io::Result<libbpf_sys::bpf_prog_info> 
     let code = unsafe {
         libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size)
     };
-    if code < 0 { Err(io::Error::from_raw_os_error(-code)) } else { Ok(info) }
+    let size = size as usize;
+    if code < 0 { Err(io::Error::from_raw_os_error(-code)) } else { Ok(Told { info, size }) }
 }

@@ -4,7 +4,7 @@
 //! decides anything.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -204,6 +204,40 @@ pub(crate) fn link(
     Ok(unsafe { OwnedFd::from_raw_fd(link) })
 }
 
+/// How often the kernel's probe behind a link had no room to note that it was reached; none if it is no
+/// link of a kprobe, or the kernel does not say (before Linux 6.7).
+pub(crate) fn missed_probes(link: BorrowedFd<'_>) -> Option<u64> {
+    /// Bytes of what is known of a link from then on.
+    const SAID: u32 = 56;
+    let mut info = libbpf_sys::bpf_link_info::default();
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: the kernel writes at most `size` bytes to `info`, which has as many, and nothing through the
+    // pointers in it, which are null.
+    let code = unsafe {
+        libbpf_sys::bpf_link_get_info_by_fd(link.as_raw_fd(), &raw mut info, &raw mut size)
+    };
+    if code < 0 || size < SAID {
+        return None;
+    }
+    let of = info.__bindgen_anon_1;
+    match info.type_ {
+        // SAFETY: a link of this type has this of the union, and all of it was 0 before.
+        libbpf_sys::BPF_LINK_TYPE_KPROBE_MULTI => Some(unsafe { of.kprobe_multi.missed }),
+        libbpf_sys::BPF_LINK_TYPE_PERF_EVENT => {
+            // SAFETY: as above.
+            let event = unsafe { of.perf_event };
+            match event.type_ {
+                libbpf_sys::BPF_PERF_EVENT_KPROBE | libbpf_sys::BPF_PERF_EVENT_KRETPROBE => {
+                    // SAFETY: as above.
+                    Some(unsafe { event.__bindgen_anon_1.kprobe.missed })
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 /// The number of the interface of this name in this network namespace; 0 if there is none.
 pub(crate) fn interface_index(name: &std::ffi::CStr) -> u32 {
     // SAFETY: the name is terminated.
@@ -271,6 +305,8 @@ pub(crate) struct Mapping {
 
 // SAFETY: the mapping belongs to this value alone, and is only read.
 unsafe impl Send for Mapping {}
+// SAFETY: many may read the numbers at once; who wants them to stand still has it alone.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the first `len` u64s of the array behind `fd`.

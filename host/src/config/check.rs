@@ -13,11 +13,15 @@ use super::faults::Faults;
 use super::limits::{CompileLimits, Limits};
 use super::name::{MetricName, NameError};
 use super::plan::{
-    Config, Kaddr, LineIndex, Metric, MetricKind, OnRowError, Outline, PluginSettings, PluginStep,
+    Config, EventStream, Kaddr, LineIndex, Metric, MetricKind, OnRowError, Outline, PluginSettings,
+    PluginStep, StreamKind,
 };
 use super::raw::{self, Field};
 use super::{bounds, duration, ranges};
 use crate::advice::{Advice, Advise as _, near, quote};
+
+/// How long a key is kept that no record comes of, if nothing else was said.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The checked part of a file. What is faulty is told and left out.
 pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>) -> Config {
@@ -124,24 +128,38 @@ fn twice(metrics: &[raw::Metric], faults: &Faults<'_>) {
     }
 }
 
-/// What of a metric has to fit its map, as far as it can be read. None of events that are
-/// streamed: they are refused, whatever their map.
+/// What of a metric has to fit its map, as far as it can be read.
 fn outline(raw: &raw::Metric) -> Option<Outline> {
     let Field::Given(name) = &raw.name else { return None };
-    let histogram = match &raw.kind {
-        raw::Kind::Histogram { .. } => true,
+    let (histogram, events) = match &raw.kind {
+        raw::Kind::Histogram { .. } => (true, None),
         raw::Kind::Counter { perf_event_array, ringbuf, .. } => {
-            let kept = |field| matches!(field, &Field::Absent | &Field::Given(false));
-            if !kept(perf_event_array) || !kept(ringbuf) {
-                return None;
-            }
-            false
+            (false, stream_kind(perf_event_array, ringbuf)?)
         }
     };
     let parts = label::parts(&raw.labels);
     // Without labels there is no bucket, which has been told.
     let parts = parts.filter(|parts| !histogram || !parts.is_empty());
-    Some(Outline { name: MetricName::new(name).ok()?, path: raw.path.clone(), histogram, parts })
+    let name = MetricName::new(name).ok()?;
+    Some(Outline { name, path: raw.path.clone(), histogram, events, parts })
+}
+
+/// What the records of a counter come by, if it counts any; none if that is not known.
+fn stream_kind(
+    perf_event_array: &Field<bool>,
+    ringbuf: &Field<bool>,
+) -> Option<Option<StreamKind>> {
+    let asked = |field: &Field<bool>| match field {
+        Field::Absent => Some(false),
+        Field::Faulty => None,
+        Field::Given(asked) => Some(*asked),
+    };
+    match (asked(perf_event_array)?, asked(ringbuf)?) {
+        (false, false) => Some(None),
+        (true, false) => Some(Some(StreamKind::PerfEventArray)),
+        (false, true) => Some(Some(StreamKind::RingBuffer)),
+        (true, true) => None,
+    }
 }
 
 fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Option<Metric> {
@@ -152,9 +170,12 @@ fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Opt
     let steps = raw.transforms.given().unwrap_or_default();
     let transforms = steps.into_iter().filter_map(|raw| transform(raw, plugins, faults)).collect();
     let has_buckets = matches!(raw.kind, raw::Kind::Histogram { .. });
+    let mut events = None;
     let kind = match raw.kind {
         raw::Kind::Counter { perf_event_array, ringbuf, flush_interval } => {
-            events(perf_event_array, ringbuf, flush_interval, &path, faults);
+            let kind = streamed(&perf_event_array, &ringbuf, &path, faults);
+            let flush_interval = flush(flush_interval, kind, &path, faults);
+            events = kind.zip(flush_interval);
             Some(MetricKind::Counter)
         }
         kind @ raw::Kind::Histogram { .. } => {
@@ -169,7 +190,8 @@ fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Opt
         histogram::bucket_label(&raw.labels, buckets, &path, faults);
     }
     let labels = label::all(raw.labels, &path, has_buckets, plugins, faults);
-    let metric = Metric { name: name?, help: help?, path, kind: kind?, labels, transforms };
+    let events = events.map(|(kind, flush_interval)| EventStream { kind, flush_interval });
+    let metric = Metric { name: name?, help: help?, path, kind: kind?, events, labels, transforms };
     (!raw.faulty && faults.errors() == before).then_some(metric)
 }
 
@@ -213,28 +235,41 @@ fn help(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<String> {
     raw.given()
 }
 
-/// Counters of events that are streamed, not kept in a map.
-fn events(
-    perf_event_array: Field<bool>,
-    ringbuf: Field<bool>,
-    flush_interval: Field<String>,
+/// What the records of a counter come by, if it counts any.
+fn streamed(
+    perf_event_array: &Field<bool>,
+    ringbuf: &Field<bool>,
     path: &str,
     faults: &Faults<'_>,
-) {
-    for (key, asked) in [("perf_event_array", perf_event_array), ("ringbuf", ringbuf)] {
-        if asked.given() == Some(true) {
-            refuse(faults, &format!("{path}.{key}"), &format!("`{key}: true`"));
-        }
+) -> Option<StreamKind> {
+    if let (Field::Given(true), Field::Given(true)) = (perf_event_array, ringbuf) {
+        let problem = "a map is a perf event array or a ring buffer, not both";
+        faults.error(&format!("{path}.ringbuf"), problem, "take out the one that it is not");
     }
-    if let Field::Given(text) = flush_interval
-        && !duration::is_duration(&text)
-    {
-        faults.error(
-            &format!("{path}.flush_interval"),
-            format!("{} is no duration", quote(&text)),
-            "write numbers with units, such as `1h30m` or `500ms`",
-        );
-    }
+    stream_kind(perf_event_array, ringbuf).flatten()
+}
+
+/// How long a key is kept that no record comes of. Where none are counted it only has to be a duration.
+fn flush(
+    raw: Field<String>,
+    kind: Option<StreamKind>,
+    path: &str,
+    faults: &Faults<'_>,
+) -> Option<Duration> {
+    let text = match raw {
+        Field::Absent => return Some(FLUSH_INTERVAL),
+        Field::Faulty => return None,
+        Field::Given(text) => text,
+    };
+    let interval = duration::parse(&text);
+    let problem = match interval {
+        None => format!("{} is no duration", quote(&text)),
+        Some(Duration::ZERO) if kind.is_some() => "keys are kept for no time".to_owned(),
+        Some(interval) => return Some(interval),
+    };
+    let remedy = "write numbers with units, such as `1h30m` or `500ms`";
+    faults.error(&format!("{path}.flush_interval"), problem, remedy);
+    None
 }
 
 fn kaddrs(raw: Vec<(String, String)>, faults: &Faults<'_>) -> Vec<Kaddr> {

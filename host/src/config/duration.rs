@@ -1,9 +1,12 @@
 //! Durations as Go writes them: `1h30m`, `500ms`.
 
-/// Whether `text` is a duration that is not negative and fits in Go's 63 bits of nanoseconds.
-pub(super) fn is_duration(text: &str) -> bool {
+use std::time::Duration;
+
+/// The duration that `text` is, if it is not negative and fits in Go's 63 bits of nanoseconds.
+pub(super) fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
-    text == "0" || nanoseconds(text).is_some_and(|total| total < 9.223_372_036_854_775e18)
+    let total = if text == "0" { 0.0 } else { nanoseconds(text)? };
+    (total < 9.223_372_036_854_775e18).then(|| Duration::from_nanos(total as u64))
 }
 
 /// How many nanoseconds it is; none if it is no duration.
@@ -37,16 +40,16 @@ const UNITS: [(&str, f64); 8] = [
 
 #[cfg(test)]
 mod tests {
-    use super::is_duration;
+    use super::parse;
 
     #[test]
     fn as_go_does() {
         for text in ["0", "1h30m", "500ms", "1.5h", ".5s", "1us", "1µs", "1μs", "+3s", "2562047h"]
         {
-            assert!(is_duration(text), "{text:?}");
+            assert!(parse(text).is_some(), "{text:?}");
         }
         for text in ["", "5", "h", "1x", "1h ", " 1h", "-1h", "1hour", "1.2.3s", ".s", "2562048h"] {
-            assert!(!is_duration(text), "{text:?}");
+            assert!(parse(text).is_none(), "{text:?}");
         }
     }
 }

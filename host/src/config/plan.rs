@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::buckets::Buckets;
@@ -136,10 +137,40 @@ pub struct Metric {
     pub path: String,
     /// Counter or histogram.
     pub kind: MetricKind,
+    /// The records that it counts; none if its map holds counts.
+    pub events: Option<EventStream>,
     /// The parts of the key, in order. One of a histogram's is no label: see [`Metric::bucket`].
     pub labels: Vec<Label>,
     /// Its transforms, in order.
     pub transforms: Vec<PluginStep<OnRowError>>,
+}
+
+/// Records that a counter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventStream {
+    /// What they come by.
+    pub kind: StreamKind,
+    /// A key that no record came of for so long, and at most twice as long, is forgotten.
+    pub flush_interval: Duration,
+}
+
+/// What records come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// `perf_event_array: true`.
+    PerfEventArray,
+    /// `ringbuf: true`.
+    RingBuffer,
+}
+
+impl StreamKind {
+    /// The key of a counter that says so.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::PerfEventArray => "perf_event_array",
+            Self::RingBuffer => "ringbuf",
+        }
+    }
 }
 
 /// What of a metric has to fit its map.
@@ -151,6 +182,8 @@ pub struct Outline {
     pub path: String,
     /// Whether it is a histogram, whose key ends with a bucket.
     pub histogram: bool,
+    /// What the records come by that it counts; none if its map holds counts.
+    pub events: Option<StreamKind>,
     /// The parts of the key, in order; none if not all of them could be read.
     pub parts: Option<Vec<KeyPart>>,
 }
@@ -249,6 +282,7 @@ impl Metric {
             name: self.name.clone(),
             path: self.path.clone(),
             histogram: matches!(self.kind, MetricKind::Histogram(_)),
+            events: self.events.map(|events| events.kind),
             parts: Some(self.labels.iter().map(Label::part).collect()),
         }
     }

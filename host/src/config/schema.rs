@@ -156,7 +156,6 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
         ValueKind::Word => vec![types(&TEXT)],
         ValueKind::Choice(words) => vec![("enum", list(words().iter().map(|choice| choice.word)))],
         ValueKind::Boolean => vec![types(&["boolean", "string"]), ("pattern", truths().into())],
-        ValueKind::False => vec![("enum", list(no()))],
         ValueKind::Whole(range) => within(types(&["integer", "string"]), *range, WHOLE),
         ValueKind::Number => within(types(&["number", "string"]), (0, u64::MAX), NUMBER),
         // Of numbers, 0 alone needs no unit.
@@ -223,12 +222,6 @@ fn later(section: &Section) -> Words {
 fn truths() -> String {
     let words = scalar::YES.into_iter().chain(scalar::NO).flat_map(cases);
     format!("^({})$", words.collect::<Vec<_>>().join("|"))
-}
-
-/// Everything that is read as false.
-fn no() -> Vec<Json> {
-    let words = scalar::NO.into_iter().flat_map(cases).map(Json::from);
-    [Json::from(false), Json::Null].into_iter().chain(words).collect()
 }
 
 /// A word in the cases that are read: `no`, `No`, `NO`; a letter has two.

@@ -187,9 +187,12 @@ const BPF: &[u64] = &[
     libbpf_sys::BPF_OBJ_GET_INFO_BY_FD as u64,
 ];
 
-/// Links of events that are opened, and what they tell of themselves in a map.
+/// Links of events that are opened, and the entry of a map that says where their records go.
 const BPF_EVENTS: &[u64] =
     &[libbpf_sys::BPF_LINK_CREATE as u64, libbpf_sys::BPF_MAP_UPDATE_ELEM as u64];
+/// Entries of maps are set and removed too, if a config has a map that is kept in step with cgroups.
+const BPF_CHANGES: &[u64] =
+    &[libbpf_sys::BPF_MAP_UPDATE_ELEM as u64, libbpf_sys::BPF_MAP_DELETE_ELEM as u64];
 
 /// Non-blocking sockets, an interface's name, and the end of an attachment.
 #[allow(clippy::unnecessary_cast, reason = "their type is another one with another C library")]
@@ -312,13 +315,11 @@ fn refused(needs: &Needs) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendErro
     for (call, refused) in REFUSED {
         all.entry(*call).or_default().extend(refused.rules()?);
     }
-    let events = |more| if needs.cpu_events { more } else { &[][..] };
-    for (call, argument, numbers, more) in [
-        (libc::SYS_bpf, 0, BPF, events(BPF_EVENTS)),
-        (libc::SYS_ioctl, 1, IOCTL, events(IOCTL_EVENTS)),
-    ] {
-        all.insert(call, all_but(argument, numbers.iter().chain(more))?);
-    }
+    let when = |needed, more| if needed { more } else { &[][..] };
+    let bpf = [BPF, when(needs.cpu_events, BPF_EVENTS), when(needs.changes_maps, BPF_CHANGES)];
+    let ioctl = [IOCTL, when(needs.cpu_events, IOCTL_EVENTS)];
+    all.insert(libc::SYS_bpf, all_but(0, &bpf.concat())?);
+    all.insert(libc::SYS_ioctl, all_but(1, &ioctl.concat())?);
     Ok(all)
 }
 
@@ -331,11 +332,8 @@ fn only(conditions: Vec<SeccompCondition>) -> Result<Vec<SeccompRule>, BackendEr
 }
 
 /// A call is refused with another number than these in this argument.
-fn all_but<'a>(
-    argument: u8,
-    numbers: impl Iterator<Item = &'a u64>,
-) -> Result<Vec<SeccompRule>, BackendError> {
-    let each = numbers.map(|number| condition(argument, SeccompCmpOp::Ne, *number));
+fn all_but(argument: u8, numbers: &[u64]) -> Result<Vec<SeccompRule>, BackendError> {
+    let each = numbers.iter().map(|number| condition(argument, SeccompCmpOp::Ne, *number));
     only(each.collect::<Result<_, _>>()?)
 }
 
@@ -355,7 +353,7 @@ impl Refused {
             Self::Lacking(argument, bit) => {
                 only(vec![condition(argument, MaskedEq(bit as u64), 0)?])
             }
-            Self::AllBut(argument, numbers) => all_but(argument, numbers.iter()),
+            Self::AllBut(argument, numbers) => all_but(argument, numbers),
             Self::Pointer(argument) => {
                 let null = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, Ne, 0)?;
                 only(vec![null])
@@ -374,8 +372,8 @@ mod tests {
     #[test]
     fn filters_are_small_on_either_architecture() {
         for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-            for cpu_events in [false, true] {
-                let needs = Needs { cpu_events, ..Needs::default() };
+            for more in [false, true] {
+                let needs = Needs { cpu_events: more, changes_maps: more, ..Needs::default() };
                 for program in programs(arch, &needs).unwrap() {
                     assert!(program.len() < 600, "{}", program.len());
                 }

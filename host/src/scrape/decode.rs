@@ -274,7 +274,8 @@ impl KeyDecoder {
 
 /// The columns of rows: one for each value field, or for each of its numbers of `cpus`.
 fn columns(layout: &Layout, cpus: usize) -> Vec<Column> {
-    layout.values.iter().flat_map(|_| vec![Column::Counter; cpus]).collect()
+    let column = |falls| if falls { Column::Gauge } else { Column::Counter };
+    layout.values.iter().flat_map(|value| vec![column(value.falls); cpus]).collect()
 }
 
 /// What a CPU adds to a label set.

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::decode::KeyDecoder;
 use super::families::Filled;
-use super::stats::{ConfigStats, Phases};
+use super::stats::{ConfigStats, Fill, MapStats, Phases};
 use super::text_bound::TextBound;
 use super::turns::Asker;
 use crate::bpf::Layout;
@@ -16,8 +16,7 @@ use crate::plugin::Gauge;
 use crate::rows::{Known, Row};
 use crate::series::{Family, Kind, Moves};
 use crate::serve::MapSummary;
-use crate::source::Source;
-use crate::source::{Way, Why};
+use crate::source::{EventCounts, Source, WhenFull};
 
 mod entries;
 mod reader;
@@ -28,6 +27,9 @@ use reader::{Found, Reader};
 /// New keys to decode at a time: enough that a plugin's call costs little a key, few enough that
 /// its answer is not long in coming.
 const BATCH: usize = 1024;
+
+/// The share of its entries from which on a map is nearly full.
+const NEARLY_FULL: f64 = 0.95;
 
 /// A metric and what feeds it.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub(super) struct Feed {
     told: bool,
     /// Whether it was said that plugins make too much text.
     told_of_text: bool,
+    /// Whether it was said that the map is nearly full.
+    told_of_fill: bool,
     /// The parts of its keys.
     fields: Vec<KeyField>,
 }
@@ -94,6 +98,7 @@ impl Feed {
             new: Vec::new(),
             told: false,
             told_of_text: false,
+            told_of_fill: false,
             fields,
         }
     }
@@ -103,9 +108,36 @@ impl Feed {
         self.reader.source.name()
     }
 
-    /// How the last scrape read the map, and why so.
-    pub(super) fn way(&self) -> (Way, Why) {
-        self.reader.way
+    /// What has come of the records that it counts, if it counts any.
+    pub(super) fn events(&self) -> Option<EventCounts> {
+        self.reader.source.events()
+    }
+
+    /// The map of a config, and how it was read.
+    pub(super) fn map_stats<'a>(&'a self, config: &'a str) -> MapStats<'a> {
+        let Reader { source, entries, way, vanished, .. } = &self.reader;
+        let full = source.when_full();
+        let fill = (full != WhenFull::Always)
+            .then(|| Fill { entries: entries.unwrap_or_default(), most: source.max_entries() });
+        let evicted = (full == WhenFull::Evicts).then_some(*vanished);
+        MapStats { config, map: source.name(), way: *way, fill, evicted }
+    }
+
+    /// Says once that the map is about to be full, if that costs it new entries.
+    fn tell_of_fill(&mut self, config: &str) {
+        let Reader { source, entries, .. } = &self.reader;
+        let (entries, most) = (entries.unwrap_or_default(), source.max_entries());
+        let nearly = entries as f64 > NEARLY_FULL * most as f64;
+        if source.when_full() != WhenFull::Refuses || !nearly || self.told_of_fill {
+            return;
+        }
+        self.told_of_fill = true;
+        warn!(
+            config,
+            "map {} has {entries} of {most} entries: once it is full nothing new is counted; raise its \
+             max_entries, or make it an LRU hash; this is said once, ebpf_exporter_map_entries goes on",
+            source.name()
+        );
     }
 
     /// Reads the map and adds its numbers to the family. Which rows are to be decided is known then.
@@ -126,7 +158,8 @@ impl Feed {
         }
         // After the walk: a row that it did not meet but that stays is to be decided again too.
         decided.expire(*start);
-        stats.duration += start.elapsed();
+        self.tell_of_fill(&stats.name);
+        stats.duration += self.start.elapsed();
     }
 
     /// Whether rows are to be decided.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::bpf::Admitted;
 use crate::decode::DecodeError;
 use crate::series::Kind;
-use crate::source::{ReadError, Way, Why};
+use crate::source::{EventCounts, ReadError, Way, Why};
 use crate::telemetry::{Collect, Report, about};
 
 /// What is known of one config since the start.
@@ -95,6 +96,30 @@ pub(super) struct MapStats<'a> {
     pub(super) map: &'a str,
     /// How it was read, and why so.
     pub(super) way: (Way, Why),
+    /// How full it is; none if it always is.
+    pub(super) fill: Option<Fill>,
+    /// Rows that have vanished, of a map that evicts some for others.
+    pub(super) evicted: Option<u64>,
+}
+
+/// How full a map is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fill {
+    /// Entries that it has.
+    pub(super) entries: usize,
+    /// Entries that it can have.
+    pub(super) most: usize,
+}
+
+/// A map whose records are counted, and what has come of them.
+#[derive(Clone, Debug)]
+pub(super) struct EventStats<'a> {
+    /// The config it belongs to.
+    pub(super) config: &'a str,
+    /// Its name.
+    pub(super) map: &'a str,
+    /// What has come of its records.
+    pub(super) counts: EventCounts,
 }
 
 /// What scrapes have spent their time on since the start. Those that share a reading or a page
@@ -118,6 +143,17 @@ pub(super) struct Configs<'a>(pub(super) Vec<&'a ConfigStats>);
 
 /// How all maps were read.
 pub(super) struct Maps<'a>(pub(super) Vec<MapStats<'a>>);
+
+/// What the programs of each config say themselves that they could not count.
+pub(super) struct Admissions<'a>(pub(super) Vec<(&'a str, &'a Admitted)>);
+
+/// What has come of all records that are counted.
+pub(super) struct Events<'a> {
+    /// Of each map.
+    pub(super) streams: Vec<EventStats<'a>>,
+    /// What the programs of each config say themselves.
+    pub(super) admitted: Vec<(&'a str, &'a Admitted)>,
+}
 
 impl Collect for Configs<'_> {
     fn collect(&self, report: &mut Report) {
@@ -166,7 +202,7 @@ impl Collect for Configs<'_> {
 
 impl Collect for Maps<'_> {
     fn collect(&self, report: &mut Report) {
-        let rows = self.0.iter().map(|MapStats { config, map, way: (way, why) }| {
+        let rows = self.0.iter().map(|MapStats { config, map, way: (way, why), .. }| {
             ([*config, *map, way.as_str(), why.as_str()], 1.0)
         });
         report.family(
@@ -178,6 +214,109 @@ impl Collect for Maps<'_> {
             Kind::Gauge,
             rows,
         );
+        self.fill(report);
+    }
+}
+
+impl Maps<'_> {
+    /// How full those are whose entries come and go, and what that cost them.
+    fn fill(&self, report: &mut Report) {
+        let of = |value: fn(&MapStats<'_>) -> Option<f64>| {
+            self.0.iter().filter_map(move |map| Some(([map.config, map.map], value(map)?)))
+        };
+        let mut family = |name, help, kind, value| {
+            report.family(about(name, help, ["config", "map"]), kind, of(value));
+        };
+        family(
+            "ebpf_exporter_map_entries",
+            "Entries of a map that this scrape read, where entries come and go",
+            Kind::Gauge,
+            |map| Some(map.fill?.entries as f64),
+        );
+        family(
+            "ebpf_exporter_map_max_entries",
+            "Entries that the map can have",
+            Kind::Gauge,
+            |map| Some(map.fill?.most as f64),
+        );
+        family(
+            "ebpf_exporter_map_evictions_estimated_total",
+            "Rows of an LRU map that were gone at the next scrape: an estimate, as a row may be deleted by its \
+             program, or come back before it is missed",
+            Kind::RealCounter,
+            |map| Some(map.evicted? as f64),
+        );
+    }
+}
+
+impl Collect for Admissions<'_> {
+    fn collect(&self, report: &mut Report) {
+        let failures = self
+            .0
+            .iter()
+            .filter_map(|(config, admitted)| Some(([*config], admitted.insert_failures()? as f64)));
+        report.family(
+            about(
+                "ebpf_exporter_map_insert_failures_total",
+                "New entries that maps of the config had no room for, as its programs count them",
+                ["config"],
+            ),
+            Kind::RealCounter,
+            failures,
+        );
+    }
+}
+
+impl Collect for Events<'_> {
+    fn collect(&self, report: &mut Report) {
+        let received = self
+            .streams
+            .iter()
+            .map(|EventStats { config, map, counts }| ([*config, *map], counts.received as f64));
+        report.family(
+            about(
+                "ebpf_exporter_events_total",
+                "Records of a perf event array or ring buffer that were received",
+                ["config", "map"],
+            ),
+            Kind::RealCounter,
+            received,
+        );
+        let admitted = self.admitted.iter().filter_map(|(config, admitted)| {
+            let labels = [config, "", "program", ""].map(str::to_owned);
+            Some((labels, admitted.lost_events()?))
+        });
+        let lost: Vec<_> = self.streams.iter().flat_map(EventStats::lost).chain(admitted).collect();
+        let lost = lost.iter().map(|(labels, count)| {
+            let [config, map, cause, cpu] = labels;
+            ([&**config, &**map, &**cause, &**cpu], *count as f64)
+        });
+        report.family(
+            about(
+                "ebpf_exporter_events_lost_total",
+                "Records that were not counted: the buffer of a CPU was full (buffer), the program says so of a ring \
+                 buffer (program), there were too many keys (keys), or they were shorter than the labels (short)",
+                ["config", "map", "cause", "cpu"],
+            ),
+            Kind::RealCounter,
+            lost,
+        );
+    }
+}
+
+impl EventStats<'_> {
+    /// How many were not counted: by config, map, cause and CPU.
+    fn lost(&self) -> Vec<([String; 4], u64)> {
+        let of = |cause: &str, cpu: String, count: u64| {
+            ([self.config.to_owned(), self.map.to_owned(), cause.to_owned(), cpu], count)
+        };
+        let EventCounts { short, beyond, lost, .. } = &self.counts;
+        let lost = lost.iter().flatten();
+        let mut all: Vec<_> =
+            lost.map(|(cpu, count)| of("buffer", cpu.to_string(), *count)).collect();
+        all.push(of("keys", String::new(), *beyond));
+        all.push(of("short", String::new(), *short));
+        all
     }
 }
 

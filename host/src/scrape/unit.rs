@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::families::Families;
 use super::feed::{Asked, Fed, Feed};
-use super::stats::{ConfigStats, MapStats};
-use crate::bpf::Attached;
+use super::stats::{ConfigStats, EventStats, MapStats};
 use crate::bpf::stats::ProgramStats;
+use crate::bpf::{Admitted, Attached};
 use crate::plugin::{Budget, Gauge};
 
 /// What a config at work is made of.
@@ -25,7 +25,8 @@ pub struct Unit {
 impl Unit {
     /// Whether it opens perf events on CPUs that come.
     pub fn opens_events(&self) -> bool {
-        self.attached.as_ref().is_some_and(Attached::opens_events)
+        let streams = self.metrics.iter().any(|fed| fed.source.drained().is_some());
+        streams || self.attached.as_ref().is_some_and(Attached::opens_events)
     }
 }
 
@@ -81,17 +82,27 @@ impl Active {
     /// How its maps were read.
     pub(super) fn maps(&self) -> impl Iterator<Item = MapStats<'_>> {
         let config = self.name();
-        self.feeds.iter().map(move |feed| MapStats { config, map: feed.map(), way: feed.way() })
+        self.feeds.iter().map(move |feed| feed.map_stats(config))
+    }
+
+    /// What its programs say themselves that they could not count.
+    pub(super) fn admitted(&self) -> Option<(&str, &Admitted)> {
+        Some((self.name(), self.attached.as_ref()?.admitted()))
+    }
+
+    /// What has come of the records that it counts.
+    pub(super) fn events(&self) -> impl Iterator<Item = EventStats<'_>> {
+        let config = self.name();
+        let stats = move |feed| {
+            let counts = Feed::events(feed)?;
+            Some(EventStats { config, map: feed.map(), counts })
+        };
+        self.feeds.iter().filter_map(stats)
     }
 
     /// What its programs are, and what they cost if the kernel counts it.
     pub(super) fn programs(&self, counted: bool) -> impl Iterator<Item = ProgramStats<'_>> {
-        let config = self.name();
-        self.attached.iter().flat_map(move |object| {
-            let counted = counted.then(|| object.costs().unwrap_or_default());
-            let costs = counted.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
-            let programs = object.programs().iter().zip(costs);
-            programs.map(move |(program, cost)| ProgramStats { config, program, cost })
-        })
+        let stats = self.attached.iter().flat_map(|object| object.stats(self.name()));
+        stats.map(move |stats| ProgramStats { cost: stats.cost.filter(|_| counted), ..stats })
     }
 }

@@ -203,7 +203,7 @@ fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
         Way::Mmap => Box::new(mmap::Mapped::new(map)?),
         Way::Batch => Box::new(batch::Batch::new(map)),
         Way::Keys => Box::<keys::Keys>::default(),
-        Way::Copy | Way::Harvest | Way::Recording => {
+        Way::Copy | Way::Harvest | Way::Events | Way::Recording => {
             return Err(io::ErrorKind::Unsupported.into());
         }
     })

@@ -20,6 +20,8 @@ pub enum Way {
     Batch,
     /// `BPF_MAP_GET_NEXT_KEY` and `BPF_MAP_LOOKUP_ELEM` for each entry.
     Keys,
+    /// Records that programs stream, counted.
+    Events,
     /// Not of the kernel: what another reading has written down.
     Recording,
 }
@@ -33,6 +35,7 @@ impl Way {
             Self::Harvest => "harvest",
             Self::Batch => "batch",
             Self::Keys => "keys",
+            Self::Events => "events",
             Self::Recording => "recording",
         }
     }
@@ -125,6 +128,8 @@ pub enum Why {
     Kernel,
     /// `--maps.read` says so.
     Pinned,
+    /// Programs stream it.
+    Streamed,
     /// It is replayed.
     Recorded,
 }
@@ -143,6 +148,7 @@ impl Why {
             Self::Size => "size",
             Self::Kernel => "kernel",
             Self::Pinned => "pinned",
+            Self::Streamed => "streamed",
             Self::Recorded => "recorded",
         }
     }

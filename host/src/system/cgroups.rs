@@ -1,47 +1,134 @@
-//! Cgroups by id, from a walk over the cgroup v2 hierarchy.
+//! Cgroups by id: those that there are, and those that there were not long ago.
 //!
-//! The id of a cgroup is the inode number of its directory. The kernel never uses an id again and
-//! a cgroup of v2 never changes its path, so what was found once stays true; it only has to be
-//! forgotten some time after the cgroup is gone.
+//! The id of a cgroup is the inode number of its directory. The kernel never uses an id again, so what was
+//! found once stays true; it only has to be forgotten some time after the cgroup is gone.
+//!
+//! | where the kernel | cgroups are found by |
+//! |---|---|
+//! | tells who comes and goes ([`watch`]) | a walk at the start, and events from then on |
+//! | has lost events | another walk, at most one in [`RETRY`] |
+//! | does not tell | a walk when an id is not known, at most one in [`RETRY`], and each [`MAX_AGE`] |
+//!
+//! Nothing here fails a scrape, or takes a privilege once it has begun.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::table::{Source, Table};
+use tracing::{debug, info, warn};
+
 use crate::files::Readable;
 
-/// How long a cgroup can be resolved after a walk that did not meet it any more. What is in a map
-/// may be scraped long after the process that caused it ended.
-pub const KEEP_DEAD: Duration = Duration::from_secs(600);
+mod rolls;
+mod tree;
+mod walk;
+mod watch;
+mod watcher;
 
-/// How many dead cgroups are remembered; the longest dead are forgotten first.
-pub const MAX_DEAD: usize = 1 << 14;
+pub use rolls::{Refused, Roll, RollCount};
+pub use tree::{KEEP_DEAD, MAX_DEAD};
+pub use watcher::{INTERVAL, Watcher, WatcherEnd};
 
-/// The cgroups of this host.
-pub struct Cgroups(Table<Tree>);
+use rolls::Kept;
+use tree::Tree;
+use walk::Place;
+use watch::{Event, Unwatched, Watch};
 
-struct Tree {
-    root: PathBuf,
-    known: HashMap<u64, Cgroup>,
+/// The shortest time between two walks that ids not found, or events that were lost, may cause.
+pub const RETRY: Duration = Duration::from_secs(1);
+/// The age from which is walked again before anything is looked up, if cgroups are not watched: only to
+/// notice which ones died.
+pub const MAX_AGE: Duration = Duration::from_secs(60);
+/// How many cgroups may wait for the name of their parent.
+const MAX_ORPHANS: usize = 1 << 10;
+
+/// The cgroups of this host. Cheap to clone.
+#[derive(Clone)]
+pub struct Cgroups(Arc<Shared>);
+
+struct Shared {
+    wanted: AtomicBool,
+    known: Mutex<Known>,
 }
 
-struct Cgroup {
-    path: Box<[u8]>,
-    /// The walk that met it last.
-    met: Instant,
-    /// The first walk since then; `None` while it lives.
-    died: Option<Instant>,
+/// What is known of cgroups.
+struct Known {
+    place: Place,
+    tree: Tree,
+    rolls: Vec<Kept>,
+    /// How many rolls there ever were.
+    enrolled: u64,
+    watch: Option<Watch>,
+    /// Whether events were lost since the last walk.
+    stale: bool,
+    overflows: u64,
+    /// Cgroups that went and whose parent is not known: it may be told to have gone next.
+    orphans: Vec<Orphan>,
+    walked: Option<Instant>,
+    complained: bool,
+}
+
+struct Orphan {
+    id: u64,
+    parent: u64,
+    name: Box<[u8]>,
+    /// Whether it has waited already.
+    waited: bool,
+}
+
+/// A roll that is kept in step as long as this lives.
+pub struct Enrolled {
+    cgroups: Cgroups,
+    id: u64,
+}
+
+/// What is known of cgroups, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Whether anything asks for cgroups.
+    pub wanted: bool,
+    /// Those that live, as far as is known.
+    pub living: usize,
+    /// Those that are dead, and can still be named.
+    pub dead: usize,
+    /// Whether the kernel tells who comes and goes.
+    pub watched: bool,
+    /// How often the kernel has lost events.
+    pub overflows: u64,
+    /// The rolls.
+    pub rolls: Vec<RollCount>,
 }
 
 impl Cgroups {
     /// The cgroups of the host whose file system is at `root`. Reads nothing yet.
     pub fn new(root: PathBuf) -> Self {
-        Self(Table::new(Tree { root, known: HashMap::new() }))
+        let known = Known {
+            place: Place::new(root),
+            tree: Tree::default(),
+            rolls: Vec::new(),
+            enrolled: 0,
+            watch: None,
+            stale: false,
+            overflows: 0,
+            orphans: Vec::new(),
+            walked: None,
+            complained: false,
+        };
+        Self(Arc::new(Shared { wanted: AtomicBool::new(false), known: Mutex::new(known) }))
+    }
+
+    /// Says that something will ask, so that [`Cgroups::watch`] begins to watch.
+    pub fn want(&self) {
+        self.0.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something will ask.
+    pub fn is_wanted(&self) -> bool {
+        self.0.wanted.load(Ordering::Relaxed)
     }
 
     /// Appends the path of the cgroup with this id, such as `/sys/fs/cgroup/system.slice`, to
@@ -50,250 +137,275 @@ impl Cgroups {
         self.path_at(Instant::now(), id, out)
     }
 
+    fn path_at(&self, now: Instant, id: u64, out: &mut Vec<u8>) -> bool {
+        let mut known = self.lock();
+        let fresh = known.watch.is_none() && known.walk_if_older(MAX_AGE, now);
+        let found = known.append(now, id, out);
+        if found || fresh {
+            return found;
+        }
+        known.catch_up(now, RETRY);
+        known.append(now, id, out)
+    }
+
+    /// Keeps a roll of a config in step from now on, until what is given back is dropped. All cgroups that
+    /// live and that it wants are on it already then.
+    pub fn enroll(&self, config: &str, roll: Box<dyn Roll>) -> Enrolled {
+        self.enroll_at(Instant::now(), config, roll)
+    }
+
+    fn enroll_at(&self, now: Instant, config: &str, roll: Box<dyn Roll>) -> Enrolled {
+        self.want();
+        let mut known = self.lock();
+        known.enrolled += 1;
+        let id = known.enrolled;
+        known.catch_up(now, Duration::ZERO);
+        let Known { rolls, tree, .. } = &mut *known;
+        let mut kept = Kept::new(id, config.to_owned(), roll);
+        kept.fill(tree);
+        rolls.push(kept);
+        Enrolled { cgroups: self.clone(), id }
+    }
+
+    /// Whether there is any roll.
+    pub fn has_rolls(&self) -> bool {
+        !self.lock().rolls.is_empty()
+    }
+
+    /// Begins to watch cgroups, if anything will ask for them, by fanotify if it may; and says once in the log
+    /// why not. Takes CAP_SYS_ADMIN. What is given back is to be given a thread; there is none if there is
+    /// nothing to do for it.
+    ///
+    /// # Errors
+    ///
+    /// If no descriptor is left.
+    pub fn watch(&self, fanotify: bool) -> io::Result<Option<Watcher>> {
+        if !self.is_wanted() {
+            return Ok(None);
+        }
+        let mut known = self.lock();
+        let watched = known.begin_watch(fanotify);
+        match watched {
+            Ok(()) => debug!("cgroups are watched by fanotify"),
+            Err(why) if known.rolls.is_empty() => info!("{}", unwatched(why)),
+            Err(why) => warn!("{}", unwatched_rolls(why)),
+        }
+        // Who came or went before it was watched.
+        known.catch_up(Instant::now(), Duration::ZERO);
+        let events = known.watch.as_ref().map(|watch| watch.as_fd().try_clone_to_owned());
+        let events = events.transpose()?;
+        if events.is_none() && known.rolls.is_empty() {
+            return Ok(None);
+        }
+        Watcher::new(self.clone(), events).map(Some)
+    }
+
+    /// Brings rolls up to date before maps are read.
+    pub fn keep_up(&self, now: Instant) {
+        let mut known = self.lock();
+        if !known.rolls.is_empty() {
+            known.catch_up(now, RETRY);
+        }
+    }
+
+    /// As [`Cgroups::keep_up`], with rolls or without.
+    fn follow(&self, now: Instant) {
+        self.lock().catch_up(now, RETRY);
+    }
+
+    /// How long the worker may sleep without events.
+    fn patience(&self) -> Option<Duration> {
+        let known = self.lock();
+        match (&known.watch, known.stale) {
+            (Some(_), false) => None,
+            (Some(_), true) => Some(RETRY),
+            (None, _) => Some(INTERVAL),
+        }
+    }
+
+    /// What is known, in numbers.
+    pub fn census(&self) -> Census {
+        let known = self.lock();
+        Census {
+            wanted: self.is_wanted(),
+            living: known.tree.living_count(),
+            dead: known.tree.dead_count(),
+            watched: known.watch.is_some(),
+            overflows: known.overflows,
+            rolls: known.rolls.iter().map(Kept::count).collect(),
+        }
+    }
+
     /// The names below where cgroup v2 is mounted now, and the table of mounts.
     pub(super) fn readable(&self) -> Vec<Readable> {
-        let rows = self.0.source();
-        let mounts = Readable::Content(rows.mountinfo());
-        let top = rows.mount_point().ok().map(|point| Readable::Names(rows.top(&point)));
+        let known = self.lock();
+        let mounts = Readable::Content(known.place.mountinfo());
+        let top = known.place.top().ok().map(Readable::Names);
         top.into_iter().chain([mounts]).collect()
     }
 
-    fn path_at(&self, now: Instant, id: u64, out: &mut Vec<u8>) -> bool {
-        let found = self.0.find(now, |rows| {
-            out.extend_from_slice(&rows.known.get(&id)?.path);
-            Some(())
-        });
-        found.is_some()
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // What a panic left half known is known again after the next walk.
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Source for Tree {
-    const RETRY: Duration = Duration::from_secs(1);
-    /// Only to notice which ones died.
-    const MAX_AGE: Duration = Duration::from_secs(60);
-
-    fn read(&mut self, now: Instant) -> Result<(), String> {
-        let walked = self.mount_point().and_then(|point| {
-            self.walk(&point, now).map_err(|error| format!("{}: {error}", point.display()))
-        });
-        let problem = match walked {
-            Ok(()) => {
-                self.forget(now);
-                return Ok(());
-            }
-            Err(problem) => problem,
-        };
-        Err(format!(
-            "failed to list cgroups: {problem}, so they stay unknown; \
-             mount cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified"
-        ))
+impl Default for Cgroups {
+    /// Those of this host.
+    fn default() -> Self {
+        Self::new("/".into())
     }
 }
 
-impl Tree {
-    fn mountinfo(&self) -> PathBuf {
-        self.root.join("proc/self/mountinfo")
+impl fmt::Debug for Cgroups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cgroups").finish_non_exhaustive()
     }
+}
 
-    /// Where cgroup v2 is mounted, or why that is not known.
-    fn mount_point(&self) -> Result<PathBuf, String> {
-        let mountinfo = self.mountinfo();
-        match fs::read(&mountinfo).map(|text| mount_point(&text)) {
-            Ok(Some(point)) => Ok(point),
-            Ok(None) => Err(format!("{} has no mount of type cgroup2", mountinfo.display())),
-            Err(error) => Err(format!("{}: {error}", mountinfo.display())),
+impl fmt::Debug for Enrolled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Enrolled").field(&self.id).finish()
+    }
+}
+
+impl Drop for Enrolled {
+    fn drop(&mut self) {
+        self.cgroups.lock().rolls.retain(|kept| kept.id != self.id);
+    }
+}
+
+impl Known {
+    fn begin_watch(&mut self, fanotify: bool) -> Result<(), Unwatched> {
+        if !fanotify {
+            return Err(Unwatched::TurnedOff);
         }
-    }
-
-    /// The mount point as it is found from here.
-    fn top(&self, mount_point: &Path) -> PathBuf {
-        self.root.join(mount_point.strip_prefix("/").unwrap_or(mount_point))
-    }
-
-    /// Meets every cgroup below the mount point. One that ends meanwhile, or may not be read, is
-    /// passed over.
-    fn walk(&mut self, mount_point: &Path, now: Instant) -> std::io::Result<()> {
-        let top = self.top(mount_point);
-        self.meet(fs::metadata(&top)?.ino(), &top, now);
-        let mut folders = vec![top];
-        while let Some(folder) = folders.pop() {
-            let Ok(entries) = fs::read_dir(&folder) else {
-                continue;
-            };
-            for entry in entries.flatten() {
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    let path = entry.path();
-                    self.meet(entry.ino(), &path, now);
-                    folders.push(path);
-                }
-            }
-        }
+        let top = self.place.top().map_err(|_| Unwatched::NoCgroups)?;
+        self.watch = Some(Watch::begin(&top)?);
+        self.stale = true;
         Ok(())
     }
 
-    fn meet(&mut self, id: u64, path: &Path, now: Instant) {
-        let cgroup = self.known.entry(id).or_insert_with(|| {
-            let below = path.strip_prefix(&self.root).unwrap_or(path);
-            let path = Path::new("/").join(below).as_os_str().as_bytes().into();
-            Cgroup { path, met: now, died: None }
-        });
-        cgroup.met = now;
-        cgroup.died = None;
+    fn append(&self, now: Instant, id: u64, out: &mut Vec<u8>) -> bool {
+        let path = self.tree.path(id, now);
+        path.inspect(|path| out.extend_from_slice(path)).is_some()
     }
 
-    /// Marks what the walk of this moment did not meet as dead, and forgets the long dead.
-    fn forget(&mut self, now: Instant) {
-        let mut dead = Vec::new();
-        self.known.retain(|_, cgroup| {
-            if cgroup.met == now {
-                return true;
-            }
-            let died = *cgroup.died.get_or_insert(now);
-            let keep = now.saturating_duration_since(died) < KEEP_DEAD;
-            if keep {
-                dead.push(died);
-            }
-            keep
-        });
-        if dead.len() > MAX_DEAD {
-            let index = dead.len() - MAX_DEAD;
-            let (_, youngest_forgotten, _) = dead.select_nth_unstable(index - 1);
-            let limit = *youngest_forgotten;
-            self.known.retain(|_, cgroup| cgroup.died.is_none_or(|died| died > limit));
+    /// Learns what has happened: from events if there are any, else by a walk, unless the last one is younger
+    /// than this.
+    fn catch_up(&mut self, now: Instant, age: Duration) {
+        self.take_events(now);
+        if self.watch.is_none() || self.stale {
+            self.walk_if_older(age, now);
         }
-        self.known.shrink_to(self.known.len() * 2);
+    }
+
+    /// Says whether it walked.
+    fn walk_if_older(&mut self, age: Duration, now: Instant) -> bool {
+        if self.walked.is_some_and(|at| now.saturating_duration_since(at) < age) {
+            return false;
+        }
+        self.walked = Some(now);
+        self.stale = false;
+        self.tree.begin_walk();
+        match self.place.walk(&mut self.tree) {
+            Ok(()) => self.tree.end_walk(now),
+            Err(problem) if !self.complained => {
+                self.complained = true;
+                warn!("{}", complaint(&problem));
+            }
+            Err(_) => {}
+        }
+        self.tell_rolls();
+        true
+    }
+
+    /// Takes all events that wait.
+    fn take_events(&mut self, now: Instant) {
+        let Some(mut watch) = self.watch.take() else { return };
+        watch.events(|event| self.take_event(event, now));
+        self.watch = Some(watch);
+        self.settle_orphans(now);
+        self.tree.forget(now);
+        self.tell_rolls();
+    }
+
+    fn take_event(&mut self, event: Event<'_>, now: Instant) {
+        match event {
+            Event::Came(spot) => {
+                let Some(path) = self.path_below(spot.parent, spot.name) else { return };
+                // It may have gone meanwhile, which is told next, or another may have its name.
+                if let Ok(id) = self.place.id(&path) {
+                    self.tree.meet(id, &path);
+                }
+            }
+            Event::Went(id, spot) => match self.path_below(spot.parent, spot.name) {
+                Some(path) => self.tree.bury(id, &path, now),
+                None => self.orphans.push(Orphan {
+                    id,
+                    parent: spot.parent,
+                    name: spot.name.into(),
+                    waited: false,
+                }),
+            },
+            Event::Lost => {
+                self.overflows += 1;
+                self.stale = true;
+            }
+            Event::Other => self.stale = true,
+        }
+    }
+
+    fn path_below(&self, parent: u64, name: &[u8]) -> Option<Vec<u8>> {
+        let parent = self.tree.last_path(parent)?;
+        Some([parent, b"/", name].concat())
+    }
+
+    /// Names those whose parents went after them, now or the next time. A parent that is not met by then is
+    /// outside of what is mounted here.
+    fn settle_orphans(&mut self, now: Instant) {
+        let mut left = Vec::new();
+        while let Some(orphan) = self.orphans.pop() {
+            match self.path_below(orphan.parent, &orphan.name) {
+                Some(path) => self.tree.bury(orphan.id, &path, now),
+                None if !orphan.waited && left.len() < MAX_ORPHANS => {
+                    left.push(Orphan { waited: true, ..orphan });
+                }
+                None => {}
+            }
+        }
+        left.reverse();
+        self.orphans = left;
+    }
+
+    fn tell_rolls(&mut self) {
+        let changes = self.tree.changes();
+        for kept in &mut self.rolls {
+            changes.iter().for_each(|change| kept.follow(*change, &self.tree));
+        }
     }
 }
 
-/// Where cgroup v2 is mounted: of several places, one that shows all of it and is the usual one.
-fn mount_point(mountinfo: &[u8]) -> Option<PathBuf> {
-    mountinfo
-        .split(|byte| *byte == b'\n')
-        .filter_map(parse)
-        .min_by_key(|(root, point)| (*root != b"/", !point.starts_with("/sys/fs/cgroup")))
-        .map(|(_, point)| point.to_owned())
+fn complaint(problem: &str) -> String {
+    format!(
+        "failed to list cgroups: {problem}, so they stay unknown; \
+         mount cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified"
+    )
 }
 
-/// Root and mount point out of a line `31 23 0:28 ROOT POINT OPTIONS… - cgroup2 …`.
-fn parse(line: &[u8]) -> Option<(&[u8], &Path)> {
-    let mut words = line.split(|byte| *byte == b' ');
-    let root = words.nth(3)?;
-    let point = words.next()?;
-    words.find(|word| *word == b"-")?;
-    (words.next()? == b"cgroup2").then(|| (root, Path::new(OsStr::from_bytes(point))))
+fn unwatched(why: Unwatched) -> String {
+    format!(
+        "cgroups are not watched ({why}): they are looked for when an id is not known, and one that is \
+         gone by then has no name"
+    )
+}
+
+fn unwatched_rolls(why: Unwatched) -> String {
+    format!(
+        "cgroups are not watched ({why}): `cgroup_id_map` is brought up to date every {INTERVAL:?} and at \
+         each scrape, so cgroups are in it late"
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HYBRID: &str = "\
-31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
-40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime shared:7 - cgroup cgroup rw,name=systemd
-50 23 0:38 /kube /var/lib/kube/cgroup rw - cgroup2 cgroup2 rw
-51 23 0:38 / /mnt/cgroup rw - cgroup2 cgroup2 rw
-41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:8 master:2 - cgroup2 cgroup2 rw
-";
-
-    fn host(mountinfo: &str) -> tempfile::TempDir {
-        let host = tempfile::tempdir().unwrap();
-        fs::create_dir_all(host.path().join("proc/self")).unwrap();
-        fs::write(host.path().join("proc/self/mountinfo"), mountinfo).unwrap();
-        host
-    }
-
-    /// Makes a cgroup and says its id.
-    fn make(host: &tempfile::TempDir, path: &str) -> u64 {
-        let path = host.path().join(path);
-        fs::create_dir_all(&path).unwrap();
-        fs::metadata(&path).unwrap().ino()
-    }
-
-    fn path(cgroups: &Cgroups, now: Instant, id: u64) -> Option<String> {
-        let mut out = Vec::new();
-        cgroups.path_at(now, id, &mut out).then(|| String::from_utf8(out).unwrap())
-    }
-
-    #[test]
-    fn the_best_mount_of_cgroup_v2_is_taken() {
-        for (mountinfo, expected) in [
-            (HYBRID, Some("/sys/fs/cgroup/unified")),
-            ("1 2 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw", Some("/sys/fs/cgroup")),
-            ("1 2 0:1 /a /b rw shared:1 - cgroup2 cgroup2 rw", Some("/b")),
-            ("1 2 0:1 / /sys/fs/cgroup rw - tmpfs cgroup2 rw", None),
-            ("1 2 0:1 /\n\ncgroup2", None),
-        ] {
-            assert_eq!(mount_point(mountinfo.as_bytes()).as_deref(), expected.map(Path::new));
-        }
-    }
-
-    #[test]
-    fn cgroups_are_found_when_they_come_and_forgotten_long_after_they_go() {
-        let host = host(HYBRID);
-        let top = make(&host, "sys/fs/cgroup/unified");
-        let old = make(&host, "sys/fs/cgroup/unified/system.slice/a.service");
-        let cgroups = Cgroups::new(host.path().to_owned());
-        let start = Instant::now();
-        let old_path = Some("/sys/fs/cgroup/unified/system.slice/a.service".to_owned());
-        assert_eq!(path(&cgroups, start, top).as_deref(), Some("/sys/fs/cgroup/unified"));
-        assert_eq!(path(&cgroups, start, old), old_path);
-
-        let new = make(&host, "sys/fs/cgroup/unified/b");
-        assert_eq!(path(&cgroups, start + Tree::RETRY / 2, new), None);
-        let second = start + Tree::RETRY;
-        assert_eq!(path(&cgroups, second, new).as_deref(), Some("/sys/fs/cgroup/unified/b"));
-
-        // A fake cgroup, unlike a real one, could pass its id on: it is moved out, not removed.
-        let moved = host.path().join("a.service");
-        fs::rename(host.path().join("sys/fs/cgroup/unified/system.slice/a.service"), moved)
-            .unwrap();
-        let noticed = second + Tree::MAX_AGE;
-        assert_eq!(path(&cgroups, noticed, old), old_path);
-        assert_eq!(path(&cgroups, noticed + KEEP_DEAD - Duration::from_secs(1), old), old_path);
-        assert_eq!(path(&cgroups, noticed + KEEP_DEAD + Tree::MAX_AGE, old), None);
-        assert!(path(&cgroups, noticed + KEEP_DEAD + Tree::MAX_AGE, new).is_some());
-    }
-
-    #[test]
-    fn the_dead_are_bounded_and_the_living_stay() {
-        let mut rows = Tree { root: "/".into(), known: HashMap::new() };
-        let start = Instant::now();
-        let second = |seconds| start + Duration::from_secs(seconds);
-        rows.meet(0, Path::new("/living"), second(0));
-        for id in 1..=10 {
-            rows.meet(id, Path::new("/early"), second(0));
-        }
-        rows.meet(0, Path::new("/living"), second(1));
-        rows.forget(second(1));
-        for id in 11..=MAX_DEAD as u64 + 5 {
-            rows.meet(id, Path::new("/late"), second(1));
-        }
-        rows.meet(0, Path::new("/living"), second(2));
-        rows.forget(second(2));
-        assert!(rows.known.contains_key(&0));
-        assert!(!rows.known.contains_key(&1));
-        assert!(rows.known.contains_key(&11));
-        assert!(rows.known.len() <= MAX_DEAD + 1);
-    }
-
-    #[test]
-    fn no_cgroups_are_a_complaint() {
-        let complaint = |host: &tempfile::TempDir| {
-            let mut rows = Tree { root: host.path().to_owned(), known: HashMap::new() };
-            let complaint = rows.read(Instant::now()).unwrap_err();
-            complaint.replace(&format!("{}/", host.path().display()), "ROOT/")
-        };
-        insta::assert_snapshot!(
-            complaint(&host("")),
-            @"failed to list cgroups: ROOT/proc/self/mountinfo has no mount of type cgroup2, so they stay unknown; mount cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified"
-        );
-        insta::assert_snapshot!(
-            complaint(&tempfile::tempdir().unwrap()),
-            @"failed to list cgroups: ROOT/proc/self/mountinfo: No such file or directory (os error 2), so they stay unknown; mount cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified"
-        );
-        insta::assert_snapshot!(
-            complaint(&host(HYBRID)),
-            @"failed to list cgroups: /sys/fs/cgroup/unified: No such file or directory (os error 2), so they stay unknown; mount cgroup v2 at /sys/fs/cgroup or /sys/fs/cgroup/unified"
-        );
-    }
-}
+mod tests;

@@ -27,6 +27,13 @@ MAP(narrow_total, BPF_MAP_TYPE_HASH, u32, u32);
 MAP(stacks, BPF_MAP_TYPE_STACK_TRACE, u32, u64);
 MAP(events_total, BPF_MAP_TYPE_PERF_EVENT_ARRAY, u32, u32);
 
+MAP(stacks_total, BPF_MAP_TYPE_STACK_TRACE, u32, u64);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} ring_total SEC(".maps");
+
 SEC("trcepoint/sched/sched_switch")
 int misspelt(void *ctx)
 {

@@ -304,11 +304,15 @@ impl Drop for Switch {
     }
 }
 
+fn cost(work: &Workload) -> stats::ProgramCost {
+    work.attached.stats("work").next().unwrap().cost.unwrap()
+}
+
 pub fn costs_are_measured() {
     let work = Workload::start();
     let off = Switch::set("0");
     assert!(!stats::enabled());
-    let before = work.attached.costs().unwrap()[0].unwrap();
+    let before = cost(&work);
     let on = Switch::set("1");
     assert!(stats::enabled());
     for _ in 0..100 {
@@ -316,7 +320,7 @@ pub fn costs_are_measured() {
     }
     drop(on);
     drop(off);
-    let after = work.attached.costs().unwrap()[0].unwrap();
+    let after = cost(&work);
     // Other processes may call prctl meanwhile.
     assert!(after.run_count - before.run_count >= 100, "{before:?} {after:?}");
     assert!(after.run_time > before.run_time, "{before:?} {after:?}");

@@ -121,6 +121,14 @@ metrics:
     - name: events_total
       help: Events
       labels: [{name: index, size: 4, decoders: [{name: uint}]}]
+
+    - name: stacks_total
+      help: No buffer
+      ringbuf: true
+
+    - name: ring_total
+      help: The other buffer
+      perf_event_array: true
 ";
 
 pub fn misfits() {
@@ -134,7 +142,9 @@ pub fn misfits() {
     test.yaml:11: metrics.counters[1].name: the object has no map `flow_total`; did you mean `flows_total`?
     test.yaml:15: metrics.counters[2]: values of map `narrow_total` have 4 bytes, not 8; make the map's value a `u64`, as all metrics are
     test.yaml:17: metrics.counters[3]: map `stacks` is a stack_trace, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one
-    test.yaml:21: metrics.counters[4]: map `events_total` is a perf_event_array: its events would be counted with `perf_event_array: true`, which this version does not support; count in the BPF program, in a hash map
+    test.yaml:21: metrics.counters[4]: map `events_total` is a perf_event_array, which holds records and no counts; add `perf_event_array: true` to a counter, which counts them
+    test.yaml:27: metrics.counters[5].ringbuf: map `stacks_total` is a stack_trace, not a ringbuf; take out `ringbuf: true`, or make the map one
+    test.yaml:31: metrics.counters[6].perf_event_array: map `ring_total` is a ringbuf, not a perf_event_array; write `ringbuf: true` instead
     ");
 }
 
@@ -151,8 +161,9 @@ metrics:
       labels: [{name: family, size: 2, decoders: [{name: uinnt}]}]
 
     - name: events_total
-      help: Refused already
+      help: Not both
       perf_event_array: true
+      ringbuf: true
 ";
 
 /// What is faulty without its object is held against it all the same, as far as it can be read.
@@ -165,7 +176,7 @@ pub fn misfits_that_are_faulty_in_themselves() {
     test.yaml:7: metrics.counters[1].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
     test.yaml:9: metrics.counters[2]: the metric has no help; add `help:` with a line on what it counts
     test.yaml:10: metrics.counters[2].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
-    test.yaml:14: metrics.counters[3].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    test.yaml:15: metrics.counters[3].ringbuf: a map is a perf event array or a ring buffer, not both; take out the one that it is not
     ");
     let faults = check(&configs[0], &object::open("misfits")).unwrap_err();
     let faults: Vec<_> =

@@ -163,3 +163,14 @@ pub fn every_type_of_map() {
     ebpf_exporter_work_mmap_array_total{index="5"} 2000
     "#);
 }
+
+/// The one entry of an array is neither deleted nor evicted: what it falls to was set.
+pub fn a_number_without_labels_may_be_set_lower() {
+    let (mut pipeline, work) = Pipeline::start(WORKLOAD);
+    let only = 0u32.to_ne_bytes();
+    for (value, before) in [(10, 0), (4, 10), (0, 4), (7, 0u64)] {
+        work.add("work_plain_total", &only, u64::wrapping_sub(value, before));
+        let line = format!("ebpf_exporter_work_plain_total {value}\n");
+        assert_eq!(pipeline.lines("work_plain_total"), line);
+    }
+}

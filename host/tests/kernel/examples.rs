@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
+use crate::cgroup::Cgroup;
 use crate::configs::Configs;
 use crate::exporter::{Exporter, copy_program, until};
 
@@ -90,4 +91,110 @@ pub fn biolatency_names_the_disk() {
     };
     assert!(disks.map(writes).sum::<u64>() >= WRITES, "{metrics}");
     assert!(!metrics.contains("device=\"unknown:"), "{metrics}");
+}
+
+/// The sum of a family's samples that have all of these labels, as `name="text"`.
+pub fn total(metrics: &str, family: &str, labels: &[&str]) -> f64 {
+    let prefix = format!("ebpf_exporter_{family}");
+    let of_family = metrics.lines().filter_map(|line| line.strip_prefix(&prefix));
+    let of_labels = of_family.filter_map(|rest| {
+        let (set, value) = rest.rsplit_once(' ')?;
+        let whole = set.is_empty() || set.starts_with('{');
+        (whole && labels.iter().all(|label| set.contains(label))).then_some(value)
+    });
+    of_labels.map(|value| value.parse::<f64>().expect("a number")).sum()
+}
+
+/// Attempts to import what there is not: the probe is where the search begins.
+pub fn usdt_counts_imports_of_python() {
+    let exporter = serve("usdt");
+    let module = format!("e2e_{}", std::process::id());
+    let attempt = format!("try:\n  import {module}\n except ImportError:\n  pass\n");
+    let script = format!("for _ in range(7):\n {attempt}");
+    let status = Command::new("/usr/bin/python3").args(["-c", &script]).status().unwrap();
+    assert!(status.success());
+    let metrics = exporter.metrics();
+    let imports = |module: &str| {
+        let labels = format!("module=\"{module}\"");
+        value(&metrics, &format!("ebpf_exporter_python_module_imports_total{{{labels}}}"))
+    };
+    assert_eq!(imports(&module), 7, "{metrics}");
+    assert!(imports("site") >= 1, "{metrics}");
+}
+
+/// Whoever asks how much time a cgroup has used has it summed up first, under the lock.
+pub fn cgroup_rstat_flushing_counts_locks() {
+    const READS: u32 = 200;
+    let cgroup = Cgroup::new("e2e-rstat").unwrap();
+    let exporter = serve("cgroup-rstat-flushing");
+    for _ in 0..READS {
+        fs::read(cgroup.path().join("cpu.stat")).unwrap();
+    }
+    let metrics = exporter.metrics();
+    let of = |family: &str| total(&metrics, &format!("cgroup_rstat_{family}"), &[]);
+    let level = total(&metrics, "cgroup_rstat_locked_total", &["level=\"1\""]);
+    assert!(level >= f64::from(READS), "{metrics}");
+    assert!(of("lock_hold_seconds_count") >= f64::from(READS), "{metrics}");
+    assert_eq!(of("map_errors_total{type=\"no_memory\"}"), 0.0, "{metrics}");
+}
+
+/// Packets to an address and a port that nobody else uses, each of which is answered with ICMP.
+pub fn xdp_counts_packets_that_come_in() {
+    let exporter = serve("xdp");
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = SocketAddr::from((Ipv4Addr::new(127, 79, 0, 1), 20_123));
+    for _ in 0..50 {
+        sender.send_to(b"anyone?", to).unwrap();
+    }
+    let sample = |protocol: &str, port: u16| {
+        let labels = format!("ip=\"ipv4\",protocol=\"{protocol}\",dst_port=\"{port}\"");
+        format!("ebpf_exporter_xdp_incoming_packets_total{{{labels}}}")
+    };
+    // Interrupts deliver them when they come to it.
+    until("all have come in", || value(&exporter.metrics(), &sample("udp", 20_123)) >= 50);
+    let metrics = exporter.metrics();
+    assert_eq!(value(&metrics, &sample("udp", 20_123)), 50, "{metrics}");
+    assert!(value(&metrics, &sample("icmp", 0)) >= 1, "{metrics}");
+    assert!(!metrics.contains("dst_port=\"32768\""), "clients are left out");
+}
+
+/// Moves itself from one CPU to another, so many times.
+fn migrate(cgroup: &Cgroup, times: usize) {
+    let script = format!(
+        "exec /usr/bin/python3 -c 'import os; [os.sched_setaffinity(0, {{i % 2}}) for i in range({times})]'"
+    );
+    assert!(cgroup.shell(&script).status().unwrap().success());
+}
+
+/// Of two cgroups the config asks for one.
+fn cgroup_id_map_tells_apart(example: &str, family: &str) {
+    const MOVES: u32 = 100;
+    let (asked, other) = (Cgroup::new("e2e-asked").unwrap(), Cgroup::new("e2e-other").unwrap());
+    let exporter = serve_changed(example, |yaml| {
+        let edited = yaml.replace("^.*(system.slice/.*)$", "/e2e-asked-[0-9]+$");
+        assert_ne!(edited, yaml);
+        edited
+    });
+    for cgroup in [&asked, &other] {
+        migrate(cgroup, usize::try_from(MOVES).unwrap());
+    }
+    let metrics = exporter.metrics();
+    let moves = |kind: &str, cgroup: &Cgroup| {
+        total(&metrics, &format!("{family}_{kind}"), &[&format!("/{}\"", cgroup.name())])
+    };
+    // The first move may be none, and before that its shell was in another cgroup.
+    let all = f64::from(MOVES - 1);
+    assert!(moves("total", &asked) >= all, "{metrics}");
+    assert!(moves("not_match_total", &other) >= all, "{metrics}");
+    assert_eq!(moves("not_match_total", &asked), 0.0, "{metrics}");
+    assert_eq!(moves("total", &other), 0.0, "{metrics}");
+}
+
+pub fn cgroup_id_map_tells_cgroups_apart() {
+    cgroup_id_map_tells_apart("cgroup_id_map", "cgroup_sched_migrations");
+}
+
+pub fn cgroup_id_map_cgrp_storage_tells_cgroups_apart() {
+    let family = "cgroup_cgrp_storage_sched_migrations";
+    cgroup_id_map_tells_apart("cgroup_id_map_cgrp_storage", family);
 }

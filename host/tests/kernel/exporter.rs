@@ -11,6 +11,9 @@ use libbpf_rs::ProgramHandle;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ebpf_wasm_exporter");
 
+/// Where the system's own programs are, which a USDT names as whoever starts the exporter would.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// After this, what should have come will not.
 pub const HANG: Duration = Duration::from_secs(60);
 
@@ -33,7 +36,12 @@ impl Exporter {
 
     /// Starts `command`, which has to come to be an exporter, and waits until it serves.
     pub fn serve(command: &mut Command) -> Self {
-        let mut child = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .env_remove("RUST_LOG")
+            .env("PATH", PATH)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (log, serving) = follow(child.stderr.take().unwrap());
         match serving.recv_timeout(HANG) {
             Ok(url) => Self { child, log: Some(log), url },

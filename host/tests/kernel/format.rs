@@ -1,9 +1,11 @@
 //! The exposition of every example and of the default set, before its judges.
 
 use std::fs;
+use std::process::Command;
 
 use crate::configs::Configs;
-use crate::exporter::Exporter;
+use crate::exporter::{BINARY, Exporter, run};
+use crate::hooks;
 use crate::judges::{Sample, judge, judge_openmetrics, named};
 use crate::object;
 
@@ -23,16 +25,48 @@ pub fn examples() -> Vec<String> {
     names
 }
 
+/// Each program of an example is attached where the kernel has its hook, and nowhere else.
 pub fn example(name: &str) {
     let mut configs = Configs::new();
-    configs.add_example(name, |yaml| yaml);
+    let mut missing = Vec::new();
+    configs.add_example(name, |yaml| {
+        missing = hooks::missing_kaddrs(&yaml).into_iter().map(str::to_owned).collect();
+        yaml
+    });
+    if !missing.is_empty() {
+        return refused(&configs, &missing);
+    }
     let exporter = Exporter::start(configs.flags());
     let samples = judge(&exporter.metrics());
     let enabled = named(&samples, "ebpf_exporter_enabled_configs");
     assert_eq!(enabled.len(), 1);
     assert_eq!(enabled[0].1["name"], name);
-    all_are_one(&samples, "ebpf_exporter_ebpf_program_attached");
     all_are_one(&samples, "ebpf_exporter_scrape_success");
+    for (program, hooked) in hooks::of_example(name) {
+        assert_eq!(is_attached(&samples, &program), hooked, "{program}");
+    }
+}
+
+/// Of one that was not loaded there is no sample.
+fn is_attached(samples: &[Sample], program: &str) -> bool {
+    let infos = named(samples, "ebpf_exporter_ebpf_program_info");
+    let info = infos.into_iter().find(|Sample(_, labels, _)| labels["program"] == program);
+    info.is_some_and(|Sample(_, of_info, _)| {
+        let attached = named(samples, "ebpf_exporter_ebpf_program_attached");
+        attached
+            .iter()
+            .any(|Sample(_, labels, value)| labels["id"] == of_info["id"] && value == "1.0")
+    })
+}
+
+/// A kernel that does not tell where its variables are is told of at the start.
+fn refused(configs: &Configs, symbols: &[String]) {
+    let said = run(Command::new(BINARY).arg("--config.check").args(configs.flags()));
+    assert_eq!(said.code, Some(3), "{said:?}");
+    for symbol in symbols {
+        let problem = format!("the address of kernel symbol `{symbol}` is not known; ");
+        assert!(said.stderr.contains(&problem), "{said:?}");
+    }
 }
 
 pub fn the_default_set() {

@@ -18,14 +18,19 @@ mod list;
 
 mod attach;
 mod cases;
+mod cgroup;
+mod cgroups;
 mod check;
 mod configs;
 mod descriptors;
+mod events;
 mod exact;
 mod examples;
 mod exits;
 mod exporter;
+mod fired;
 mod format;
+mod hooks;
 mod load;
 mod machine;
 mod merged;
@@ -38,11 +43,13 @@ mod process;
 mod prometheus;
 mod read;
 mod recording;
+mod records;
 mod sandbox;
 mod schema;
 mod shipped;
 mod steady;
 mod symbols;
+mod uncounted;
 mod workload;
 
 #[path = "../guests/compose.rs"]
@@ -162,6 +169,19 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         programs_are_described,
         costs_are_measured,
     ];
+    let events = trials![events:
+        all_are_in_the_next_scrape,
+        what_is_lost_is_counted,
+        records_shorter_than_the_labels_are_counted_as_such,
+        keys_that_nothing_comes_of_are_forgotten,
+        a_ring_buffer_goes_round,
+        what_a_ring_buffer_has_lost_its_program_says,
+    ];
+    let uncounted = trials![uncounted:
+        a_full_map_is_told_of,
+        evicted_rows_are_estimated,
+        misses_of_programs_are_told,
+    ];
     let symbols = trials![symbols:
         the_list_says_where_a_function_is,
         the_kernel_names_what_it_lists,
@@ -170,7 +190,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         no_list_is_read_for_decoders,
     ];
     let read = read.into_iter().chain(copied).chain(symbols);
-    read.chain(load).chain(attach).chain(pipeline()).chain(binary())
+    read.chain(load).chain(attach).chain(events).chain(uncounted).chain(pipeline()).chain(binary())
 }
 
 /// For a machine that was started to try a kernel: what kernels differ in, or those trials that are asked for.
@@ -184,7 +204,7 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
 
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
-    let exact = trials![exact: every_type_of_map];
+    let exact = trials![exact: every_type_of_map, a_number_without_labels_may_be_set_lower];
     let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
     let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:
@@ -227,6 +247,8 @@ fn binary() -> impl Iterator<Item = Trial> {
         the_default_set_counts_programs_and_system_calls,
         kfree_skb_counts_dropped_packets,
         biolatency_names_the_disk,
+        usdt_counts_imports_of_python,
+        xdp_counts_packets_that_come_in,
     ];
     let held = trials![sandbox:
         refuses_what_serving_does_not_need,
@@ -238,20 +260,92 @@ fn binary() -> impl Iterator<Item = Trial> {
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
-    let examples = examples.into_iter().chain(named);
+    let examples =
+        examples.into_iter().chain(named).chain(rstat()).chain(cgroup_id_maps()).chain(fired());
+    let examples = examples.chain(records());
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,
         running_out_says_what_to_raise,
         what_is_its_own_has_its_name,
     ];
-    let process = process.chain(descriptors);
+    let watched = trials![cgroups:
+        one_that_lived_for_a_moment_has_its_name,
+        without_fanotify_those_that_live_have_names,
+        a_burst_leads_to_a_walk,
+    ];
+    let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
+    let process = process.chain(descriptors).chain(watched);
     process
         .chain(exits)
         .chain(recorded)
         .chain(examples)
         .chain(without)
         .chain(with_shipped_plugins())
+}
+
+/// Tracepoints at the lock came with Linux 6.10.
+fn rstat() -> impl Iterator<Item = Trial> {
+    let has = hooks::tracepoint("cgroup_rstat_locked");
+    let all = trials![examples: cgroup_rstat_flushing_counts_locks];
+    let lacks = shipped::no_cgroups();
+    all.into_iter().filter(move |_| has).map(move |trial| unless(lacks.clone(), trial))
+}
+
+/// Each cgroup has a place for programs since Linux 6.2.
+fn cgroup_id_maps() -> Vec<Trial> {
+    let lacks = shipped::no_cgroups();
+    let [hash, storage] = trials![examples:
+        cgroup_id_map_tells_cgroups_apart,
+        cgroup_id_map_cgrp_storage_tells_cgroups_apart,
+    ];
+    let mut all = vec![unless(lacks.clone(), hash)];
+    if hooks::symbol("bpf_cgrp_storage_get") {
+        all.push(unless(lacks, storage));
+    }
+    all
+}
+
+/// Those of functions that are probed are no part of this where none can be: `make test-kernels` has kernels that can.
+fn fired() -> Vec<Trial> {
+    if !hooks::kprobes() {
+        return Vec::new();
+    }
+    let mut all = Vec::from(trials![fired:
+        accept_latency,
+        bpf_jit,
+        cachestat,
+        ext4dist,
+        icmp_ip,
+        inet_frags,
+        kstack,
+        pci,
+        tcp_retransmit,
+        tcp_syn_backlog,
+        tcp_syn_backlog_exp2zero,
+        tcp_window_clamps,
+        unix_accept_latency,
+        unix_socket_backlog,
+    ]);
+    let [xfs, cpu, memory, oom] = trials![fired: xfsdist, cfs_throttling, shrinklat, oomkill];
+    all.push(unless(fired::no_disk("xfs"), xfs));
+    all.push(unless(fired::no_controller("cpu"), cpu));
+    all.push(unless(fired::no_controller("memory"), memory));
+    all.push(unless(fired::no_controller("memory"), oom));
+    if hooks::tracepoint("cgroup_rstat_locked") {
+        all.extend(trials![fired: cgroup_rstat_flushing]);
+    }
+    all
+}
+
+/// What examples with spans write; not all of them take probes of functions.
+fn records() -> Vec<Trial> {
+    let mut all = Vec::from(trials![records: bio_trace, exec_trace, sched_trace, sock_trace]);
+    if hooks::kprobes() {
+        let [throttled] = trials![records: cfs_throttling_trace];
+        all.push(unless(fired::no_controller("cpu"), throttled));
+    }
+    all
 }
 
 /// The built binary with plugins that `make plugins` has built.

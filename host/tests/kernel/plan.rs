@@ -31,6 +31,7 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         name: MetricName::new(name).unwrap(),
         help: "help".to_owned(),
         path: "metrics.counters[0]".to_owned(),
+        events: None,
         kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),

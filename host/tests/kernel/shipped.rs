@@ -4,13 +4,14 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, id};
 use std::thread;
 
 use sha2::{Digest, Sha256};
 use socket2::{Domain, Socket, Type};
 
+use crate::cgroup;
 use crate::configs::{Configs, KEY, plugins_of};
 use crate::examples::{serve, serve_changed, value};
 use crate::exporter::{BINARY, Exporter, copy_program, run};
@@ -161,12 +162,10 @@ struct Pod {
 
 impl Pod {
     fn try_new() -> std::io::Result<Self> {
-        let mounts = fs::read_to_string("/proc/mounts")?;
-        let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
-        let mount = mount.and_then(|line| line.split(' ').nth(1)).ok_or(ErrorKind::NotFound)?;
+        let mount = cgroup::mount()?;
         let uid = format!("{:08x}-0000-4000-8000-000000000000", id());
         let id = format!("{:064x}", id());
-        let root = Path::new(mount).join(format!("e2e-{}", std::process::id()));
+        let root = mount.join(format!("e2e-{}", std::process::id()));
         let pod = root.join(format!("kubepods-burstable-pod{}.slice", uid.replace('-', "_")));
         let container = pod.join(format!("cri-containerd-{id}.scope"));
         let made = Self { root, pod, container, uid, id };

@@ -44,13 +44,35 @@ impl Session {
 
     /// The workload's object file, deaf to all other sessions.
     pub fn object(self) -> Vec<u8> {
+        self.object_of("workload")
+    }
+
+    /// The file of an object that knows sessions, deaf to all others.
+    pub fn object_of(self, name: &str) -> Vec<u8> {
         const UNSET: [u8; 8] = 0x6e6f_6973_7365_7320u64.to_ne_bytes();
-        let mut object = std::fs::read(object::file("workload")).expect("it was compiled");
+        let mut object = std::fs::read(object::file(name)).expect("it was compiled");
         let places: Vec<_> =
             (0..object.len() - 7).filter(|&at| object[at..at + 8] == UNSET).collect();
         let [at] = places[..] else { panic!("the session stands in one place, not {places:?}") };
         object[at..at + 8].copy_from_slice(&self.0.to_ne_bytes());
         object
+    }
+
+    /// Has `events.bpf.c` write so many records of this key to the buffer of this number, from this CPU.
+    pub fn stream(self, buffer: usize, key: u64, count: u64) {
+        /// The prctl that it waits for, and no kernel knows.
+        const EVENTS: libc::c_int = 0x6562_7065;
+        /// Records of a call.
+        const MOST: u64 = 1000;
+        for done in (0..count).step_by(MOST as usize) {
+            // SAFETY: the kernel knows no such option and touches nothing.
+            unsafe { libc::prctl(EVENTS, buffer, key, MOST.min(count - done), self.0) };
+        }
+    }
+
+    /// The number that an object of it has as its constant `session`.
+    pub fn number(self) -> u64 {
+        self.0
     }
 
     /// Adds `add` to the entry of `key` in the map `name`, on the CPU this thread is on.

@@ -22,6 +22,7 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         name: MetricName::new("x_total").unwrap(),
         help: "help".to_owned(),
         path: "metrics.counters[0]".to_owned(),
+        events: None,
         kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),
@@ -67,7 +68,7 @@ fn names_that_c_does_not_have() {
 fn unreadable_types() {
     let metric = counter(&[("id", 4, 0)]);
     let of = |kind| misfit(&metric, &[map("x_total", kind, 4)], None);
-    insta::assert_snapshot!(of(MapType::RingBuf), @": map `x_total` is a ringbuf: its events would be counted with `ringbuf: true`, which this version does not support; count in the BPF program, in a hash map");
+    insta::assert_snapshot!(of(MapType::RingBuf), @": map `x_total` is a ringbuf, which holds records and no counts; add `ringbuf: true` to a counter, which counts them");
     let newer = [map("x_total", MapType::Unknown, 4)];
     assert!(layout(&metric.outline(), &newer, None).is_ok(), "a type that is not known yet");
     insta::assert_snapshot!(of(MapType::Queue), @": map `x_total` is a queue, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one");

@@ -145,7 +145,7 @@ impl PerfBuffer {
             let at = tail as usize & (SIZE - 1);
             let header = self.pages.bytes(self.page + at, HEADER);
             let (kind, size) = (number(header, 0, 4), number(header, 6, 2) as usize);
-            if size < HEADER || size > SIZE {
+            if !(HEADER..=SIZE).contains(&size) {
                 // It cannot be: go on behind all that there is.
                 tail = head;
                 break;

@@ -60,8 +60,6 @@ pub(in crate::config) enum ValueKind {
     /// One of these words.
     Choice(fn() -> Vec<Choice>),
     Boolean,
-    /// False: what is true is not supported.
-    False,
     Whole(Count),
     /// A number that is not negative.
     Number,

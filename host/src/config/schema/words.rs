@@ -102,7 +102,7 @@ fn kind(kind: &ValueKind) -> String {
             let words: Vec<_> = words().iter().map(|choice| format!("`{}`", choice.word)).collect();
             either(&words)
         }
-        ValueKind::Boolean | ValueKind::False => "boolean".to_owned(),
+        ValueKind::Boolean => "boolean".to_owned(),
         ValueKind::Whole(_) => ranged("whole number"),
         ValueKind::Number => "number".to_owned(),
         ValueKind::Numbers => "list of numbers".to_owned(),

@@ -1,10 +1,12 @@
 //! Metrics, symbols, and what later versions bring.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 
 use super::{faults, file, good, lines};
 use crate::advice::Advice;
-use crate::config::{MetricKind, load};
+use crate::config::{EventStream, MetricKind, StreamKind, load};
 
 #[test]
 fn a_whole_file_becomes_a_plan() {
@@ -121,16 +123,11 @@ fn what_later_versions_bring_is_refused() {
     let text = "\
 tracing: {spans: [{name: s, ringbuf: r, labels: []}]}
 cgroup_id_map: {name: m, type: hash}
-metrics:
-  counters:
-    - {name: a, help: A, perf_event_array: yes}
-    - {name: b, help: B, ringbuf: true}
+metrics: {counters: [{name: a, help: A}]}
 ";
-    assert_snapshot!(faults(text), @"
+    assert_snapshot!(faults(text), @r"
     x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
     x.yaml:2: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:5: metrics.counters[0].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:6: metrics.counters[1].ringbuf: `ringbuf: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
     ");
     assert_snapshot!(faults("tracing: {spans: [{name: s}]}"), @"x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
 }
@@ -203,4 +200,17 @@ fn a_metric_with_a_part_that_cannot_be_read_is_none() {
     assert_snapshot!(lines(&found), @"x.yaml:3: metrics.counters[0].labels[0].size: expected a whole number, found `eight`; write digits alone, such as 8");
     let left: Vec<_> = configs[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(left, ["b"]);
+}
+
+#[test]
+fn records_come_by_one_kind_of_buffer_and_are_kept_for_a_while() {
+    let counter = |keys: &str| format!("metrics: {{counters: [{{name: a, help: A, {keys}}}]}}");
+    let events = |keys: &str| good(&counter(keys)).metrics[0].events;
+    let stream =
+        |kind, seconds| Some(EventStream { kind, flush_interval: Duration::from_secs(seconds) });
+    assert_eq!(events("perf_event_array: yes"), stream(StreamKind::PerfEventArray, 3600));
+    assert_eq!(events("ringbuf: true, flush_interval: 1m30s"), stream(StreamKind::RingBuffer, 90));
+    assert_eq!(events("ringbuf: false, flush_interval: 0"), None);
+    assert_snapshot!(faults(&counter("ringbuf: true, perf_event_array: on")), @"x.yaml:1: metrics.counters[0].ringbuf: a map is a perf event array or a ring buffer, not both; take out the one that it is not");
+    assert_snapshot!(faults(&counter("ringbuf: true, flush_interval: 0")), @"x.yaml:1: metrics.counters[0].flush_interval: keys are kept for no time; write numbers with units, such as `1h30m` or `500ms`");
 }

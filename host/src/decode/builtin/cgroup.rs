@@ -15,7 +15,7 @@ pub(super) const BUILTIN: Builtin = Builtin {
         gives: "its path, `/sys/fs/cgroup/system.slice`",
         otherwise: "`unknown_cgroup_id:N`; no number: an error",
     },
-    wants: |_| {},
+    wants: |system| system.cgroups().want(),
     make: Make::Plain(|system| Box::new(Cgroup { system: system.clone() })),
 };
 

@@ -21,6 +21,8 @@ pub(super) struct Reader {
     pub(super) entries: Option<usize>,
     /// How the last scrape read the map, and why so.
     pub(super) way: (Way, Why),
+    /// Rows that have vanished from it since the start.
+    pub(super) vanished: u64,
 }
 
 /// What has come of reading a map.
@@ -34,7 +36,7 @@ pub(super) struct Found {
 
 impl Reader {
     pub(super) fn new(source: Box<dyn Source>) -> Self {
-        Self { way: source.way(), source, calm: false, entries: None }
+        Self { way: source.way(), source, calm: false, entries: None, vanished: 0 }
     }
 
     /// Reads the map into `rows`.
@@ -60,7 +62,12 @@ impl Reader {
         phases.matching += matching;
         // What was not met may only have been behind the error: it keeps its last numbers.
         let behind = result.is_err() && met.known() <= 2 * self.source.max_entries();
-        let new = if behind { met.keep_missed() } else { met.forget_missed() };
+        let new = if behind {
+            met.keep_missed()
+        } else {
+            self.vanished += (met.known() - met.count()) as u64;
+            met.forget_missed()
+        };
         self.note_way();
         Found { new, result }
     }

@@ -1,0 +1,229 @@
+//! Records that programs stream, counted: how many there were of each key since the exporter started.
+//!
+//! A worker drains the buffers, so that none is full while nobody scrapes. A reading drains them first,
+//! so that it counts all records from before it. Nothing here knows what a record means: its first bytes
+//! are its key.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use tracing::warn;
+
+use super::{Chunk, EventCounts, ReadError, Source, Way, Why};
+use crate::bpf::{MapRef, Stream, kind_name};
+use crate::workers::{HireError, Hired, Post, SMALL_STACK};
+
+mod sums;
+
+use sums::Sums;
+
+/// Keys that are counted for one metric. More are not, which is said.
+const MOST: usize = 1 << 16;
+
+/// The records of one map, counted.
+pub struct EventSource {
+    name: String,
+    kind: String,
+    key_size: usize,
+    shared: Drained,
+    /// How long a key without records is kept.
+    keep: Duration,
+    /// When keys were last forgotten.
+    swept: Instant,
+}
+
+/// A buffer and what was counted of it. Whoever holds it drains it.
+#[derive(Clone, Debug)]
+pub struct Drained(Arc<Mutex<Counter>>);
+
+#[derive(Debug)]
+struct Counter {
+    stream: Stream,
+    sums: Sums,
+    /// Whether it was said that records were lost.
+    told: bool,
+}
+
+impl EventSource {
+    /// Counts the records of a map by their first `key_size` bytes; by none if it is 0: then there is one
+    /// key of four zeros. A key that no record came of for `keep` to twice as long is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the map's buffer cannot be opened.
+    pub fn new(map: &MapRef, key_size: usize, keep: Duration) -> Result<Self, ReadError> {
+        let (name, kind) = (map.spec.name.clone(), kind_name(map.spec.kind));
+        let failed = |source| ReadError { map: name.clone(), way: Way::Events, source };
+        let stream = Stream::new(map).map_err(failed)?;
+        let sums = Sums::new(key_size, MOST);
+        let key_size = sums.key_size();
+        let counter = Counter { stream, sums, told: false };
+        let shared = Drained(Arc::new(Mutex::new(counter)));
+        Ok(Self { name, kind, key_size, shared, keep, swept: Instant::now() })
+    }
+}
+
+impl Source for EventSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn key_size(&self) -> usize {
+        self.key_size
+    }
+
+    fn cpus(&self) -> usize {
+        1
+    }
+
+    fn max_entries(&self) -> usize {
+        MOST
+    }
+
+    fn way(&self) -> (Way, Why) {
+        (Way::Events, Why::Streamed)
+    }
+
+    fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
+        let mut counter = self.shared.lock();
+        counter.stream.follow_cpus();
+        counter.drain();
+        if self.swept.elapsed() >= self.keep {
+            counter.sums.sweep();
+            self.swept = Instant::now();
+        }
+        counter.tell(&self.name);
+        if !counter.sums.is_empty() {
+            visit(counter.sums.chunk());
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, key: &[u8], values: &mut [u64]) -> io::Result<bool> {
+        let counter = self.shared.lock();
+        let count = counter.sums.count(key);
+        if let (Some(count), [value]) = (count, values) {
+            *value = count;
+        }
+        Ok(count.is_some())
+    }
+
+    fn events(&self) -> Option<EventCounts> {
+        let counter = self.shared.lock();
+        Some(EventCounts {
+            received: counter.sums.received(),
+            short: counter.sums.short(),
+            beyond: counter.sums.beyond(),
+            lost: counter.stream.lost().cloned(),
+        })
+    }
+
+    fn drained(&self) -> Option<Drained> {
+        Some(self.shared.clone())
+    }
+}
+
+impl Drained {
+    fn lock(&self) -> MutexGuard<'_, Counter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counter {
+    fn drain(&mut self) -> u64 {
+        let Self { stream, sums, .. } = self;
+        stream.drain(&mut |record| sums.add(record))
+    }
+
+    /// Says once that records were lost.
+    fn tell(&mut self, map: &str) {
+        let full: u64 = self.stream.lost().map_or(0, |lost| lost.values().sum());
+        let (beyond, short) = (self.sums.beyond(), self.sums.short());
+        if self.told || full + beyond + short == 0 {
+            return;
+        }
+        self.told = true;
+        warn!(
+            map,
+            "events are not counted: {full} came when the buffer was full, {beyond} had a key beyond the \
+             first {MOST}, {short} were shorter than the labels; this is said once, \
+             ebpf_exporter_events_lost_total counts on"
+        );
+    }
+}
+
+/// Has a worker drain these buffers, if there are any.
+///
+/// # Errors
+///
+/// When the system has no thread or descriptor for it.
+pub fn hire(all: Vec<Drained>, hired: &mut Hired) -> Result<(), HireError> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let post = Post { name: "events", stack: SMALL_STACK, patience: Duration::from_secs(1) };
+    let failed = |source: io::Error| HireError { name: post.name, source };
+    let watch = Watch::new(all).map_err(failed)?;
+    let bell = watch.bell.try_clone().map_err(failed)?;
+    let ring = move || {
+        // A bell that cannot be rung was rung before.
+        let _ = rustix::io::write(&bell, &1u64.to_ne_bytes());
+    };
+    hired.hire(post, move || watch.work(), ring)
+}
+
+/// Waits at all buffers.
+struct Watch {
+    all: Vec<Drained>,
+    epoll: OwnedFd,
+    /// Is rung when it is to end.
+    bell: OwnedFd,
+}
+
+impl Watch {
+    fn new(all: Vec<Drained>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let wait = |fd: std::os::fd::BorrowedFd<'_>, number: usize| {
+            let data = epoll::EventData::new_u64(number as u64);
+            epoll::add(&epoll, fd, data, epoll::EventFlags::IN)
+        };
+        for (number, drained) in all.iter().enumerate() {
+            wait(drained.lock().stream.as_fd(), number)?;
+        }
+        wait(bell.as_fd(), all.len())?;
+        Ok(Self { all, epoll, bell })
+    }
+
+    fn work(&self) {
+        let mut ready = Vec::with_capacity(self.all.len() + 1);
+        loop {
+            ready.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                // Every scrape drains them.
+                Err(error) => return warn!("events are drained at scrapes only: {error}"),
+            }
+            for event in &ready {
+                match self.all.get(event.data.u64() as usize) {
+                    Some(drained) => _ = drained.lock().drain(),
+                    None => return,
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for EventSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSource").field("name", &self.name).finish_non_exhaustive()
+    }
+}
