@@ -199,11 +199,7 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
     if arguments.filter.is_some() {
         return machine::trials().chain(in_kernel()).collect();
     }
-    let attach = trials![attach:
-        what_does_not_attach_costs_only_itself,
-        what_names_no_hook_costs_only_itself,
-        dropping_detaches,
-    ];
+    let attach = trials![attach: what_names_no_hook_costs_only_itself, dropping_detaches];
     machine::trials().chain(attach).collect()
 }
 

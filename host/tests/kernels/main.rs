@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let outcomes: Vec<Outcome> = kernels.chunks(cpus).flat_map(at_once).collect();
     // One after the other, as each may write the page.
     let judge = |(kernel, outcome): (&&str, Outcome)| match outcome {
-        Outcome::Skipped => env::var_os("CI").is_none(),
+        Outcome::Skipped => env::var("CI").as_deref() != Ok("true"),
         Outcome::Failed => false,
         Outcome::Found(found) => !filters.is_empty() || page::holds(kernel, &found),
     };
