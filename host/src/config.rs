@@ -27,8 +27,8 @@ mod tests;
 
 pub use error::{ConfigFile, Fault, Severity, shown};
 pub use plan::{
-    Config, DecoderStep, Kaddr, KeyPart, Label, LineIndex, Metric, MetricKind, OnRowError, Outline,
-    PluginPlan, PluginStep,
+    CgroupIdMap, CgroupMapKind, Config, DecoderStep, Kaddr, KeyPart, Label, LineIndex, Metric,
+    MetricKind, OnRowError, Outline, PluginPlan, PluginStep,
 };
 pub use read::read;
 

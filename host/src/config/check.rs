@@ -1,5 +1,6 @@
 //! From what was typed to what can be relied on: every rule that needs no kernel and no object.
 
+mod cgroups;
 mod chain;
 mod histogram;
 mod label;
@@ -50,8 +51,9 @@ pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>)
     }
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
+    let cgroup_id_map = raw.cgroup_id_map.and_then(|raw| cgroups::id_map(raw, faults));
     let (name, file, lines) = (file.name(), file.clone(), LineIndex::default());
-    Config { name, file, metrics, faulty, kaddrs, plugins, lines }
+    Config { name, file, metrics, faulty, kaddrs, plugins, cgroup_id_map, lines }
 }
 
 /// Settings that are a document of their own.

@@ -154,7 +154,11 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
     match kind {
         ValueKind::Word if needed => vec![types(&TEXT), ("minLength", 1.into())],
         ValueKind::Word => vec![types(&TEXT)],
-        ValueKind::Choice(words) => vec![("enum", list(words().iter().map(|choice| choice.word)))],
+        ValueKind::Choice(words) => {
+            let words = words().into_iter().map(|choice| choice.word.into());
+            let nothing = [Json::Null, "".into()].into_iter().filter(|_| !needed);
+            vec![("enum", list(words.chain(nothing)))]
+        }
         ValueKind::Boolean => vec![types(&["boolean", "string"]), ("pattern", truths().into())],
         ValueKind::False => vec![("enum", list(no()))],
         ValueKind::Whole(range) => within(types(&["integer", "string"]), *range, WHOLE),
@@ -166,7 +170,11 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
         }
         ValueKind::Digest => vec![types(&["string"]), ("pattern", DIGEST.into())],
         ValueKind::OnError(words) => vec![("anyOf", on_error(words))],
-        ValueKind::Texts => vec![array, ("items", map([("type", list(TEXT))]))],
+        ValueKind::Texts => {
+            let least = needed.then(|| ("minItems", 1.into()));
+            let items = [array, ("items", map([("type", list(TEXT))]))].into_iter();
+            items.chain(least).collect()
+        }
         ValueKind::Identifiers => vec![array, ("items", matching(&["string"], IDENTIFIER))],
         ValueKind::Numbers => vec![array, ("items", matching(&["number", "string"], NUMBER))],
         ValueKind::Items(section) => vec![array, ("items", refer(section))],
@@ -180,6 +188,10 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
             vec![object, ("propertyNames", names), ("additionalProperties", refer(section))]
         }
         ValueKind::Section(section) => [object].into_iter().chain(body(section)).collect(),
+        ValueKind::Optional(section) => {
+            let some = [("type", "object".into())].into_iter().chain(body(section));
+            vec![("anyOf", list([map(later(section)), map(some)]))]
+        }
         ValueKind::Settings => vec![object],
         ValueKind::Later(section) => later(section),
     }

@@ -42,10 +42,20 @@ impl Session {
         Self(u64::from(std::process::id()) << 32 | NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The workload's object file, deaf to all other sessions.
     pub fn object(self) -> Vec<u8> {
+        self.object_of("workload")
+    }
+
+    /// The file of an object that knows sessions, deaf to all others.
+    pub fn object_of(self, name: &str) -> Vec<u8> {
         const UNSET: [u8; 8] = 0x6e6f_6973_7365_7320u64.to_ne_bytes();
-        let mut object = std::fs::read(object::file("workload")).expect("it was compiled");
+        let mut object = std::fs::read(object::file(name)).expect("it was compiled");
         let places: Vec<_> =
             (0..object.len() - 7).filter(|&at| object[at..at + 8] == UNSET).collect();
         let [at] = places[..] else { panic!("the session stands in one place, not {places:?}") };

@@ -120,7 +120,6 @@ fn durations_are_those_of_go() {
 fn what_later_versions_bring_is_refused() {
     let text = "\
 tracing: {spans: [{name: s, ringbuf: r, labels: []}]}
-cgroup_id_map: {name: m, type: hash}
 metrics:
   counters:
     - {name: a, help: A, perf_event_array: yes}
@@ -128,9 +127,8 @@ metrics:
 ";
     assert_snapshot!(faults(text), @"
     x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:2: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:5: metrics.counters[0].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:6: metrics.counters[1].ringbuf: `ringbuf: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    x.yaml:4: metrics.counters[0].perf_event_array: `perf_event_array: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    x.yaml:5: metrics.counters[1].ringbuf: `ringbuf: true` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
     ");
     assert_snapshot!(faults("tracing: {spans: [{name: s}]}"), @"x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
 }
@@ -157,7 +155,7 @@ fn what_later_versions_bring_may_be_there_and_empty() {
     x.yaml:1: warning: tracing.span: unknown key, which does nothing; did you mean `spans`?
     x.yaml:2: warning: cgroup_id_map.Name: unknown key, which does nothing; did you mean `name`?
     ");
-    for some in ["tracing: {spans: [{}]}", "tracing: x", "cgroup_id_map: {type: hash}"] {
+    for some in ["tracing: {spans: [{}]}", "tracing: x"] {
         let text = format!("{some}\nmetrics: {{counters: [{{name: a, help: A}}]}}");
         assert!(faults(&text).contains("is not supported by this version"), "{some}");
     }

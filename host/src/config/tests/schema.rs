@@ -100,7 +100,7 @@ plugins:
       hold: 5s
       compile: {time: 10s, memory: 448MiB}
 tracing: {spans: []}
-cgroup_id_map: {name: '', type: '', regexps: []}
+cgroup_id_map: {name: m, type: hash, regexps: [a]}
 ";
 
 /// A key that stands in a file: where, by a JSON pointer and as faults say it, and what it is.
@@ -139,9 +139,10 @@ fn below(value: &Value, pointer: &str, path: &str, key: &Key) -> Vec<Place> {
             };
             map.iter().flat_map(one).collect()
         }
-        (ValueKind::Section(section) | ValueKind::Later(section), value) => {
-            places(value, pointer, path, section)
-        }
+        (
+            ValueKind::Section(section) | ValueKind::Optional(section) | ValueKind::Later(section),
+            value,
+        ) => places(value, pointer, path, section),
         (ValueKind::OnError(_), Value::Object(_)) => places(value, pointer, path, &keys::ON_ERROR),
         _ => Vec::new(),
     }
@@ -168,12 +169,12 @@ fn wrong(kind: &ValueKind) -> Value {
         ValueKind::Texts | ValueKind::Pairs | ValueKind::Items(_) | ValueKind::Named(_) => {
             json!("x")
         }
-        ValueKind::Section(_) | ValueKind::Later(_) => json!("x"),
+        ValueKind::Section(_) | ValueKind::Optional(_) | ValueKind::Later(_) => json!("x"),
     }
 }
 
 /// Sections that this version does not support.
-const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
+const LATER: [&str; 1] = ["tracing"];
 
 #[test]
 fn the_reader_reads_every_key_of_the_list_and_no_other() {
@@ -243,7 +244,7 @@ fn what_is_needed_is_needed_by_both() {
 fn defaults_are_what_the_reader_does() {
     let plan = |text: &str| {
         let config = good(text);
-        (config.metrics, config.plugins)
+        (config.metrics, config.plugins, config.cgroup_id_map)
     };
     let whole = as_json(WHOLE);
     for Place { pointer, path, key, .. } in places(&whole, "", "", &keys::FILE) {
