@@ -39,10 +39,10 @@ mod variables;
 
 pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo};
-pub use check::{check, check_maps, kind_name};
+pub use check::{check, check_maps, check_spans, kind_name};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
-pub use layout::{Field, Key, Layout, Role, Value, is_per_cpu};
+pub use layout::{Field, Key, Layout, RecordLayout, Role, Value, is_per_cpu};
 pub use stream::{Ring, Stream};
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;

@@ -28,7 +28,7 @@ mod tests;
 pub use error::{ConfigFile, Fault, Severity, shown};
 pub use plan::{
     Config, DecoderStep, EventStream, Kaddr, KeyPart, Label, LineIndex, Metric, MetricKind,
-    OnRowError, Outline, PluginPlan, PluginStep, StreamKind,
+    OnRowError, Outline, PluginPlan, PluginStep, SpanPart, SpanPlan, StreamKind,
 };
 pub use read::read;
 

@@ -18,6 +18,7 @@
 //! | [`escaping`] | names what not every client can name | knows a format |
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins all these, one unit for each config | is run twice at once |
+//! | [`spans`] | turns records of ring buffers into spans, and sends them | keeps a ring buffer waiting |
 //! | [`serve`] | HTTP | holds logic |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
@@ -57,6 +58,7 @@ pub mod serve;
 pub mod settings;
 pub mod signals;
 pub mod source;
+pub mod spans;
 pub mod startup;
 pub mod system;
 pub mod telemetry;

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::advice::{Advise as _, near};
 use crate::config::name::LabelName;
 use crate::config::plan::WASM;
-use crate::config::{Config, DecoderStep, Fault, Metric, MetricKind};
+use crate::config::{Config, DecoderStep, Fault, Label, Metric, MetricKind, SpanPlan};
 use crate::decode::{Chain, Step};
 use crate::plugin::{MetricShape, Plugin, PluginError};
 use crate::system::System;
@@ -37,10 +37,20 @@ impl Linked {
     }
 }
 
+/// Spans of one kind and what makes texts of their records.
+#[derive(Debug)]
+pub struct LinkedSpan {
+    /// What was asked for.
+    pub plan: SpanPlan,
+    /// What decodes each of its labels, in their order.
+    pub chains: Vec<Chain>,
+}
+
 /// Has the system get what the decoders of these configs will ask it.
 pub fn want(configs: &[Config], system: &System) {
-    let metrics = configs.iter().flat_map(|config| &config.metrics);
-    for step in metrics.flat_map(|metric| &metric.labels).flat_map(|label| &label.steps) {
+    let metrics = configs.iter().flat_map(|config| &config.metrics).map(|metric| &metric.labels);
+    let spans = configs.iter().flat_map(|config| &config.spans).map(|span| &span.labels);
+    for step in metrics.chain(spans).flatten().flat_map(|label| &label.steps) {
         if let DecoderStep::Builtin(spec, _) = step {
             spec.want(system);
         }
@@ -59,6 +69,17 @@ pub fn metrics(
     (linked, linking.faults)
 }
 
+/// As [`metrics`], for the spans of a config.
+pub fn spans(
+    config: &Config,
+    plugins: &mut Plugins,
+    system: &System,
+) -> (Vec<LinkedSpan>, Vec<Fault>) {
+    let mut linking = Linking { config, plugins, system, told: HashSet::new(), faults: Vec::new() };
+    let linked = config.spans.iter().map(|span| linking.span(span)).collect();
+    (linked, linking.faults)
+}
+
 struct Linking<'a> {
     config: &'a Config,
     plugins: &'a mut Plugins,
@@ -70,12 +91,20 @@ struct Linking<'a> {
 
 impl Linking<'_> {
     fn metric(&mut self, metric: &Metric) -> Linked {
-        let chains = metric.labels.iter().map(|label| {
+        let chains = self.chains(&metric.labels);
+        Linked { metric: metric.clone(), chains, transforms: self.transforms(metric) }
+    }
+
+    fn span(&mut self, plan: &SpanPlan) -> LinkedSpan {
+        LinkedSpan { chains: self.chains(&plan.labels), plan: plan.clone() }
+    }
+
+    fn chains(&mut self, labels: &[Label]) -> Vec<Chain> {
+        let chain = |label: &Label| {
             let steps = label.steps.iter().filter_map(|step| self.step(step));
             Chain::new(steps.collect())
-        });
-        let chains = chains.collect();
-        Linked { metric: metric.clone(), chains, transforms: self.transforms(metric) }
+        };
+        labels.iter().map(chain).collect()
     }
 
     fn step(&mut self, step: &DecoderStep) -> Option<Step> {

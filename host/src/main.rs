@@ -25,6 +25,7 @@ use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::source::{Reading, Way};
+use ebpf_wasm_exporter::spans::{Spans, StartTimes};
 use ebpf_wasm_exporter::startup::report::{self, counted};
 use ebpf_wasm_exporter::startup::{self, Checked, Running};
 use ebpf_wasm_exporter::system::System;
@@ -114,26 +115,45 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let types = KernelTypes::share();
     let fit = checked(&settings, &system)?;
+    let read = Instant::now();
     noted.tell();
     let listener = listen(&settings)?;
     if let Some(left_out) = settings.settle_maps(listener.is_local()) {
         info!("{left_out}");
     }
-    let Started { running, .. } = start(&settings, fit)?;
+    let Started { mut running, .. } = start(&settings, fit)?;
     running.iter().for_each(|config| info!("{}", report::line(config)));
     noted.tell();
+    let spans = spans(&settings, &mut running, began, read)?;
     let status = format!("serving {}", counted(running.len(), "config"));
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
-    let serving = Serving { settings: &settings, system: &system, listener, noted: &noted };
+    let serving = Serving { settings: &settings, system: &system, spans, listener, noted: &noted };
     serving.units(units, &status, began)
+}
+
+/// What makes and sends the spans of these configs and of a start that began then and had read them
+/// then, if there are any.
+fn spans(
+    settings: &Settings,
+    running: &mut [Running],
+    began: Instant,
+    read: Instant,
+) -> Result<Option<Spans>, Failure> {
+    let configs = running.iter().map(|config| config.times.clone()).collect();
+    let rings = startup::traced(running).map_err(|error| fail(Exit::Load, error))?;
+    let start = StartTimes { began, read, configs };
+    let spans = Spans::new(rings, settings.tracing.clone(), start);
+    spans.map_err(|advice| refuse(Exit::Usage, advice))
 }
 
 /// All that is needed to serve, but for what is served.
 struct Serving<'a> {
     settings: &'a Settings,
     system: &'a System,
+    /// None if there are none.
+    spans: Option<Spans>,
     listener: Listener,
     noted: &'a Noted,
 }
@@ -141,22 +161,23 @@ struct Serving<'a> {
 impl Serving<'_> {
     /// Gives up privileges with all workers, and serves these units until a signal comes. The start
     /// began at `began`.
-    fn units(self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
+    fn units(mut self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
+        let ports = self.spans.as_ref().map(|spans| spans.ports().to_vec()).unwrap_or_default();
         let cpu_events = units.iter().any(Unit::opens_events);
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
         let scrapes = self.hire(units, &traffic, &mut hired);
         let scrapes = scrapes.map_err(|error| fail(Exit::Unexpected, error))?;
-        let Self { settings, system, listener, noted } = self;
+        let Self { settings, system, listener, noted, .. } = self;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
         bpf::give_back_memory();
-        let readable =
-            [system.readable(), process::prepare(), vec![Readable::Content(stats::SWITCH.into())]]
-                .concat();
+        let names = if ports.is_empty() { Vec::new() } else { Spans::readable() };
+        let switch = vec![Readable::Content(stats::SWITCH.into())];
+        let readable = [system.readable(), process::prepare(), switch, names].concat();
         let changes_maps = system.cgroups().has_rolls();
-        let needs = Needs { readable, cpu_events, changes_maps };
+        let needs = Needs { readable, cpu_events, changes_maps, ports };
         let given_up = settings.privileges.give_up(&needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
@@ -175,7 +196,7 @@ impl Serving<'_> {
 
     /// Hires all who work while it serves. The last one ends first.
     fn hire(
-        &self,
+        &mut self,
         units: Vec<Unit>,
         traffic: &Traffic,
         hired: &mut Hired,
@@ -184,7 +205,12 @@ impl Serving<'_> {
         startup::hire_clock(&units, hired)?;
         startup::hire_drain(&units, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
-        let scraper = Scraper::new(units).telling(traffic.clone()).knowing(self.system);
+        let scraper = Scraper::new(units).telling(traffic.clone());
+        let mut scraper = scraper.knowing(self.system);
+        if let Some(spans) = self.spans.take() {
+            scraper = scraper.tracing(spans.stats());
+            spans.hire(hired)?;
+        }
         Scrapes::hire(scraper.with_plugin_budget(self.settings.plugin_budget), hired)
     }
 }
@@ -259,7 +285,8 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     }
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
     let listener = listen(&settings)?;
-    let serving = Serving { settings: &settings, system: &system, listener, noted: &noted };
+    let (settings, system, noted) = (&settings, &system, &noted);
+    let serving = Serving { settings, system, spans: None, listener, noted };
     serving.units(units, "replaying", began)
 }
 

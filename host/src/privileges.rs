@@ -60,6 +60,8 @@ pub struct Needs {
     pub cpu_events: bool,
     /// Whether entries of BPF maps are set and removed.
     pub changes_maps: bool,
+    /// TCP ports that it connects to; none if it connects to nobody.
+    pub ports: Vec<u16>,
 }
 
 /// What was given up.
@@ -111,10 +113,10 @@ impl Privileges {
     /// cannot be had is told in [`GivenUp`].
     pub fn give_up(&self, needs: &Needs, workers: &Hired) -> Result<GivenUp, DropError> {
         let others = others(workers.count());
-        let (alike, files) = (self.clone(), needs.readable.clone());
-        let left = workers.each(move || alike.leave(&files));
+        let (alike, same) = (self.clone(), needs.clone());
+        let left = workers.each(move || alike.leave(&same));
         let left = left.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let own = self.leave(&needs.readable)?;
+        let own = self.leave(needs)?;
         // The last: it refuses what the others are made with, to all threads.
         let seccomp = self.sandbox.refuse_calls(needs, &own);
         // All of them can do the same. If one could not, that is what to tell.
@@ -130,7 +132,7 @@ impl Privileges {
     }
 
     /// Gives up what the calling thread has for itself.
-    fn leave(&self, readable: &[Readable]) -> Result<Left, DropError> {
+    fn leave(&self, needs: &Needs) -> Result<Left, DropError> {
         let capabilities = match &self.user {
             Some(user) => self.keep.apply_as(user)?,
             None => self.keep.apply()?,
@@ -139,7 +141,7 @@ impl Privileges {
             set_no_new_privs(true).map(|()| None).map_err(|error| error.to_string())
         });
         let landlock = based(&no_new_privs, self.sandbox.landlock, || {
-            landlock::restrict(readable).map(|scale| Some(scale.as_str()))
+            landlock::restrict(needs).map(|scale| Some(scale.as_str()))
         });
         Ok(Left { capabilities, no_new_privs, landlock })
     }

@@ -14,6 +14,7 @@ use crate::plugin::Gauges;
 use crate::process::Myself;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Traffic};
+use crate::spans::SpanStats;
 use crate::system::{Cgroups, System};
 use crate::telemetry::{Collect, Report};
 use crate::workers::Staff;
@@ -53,6 +54,7 @@ pub struct Scraper {
     phases: Phases,
     traffic: Traffic,
     cgroups: Cgroups,
+    spans: SpanStats,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
 }
@@ -91,6 +93,11 @@ impl Scraper {
     /// The same, keeping in step what the system keeps of cgroups for maps, and telling of it in each scrape.
     pub fn knowing(self, system: &System) -> Self {
         Self { cgroups: system.cgroups().clone(), ..self }
+    }
+
+    /// The same, telling in each scrape what has become of spans.
+    pub fn tracing(self, spans: SpanStats) -> Self {
+        Self { spans, ..self }
     }
 
     /// The same scraper, whose plugins may run so long in a scrape, all together.
@@ -171,6 +178,7 @@ impl Scraper {
     /// Says what the exporter knows of itself.
     fn tell(&mut self) {
         for Active { feeds, stats, .. } in &mut self.units {
+            stats.span_errors = self.spans.errors(&stats.name);
             let series = |feed: &Feed| self.families.get(&feed.filled).map_or(0, Family::len);
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
@@ -204,7 +212,7 @@ impl Collect for Scraper {
         let programs = units().flat_map(|unit| unit.programs(counted)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
-        let all: [&dyn Collect; 12] = [
+        let all: [&dyn Collect; 13] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
             &Programs(programs),
             &Maps(units().flat_map(Active::maps).collect()),
@@ -214,6 +222,7 @@ impl Collect for Scraper {
             &Gauges(plugins),
             &Counted(self.cgroups.census()),
             &self.traffic,
+            &self.spans,
             &Staff,
             &Lost,
             &Myself,

@@ -13,6 +13,7 @@ use crate::plugin::{CacheDir, Compiler};
 use crate::privileges::{Keep, Privileges, Sandbox};
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
+use crate::spans::Variables;
 use crate::startup::{self, Places};
 use crate::{bpf, descriptors};
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub fanotify: bool,
     /// How long all plugins may run in a scrape.
     pub plugin_budget: Duration,
+    /// Where spans go.
+    pub tracing: Variables,
     /// Whether warnings, and programs that do not attach, are fatal.
     pub strict: bool,
     cache: Option<CacheDir>,
@@ -80,6 +83,7 @@ impl Settings {
                 env::var_os("CACHE_DIRECTORY").as_deref(),
             ),
             plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
+            tracing: Variables::read(&|name| env::var(name).ok())?,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),

@@ -14,15 +14,17 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info};
 
 use crate::bpf::{
-    self, Addresses, Attached, Layout, LoadError, MapRef, ObjectSource, Opened, Symbols,
+    self, Addresses, Attached, Layout, LoadError, MapRef, ObjectSource, Opened, RecordLayout, Ring,
+    Symbols,
 };
 use crate::cli::Selection;
 use crate::config::{self, Config, ConfigFile, Fault, Severity};
-use crate::link::{self, Linked};
+use crate::link::{self, Linked, LinkedSpan};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
 use crate::source::{EventSource, MapReader, Source, events};
 use crate::source::{ReadError, Reading, Sink, Way};
+use crate::spans::{ConfigTimes, RingError, TracedRing};
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
@@ -49,6 +51,7 @@ pub struct Checked {
     opened: Opened,
     layouts: Vec<Layout>,
     metrics: Vec<Linked>,
+    spans: Vec<(LinkedSpan, RecordLayout)>,
     plugins: Vec<Gauge>,
 }
 
@@ -59,12 +62,14 @@ pub struct Running {
     pub name: String,
     /// Its metrics, each with the layout of its map.
     pub metrics: Vec<(Linked, Layout)>,
+    /// Its spans, each with the layout of its records.
+    pub spans: Vec<(LinkedSpan, RecordLayout)>,
     /// Its object in the kernel.
     pub attached: Attached,
     /// What its plugins cost.
     pub plugins: Vec<Gauge>,
-    /// How long the kernel took to load it and attach it.
-    pub took: Duration,
+    /// When the kernel loaded it and attached it.
+    pub times: ConfigTimes,
 }
 
 /// Where to look for what configs name.
@@ -113,6 +118,10 @@ pub fn check(
         let (mut loaded, mut found) = plugins::load(&config, &mut loader, places.plugins);
         let (metrics, more) = link::metrics(&config, &mut loaded, system);
         found.extend(more);
+        let (spans, more) = link::spans(&config, &mut loaded, system);
+        // A plugin that does not start is told once.
+        let more = more.into_iter().filter(|fault| !found.contains(fault)).collect::<Vec<_>>();
+        found.extend(more);
         if *selection == Selection::DefaultSet && !found.is_empty() {
             found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
             faults.extend(found);
@@ -130,12 +139,16 @@ pub fn check(
         };
         faults.extend(opened.set_kaddrs(&config, addresses));
         faults.extend(bpf::check::warnings(&config, &opened));
-        match bpf::check(&config, &opened) {
-            Ok(layouts) => {
+        let records = bpf::check_spans(&config, &opened);
+        match (bpf::check(&config, &opened), records) {
+            (Ok(layouts), Ok(records)) => {
                 let plugins = plugins::gauges(&config, &loaded);
-                checked.push(Checked { config, opened, layouts, metrics, plugins });
+                let spans = spans.into_iter().zip(records).collect();
+                checked.push(Checked { config, opened, layouts, metrics, spans, plugins });
             }
-            Err(found) => faults.extend(found),
+            (layouts, records) => {
+                faults.extend(layouts.err().into_iter().chain(records.err()).flatten());
+            }
         }
     }
     loader.rest();
@@ -260,11 +273,15 @@ impl Checked {
     ///
     /// When the kernel does not take the object.
     pub fn start(self) -> Result<Running, LoadError> {
-        let Self { config, opened, layouts, metrics, plugins } = self;
+        let Self { config, opened, layouts, metrics, spans, plugins } = self;
         let began = Instant::now();
-        let attached: Attached = opened.load()?.attach();
+        let object = opened.load()?;
+        let loaded = Instant::now();
+        let attached: Attached = object.attach();
         let metrics = metrics.into_iter().zip(layouts).collect();
-        Ok(Running { name: config.name, metrics, attached, plugins, took: began.elapsed() })
+        let name = config.name;
+        let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
+        Ok(Running { name, metrics, spans, attached, plugins, times })
     }
 }
 
@@ -290,6 +307,25 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
         Ok(Unit { name, metrics, attached: Some(attached), plugins })
     };
     configs.into_iter().map(unit).collect()
+}
+
+/// Opens the ring buffers that the spans of these configs are made of, and takes the spans out of them.
+///
+/// # Errors
+///
+/// When a ring buffer cannot be read.
+pub fn traced(configs: &mut [Running]) -> Result<Vec<TracedRing>, RingError> {
+    let mut rings = Vec::new();
+    for Running { name, spans, attached, .. } in configs {
+        for (linked, layout) in std::mem::take(spans) {
+            let failed = |source| RingError { map: layout.map.clone(), source };
+            let map =
+                attached.map(&layout.map).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+            let ring = Ring::new(map).map_err(failed)?;
+            rings.push(TracedRing { config: name.clone(), linked, layout, ring });
+        }
+    }
+    Ok(rings)
 }
 
 /// Has a worker watch the time of the guests of these units, if they have any.

@@ -8,12 +8,12 @@ use libbpf_rs::libbpf_sys;
 
 use super::hook::HookSpec;
 use super::key::KeyType;
-use super::layout::{self, Key, Layout, Value, is_per_cpu};
+use super::layout::{self, Key, Layout, RecordLayout, Value, is_per_cpu};
 use super::{MapSpec, Opened, text};
 use crate::advice::Advice;
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
-use crate::config::{Config, Fault, KeyPart, Metric, Outline, Severity, StreamKind};
+use crate::config::{Config, Fault, KeyPart, Metric, Outline, Severity, SpanPlan, StreamKind};
 use crate::escaping::Escaping;
 
 /// What is wrong with a metric.
@@ -46,6 +46,65 @@ pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>
             faults.extend(found);
             Err(faults)
         }
+    }
+}
+
+/// How the records of the ring buffers are to be read that the config's spans are made of, in the order
+/// of its spans.
+///
+/// # Errors
+///
+/// Every fault that the object has for these spans.
+pub fn check_spans(config: &Config, opened: &Opened) -> Result<Vec<RecordLayout>, Vec<Fault>> {
+    let (maps, mut layouts, mut faults) = (opened.maps(), Vec::new(), Vec::new());
+    for span in &config.spans {
+        match record(span, &maps) {
+            Ok(layout) => layouts.push(layout),
+            Err(Finding { below, advice }) => {
+                faults.push(config.refuse(&format!("{}{below}", span.path), advice));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(layouts) } else { Err(faults) }
+}
+
+/// How to read the records of a span's ring buffer, or what speaks against it.
+fn record(span: &SpanPlan, maps: &[MapSpec]) -> Result<RecordLayout, Finding> {
+    let name = &span.ringbuf;
+    let Some(map) = maps.iter().find(|map| map.name == *name) else {
+        return Err(no_ring(name, maps));
+    };
+    if map.kind != MapType::RingBuf {
+        let problem = format!("map `{name}` is a {}, not a ringbuf", kind_name(map.kind));
+        return Err(Finding::new(".ringbuf", problem, ring_remedy(maps)));
+    }
+    let layout = RecordLayout::new(name, &span.parts());
+    let (size, most) = (layout.size, map.max_entries as usize);
+    if size > most {
+        let problem = format!("the labels take {size} bytes, and ringbuf `{name}` has {most}");
+        return Err(Finding::new(".labels", problem, "correct the sizes"));
+    }
+    Ok(layout)
+}
+
+fn no_ring(name: &str, maps: &[MapSpec]) -> Finding {
+    let remedy = match nearest(name, rings(maps)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => ring_remedy(maps),
+    };
+    Finding::new(".ringbuf", format!("the object has no map `{name}`"), remedy)
+}
+
+fn rings(maps: &[MapSpec]) -> impl Iterator<Item = &str> {
+    maps.iter().filter(|map| map.kind == MapType::RingBuf).map(|map| map.name.as_str())
+}
+
+fn ring_remedy(maps: &[MapSpec]) -> String {
+    let names: Vec<_> = rings(maps).map(|name| format!("`{name}`")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    match &*names {
+        [] => "define a map of type `BPF_MAP_TYPE_RINGBUF`, and give its name".to_owned(),
+        names => format!("give the name of one that it has: {}", listed(names)),
     }
 }
 

@@ -73,6 +73,27 @@ pub enum Role {
     Cpu,
 }
 
+/// How the records of a ring buffer are to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordLayout {
+    /// The ring buffer's name.
+    pub map: String,
+    /// The bytes that each label decodes, in their order.
+    pub fields: Vec<Range<usize>>,
+    /// The bytes that a record has at the least: all those of labels. What comes behind is passed over.
+    pub size: usize,
+}
+
+impl RecordLayout {
+    /// How records of this ring buffer are to be read that have these parts.
+    pub fn new(map: &str, parts: &[KeyPart]) -> Self {
+        let fields: Vec<_> =
+            fields(parts, None, None).into_iter().map(|field| field.bytes).collect();
+        let size = fields.iter().map(|bytes| bytes.end).max().unwrap_or_default();
+        Self { map: map.to_owned(), fields, size }
+    }
+}
+
 /// Whether maps of this type hold a value for each CPU.
 pub fn is_per_cpu(kind: MapType) -> bool {
     matches!(kind, MapType::PercpuHash | MapType::PercpuArray | MapType::LruPercpuHash)

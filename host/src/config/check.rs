@@ -4,6 +4,7 @@ mod chain;
 mod histogram;
 mod label;
 mod plugin;
+mod span;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -28,11 +29,11 @@ pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>)
     for section in &raw.refused {
         refuse(faults, section, &format!("`{section}`"));
     }
-    if !raw.has_metrics && raw.refused.is_empty() {
+    if !raw.has_metrics && !raw.has_spans && raw.refused.is_empty() {
         faults.error(
             "metrics",
-            "the file has no metrics",
-            "list some under `metrics.counters` or `metrics.histograms`",
+            "the file has no metrics and no spans",
+            "list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`",
         );
     }
     twice(&raw.metrics, faults);
@@ -52,10 +53,11 @@ pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>)
             None => faulty.extend(outline),
         }
     }
+    let spans = span::all(raw.spans, &names, faults);
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
     let (name, file, lines) = (file.name(), file.clone(), LineIndex::default());
-    Config { name, file, metrics, faulty, kaddrs, plugins, lines }
+    Config { name, file, metrics, faulty, spans, kaddrs, plugins, lines }
 }
 
 /// Settings that are a document of their own.
@@ -189,7 +191,8 @@ fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Opt
         };
         histogram::bucket_label(&raw.labels, buckets, &path, faults);
     }
-    let labels = label::all(raw.labels, &path, has_buckets, plugins, faults);
+    let of = if has_buckets { label::Of::Histogram } else { label::Of::Counter };
+    let labels = label::all(raw.labels, &path, of, plugins, faults);
     let events = events.map(|(kind, flush_interval)| EventStream { kind, flush_interval });
     let metric = Metric { name: name?, help: help?, path, kind: kind?, events, labels, transforms };
     (!raw.faulty && faults.errors() == before).then_some(metric)

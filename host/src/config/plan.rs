@@ -26,6 +26,8 @@ pub struct Config {
     pub metrics: Vec<Metric>,
     /// What is known of metrics that are left out, because something of theirs is faulty.
     pub faulty: Vec<Outline>,
+    /// Its spans, in the file's order.
+    pub spans: Vec<SpanPlan>,
     /// Kernel symbols whose addresses the object wants in `kaddr_SYMBOL`.
     pub kaddrs: Vec<Kaddr>,
     /// Its plugins, in the file's order. None has been looked at.
@@ -173,6 +175,40 @@ impl StreamKind {
     }
 }
 
+/// Spans of one kind, and the ring buffer whose records they are made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanPlan {
+    /// What they are called, unless a label says otherwise.
+    pub name: String,
+    /// The ring buffer's name in the object.
+    pub ringbuf: String,
+    /// The service that they are of, if the config says.
+    pub service: Option<String>,
+    /// Its place in the file: `tracing.spans[2]`.
+    pub path: String,
+    /// The parts of a record, in order.
+    pub labels: Vec<Label>,
+}
+
+/// What a label of a span says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpanPart {
+    /// `trace_id`: 32 hexadecimal digits.
+    TraceId,
+    /// `span_id`: 16 of them.
+    SpanId,
+    /// `parent_span_id`: 16 of them.
+    ParentSpanId,
+    /// `span_monotonic_timestamp_ns`: when it began, by CLOCK_MONOTONIC.
+    Began,
+    /// `span_duration_ns`.
+    Duration,
+    /// `span_name`: what it is called.
+    Name,
+    /// All others: a text that is an attribute.
+    Attribute,
+}
+
 /// What of a metric has to fit its map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outline {
@@ -309,6 +345,42 @@ impl Metric {
         let bucket = self.bucket();
         let label = move |&(index, _): &(usize, &Label)| Some(index) != bucket;
         self.labels.iter().enumerate().filter(label).map(|(_, label)| &label.name)
+    }
+}
+
+impl SpanPlan {
+    /// What its labels take of a record.
+    pub fn parts(&self) -> Vec<KeyPart> {
+        self.labels.iter().map(Label::part).collect()
+    }
+}
+
+impl SpanPart {
+    /// What a label of this name says of a span.
+    pub fn of(label: &str) -> Self {
+        match label {
+            "trace_id" => Self::TraceId,
+            "span_id" => Self::SpanId,
+            "parent_span_id" => Self::ParentSpanId,
+            "span_monotonic_timestamp_ns" => Self::Began,
+            "span_duration_ns" => Self::Duration,
+            "span_name" => Self::Name,
+            _ => Self::Attribute,
+        }
+    }
+
+    /// How many hexadecimal digits it is, if it is an id.
+    pub fn digits(self) -> Option<usize> {
+        match self {
+            Self::TraceId => Some(32),
+            Self::SpanId | Self::ParentSpanId => Some(16),
+            Self::Began | Self::Duration | Self::Name | Self::Attribute => None,
+        }
+    }
+
+    /// Whether it is a whole number in decimal text.
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Began | Self::Duration)
     }
 }
 

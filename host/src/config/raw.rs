@@ -45,6 +45,9 @@ pub(super) struct Document {
     pub(super) metrics: Vec<Metric>,
     /// Whether any metric was written, be it wrongly.
     pub(super) has_metrics: bool,
+    pub(super) spans: Vec<Span>,
+    /// Whether any span was written, be it wrongly.
+    pub(super) has_spans: bool,
     /// Path and text of each symbol.
     pub(super) kaddrs: Vec<(String, String)>,
     pub(super) plugins: Vec<Plugin>,
@@ -77,6 +80,17 @@ pub(super) enum Kind {
         /// Those that are no numbers have been told.
         bucket_keys: Field<Vec<Option<f64>>>,
     },
+}
+
+/// Spans of one kind.
+pub(super) struct Span {
+    pub(super) path: String,
+    pub(super) name: Field<String>,
+    pub(super) ringbuf: Field<String>,
+    pub(super) service: Field<String>,
+    pub(super) labels: Field<Vec<Label>>,
+    /// Whether a fault was found in it, so that its parts may lack something.
+    pub(super) faulty: bool,
 }
 
 pub(super) struct Label {
@@ -122,7 +136,7 @@ pub(super) enum OnError {
 
 /// Reads a file's root, which has to be a mapping.
 pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document> {
-    const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
+    const LATER: [&str; 1] = ["cgroup_id_map"];
     if let Some((key, code)) = older_file(root, &keys::FILE.names()) {
         let problem = match code {
             true => format!("this is a config of ebpf_exporter 1.x (`{key}:` with BCC code)"),
@@ -157,20 +171,59 @@ pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document>
     }
     let kaddrs = fields.texts("kaddrs");
     let plugins = plugin::all(&fields);
-    for (key, known) in LATER.into_iter().zip([&keys::TRACING, &keys::CGROUP_ID_MAP]) {
+    let (spans, has_spans) = spans(&fields);
+    for (key, known) in LATER.into_iter().zip([&keys::CGROUP_ID_MAP]) {
         if let Some(section) = fields.get(key).filter(|node| matches!(node.value, Value::Map(_))) {
             Fields::open(section, key, known, faults);
         }
     }
     let refused = LATER.into_iter().filter(|key| fields.has(key)).collect();
-    Some(Document { metrics, has_metrics, kaddrs, plugins, refused })
+    Some(Document { metrics, has_metrics, spans, has_spans, kaddrs, plugins, refused })
+}
+
+/// The spans of a file, and whether any was written, be it wrongly.
+fn spans(file: &Fields<'_, '_>) -> (Vec<Span>, bool) {
+    let Some(section) = file.get("tracing") else { return (Vec::new(), false) };
+    let Some(fields) = Fields::open(section, "tracing", &keys::TRACING, file.faults) else {
+        return (Vec::new(), true);
+    };
+    let items = match fields.list("spans") {
+        Field::Absent => return (Vec::new(), false),
+        Field::Faulty => return (Vec::new(), true),
+        Field::Given(items) => items,
+    };
+    let mut spans = Vec::new();
+    for (path, node) in &items {
+        if file.faults.bounds.metric().is_err() {
+            let problem =
+                format!("the configs have more than {} metrics and spans", bounds::METRICS);
+            file.faults.error("tracing", problem, "serve fewer in one process");
+            break;
+        }
+        spans.extend(span(node, path, file.faults));
+    }
+    (spans, !items.is_empty())
+}
+
+fn span(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Span> {
+    let before = faults.errors();
+    let fields = Fields::open(node, path, &keys::SPAN, faults)?;
+    let span = Span {
+        path: path.to_owned(),
+        name: fields.word("name"),
+        ringbuf: fields.word("ringbuf"),
+        service: fields.word("service"),
+        labels: labels(&fields),
+        faulty: false,
+    };
+    Some(Span { faulty: faults.errors() > before, ..span })
 }
 
 /// The key that shows that a whole file is of the older format, and whether it holds C code. A file
 /// with metrics is of today, be there keys of then beside them.
 fn older_file<'n>(root: &'n Node<'_>, known: &[&str]) -> Option<(&'n str, bool)> {
     let Value::Map(map) = &root.value else { return None };
-    if root.get("metrics").is_some_and(fields::says) {
+    if ["metrics", "tracing"].iter().any(|key| root.get(key).is_some_and(fields::says)) {
         return None;
     }
     let (key, node) = map

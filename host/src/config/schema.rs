@@ -16,9 +16,10 @@ use super::raw::keys::{self, Key, Only, Section, Unwritten, ValueKind};
 use super::{bounds, scalar};
 
 /// Sections that are items of lists and mappings, each of which may stand in several places.
-const ITEMS: [&Section; 6] = [
+const ITEMS: [&Section; 7] = [
     &keys::COUNTER,
     &keys::HISTOGRAM,
+    &keys::SPAN,
     &keys::LABEL,
     &keys::DECODER,
     &keys::TRANSFORM,
@@ -44,6 +45,7 @@ pub fn json() -> String {
         ("type", "object".into()),
     ];
     parts.extend(body(&keys::FILE));
+    parts.extend(any_of(&keys::FILE));
     parts.push(("$defs", map(ITEMS.map(|section| (section.name, item(section))))));
     map(parts).pretty()
 }
@@ -51,7 +53,7 @@ pub fn json() -> String {
 /// A section where `null` cannot stand.
 fn item(section: &Section) -> Json {
     let about = [("description", section.says.into()), ("type", "object".into())];
-    map(about.into_iter().chain(body(section)))
+    map(about.into_iter().chain(body(section)).chain(any_of(section)))
 }
 
 /// What an object has to be to be this section.
@@ -66,15 +68,18 @@ fn body(section: &Section) -> Words {
     if !needed.is_empty() {
         parts.push(("required", list(needed)));
     }
-    if !section.any_of.is_empty() {
-        let keys = section.keys.iter().filter(|key| section.any_of.contains(&key.name));
-        parts.push(("anyOf", list(keys.map(|key| has(&[key])))));
-    }
     let conditions = conditions(section);
     if !conditions.is_empty() {
         parts.push(("allOf", list(conditions)));
     }
     parts
+}
+
+/// The keys of which an object has to have one that says something, if it says something itself.
+fn any_of(section: &Section) -> Option<(&'static str, Json)> {
+    let keys = section.keys.iter().filter(|key| section.any_of.contains(&key.name));
+    let any = keys.map(|key| has(&[key])).collect::<Vec<_>>();
+    (!any.is_empty()).then(|| ("anyOf", list(any)))
 }
 
 /// Whether a key has to be there in whatever section of its kind.
@@ -125,6 +130,9 @@ fn something(kind: &ValueKind) -> Words {
         }
         ValueKind::Word => vec![("minLength", 1.into()), ("type", list(TEXT))],
         ValueKind::Whole(_) => vec![("type", list(["integer", "string"]))],
+        ValueKind::Section(section) => {
+            [("type", "object".into())].into_iter().chain(any_of(section)).collect()
+        }
         _ => Vec::new(),
     }
 }

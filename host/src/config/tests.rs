@@ -10,6 +10,7 @@ mod metrics;
 mod older;
 mod plugins;
 mod schema;
+mod spans;
 mod yaml;
 
 use super::{Config, ConfigFile, Fault, Severity, load};

@@ -174,3 +174,21 @@ metrics: {{counters: [{{name: a, help: A, labels: [{{name: {label}, size: 1}}], 
     assert_eq!(fixture.linked(&[&text("x"), &text("x")]).2, "");
     insta::assert_snapshot!(fixture.linked(&[&text("x"), &text("y")]).2, @"DIR/1.yaml:2: metrics.counters[0]: `a` has the labels `y`, and `x` in another config; make them equal, or rename one and its map");
 }
+
+#[test]
+fn labels_of_spans_pass_plugins_too() {
+    const TRACED: &str = "plugins: {zone: {file: echo.wasm}}
+tracing:
+  spans:
+    - ringbuf: r
+      labels: [{name: a, size: 2, decoders: [{name: wasm, plugin: zone}, {name: hex}]}]
+";
+    let fixture = Fixture::of(&["echo"]);
+    let configs = fixture.configs(&[TRACED]);
+    let (mut loaded, faults) = plugins::load(&configs[0], &mut Loader::default(), None);
+    let (mut linked, more) = spans(&configs[0], &mut loaded, &System::default());
+    assert_eq!((faults, more), (Vec::new(), Vec::new()));
+    let decodings = Decodings::of(&mut linked[0].chains[0], [&b"ab"[..], b"cd"]);
+    let texts: Vec<_> = decodings.iter().map(|decoded| decoded.text.to_vec()).collect();
+    assert_eq!(texts, [b"6162", b"6364"]);
+}

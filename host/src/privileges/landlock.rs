@@ -1,14 +1,15 @@
 //! Which files the exporter may still read once it serves; it may write none.
 //!
 //! Landlock goes by places, not by owners: it holds for root too. Beside files it keeps the process
-//! from TCP ports (Linux 6.7) and from signals to and abstract sockets of others (6.12). It never
+//! from TCP ports (Linux 6.7), but for those that it is to connect to, and from signals to and abstract sockets of others (6.12). It never
 //! takes what is open already: the listening socket, the log, the maps.
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, Ruleset, RulesetAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
+use super::Needs;
 use crate::files::Readable;
 
 /// The newest that was tried.
@@ -25,14 +26,14 @@ pub(super) enum Scale {
     All,
 }
 
-/// Leaves the calling thread, and threads that it starts, with what is `readable`; what of it is not
-/// there is passed over. Needs `no_new_privs`, or CAP_SYS_ADMIN.
+/// Leaves the calling thread, and threads that it starts, with what it `needs`; files that are not
+/// there are passed over. Needs `no_new_privs`, or CAP_SYS_ADMIN.
 ///
 /// # Errors
 ///
 /// Says why this kernel has it not, or what failed.
-pub(super) fn restrict(readable: &[Readable]) -> Result<Scale, String> {
-    let status = apply(readable).map_err(|error| error.to_string())?;
+pub(super) fn restrict(needs: &Needs) -> Result<Scale, String> {
+    let status = apply(needs).map_err(|error| error.to_string())?;
     match (status.ruleset, status.landlock) {
         (_, LandlockStatus::NotImplemented) => Err("this kernel does not have it".to_owned()),
         (RulesetStatus::NotEnforced, _) | (_, LandlockStatus::NotEnabled) => {
@@ -46,9 +47,10 @@ pub(super) fn restrict(readable: &[Readable]) -> Result<Scale, String> {
     }
 }
 
-fn apply(readable: &[Readable]) -> Result<landlock::RestrictionStatus, RulesetError> {
+fn apply(needs: &Needs) -> Result<landlock::RestrictionStatus, RulesetError> {
     let content = AccessFs::ReadFile | AccessFs::ReadDir;
-    let rules = readable.iter().flat_map(|readable| {
+    let ports = needs.ports.iter().map(|port| NetPort::new(*port, AccessNet::ConnectTcp));
+    let rules = needs.readable.iter().flat_map(|readable| {
         let (path, access): (_, BitFlags<AccessFs>) = match readable {
             Readable::Content(path) => (path, content),
             Readable::Names(path) => (path, AccessFs::ReadDir.into()),
@@ -62,6 +64,7 @@ fn apply(readable: &[Readable]) -> Result<landlock::RestrictionStatus, RulesetEr
         .create()?
         .add_rules(rules)?
         .add_rules(path_beneath_rules(LIBC, content))?
+        .add_rules(ports.map(Ok::<_, RulesetError>))?
         .restrict_self()
 }
 

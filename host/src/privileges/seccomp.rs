@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`DEADLY`] | the kernel kills the process | Nothing that the exporter is built of ever makes them, whatever its version: who does has broken in. |
 //! | [`REFUSED`], by their arguments | `EPERM` | Other uses of calls that it needs, and sockets, all of which are there. |
-//! | all that [`ALLOWED`] does not list | `ENOSYS` | A C library or a crate of another version may try a newer call first: told that there is none, it takes the older one. |
+//! | all that neither [`ALLOWED`] lists, nor [`CONNECTING`] if it connects to others | `ENOSYS` | A C library or a crate of another version may try a newer call first: told that there is none, it takes the older one. |
 //!
 //! The kernel logs what is refused (`dmesg`, or the audit log: `type=1326`). A call that is allowed
 //! whatever its arguments costs next to nothing, since the kernel notes those when the filters are
@@ -161,7 +161,23 @@ const ALLOWED: &[i64] = &[
     libc::SYS_getrlimit,
 ];
 
+/// What it needs beside that if it connects to others: names are looked up by datagrams, of which some are
+/// sent several at a time.
+const CONNECTING: &[i64] = &[
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+];
+
+/// The kinds of addresses that it connects to.
+const FAMILIES: &[u64] = &[libc::AF_INET as u64, libc::AF_INET6 as u64];
+
 /// What a call is refused for.
+#[derive(Clone, Copy)]
 enum Refused {
     /// Always.
     Always,
@@ -194,10 +210,11 @@ const BPF_EVENTS: &[u64] =
 const BPF_CHANGES: &[u64] =
     &[libbpf_sys::BPF_MAP_UPDATE_ELEM as u64, libbpf_sys::BPF_MAP_DELETE_ELEM as u64];
 
-/// Non-blocking sockets, an interface's name, and the end of an attachment.
+/// Non-blocking sockets and what they hold, an interface's name, and the end of an attachment.
 #[allow(clippy::unnecessary_cast, reason = "their type is another one with another C library")]
 const IOCTL: &[u64] = &[
     libc::FIONBIO as u64,
+    libc::FIONREAD as u64,
     libc::SIOCGIFNAME as u64,
     // PERF_EVENT_IOC_DISABLE
     0x2401,
@@ -294,9 +311,10 @@ fn programs(
     needs: &Needs,
 ) -> Result<[Vec<seccompiler::sock_filter>; 3], BackendError> {
     let refused = refused(needs)?;
+    let connecting = if needs.ports.is_empty() { &[][..] } else { CONNECTING };
     let (allowed, deadly) = if needs.cpu_events { (EVENTS, &[][..]) } else { (&[][..], EVENTS) };
     let deadly = DEADLY.iter().chain(deadly).map(|call| (*call, Vec::new())).collect();
-    let known = ALLOWED.iter().chain(allowed).chain(refused.keys());
+    let known = ALLOWED.iter().chain(allowed).chain(connecting).chain(refused.keys());
     let known = known.map(|call| (*call, Vec::new())).collect();
     let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
     let refusal = SeccompAction::Errno(libc::EPERM as u32);
@@ -312,7 +330,13 @@ fn programs(
 
 fn refused(needs: &Needs) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let mut all: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for (call, refused) in REFUSED {
+    let connects = !needs.ports.is_empty();
+    let stays = |call: &i64| !connects || !CONNECTING.contains(call);
+    for (call, refused) in REFUSED.iter().filter(|(call, _)| stays(call)) {
+        let refused = match *call {
+            libc::SYS_socket if connects => Refused::AllBut(0, FAMILIES),
+            _ => *refused,
+        };
         all.entry(*call).or_default().extend(refused.rules()?);
     }
     let when = |needed, more| if needed { more } else { &[][..] };
@@ -372,8 +396,9 @@ mod tests {
     #[test]
     fn filters_are_small_on_either_architecture() {
         for arch in [TargetArch::x86_64, TargetArch::aarch64] {
-            for more in [false, true] {
-                let needs = Needs { cpu_events: more, changes_maps: more, ..Needs::default() };
+            for (more, ports) in [(false, vec![]), (true, vec![]), (true, vec![4318])] {
+                let needs =
+                    Needs { cpu_events: more, changes_maps: more, ports, ..Needs::default() };
                 for program in programs(arch, &needs).unwrap() {
                     assert!(program.len() < 600, "{}", program.len());
                 }

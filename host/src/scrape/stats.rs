@@ -20,6 +20,8 @@ pub(super) struct ConfigStats {
     pub(super) name: String,
     /// Keys that could not be decoded, since the start.
     pub(super) decoder_errors: u64,
+    /// Labels of its spans that could not be decoded, and records that were too short.
+    pub(super) span_errors: u64,
     /// Entries read from its maps in the last scrape.
     pub(super) entries: u64,
     /// Series that they became.
@@ -40,6 +42,7 @@ impl ConfigStats {
         Self {
             name: name.to_owned(),
             decoder_errors: 0,
+            span_errors: 0,
             entries: 0,
             series: 0,
             duration: Duration::ZERO,
@@ -172,7 +175,7 @@ impl Collect for Configs<'_> {
                 ["config"],
             ),
             Kind::RealCounter,
-            rows(|config| config.decoder_errors as f64),
+            rows(|config| (config.decoder_errors + config.span_errors) as f64),
         );
         let mut gauge = |name, help, value| {
             report.family(about(name, help, ["config"]), Kind::Gauge, rows(value));

@@ -39,9 +39,11 @@ pub fn line(config: &Running) -> String {
         Some(format!("{} ({}, {})", spec.name, kind_name(spec.kind), spec.max_entries))
     });
     append(&mut text, "map", &listed(maps));
+    let spans = config.spans.iter().map(|(linked, _)| linked.plan.name.clone());
+    append(&mut text, "span", &listed(spans));
     let plugins = config.plugins.iter().map(|plugin| plugin.plugin().to_owned());
     append(&mut text, "plugin", &listed(plugins));
-    text.push_str(&format!("; {}", spent(config.took)));
+    text.push_str(&format!("; {}", spent(config.times.took())));
     text
 }
 

@@ -173,7 +173,7 @@ pub fn misfits_that_are_faulty_in_themselves() {
     insta::assert_snapshot!(text(&faults), @r"
     test.yaml:3: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
     test.yaml:6: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
-    test.yaml:7: metrics.counters[1].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    test.yaml:7: metrics.counters[1].labels[0]: the label has no size; add `size:` with how many bytes this label takes
     test.yaml:9: metrics.counters[2]: the metric has no help; add `help:` with a line on what it counts
     test.yaml:10: metrics.counters[2].labels[0].decoders[0].name: no decoder is called `uinnt`; did you mean `uint`?
     test.yaml:15: metrics.counters[3].ringbuf: a map is a perf event array or a ring buffer, not both; take out the one that it is not

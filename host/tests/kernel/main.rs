@@ -47,6 +47,7 @@ mod records;
 mod sandbox;
 mod schema;
 mod shipped;
+mod spans;
 mod steady;
 mod symbols;
 mod uncounted;
@@ -220,6 +221,25 @@ fn pipeline() -> impl Iterator<Item = Trial> {
     exact.into_iter().chain(merged).chain(plugins).chain(steady).chain(recording)
 }
 
+/// Spans that come to a collector.
+fn traced() -> impl Iterator<Item = Trial> {
+    let traced = trials![spans:
+        a_collector_that_is_away_costs_spans_and_no_records,
+        headers_are_sent_and_what_is_rejected_is_counted,
+        to_the_console_they_are_lines_of_json,
+        nobody_makes_spans_that_go_nowhere,
+    ];
+    let collected = trials![spans:
+        a_collector_has_every_span_over_http,
+        a_collector_has_every_span_as_json,
+        a_collector_has_every_span_over_grpc,
+        a_collector_has_every_span_over_tls,
+        a_collector_has_every_span_over_grpc_and_tls,
+    ];
+    let collected = collected.map(|trial| unless(spans::lacks(), trial));
+    traced.into_iter().chain(collected)
+}
+
 /// The built binary as a process.
 fn binary() -> impl Iterator<Item = Trial> {
     let process = trials![process:
@@ -263,7 +283,7 @@ fn binary() -> impl Iterator<Item = Trial> {
     let named = trials![names: may_be_those_of_maps];
     let examples =
         examples.into_iter().chain(named).chain(rstat()).chain(cgroup_id_maps()).chain(fired());
-    let examples = examples.chain(records());
+    let examples = examples.chain(records()).chain(traced());
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,

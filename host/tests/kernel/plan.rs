@@ -12,6 +12,7 @@ pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
         file: ConfigFile { path: "test.yaml".into(), text: "".into() },
         metrics,
         faulty: Vec::new(),
+        spans: Vec::new(),
         plugins: Vec::new(),
         lines: LineIndex::default(),
         kaddrs: kaddrs.iter().map(kaddr).collect(),

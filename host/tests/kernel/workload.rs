@@ -11,6 +11,9 @@ use crate::object;
 /// The prctl that `workload.bpf.c` waits for, and no kernel knows.
 const WORKLOAD: libc::c_int = 0x6562_7066;
 
+/// The one that `traced.bpf.c` waits for.
+const TRACED: libc::c_int = 0x6562_7067;
+
 /// The maps of `workload.bpf.c` in the order of their numbers there, with the bytes of a key.
 const MAPS: [(&str, usize); 16] = [
     ("work_hash_total", 32),
@@ -82,6 +85,14 @@ impl Session {
         // SAFETY: the kernel knows no such option and touches nothing; the BPF program reads the
         // key, whose size the assertion has checked.
         unsafe { libc::prctl(WORKLOAD, map, key.as_ptr(), add, self.0) };
+    }
+}
+
+impl Session {
+    /// Has the object `traced` send this record.
+    pub fn send(self, record: &[u8]) {
+        // SAFETY: as above; the size is the record's.
+        unsafe { libc::prctl(TRACED, record.as_ptr(), record.len(), 0, self.0) };
     }
 }
 

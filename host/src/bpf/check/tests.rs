@@ -4,7 +4,7 @@ use super::*;
 use crate::bpf::key::Field;
 use crate::config::buckets::{Buckets, Scale};
 use crate::config::name::{LabelName, MetricName};
-use crate::config::{Label, MetricKind};
+use crate::config::{Label, MetricKind, SpanPlan};
 
 fn map(name: &str, kind: MapType, key_size: u32) -> MapSpec {
     MapSpec { name: name.to_owned(), kind, key_size, value_size: 8, max_entries: 64, flags: 0 }
@@ -166,4 +166,38 @@ fn sections() {
         assert_eq!(section(bare, true), None, "{bare}");
     }
     assert!(section("tracepiont/sched/sched_switch", false).is_some());
+}
+
+#[test]
+fn spans_have_a_ring_buffer() {
+    let label = |size, padding| Label {
+        name: LabelName::new("l").unwrap(),
+        size,
+        padding,
+        reuse: false,
+        steps: Vec::new(),
+    };
+    let span = |ringbuf: &str, labels: Vec<Label>| SpanPlan {
+        name: "s".to_owned(),
+        ringbuf: ringbuf.to_owned(),
+        service: None,
+        path: "tracing.spans[0]".to_owned(),
+        labels,
+    };
+    let maps = [
+        map("counts", MapType::Hash, 8),
+        map("spans", MapType::RingBuf, 0),
+        map("others", MapType::RingBuf, 0),
+    ];
+    let misfit = |span: &SpanPlan, maps: &[MapSpec]| {
+        let Finding { below, advice } = record(span, maps).expect_err("it does not fit");
+        format!("{below}: {advice}")
+    };
+    insta::assert_snapshot!(misfit(&span("span", Vec::new()), &maps), @".ringbuf: the object has no map `span`; did you mean `spans`?");
+    insta::assert_snapshot!(misfit(&span("nothing", Vec::new()), &maps), @".ringbuf: the object has no map `nothing`; give the name of one that it has: `spans`, `others`");
+    insta::assert_snapshot!(misfit(&span("counts", Vec::new()), &maps), @".ringbuf: map `counts` is a hash, not a ringbuf; give the name of one that it has: `spans`, `others`");
+    insta::assert_snapshot!(misfit(&span("counts", Vec::new()), &maps[..1]), @".ringbuf: map `counts` is a hash, not a ringbuf; define a map of type `BPF_MAP_TYPE_RINGBUF`, and give its name");
+    insta::assert_snapshot!(misfit(&span("spans", vec![label(65, 0)]), &maps), @".labels: the labels take 65 bytes, and ringbuf `spans` has 64; correct the sizes");
+    let layout = record(&span("spans", vec![label(2, 2), label(8, 100)]), &maps).unwrap();
+    assert_eq!((layout.fields, layout.size), (vec![0..2, 4..12], 12));
 }

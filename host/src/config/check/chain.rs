@@ -5,7 +5,7 @@ use crate::advice::Advice;
 use crate::config::faults::Faults;
 use crate::decode::builtin::{Builtin, Form};
 
-/// What a chain has made of a part of a key so far.
+/// What a chain has made of a part of a key or record so far.
 pub(super) struct Flow {
     form: Form,
     /// The decoder that gave it.
@@ -13,7 +13,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// The part as it is in the key.
+    /// The part as it is.
     pub(super) fn start() -> Self {
         Self { form: Form::Bytes, from: "" }
     }
@@ -28,7 +28,7 @@ impl Flow {
         let (name, from) = (builtin.name, self.from);
         let misfit = match (builtin.takes, self.form) {
             (Form::Decimal, Form::Bytes) => Some(Advice::new(
-                format!("`{name}` takes decimal text, not the key's bytes"),
+                format!("`{name}` takes decimal text, not bytes as they are"),
                 "put `uint` before it",
             )),
             (Form::Decimal, Form::Text) => Some(Advice::new(
@@ -36,7 +36,7 @@ impl Flow {
                 format!("put `uint` before it in place of `{from}`"),
             )),
             (Form::Bytes, Form::Decimal | Form::Text) => Some(Advice::new(
-                format!("`{name}` takes the key's bytes, which `{from}` has made a text of"),
+                format!("`{name}` takes bytes as they are, which `{from}` has made a text of"),
                 format!("remove `{from}` before it"),
             )),
             _ => None,

@@ -15,16 +15,26 @@ use crate::decode::builtin::{self, Builtin, DecoderSettings, Sizes};
 /// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
 const LARGEST: i128 = 4 << 20;
 
-/// The labels of a metric. `has_bucket` says that one of them is a bucket and no label.
+/// What has labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Counter,
+    /// One of them is a bucket and no label.
+    Histogram,
+    /// No client of Prometheus reads their names.
+    Span,
+}
+
+/// The labels of a metric or a span.
 pub(super) fn all(
     raw: Field<Vec<raw::Label>>,
     path: &str,
-    has_bucket: bool,
+    of: Of,
     plugins: &Names,
     faults: &Faults<'_>,
 ) -> Vec<Label> {
     let raw = raw.given().unwrap_or_default();
-    let bucket = if has_bucket { super::histogram::bucket(&raw) } else { None };
+    let bucket = if of == Of::Histogram { super::histogram::bucket(&raw) } else { None };
     let (mut first, mut exposed) = (HashMap::new(), Vec::new());
     let mut labels = Vec::with_capacity(raw.len());
     let mut before = Before::Nothing;
@@ -36,8 +46,10 @@ pub(super) fn all(
         let known = name.zip(bytes);
         let Some(label) = label(raw, known, plugins, faults) else { continue };
         if Some(index) != bucket {
-            named(&label.name, &at, has_bucket, faults);
-            exposed.push((label.name.clone(), at.clone()));
+            named(&label.name, &at, of, faults);
+            if of != Of::Span {
+                exposed.push((label.name.clone(), at.clone()));
+            }
             let earlier = *first.entry(label.name.clone()).or_insert(index);
             if earlier != index {
                 faults.error(
@@ -46,7 +58,7 @@ pub(super) fn all(
                         "`{}` is the name of {path}.labels[{earlier}] too",
                         label.name.as_str()
                     ),
-                    "give each label of a metric its own name",
+                    "give each label its own name",
                 );
             }
         }
@@ -170,8 +182,8 @@ fn padded(padding: i128) -> Option<usize> {
 }
 
 /// Tells of a name that the exposition needs for itself.
-fn named(name: &LabelName, at: &str, has_bucket: bool, faults: &Faults<'_>) {
-    if has_bucket && name.as_str() == "le" {
+fn named(name: &LabelName, at: &str, of: Of, faults: &Faults<'_>) {
+    if of == Of::Histogram && name.as_str() == "le" {
         faults.error(
             &format!("{at}.name"),
             "`le` is what a histogram's bucket bounds are called",
@@ -230,14 +242,14 @@ fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelNam
 }
 
 fn size(raw: &Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
-    let remedy = "how many bytes of the map's key this label takes";
+    let remedy = "how many bytes this label takes";
     if raw.is_absent() {
         faults.error(path, "the label has no size", format!("add `size:` with {remedy}"));
     }
     let Field::Given(given) = raw else { return None };
     let size = sized(*given);
     if size.is_none() {
-        let problem = format!("no label of a key has {given} bytes");
+        let problem = format!("no label has {given} bytes");
         faults.error(&format!("{path}.size"), problem, format!("write {remedy}"));
     }
     size
@@ -253,8 +265,8 @@ fn padding(raw: &Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> 
     if padding.is_none() {
         faults.error(
             &format!("{path}.padding"),
-            format!("no key has {given} bytes of padding"),
-            "write how many bytes of the map's key to pass over behind this label",
+            format!("no label has {given} bytes of padding"),
+            "write how many bytes to pass over behind this label",
         );
     }
     padding

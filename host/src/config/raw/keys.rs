@@ -15,32 +15,35 @@ use Unwritten::{Needed, NeededWithout, Nothing, Said, Written};
 /// What is not supported is not lost: the peer has it.
 const PEER: &str = "A key of cloudflare/ebpf_exporter that this version does not support: it is refused unless it is empty.";
 
-pub(in crate::config) static FILE: Section = section(
-    "file",
-    "A config of ebpf_wasm_exporter: what the maps of the BPF object NAME.bpf.o beside it mean.",
-    &[
-        key(
-            "metrics",
-            ValueKind::Section(&METRICS),
-            Needed,
-            "The metrics. A file without any is refused.",
-        ),
-        key(
-            "kaddrs",
-            ValueKind::Identifiers,
-            Nothing,
-            "Kernel symbols. For each, the object's `const volatile __u64 kaddr_SYMBOL` is set to its address before the object is loaded.",
-        ),
-        key(
-            "plugins",
-            ValueKind::Named(&PLUGIN),
-            Nothing,
-            "Plugins, WebAssembly components, by the names that decoders and transforms of this file call them. Names are made of letters, digits, `_`, `-` and `.`.",
-        ),
-        key("tracing", ValueKind::Later(&TRACING), Nothing, PEER),
-        key("cgroup_id_map", ValueKind::Later(&CGROUP_ID_MAP), Nothing, PEER),
-    ],
-);
+pub(in crate::config) static FILE: Section = Section {
+    any_of: &["metrics", "tracing"],
+    ..section(
+        "file",
+        "A config of ebpf_wasm_exporter: what the maps of the BPF object NAME.bpf.o beside it mean.",
+        &[
+            key(
+                "metrics",
+                ValueKind::Section(&METRICS),
+                Nothing,
+                "The metrics. A file that has neither any nor spans is refused.",
+            ),
+            key(
+                "kaddrs",
+                ValueKind::Identifiers,
+                Nothing,
+                "Kernel symbols. For each, the object's `const volatile __u64 kaddr_SYMBOL` is set to its address before the object is loaded.",
+            ),
+            key(
+                "plugins",
+                ValueKind::Named(&PLUGIN),
+                Nothing,
+                "Plugins, WebAssembly components, by the names that decoders and transforms of this file call them. Names are made of letters, digits, `_`, `-` and `.`.",
+            ),
+            key("tracing", ValueKind::Section(&TRACING), Nothing, "The spans, in `spans`."),
+            key("cgroup_id_map", ValueKind::Later(&CGROUP_ID_MAP), Nothing, PEER),
+        ],
+    )
+};
 
 pub(in crate::config) static METRICS: Section = Section {
     any_of: &["counters", "histograms"],
@@ -166,13 +169,13 @@ pub(in crate::config) static LABEL: Section = Section {
                 "size",
                 ValueKind::Whole((1, u64::MAX)),
                 NeededWithout("reuse"),
-                "How many bytes of the map's key it takes.",
+                "How many bytes of the map's key, or of the record, it takes.",
             ),
             key(
                 "padding",
                 ValueKind::Whole((0, u64::MAX)),
                 Written("0"),
-                "How many bytes of the key to pass over behind it.",
+                "How many bytes to pass over behind it.",
             ),
             key(
                 "reuse",
@@ -376,10 +379,39 @@ pub(in crate::config) static COMPILE: Section = section(
     ],
 );
 
-pub(in crate::config) static TRACING: Section = section(
-    "tracing",
-    "Spans, `tracing`, which this version does not support.",
-    &[key("spans", ValueKind::Texts, Nothing, "Not supported.")],
+pub(in crate::config) static TRACING: Section = Section {
+    any_of: &["spans"],
+    ..section(
+        "tracing",
+        "Spans that programs make, `tracing`.",
+        &[key("spans", ValueKind::Items(&SPAN), Nothing, "The spans.")],
+    )
+};
+
+pub(in crate::config) static SPAN: Section = section(
+    "span",
+    "Spans of one kind, an item of `tracing.spans`: each record of a ring buffer is one.",
+    &[
+        key(
+            "name",
+            ValueKind::Word,
+            Said("the name of `ringbuf`"),
+            "What the spans are called, unless their label `span_name` says otherwise.",
+        ),
+        key("ringbuf", ValueKind::Word, Needed, "The name of its ring buffer in the object."),
+        key(
+            "service",
+            ValueKind::Word,
+            Said("`OTEL_SERVICE_NAME`, else `ebpf_exporter`"),
+            "The service that the spans are of, `service.name`.",
+        ),
+        key(
+            "labels",
+            ValueKind::Items(&LABEL),
+            Nothing,
+            "The parts of a record, in order. Those called `trace_id`, `span_id`, `parent_span_id`, `span_monotonic_timestamp_ns`, `span_duration_ns` and `span_name` say what the span is; each other one is an attribute.",
+        ),
+    ],
 );
 
 pub(in crate::config) static CGROUP_ID_MAP: Section = section(

@@ -28,7 +28,8 @@ pub struct KeyRow {
 
 /// Every key of a config, by the mapping that it stands in.
 pub fn tables() -> Vec<KeyTable> {
-    let (first, last) = ([&keys::FILE, &keys::METRICS], [&keys::LIMITS, &keys::COMPILE]);
+    let (first, last) =
+        ([&keys::FILE, &keys::METRICS, &keys::TRACING], [&keys::LIMITS, &keys::COMPILE]);
     let sections = first.into_iter().chain(ITEMS).chain(last);
     sections.map(|section| KeyTable { says: section.says, rows: rows(section) }).collect()
 }

@@ -86,7 +86,7 @@ fn the_exporters_own_names_are_taken() {
 fn faults_are_sorted_by_file_and_line() {
     let text = "metrics:\n  counters:\n    - name: a\n      help: A\n      labels: [{name: x, size: 0}]\n    - name: b\n";
     assert_snapshot!(faults_of(&[("b.yaml", "["), ("c.yaml", "[]"), ("a.yaml", text)]), @"
-    a.yaml:5: metrics.counters[0].labels[0].size: no label of a key has 0 bytes; write how many bytes of the map's key this label takes
+    a.yaml:5: metrics.counters[0].labels[0].size: no label has 0 bytes; write how many bytes this label takes
     a.yaml:6: metrics.counters[1]: the metric has no help; add `help:` with a line on what it counts
     b.yaml:1: failed to read the YAML: unclosed bracket '[' at line 1 column 1; correct the YAML there
     c.yaml: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`

@@ -11,8 +11,8 @@ use crate::system::System;
 fn name_and_size_are_needed() {
     assert_snapshot!(faults(&with_labels("{},\n{name: a},\n{size: 4}")), @"
     x.yaml:2: metrics.counters[0].labels[0]: the label has no name; add `name:` with what to call it
-    x.yaml:2: metrics.counters[0].labels[0]: the label has no size; add `size:` with how many bytes of the map's key this label takes
-    x.yaml:3: metrics.counters[0].labels[1]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    x.yaml:2: metrics.counters[0].labels[0]: the label has no size; add `size:` with how many bytes this label takes
+    x.yaml:3: metrics.counters[0].labels[1]: the label has no size; add `size:` with how many bytes this label takes
     x.yaml:4: metrics.counters[0].labels[2]: the label has no name; add `name:` with what to call it
     ");
 }
@@ -30,7 +30,7 @@ fn names_are_those_of_prometheus() {
 
 #[test]
 fn a_name_is_one_label_of_a_metric() {
-    assert_snapshot!(faults(&with_labels("{name: a, size: 1},\n{name: b, size: 1},\n{name: a, size: 2}")), @"x.yaml:4: metrics.counters[0].labels[2].name: `a` is the name of metrics.counters[0].labels[0] too; give each label of a metric its own name");
+    assert_snapshot!(faults(&with_labels("{name: a, size: 1},\n{name: b, size: 1},\n{name: a, size: 2}")), @"x.yaml:4: metrics.counters[0].labels[2].name: `a` is the name of metrics.counters[0].labels[0] too; give each label its own name");
 }
 
 #[test]
@@ -68,12 +68,12 @@ fn sizes_are_those_of_keys() {
 {name: e, size: 4, padding: 4194305},
 {name: f, size: ~}";
     assert_snapshot!(faults(&with_labels(text)), @"
-    x.yaml:2: metrics.counters[0].labels[0].size: no label of a key has 0 bytes; write how many bytes of the map's key this label takes
-    x.yaml:3: metrics.counters[0].labels[1].size: no label of a key has -4 bytes; write how many bytes of the map's key this label takes
-    x.yaml:4: metrics.counters[0].labels[2].size: no label of a key has 99999999999999999999 bytes; write how many bytes of the map's key this label takes
-    x.yaml:5: metrics.counters[0].labels[3].padding: no key has -1 bytes of padding; write how many bytes of the map's key to pass over behind this label
-    x.yaml:6: metrics.counters[0].labels[4].padding: no key has 4194305 bytes of padding; write how many bytes of the map's key to pass over behind this label
-    x.yaml:7: metrics.counters[0].labels[5]: the label has no size; add `size:` with how many bytes of the map's key this label takes
+    x.yaml:2: metrics.counters[0].labels[0].size: no label has 0 bytes; write how many bytes this label takes
+    x.yaml:3: metrics.counters[0].labels[1].size: no label has -4 bytes; write how many bytes this label takes
+    x.yaml:4: metrics.counters[0].labels[2].size: no label has 99999999999999999999 bytes; write how many bytes this label takes
+    x.yaml:5: metrics.counters[0].labels[3].padding: no label has -1 bytes of padding; write how many bytes to pass over behind this label
+    x.yaml:6: metrics.counters[0].labels[4].padding: no label has 4194305 bytes of padding; write how many bytes to pass over behind this label
+    x.yaml:7: metrics.counters[0].labels[5]: the label has no size; add `size:` with how many bytes this label takes
     ");
 }
 
@@ -85,7 +85,7 @@ fn the_first_decoder_has_to_take_the_size() {
 {name: c, size: 12, decoders: [{name: kstack}]}";
     assert_snapshot!(faults(&with_labels(text)), @"
     x.yaml:2: metrics.counters[0].labels[0].size: `uint` takes 1, 2, 4 or 8 bytes, not 3; correct the size, or put a decoder first that takes it
-    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[1].name: `uint` takes the key's bytes, which `hex` has made a text of; remove `hex` before it
+    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[1].name: `uint` takes bytes as they are, which `hex` has made a text of; remove `hex` before it
     x.yaml:4: metrics.counters[0].labels[2].size: `kstack` takes a multiple of 8 bytes, not 12; correct the size, or put a decoder first that takes it
     ");
 }
@@ -98,10 +98,10 @@ fn decoders_have_to_understand_each_other() {
 {name: c, size: 8, decoders: [{name: ksym}, {name: cgroup}]},
 {name: d, size: 4, decoders: [{name: uint}, {name: inet_ip}, {name: hex}, {name: string}, {name: uint}]}";
     assert_snapshot!(faults(&with_labels(text)), @"
-    x.yaml:2: warning: metrics.counters[0].labels[0].decoders[0].name: `errno` takes decimal text, not the key's bytes; put `uint` before it
-    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[1].name: `ksym` takes the key's bytes, which `uint` has made a text of; remove `uint` before it
+    x.yaml:2: warning: metrics.counters[0].labels[0].decoders[0].name: `errno` takes decimal text, not bytes as they are; put `uint` before it
+    x.yaml:3: warning: metrics.counters[0].labels[1].decoders[1].name: `ksym` takes bytes as they are, which `uint` has made a text of; remove `uint` before it
     x.yaml:4: warning: metrics.counters[0].labels[2].decoders[1].name: `cgroup` takes decimal text, which `ksym` does not give; put `uint` before it in place of `ksym`
-    x.yaml:5: warning: metrics.counters[0].labels[3].decoders[1].name: `inet_ip` takes the key's bytes, which `uint` has made a text of; remove `uint` before it
+    x.yaml:5: warning: metrics.counters[0].labels[3].decoders[1].name: `inet_ip` takes bytes as they are, which `uint` has made a text of; remove `uint` before it
     ");
     for unknown in ["static_map, static_map: {a: b}", "regexp, regexps: [a]", "string"] {
         for then in ["errno", "dname", "uint", "pci_vendor", "kstack"] {

@@ -93,9 +93,9 @@ metrics:
 
 #[test]
 fn a_file_without_metrics_is_a_slip() {
-    assert_snapshot!(faults("kaddrs: [a]"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
-    assert_snapshot!(faults("metrics:\n"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
-    assert_snapshot!(faults("metrics: {counters: [], histograms: ~}"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
+    assert_snapshot!(faults("kaddrs: [a]"), @"x.yaml:1: metrics: the file has no metrics and no spans; list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`");
+    assert_snapshot!(faults("metrics:\n"), @"x.yaml:1: metrics: the file has no metrics and no spans; list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`");
+    assert_snapshot!(faults("metrics: {counters: [], histograms: ~}"), @"x.yaml:1: metrics: the file has no metrics and no spans; list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`");
 }
 
 #[test]
@@ -121,15 +121,13 @@ fn durations_are_those_of_go() {
 #[test]
 fn what_later_versions_bring_is_refused() {
     let text = "\
-tracing: {spans: [{name: s, ringbuf: r, labels: []}]}
 cgroup_id_map: {name: m, type: hash}
 metrics: {counters: [{name: a, help: A}]}
 ";
-    assert_snapshot!(faults(text), @r"
-    x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    x.yaml:2: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
+    assert_snapshot!(faults(text), @"
+    x.yaml:1: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
     ");
-    assert_snapshot!(faults("tracing: {spans: [{name: s}]}"), @"x.yaml:1: tracing: `tracing` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
+    assert_snapshot!(faults("cgroup_id_map: {name: m}"), @"x.yaml:1: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
 }
 
 #[test]
@@ -137,8 +135,6 @@ fn what_later_versions_bring_may_be_there_and_empty() {
     for empty in [
         "tracing: ~",
         "tracing: {}",
-        "tracing: []",
-        "tracing: ''",
         "tracing: {spans: []}",
         "tracing: {spans: ~}",
         "cgroup_id_map: ~",
@@ -154,10 +150,8 @@ fn what_later_versions_bring_may_be_there_and_empty() {
     x.yaml:1: warning: tracing.span: unknown key, which does nothing; did you mean `spans`?
     x.yaml:2: warning: cgroup_id_map.Name: unknown key, which does nothing; did you mean `name`?
     ");
-    for some in ["tracing: {spans: [{}]}", "tracing: x", "cgroup_id_map: {type: hash}"] {
-        let text = format!("{some}\nmetrics: {{counters: [{{name: a, help: A}}]}}");
-        assert!(faults(&text).contains("is not supported by this version"), "{some}");
-    }
+    let some = "cgroup_id_map: {type: hash}\nmetrics: {counters: [{name: a, help: A}]}";
+    assert!(faults(some).contains("is not supported by this version"));
 }
 
 #[test]
@@ -174,7 +168,7 @@ fn good_metrics_stay_when_others_are_faulty() {
     dir/x.yaml:1: metrics.counters[2].name: `b` is the name of metrics.counters[1] on line 1 too; give each its own name and map
     dir/x.yaml:1: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
     y.yaml:1: failed to read the YAML: unclosed bracket '[' at line 1 column 1; correct the YAML there
-    z.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`
+    z.yaml:1: metrics: the file has no metrics and no spans; list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`
     ");
     assert!(configs[0].metrics.iter().all(|metric| metric.kind == MetricKind::Counter));
 }

@@ -99,7 +99,12 @@ plugins:
       text: 32MiB
       hold: 5s
       compile: {time: 10s, memory: 448MiB}
-tracing: {spans: []}
+tracing:
+  spans:
+    - name: span
+      ringbuf: spans
+      service: kernel
+      labels: [{name: trace_id, size: 16, decoders: [{name: hex}]}]
 cgroup_id_map: {name: '', type: '', regexps: []}
 ";
 
@@ -172,7 +177,7 @@ fn wrong(kind: &ValueKind) -> Value {
 }
 
 /// Sections that this version does not support.
-const LATER: [&str; 2] = ["tracing", "cgroup_id_map"];
+const LATER: [&str; 1] = ["cgroup_id_map"];
 
 #[test]
 fn the_reader_reads_every_key_of_the_list_and_no_other() {
@@ -187,7 +192,7 @@ fn the_reader_reads_every_key_of_the_list_and_no_other() {
         listed.extend(section.keys.iter().map(|key| (section.name, key.name)));
     }
     assert_eq!(found, listed, "`WHOLE` lacks a key");
-    assert_eq!(sections.len(), 13, "`WHOLE` lacks a section");
+    assert_eq!(sections.len(), 14, "`WHOLE` lacks a section");
     for Place { pointer, path, section, key } in &places {
         let mut faulty = whole.clone();
         *faulty.pointer_mut(pointer).expect("it is there") = wrong(&key.kind);
@@ -323,6 +328,9 @@ fn faulty_files_are_refused() {
         "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {}}",
         "metrics: {counters: [{name: a, help: A}]}\ntracing: {spans: [{name: s}]}",
         "metrics: {counters: [{name: a, help: A, ringbuf: perhaps}]}",
+        "metrics: {counters: [{name: a, help: A}]}\ntracing: []",
+        "tracing: {spans: []}",
+        "tracing: {spans: [{ringbuf: r, labels: [{name: a}]}]}",
         "metrics: {counters: [{name: a, help: A, flush_interval: 60}]}",
         "metrics: {counters: [{name: a, help: A, transforms: [{}]}]}",
         "metrics: {counters: [{name: a, help: A, transforms: [{plugin: p, on_error: raw}]}]}",

@@ -127,7 +127,7 @@ fn what_is_no_config_is_told() {
     assert_snapshot!(faults("# only words\n---\n"), @"x.yaml: the file is empty; write a `metrics` section, or leave the config out");
     assert_snapshot!(faults("- a\n"), @"x.yaml: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
     assert_snapshot!(faults("just a text"), @"x.yaml: expected a mapping, found `just a text`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
-    assert_snapshot!(faults("{}"), @"x.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`");
+    assert_snapshot!(faults("{}"), @"x.yaml:1: metrics: the file has no metrics and no spans; list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn bombs_are_defused() {
 fn control_characters_do_not_reach_the_terminal() {
     assert_snapshot!(faults_of(&[("a\nb.yaml", "\"\\e[31m\\n\": 1\nkaddrs: [\"\\r\"]")]), @r"
     a\nb.yaml:1: warning: \u{1b}[31m\n: unknown key, which does nothing; remove it, or write one of metrics, kaddrs, plugins, tracing, cgroup_id_map
-    a\nb.yaml:1: metrics: the file has no metrics; list some under `metrics.counters` or `metrics.histograms`
+    a\nb.yaml:1: metrics: the file has no metrics and no spans; list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`
     a\nb.yaml:2: kaddrs[0]: `\r` cannot be a symbol with a `kaddr_` variable; write a kernel symbol made of letters, digits and `_`
     ");
 }
