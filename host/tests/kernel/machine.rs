@@ -17,6 +17,11 @@ pub fn found() -> Option<PathBuf> {
     std::env::var_os("MACHINE").map(PathBuf::from)
 }
 
+/// Whether every example is to be fired here, too: what natively nobody can fire for want of kprobes.
+pub fn fires() -> bool {
+    std::env::var_os("FIRES").is_some()
+}
+
 /// The trials that are of no use elsewhere.
 pub fn trials() -> impl Iterator<Item = Trial> {
     let catalogue = trials![catalogue: each_example];

@@ -201,7 +201,8 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
         return machine::trials().chain(in_kernel()).collect();
     }
     let attach = trials![attach: what_names_no_hook_costs_only_itself, dropping_detaches];
-    machine::trials().chain(attach).collect()
+    let fired = if machine::fires() { fired() } else { Vec::new() };
+    machine::trials().chain(attach).chain(fired).collect()
 }
 
 /// From the kernel's maps to the exposition, in this process.
