@@ -182,7 +182,8 @@ pub fn a_burst_leads_to_a_walk() {
         assert_eq!(unsafe { libc::kill(id, signal) }, 0);
     };
     signal(libc::SIGSTOP);
-    for n in 0..=queue / 2 {
+    // Each is two events, and some are taken before the exporter stands still.
+    for n in 0..queue / 2 + 1000 {
         let short = top.at(&format!("short-{n}.scope"));
         fs::create_dir(&short).unwrap();
         fs::remove_dir(&short).unwrap();
@@ -190,7 +191,7 @@ pub fn a_burst_leads_to_a_walk() {
     let stays = top.make("stays.slice");
     signal(libc::SIGCONT);
     let overflows = || value(&exporter.metrics(), "ebpf_exporter_cgroup_watch_overflows_total");
-    until("it is told", || overflows() == Some(1.0));
+    until("it is told", || overflows() >= Some(1.0));
     session.add("work_lru_hash_total", &stays.to_ne_bytes(), 1);
     let line = format!(
         "ebpf_exporter_work_lru_hash_total{{cgroup=\"{}\"}}",
