@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use ebpf_wasm_exporter::advice::Advise as _;
 use ebpf_wasm_exporter::bpf::{Attached, KernelTypes};
@@ -11,8 +12,13 @@ use ebpf_wasm_exporter::system::System;
 use super::Fate;
 use crate::object;
 
+/// Parts of the kernel whose functions examples probe, and which are there when somebody uses them.
+const MODULES: [&str; 3] = ["ceph", "ext4", "xfs"];
+
 /// Loads and attaches each of them. Whether the outcome is right the book says.
 pub fn each_example() {
+    let loaded = Command::new("modprobe").arg("--all").args(MODULES).status();
+    assert!(loaded.is_ok_and(|status| status.success()), "modprobe {MODULES:?}");
     let (system, _types) = (System::default(), KernelTypes::share());
     let mut names: Vec<String> = fs::read_dir(object::EXAMPLES)
         .unwrap()
