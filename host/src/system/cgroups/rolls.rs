@@ -243,7 +243,11 @@ mod tests {
         fn new(room: usize) -> Self {
             let on = Arc::default();
             let roll = Few { on: Arc::clone(&on), room };
-            Self { tree: Tree::default(), listing: Listing::new(0, "c".to_owned(), Box::new(roll)), on }
+            Self {
+                tree: Tree::default(),
+                listing: Listing::new(0, "c".to_owned(), Box::new(roll)),
+                on,
+            }
         }
 
         /// What is on it, and how often it refused.
