@@ -213,6 +213,10 @@ impl Cgroups {
         self.lock().catch_up(now, RETRY);
     }
 
+    fn is_watched(&self) -> bool {
+        self.lock().watch.is_some()
+    }
+
     /// How long the worker may sleep without events.
     fn patience(&self) -> Option<Duration> {
         let known = self.lock();
