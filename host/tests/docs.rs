@@ -62,6 +62,7 @@ fn documents() -> BTreeSet<PathBuf> {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "decoders-wasm/README.md",
+        "deploy/mixin/README.md",
         "examples/README.md",
         "include/README.md",
         "wit/README.md",
