@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins test test-kernels bench bench-micro bench-instructions bench-overhead bench-attacks docs lint image
+.PHONY: help run build examples plugins rust-plugins test test-kernels bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -116,6 +116,11 @@ docs: ## build the book of docs/, target/book/index.html, and check every link a
 	@.ci/install docs
 	mdbook build docs
 	cargo test --workspace $(LOCKED) --test docs
+
+mixin: ## render the dashboards, alerts and rules of deploy/mixin
+	@.ci/install mixin
+	rm -rf deploy/mixin/rendered
+	.ci/tools/jsonnet/bin/python3 deploy/mixin/render.py deploy/mixin/rendered
 
 lint: ## check format, lints, docs, examples for arm64, and dependencies
 	@.ci/install lint

@@ -17,6 +17,7 @@ use libbpf_rs::{AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject
 
 mod admitted;
 mod attach;
+mod cgroup_ids;
 pub mod check;
 mod cpus;
 pub mod filter;
@@ -39,6 +40,7 @@ mod variables;
 
 pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo};
+pub use cgroup_ids::{CgroupEntry, CgroupIds};
 pub use check::{check, check_maps, check_spans, kind_name};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
@@ -260,6 +262,15 @@ impl Opened {
         self.object.maps().filter(is_users).map(|map| MapSpec::of_open(&map)).collect()
     }
 
+    /// The map of this name, as one that is to hold cgroups.
+    fn cgroup_map(&self, name: &str) -> Option<cgroup_ids::Candidate> {
+        let map = self.object.maps().filter(is_users).find(|map| text(map.name()) == name)?;
+        // SAFETY: the map belongs to an object that is alive.
+        let kind = unsafe { libbpf_sys::bpf_map__type(map.as_libbpf_object().as_ptr()) };
+        let (key_size, value_size) = (map.key_size(), map.value_size());
+        Some(cgroup_ids::Candidate { kind, key_size, value_size })
+    }
+
     /// Hands the object to the kernel: maps are made, programs verified.
     ///
     /// # Errors
@@ -297,6 +308,13 @@ impl Opened {
                 Err(LoadError { name, advice: reason::of_system(&error) })
             }
         }
+    }
+}
+
+impl Loaded {
+    /// The map of this name.
+    pub fn map(&self, name: &str) -> Option<&MapRef> {
+        self.maps.iter().find(|map| map.spec.name == name)
     }
 }
 

@@ -27,8 +27,9 @@ mod tests;
 
 pub use error::{ConfigFile, Fault, Severity, shown};
 pub use plan::{
-    Config, DecoderStep, EventStream, Kaddr, KeyPart, Label, LineIndex, Metric, MetricKind,
-    OnRowError, Outline, PluginPlan, PluginStep, SpanPart, SpanPlan, StreamKind,
+    CgroupIdMap, CgroupMapKind, Config, DecoderStep, EventStream, Kaddr, KeyPart, Label, LineIndex,
+    Metric, MetricKind, OnRowError, Outline, PluginPlan, PluginStep, SpanPart, SpanPlan,
+    StreamKind,
 };
 pub use read::read;
 

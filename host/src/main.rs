@@ -121,7 +121,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     if let Some(left_out) = settings.settle_maps(listener.is_local()) {
         info!("{left_out}");
     }
-    let Started { mut running, .. } = start(&settings, fit)?;
+    let Started { mut running, .. } = start(&settings, fit, &system)?;
     running.iter().for_each(|config| info!("{}", report::line(config)));
     noted.tell();
     let spans = spans(&settings, &mut running, began, read)?;
@@ -222,7 +222,7 @@ fn check(flags: Flags) -> Result<(), Failure> {
     let fit = checked(&settings, &system)?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
-        let Started { running, left_out } = start(&settings, fit)?;
+        let Started { running, left_out } = start(&settings, fit, &system)?;
         print(&format!("{}\n", report::verdict(&running, &left_out)))
     } else {
         print("ok, as far as can be told without CAP_BPF: nothing was loaded into the kernel\n")
@@ -250,9 +250,10 @@ fn record(order: &Record) -> Result<(), Failure> {
     flags.btf_path.clone_from(&order.btf_path);
     let settings = settled(&flags)?;
     let _types = KernelTypes::share();
-    let fit = checked(&settings, &System::default())?;
+    let system = System::default();
+    let fit = checked(&settings, &system)?;
     let files: Vec<_> = fit.iter().map(|checked| checked.file().clone()).collect();
-    let Started { running, .. } = start(&settings, fit)?;
+    let Started { running, .. } = start(&settings, fit, &system)?;
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
@@ -389,10 +390,10 @@ fn report(settings: &Settings, faults: &[Fault]) -> Result<(), Failure> {
     }
 }
 
-fn start(settings: &Settings, checked: Vec<Checked>) -> Result<Started, Failure> {
+fn start(settings: &Settings, checked: Vec<Checked>, system: &System) -> Result<Started, Failure> {
     let (mut running, mut refused, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let may_skip = settings.may_skip();
-    for result in startup::start(checked) {
+    for result in startup::start(checked, system) {
         match result {
             Ok(config) => running.push(config),
             Err(error) if may_skip => {

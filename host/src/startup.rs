@@ -25,12 +25,14 @@ use crate::scrape::{self, Fed, Unit};
 use crate::source::{EventSource, MapReader, Source, events};
 use crate::source::{ReadError, Reading, Sink, Way};
 use crate::spans::{ConfigTimes, RingError, TracedRing};
+use crate::system::cgroups::Enrolled;
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 pub(crate) mod plugins;
 pub mod replay;
 pub mod report;
+mod rolls;
 
 /// A config that the binary carries.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub struct Running {
     pub attached: Attached,
     /// What its plugins cost.
     pub plugins: Vec<Gauge>,
+    /// What keeps its map of cgroups in step.
+    pub enrolled: Option<Enrolled>,
     /// When the kernel loaded it and attached it.
     pub times: ConfigTimes,
 }
@@ -196,7 +200,7 @@ const LOADERS: usize = 4;
 /// kernel's, which takes longer than the kernel takes to load it. The largest object comes first, so
 /// that no thread is left with it alone at the end. What came of each, in their order: see
 /// [`Checked::start`].
-pub fn start(checked: Vec<Checked>) -> Vec<Result<Running, LoadError>> {
+pub fn start(checked: Vec<Checked>, system: &System) -> Vec<Result<Running, LoadError>> {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let workers = cpus.min(LOADERS).min(checked.len());
     let mut queue: Vec<_> = checked.into_iter().enumerate().collect();
@@ -206,7 +210,7 @@ pub fn start(checked: Vec<Checked>) -> Vec<Result<Running, LoadError>> {
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         while let Some((n, config)) = next() {
-            let result = config.start();
+            let result = config.start(system);
             started.lock().unwrap_or_else(PoisonError::into_inner).insert(n, result);
         }
     };
@@ -266,22 +270,24 @@ impl Checked {
         &self.config.name
     }
 
-    /// Loads the object and attaches its programs. Those that do not attach have been logged, and
+    /// Loads the object, fills its map of cgroups if it is to have one, and attaches its programs. Those that do not attach have been logged, and
     /// are found in [`Attached::failures`].
     ///
     /// # Errors
     ///
     /// When the kernel does not take the object.
-    pub fn start(self) -> Result<Running, LoadError> {
+    pub fn start(self, system: &System) -> Result<Running, LoadError> {
         let Self { config, opened, layouts, metrics, spans, plugins } = self;
         let began = Instant::now();
         let object = opened.load()?;
         let loaded = Instant::now();
+        // Before anything counts.
+        let enrolled = rolls::enroll(&config, &object, system);
         let attached: Attached = object.attach();
         let metrics = metrics.into_iter().zip(layouts).collect();
         let name = config.name;
         let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Ok(Running { name, metrics, spans, attached, plugins, times })
+        Ok(Running { name, metrics, spans, attached, plugins, enrolled, times })
     }
 }
 
@@ -292,7 +298,7 @@ impl Checked {
 /// If a map cannot be made ready for reading.
 pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
     let sink = sink(&configs, reading);
-    let unit = |Running { name, metrics, attached, plugins, .. }| {
+    let unit = |Running { name, metrics, attached, plugins, enrolled, .. }| {
         let fed = |(linked, layout): (Linked, Layout)| {
             let map = map(&attached, &layout)?;
             let source: Box<dyn Source> = match linked.metric.events {
@@ -304,7 +310,7 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
             Ok(Fed { linked, layout, source })
         };
         let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
-        Ok(Unit { name, metrics, attached: Some(attached), plugins })
+        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled })
     };
     configs.into_iter().map(unit).collect()
 }

@@ -4,12 +4,11 @@
 
 use libbpf_rs::MapType;
 use libbpf_rs::ProgramType;
-use libbpf_rs::libbpf_sys;
 
 use super::hook::HookSpec;
 use super::key::KeyType;
 use super::layout::{self, Key, Layout, RecordLayout, Value, is_per_cpu};
-use super::{MapSpec, Opened, text};
+use super::{MapSpec, Opened, cgroup_ids, sys, text};
 use crate::advice::Advice;
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
@@ -38,6 +37,7 @@ impl Finding {
 /// Every fault that the object has for this config.
 pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>> {
     let mut faults = programs(opened);
+    faults.extend(cgroup_id_map(config, opened));
     let key = |map: &MapSpec| KeyType::of_map(&opened.object, &map.name);
     match layouts(config, &opened.maps(), key) {
         Ok(layouts) if faults.is_empty() => Ok(layouts),
@@ -146,6 +146,16 @@ fn layouts(
         fit(outline);
     }
     if faults.is_empty() { Ok(layouts) } else { Err(faults) }
+}
+
+/// What is wrong with the map that is to hold cgroups, if there is to be one.
+fn cgroup_id_map(config: &Config, opened: &Opened) -> Option<Fault> {
+    let wanted = config.cgroup_id_map.as_ref()?;
+    let maps = opened.maps();
+    let names: Vec<_> = maps.iter().map(|map| map.name.as_str()).collect();
+    let found = opened.cgroup_map(&wanted.name);
+    let (below, advice) = cgroup_ids::misfit(wanted, found, &names)?;
+    Some(config.refuse(&format!("cgroup_id_map{below}"), advice))
 }
 
 /// What can be read as it stands, but is hardly meant so: a CPU's number of the wrong size.
@@ -421,14 +431,7 @@ fn cpu_remedy(map: &MapSpec) -> String {
 
 /// The kernel's name for a type of map.
 pub fn kind_name(kind: MapType) -> String {
-    // SAFETY: libbpf gives a static string, or null for a type that it does not know.
-    unsafe {
-        let name = libbpf_sys::libbpf_bpf_map_type_str(kind.into());
-        if name.is_null() {
-            return "map of unknown type".to_owned();
-        }
-        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
-    }
+    sys::map_type_name(kind.into())
 }
 
 #[cfg(test)]

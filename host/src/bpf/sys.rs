@@ -246,11 +246,16 @@ pub(crate) fn interface_index(name: &std::ffi::CStr) -> u32 {
 
 /// Sets the value of an array's entry, which is as large as the map's values.
 pub(crate) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()> {
-    // SAFETY: the key is a u32, as an array's are, and the value as large as the caller says it is.
+    update(map, &index.to_ne_bytes(), bytes(value))
+}
+
+/// Sets the value of `key`; key and value are as large as the map's.
+pub(crate) fn update(map: RawFd, key: &[u8], value: &[u8]) -> io::Result<()> {
+    // SAFETY: both are as large as the map's, says the caller, and are only read.
     let answer = unsafe {
         libbpf_sys::bpf_map_update_elem(
             map,
-            (&raw const index).cast(),
+            key.as_ptr().cast(),
             value.as_ptr().cast(),
             libbpf_sys::BPF_ANY.into(),
         )
@@ -258,18 +263,10 @@ pub(crate) fn set_entry(map: RawFd, index: u32, value: &[u64]) -> io::Result<()>
     if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
 }
 
-/// Sets the value of the entry of a map whose keys and values are u32s.
-pub(crate) fn set_entry_u32(map: RawFd, key: u32, value: u32) -> io::Result<()> {
-    // SAFETY: key and value are u32s, as the caller says that the map's are.
-    let answer = unsafe {
-        libbpf_sys::bpf_map_update_elem(
-            map,
-            (&raw const key).cast(),
-            (&raw const value).cast(),
-            libbpf_sys::BPF_ANY.into(),
-        )
-    };
-    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
+/// Removes `key`, which is as large as the map's; `false` if it was not there.
+pub(crate) fn delete(map: RawFd, key: &[u8]) -> io::Result<bool> {
+    // SAFETY: the key is as large as the map's, says the caller, and is only read.
+    found(unsafe { libbpf_sys::bpf_map_delete_elem(map, key.as_ptr().cast()) })
 }
 
 /// Makes a map one that nobody can write from user space any more.
@@ -437,6 +434,18 @@ pub(crate) fn close_inherited() {
             // SAFETY: as above.
             unsafe { libc::close(fd) };
         }
+    }
+}
+
+/// The kernel's name for a type of map.
+pub(super) fn map_type_name(kind: libbpf_sys::bpf_map_type) -> String {
+    // SAFETY: libbpf gives a static string, or null for a type that it does not know.
+    unsafe {
+        let name = libbpf_sys::libbpf_bpf_map_type_str(kind);
+        if name.is_null() {
+            return "map of unknown type".to_owned();
+        }
+        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
     }
 }
 

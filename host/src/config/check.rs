@@ -1,5 +1,6 @@
 //! From what was typed to what can be relied on: every rule that needs no kernel and no object.
 
+mod cgroups;
 mod chain;
 mod histogram;
 mod label;
@@ -26,10 +27,7 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The checked part of a file. What is faulty is told and left out.
 pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>) -> Config {
-    for section in &raw.refused {
-        refuse(faults, section, &format!("`{section}`"));
-    }
-    if !raw.has_metrics && !raw.has_spans && raw.refused.is_empty() {
+    if !raw.has_metrics && !raw.has_spans {
         faults.error(
             "metrics",
             "the file has no metrics and no spans",
@@ -56,8 +54,9 @@ pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>)
     let spans = span::all(raw.spans, &names, faults);
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
+    let cgroup_id_map = raw.cgroup_id_map.and_then(|raw| cgroups::id_map(raw, faults));
     let (name, file, lines) = (file.name(), file.clone(), LineIndex::default());
-    Config { name, file, metrics, faulty, spans, kaddrs, plugins, lines }
+    Config { name, file, metrics, faulty, spans, kaddrs, plugins, cgroup_id_map, lines }
 }
 
 /// Settings that are a document of their own.
@@ -102,15 +101,6 @@ pub(super) fn compile_limits(
     let memory = memory.transpose()?;
     let default = CompileLimits::default();
     Ok(CompileLimits { time, memory: memory.map_or(default.memory, |bytes| bytes as u64) })
-}
-
-/// Tells what the peer has and this version lacks.
-fn refuse(faults: &Faults<'_>, path: &str, what: &str) {
-    faults.error(
-        path,
-        format!("{what} is not supported by this version"),
-        "remove it, or serve this config with cloudflare/ebpf_exporter for now",
-    );
 }
 
 /// Tells of metrics that have the name, and so the map, of one before them.

@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::name::{LabelName, MetricName};
 use super::node::{self, Node};
 use crate::advice::Advice;
+use crate::decode::builtin::Patterns;
 use crate::decode::{self, builtin};
 use crate::digest::Digest;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub kaddrs: Vec<Kaddr>,
     /// Its plugins, in the file's order. None has been looked at.
     pub plugins: Vec<PluginPlan>,
+    /// The map that is to be kept filled with cgroups.
+    pub cgroup_id_map: Option<CgroupIdMap>,
     /// Where in the file what is.
     pub lines: LineIndex,
 }
@@ -61,6 +64,47 @@ pub struct Kaddr {
     pub symbol: String,
     /// Its place in the file: `kaddrs[2]`.
     pub path: String,
+}
+
+/// A map of the object that is kept filled with cgroups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CgroupIdMap {
+    /// Its name in the object.
+    pub name: String,
+    /// Its type.
+    pub kind: CgroupMapKind,
+    /// A cgroup is in it if one of these matches its path.
+    pub patterns: Patterns,
+}
+
+/// The type of a map that is kept filled with cgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupMapKind {
+    /// A hash of ids.
+    #[default]
+    Hash,
+    /// What the kernel keeps with each cgroup, and lets go with it.
+    CgrpStorage,
+}
+
+impl CgroupMapKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Hash, Self::CgrpStorage];
+
+    /// What it is called in a config.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::CgrpStorage => "cgrp_storage",
+        }
+    }
+
+    pub(super) fn says(self) -> &'static str {
+        match self {
+            Self::Hash => "a hash or an LRU hash whose keys are `u64`: the ids of cgroups",
+            Self::CgrpStorage => "storage that the kernel keeps with each cgroup (Linux 6.2)",
+        }
+    }
 }
 
 /// A plugin as a file describes it.

@@ -51,8 +51,16 @@ pub(super) struct Document {
     /// Path and text of each symbol.
     pub(super) kaddrs: Vec<(String, String)>,
     pub(super) plugins: Vec<Plugin>,
-    /// The sections that are there and not empty, of those that this version does not know.
-    pub(super) refused: Vec<&'static str>,
+    pub(super) cgroup_id_map: Option<CgroupIdMap>,
+}
+
+/// A map of cgroups.
+pub(super) struct CgroupIdMap {
+    pub(super) name: Field<String>,
+    pub(super) kind: Field<String>,
+    pub(super) regexps: Vec<String>,
+    /// Whether a fault was found in it, so that it may lack something.
+    pub(super) faulty: bool,
 }
 
 pub(super) struct Metric {
@@ -136,7 +144,6 @@ pub(super) enum OnError {
 
 /// Reads a file's root, which has to be a mapping.
 pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document> {
-    const LATER: [&str; 1] = ["cgroup_id_map"];
     if let Some((key, code)) = older_file(root, &keys::FILE.names()) {
         let problem = match code {
             true => format!("this is a config of ebpf_exporter 1.x (`{key}:` with BCC code)"),
@@ -172,13 +179,8 @@ pub(super) fn document(root: &Node<'_>, faults: &Faults<'_>) -> Option<Document>
     let kaddrs = fields.texts("kaddrs");
     let plugins = plugin::all(&fields);
     let (spans, has_spans) = spans(&fields);
-    for (key, known) in LATER.into_iter().zip([&keys::CGROUP_ID_MAP]) {
-        if let Some(section) = fields.get(key).filter(|node| matches!(node.value, Value::Map(_))) {
-            Fields::open(section, key, known, faults);
-        }
-    }
-    let refused = LATER.into_iter().filter(|key| fields.has(key)).collect();
-    Some(Document { metrics, has_metrics, spans, has_spans, kaddrs, plugins, refused })
+    let cgroup_id_map = cgroup_id_map(&fields);
+    Some(Document { metrics, has_metrics, spans, has_spans, kaddrs, plugins, cgroup_id_map })
 }
 
 /// The spans of a file, and whether any was written, be it wrongly.
@@ -217,6 +219,25 @@ fn span(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Span> {
         faulty: false,
     };
     Some(Span { faulty: faults.errors() > before, ..span })
+}
+
+/// The map of cgroups, if there is more than an empty one.
+fn cgroup_id_map(file: &Fields<'_, '_>) -> Option<CgroupIdMap> {
+    const KEY: &str = "cgroup_id_map";
+    let node = file.get(KEY)?;
+    let says = file.has(KEY);
+    if !says && !matches!(node.value, Value::Map(_)) {
+        return None;
+    }
+    let before = file.faults.errors();
+    let fields = Fields::open(node, KEY, &keys::CGROUP_ID_MAP, file.faults)?;
+    let map = CgroupIdMap {
+        name: fields.word("name"),
+        kind: fields.word("type"),
+        regexps: fields.texts("regexps").into_iter().map(|(_, text)| text).collect(),
+        faulty: false,
+    };
+    says.then_some(CgroupIdMap { faulty: file.faults.errors() > before, ..map })
 }
 
 /// The key that shows that a whole file is of the older format, and whether it holds C code. A file

@@ -162,7 +162,11 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
     match kind {
         ValueKind::Word if needed => vec![types(&TEXT), ("minLength", 1.into())],
         ValueKind::Word => vec![types(&TEXT)],
-        ValueKind::Choice(words) => vec![("enum", list(words().iter().map(|choice| choice.word)))],
+        ValueKind::Choice(words) => {
+            let words = words().into_iter().map(|choice| choice.word.into());
+            let nothing = [Json::Null, "".into()].into_iter().filter(|_| !needed);
+            vec![("enum", list(words.chain(nothing)))]
+        }
         ValueKind::Boolean => vec![types(&["boolean", "string"]), ("pattern", truths().into())],
         ValueKind::Whole(range) => within(types(&["integer", "string"]), *range, WHOLE),
         ValueKind::Number => within(types(&["number", "string"]), (0, u64::MAX), NUMBER),
@@ -173,7 +177,11 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
         }
         ValueKind::Digest => vec![types(&["string"]), ("pattern", DIGEST.into())],
         ValueKind::OnError(words) => vec![("anyOf", on_error(words))],
-        ValueKind::Texts => vec![array, ("items", map([("type", list(TEXT))]))],
+        ValueKind::Texts => {
+            let least = needed.then(|| ("minItems", 1.into()));
+            let items = [array, ("items", map([("type", list(TEXT))]))].into_iter();
+            items.chain(least).collect()
+        }
         ValueKind::Identifiers => vec![array, ("items", matching(&["string"], IDENTIFIER))],
         ValueKind::Numbers => vec![array, ("items", matching(&["number", "string"], NUMBER))],
         ValueKind::Items(section) => vec![array, ("items", refer(section))],
@@ -187,8 +195,11 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
             vec![object, ("propertyNames", names), ("additionalProperties", refer(section))]
         }
         ValueKind::Section(section) => [object].into_iter().chain(body(section)).collect(),
+        ValueKind::Optional(section) => {
+            let some = [("type", "object".into())].into_iter().chain(body(section));
+            vec![("anyOf", list([map(empty(section)), map(some)]))]
+        }
         ValueKind::Settings => vec![object],
-        ValueKind::Later(section) => later(section),
     }
 }
 
@@ -215,7 +226,7 @@ fn on_error(words: &[&'static str]) -> Json {
 }
 
 /// What may be there and be empty.
-fn later(section: &Section) -> Words {
+fn empty(section: &Section) -> Words {
     let keys = section.keys.iter().map(|key| (key.name, nothing()));
     vec![
         ("type", list(["object", "array", "string", "null"])),

@@ -1,6 +1,7 @@
 //! What a person sees for every file they could write: one fixture, one snapshot.
 
 mod bombs;
+mod cgroups;
 mod families;
 mod files;
 mod histograms;

@@ -32,7 +32,7 @@ mod syscall;
 mod testing;
 mod uint;
 
-pub use regexp::{Regexp, Room};
+pub use regexp::{Patterns, Regexp, Room};
 pub use static_map::StaticMap;
 
 /// What a config may say to a built-in decoder, as text.

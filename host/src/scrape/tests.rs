@@ -34,7 +34,13 @@ fn unit(name: &str, metric: &str, held: &Map) -> Unit {
     };
     let layout = bpf::check_maps(&configs[0], &[map]).unwrap().remove(0);
     let fed = Fed { linked: linked.remove(0), layout, source: Box::new(held.clone()) };
-    Unit { name: name.into(), metrics: vec![fed], attached: None, plugins: Vec::new() }
+    Unit {
+        name: name.into(),
+        metrics: vec![fed],
+        attached: None,
+        plugins: Vec::new(),
+        enrolled: None,
+    }
 }
 
 /// The samples of what the maps have become.

@@ -8,6 +8,7 @@ use super::stats::{ConfigStats, EventStats, MapStats};
 use crate::bpf::stats::ProgramStats;
 use crate::bpf::{Admitted, Attached};
 use crate::plugin::{Budget, Gauge};
+use crate::system::cgroups::Enrolled;
 
 /// What a config at work is made of.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Unit {
     pub attached: Option<Attached>,
     /// What its plugins cost.
     pub plugins: Vec<Gauge>,
+    /// What keeps its map of cgroups in step.
+    pub enrolled: Option<Enrolled>,
 }
 
 impl Unit {
@@ -37,6 +40,8 @@ pub(super) struct Active {
     pub(super) feeds: Vec<Feed>,
     pub(super) plugins: Vec<Asked>,
     attached: Option<Attached>,
+    /// Held for its drop.
+    _enrolled: Option<Enrolled>,
 }
 
 /// Gives numbers that were not given before.
@@ -53,13 +58,13 @@ impl Ids {
 impl Active {
     /// This unit at work, whose plugins share this budget.
     pub(super) fn new(unit: Unit, ids: &mut Ids, budget: &Arc<Budget>) -> Self {
-        let Unit { name, metrics, attached, plugins } = unit;
+        let Unit { name, metrics, attached, plugins, enrolled } = unit;
         plugins.iter().for_each(|plugin| plugin.join(budget));
         let plugin = |gauge| Asked { id: ids.next(), gauge };
         let plugins: Vec<_> = plugins.into_iter().map(plugin).collect();
         let feed = |fed| Feed::new(fed, ids.next(), &plugins);
         let feeds = metrics.into_iter().map(feed).collect();
-        Self { stats: ConfigStats::new(&name), feeds, plugins, attached }
+        Self { stats: ConfigStats::new(&name), feeds, plugins, attached, _enrolled: enrolled }
     }
 
     /// The config's name.

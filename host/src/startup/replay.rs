@@ -86,7 +86,7 @@ fn unit(
         metrics.push(Fed { linked, layout, source });
     }
     let plugins = plugins::gauges(config, &loaded);
-    Ok(Unit { name: config.name.clone(), metrics, attached: None, plugins })
+    Ok(Unit { name: config.name.clone(), metrics, attached: None, plugins, enrolled: None })
 }
 
 fn spec(map: &RecordedMap) -> MapSpec {

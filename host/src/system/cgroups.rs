@@ -29,11 +29,11 @@ mod walk;
 mod watch;
 mod watcher;
 
-pub use rolls::{Refused, Roll, RollCount};
+pub use rolls::{Roll, RollCount, RollError};
 pub use tree::{KEEP_DEAD, MAX_DEAD};
 pub use watcher::{INTERVAL, Watcher, WatcherEnd};
 
-use rolls::Kept;
+use rolls::Listing;
 use tree::Tree;
 use walk::Place;
 use watch::{Event, Unwatched, Watch};
@@ -59,7 +59,7 @@ struct Shared {
 struct Known {
     place: Place,
     tree: Tree,
-    rolls: Vec<Kept>,
+    rolls: Vec<Listing>,
     /// How many rolls there ever were.
     enrolled: u64,
     watch: Option<Watch>,
@@ -161,9 +161,9 @@ impl Cgroups {
         let id = known.enrolled;
         known.catch_up(now, Duration::ZERO);
         let Known { rolls, tree, .. } = &mut *known;
-        let mut kept = Kept::new(id, config.to_owned(), roll);
-        kept.fill(tree);
-        rolls.push(kept);
+        let mut listing = Listing::new(id, config.to_owned(), roll);
+        listing.fill(tree);
+        rolls.push(listing);
         Enrolled { cgroups: self.clone(), id }
     }
 
@@ -213,6 +213,10 @@ impl Cgroups {
         self.lock().catch_up(now, RETRY);
     }
 
+    fn is_watched(&self) -> bool {
+        self.lock().watch.is_some()
+    }
+
     /// How long the worker may sleep without events.
     fn patience(&self) -> Option<Duration> {
         let known = self.lock();
@@ -232,7 +236,7 @@ impl Cgroups {
             dead: known.tree.dead_count(),
             watched: known.watch.is_some(),
             overflows: known.overflows,
-            rolls: known.rolls.iter().map(Kept::count).collect(),
+            rolls: known.rolls.iter().map(Listing::count).collect(),
         }
     }
 
@@ -271,7 +275,7 @@ impl fmt::Debug for Enrolled {
 
 impl Drop for Enrolled {
     fn drop(&mut self) {
-        self.cgroups.lock().rolls.retain(|kept| kept.id != self.id);
+        self.cgroups.lock().rolls.retain(|listing| listing.id != self.id);
     }
 }
 
@@ -380,8 +384,8 @@ impl Known {
 
     fn tell_rolls(&mut self) {
         let changes = self.tree.changes();
-        for kept in &mut self.rolls {
-            changes.iter().for_each(|change| kept.follow(*change, &self.tree));
+        for listing in &mut self.rolls {
+            changes.iter().for_each(|change| listing.follow(*change, &self.tree));
         }
     }
 }

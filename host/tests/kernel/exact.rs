@@ -97,7 +97,7 @@ pub fn running(configs: &Configs) -> Vec<Running> {
     let selection = Selection::Directory { dir, names };
     let (checked, faults) = startup::check(&selection, places(), &System::default(), None);
     assert_eq!(faults, []);
-    let start = |config: startup::Checked| config.start().expect("it loads");
+    let start = |config: startup::Checked| config.start(&System::default()).expect("it loads");
     let running: Vec<_> = checked.into_iter().map(start).collect();
     assert!(running.iter().all(|config| config.attached.failures().is_empty()));
     running

@@ -103,6 +103,7 @@ fn anywhere() -> impl Iterator<Item = Trial> {
         sections_that_nothing_attaches,
         kaddrs_that_are_not_there,
     ];
+    let kept = trials![cgroups: a_map_that_cannot_hold_cgroups_is_a_fault];
     let open = trials![open:
         needs_no_capability,
         a_missing_file,
@@ -120,7 +121,7 @@ fn anywhere() -> impl Iterator<Item = Trial> {
         a_guest_that_cannot_start_is_told_before_anything_is_loaded,
         plugins_may_have_a_directory_of_their_own,
     ];
-    check.into_iter().chain(open).chain(exits).chain(plugins)
+    check.into_iter().chain(kept).chain(open).chain(exits).chain(plugins)
 }
 
 /// These load programs.
@@ -199,12 +200,9 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
     if arguments.filter.is_some() {
         return machine::trials().chain(in_kernel()).collect();
     }
-    let attach = trials![attach:
-        what_does_not_attach_costs_only_itself,
-        what_names_no_hook_costs_only_itself,
-        dropping_detaches,
-    ];
-    machine::trials().chain(attach).collect()
+    let attach = trials![attach: what_names_no_hook_costs_only_itself, dropping_detaches];
+    let fired = if machine::fires() { fired() } else { Vec::new() };
+    machine::trials().chain(attach).chain(fired).collect()
 }
 
 /// From the kernel's maps to the exposition, in this process.
@@ -297,6 +295,11 @@ fn binary() -> impl Iterator<Item = Trial> {
         one_that_lived_for_a_moment_has_its_name,
         without_fanotify_those_that_live_have_names,
         a_burst_leads_to_a_walk,
+        a_hash_of_ids_is_kept_in_step,
+        storage_of_cgroups_is_kept_in_step,
+        a_hash_of_ids_is_kept_in_step_by_walks,
+        storage_of_cgroups_is_kept_in_step_by_walks,
+        a_full_map_is_said_once,
     ];
     let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
     let process = process.chain(descriptors).chain(watched);

@@ -13,6 +13,7 @@ pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
         metrics,
         faulty: Vec::new(),
         spans: Vec::new(),
+        cgroup_id_map: None,
         plugins: Vec::new(),
         lines: LineIndex::default(),
         kaddrs: kaddrs.iter().map(kaddr).collect(),

@@ -45,6 +45,11 @@ impl Session {
         Self(u64::from(std::process::id()) << 32 | NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The workload's object file, deaf to all other sessions.
     pub fn object(self) -> Vec<u8> {
         self.object_of("workload")
@@ -71,11 +76,6 @@ impl Session {
             // SAFETY: the kernel knows no such option and touches nothing.
             unsafe { libc::prctl(EVENTS, buffer, key, MOST.min(count - done), self.0) };
         }
-    }
-
-    /// The number that an object of it has as its constant `session`.
-    pub fn number(self) -> u64 {
-        self.0
     }
 
     /// Adds `add` to the entry of `key` in the map `name`, on the CPU this thread is on.

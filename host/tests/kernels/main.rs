@@ -24,12 +24,17 @@ fn main() -> ExitCode {
     };
     let filters: Vec<String> = env::args().skip(1).collect();
     let kernels: Vec<&str> = kernels.split(',').collect();
+    let newest = kernels.last().copied();
     // A machine takes one CPU, however many it has itself.
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let at_once = |kernels: &[&str]| -> Vec<Outcome> {
         thread::scope(|scope| {
             let (trials, filters) = (&trials, &filters);
-            let start = |kernel| scope.spawn(move || outcome(kernel, trials, filters));
+            let start = |kernel| {
+                // One fires every example, the last and mostly the newest: that takes longest.
+                let fires = Some(kernel) == newest;
+                scope.spawn(move || outcome(kernel, &lines(trials, filters, fires)))
+            };
             let started: Vec<_> = kernels.iter().copied().map(start).collect();
             started.into_iter().map(|kernel| kernel.join().expect("it does not panic")).collect()
         })
@@ -37,7 +42,7 @@ fn main() -> ExitCode {
     let outcomes: Vec<Outcome> = kernels.chunks(cpus).flat_map(at_once).collect();
     // One after the other, as each may write the page.
     let judge = |(kernel, outcome): (&&str, Outcome)| match outcome {
-        Outcome::Skipped => env::var_os("CI").is_none(),
+        Outcome::Skipped => env::var("CI").as_deref() != Ok("true"),
         Outcome::Failed => false,
         Outcome::Found(found) => !filters.is_empty() || page::holds(kernel, &found),
     };
@@ -55,8 +60,8 @@ enum Outcome {
     Found(String),
 }
 
-/// Tries a kernel, and says what comes of it.
-fn outcome(version: &str, trials: &str, filters: &[String]) -> Outcome {
+/// Tries a kernel by these lines, and says what comes of it.
+fn outcome(version: &str, lines: &str) -> Outcome {
     let kernel = match Kernel::find(version) {
         Ok(kernel) => kernel,
         Err(lacks) => {
@@ -66,7 +71,7 @@ fn outcome(version: &str, trials: &str, filters: &[String]) -> Outcome {
     };
     let (began, shared) = (Instant::now(), Shared::new());
     let tell = |line: &str| println!("{version:>4} | {line}");
-    let Ended { code, console } = shared.run(&kernel, &lines(trials, filters), tell);
+    let Ended { code, console } = shared.run(&kernel, lines, tell);
     let took = began.elapsed().as_secs();
     if code != Some(0) {
         let code = code.map_or("did not end".to_owned(), |code| format!("ended with {code}"));
@@ -77,13 +82,14 @@ fn outcome(version: &str, trials: &str, filters: &[String]) -> Outcome {
     Outcome::Found(shared.read("found"))
 }
 
-/// What runs in the machine: the trials, which are told so.
-fn lines(trials: &str, filters: &[String]) -> String {
+/// What runs in the machine: the trials, which are told so, and whether they are to fire every example.
+fn lines(trials: &str, filters: &[String], fires: bool) -> String {
+    let fires = if fires { " FIRES=true" } else { "" };
     let ci = env::var("CI").unwrap_or_default();
     let filters: Vec<String> = filters.iter().map(|filter| format!("'{filter}'")).collect();
     let here = env!("CARGO_MANIFEST_DIR");
     format!(
-        "cd '{here}'\nexport CI='{ci}' MACHINE=/shared/found INSTA_WORKSPACE_ROOT='{here}'\n\
+        "cd '{here}'\nexport CI='{ci}' MACHINE=/shared/found INSTA_WORKSPACE_ROOT='{here}'{fires}\n\
          exec '{trials}' --test-threads=1 --color=never {}",
         filters.join(" ")
     )

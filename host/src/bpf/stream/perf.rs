@@ -74,7 +74,8 @@ impl PerfBuffers {
             epoll::EventData::new_u64(cpu.into()),
             epoll::EventFlags::IN,
         )?;
-        sys::set_entry_u32(self.map.as_fd().as_raw_fd(), cpu, buffer.event.as_raw_fd() as u32)?;
+        let (map, event) = (self.map.as_fd().as_raw_fd(), buffer.event.as_raw_fd());
+        sys::update(map, &cpu.to_ne_bytes(), &event.to_ne_bytes())?;
         sys::enable(buffer.event.as_raw_fd())?;
         self.on.insert(cpu, buffer);
         self.lost.entry(cpu).or_default();

@@ -4,16 +4,13 @@
 //! Nothing is read here. [`Fields`](super::fields::Fields) looks for no key that its section lacks.
 
 use super::section::{key, section};
-use crate::config::plan::WASM;
+use crate::config::plan::{CgroupMapKind, WASM};
 use crate::config::{buckets, ranges};
 use crate::decode::builtin;
 
 pub(in crate::config) use super::section::{Choice, Key, Only, Section, Unwritten, ValueKind};
 
 use Unwritten::{Needed, NeededWithout, Nothing, Said, Written};
-
-/// What is not supported is not lost: the peer has it.
-const PEER: &str = "A key of cloudflare/ebpf_exporter that this version does not support: it is refused unless it is empty.";
 
 pub(in crate::config) static FILE: Section = Section {
     any_of: &["metrics", "tracing"],
@@ -40,7 +37,12 @@ pub(in crate::config) static FILE: Section = Section {
                 "Plugins, WebAssembly components, by the names that decoders and transforms of this file call them. Names are made of letters, digits, `_`, `-` and `.`.",
             ),
             key("tracing", ValueKind::Section(&TRACING), Nothing, "The spans, in `spans`."),
-            key("cgroup_id_map", ValueKind::Later(&CGROUP_ID_MAP), Nothing, PEER),
+            key(
+                "cgroup_id_map",
+                ValueKind::Optional(&CGROUP_ID_MAP),
+                Nothing,
+                "A map of the object that is kept filled with the cgroups whose paths match.",
+            ),
         ],
     )
 };
@@ -416,10 +418,25 @@ pub(in crate::config) static SPAN: Section = section(
 
 pub(in crate::config) static CGROUP_ID_MAP: Section = section(
     "cgroup_id_map",
-    "Cgroups by id, `cgroup_id_map`, which this version does not support.",
+    "A map that is kept filled with cgroups, `cgroup_id_map`.",
     &[
-        key("name", ValueKind::Word, Nothing, "Not supported."),
-        key("type", ValueKind::Word, Nothing, "Not supported."),
-        key("regexps", ValueKind::Texts, Nothing, "Not supported."),
+        key("name", ValueKind::Word, Needed, "The name of the map in the object."),
+        key(
+            "type",
+            ValueKind::Choice(cgroup_map_types),
+            Written("hash"),
+            "Its type. Each cgroup has 1 for its value.",
+        ),
+        key(
+            "regexps",
+            ValueKind::Texts,
+            Needed,
+            "Patterns in RE2's syntax. A cgroup is in the map if any of them matches anywhere in its path, such as `/sys/fs/cgroup/system.slice/ssh.service`.",
+        ),
     ],
 );
+
+fn cgroup_map_types() -> Vec<Choice> {
+    let about = |kind: CgroupMapKind| Choice { word: kind.word(), says: kind.says().to_owned() };
+    CgroupMapKind::ALL.map(about).to_vec()
+}

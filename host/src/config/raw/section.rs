@@ -82,10 +82,10 @@ pub(in crate::config) enum ValueKind {
     Named(&'static Section),
     /// One of these.
     Section(&'static Section),
+    /// One of these, or an empty one, which says nothing.
+    Optional(&'static Section),
     /// A mapping that the exporter passes on.
     Settings,
-    /// What has to be empty, for it is not supported.
-    Later(&'static Section),
 }
 
 /// A word that may be chosen.

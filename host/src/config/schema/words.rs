@@ -28,8 +28,8 @@ pub struct KeyRow {
 
 /// Every key of a config, by the mapping that it stands in.
 pub fn tables() -> Vec<KeyTable> {
-    let (first, last) =
-        ([&keys::FILE, &keys::METRICS, &keys::TRACING], [&keys::LIMITS, &keys::COMPILE]);
+    let first = [&keys::FILE, &keys::METRICS, &keys::TRACING];
+    let last = [&keys::LIMITS, &keys::COMPILE, &keys::CGROUP_ID_MAP];
     let sections = first.into_iter().chain(ITEMS).chain(last);
     sections.map(|section| KeyTable { says: section.says, rows: rows(section) }).collect()
 }
@@ -118,8 +118,9 @@ fn kind(kind: &ValueKind) -> String {
         ValueKind::Pairs => "mapping of texts".to_owned(),
         ValueKind::Items(section) => format!("list of {}s", section.name),
         ValueKind::Named(section) => format!("mapping of names to {}s", section.name),
-        ValueKind::Section(_) | ValueKind::Settings => "mapping".to_owned(),
-        ValueKind::Later(_) => "empty".to_owned(),
+        ValueKind::Section(_) | ValueKind::Optional(_) | ValueKind::Settings => {
+            "mapping".to_owned()
+        }
     }
 }
 

@@ -119,19 +119,7 @@ fn durations_are_those_of_go() {
 }
 
 #[test]
-fn what_later_versions_bring_is_refused() {
-    let text = "\
-cgroup_id_map: {name: m, type: hash}
-metrics: {counters: [{name: a, help: A}]}
-";
-    assert_snapshot!(faults(text), @"
-    x.yaml:1: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now
-    ");
-    assert_snapshot!(faults("cgroup_id_map: {name: m}"), @"x.yaml:1: cgroup_id_map: `cgroup_id_map` is not supported by this version; remove it, or serve this config with cloudflare/ebpf_exporter for now");
-}
-
-#[test]
-fn what_later_versions_bring_may_be_there_and_empty() {
+fn sections_may_be_there_and_empty() {
     for empty in [
         "tracing: ~",
         "tracing: {}",
@@ -150,8 +138,6 @@ fn what_later_versions_bring_may_be_there_and_empty() {
     x.yaml:1: warning: tracing.span: unknown key, which does nothing; did you mean `spans`?
     x.yaml:2: warning: cgroup_id_map.Name: unknown key, which does nothing; did you mean `name`?
     ");
-    let some = "cgroup_id_map: {type: hash}\nmetrics: {counters: [{name: a, help: A}]}";
-    assert!(faults(some).contains("is not supported by this version"));
 }
 
 #[test]

@@ -105,7 +105,7 @@ tracing:
       ringbuf: spans
       service: kernel
       labels: [{name: trace_id, size: 16, decoders: [{name: hex}]}]
-cgroup_id_map: {name: '', type: '', regexps: []}
+cgroup_id_map: {name: m, type: hash, regexps: [a]}
 ";
 
 /// A key that stands in a file: where, by a JSON pointer and as faults say it, and what it is.
@@ -144,7 +144,7 @@ fn below(value: &Value, pointer: &str, path: &str, key: &Key) -> Vec<Place> {
             };
             map.iter().flat_map(one).collect()
         }
-        (ValueKind::Section(section) | ValueKind::Later(section), value) => {
+        (ValueKind::Section(section) | ValueKind::Optional(section), value) => {
             places(value, pointer, path, section)
         }
         (ValueKind::OnError(_), Value::Object(_)) => places(value, pointer, path, &keys::ON_ERROR),
@@ -172,12 +172,9 @@ fn wrong(kind: &ValueKind) -> Value {
         ValueKind::Texts | ValueKind::Pairs | ValueKind::Items(_) | ValueKind::Named(_) => {
             json!("x")
         }
-        ValueKind::Section(_) | ValueKind::Later(_) => json!("x"),
+        ValueKind::Section(_) | ValueKind::Optional(_) => json!("x"),
     }
 }
-
-/// Sections that this version does not support.
-const LATER: [&str; 1] = ["cgroup_id_map"];
 
 #[test]
 fn the_reader_reads_every_key_of_the_list_and_no_other() {
@@ -193,13 +190,11 @@ fn the_reader_reads_every_key_of_the_list_and_no_other() {
     }
     assert_eq!(found, listed, "`WHOLE` lacks a key");
     assert_eq!(sections.len(), 14, "`WHOLE` lacks a section");
-    for Place { pointer, path, section, key } in &places {
+    for Place { pointer, path, key, .. } in &places {
         let mut faulty = whole.clone();
         *faulty.pointer_mut(pointer).expect("it is there") = wrong(&key.kind);
         let told = faults(&faulty.to_string());
-        // What is not supported is refused as a whole.
-        let at = if LATER.contains(&section.name) { section.name } else { path };
-        let here = [":", "["].map(|end| format!(" {at}{end}"));
+        let here = [":", "["].map(|end| format!(" {path}{end}"));
         assert!(here.iter().any(|here| told.contains(here)), "nobody reads {path}: {told}");
         assert!(!refusals(&faulty).is_empty(), "the schema takes {path}: {faulty}");
     }
@@ -247,7 +242,7 @@ fn what_is_needed_is_needed_by_both() {
 fn defaults_are_what_the_reader_does() {
     let plan = |text: &str| {
         let config = good(text);
-        (config.metrics, config.plugins)
+        (config.metrics, config.plugins, config.cgroup_id_map)
     };
     let whole = as_json(WHOLE);
     for Place { pointer, path, key, .. } in places(&whole, "", "", &keys::FILE) {

@@ -70,11 +70,54 @@ pub struct Regexp {
     patterns: Vec<Pattern>,
 }
 
+/// Patterns that a text matches or not, compiled. Clones share what was compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patterns(Vec<Pattern>);
+
 #[derive(Clone, Debug)]
 struct Pattern {
     text: Box<str>,
     regex: Regex,
-    has_group: bool,
+    groups: usize,
+}
+
+impl Patterns {
+    /// These patterns, in RE2's syntax, which take what they need of `room`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with them, each with the index of the pattern.
+    pub fn new(texts: &[String], room: &Room) -> Result<Self, Vec<(usize, Advice)>> {
+        compiled(texts, room, Ok).map(Self)
+    }
+
+    /// Whether any of them matches anywhere in this text.
+    pub fn match_any(&self, text: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(text);
+        self.0.iter().any(|pattern| pattern.regex.is_match(&*text))
+    }
+}
+
+/// All of these, if `take` takes each, or what is wrong with each. Once there is no room left, those behind are
+/// not looked at.
+fn compiled(
+    texts: &[String],
+    room: &Room,
+    take: fn(Pattern) -> Result<Pattern, Advice>,
+) -> Result<Vec<Pattern>, Vec<(usize, Advice)>> {
+    let (mut patterns, mut errors) = (Vec::new(), Vec::new());
+    for (index, text) in texts.iter().enumerate() {
+        match Pattern::new(text, room).and_then(take) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(advice) => {
+                errors.push((index, advice));
+                if room.left() == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    if errors.is_empty() { Ok(patterns) } else { Err(errors) }
 }
 
 impl Regexp {
@@ -88,21 +131,12 @@ impl Regexp {
                 ),
             }]);
         }
-        let (mut patterns, mut errors) = (Vec::new(), Vec::new());
-        for (index, pattern) in settings.regexps.iter().enumerate() {
-            let advice = match Pattern::new(pattern, &settings.room) {
-                Ok(pattern) => {
-                    patterns.push(pattern);
-                    continue;
-                }
-                Err(advice) => advice,
-            };
-            errors.push(SettingsError { path: format!("regexps[{index}]"), advice });
-            if settings.room.left() == 0 {
-                break;
-            }
+        let at = |(index, advice)| SettingsError { path: format!("regexps[{index}]"), advice };
+        let patterns = compiled(&settings.regexps, &settings.room, Pattern::of_one_text);
+        match patterns {
+            Ok(patterns) => Ok(Self { patterns }),
+            Err(errors) => Err(errors.into_iter().map(at).collect()),
         }
-        if errors.is_empty() { Ok(Self { patterns }) } else { Err(errors) }
     }
 }
 
@@ -135,18 +169,22 @@ impl Pattern {
             return Err(full());
         }
         let groups = regex.captures_len() - 1;
-        if groups > 1 {
-            let problem =
-                format!("{} has {groups} groups, and a label has one text", quote(pattern));
-            let remedy = "write (?:…) for the groups that are not the label";
-            return Err(Advice::new(problem, remedy));
+        Ok(Self { text: pattern.into(), regex, groups })
+    }
+
+    /// The same, if it finds no more than one text.
+    fn of_one_text(self) -> Result<Self, Advice> {
+        if self.groups <= 1 {
+            return Ok(self);
         }
-        Ok(Self { text: pattern.into(), regex, has_group: groups == 1 })
+        let (text, groups) = (quote(&self.text), self.groups);
+        let problem = format!("{text} has {groups} groups, and a label has one text");
+        Err(Advice::new(problem, "write (?:…) for the groups that are not the label"))
     }
 
     /// What the label is if the pattern matches. A group that took no part is empty.
     fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
-        if !self.has_group {
+        if self.groups == 0 {
             return text.get(self.regex.find(text)?.range());
         }
         // Start and end of the match, start and end of the group.
@@ -252,6 +290,24 @@ mod tests {
         let long = "x".repeat(1 << 20);
         let errors = Regexp::new(&settings(&[&long])).map(|_| ()).unwrap_err();
         assert!(errors[0].advice.problem.starts_with("the patterns of all configs"), "{errors:?}");
+    }
+
+    #[test]
+    fn patterns_alone_match_anywhere_with_groups_or_without() {
+        let texts = ["^/sys/.*(system.slice/(.*))$", "kube"].map(str::to_owned);
+        let patterns = Patterns::new(&texts, &Room::default()).unwrap();
+        for (text, found) in [
+            (&b"/sys/fs/cgroup/system.slice/a"[..], true),
+            (b"/x/kubepods", true),
+            (b"/x/kube\xff", true),
+            (b"/x/system.slice/a", false),
+            (b"", false),
+        ] {
+            assert_eq!(patterns.match_any(text), found, "{text:?}");
+        }
+        let texts = ["a", "(", "["].map(str::to_owned);
+        let errors = Patterns::new(&texts, &Room::default()).unwrap_err();
+        assert_eq!(errors.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub trait Roll: Send {
     ///
     /// # Errors
     ///
-    /// [`Refused::Full`] if it can hold no more.
-    fn add(&mut self, id: u64, path: &[u8]) -> Result<(), Refused>;
+    /// [`RollError::Full`] if it can hold no more.
+    fn add(&mut self, id: u64, path: &[u8]) -> Result<(), RollError>;
 
     /// Takes out this cgroup, which was at this path last. One that is not on it is no error.
     ///
@@ -40,7 +40,7 @@ pub trait Roll: Send {
 
 /// Why a cgroup is not on a roll.
 #[derive(Debug)]
-pub enum Refused {
+pub enum RollError {
     /// It is gone.
     Gone,
     /// The roll can hold no more.
@@ -61,7 +61,7 @@ pub struct RollCount {
 }
 
 /// A roll, and who is on it.
-pub(super) struct Kept {
+pub(super) struct Listing {
     /// What tells it from others.
     pub(super) id: u64,
     config: String,
@@ -74,7 +74,7 @@ pub(super) struct Kept {
     told_failure: bool,
 }
 
-impl Kept {
+impl Listing {
     pub(super) fn new(id: u64, config: String, roll: Box<dyn Roll>) -> Self {
         Self {
             id,
@@ -118,7 +118,7 @@ impl Kept {
         }
         let added = match self.entries.len() < self.roll.room() {
             true => self.roll.add(id, path),
-            false => Err(Refused::Full),
+            false => Err(RollError::Full),
         };
         let refused = match added {
             Ok(()) => {
@@ -127,7 +127,7 @@ impl Kept {
                 return;
             }
             // It will be told that it went.
-            Err(Refused::Gone) => return,
+            Err(RollError::Gone) => return,
             Err(refused) => refused,
         };
         if self.missing.insert(id) {
@@ -143,7 +143,7 @@ impl Kept {
         }
         let path = tree.last_path(id).unwrap_or_default();
         if let Err(error) = self.roll.remove(id, path) {
-            self.tell(&Refused::System(error), path);
+            self.tell(&RollError::System(error), path);
         }
         // There is room for one of those that had none.
         if let Some(next) = self.missing.first().copied()
@@ -154,11 +154,11 @@ impl Kept {
     }
 
     /// Says once what it cannot hold, and once what fails.
-    fn tell(&mut self, refused: &Refused, path: &[u8]) {
+    fn tell(&mut self, refused: &RollError, path: &[u8]) {
         let told = match refused {
-            Refused::Gone => return,
-            Refused::Full => &mut self.told_full,
-            Refused::System(_) => &mut self.told_failure,
+            RollError::Gone => return,
+            RollError::Full => &mut self.told_full,
+            RollError::System(_) => &mut self.told_failure,
         };
         if !std::mem::replace(told, true) {
             warn!("{}", said(&self.config, &*self.roll, refused, path));
@@ -166,24 +166,24 @@ impl Kept {
     }
 }
 
-fn said(config: &str, roll: &dyn Roll, refused: &Refused, path: &[u8]) -> String {
+fn said(config: &str, roll: &dyn Roll, refused: &RollError, path: &[u8]) -> String {
     let (name, path) = (roll.name(), String::from_utf8_lossy(path));
     match refused {
-        Refused::System(error) => format!(
+        RollError::System(error) => format!(
             "config `{config}`: failed to keep {name} in step with the cgroup {path}: {}; \
              the next failures are only counted",
             words(error)
         ),
-        Refused::Gone | Refused::Full => format!(
+        RollError::Gone | RollError::Full => format!(
             "config `{config}`: {name} is full, so {path} and others are missing in it; raise its \
              max_entries, or want fewer cgroups in `regexps`"
         ),
     }
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept")
+        f.debug_struct("Listing")
             .field("config", &self.config)
             .field("entries", &self.entries)
             .finish()
@@ -216,10 +216,10 @@ mod tests {
             self.room
         }
 
-        fn add(&mut self, id: u64, _: &[u8]) -> Result<(), Refused> {
+        fn add(&mut self, id: u64, _: &[u8]) -> Result<(), RollError> {
             match id {
-                13 => Err(Refused::System(io::ErrorKind::PermissionDenied.into())),
-                14 => Err(Refused::Gone),
+                13 => Err(RollError::System(io::ErrorKind::PermissionDenied.into())),
+                14 => Err(RollError::Gone),
                 id => {
                     self.on.lock().unwrap().insert(id);
                     Ok(())
@@ -235,7 +235,7 @@ mod tests {
 
     struct Trial {
         tree: Tree,
-        kept: Kept,
+        listing: Listing,
         on: Arc<Mutex<BTreeSet<u64>>>,
     }
 
@@ -243,17 +243,21 @@ mod tests {
         fn new(room: usize) -> Self {
             let on = Arc::default();
             let roll = Few { on: Arc::clone(&on), room };
-            Self { tree: Tree::default(), kept: Kept::new(0, "c".to_owned(), Box::new(roll)), on }
+            Self {
+                tree: Tree::default(),
+                listing: Listing::new(0, "c".to_owned(), Box::new(roll)),
+                on,
+            }
         }
 
         /// What is on it, and how often it refused.
         fn after(&mut self, told: impl FnOnce(&mut Tree)) -> (Vec<u64>, u64) {
             told(&mut self.tree);
             let changes = self.tree.changes();
-            changes.into_iter().for_each(|change| self.kept.follow(change, &self.tree));
+            changes.into_iter().for_each(|change| self.listing.follow(change, &self.tree));
             let on: Vec<_> = self.on.lock().unwrap().iter().copied().collect();
-            assert_eq!(self.kept.count().entries, on.len());
-            (on, self.kept.refused)
+            assert_eq!(self.listing.count().entries, on.len());
+            (on, self.listing.refused)
         }
     }
 
@@ -287,7 +291,7 @@ mod tests {
         trial.tree.meet(2, b"/a/two");
         trial.tree.bury(3, b"/a/three", Instant::now());
         trial.tree.changes();
-        trial.kept.fill(&trial.tree);
+        trial.listing.fill(&trial.tree);
         assert_eq!(trial.after(|_| ()), (vec![2], 0));
     }
 
@@ -305,8 +309,8 @@ mod tests {
     #[test]
     fn says_what_is_missing() {
         let roll = Few { on: Arc::default(), room: 0 };
-        insta::assert_snapshot!(said("c", &roll, &Refused::Full, b"/a/x"), @"config `c`: map `few` is full, so /a/x and others are missing in it; raise its max_entries, or want fewer cgroups in `regexps`");
-        let denied = Refused::System(io::Error::from_raw_os_error(libc::EACCES));
+        insta::assert_snapshot!(said("c", &roll, &RollError::Full, b"/a/x"), @"config `c`: map `few` is full, so /a/x and others are missing in it; raise its max_entries, or want fewer cgroups in `regexps`");
+        let denied = RollError::System(io::Error::from_raw_os_error(libc::EACCES));
         insta::assert_snapshot!(said("c", &roll, &denied, b"/a/x"), @"config `c`: failed to keep map `few` in step with the cgroup /a/x: permission denied; the next failures are only counted");
     }
 }

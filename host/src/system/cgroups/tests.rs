@@ -192,7 +192,7 @@ impl Roll for Noting {
         9
     }
 
-    fn add(&mut self, _: u64, path: &[u8]) -> Result<(), Refused> {
+    fn add(&mut self, _: u64, path: &[u8]) -> Result<(), RollError> {
         self.0.lock().unwrap().push(format!("+{}", String::from_utf8_lossy(path)));
         Ok(())
     }

@@ -51,7 +51,9 @@ impl Watcher {
         let patience = self.cgroups.patience();
         let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
         let mut waits = vec![PollFd::new(&self.end, PollFlags::IN)];
-        waits.extend(self.events.iter().map(|events| PollFd::new(events, PollFlags::IN)));
+        // Nobody takes events any more if a panic has ended the watch.
+        let events = self.events.iter().filter(|_| self.cgroups.is_watched());
+        waits.extend(events.map(|events| PollFd::new(events, PollFlags::IN)));
         // What interrupts it changes nothing.
         let _ = poll(&mut waits, timeout.as_ref());
         waits[0].revents().is_empty()

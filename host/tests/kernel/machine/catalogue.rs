@@ -2,17 +2,23 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use ebpf_wasm_exporter::advice::Advise as _;
-use ebpf_wasm_exporter::bpf::{Attached, KernelTypes, LoadError};
+use ebpf_wasm_exporter::bpf::{Attached, KernelTypes};
 use ebpf_wasm_exporter::config::{self, ConfigFile};
 use ebpf_wasm_exporter::system::System;
 
 use super::Fate;
 use crate::object;
 
+/// Parts of the kernel whose functions examples probe, and which are there when somebody uses them.
+const MODULES: [&str; 3] = ["ceph", "ext4", "xfs"];
+
 /// Loads and attaches each of them. Whether the outcome is right the book says.
 pub fn each_example() {
+    let loaded = Command::new("modprobe").arg("--all").args(MODULES).status();
+    assert!(loaded.is_ok_and(|status| status.success()), "modprobe {MODULES:?}");
     let (system, _types) = (System::default(), KernelTypes::share());
     let mut names: Vec<String> = fs::read_dir(object::EXAMPLES)
         .unwrap()
@@ -22,20 +28,16 @@ pub fn each_example() {
         .collect();
     names.sort_unstable();
     for name in &names {
-        let kind = "example";
         match start(name, &system) {
-            Err(error) => {
-                let why = Some(error.advice().to_string());
-                Fate { kind, name, program: "*", why }.leave();
-            }
+            Err(why) => Fate { kind: "example", name, program: "*", why: Some(why) }.leave(),
             Ok(attached) => tell(name, &attached),
         }
     }
     assert!(!names.is_empty(), "there are examples");
 }
 
-/// An example's object with the addresses that its config asks for.
-fn start(name: &str, system: &System) -> Result<Attached, LoadError> {
+/// An example's object with the addresses that its config asks for, or why the kernel takes none of it.
+fn start(name: &str, system: &System) -> Result<Attached, String> {
     let path = PathBuf::from(object::EXAMPLES).join(format!("{name}.yaml"));
     let text = fs::read_to_string(&path).unwrap().into();
     // A plugin that is not built is no matter of the kernel's.
@@ -43,9 +45,12 @@ fn start(name: &str, system: &System) -> Result<Attached, LoadError> {
     let mut opened = object::open_example(name);
     let addresses = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
     for config in &configs {
-        assert_eq!(opened.set_kaddrs(config, Some(&addresses)), [], "{name}");
+        if let Some(fault) = opened.set_kaddrs(config, Some(&addresses)).first() {
+            return Err(fault.advice.to_string());
+        }
     }
-    Ok(opened.load()?.attach())
+    let loaded = opened.load().map_err(|error| error.advice().to_string())?;
+    Ok(loaded.attach())
 }
 
 fn tell(name: &str, attached: &Attached) {

@@ -1,0 +1,80 @@
+// The exporter itself: is it well, what does it cost, and what could it not count.
+local panel = import 'panel.libsonnet';
+local query = import 'query.libsonnet';
+
+function(config)
+  panel.dashboard(config, 'ebpf-exporter', 'eBPF exporter', 'What the exporter says about itself.', [
+    panel.section('Is all well', [
+      panel.number('Exporters', 'That answer.', 'none', query.expr('count(ebpf_exporter_build_info{})')),
+      panel.number('Configs', 'That are at work.', 'none', query.expr('sum(ebpf_exporter_enabled_configs{})')),
+      panel.fault('Programs not attached', 'The log has the reason.', 'none',
+                  query.expr('count(ebpf_exporter_ebpf_program_info{} * on (job, instance, id) group_left () (ebpf_exporter_ebpf_program_attached{} == 0))')),
+      panel.fault('Configs not read', 'A map of them could not be read.', 'none',
+                  query.expr('count(ebpf_exporter_scrape_success{} == 0)')),
+      panel.fault('Labels not decoded', 'In a second.', 'none',
+                  query.expr('sum(rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval]))')),
+      panel.fault('Threads that died', 'A bug, which the log tells of.', 'none',
+                  query.expr('count(ebpf_exporter_worker_up{} == 0)')),
+    ]),
+    panel.section('Scrapes', [
+      panel.stack('Time by config', 'How long a scrape took to read and decode the maps of each config.', 's',
+                  [query.sum('scrape_duration_seconds', ['config'])]),
+      panel.stack('Time by phase', 'What scrapes spend their time on.', 'percentunit',
+                  [query.rate('scrape_phase_seconds_total', ['phase'])]),
+      panel.lines('Entries', 'Read from the maps of each config in a scrape.', 'short',
+                  [query.series('scrape_entries', ['config'])]),
+      panel.lines('Series', 'What the entries became.', 'short', [query.series('scrape_series', ['config'])]),
+      panel.table('How maps are read', 'Why tells what spoke for this way.', 'none',
+                  query.series('map_read_info'), ['Value']),
+      panel.table('Versions', 'Of the exporters.', 'none', query.series('build_info'), ['Value']),
+    ]),
+    panel.section('What could not be counted', [
+      panel.lines('Fill of maps', 'A hash map that is full takes no new keys; an LRU hash forgets the oldest.', 'percentunit', [
+        query.expr('ebpf_exporter_map_entries{} / ebpf_exporter_map_max_entries{}', '{{instance}} {{config}} {{map}}'),
+      ]),
+      panel.lines('No room', 'Events of a second that found no room in a map, as programs count them.', 'short',
+                  [query.rate('map_insert_failures_total', ['config'])]),
+      panel.lines('Records lost', 'Of perf event arrays and ring buffers, in a second.', 'short',
+                  [query.rate('events_lost_total', ['config', 'map', 'cause'])]),
+      panel.lines('Records received', 'Of perf event arrays and ring buffers, in a second.', 'short',
+                  [query.rate('events_total', ['config', 'map'])]),
+      panel.lines('Events missed', 'In a second, since a program ran already, or the kernel had no room to follow a call.', 'short',
+                  [query.rate('program_misses_total', ['config', 'program', 'cause'])]),
+      panel.lines('Rows forgotten', 'By LRU maps, in a second: an estimate of rows that vanished.', 'short',
+                  [query.rate('map_evictions_estimated_total', ['config', 'map'])]),
+      panel.lines('Labels not decoded', 'In a second.', 'short', [query.rate('decoder_errors_total', ['config'])]),
+    ]),
+    panel.section('Cgroups', [
+      panel.stack('With a name', 'Living ones, and those that are dead not long ago.', 'short', [query.series('cgroups', ['state'])]),
+      panel.lines('In maps of configs', 'That a cgroup_id_map has.', 'short', [query.series('cgroup_id_map_entries', ['config'])]),
+      panel.lines('Not taken', 'By a cgroup_id_map, in a second.', 'short', [query.rate('cgroup_id_map_refused_total', ['config'])]),
+      panel.lines('Not told of', 'Times in a second that more cgroups came and went than the kernel could tell of.', 'short',
+                  [query.rate('cgroup_watch_overflows_total')]),
+    ]),
+    panel.section('What programs cost, while kernel.bpf_stats_enabled is 1', [
+      panel.stack('Time in programs', 'As a share of one CPU.', 'percentunit', [
+        query.expr('sum by (instance, config, program) (ebpf_exporter_ebpf_program_info{} * on (job, instance, id) group_left () rate(ebpf_exporter_ebpf_program_run_time_seconds{}[$__rate_interval]))', '{{instance}} {{config}} {{program}}'),
+      ]),
+      panel.lines('Runs of programs', 'In a second.', 'short', [
+        query.expr('sum by (instance, config, program) (ebpf_exporter_ebpf_program_info{} * on (job, instance, id) group_left () rate(ebpf_exporter_ebpf_program_run_count_total{}[$__rate_interval]))', '{{instance}} {{config}} {{program}}'),
+      ]),
+      panel.lines('Time of a run', 'The mean.', 's', [
+        query.expr('sum by (instance, config, program) (ebpf_exporter_ebpf_program_info{} * on (job, instance, id) group_left () (rate(ebpf_exporter_ebpf_program_run_time_seconds{}[$__rate_interval]) / rate(ebpf_exporter_ebpf_program_run_count_total{}[$__rate_interval])))', '{{instance}} {{config}} {{program}}'),
+      ]),
+    ]),
+    panel.section('The process', [
+      panel.lines('Processor time', 'As a share of one CPU.', 'percentunit', [
+        query.expr('rate(process_cpu_seconds_total{}[$__rate_interval]) and on (job, instance) ebpf_exporter_build_info{}', '{{instance}}'),
+      ]),
+      panel.lines('Memory', 'Resident.', 'bytes', [
+        query.expr('process_resident_memory_bytes{} and on (job, instance) ebpf_exporter_build_info{}', '{{instance}}'),
+      ]),
+      panel.lines('File descriptors', 'As a share of those that it may have open.', 'percentunit', [
+        query.expr('process_open_fds{} / process_max_fds{} and on (job, instance) ebpf_exporter_build_info{}', '{{instance}}'),
+      ]),
+      panel.lines('Connections', 'That are open.', 'none', [query.series('http_connections')]),
+      panel.lines('Connections closed', 'In a second, by cause.', 'short', [query.rate('http_connections_closed_total', ['cause'])]),
+      panel.lines('Scrapes refused', 'In a second, for want of room.', 'short', [query.rate('scrapes_refused_total')]),
+      panel.lines('Lines of the log lost', 'In a second.', 'short', [query.rate('log_lines_lost_total')]),
+    ]),
+  ])
