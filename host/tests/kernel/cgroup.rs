@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Where cgroups of version 2 are.
 pub fn mount() -> io::Result<PathBuf> {
@@ -23,9 +24,11 @@ pub fn has(controller: &str) -> bool {
 pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// One whose name begins so.
+    /// One whose name begins so, and that is nobody else's.
     pub fn new(name: &str) -> io::Result<Self> {
-        let path = mount()?.join(format!("{name}-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Relaxed);
+        let path = mount()?.join(format!("{name}-{}-{number}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
     }

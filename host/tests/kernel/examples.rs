@@ -171,7 +171,7 @@ fn cgroup_id_map_tells_apart(example: &str, family: &str) {
     const MOVES: u32 = 100;
     let (asked, other) = (Cgroup::new("e2e-asked").unwrap(), Cgroup::new("e2e-other").unwrap());
     let exporter = serve_changed(example, |yaml| {
-        let edited = yaml.replace("^.*(system.slice/.*)$", "/e2e-asked-[0-9]+$");
+        let edited = yaml.replace("^.*(system.slice/.*)$", "/e2e-asked-[0-9]+-[0-9]+$");
         assert_ne!(edited, yaml);
         edited
     });

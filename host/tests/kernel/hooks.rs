@@ -25,7 +25,7 @@ pub fn tracepoint(name: &str) -> bool {
 }
 
 /// Whether a program of this section has anything to be attached to.
-fn is_there(section: &str) -> bool {
+pub fn is_there(section: &str) -> bool {
     match section.split_once('/') {
         Some(("kprobe" | "kretprobe", function)) => kprobes() && symbol(function),
         Some(("tp_btf" | "raw_tp", name)) => tracepoint(name),
