@@ -53,7 +53,7 @@ pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>)
             None => faulty.extend(outline),
         }
     }
-    let spans = span::all(raw.spans, &names, faults);
+    let spans = span::all(raw.spans, &names, &metrics, faults);
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
     let (name, file, lines) = (file.name(), file.clone(), LineIndex::default());
