@@ -51,7 +51,7 @@ pub(super) fn config(raw: raw::Document, file: &ConfigFile, faults: &Faults<'_>)
             None => faulty.extend(outline),
         }
     }
-    let spans = span::all(raw.spans, &names, faults);
+    let spans = span::all(raw.spans, &names, &metrics, faults);
     names.unused(faults);
     let kaddrs = kaddrs(raw.kaddrs, faults);
     let cgroup_id_map = raw.cgroup_id_map.and_then(|raw| cgroups::id_map(raw, faults));

@@ -268,7 +268,7 @@ fn all_arrive(protocol: &str, tls: bool) {
     let (monotonic, wall) = clocks();
     (0..50).for_each(|n| session.send(&record(n, monotonic, n * 1000)));
     // One that is too short.
-    session.send(&[0; 75]);
+    session.send(&[0; 67]);
     until("all records are spans", || number(&exporter.metrics(), READ) == Some(50));
     let errors = r#"ebpf_exporter_decoder_errors_total{config="traced"}"#;
     assert_eq!(number(&exporter.metrics(), errors), Some(1));

@@ -6,18 +6,25 @@ use super::label::{self, Of};
 use super::plugin::Names;
 use crate::advice::{Advice, quote};
 use crate::config::faults::Faults;
-use crate::config::plan::{DecoderStep, Label, SpanPart, SpanPlan};
+use crate::config::plan::{DecoderStep, Label, Metric, SpanPart, SpanPlan};
 use crate::config::raw::{self, Field};
 use crate::decode::builtin::{self, Form};
 
 /// The spans of a file. What is faulty is told and left out.
-pub(super) fn all(raw: Vec<raw::Span>, plugins: &Names, faults: &Faults<'_>) -> Vec<SpanPlan> {
-    let mut first: HashMap<String, String> = HashMap::new();
+pub(super) fn all(
+    raw: Vec<raw::Span>,
+    plugins: &Names,
+    metrics: &[Metric],
+    faults: &Faults<'_>,
+) -> Vec<SpanPlan> {
+    let counters = metrics.iter().filter(|metric| metric.events.is_some());
+    let mut first: HashMap<String, String> =
+        counters.map(|metric| (metric.name.as_str().to_owned(), metric.path.clone())).collect();
     for raw in &raw {
         let Field::Given(ringbuf) = &raw.ringbuf else { continue };
         let earlier = first.entry(ringbuf.clone()).or_insert_with(|| raw.path.clone());
         if *earlier != raw.path {
-            let problem = format!("{} is the ringbuf of {earlier} too", quote(ringbuf));
+            let problem = format!("{} is read by {earlier} too", quote(ringbuf));
             let remedy = "give each its own ring buffer: a record is read once";
             faults.error(&format!("{}.ringbuf", raw.path), problem, remedy);
         }

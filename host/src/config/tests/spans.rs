@@ -56,9 +56,11 @@ tracing:
 ";
     assert_snapshot!(faults(text), @"
     x.yaml:3: tracing.spans[0]: the span has no ringbuf; add `ringbuf:` with the name of its ring buffer in the object
-    x.yaml:5: tracing.spans[2].ringbuf: `r` is the ringbuf of tracing.spans[1] too; give each its own ring buffer: a record is read once
+    x.yaml:5: tracing.spans[2].ringbuf: `r` is read by tracing.spans[1] too; give each its own ring buffer: a record is read once
     x.yaml:6: tracing.spans[3]: expected a mapping, found `x`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     ");
+    let counted = "metrics: {counters: [{name: r, help: R, ringbuf: true}]}\ntracing: {spans: [{ringbuf: r}]}";
+    assert_snapshot!(faults(counted), @"x.yaml:2: tracing.spans[0].ringbuf: `r` is read by metrics.counters[0] too; give each its own ring buffer: a record is read once");
     assert_snapshot!(faults("tracing: [a]"), @"x.yaml:1: tracing: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
     assert_snapshot!(faults("tracing: {span: []}"), @"
     x.yaml:1: warning: tracing.span: unknown key, which does nothing; did you mean `spans`?
