@@ -5,7 +5,7 @@
 //!
 //! | where the kernel | cgroups are found by |
 //! |---|---|
-//! | tells who comes and goes ([`watch`]) | a walk at the start, and events from then on |
+//! | tells who comes and goes (`watch`) | a walk at the start, and events from then on |
 //! | has lost events | another walk, at most one in [`RETRY`] |
 //! | does not tell | a walk when an id is not known, at most one in [`RETRY`], and each [`MAX_AGE`] |
 //!

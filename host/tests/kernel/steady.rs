@@ -186,10 +186,11 @@ fn shortcuts(case: Case) -> BTreeSet<String> {
             let mut text = String::new();
             GzDecoder::new(&*zipped).read_to_string(&mut text).unwrap();
             prop_assert!(text.as_bytes() == body.concat(), "gzip is not the text");
-            let (way, lines): (Vec<_>, Vec<_>) = text
-                .lines()
-                .filter(|line| line.contains(map) && !line.starts_with('#'))
-                .partition(|line| line.contains("map_read_info"));
+            let about = text.lines().filter(|line| line.contains(map));
+            let way: Vec<_> =
+                about.filter(|line| line.starts_with("ebpf_exporter_map_read_info{")).collect();
+            let series = format!("ebpf_exporter_{map}{{");
+            let lines: Vec<_> = text.lines().filter(|line| line.starts_with(&series)).collect();
             ways.borrow_mut().insert(way.concat());
             let expected: BTreeSet<_> = counted
                 .iter()
