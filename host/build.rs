@@ -61,6 +61,8 @@ fn main() {
     for call in ["btf__load_vmlinux_btf", "btf__free"] {
         println!("cargo:rustc-link-arg=-Wl,--wrap={call}");
     }
+    // A stripped binary still has it: uprobes are put there by its name.
+    println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol=post_attach_mark");
     println!("cargo:rustc-env=LIBBPF_HEADERS={headers}");
     println!("cargo:rerun-if-changed={}", examples.join("Makefile").display());
     println!("cargo:rerun-if-changed=../include/{arch}/vmlinux.h");

@@ -39,7 +39,7 @@ mod unloadable;
 mod variables;
 
 pub use admitted::Admitted;
-pub use attach::{AttachError, ProgramInfo};
+pub use attach::{AttachError, ProgramInfo, post_attach_mark};
 pub use cgroup_ids::{CgroupEntry, CgroupIds};
 pub use check::{check, check_maps, check_spans, kind_name};
 pub use heap::{give_back_code, give_back_memory};

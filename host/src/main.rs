@@ -122,6 +122,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
         info!("{left_out}");
     }
     let Started { mut running, .. } = start(&settings, fit, &system)?;
+    bpf::post_attach_mark();
     running.iter().for_each(|config| info!("{}", report::line(config)));
     noted.tell();
     let spans = spans(&settings, &mut running, began, read)?;

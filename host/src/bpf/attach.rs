@@ -78,6 +78,14 @@ enum Held {
     Samples(Sampled),
 }
 
+/// Is called once all programs of all configs are attached, and does nothing: a program with the section
+/// `uprobe//proc/self/exe:post_attach_mark` runs then, to begin with what is there already.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn post_attach_mark() {
+    std::hint::black_box(());
+}
+
 impl Loaded {
     /// Attaches every program that was loaded. Those that cannot be are logged, once each, and
     /// found in [`Attached::failures`] with those that could not be loaded at all; the rest goes on.

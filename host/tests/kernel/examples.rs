@@ -5,9 +5,9 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
-use crate::cgroup::Cgroup;
 use crate::configs::Configs;
 use crate::exporter::{Exporter, copy_program, until};
+use crate::own_cgroup::Cgroup;
 
 /// The value of the sample that begins like this; 0 if there is none.
 pub fn value(metrics: &str, sample: &str) -> u64 {

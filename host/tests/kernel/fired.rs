@@ -13,10 +13,10 @@ use std::process::{Command, Stdio};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
-use crate::cgroup::{self, Cgroup};
 use crate::examples::{serve, total};
 use crate::exporter::{Exporter, until};
 use crate::hooks;
+use crate::own_cgroup::{self, Cgroup};
 
 /// Addresses of a network that nobody else uses.
 const SERVER: Ipv4Addr = Ipv4Addr::new(127, 78, 0, 1);
@@ -224,7 +224,7 @@ pub fn cfs_throttling() {
 }
 
 pub fn no_controller(name: &str) -> Option<String> {
-    (!cgroup::has(name)).then(|| format!("no controller {name} in cgroup v2"))
+    (!own_cgroup::has(name)).then(|| format!("no controller {name} in cgroup v2"))
 }
 
 /// Whoever asks how much time a cgroup has used has it summed up first.

@@ -18,7 +18,6 @@ mod list;
 
 mod attach;
 mod cases;
-mod cgroup;
 mod cgroups;
 mod check;
 mod configs;
@@ -37,6 +36,7 @@ mod merged;
 mod names;
 mod object;
 mod open;
+mod own_cgroup;
 mod plan;
 mod plugins;
 mod process;
@@ -245,6 +245,7 @@ fn traced() -> impl Iterator<Item = Trial> {
 fn binary() -> impl Iterator<Item = Trial> {
     let process = trials![process:
         sigterm_drains_and_leaves_nothing,
+        calls_a_mark_once_all_is_attached,
         without_capabilities_it_still_reads,
         debug_shows_raw_entries,
         a_large_map_is_shown_whole,

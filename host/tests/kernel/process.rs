@@ -8,6 +8,7 @@ use std::process::Command;
 use regex::Regex;
 
 use crate::configs::{Configs, WORKLOAD};
+use crate::events::value;
 use crate::exporter::{BINARY, Exporter, HANG, until_gone};
 use crate::workload::{flow, latency};
 
@@ -65,6 +66,17 @@ pub fn sigterm_drains_and_leaves_nothing() {
      INFO received SIGTERM, stopping
     ");
     until_gone(&programs);
+}
+
+/// Programs may hook the moment at which everything is attached, as those of other exporters do.
+pub fn calls_a_mark_once_all_is_attached() {
+    let mut configs = Configs::new();
+    let yaml = "metrics: {counters: [{name: marks_total, help: h, labels: [{name: process, size: 4, \
+                decoders: [{name: uint}]}]}]}";
+    configs.add_object("marked", yaml);
+    let exporter = Exporter::start(configs.flags());
+    let series = format!("ebpf_exporter_marks_total{{process=\"{}\"}}", exporter.process());
+    assert_eq!(value(&exporter.metrics(), &series), 1);
 }
 
 /// Once attached, no capability is needed: each way of reading gives what was counted.

@@ -11,9 +11,9 @@ use std::time::Duration;
 use libbpf_rs::{MapCore, MapType, Object, ObjectBuilder, ProgramMut, RingBufferBuilder};
 use tempfile::TempDir;
 
-use crate::cgroup::Cgroup;
 use crate::exporter::copy_program;
 use crate::fired::Disk;
+use crate::own_cgroup::Cgroup;
 use crate::{hooks, object};
 
 /// What each record begins with.

@@ -11,12 +11,12 @@ use std::thread;
 use sha2::{Digest, Sha256};
 use socket2::{Domain, Socket, Type};
 
-use crate::cgroup;
 use crate::configs::{Configs, KEY, plugins_of};
 use crate::examples::{serve, serve_changed, value};
 use crate::exporter::{BINARY, Exporter, copy_program, run};
 use crate::guests;
 use crate::object;
+use crate::own_cgroup;
 
 /// Why the example `name` cannot be served here.
 pub fn lacks(name: &str) -> Option<String> {
@@ -162,7 +162,7 @@ struct Pod {
 
 impl Pod {
     fn try_new() -> std::io::Result<Self> {
-        let mount = cgroup::mount()?;
+        let mount = own_cgroup::mount()?;
         let uid = format!("{:08x}-0000-4000-8000-000000000000", id());
         let id = format!("{:064x}", id());
         let root = mount.join(format!("e2e-{}", std::process::id()));
