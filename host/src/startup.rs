@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info};
 
+use crate::advice::{self, Advice};
 use crate::bpf::{
-    self, Addresses, Attached, Layout, LoadError, MapRef, ObjectSource, Opened, RecordLayout, Ring,
-    Symbols,
+    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, ObjectSource, Opened,
+    RecordLayout, Ring, Symbols,
 };
 use crate::cli::Selection;
-use crate::config::{self, Config, ConfigFile, Fault, Severity};
+use crate::config::{self, Config, ConfigFile, EventStream, Fault, Severity};
+use crate::descriptors;
 use crate::link::{self, Linked, LinkedSpan};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
@@ -64,6 +66,8 @@ pub struct Running {
     pub name: String,
     /// Its metrics, each with the layout of its map.
     pub metrics: Vec<(Linked, Layout)>,
+    /// What counts the records of each map that its programs stream to.
+    pub streams: BTreeMap<String, EventSource>,
     /// Its spans, each with the layout of its records.
     pub spans: Vec<(LinkedSpan, RecordLayout)>,
     /// Its object in the kernel.
@@ -270,25 +274,50 @@ impl Checked {
         &self.config.name
     }
 
-    /// Loads the object, fills its map of cgroups if it is to have one, and attaches its programs. Those that do not attach have been logged, and
-    /// are found in [`Attached::failures`].
+    /// Loads the object, fills its map of cgroups if it is to have one, opens the buffers that its programs
+    /// stream to, and attaches them. Those that do not attach have been logged, and are found in
+    /// [`Attached::failures`].
     ///
     /// # Errors
     ///
-    /// When the kernel does not take the object.
+    /// When the kernel does not take the object, or opens no buffer.
     pub fn start(self, system: &System) -> Result<Running, LoadError> {
         let Self { config, opened, layouts, metrics, spans, plugins } = self;
         let began = Instant::now();
         let object = opened.load()?;
         let loaded = Instant::now();
-        // Before anything counts.
+        let metrics: Vec<_> = metrics.into_iter().zip(layouts).collect();
+        // Before anything counts: what comes to a buffer that is not open is lost, and nobody says so.
         let enrolled = rolls::enroll(&config, &object, system);
-        let attached: Attached = object.attach();
-        let metrics = metrics.into_iter().zip(layouts).collect();
         let name = config.name;
+        let streams = streams(&metrics, &object)
+            .map_err(|error| LoadError { name: name.clone(), advice: unopened(&error) })?;
+        let attached: Attached = object.attach();
         let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Ok(Running { name, metrics, spans, attached, plugins, enrolled, times })
+        Ok(Running { name, metrics, streams, spans, attached, plugins, enrolled, times })
     }
+}
+
+/// Opens the buffers that these metrics count the records of.
+fn streams(
+    metrics: &[(Linked, Layout)],
+    object: &Loaded,
+) -> Result<BTreeMap<String, EventSource>, ReadError> {
+    let streamed = metrics.iter().filter_map(|(linked, layout)| {
+        Some((linked.metric.events?, object.map(&layout.map)?, layout))
+    });
+    let open = |(events, map, layout): (EventStream, &MapRef, &Layout)| {
+        let source = EventSource::new(map, layout.decoded(), events.flush_interval)?;
+        Ok((layout.map.clone(), source))
+    };
+    streamed.map(open).collect()
+}
+
+/// Why a buffer could not be opened.
+fn unopened(error: &ReadError) -> Advice {
+    let why = descriptors::explain_error(error);
+    let why = why.unwrap_or_else(|| Advice::plain(advice::words(&error.source)));
+    why.about(format_args!("failed to open the buffer of map {}", error.map))
 }
 
 /// Has the maps of all these configs read, in this way.
@@ -298,14 +327,11 @@ impl Checked {
 /// If a map cannot be made ready for reading.
 pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
     let sink = sink(&configs, reading);
-    let unit = |Running { name, metrics, attached, plugins, enrolled, .. }| {
+    let unit = |Running { name, metrics, mut streams, attached, plugins, enrolled, .. }| {
         let fed = |(linked, layout): (Linked, Layout)| {
-            let map = map(&attached, &layout)?;
-            let source: Box<dyn Source> = match linked.metric.events {
-                None => Box::new(MapReader::new(map, reading, sink.as_ref())?),
-                Some(events) => {
-                    Box::new(EventSource::new(map, layout.decoded(), events.flush_interval)?)
-                }
+            let source: Box<dyn Source> = match streams.remove(&layout.map) {
+                Some(events) => Box::new(events),
+                None => Box::new(MapReader::new(map(&attached, &layout)?, reading, sink.as_ref())?),
             };
             Ok(Fed { linked, layout, source })
         };
@@ -390,4 +416,20 @@ fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
         debug!("no memory to read maps into: {error}");
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_is_not_opened_says_why() {
+        let of = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            let way = Way::Events;
+            unopened(&ReadError { map: "events_total".to_owned(), way, source }).to_string()
+        };
+        insta::assert_snapshot!(of(libc::ENOMEM), @"failed to open the buffer of map events_total: cannot allocate memory");
+        assert!(of(libc::EMFILE).starts_with("failed to open the buffer of map events_total: "));
+    }
 }

@@ -11,14 +11,20 @@ struct {
 	__type(value, u64);
 } marks_total SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, sizeof(u32));
+} mark_events_total SEC(".maps");
+
 /* By process: other exporters call theirs. */
 SEC("uprobe//proc/self/exe:post_attach_mark")
 int marked(void *ctx)
 {
 	u32 process = bpf_get_current_pid_tgid() >> 32;
 
-	(void)ctx;
 	add_to_map(&marks_total, &process, 1);
+	bpf_perf_event_output(ctx, &mark_events_total, BPF_F_CURRENT_CPU, &process, sizeof(process));
 	return 0;
 }
 

@@ -68,15 +68,28 @@ pub fn sigterm_drains_and_leaves_nothing() {
     until_gone(&programs);
 }
 
-/// Programs may hook the moment at which everything is attached, as those of other exporters do.
+/// Programs may hook the moment at which everything is attached, as those of other exporters do. The buffers that
+/// they stream to are open by then.
 pub fn calls_a_mark_once_all_is_attached() {
     let mut configs = Configs::new();
-    let yaml = "metrics: {counters: [{name: marks_total, help: h, labels: [{name: process, size: 4, \
-                decoders: [{name: uint}]}]}]}";
+    let yaml = "\
+metrics:
+  counters:
+    - name: marks_total
+      help: Marks
+      labels: [{name: process, size: 4, decoders: [{name: uint}]}]
+    - name: mark_events_total
+      help: Records of marks
+      perf_event_array: true
+      labels: [{name: process, size: 4, decoders: [{name: uint}]}]
+";
     configs.add_object("marked", yaml);
     let exporter = Exporter::start(configs.flags());
-    let series = format!("ebpf_exporter_marks_total{{process=\"{}\"}}", exporter.process());
-    assert_eq!(value(&exporter.metrics(), &series), 1);
+    let page = exporter.metrics();
+    for metric in ["marks_total", "mark_events_total"] {
+        let series = format!("ebpf_exporter_{metric}{{process=\"{}\"}}", exporter.process());
+        assert_eq!(value(&page, &series), 1, "{metric}");
+    }
 }
 
 /// Once attached, no capability is needed: each way of reading gives what was counted.
