@@ -4,7 +4,7 @@
 //! with its object as soon as all are attached.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
 use libbpf_rs::libbpf_sys;
@@ -64,6 +64,8 @@ impl Advise for AttachError {
 pub(super) struct Attachment {
     /// Its name.
     pub(super) program: String,
+    /// Whether its hook is a kprobe, of which the kernel may say how often it had no room.
+    has_probe: bool,
     held: Held,
 }
 
@@ -107,7 +109,7 @@ impl Loaded {
                     // What libbpf keeps for these in the object is asked for when they are detached.
                     needed |= program.section().as_encoded_bytes().starts_with(b"usdt");
                     info.attached = true;
-                    links.push(Attachment { program: info.name.clone(), held: link });
+                    links.push(Attachment::new(info.name.clone(), link));
                 }
                 Err(error) => {
                     tracing::warn!(config = name, "{}", error.advice());
@@ -137,13 +139,20 @@ impl Attached {
 }
 
 impl Attachment {
-    /// The descriptor of its link, if it has one alone.
-    pub(super) fn link(&self) -> Option<BorrowedFd<'_>> {
-        match &self.held {
-            Held::Link(link) => Some(link.as_fd()),
-            Held::Descriptor(fd) => Some(fd.as_fd()),
-            Held::Samples(_) => None,
-        }
+    fn new(program: String, held: Held) -> Self {
+        let mut attachment = Self { program, has_probe: true, held };
+        attachment.has_probe = attachment.missed_probes().is_some();
+        attachment
+    }
+
+    /// How often the kernel's probe had no room to note that it was reached: see [`sys::missed_probes`].
+    pub(super) fn missed_probes(&self) -> Option<u64> {
+        let link = match &self.held {
+            Held::Link(link) => link.as_fd(),
+            Held::Descriptor(fd) => fd.as_fd(),
+            Held::Samples(_) => return None,
+        };
+        if self.has_probe { sys::missed_probes(link) } else { None }
     }
 }
 

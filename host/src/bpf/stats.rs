@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use libbpf_rs::libbpf_sys;
 
-use super::{Attached, ProgramInfo, sys};
+use super::attach::Attachment;
+use super::{Attached, ProgramInfo};
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
 
@@ -135,17 +136,19 @@ impl Attached {
     /// are not in the kernel, or that it does not tell of. Reads the kernel once a program, and needs no
     /// capability on Linux 5.19 or newer.
     pub fn stats<'a>(&'a self, config: &'a str) -> impl Iterator<Item = ProgramStats<'a>> {
+        // Links stand in the order of their programs.
+        let mut links = self.links.iter().peekable();
         self.programs.iter().map(move |program| {
+            let link = links.next_if(|link| link.program == program.name);
             let info = program.fd.as_ref().and_then(|fd| info(fd.as_fd()).ok());
             let cost = info.as_ref().map(|told| ProgramCost {
                 run_time: Duration::from_nanos(told.info.run_time_ns),
                 run_count: told.info.run_cnt,
             });
-            let probe = || {
-                let attachment = self.links.iter().find(|link| link.program == program.name)?;
-                sys::missed_probes(attachment.link()?)
-            };
-            let misses = info.map(|told| Misses { recursion: told.recursion(), probe: probe() });
+            let misses = info.map(|told| Misses {
+                recursion: told.recursion(),
+                probe: link.and_then(Attachment::missed_probes),
+            });
             ProgramStats { config, program, cost, misses }
         })
     }
