@@ -61,7 +61,7 @@ impl Sampled {
                 Err(error) => warn!(
                     program = self.name,
                     "CPU {cpu} has come and is not sampled: {error}; keep what it takes with \
-                     --capabilities.keep=cap_perfmon and --no-sandbox.seccomp, or restart the exporter"
+                     --capabilities.keep=cap_perfmon, or restart the exporter"
                 ),
             }
             self.on.insert(cpu, link.ok());
