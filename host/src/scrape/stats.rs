@@ -286,13 +286,17 @@ impl Collect for Events<'_> {
             received,
         );
         let admitted = self.admitted.iter().filter_map(|(config, admitted)| {
-            let labels = [config, "", "program", ""].map(str::to_owned);
-            Some((labels, admitted.lost_events()?))
+            Some(Loss {
+                config,
+                map: "",
+                cause: "program",
+                cpu: String::new(),
+                count: admitted.lost_events()?,
+            })
         });
         let lost: Vec<_> = self.streams.iter().flat_map(EventStats::lost).chain(admitted).collect();
-        let lost = lost.iter().map(|(labels, count)| {
-            let [config, map, cause, cpu] = labels;
-            ([&**config, &**map, &**cause, &**cpu], *count as f64)
+        let lost = lost.iter().map(|Loss { config, map, cause, cpu, count }| {
+            ([*config, *map, *cause, cpu.as_str()], *count as f64)
         });
         report.family(
             about(
@@ -307,19 +311,25 @@ impl Collect for Events<'_> {
     }
 }
 
-impl EventStats<'_> {
-    /// How many were not counted: by config, map, cause and CPU.
-    fn lost(&self) -> Vec<([String; 4], u64)> {
-        let of = |cause: &str, cpu: String, count: u64| {
-            ([self.config.to_owned(), self.map.to_owned(), cause.to_owned(), cpu], count)
-        };
-        let EventCounts { short, beyond, lost, .. } = &self.counts;
-        let lost = lost.iter().flatten();
-        let mut all: Vec<_> =
-            lost.map(|(cpu, count)| of("buffer", cpu.to_string(), *count)).collect();
-        all.push(of("keys", String::new(), *beyond));
-        all.push(of("short", String::new(), *short));
-        all
+/// Records that were not counted.
+struct Loss<'a> {
+    config: &'a str,
+    map: &'a str,
+    cause: &'static str,
+    /// The CPU's number, if it is of one.
+    cpu: String,
+    count: u64,
+}
+
+impl<'a> EventStats<'a> {
+    /// How many of its records were not counted, by cause and CPU.
+    fn lost(&self) -> Vec<Loss<'a>> {
+        let Self { config, map, counts: EventCounts { short, beyond, lost, .. } } = self;
+        let of = |cause, cpu, count: &u64| Loss { config, map, cause, cpu, count: *count };
+        let buffers =
+            lost.iter().flatten().map(|(cpu, count)| of("buffer", cpu.to_string(), count));
+        let others = [("keys", beyond), ("short", short)];
+        buffers.chain(others.map(|(cause, count)| of(cause, String::new(), count))).collect()
     }
 }
 
