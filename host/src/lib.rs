@@ -20,6 +20,7 @@
 //! | [`scrape`] | joins all these, one unit for each config | is run twice at once |
 //! | [`spans`] | turns records of ring buffers into spans, and sends them | keeps a ring buffer waiting |
 //! | [`serve`] | HTTP | holds logic |
+//! | `bell` | has a worker that waits end | says why |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
 //! | `index` | finds numbers by the hash of what they stand for | knows what that is |
@@ -35,6 +36,7 @@
 //! | [`telemetry`] | how each room tells its own metrics | decides what is said |
 
 pub mod advice;
+pub(crate) mod bell;
 pub mod bpf;
 pub mod cli;
 pub mod config;

@@ -32,6 +32,7 @@ pub use stats::SpanStats;
 pub use variables::Variables;
 
 use crate::advice::{Advice, Advise};
+use crate::bell::Bell;
 use crate::bpf::{RecordLayout, Ring};
 use crate::files::Readable;
 use crate::link::LinkedSpan;
@@ -39,7 +40,7 @@ use crate::workers::{HireError, Hired, LARGE_STACK, Post};
 
 use delivery::{Delivery, LAST, Senders};
 use outbox::Outbox;
-use reader::{Bell, SpanFeed};
+use reader::SpanFeed;
 use record::SpanMaker;
 use variables::Target;
 

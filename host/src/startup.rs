@@ -391,7 +391,7 @@ pub fn hire_watcher(system: &System, fanotify: bool, hired: &mut Hired) -> Resul
     let failed = |source| HireError { name: WATCHER.name, source };
     let Some(watcher) = system.cgroups().watch(fanotify).map_err(failed)? else { return Ok(()) };
     let end = watcher.end();
-    hired.hire(WATCHER, move || watcher.work(), move || end.tell())
+    hired.hire(WATCHER, move || watcher.work(), move || end.ring())
 }
 
 /// The thread that keeps up with cgroups.

@@ -6,14 +6,15 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::event::epoll;
 use tracing::warn;
 
 use super::{Chunk, EventCounts, ReadError, Source, Way, Why};
+use crate::bell::Bell;
 use crate::bpf::{MapRef, Stream, kind_name};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
@@ -172,12 +173,8 @@ pub fn hire(all: Vec<Drained>, hired: &mut Hired) -> Result<(), HireError> {
     let post = Post { name: "events", stack: SMALL_STACK, patience: Duration::from_secs(1) };
     let failed = |source: io::Error| HireError { name: post.name, source };
     let watch = Watch::new(all).map_err(failed)?;
-    let bell = watch.bell.try_clone().map_err(failed)?;
-    let ring = move || {
-        // A bell that cannot be rung was rung before.
-        let _ = rustix::io::write(&bell, &1u64.to_ne_bytes());
-    };
-    hired.hire(post, move || watch.work(), ring)
+    let bell = watch.bell.clone();
+    hired.hire(post, move || watch.work(), move || bell.ring())
 }
 
 /// Waits at all buffers.
@@ -185,14 +182,14 @@ struct Watch {
     all: Vec<Drained>,
     epoll: OwnedFd,
     /// Is rung when it is to end.
-    bell: OwnedFd,
+    bell: Bell,
 }
 
 impl Watch {
     fn new(all: Vec<Drained>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let wait = |fd: std::os::fd::BorrowedFd<'_>, number: usize| {
+        let bell = Bell::new()?;
+        let wait = |fd: BorrowedFd<'_>, number: usize| {
             let data = epoll::EventData::new_u64(number as u64);
             epoll::add(&epoll, fd, data, epoll::EventFlags::IN)
         };

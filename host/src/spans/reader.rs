@@ -3,16 +3,14 @@
 //! It costs nothing while no record comes. It never waits for who sends spans, so a ring buffer is read
 //! as fast as its records are decoded.
 
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use tracing::error;
 
 use super::clock::Clock;
 use super::outbox::Outbox;
 use super::record::SpanMaker;
+use crate::bell::Bell;
 use crate::bpf::Ring;
 
 /// Records that are decoded at a time.
@@ -23,26 +21,6 @@ const BATCH: usize = 512;
 pub(super) struct SpanFeed {
     pub(super) ring: Ring,
     pub(super) maker: SpanMaker,
-}
-
-/// Has the worker end.
-#[derive(Clone, Debug)]
-pub(super) struct Bell(Arc<OwnedFd>);
-
-impl Bell {
-    /// One that was not rung.
-    ///
-    /// # Errors
-    ///
-    /// When no descriptor is left.
-    pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?)))
-    }
-
-    pub(super) fn ring(&self) {
-        // It fails only if it was rung very often.
-        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
-    }
 }
 
 /// Reads ring buffers until the bell rings, then once more: programs that are detached leave records.
@@ -56,7 +34,7 @@ pub(super) fn work(mut feeds: Vec<SpanFeed>, outbox: &Outbox, bell: &Bell) {
 /// Waits for a record or the bell; whether it is the bell.
 fn is_rung(feeds: &[SpanFeed], bell: &Bell) -> bool {
     let fds = feeds.iter().map(|feed| PollFd::new(&feed.ring, PollFlags::IN));
-    let mut fds: Vec<_> = fds.chain([PollFd::new(&*bell.0, PollFlags::IN)]).collect();
+    let mut fds: Vec<_> = fds.chain([PollFd::new(bell, PollFlags::IN)]).collect();
     match poll(&mut fds, None) {
         Ok(_) => fds.last().is_none_or(|bell| !bell.revents().is_empty()),
         Err(Errno::INTR) => false,

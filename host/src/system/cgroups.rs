@@ -31,7 +31,7 @@ mod watcher;
 
 pub use rolls::{Roll, RollCount, RollError};
 pub use tree::{KEEP_DEAD, MAX_DEAD};
-pub use watcher::{INTERVAL, Watcher, WatcherEnd};
+pub use watcher::{INTERVAL, Watcher};
 
 use rolls::Listing;
 use tree::Tree;

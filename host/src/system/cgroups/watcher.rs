@@ -2,14 +2,13 @@
 //! tell, walks now and then.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::write;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Cgroups;
+use crate::bell::Bell;
 
 /// How often it walks if cgroups are not watched: who lives for less may never be on a roll.
 pub const INTERVAL: Duration = Duration::from_secs(5);
@@ -20,23 +19,18 @@ pub struct Watcher {
     cgroups: Cgroups,
     /// Readable while there are events; none if cgroups are not watched.
     events: Option<OwnedFd>,
-    end: Arc<OwnedFd>,
+    end: Bell,
 }
-
-/// Has a [`Watcher`] end.
-#[derive(Debug)]
-pub struct WatcherEnd(Arc<OwnedFd>);
 
 impl Watcher {
     /// A worker for these cgroups, whose events are read from there.
     pub(super) fn new(cgroups: Cgroups, events: Option<OwnedFd>) -> io::Result<Self> {
-        let end = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { cgroups, events, end: Arc::new(end) })
+        Ok(Self { cgroups, events, end: Bell::new()? })
     }
 
     /// What ends it.
-    pub fn end(&self) -> WatcherEnd {
-        WatcherEnd(Arc::clone(&self.end))
+    pub(crate) fn end(&self) -> Bell {
+        self.end.clone()
     }
 
     /// Works until it is told to end.
@@ -57,13 +51,5 @@ impl Watcher {
         // What interrupts it changes nothing.
         let _ = poll(&mut waits, timeout.as_ref());
         waits[0].revents().is_empty()
-    }
-}
-
-impl WatcherEnd {
-    /// Has it end soon.
-    pub fn tell(&self) {
-        // It fails if it was told already.
-        let _ = write(self.0.as_fd(), &1u64.to_ne_bytes());
     }
 }
