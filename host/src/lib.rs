@@ -36,7 +36,7 @@
 //! | [`telemetry`] | how each room tells its own metrics | decides what is said |
 
 pub mod advice;
-pub(crate) mod bell;
+mod bell;
 pub mod bpf;
 pub mod cli;
 pub mod config;

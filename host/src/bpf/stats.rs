@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use libbpf_rs::libbpf_sys;
 
-use super::attach::Attachment;
 use super::{Attached, ProgramInfo};
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
@@ -147,7 +146,7 @@ impl Attached {
             });
             let misses = info.map(|told| Misses {
                 recursion: told.recursion(),
-                probe: link.and_then(Attachment::missed_probes),
+                probe: link.and_then(|link| link.missed_probes()),
             });
             ProgramStats { config, program, cost, misses }
         })
