@@ -4,15 +4,15 @@
 //! A CPU that goes takes its event with it: it does not count again when the CPU is back, so another one is
 //! opened then. Without the right to, it is said once a CPU.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use libbpf_rs::libbpf_sys;
-use tracing::{debug, warn};
+use tracing::warn;
 
+use crate::bpf::cpus::{self, PerCpu};
 use crate::bpf::hook::{Rate, Sampling};
-use crate::bpf::{cpus, sys};
+use crate::bpf::sys;
 
 /// A program at an event of each CPU.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(in crate::bpf) struct Sampled {
     name: String,
     program: OwnedFd,
     sampling: Sampling,
-    /// What keeps it attached on each CPU that is online; nothing where it could not be attached.
-    on: BTreeMap<u32, Option<OwnedFd>>,
+    /// What keeps it attached on each CPU.
+    on: PerCpu<OwnedFd>,
 }
 
 impl Sampled {
@@ -31,45 +31,40 @@ impl Sampled {
     ///
     /// The kernel's about the first CPU that refuses it.
     pub(super) fn new(name: &str, program: BorrowedFd<'_>, sampling: Sampling) -> io::Result<Self> {
-        let program = program.try_clone_to_owned()?;
-        let mut sampled = Self { name: name.to_owned(), program, sampling, on: BTreeMap::new() };
-        for cpu in cpus::online()? {
-            match sampled.attach(cpu) {
-                Ok(link) => drop(sampled.on.insert(cpu, Some(link))),
-                // It has just gone.
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
-                Err(error) => return Err(error),
-            }
+        let (name, program) = (name.to_owned(), program.try_clone_to_owned()?);
+        let mut sampled = Self { name, program, sampling, on: PerCpu::default() };
+        // One that has just gone refuses nothing.
+        let gone = |error: &io::Error| error.raw_os_error() == Some(libc::ENODEV);
+        match sampled.attach(&cpus::online()?).into_iter().find(|(_, error)| !gone(error)) {
+            Some((_, error)) => Err(error),
+            None => Ok(sampled),
         }
-        Ok(sampled)
     }
 
     /// Attaches it on CPUs that have come, and lets go of those that have gone.
     pub(super) fn follow(&mut self) {
+        // What is online is read again at the next scrape.
         let Ok(online) = cpus::online() else { return };
-        if online.iter().eq(self.on.keys()) {
-            return;
-        }
-        self.on.retain(|cpu, _| online.contains(cpu));
-        for cpu in online {
-            if self.on.contains_key(&cpu) {
-                continue;
-            }
-            let link = self.attach(cpu);
-            match &link {
-                Ok(_) => debug!(program = self.name, "CPU {cpu} has come and is sampled too"),
-                Err(error) => warn!(
-                    program = self.name,
-                    "CPU {cpu} has come and is not sampled: {error}; keep what it takes with \
-                     --capabilities.keep=cap_perfmon, or restart the exporter"
-                ),
-            }
-            self.on.insert(cpu, link.ok());
+        for (cpu, error) in self.attach(&online) {
+            warn!(
+                program = self.name,
+                "CPU {cpu} has come and is not sampled: {error}; keep what it takes with \
+                 --capabilities.keep=cap_perfmon, or restart the exporter"
+            );
         }
     }
 
-    fn attach(&self, cpu: u32) -> io::Result<OwnedFd> {
-        let Sampling { kind, config, rate } = self.sampling;
+    /// Attaches it on these CPUs alone; those on which it could not be.
+    fn attach(&mut self, cpus: &[u32]) -> Vec<(u32, io::Error)> {
+        let Self { program, sampling, on, .. } = self;
+        on.follow(cpus, |cpu| keep(program.as_raw_fd(), sampling.open(cpu)?))
+    }
+}
+
+impl Sampling {
+    /// The event on one CPU.
+    fn open(self, cpu: u32) -> io::Result<OwnedFd> {
+        let Self { kind, config, rate } = self;
         let mut attributes =
             libbpf_sys::perf_event_attr { type_: kind, config, ..Default::default() };
         match rate {
@@ -79,8 +74,7 @@ impl Sampled {
             }
             Rate::Period(period) => attributes.__bindgen_anon_1.sample_period = period,
         }
-        let event = sys::open_event(&mut attributes, cpu)?;
-        keep(self.program.as_raw_fd(), event)
+        sys::open_event(&mut attributes, cpu)
     }
 }
 

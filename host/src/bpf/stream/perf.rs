@@ -2,7 +2,7 @@
 //!
 //! CPUs come and go while the exporter runs. What one has lost stays counted when it goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -11,8 +11,9 @@ use libbpf_rs::libbpf_sys;
 use rustix::event::epoll;
 use tracing::warn;
 
+use crate::bpf::MapRef;
+use crate::bpf::cpus::{self, PerCpu};
 use crate::bpf::sys::{self, Shared};
-use crate::bpf::{MapRef, cpus};
 
 /// Bytes of one CPU's buffer: a power of two pages.
 const SIZE: usize = 1 << 20;
@@ -27,9 +28,7 @@ const HEADER: usize = 8;
 pub(super) struct PerfBuffers {
     map: MapRef,
     epoll: OwnedFd,
-    on: BTreeMap<u32, PerfBuffer>,
-    /// CPUs that could get none, which was said.
-    without: BTreeSet<u32>,
+    on: PerCpu<PerfBuffer>,
     lost: BTreeMap<u32, u64>,
 }
 
@@ -51,44 +50,35 @@ impl PerfBuffers {
     /// The first of the kernel's.
     pub(super) fn new(map: &MapRef) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let (on, without, lost) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        let mut buffers = Self { map: map.clone(), epoll, on, without, lost };
-        for cpu in buffers.wanted()? {
-            buffers.open(cpu)?;
+        let (on, lost) = (PerCpu::default(), BTreeMap::new());
+        let mut buffers = Self { map: map.clone(), epoll, on, lost };
+        match buffers.open(&cpus::online()?).into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(buffers),
         }
-        Ok(buffers)
     }
 
-    /// The CPUs that are online and have an entry in the map.
-    fn wanted(&self) -> io::Result<Vec<u32>> {
-        let mut online = cpus::online()?;
-        online.retain(|cpu| *cpu < self.map.spec.max_entries);
-        Ok(online)
-    }
-
-    fn open(&mut self, cpu: u32) -> io::Result<()> {
-        let buffer = PerfBuffer::open(cpu)?;
-        epoll::add(
-            &self.epoll,
-            &buffer.event,
-            epoll::EventData::new_u64(cpu.into()),
-            epoll::EventFlags::IN,
-        )?;
-        let (map, event) = (self.map.as_fd().as_raw_fd(), buffer.event.as_raw_fd());
-        sys::update(map, &cpu.to_ne_bytes(), &event.to_ne_bytes())?;
-        sys::enable(buffer.event.as_raw_fd())?;
-        self.on.insert(cpu, buffer);
-        self.lost.entry(cpu).or_default();
-        Ok(())
+    /// Has a buffer for each of these CPUs that has an entry in the map; those that could not get one.
+    fn open(&mut self, online: &[u32]) -> Vec<(u32, io::Error)> {
+        let Self { map, epoll, on, lost } = self;
+        let wanted: Vec<_> =
+            online.iter().copied().filter(|cpu| *cpu < map.spec.max_entries).collect();
+        wanted.iter().for_each(|cpu| _ = lost.entry(*cpu).or_default());
+        on.follow(&wanted, |cpu| {
+            let buffer = PerfBuffer::open(cpu)?;
+            let data = epoll::EventData::new_u64(cpu.into());
+            epoll::add(&*epoll, &buffer.event, data, epoll::EventFlags::IN)?;
+            let event = buffer.event.as_raw_fd();
+            sys::update(map.as_fd().as_raw_fd(), &cpu.to_ne_bytes(), &event.to_ne_bytes())?;
+            sys::enable(event)?;
+            Ok(buffer)
+        })
     }
 
     /// See [`super::Stream::drain`].
     pub(super) fn drain(&mut self, visit: &mut dyn FnMut(&[u8])) -> u64 {
-        let lost = &mut self.lost;
-        let drain = |(cpu, buffer): (&u32, &mut PerfBuffer)| {
-            buffer.drain(visit, lost.entry(*cpu).or_default())
-        };
-        self.on.iter_mut().map(drain).sum()
+        let Self { on, lost, .. } = self;
+        on.iter_mut().map(|(cpu, buffer)| buffer.drain(visit, lost.entry(cpu).or_default())).sum()
     }
 
     /// How many records each CPU had no room for.
@@ -98,24 +88,14 @@ impl PerfBuffers {
 
     /// See [`super::Stream::follow_cpus`].
     pub(super) fn follow(&mut self) {
-        let Ok(online) = self.wanted() else { return };
-        if online.iter().eq(self.on.keys()) {
-            return;
-        }
-        self.on.retain(|cpu, _| online.contains(cpu));
-        self.without.retain(|cpu| online.contains(cpu));
-        for cpu in online {
-            if self.on.contains_key(&cpu) || self.without.contains(&cpu) {
-                continue;
-            }
-            if let Err(error) = self.open(cpu) {
-                self.without.insert(cpu);
-                warn!(
-                    map = self.map.spec.name,
-                    "CPU {cpu} has come and its events are lost: {error}; keep what it takes with \
-                     --capabilities.keep=cap_perfmon,cap_bpf, or restart the exporter"
-                );
-            }
+        // What is online is read again at the next scrape.
+        let Ok(online) = cpus::online() else { return };
+        for (cpu, error) in self.open(&online) {
+            warn!(
+                map = self.map.spec.name,
+                "CPU {cpu} has come and its events are lost: {error}; keep what it takes with \
+                 --capabilities.keep=cap_perfmon,cap_bpf, or restart the exporter"
+            );
         }
     }
 }
