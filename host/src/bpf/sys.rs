@@ -296,34 +296,17 @@ pub(crate) fn run(program: RawFd, context: &mut [u64]) -> io::Result<u32> {
 /// The u64s of a mapped array, which the kernel's programs may write while they are read.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    words: NonNull<AtomicU64>,
+    memory: Shared,
     len: usize,
 }
 
-// SAFETY: the mapping belongs to this value alone, and is only read.
-unsafe impl Send for Mapping {}
 // SAFETY: many may read the numbers at once; who wants them to stand still has it alone.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the first `len` u64s of the array behind `fd`.
     pub(crate) fn new(fd: RawFd, len: usize) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address of the kernel's choice, checked below.
-        let address = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len * size_of::<u64>(),
-                libc::PROT_READ,
-                libc::MAP_SHARED,
-                fd,
-                0,
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let words = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
-        Ok(Self { words, len })
+        Ok(Self { memory: Shared::readable(fd, 0, len * size_of::<u64>())?, len })
     }
 
     /// How many u64s there are.
@@ -334,21 +317,14 @@ impl Mapping {
     /// The u64s, whoever may be writing them.
     pub(crate) fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping has this many u64s, page aligned, and lives as long as `self`.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(self.memory.start.as_ptr().cast(), self.len) }
     }
 
     /// The u64s of an array that nobody writes while this borrow lives: its only writer is a
     /// program that runs when its owner, who holds this borrow, says so.
     pub(crate) fn still(&mut self) -> &[u64] {
         // SAFETY: as above; and no one writes, says the caller.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `new` with this length, and no borrow of it outlives `self`.
-        unsafe { libc::munmap(self.words.as_ptr().cast(), self.len * size_of::<u64>()) };
+        unsafe { std::slice::from_raw_parts(self.memory.start.as_ptr().cast(), self.len) }
     }
 }
 
