@@ -1,15 +1,7 @@
 /* Programs that run at samples of perf events. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
-#include "maps.bpf.h"
-
-#define COUNTS(name, key_type)                                                                     \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_HASH);                                                   \
-		__uint(max_entries, 1024);                                                         \
-		__type(key, key_type);                                                             \
-		__type(value, u64);                                                                \
-	} name SEC(".maps")
+#include "counts.bpf.h"
 
 COUNTS(clock_ticks_total, u32);
 COUNTS(context_switches_total, u32);
