@@ -7,7 +7,7 @@ use ebpf_wasm_exporter::bpf::Attached;
 use ebpf_wasm_exporter::source::{EventSource, Source as _};
 
 use crate::configs::Configs;
-use crate::exporter::Exporter;
+use crate::exporter::{self, Exporter};
 use crate::object;
 use crate::workload::{Session, last_cpu, on_cpu};
 
@@ -58,10 +58,9 @@ impl Streaming {
     }
 }
 
-/// The value of a series.
+/// The value of a series, which has to be there.
 pub fn value(page: &str, series: &str) -> u64 {
-    let mut values = page.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    values.next().unwrap_or_else(|| panic!("no {series} in\n{page}")).parse().unwrap()
+    exporter::sample(page, series).unwrap_or_else(|| panic!("no {series} in\n{page}"))
 }
 
 /// The counts of a source by the first byte of their keys.

@@ -6,13 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
 use crate::configs::Configs;
-use crate::exporter::{Exporter, copy_program, until};
+use crate::exporter::{self, Exporter, copy_program, until};
 use crate::own_cgroup::Cgroup;
 
 /// The value of the sample that begins like this; 0 if there is none.
 pub fn value(metrics: &str, sample: &str) -> u64 {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-    line.map_or(0, |value| value.parse().expect("a whole number"))
+    exporter::sample(metrics, sample).unwrap_or_default()
 }
 
 /// An exporter of the example `name`.

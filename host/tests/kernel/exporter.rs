@@ -154,6 +154,12 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// The whole number of the sample that begins like this, if there is one.
+pub fn sample(page: &str, begins: &str) -> Option<u64> {
+    let value = page.lines().find_map(|line| line.strip_prefix(begins)?.strip_prefix(' '))?;
+    Some(value.parse().expect("a whole number"))
+}
+
 /// Waits until the kernel, which takes its time for it, has freed these programs.
 pub fn until_gone(programs: &[u32]) {
     assert!(!programs.is_empty(), "there were some");

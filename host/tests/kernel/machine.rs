@@ -10,6 +10,7 @@ use libtest_mimic::Trial;
 mod catalogue;
 mod cpus;
 mod hooks;
+mod misses;
 mod ways;
 
 /// Where to leave what was found, if this is such a machine.
@@ -28,7 +29,8 @@ pub fn trials() -> impl Iterator<Item = Trial> {
     let hooks = trials![hooks: each_kind_counts];
     let ways = trials![ways: all_serve_the_same_with_least_capabilities];
     let cpus = trials![cpus: one_that_goes_and_comes_back, its_perf_events_come_back_too];
-    catalogue.into_iter().chain(hooks).chain(ways).chain(cpus)
+    let misses = trials![misses: the_kernel_says_what_did_not_run];
+    catalogue.into_iter().chain(hooks).chain(ways).chain(cpus).chain(misses)
 }
 
 /// What became of a program: why it does not run, if it does not.
