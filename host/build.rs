@@ -14,8 +14,11 @@ const DEFAULT_SET: [&str; 7] =
     ["timers", "syscalls", "softirq-latency", "biolatency", "runqlat", "exec", "tcp-connections"];
 
 /// What the exporter asks the kernel with, beside the module that does: directory and names.
-const OWN: [(&str, &[&str]); 2] =
-    [("src/source/map/quick", &["copy", "elements", "harvest"]), ("src/bpf", &["symbols"])];
+const OWN: [(&str, &[&str]); 3] = [
+    ("src/source/map/quick", &["copy", "elements", "harvest"]),
+    ("src/bpf", &["symbols"]),
+    ("src/bpf/inventory", &["owners"]),
+];
 
 fn main() {
     version::emit();

@@ -24,6 +24,7 @@ pub mod filter;
 mod heap;
 mod hook;
 mod host;
+pub mod inventory;
 mod kaddr;
 mod key;
 mod layout;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::bpf::stats;
 use crate::serve::ServeError;
 use crate::{logging, version};
 
@@ -17,8 +18,8 @@ mod tool;
 
 pub use selection::{Selection, SelectionError};
 pub use tool::{
-    Command, Compile, ConfigTool, Configs, DocsPage, Record, Reference, Replay, Shell, Subject,
-    Tool,
+    Command, Compile, ConfigTool, Configs, DocsPage, Record, Reference, Replay, Shell, SortBy,
+    Subject, Tool, Top,
 };
 
 /// What stands below the flags.
@@ -166,6 +167,18 @@ pub struct Flags {
     #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
     pub btf_path: Option<PathBuf>,
 
+    /// Have the kernel measure what BPF programs cost, while the exporter runs: by fd, or by sysctl
+    #[arg(
+        long = "bpf.stats", value_name = "HOW", value_enum, num_args = 0..=1, require_equals = true,
+        default_missing_value = "fd", hide_possible_values = true, overrides_with = "no_bpf_stats",
+        help_heading = KERNEL
+    )]
+    pub bpf_stats: Option<stats::How>,
+
+    /// Tell of all BPF programs and maps of this host, not of the exporter's alone
+    #[arg(long = "bpf.host", overrides_with = "no_bpf_host", help_heading = KERNEL)]
+    pub bpf_host: bool,
+
     /// How to read maps: auto, or all by copy, harvest, batch or keys, to compare them
     #[arg(
         long = "maps.read", value_name = "WAY", default_value = "auto", help_heading = KERNEL
@@ -227,6 +240,10 @@ struct Negations {
     no_web_enable_openmetrics: bool,
     #[arg(long = "no-web.enable-maps", overrides_with = "web_enable_maps", hide = true)]
     no_web_enable_maps: bool,
+    #[arg(long = "no-bpf.stats", overrides_with = "bpf_stats", hide = true)]
+    no_bpf_stats: bool,
+    #[arg(long = "no-bpf.host", overrides_with = "bpf_host", hide = true)]
+    no_bpf_host: bool,
     #[arg(long = "no-debug", overrides_with = "debug", hide = true)]
     no_debug: bool,
     #[arg(long = "no-log.no-timestamps", overrides_with = "log_no_timestamps", hide = true)]

@@ -19,6 +19,7 @@
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins all these, one unit for each config | is run twice at once |
 //! | [`spans`] | turns records of ring buffers into spans, and sends them | keeps a ring buffer waiting |
+//! | [`surveyor`] | looks at all BPF programs and maps of the host, in a process of its own | takes any input but the question |
 //! | [`serve`] | HTTP | holds logic |
 //! | `bell` | has a worker that waits end | says why |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
@@ -62,6 +63,7 @@ pub mod signals;
 pub mod source;
 pub mod spans;
 pub mod startup;
+pub mod surveyor;
 pub mod system;
 pub mod telemetry;
 pub mod tools;

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
-use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, stats};
+use ebpf_wasm_exporter::bpf::stats::{self, How, Measuring};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes};
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay, Tool};
 use ebpf_wasm_exporter::config::{self, ConfigFile, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
@@ -28,8 +29,10 @@ use ebpf_wasm_exporter::source::{Reading, Way};
 use ebpf_wasm_exporter::spans::{Spans, StartTimes};
 use ebpf_wasm_exporter::startup::report::{self, counted};
 use ebpf_wasm_exporter::startup::{self, Checked, Running};
+use ebpf_wasm_exporter::surveyor::{Charge, HostWide, Surveyor};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record::Recording;
+use ebpf_wasm_exporter::tools::top::TopError;
 use ebpf_wasm_exporter::tools::{self, ToolError};
 use ebpf_wasm_exporter::workers::{self, HireError, Hired};
 use tracing::{info, warn};
@@ -39,9 +42,11 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(answer) => return answered(&answer),
     };
-    // A process of its own, which is to have nothing that the exporter has.
-    if let Some(Command::CompilePlugin(order)) = &flags.command {
-        return order.obey();
+    // Processes of their own, which are to have nothing that the exporter has.
+    match &flags.command {
+        Some(Command::CompilePlugin(order)) => return order.obey(),
+        Some(Command::SurveyHost(charge)) => return charge.obey(),
+        _ => {}
     }
     logging::start(log_options(&flags));
     descriptors::raise();
@@ -70,10 +75,14 @@ fn act(flags: Flags) -> Result<(), Failure> {
         Some(Command::Healthcheck { address }) => {
             tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
         }
+        Some(Command::Top(top)) => top.show().map_err(|error| match error {
+            TopError::Interval(_) => fail(Exit::Usage, error),
+            _ => fail(Exit::Unexpected, error),
+        }),
         Some(Command::Record(order)) => record(order),
         Some(Command::Replay(order)) => replay(order),
         // Obeyed before anything else was begun.
-        Some(Command::CompilePlugin(_)) => Ok(()),
+        Some(Command::CompilePlugin(_) | Command::SurveyHost(_)) => Ok(()),
         None if flags.config_check => check(flags),
         None => run(flags),
     }
@@ -126,12 +135,37 @@ fn run(flags: Flags) -> Result<(), Failure> {
     running.iter().for_each(|config| info!("{}", report::line(config)));
     noted.tell();
     let spans = spans(&settings, &mut running, began, read)?;
+    let (measuring, host) = looked_at(&settings, &system)?;
     let status = format!("serving {}", counted(running.len(), "config"));
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
-    let serving = Serving { settings: &settings, system: &system, spans, listener, noted: &noted };
+    let (settings, system, noted) = (&settings, &system, &noted);
+    let serving = Serving { settings, system, spans, measuring, host, listener, noted };
     serving.units(units, &status, began)
+}
+
+/// What has the kernel measure programs, and what tells of all programs of the host, as far as they are wanted.
+fn looked_at(
+    settings: &Settings,
+    system: &System,
+) -> Result<(Option<Measuring>, HostWide), Failure> {
+    let unmeasured = |error| fail(Exit::Unexpected, error);
+    let (measuring, restore) = match settings.stats {
+        None => (None, false),
+        Some(How::Fd) => (Some(Measuring::begin().map_err(unmeasured)?), false),
+        Some(How::Sysctl) => (None, stats::turn_on().map_err(unmeasured)?),
+    };
+    if !settings.host_wide && !restore {
+        return Ok((measuring, HostWide::default()));
+    }
+    let charge = Charge::new(settings.privileges.sandbox, restore);
+    let surveyor = Surveyor::start(&charge).map_err(|error| fail(Exit::Unexpected, error))?;
+    let host = match settings.host_wide {
+        true => HostWide::of(surveyor, system),
+        false => HostWide::unasked(surveyor),
+    };
+    Ok((measuring, host))
 }
 
 /// What makes and sends the spans of these configs and of a start that began then and had read them
@@ -155,6 +189,8 @@ struct Serving<'a> {
     system: &'a System,
     /// None if there are none.
     spans: Option<Spans>,
+    measuring: Option<Measuring>,
+    host: HostWide,
     listener: Listener,
     noted: &'a Noted,
 }
@@ -178,7 +214,7 @@ impl Serving<'_> {
         let switch = vec![Readable::Content(stats::SWITCH.into())];
         let readable = [system.readable(), process::prepare(), switch, names].concat();
         let changes_maps = system.cgroups().has_rolls();
-        let needs = Needs { readable, cpu_events, changes_maps, ports };
+        let needs = Needs { readable, cpu_events, changes_maps, ports, surveys: false };
         let given_up = settings.privileges.give_up(&needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
@@ -207,7 +243,9 @@ impl Serving<'_> {
         startup::hire_drain(&units, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
         let scraper = Scraper::new(units).telling(traffic.clone());
-        let mut scraper = scraper.knowing(self.system);
+        let host = std::mem::take(&mut self.host);
+        let scraper = scraper.knowing(self.system).surveying(host);
+        let mut scraper = scraper.measuring(self.measuring.take());
         if let Some(spans) = self.spans.take() {
             scraper = scraper.tracing(spans.stats());
             spans.hire(hired)?;
@@ -288,7 +326,8 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
     let listener = listen(&settings)?;
     let (settings, system, noted) = (&settings, &system, &noted);
-    let serving = Serving { settings, system, spans: None, listener, noted };
+    let (measuring, host) = (None, HostWide::default());
+    let serving = Serving { settings, system, spans: None, measuring, host, listener, noted };
     serving.units(units, "replaying", began)
 }
 

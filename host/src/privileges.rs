@@ -62,6 +62,8 @@ pub struct Needs {
     pub changes_maps: bool,
     /// TCP ports that it connects to; none if it connects to nobody.
     pub ports: Vec<u16>,
+    /// Whether all BPF programs, maps and links of the host are looked at.
+    pub surveys: bool,
 }
 
 /// What was given up.

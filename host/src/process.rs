@@ -3,6 +3,7 @@
 //!
 //! Never fails a scrape: what cannot be read is left out.
 
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use procfs::process::{LimitValue, Process};
@@ -84,6 +85,18 @@ impl Collect for Myself {
             [(build, 1.0)],
         );
     }
+}
+
+/// The running program, by the kernel's name for it: that is the same file even if an upgrade has put another
+/// one in its place. Where `/proc` is not mounted, the path it was started by.
+pub fn executable() -> PathBuf {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() {
+        return own.to_owned();
+    }
+    let started_by = rustix::param::linux_execfn().to_string_lossy();
+    let path = Path::new(&*started_by);
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Reads what cannot be read once privileges are given up, and says what this module reads after that.

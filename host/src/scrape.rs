@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bpf::stats::{Programs, enabled};
+use crate::bpf::stats::{Measuring, Programs, enabled};
 use crate::escaping::Escaping;
 use crate::exposition::gzip::Deflater;
 use crate::exposition::{Body, Format, page, text};
@@ -15,6 +15,7 @@ use crate::process::Myself;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Traffic};
 use crate::spans::SpanStats;
+use crate::surveyor::HostWide;
 use crate::system::{Cgroups, System};
 use crate::telemetry::{Collect, Report};
 use crate::workers::Staff;
@@ -55,6 +56,9 @@ pub struct Scraper {
     traffic: Traffic,
     cgroups: Cgroups,
     spans: SpanStats,
+    /// What has the kernel measure, if anything of ours does.
+    measuring: Option<Measuring>,
+    host: HostWide,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
 }
@@ -98,6 +102,16 @@ impl Scraper {
     /// The same, telling in each scrape what has become of spans.
     pub fn tracing(self, spans: SpanStats) -> Self {
         Self { spans, ..self }
+    }
+
+    /// The same, while the kernel measures what programs cost.
+    pub fn measuring(self, measuring: Option<Measuring>) -> Self {
+        Self { measuring, ..self }
+    }
+
+    /// The same, telling in each scrape of all BPF programs and maps of the host.
+    pub fn surveying(self, host: HostWide) -> Self {
+        Self { host, ..self }
     }
 
     /// The same scraper, whose plugins may run so long in a scrape, all together.
@@ -159,6 +173,7 @@ impl Scraper {
         if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
+        self.host.begin();
         self.cgroups.keep_up(start);
         let Self { units, families, phases, guests, .. } = self;
         units.iter_mut().for_each(Active::follow_cpus);
@@ -182,11 +197,19 @@ impl Scraper {
             let series = |feed: &Feed| self.families.get(&feed.filled).map_or(0, Family::len);
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
+        let measured = self.is_measured();
+        let ours: Vec<_> = self.units.iter().flat_map(Active::ours).collect();
+        self.host.end(&ours, measured);
         let mut report = std::mem::take(&mut self.report);
         report.begin();
         self.collect(&mut report);
         report.end();
         self.report = report;
+    }
+
+    /// Whether the kernel measures what programs cost.
+    fn is_measured(&self) -> bool {
+        self.measuring.is_some() || enabled()
     }
 
     /// Forgets all rows and series: a panic has cut short what was done with them.
@@ -208,13 +231,14 @@ impl Scraper {
 impl Collect for Scraper {
     fn collect(&self, report: &mut Report) {
         let units = || self.units.iter();
-        let counted = enabled();
+        let counted = self.is_measured();
         let programs = units().flat_map(|unit| unit.programs(counted)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
-        let all: [&dyn Collect; 13] = [
+        let all: [&dyn Collect; 14] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
             &Programs(programs),
+            &self.host,
             &Maps(units().flat_map(Active::maps).collect()),
             &Events { streams: units().flat_map(Active::events).collect(), admitted: admitted() },
             &Admissions(admitted()),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::advice::Advice;
+use crate::bpf::stats::How;
 use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler};
@@ -34,6 +35,10 @@ pub struct Settings {
     pub reading: Reading,
     /// Whether the kernel is to tell of cgroups that come and go.
     pub fanotify: bool,
+    /// How the kernel is to be made to measure what programs cost, if it is.
+    pub stats: Option<How>,
+    /// Whether all BPF programs and maps of the host are told.
+    pub host_wide: bool,
     /// How long all plugins may run in a scrape.
     pub plugin_budget: Duration,
     /// Where spans go.
@@ -78,6 +83,8 @@ impl Settings {
             },
             reading: flags.maps_read.parse()?,
             fanotify: !flags.no_cgroup_fanotify,
+            stats: flags.bpf_stats,
+            host_wide: flags.bpf_host,
             cache: CacheDir::chosen(
                 flags.plugins_cache_dir.as_deref(),
                 env::var_os("CACHE_DIRECTORY").as_deref(),

@@ -28,6 +28,7 @@ mod inspect;
 pub mod manual;
 pub mod record;
 mod run;
+pub mod top;
 
 pub use health::{HealthError, health};
 

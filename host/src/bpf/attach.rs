@@ -174,7 +174,7 @@ pub(super) fn describe(
             let info = stats::info(program.as_fd()).unwrap_or_default().info;
             programs.push(ProgramInfo {
                 name,
-                tag: info.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
+                tag: stats::tag(&info),
                 id: Some(info.id),
                 attached: false,
                 fd: Some(Arc::new(program.as_fd().try_clone_to_owned()?)),

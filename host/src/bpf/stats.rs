@@ -1,17 +1,19 @@
 //! What the kernel knows about a loaded program: id, tag, and what running it has cost.
 //!
-//! The kernel measures only while `kernel.bpf_stats_enabled` is 1: it costs every run of every
-//! program two reads of the clock. This exporter never turns it on, it reports while it is.
+//! The kernel measures only while somebody wants it to: it costs every run of every program two reads of
+//! the clock. Nothing here turns it off for others.
 
 use std::fs;
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use libbpf_rs::libbpf_sys;
 
-use super::{Attached, ProgramInfo};
+use super::{Attached, ProgramInfo, sys};
+use crate::advice::{self, Advise};
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
 
@@ -40,6 +42,63 @@ pub struct Misses {
 /// them out.
 pub fn enabled() -> bool {
     fs::read_to_string(SWITCH).is_ok_and(|text| text.trim() == "1")
+}
+
+/// How the kernel is made to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// By a descriptor, which ends with the process.
+    Fd,
+    /// By the switch `kernel.bpf_stats_enabled`, which is put back at the end.
+    Sysctl,
+}
+
+/// Turns the switch on, and says whether it was off.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn turn_on() -> Result<bool, Unmeasured> {
+    let was_off = !enabled();
+    if was_off {
+        fs::write(SWITCH, "1\n").map_err(Unmeasured)?;
+    }
+    Ok(was_off)
+}
+
+/// Has the kernel measure while it lives, and leaves alone what others have turned on.
+#[derive(Debug)]
+pub struct Measuring {
+    _held: OwnedFd,
+}
+
+impl Measuring {
+    /// Has the kernel measure all programs of the host from now on (Linux 5.8). It stops when the last who
+    /// wanted it is gone, however that ends.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot, or not for who has no CAP_SYS_ADMIN.
+    pub fn begin() -> Result<Self, Unmeasured> {
+        sys::enable_stats().map(|held| Self { _held: held }).map_err(Unmeasured)
+    }
+}
+
+/// Why the kernel does not measure.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to have the kernel measure BPF programs (--bpf.stats): {}", advice::words(.0))]
+pub struct Unmeasured(pub io::Error);
+
+impl Advise for Unmeasured {
+    fn remedy(&self) -> Option<String> {
+        Some(match self.0.raw_os_error() {
+            Some(libc::EPERM) => "start it with CAP_SYS_ADMIN".to_owned(),
+            Some(libc::EINVAL) => format!(
+                "it takes Linux 5.8: write 1 to {SWITCH}, or have the exporter do it with --bpf.stats=sysctl"
+            ),
+            _ => return None,
+        })
+    }
 }
 
 /// A BPF program and what it has cost.
@@ -92,7 +151,7 @@ impl Collect for Programs<'_> {
         report.family(
             about(
                 "ebpf_exporter_ebpf_program_run_time_seconds",
-                "How long a program has been executing, while kernel.bpf_stats_enabled is 1",
+                "How long a program has been executing, while the kernel measures it (--bpf.stats)",
                 ["id"],
             ),
             Kind::RealCounter,
@@ -101,7 +160,7 @@ impl Collect for Programs<'_> {
         report.family(
             about(
                 "ebpf_exporter_ebpf_program_run_count_total",
-                "How many times a program has been executed, while kernel.bpf_stats_enabled is 1",
+                "How many times a program has been executed, while the kernel counts it (--bpf.stats)",
                 ["id"],
             ),
             Kind::RealCounter,
@@ -166,6 +225,11 @@ impl Told {
         let known = self.size > offset_of!(libbpf_sys::bpf_prog_info, recursion_misses);
         known.then_some(self.info.recursion_misses)
     }
+}
+
+/// A program's tag: 16 hex digits.
+pub(super) fn tag(info: &libbpf_sys::bpf_prog_info) -> String {
+    info.tag.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the kernel knows about the program behind `fd`.

@@ -293,6 +293,121 @@ pub(crate) fn run(program: RawFd, context: &mut [u64]) -> io::Result<u32> {
     if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(options.retval) }
 }
 
+/// What the kernel gives numbers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbered {
+    /// Programs.
+    Program,
+    /// Maps.
+    Map,
+    /// Links (Linux 5.8).
+    Link,
+    /// Descriptions of types.
+    Btf,
+}
+
+/// The next higher number of this kind, if there is one.
+pub(crate) fn next_id(kind: Numbered, after: u32) -> io::Result<Option<u32>> {
+    let mut next = 0;
+    // SAFETY: the kernel writes a number.
+    let answer = unsafe {
+        match kind {
+            Numbered::Program => libbpf_sys::bpf_prog_get_next_id(after, &raw mut next),
+            Numbered::Map => libbpf_sys::bpf_map_get_next_id(after, &raw mut next),
+            Numbered::Link => libbpf_sys::bpf_link_get_next_id(after, &raw mut next),
+            Numbered::Btf => libbpf_sys::bpf_btf_get_next_id(after, &raw mut next),
+        }
+    };
+    Ok(found(answer)?.then_some(next))
+}
+
+/// What has this number; none if it is gone.
+pub(crate) fn by_id(kind: Numbered, id: u32) -> io::Result<Option<OwnedFd>> {
+    // SAFETY: nothing but the number is passed.
+    let fd = unsafe {
+        match kind {
+            Numbered::Program => libbpf_sys::bpf_prog_get_fd_by_id(id),
+            Numbered::Map => libbpf_sys::bpf_map_get_fd_by_id(id),
+            Numbered::Link => libbpf_sys::bpf_link_get_fd_by_id(id),
+            Numbered::Btf => libbpf_sys::bpf_btf_get_fd_by_id(id),
+        }
+    };
+    // A link that is not attached yet, or no more, has a number and cannot be had.
+    if -fd == libc::EAGAIN || !found(fd.min(0))? {
+        return Ok(None);
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// What the kernel knows about the map behind `fd`.
+pub(crate) fn map_info(fd: BorrowedFd<'_>) -> io::Result<libbpf_sys::bpf_map_info> {
+    let mut info = libbpf_sys::bpf_map_info::default();
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: the kernel writes at most `size` bytes to `info`, which has as many, and nothing through the
+    // pointers in it, which are null.
+    let answer =
+        unsafe { libbpf_sys::bpf_map_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) };
+    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(info) }
+}
+
+/// The numbers of so many maps that the program behind `fd` uses, all of them if it is not given more.
+pub(crate) fn maps_of(fd: BorrowedFd<'_>, count: u32) -> io::Result<Vec<u32>> {
+    let mut ids = vec![0; count as usize];
+    let mut info = libbpf_sys::bpf_prog_info {
+        nr_map_ids: count,
+        map_ids: ids.as_mut_ptr() as u64,
+        ..Default::default()
+    };
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: as in `map_info`, but for the numbers, of which there is room for as many as are asked for.
+    let answer = unsafe {
+        libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size)
+    };
+    if answer < 0 {
+        return Err(io::Error::from_raw_os_error(-answer));
+    }
+    ids.truncate(info.nr_map_ids as usize);
+    Ok(ids)
+}
+
+/// The name of the types behind `fd`: `vmlinux`, or that of a module; empty for those of a program.
+pub(crate) fn btf_name(fd: BorrowedFd<'_>) -> io::Result<String> {
+    let mut name = [0; 64];
+    let mut info = libbpf_sys::bpf_btf_info {
+        name: name.as_mut_ptr() as u64,
+        name_len: size_of_val(&name) as u32,
+        ..Default::default()
+    };
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: as in `map_info`, but for the name, of which the kernel writes as many bytes as there are.
+    let answer =
+        unsafe { libbpf_sys::bpf_btf_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) };
+    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(text(&name)) }
+}
+
+/// Has the kernel measure programs for as long as the descriptor is open (Linux 5.8).
+pub(crate) fn enable_stats() -> io::Result<OwnedFd> {
+    // SAFETY: nothing but the number is passed.
+    let fd = unsafe { libbpf_sys::bpf_enable_stats(libbpf_sys::BPF_STATS_RUN_TIME) };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What is read to have an iterator's program run, once.
+pub(crate) fn iterate(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: nothing but the number is passed.
+    let fd = unsafe { libbpf_sys::bpf_iter_create(link.as_raw_fd()) };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// The u64s of a mapped array, which the kernel's programs may write while they are read.
 #[derive(Debug)]
 pub(crate) struct Mapping {
@@ -415,14 +530,40 @@ pub(crate) fn close_inherited() {
 
 /// The kernel's name for a type of map.
 pub(super) fn map_type_name(kind: libbpf_sys::bpf_map_type) -> String {
-    // SAFETY: libbpf gives a static string, or null for a type that it does not know.
-    unsafe {
-        let name = libbpf_sys::libbpf_bpf_map_type_str(kind);
-        if name.is_null() {
-            return "map of unknown type".to_owned();
-        }
-        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+    // SAFETY: as `named` wants it.
+    unsafe { named(libbpf_sys::libbpf_bpf_map_type_str(kind), "map of unknown type") }
+}
+
+/// The kernel's name for a type of program.
+pub(super) fn program_type_name(kind: libbpf_sys::bpf_prog_type) -> String {
+    // SAFETY: as `named` wants it.
+    unsafe { named(libbpf_sys::libbpf_bpf_prog_type_str(kind), "unknown") }
+}
+
+/// The kernel's name for a way to attach a program.
+pub(super) fn attach_type_name(kind: libbpf_sys::bpf_attach_type) -> String {
+    // SAFETY: as `named` wants it.
+    unsafe { named(libbpf_sys::libbpf_bpf_attach_type_str(kind), "unknown") }
+}
+
+/// A name that libbpf gives, or this one if it gives none.
+///
+/// # Safety
+///
+/// `name` is a static string, or null for what libbpf does not know.
+unsafe fn named(name: *const libc::c_char, unknown: &str) -> String {
+    if name.is_null() {
+        return unknown.to_owned();
     }
+    // SAFETY: says the caller.
+    unsafe { std::ffi::CStr::from_ptr(name) }.to_string_lossy().into_owned()
+}
+
+/// A name of the kernel's, up to its NUL.
+pub(super) fn text(name: &[libc::c_char]) -> String {
+    let bytes: Vec<u8> =
+        name.iter().take_while(|byte| **byte != 0).map(|byte| *byte as u8).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The bytes of these u64s, as they lie in memory.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::plugin::Order;
+use crate::surveyor::Charge;
 
 /// What is done instead of serving.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -20,6 +21,11 @@ pub enum Command {
     Record(Record),
     /// Serve, or print, what recorded maps become; needs no kernel and no privilege
     Replay(Replay),
+    /// Show what all BPF programs and maps of this host cost, again and again; takes CAP_SYS_ADMIN
+    ///
+    /// The kernel measures while it runs, which costs every run of every program some 30 ns.
+    /// A * marks what this program holds, in whichever process.
+    Top(Top),
     /// Say what a config may hold
     Config {
         /// What to say.
@@ -50,6 +56,43 @@ pub enum Command {
     /// For the exporter itself, which starts itself anew to compile a plugin
     #[command(hide = true)]
     CompilePlugin(Order),
+
+    /// For the exporter itself, which starts itself anew to look at all BPF programs of the host
+    #[command(hide = true)]
+    SurveyHost(Charge),
+}
+
+/// What is shown, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Top {
+    /// Measure once, print it all, and exit
+    #[arg(long)]
+    pub once: bool,
+
+    /// How long to measure each time
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub interval: String,
+
+    /// What to sort programs by
+    #[arg(long, value_name = "COLUMN", value_enum, default_value = "cpu")]
+    pub sort: SortBy,
+
+    /// Do not have the kernel measure: times are told only if somebody else has it do so
+    #[arg(long = "no-bpf.stats")]
+    pub no_bpf_stats: bool,
+}
+
+/// What programs are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortBy {
+    /// Time spent in it, most first
+    Cpu,
+    /// Runs, most first
+    Runs,
+    /// Memory of it, most first
+    Memory,
+    /// Its number, least first
+    Id,
 }
 
 /// What is recorded, and how.

@@ -62,17 +62,10 @@ enum Way {
 }
 
 impl Default for Compiler {
-    /// The running program, by the kernel's name for it: that is the same file even if an upgrade
-    /// has put another one in its place. Where `/proc` is not mounted, the path it was started by.
+    /// The running program.
     #[cfg(not(test))]
     fn default() -> Self {
-        let own = Path::new("/proc/self/exe");
-        if own.exists() {
-            return Self::program(own);
-        }
-        let started_by = rustix::param::linux_execfn().to_string_lossy();
-        let path = Path::new(&*started_by);
-        Self::program(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+        Self::program(crate::process::executable())
     }
 
     #[cfg(test)]

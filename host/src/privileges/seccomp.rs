@@ -210,6 +210,18 @@ const BPF_EVENTS: &[u64] =
 const BPF_CHANGES: &[u64] =
     &[libbpf_sys::BPF_MAP_UPDATE_ELEM as u64, libbpf_sys::BPF_MAP_DELETE_ELEM as u64];
 
+/// All that the kernel has is looked at, by its number, and an iterator's program is run.
+const BPF_SURVEYS: &[u64] = &[
+    libbpf_sys::BPF_PROG_GET_NEXT_ID as u64,
+    libbpf_sys::BPF_MAP_GET_NEXT_ID as u64,
+    libbpf_sys::BPF_LINK_GET_NEXT_ID as u64,
+    libbpf_sys::BPF_PROG_GET_FD_BY_ID as u64,
+    libbpf_sys::BPF_MAP_GET_FD_BY_ID as u64,
+    libbpf_sys::BPF_LINK_GET_FD_BY_ID as u64,
+    libbpf_sys::BPF_BTF_GET_FD_BY_ID as u64,
+    libbpf_sys::BPF_ITER_CREATE as u64,
+];
+
 /// Non-blocking sockets and what they hold, an interface's name, and the end of an attachment.
 #[allow(clippy::unnecessary_cast, reason = "their type is another one with another C library")]
 const IOCTL: &[u64] = &[
@@ -340,7 +352,12 @@ fn refused(needs: &Needs) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendErro
         all.entry(*call).or_default().extend(refused.rules()?);
     }
     let when = |needed, more| if needed { more } else { &[][..] };
-    let bpf = [BPF, when(needs.cpu_events, BPF_EVENTS), when(needs.changes_maps, BPF_CHANGES)];
+    let bpf = [
+        BPF,
+        when(needs.cpu_events, BPF_EVENTS),
+        when(needs.changes_maps, BPF_CHANGES),
+        when(needs.surveys, BPF_SURVEYS),
+    ];
     let ioctl = [IOCTL, when(needs.cpu_events, IOCTL_EVENTS)];
     all.insert(libc::SYS_bpf, all_but(0, &bpf.concat())?);
     all.insert(libc::SYS_ioctl, all_but(1, &ioctl.concat())?);
@@ -397,8 +414,8 @@ mod tests {
     fn filters_are_small_on_either_architecture() {
         for arch in [TargetArch::x86_64, TargetArch::aarch64] {
             for (more, ports) in [(false, vec![]), (true, vec![]), (true, vec![4318])] {
-                let needs =
-                    Needs { cpu_events: more, changes_maps: more, ports, ..Needs::default() };
+                let (cpu_events, changes_maps, surveys) = (more, more, more);
+                let needs = Needs { cpu_events, changes_maps, ports, surveys, ..Needs::default() };
                 for program in programs(arch, &needs).unwrap() {
                     assert!(program.len() < 600, "{}", program.len());
                 }

@@ -8,6 +8,7 @@ use super::stats::{ConfigStats, EventStats, MapStats};
 use crate::bpf::stats::ProgramStats;
 use crate::bpf::{Admitted, Attached};
 use crate::plugin::{Budget, Gauge};
+use crate::surveyor::Ours;
 use crate::system::cgroups::Enrolled;
 
 /// What a config at work is made of.
@@ -103,6 +104,14 @@ impl Active {
             Some(EventStats { config, map: feed.map(), counts })
         };
         self.feeds.iter().filter_map(stats)
+    }
+
+    /// Its programs, as far as the kernel has them.
+    pub(super) fn ours(&self) -> impl Iterator<Item = Ours<'_>> {
+        let programs = self.attached.iter().flat_map(|object| object.programs());
+        programs.filter_map(|program| {
+            Some(Ours { id: program.id?, name: &program.name, config: self.name() })
+        })
     }
 
     /// What its programs are, and what they cost if the kernel counts it.

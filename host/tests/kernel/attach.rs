@@ -11,6 +11,7 @@ use libbpf_rs::ProgramHandle;
 
 use crate::exporter::until;
 use crate::object;
+use crate::switch::Switch;
 use crate::workload::{Workload, last_cpu, on_cpu, rows};
 
 /// The argument of the uprobe is its key in `uprobe_hits_total`.
@@ -285,41 +286,22 @@ pub fn programs_are_described() {
     assert_eq!(program.tag, tag);
 }
 
-/// Puts the kernel's switch back as it was.
-struct Switch(String);
-
-impl Switch {
-    const FILE: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-    fn set(to: &str) -> Self {
-        let before = fs::read_to_string(Self::FILE).unwrap();
-        fs::write(Self::FILE, to).unwrap();
-        Self(before)
-    }
-}
-
-impl Drop for Switch {
-    fn drop(&mut self) {
-        let _ = fs::write(Self::FILE, self.0.trim());
-    }
-}
-
 fn cost(work: &Workload) -> stats::ProgramCost {
     work.attached.stats("work").next().unwrap().cost.unwrap()
 }
 
 pub fn costs_are_measured() {
     let work = Workload::start();
-    let off = Switch::set("0");
+    let switch = Switch::take();
+    switch.set("0");
     assert!(!stats::enabled());
     let before = cost(&work);
-    let on = Switch::set("1");
+    switch.set("1");
     assert!(stats::enabled());
     for _ in 0..100 {
         work.add("work_plain_total", &[0; 4], 1);
     }
-    drop(on);
-    drop(off);
+    drop(switch);
     let after = cost(&work);
     // Other processes may call prctl meanwhile.
     assert!(after.run_count - before.run_count >= 100, "{before:?} {after:?}");

@@ -49,6 +49,8 @@ mod schema;
 mod shipped;
 mod spans;
 mod steady;
+mod surveyor;
+mod switch;
 mod symbols;
 mod uncounted;
 mod workload;
@@ -191,7 +193,13 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         without_capabilities_none_can_be_asked,
         no_list_is_read_for_decoders,
     ];
-    let read = read.into_iter().chain(copied).chain(symbols);
+    let surveyor = trials![surveyor:
+        programs_and_maps_of_the_whole_host_are_told,
+        without_it_the_rest_is_told,
+        the_switch_is_put_back_however_the_exporter_ends,
+        top_shows_what_runs,
+    ];
+    let read = read.into_iter().chain(copied).chain(symbols).chain(surveyor);
     read.chain(load).chain(attach).chain(events).chain(uncounted).chain(pipeline()).chain(binary())
 }
 
@@ -280,6 +288,8 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_user_has_the_capabilities_that_are_named,
         each_wall_can_be_left_out,
     ];
+    let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
+    let held = held.into_iter().chain(surveyor);
     let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
