@@ -94,6 +94,8 @@ pub struct Owner {
 pub struct Walker {
     /// What never changes of programs that were seen.
     known: HashMap<u32, Program>,
+    /// Links that were seen, of those that never change.
+    fixed: HashMap<u32, KnownLink>,
     targets: Targets,
     owners: Option<Owners>,
     /// Why there is nothing that tells them.
@@ -106,6 +108,15 @@ struct Links {
     places: HashMap<u32, BTreeSet<Place>>,
     /// The program of each.
     programs: HashMap<u32, u32>,
+}
+
+/// What a link tells.
+#[derive(Debug)]
+struct KnownLink {
+    program: u32,
+    place: Place,
+    /// Whether it is always the same program, in the same place.
+    is_fixed: bool,
 }
 
 /// Who holds what, by its number.
@@ -157,19 +168,34 @@ impl Walker {
 
     fn links(&mut self) -> io::Result<Links> {
         let mut links = Links::default();
-        let walked = each(Numbered::Link, |id, fd| {
-            let link = LinkInfo::from_fd(fd).map_err(io::Error::other)?;
-            let program = link.prog_id;
-            links.programs.insert(id, program);
-            let place = Place::of(link, &mut self.targets);
-            links.places.entry(program).or_default().insert(place);
-            Ok(())
-        });
-        match walked {
+        let ids = match ids(Numbered::Link) {
             // Before Linux 5.8 links have no numbers.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(links),
-            walked => walked.map(|()| links),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Vec::new(),
+            ids => ids?,
+        };
+        let mut fixed = std::mem::take(&mut self.fixed);
+        for id in ids {
+            let link = match fixed.remove(&id) {
+                Some(link) => Some(link),
+                None => self.link(id)?,
+            };
+            if let Some(link) = link {
+                links.add(id, &link);
+                if link.is_fixed {
+                    self.fixed.insert(id, link);
+                }
+            }
         }
+        Ok(links)
+    }
+
+    /// The link of this number; none if it is gone.
+    fn link(&mut self, id: u32) -> io::Result<Option<KnownLink>> {
+        let Some(fd) = sys::by_id(Numbered::Link, id)? else { return Ok(None) };
+        let link = LinkInfo::from_fd(fd.as_fd()).map_err(io::Error::other)?;
+        let (program, is_fixed) = (link.prog_id, place::is_fixed(&link));
+        let place = Place::of(link, &mut self.targets);
+        Ok(Some(KnownLink { program, place, is_fixed }))
     }
 
     /// The program behind `fd`, of which only what changes is asked for if it is known.
@@ -199,7 +225,24 @@ impl Walker {
     }
 }
 
+impl Links {
+    fn add(&mut self, id: u32, link: &KnownLink) {
+        self.programs.insert(id, link.program);
+        self.places.entry(link.program).or_default().insert(link.place.clone());
+    }
+}
+
 impl Inventory {
+    /// Bytes of all maps that each program uses, in the order of the programs. A map that several use counts
+    /// for each of them.
+    pub fn map_memory(&self) -> impl Iterator<Item = u64> {
+        let maps = self.maps.iter().filter_map(|map| Some((map.id, map.memory?)));
+        let maps: HashMap<u32, u64> = maps.collect();
+        self.programs
+            .iter()
+            .map(move |program| program.maps.iter().filter_map(|map| maps.get(map)).sum())
+    }
+
     fn attach(&mut self, mut links: Links) {
         for program in &mut self.programs {
             program.places.extend(links.places.remove(&program.id).unwrap_or_default());
@@ -254,14 +297,21 @@ fn each(
     kind: Numbered,
     mut look: impl FnMut(u32, BorrowedFd<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut last = 0;
-    while let Some(id) = sys::next_id(kind, last)? {
-        last = id;
+    for id in ids(kind)? {
         if let Some(fd) = sys::by_id(kind, id)? {
             look(id, fd.as_fd())?;
         }
     }
     Ok(())
+}
+
+/// The numbers of all of a kind, the least first.
+fn ids(kind: Numbered) -> io::Result<Vec<u32>> {
+    let mut all = Vec::new();
+    while let Some(id) = sys::next_id(kind, all.last().copied().unwrap_or(0))? {
+        all.push(id);
+    }
+    Ok(all)
 }
 
 /// Bytes that the kernel says something takes.

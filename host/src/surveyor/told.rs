@@ -234,6 +234,7 @@ impl Collect for HostWide {
         let looked = found.is_some();
         let found = found.unwrap_or(&nothing);
         self.tell_programs(report, found, looked);
+        self.tell_map_memory(report, found);
         self.tell_maps(report, found, looked);
     }
 }
@@ -300,6 +301,21 @@ impl HostWide {
             told()
                 .filter_map(|(program, words)| Some(([words.id.as_str()], memory(program)?)))
                 .chain(others(untold)),
+        );
+    }
+
+    fn tell_map_memory(&self, report: &mut Report, found: &Found) {
+        let all = found.programs().zip(found.inventory.map_memory());
+        let told = all.filter(|((program, _), _)| self.programs.has(program.id));
+        report.family(
+            about(
+                "ebpf_exporter_host_program_map_memory_bytes",
+                "Memory of all maps that a BPF program of this host uses; a map that several use counts for \
+                 each of them",
+                ["id"],
+            ),
+            Kind::Gauge,
+            told.map(|((_, words), memory)| ([words.id.as_str()], memory as f64)),
         );
     }
 
@@ -396,6 +412,8 @@ mod tests {
         ebpf_exporter_host_maps 1
         ebpf_exporter_host_program_info{id="1",name="p1",type="kprobe",tag="",attached_to="",owner="",config=""} 1
         ebpf_exporter_host_program_info{id="2",name="p2_whole",type="kprobe",tag="",attached_to="",owner="",config="c"} 1
+        ebpf_exporter_host_program_map_memory_bytes{id="1"} 0
+        ebpf_exporter_host_program_map_memory_bytes{id="2"} 4096
         ebpf_exporter_host_program_memory_bytes{id="2"} 4096
         ebpf_exporter_host_program_run_count_total{id="1"} 0
         ebpf_exporter_host_program_run_count_total{id="2"} 2e+08

@@ -137,6 +137,8 @@ struct Table<'a> {
 /// A program, and what it did between two readings.
 struct Row<'a> {
     program: &'a Program,
+    /// Bytes of its maps.
+    map_memory: u64,
     /// Nanoseconds.
     time: u64,
     runs: u64,
@@ -174,12 +176,13 @@ impl Table<'_> {
         let before: HashMap<u32, &Program> =
             before.iter().map(|program| (program.id, program)).collect();
         let mut rows = Vec::new();
-        for program in &self.now.inventory.programs {
+        let inventory = &self.now.inventory;
+        for (program, map_memory) in inventory.programs.iter().zip(inventory.map_memory()) {
             let past = before.get(&program.id);
             let (time, runs) = past.map_or((0, 0), |past| (past.run_time, past.run_count));
             let time = program.run_time.saturating_sub(time);
             let runs = program.run_count.saturating_sub(runs);
-            rows.push(Row { program, time, runs });
+            rows.push(Row { program, map_memory, time, runs });
         }
         rows.sort_by_key(|row| {
             let by = match self.sort {
@@ -193,7 +196,7 @@ impl Table<'_> {
         rows
     }
 
-    fn programs(&self, elapsed: Duration) -> Vec<[String; 10]> {
+    fn programs(&self, elapsed: Duration) -> Vec<[String; 11]> {
         let head = [
             "",
             "ID",
@@ -203,12 +206,13 @@ impl Table<'_> {
             "RUNS/S",
             "NS/RUN",
             "MEMORY",
+            "MAPS",
             "ATTACHED TO",
             "OWNER",
         ];
         let mut table = vec![head.map(str::to_owned)];
         let seconds = elapsed.as_secs_f64();
-        table.extend(self.rows().iter().map(|Row { program, time, runs }| {
+        table.extend(self.rows().iter().map(|Row { program, map_memory, time, runs }| {
             [
                 mark(&program.owners),
                 program.id.to_string(),
@@ -218,6 +222,7 @@ impl Table<'_> {
                 format!("{:.0}", *runs as f64 / seconds),
                 time.checked_div(*runs).map_or_else(|| "-".to_owned(), |each| each.to_string()),
                 program.memory.map_or_else(|| "-".to_owned(), bytes),
+                bytes(*map_memory),
                 plain(&attached_to(&program.places, self.system)),
                 plain(&processes(&program.owners)),
             ]
@@ -315,6 +320,7 @@ mod tests {
         let before = vec![program(7, "busy", 1_000, 10), program(3, "idle", 5_000, 50)];
         let busy = Program {
             memory: Some(4_096 + 512),
+            maps: vec![2],
             places,
             owners,
             ..program(7, "busy", 20_001_000, 20_010)
@@ -337,10 +343,10 @@ mod tests {
         insta::assert_snapshot!(table(SortBy::Cpu), @r#"
         3 BPF programs (4.5 KiB), 2 maps (3.0 MiB), measured for 2.0 s
 
-          ID  TYPE     NAME  CPU%  RUNS/S  NS/RUN   MEMORY  ATTACHED TO      OWNER
-           7  tracing  busy  1.00   10000    1000  4.5 KiB  fentry/vfs_read  fal\u{1b}[31mco (4294967295)
-           3  tracing  idle  0.00       0       -        -
-           9  tracing  new   0.00       0       -        -
+          ID  TYPE     NAME  CPU%  RUNS/S  NS/RUN   MEMORY     MAPS  ATTACHED TO      OWNER
+           7  tracing  busy  1.00   10000    1000  4.5 KiB  3.0 MiB  fentry/vfs_read  fal\u{1b}[31mco (4294967295)
+           3  tracing  idle  0.00       0       -        -      0 B
+           9  tracing  new   0.00       0       -        -      0 B
 
           ID  TYPE  NAME  MAX ENTRIES   MEMORY  OWNER
            2  hash  rows        10240  3.0 MiB

@@ -76,6 +76,19 @@ impl Place {
     }
 }
 
+/// Whether a link always attaches the same program to the same place. Others may be given another one.
+pub(super) fn is_fixed(link: &LinkInfo) -> bool {
+    matches!(
+        link.info,
+        LinkTypeInfo::RawTracepoint(_)
+            | LinkTypeInfo::Tracing(_)
+            | LinkTypeInfo::Iter(_)
+            | LinkTypeInfo::KprobeMulti(_)
+            | LinkTypeInfo::UprobeMulti(_)
+            | LinkTypeInfo::PerfEvent(_)
+    )
+}
+
 /// Where a program runs that is attached to a perf event.
 fn event(event: PerfEventType) -> String {
     let named = |hook: &str, name: Option<OsString>, offset: u32| {
