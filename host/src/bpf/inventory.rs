@@ -245,7 +245,8 @@ impl Inventory {
 
     fn attach(&mut self, mut links: Links) {
         for program in &mut self.programs {
-            program.places.extend(links.places.remove(&program.id).unwrap_or_default());
+            let places = links.places.remove(&program.id).unwrap_or_default();
+            program.places.extend(places.into_iter().map(|place| place.of_kind(&program.kind)));
         }
     }
 

@@ -26,11 +26,18 @@ pub fn fires() -> bool {
 /// The trials that are of no use elsewhere.
 pub fn trials() -> impl Iterator<Item = Trial> {
     let catalogue = trials![catalogue: each_example];
-    let hooks = trials![hooks: each_kind_counts];
+    let hooks = trials![hooks: each_kind_counts, the_place_of_each_is_told];
     let ways = trials![ways: all_serve_the_same_with_least_capabilities];
     let cpus = trials![cpus: one_that_goes_and_comes_back, its_perf_events_come_back_too];
     let misses = trials![misses: the_kernel_says_what_did_not_run];
     catalogue.into_iter().chain(hooks).chain(ways).chain(cpus).chain(misses)
+}
+
+/// Whether this kernel is of this version, or a later one.
+fn is_at_least(version: (u32, u32)) -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap()) >= version
 }
 
 /// What became of a program: why it does not run, if it does not.

@@ -5,8 +5,8 @@
 
 use std::ffi::OsString;
 
-use libbpf_rs::ProgramAttachType;
 use libbpf_rs::query::{LinkInfo, LinkTypeInfo, PerfEventType};
+use libbpf_rs::{ProgramAttachType, libbpf_sys};
 use serde::{Deserialize, Serialize};
 
 use super::targets::Targets;
@@ -63,15 +63,31 @@ impl Place {
                 Section(format!("netfilter/family {}, hook {}", at.protocol_family, at.hooknum))
             }
             LinkTypeInfo::KprobeMulti(at) => {
-                Section(many("kprobe.multi", u64::from(at.count), "function"))
+                let returns = at.flags & libbpf_sys::BPF_F_KPROBE_MULTI_RETURN != 0;
+                let hook = if returns { "kretprobe.multi" } else { "kprobe.multi" };
+                Section(many(hook, at.count, "function"))
             }
             LinkTypeInfo::UprobeMulti(at) => {
-                let file = at.path.map(|path| path.display().to_string()).unwrap_or_default();
-                let place = format!("uprobe.multi/{file}");
-                Section(many(place.trim_end_matches('/'), u64::from(at.count), "place"))
+                let returns = at.flags & libbpf_sys::BPF_F_UPROBE_MULTI_RETURN != 0;
+                let hook = if returns { "uretprobe.multi" } else { "uprobe.multi" };
+                let file = at.path.map(|path| path.display().to_string());
+                Section(many(&joined(hook, file.as_deref()), at.count, "place"))
             }
             LinkTypeInfo::PerfEvent(at) => Section(event(at.event_type)),
             LinkTypeInfo::Unknown => Section("a link of unknown type".to_owned()),
+        }
+    }
+}
+
+impl Place {
+    /// The place of a program of this type: links do not tell tracepoints with types from those without.
+    pub(super) fn of_kind(self, kind: &str) -> Self {
+        match self {
+            Self::Section(section) if kind == "tracing" => {
+                let name = section.strip_prefix("raw_tp/");
+                Self::Section(name.map_or(section.clone(), |name| format!("tp_btf/{name}")))
+            }
+            other => other,
         }
     }
 }
@@ -145,7 +161,7 @@ fn joined(hook: &str, target: Option<&str>) -> String {
 }
 
 /// `kprobe.multi (2 functions)`; the bare hook if the kernel does not say how many (before Linux 6.6).
-fn many(hook: &str, count: u64, what: &str) -> String {
+fn many(hook: &str, count: u32, what: &str) -> String {
     match count {
         0 => hook.to_owned(),
         1 => format!("{hook} (1 {what})"),

@@ -5,12 +5,16 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::thread;
 
+use ebpf_wasm_exporter::bpf::inventory::Walker;
+use ebpf_wasm_exporter::surveyor::attached_to;
+use ebpf_wasm_exporter::system::System;
 use regex::Regex;
 
-use super::Fate;
+use super::{Fate, is_at_least};
 use crate::configs::Configs;
 use crate::examples::value;
 use crate::exporter::Exporter;
+use crate::object;
 
 /// How often each thing is done.
 const TIMES: u64 = 7;
@@ -88,6 +92,66 @@ pub fn each_kind_counts() {
             (None, counted, expected) => Some(format!("it counts {counted} of {expected}")),
         };
         Fate { kind: "hook", name: kind, program: kind, why }.leave();
+    }
+}
+
+/// Of each program that runs the kernel says where, from Linux 6.6 on of those at probes and tracepoints too.
+pub fn the_place_of_each_is_told() {
+    let attached = object::attach("fired");
+    let inventory = Walker::new().walk().unwrap();
+    assert_eq!(inventory.ownerless, None);
+    let mut told = String::new();
+    for program in attached.programs().iter().filter(|program| program.attached) {
+        let found = inventory.programs.iter().find(|found| Some(found.id) == program.id).unwrap();
+        assert!(found.owners.iter().any(|owner| owner.process == std::process::id()), "{found:?}");
+        writeln!(told, "{}: {}", program.name, attached_to(&found.places, &System::default()))
+            .unwrap();
+    }
+    // Addresses within a file are those of the build.
+    let told = Regex::new(r"\+0x[0-9a-f]+").unwrap().replace_all(&told, "+AT");
+    if is_at_least((6, 12)) {
+        insta::assert_snapshot!(told, @r"
+        kprobe: kprobe/hrtimer_nanosleep
+        kretprobe: kretprobe/hrtimer_nanosleep
+        kprobe_multi: kprobe.multi (1 function)
+        kretprobe_multi: kretprobe.multi (1 function)
+        kprobe_session: kprobe.multi (1 function)
+        ksyscall: kprobe/__x64_sys_getpgid
+        kretsyscall: kretprobe/__x64_sys_getpgid
+        fentry: fentry/hrtimer_nanosleep
+        fexit: fexit/hrtimer_nanosleep
+        lsm: lsm/task_getpgid
+        tp_btf: tp_btf/task_rename
+        raw_tp: raw_tp/task_rename
+        tracepoint: tracepoint/sys_enter_getpgid
+        uprobe: uprobe//lib/x86_64-linux-gnu/libc.so.6+AT
+        uretprobe: uretprobe//lib/x86_64-linux-gnu/libc.so.6+AT
+        uprobe_multi: uprobe.multi//usr/lib/x86_64-linux-gnu/libc.so.6 (1 place)
+        uretprobe_multi: uretprobe.multi//usr/lib/x86_64-linux-gnu/libc.so.6 (1 place)
+        usdt: uprobe.multi//usr/bin/python3.11 (1 place)
+        perf_event: perf_event/type=1,config=2
+        xdp: xdp/lo
+        tc_ingress: tcx_ingress/lo
+        tc_egress: tcx_egress/lo
+        ");
+    } else {
+        insta::assert_snapshot!(told, @r"
+        kprobe: perf_event
+        kretprobe: perf_event
+        ksyscall: perf_event
+        kretsyscall: perf_event
+        fentry: fentry/hrtimer_nanosleep
+        fexit: fexit/hrtimer_nanosleep
+        lsm: lsm/task_getpgid
+        tp_btf: tp_btf/task_rename
+        raw_tp: raw_tp/task_rename
+        tracepoint: perf_event
+        uprobe: perf_event
+        uretprobe: perf_event
+        usdt: perf_event
+        perf_event: perf_event
+        xdp: xdp/lo
+        ");
     }
 }
 

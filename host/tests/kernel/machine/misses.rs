@@ -4,6 +4,7 @@ use std::os::unix::process::parent_id;
 
 use ebpf_wasm_exporter::bpf::stats::Misses;
 
+use super::is_at_least;
 use crate::object;
 
 /// Of a kprobe inside another the kernel's probe says it, from Linux 6.7 on; of a program inside itself the
@@ -24,13 +25,5 @@ pub fn the_kernel_says_what_did_not_run() {
     }
     assert_eq!(misses("inner").probe, says.map(|before| before + calls));
     assert_eq!(misses("nested"), Misses { recursion: Some(calls), probe: None });
-    assert_eq!(says.is_some(), has_counts(), "{says:?}");
-}
-
-/// Whether the kernel counts what its probes miss.
-fn has_counts() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>());
-    let (major, minor) = (numbers.next().unwrap().unwrap(), numbers.next().unwrap().unwrap());
-    (major, minor) >= (6, 7)
+    assert_eq!(says.is_some(), is_at_least((6, 7)), "{says:?}");
 }
