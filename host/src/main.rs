@@ -297,7 +297,9 @@ fn record(order: &Record) -> Result<(), Failure> {
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
     let mut hired = Hired::default();
-    startup::hire_drain(&units, &mut hired).map_err(|error| fail(Exit::Unexpected, error))?;
+    startup::hire_drain(&units, &mut hired)
+        .and_then(|()| startup::hire_watcher(&system, settings.fanotify, &mut hired))
+        .map_err(|error| fail(Exit::Unexpected, error))?;
     let workers = hired.begin();
     let made = recording.make(&files, &mut units);
     workers.stop();

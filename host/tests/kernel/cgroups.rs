@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::configs::Configs;
@@ -219,6 +219,13 @@ const CALL: &str = "import ctypes, os, sys
 open(sys.argv[1] + '/cgroup.procs', 'w').write('0')
 ctypes.CDLL(None).prctl(0x63677270, ctypes.c_ulong(int(sys.argv[2])))";
 
+/// Has a process of this cgroup call once.
+fn call(cgroup: &Path, session: Session) {
+    let mut process = Command::new("python3");
+    process.args(["-c", CALL]).arg(cgroup).arg(session.number().to_string());
+    assert!(process.status().unwrap().success());
+}
+
 /// An exporter that keeps a map of cgroups.
 struct Keeper {
     exporter: Exporter,
@@ -246,9 +253,7 @@ impl Keeper {
                 .map(|kind| value(&metrics, &of(kind)).unwrap_or_default())
         };
         let before = counts();
-        let mut process = Command::new("python3");
-        process.args(["-c", CALL]).arg(cgroup).arg(self.session.number().to_string());
-        assert!(process.status().unwrap().success());
+        call(cgroup, self.session);
         let after = counts();
         let moved = ["ids", "storage", "others"].into_iter().zip(before).zip(after);
         moved.filter(|((_, before), after)| before != after).map(|((kind, _), _)| kind).collect()
@@ -304,6 +309,32 @@ pub fn a_hash_of_ids_is_kept_in_step_by_walks() {
 
 pub fn storage_of_cgroups_is_kept_in_step_by_walks() {
     is_kept_in_step("name: stored, type: cgrp_storage", "storage", &["--no-cgroup.fanotify"]);
+}
+
+/// One that comes while it is recorded is in the map too.
+pub fn a_map_is_kept_while_it_is_recorded() {
+    let top = Top::try_new().unwrap();
+    let name = top.path.file_name().unwrap().to_str().unwrap();
+    let map = format!("{{name: ids, regexps: ['/({name})/a[.]slice$']}}");
+    let mut configs = Configs::new();
+    let session = Session::new();
+    configs.add("kept", &KEPT.replace("{map}", &map), &session.object_of("cgroup_ids"));
+    let file = configs.path().join("x.rec");
+    let mut record = Command::new(BINARY);
+    record.arg("record").args(configs.flags()).args(["--for=3s", "-o"]).arg(&file);
+    record.stdout(Stdio::null());
+    let mut record = record.spawn().unwrap();
+    until("it records", || file.exists());
+    top.make("a.slice");
+    let slice = top.at("a.slice");
+    while record.try_wait().unwrap().is_none() {
+        call(&slice, session);
+    }
+    assert!(record.wait().unwrap().success());
+    let replay = Command::new(BINARY).arg("replay").arg(&file).arg("--once").output().unwrap();
+    let replayed = String::from_utf8(replay.stdout).unwrap();
+    let counted = format!("ebpf_exporter_calls_in_ids_total{{cgroup=\"{}\"}}", slice.display());
+    assert!(value(&replayed, &counted) > Some(0.0), "{replayed}");
 }
 
 pub fn a_full_map_is_said_once() {

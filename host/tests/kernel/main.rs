@@ -310,6 +310,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         storage_of_cgroups_is_kept_in_step,
         a_hash_of_ids_is_kept_in_step_by_walks,
         storage_of_cgroups_is_kept_in_step_by_walks,
+        a_map_is_kept_while_it_is_recorded,
         a_full_map_is_said_once,
     ];
     let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
