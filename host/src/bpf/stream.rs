@@ -51,7 +51,7 @@ impl Stream {
         }
     }
 
-    /// How many records the kernel says it had no room for, by CPU. A ring buffer does not know: only the
+    /// How many records the kernel had said that it had no room for when this last kept up, by CPU. A ring buffer does not know: only the
     /// program does that wanted to write.
     pub fn lost(&self) -> Option<&BTreeMap<u32, u64>> {
         match &self.0 {
@@ -60,17 +60,17 @@ impl Stream {
         }
     }
 
-    /// Opens buffers for CPUs that have come, and closes those of CPUs that have gone.
-    pub fn follow_cpus(&mut self) {
+    /// Opens buffers for CPUs that have come, closes those of CPUs that have gone, and asks what was lost.
+    pub fn keep_up(&mut self) {
         if let Buffer::Perf(buffers) = &mut self.0 {
-            buffers.follow();
+            buffers.keep_up();
         }
     }
 }
 
 impl AsFd for Stream {
-    /// A descriptor that can be read when records are to be drained: at once of a ring buffer, and when the
-    /// half of one CPU's is full of a perf event array.
+    /// A descriptor that can be read when records are to be drained: at once of a ring buffer, and when an
+    /// eighth of one CPU's is full of a perf event array.
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
             Buffer::Ring(ring) => ring.as_fd(),

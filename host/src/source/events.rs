@@ -95,7 +95,7 @@ impl Source for EventSource {
 
     fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
         let mut counter = self.shared.lock();
-        counter.stream.follow_cpus();
+        counter.stream.keep_up();
         counter.drain();
         if self.swept.elapsed() >= self.keep {
             counter.sums.sweep();

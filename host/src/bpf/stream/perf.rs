@@ -15,8 +15,13 @@ use crate::bpf::MapRef;
 use crate::bpf::cpus::{self, PerCpu};
 use crate::bpf::sys::{self, Shared};
 
-/// Bytes of one CPU's buffer: a power of two pages.
-const SIZE: usize = 1 << 20;
+/// Bytes of one CPU's buffer, a power of two: as many as cloudflare's has.
+const SIZE: usize = 4 << 20;
+/// Bytes of the smallest that is tried where the kernel has not as much memory for it.
+const SMALLEST: usize = 64 << 10;
+/// Bytes in it that wake who waits. That costs as much as to write a record, and every scrape drains what
+/// there is.
+const WAKING: usize = 512 << 10;
 /// Where the page before the data says how far the kernel has written, and how far it was read.
 const HEAD: usize = 1024;
 const TAIL: usize = 1032;
@@ -38,6 +43,11 @@ struct PerfBuffer {
     event: OwnedFd,
     pages: Shared,
     page: usize,
+    /// Bytes of its data.
+    size: usize,
+    /// What its CPU had lost before, if the kernel says what this one has lost when it is asked (Linux 6.0).
+    /// Else a record says so, which comes with the next that has room.
+    lost_before: Option<u64>,
     /// A record that goes over the end of the buffer, put together.
     whole: Vec<u8>,
 }
@@ -65,7 +75,8 @@ impl PerfBuffers {
             online.iter().copied().filter(|cpu| *cpu < map.spec.max_entries).collect();
         wanted.iter().for_each(|cpu| _ = lost.entry(*cpu).or_default());
         on.follow(&wanted, |cpu| {
-            let buffer = PerfBuffer::open(cpu)?;
+            let mut buffer = PerfBuffer::open(cpu)?;
+            buffer.lost_before = buffer.lost_before.and(lost.get(&cpu).copied());
             let data = epoll::EventData::new_u64(cpu.into());
             epoll::add(&*epoll, &buffer.event, data, epoll::EventFlags::IN)?;
             let event = buffer.event.as_raw_fd();
@@ -81,13 +92,23 @@ impl PerfBuffers {
         on.iter_mut().map(|(cpu, buffer)| buffer.drain(visit, lost.entry(cpu).or_default())).sum()
     }
 
+    /// Asks the kernel what each buffer has lost.
+    fn ask(&mut self) {
+        for (cpu, buffer) in self.on.iter_mut() {
+            if let Some(lost) = buffer.lost() {
+                self.lost.insert(cpu, lost);
+            }
+        }
+    }
+
     /// How many records each CPU had no room for.
     pub(super) fn lost(&self) -> &BTreeMap<u32, u64> {
         &self.lost
     }
 
-    /// See [`super::Stream::follow_cpus`].
-    pub(super) fn follow(&mut self) {
+    /// See [`super::Stream::keep_up`].
+    pub(super) fn keep_up(&mut self) {
+        self.ask();
         // What is online is read again at the next scrape.
         let Ok(online) = cpus::online() else { return };
         for (cpu, error) in self.open(&online) {
@@ -108,25 +129,40 @@ impl PerfBuffer {
             sample_type: libbpf_sys::PERF_SAMPLE_RAW.into(),
             ..Default::default()
         };
-        // To wake who waits costs as much as to write a record: every scrape drains what there is.
         attributes.set_watermark(1);
-        attributes.__bindgen_anon_2.wakeup_watermark = (SIZE / 2) as u32;
+        attributes.__bindgen_anon_2.wakeup_watermark = WAKING as u32;
         attributes.__bindgen_anon_1.sample_period = 1;
-        let event = sys::open_event(&mut attributes, cpu)?;
+        attributes.read_format = libbpf_sys::PERF_FORMAT_LOST.into();
+        let (event, lost_before) = match sys::open_event(&mut attributes, cpu) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                attributes.read_format = 0;
+                (sys::open_event(&mut attributes, cpu)?, None)
+            }
+            event => (event?, Some(0)),
+        };
         let page = sys::page_size();
-        let pages = Shared::writable(event.as_raw_fd(), page + SIZE)?;
-        Ok(Self { event, pages, page, whole: Vec::new() })
+        let (pages, size) = map(&event, page)?;
+        Ok(Self { event, pages, page, size, lost_before, whole: Vec::new() })
+    }
+
+    /// How many records its CPU has lost so far, if the kernel says so.
+    fn lost(&self) -> Option<u64> {
+        // What it has counted, and what it has lost.
+        let mut numbers = [0; 16];
+        let before = self.lost_before?;
+        let read = rustix::io::read(&self.event, &mut numbers).ok()?;
+        (read == numbers.len()).then(|| before + number(&numbers, 8, 8))
     }
 
     fn drain(&mut self, visit: &mut dyn FnMut(&[u8]), lost: &mut u64) -> u64 {
         let head = self.pages.u64(HEAD).load(Ordering::Acquire);
         let mut tail = self.pages.u64(TAIL).load(Ordering::Relaxed);
-        let mut count = 0;
+        let (mut count, asked) = (0, self.lost_before.is_some());
         while tail < head {
-            let at = tail as usize & (SIZE - 1);
+            let at = tail as usize & (self.size - 1);
             let header = self.pages.bytes(self.page + at, HEADER);
             let (kind, size) = (number(header, 0, 4), number(header, 6, 2) as usize);
-            if !(HEADER..=SIZE).contains(&size) {
+            if !(HEADER..=self.size).contains(&size) {
                 // It cannot be: go on behind all that there is.
                 tail = head;
                 break;
@@ -139,6 +175,7 @@ impl PerfBuffer {
                     visit(&raw[..length.min(raw.len())]);
                     count += 1;
                 }
+                libbpf_sys::PERF_RECORD_LOST if asked => {}
                 libbpf_sys::PERF_RECORD_LOST => *lost += number(record, 2 * HEADER, 8),
                 _ => {}
             }
@@ -150,15 +187,31 @@ impl PerfBuffer {
 
     /// The record of `size` bytes at this place of the data.
     fn record(&mut self, at: usize, size: usize) -> &[u8] {
-        if at + size <= SIZE {
+        if at + size <= self.size {
             return self.pages.bytes(self.page + at, size);
         }
-        let end = SIZE - at;
+        let end = self.size - at;
         self.whole.clear();
         self.whole.extend_from_slice(self.pages.bytes(self.page + at, end));
         self.whole.extend_from_slice(self.pages.bytes(self.page, size - end));
         &self.whole
     }
+}
+
+/// The pages of a buffer behind its first one, as many as the kernel has memory for, and how many bytes they
+/// are.
+fn map(event: &OwnedFd, page: usize) -> io::Result<(Shared, usize)> {
+    let mut size = SIZE;
+    loop {
+        match Shared::writable(event.as_raw_fd(), page + size) {
+            Err(error) if size > SMALLEST && is_want_of_memory(&error) => size /= 2,
+            pages => return Ok((pages?, size)),
+        }
+    }
+}
+
+fn is_want_of_memory(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EPERM))
 }
 
 /// A number of so many bytes in the host's order; 0 if it is not there.
