@@ -413,15 +413,12 @@ pub(crate) fn close_inherited() {
     }
 }
 
-/// The kernel's name for a type of map.
-pub(super) fn map_type_name(kind: libbpf_sys::bpf_map_type) -> String {
-    // SAFETY: libbpf gives a static string, or null for a type that it does not know.
+/// What libbpf calls a type of map; nothing if it does not know it.
+pub(super) fn map_type_name(kind: libbpf_sys::bpf_map_type) -> Option<&'static str> {
+    // SAFETY: libbpf gives a static string, or null.
     unsafe {
         let name = libbpf_sys::libbpf_bpf_map_type_str(kind);
-        if name.is_null() {
-            return "map of unknown type".to_owned();
-        }
-        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+        if name.is_null() { None } else { std::ffi::CStr::from_ptr(name).to_str().ok() }
     }
 }
 

@@ -210,7 +210,7 @@ pub fn what_does_not_attach_costs_only_itself() {
     failed to attach program `misspelt_tracepoint` (tracepoint/syscalls/sys_enter_prctll): this kernel (RELEASE) has no tracepoint `syscalls/sys_enter_prctll`; did you mean `syscalls/sys_enter_prctl`?
     failed to attach program `no_group` (tracepoint/no_such_group/x): this kernel (RELEASE) has no tracepoint group `no_such_group`; look for it under /sys/kernel/tracing/events, its module may not be loaded
     failed to attach program `misspelt_raw_tp` (raw_tp/task_renamed): this kernel (RELEASE) has no raw tracepoint `task_renamed`; did you mean `task_rename`?
-    failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; give the full path, as it is where the exporter runs
+    failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; see that it is there where the exporter runs: a container has files of its own
     failed to attach program `no_symbol` (uprobe//proc/self/exe:no_such_symbol): `/proc/self/exe` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s`
     failed to attach program `no_symbols` (uprobe.multi//proc/self/exe:no_such_symbol_*): `/proc/self/exe` has no function that matches `no_such_symbol_*`: stripped, inlined, or in another file; look for them with `nm -D` or `readelf -s`
     failed to attach program `of_script` (uprobe//usr/bin/ldd:main): `/usr/bin/ldd` is a script, no ELF file: it has nothing that can be hooked; write the full path of the program itself in the section

@@ -106,6 +106,7 @@ fn anywhere() -> impl Iterator<Item = Trial> {
     let kept = trials![cgroups: a_map_that_cannot_hold_cgroups_is_a_fault];
     let open = trials![open:
         needs_no_capability,
+        maps_have_the_names_of_their_types,
         a_missing_file,
         a_file_that_is_no_object,
         a_file_that_was_cut_short,

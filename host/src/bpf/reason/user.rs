@@ -112,7 +112,12 @@ impl InFile<'_> {
             )
         } else {
             let problem = format!("no file `{path}` that could be opened");
-            Advice::new(problem, "give the full path, as it is where the exporter runs")
+            let remedy = if path.starts_with('/') {
+                "see that it is there where the exporter runs: a container has files of its own"
+            } else {
+                "give the full path"
+            };
+            Advice::new(problem, remedy)
         })
     }
 
@@ -344,7 +349,8 @@ mod tests {
     #[test]
     fn files_that_are_not_there() {
         let explain = |path, errno, line| explained(path, Sought::Function("f"), errno, &[line]);
-        insta::assert_snapshot!(explain("/opt/app", libc::ENOENT, "elf: failed to open /opt/app: -ENOENT"), @"no file `/opt/app` that could be opened; give the full path, as it is where the exporter runs");
+        insta::assert_snapshot!(explain("/opt/app", libc::ENOENT, "elf: failed to open /opt/app: -ENOENT"), @"no file `/opt/app` that could be opened; see that it is there where the exporter runs: a container has files of its own");
+        insta::assert_snapshot!(explain("./app", libc::ENOENT, "elf: failed to open ./app: -ENOENT"), @"no file `./app` that could be opened; give the full path");
         insta::assert_snapshot!(explain("/root/app", libc::EACCES, "elf: failed to open /root/app: -EACCES"), @"`/root/app` may not be read by the exporter; let its user read it; under systemd, ProtectHome= keeps homes from everyone");
         insta::assert_snapshot!(explain("libz.so", libc::ENOENT, "prog 'x': failed to resolve full path for 'libz.so': -ENOENT"), @"no file `libz.so` where libraries are (LD_LIBRARY_PATH, /usr/lib64, /usr/lib and this machine's in /lib); give the full path");
         insta::assert_snapshot!(explain("pythn", libc::ENOENT, "prog 'x': failed to resolve full path for 'pythn': -ENOENT"), @"no file `pythn` in PATH, /usr/bin or /usr/sbin that may be run; give the full path");

@@ -79,7 +79,7 @@ fn kernel_functions() {
 fn user_functions() {
     let fake = kernel();
     let explain = |section, log: &[&str]| fake.explain(section, libc::ENOENT, log);
-    insta::assert_snapshot!(explain("uretprobe.s//opt/app:main", &["elf: failed to open /opt/app: -ENOENT"]), @"no file `/opt/app` that could be opened; give the full path, as it is where the exporter runs");
+    insta::assert_snapshot!(explain("uretprobe.s//opt/app:main", &["elf: failed to open /opt/app: -ENOENT"]), @"no file `/opt/app` that could be opened; see that it is there where the exporter runs: a container has files of its own");
     insta::assert_snapshot!(explain("uretprobe.multi//opt/app:ma*n", &[]), @"`/opt/app` has no function that matches `ma*n`: stripped, inlined, or in another file; look for them with `nm -D` or `readelf -s`");
     insta::assert_snapshot!(explain("usdt//opt/app:provider:name", &[]), @"`/opt/app` has no probe `provider:name`: built without USDT probes, or named otherwise; look for it with `readelf -n`");
     let closed = ["elf: failed to open /opt/app: -EACCES"];
