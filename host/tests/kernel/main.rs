@@ -230,6 +230,7 @@ fn traced() -> impl Iterator<Item = Trial> {
         headers_are_sent_and_what_is_rejected_is_counted,
         to_the_console_they_are_lines_of_json,
         nobody_makes_spans_that_go_nowhere,
+        a_span_asks_again_for_a_plugin_that_got_no_turn,
     ];
     let collected = trials![spans:
         a_collector_has_every_span_over_http,
