@@ -44,6 +44,17 @@ function(config)
                   [query.rate('map_evictions_estimated_total', ['config', 'map'])]),
       panel.lines('Labels not decoded', 'In a second.', 'short', [query.rate('decoder_errors_total', ['config'])]),
     ]),
+    panel.section('Spans, where a config has any', [
+      panel.lines('Made', 'Of records of ring buffers, in a second.', 'short', [query.rate('spans_read_total', ['config', 'span'])]),
+      panel.lines('Sent', 'That a collector took, in a second.', 'short', [query.rate('spans_sent_total', ['config', 'span'])]),
+      panel.stack('Dropped', 'That nobody got, in a second, by cause.', 'short', [query.rate('spans_dropped_total', ['config', 'span', 'cause'])]),
+      panel.lines('Failures of the collector', 'Spans of a second that could not be sent to it, or that it did not take.', 'short',
+                  [query.rate('spans_dropped_total', ['cause'], ', cause=~"failed|rejected"')]),
+      panel.lines('Waiting', 'To be sent, now. What is more than OTEL_BSP_MAX_QUEUE_SIZE is dropped.', 'short', [query.series('spans_waiting')]),
+      panel.lines('Labels not decoded', 'Of configs with spans, in a second. An id that is none costs its span.', 'short', [
+        query.expr('sum by (instance, config) (rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval])) and on (instance, config) ebpf_exporter_spans_read_total{}', '{{instance}} {{config}}'),
+      ]),
+    ]),
     panel.section('Cgroups', [
       panel.stack('With a name', 'Living ones, and those that are dead not long ago.', 'short', [query.series('cgroups', ['state'])]),
       panel.lines('In maps of configs', 'That a cgroup_id_map has.', 'short', [query.series('cgroup_id_map_entries', ['config'])]),
