@@ -61,6 +61,8 @@ function(config)
       panel.lines('Not taken', 'By a cgroup_id_map, in a second.', 'short', [query.rate('cgroup_id_map_refused_total', ['config'])]),
       panel.lines('Not told of', 'Times in a second that more cgroups came and went than the kernel could tell of.', 'short',
                   [query.rate('cgroup_watch_overflows_total')]),
+      panel.lines('Told of', '1 while the kernel tells of cgroups that come and go, 0 where they are only looked for.', 'none',
+                  [query.series('cgroup_watch_up')]),
     ]),
     panel.section('What programs cost, while kernel.bpf_stats_enabled is 1', [
       panel.stack('Time in programs', 'As a share of one CPU.', 'percentunit', [
@@ -84,6 +86,8 @@ function(config)
         query.expr('process_open_fds{} / process_max_fds{} and on (job, instance) ebpf_exporter_build_info{}', '{{instance}}'),
       ]),
       panel.lines('Connections', 'That are open.', 'none', [query.series('http_connections')]),
+      panel.lines('Connections accepted', 'In a second.', 'short', [query.rate('http_connections_accepted_total')]),
+      panel.lines('Bytes not taken', 'Of answers that clients have not taken yet.', 'bytes', [query.series('http_unsent_bytes')]),
       panel.lines('Connections closed', 'In a second, by cause.', 'short', [query.rate('http_connections_closed_total', ['cause'])]),
       panel.lines('Scrapes refused', 'In a second, for want of room.', 'short', [query.rate('scrapes_refused_total')]),
       panel.lines('Lines of the log lost', 'In a second.', 'short', [query.rate('log_lines_lost_total')]),
