@@ -39,6 +39,7 @@
     'ebpf-exporter': import 'dashboards/exporter.libsonnet',
     'ebpf-exporter-plugins': import 'dashboards/plugins.libsonnet',
     'ebpf-cgroups': import 'dashboards/cgroups.libsonnet',
+    'ebpf-host': import 'dashboards/host.libsonnet',
     'ebpf-kernel': import 'dashboards/kernel.libsonnet',
     'ebpf-memory': import 'dashboards/memory.libsonnet',
     'ebpf-network': import 'dashboards/network.libsonnet',

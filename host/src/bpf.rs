@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{AsRawLibbpf, MapCore, MapType, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{AsRawLibbpf, MapCore, Object, ObjectBuilder, OpenObject};
 
 mod admitted;
 mod attach;
@@ -27,6 +27,7 @@ mod host;
 pub mod inventory;
 mod kaddr;
 mod key;
+mod kind;
 mod layout;
 pub(crate) mod log;
 mod pins;
@@ -42,10 +43,11 @@ mod variables;
 pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo, post_attach_mark};
 pub use cgroup_ids::{CgroupEntry, CgroupIds};
-pub use check::{check, check_maps, check_spans, kind_name};
+pub use check::{check, check_maps, check_spans};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
-pub use layout::{Field, Key, Layout, RecordLayout, Role, Value, is_per_cpu};
+pub use kind::MapKind;
+pub use layout::{Field, Key, Layout, RecordLayout, Role, Value};
 pub use stream::{Ring, Stream};
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
@@ -114,7 +116,7 @@ pub struct MapSpec {
     /// Its name in the object.
     pub name: String,
     /// Its type.
-    pub kind: MapType,
+    pub kind: MapKind,
     /// Bytes of a key.
     pub key_size: u32,
     /// Bytes of a value; in per-CPU maps, of one CPU's.
@@ -264,12 +266,8 @@ impl Opened {
     }
 
     /// The map of this name, as one that is to hold cgroups.
-    fn cgroup_map(&self, name: &str) -> Option<cgroup_ids::Candidate> {
-        let map = self.object.maps().filter(is_users).find(|map| text(map.name()) == name)?;
-        // SAFETY: the map belongs to an object that is alive.
-        let kind = unsafe { libbpf_sys::bpf_map__type(map.as_libbpf_object().as_ptr()) };
-        let (key_size, value_size) = (map.key_size(), map.value_size());
-        Some(cgroup_ids::Candidate { kind, key_size, value_size })
+    fn cgroup_map(&self, name: &str) -> Option<MapSpec> {
+        self.maps().into_iter().find(|map| map.name == name)
     }
 
     /// Hands the object to the kernel: maps are made, programs verified.
@@ -347,16 +345,17 @@ fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
     for map in object.maps() {
         let raw = map.as_libbpf_object();
         // SAFETY: `raw` is a map of `object`.
-        let (flags, is_internal) = unsafe {
+        let (kind, flags, is_internal) = unsafe {
             let raw = raw.as_ptr();
-            (libbpf_sys::bpf_map__map_flags(raw), libbpf_sys::bpf_map__is_internal(raw))
+            let flags = libbpf_sys::bpf_map__map_flags(raw);
+            (libbpf_sys::bpf_map__type(raw), flags, libbpf_sys::bpf_map__is_internal(raw))
         };
         if is_internal {
             continue;
         }
         let spec = MapSpec {
             name: text(map.name()),
-            kind: map.map_type(),
+            kind: kind.into(),
             key_size: map.key_size(),
             value_size: map.value_size(),
             max_entries: map.max_entries(),
@@ -386,9 +385,11 @@ impl AsFd for MapRef {
 
 impl MapSpec {
     fn of_open(map: &libbpf_rs::OpenMap<'_>) -> Self {
+        // SAFETY: the map belongs to an object that is alive. libbpf-rs does not know all types.
+        let kind = unsafe { libbpf_sys::bpf_map__type(map.as_libbpf_object().as_ptr()) };
         Self {
             name: text(map.name()),
-            kind: map.map_type(),
+            kind: kind.into(),
             key_size: map.key_size(),
             value_size: map.value_size(),
             max_entries: map.max_entries(),

@@ -24,6 +24,16 @@ function(config)
         + '`short`: records are shorter than the labels in the YAML; correct one of the two.',
       ),
       lib.alert(
+        'EbpfExporterSpansDropped',
+        'warning',
+        lib.grows('ebpf_exporter_spans_dropped_total'),
+        '5m',
+        '{{ $value | humanize }} spans a second of {{ $labels.config }} reach nobody from {{ $labels.instance }}',
+        'Span {{ $labels.span }}, cause {{ $labels.cause }}. `queue_full`: more are made than sent; raise '
+        + 'OTEL_BSP_MAX_QUEUE_SIZE, or let the program make fewer. `failed`: the collector cannot be reached or does not '
+        + 'take them; the log has the reason. `rejected`: it took only the others; its own log has the reason.',
+      ),
+      lib.alert(
         'EbpfExporterMapNearlyFull',
         'warning',
         'ebpf_exporter_map_entries / ebpf_exporter_map_max_entries > %s unless %s ebpf_exporter_map_evictions_estimated_total'

@@ -51,6 +51,15 @@ function(config)
         'This is a bug. The log tells of it: report it with these lines, and start the exporter anew.',
       ),
       lib.alert(
+        'EbpfExporterHostNotSeen',
+        'warning',
+        'ebpf_exporter_host_success == 0',
+        '10m',
+        'the BPF programs of {{ $labels.instance }} cannot be looked at',
+        'The metrics ebpf_exporter_host_… are missing. The log has the reason. If the process that looks at them has '
+        + 'ended, start the exporter anew; if it answers late, the host is busy.',
+      ),
+      lib.alert(
         'EbpfExporterProgramNotAttached',
         'warning',
         'ebpf_exporter_ebpf_program_info * %s group_left () (ebpf_exporter_ebpf_program_attached == 0)'

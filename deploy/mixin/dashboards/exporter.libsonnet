@@ -44,14 +44,27 @@ function(config)
                   [query.rate('map_evictions_estimated_total', ['config', 'map'])]),
       panel.lines('Labels not decoded', 'In a second.', 'short', [query.rate('decoder_errors_total', ['config'])]),
     ]),
+    panel.section('Spans, where a config has any', [
+      panel.lines('Made', 'Of records of ring buffers, in a second.', 'short', [query.rate('spans_read_total', ['config', 'span'])]),
+      panel.lines('Sent', 'That a collector took, in a second.', 'short', [query.rate('spans_sent_total', ['config', 'span'])]),
+      panel.stack('Dropped', 'That nobody got, in a second, by cause.', 'short', [query.rate('spans_dropped_total', ['config', 'span', 'cause'])]),
+      panel.lines('Failures of the collector', 'Spans of a second that could not be sent to it, or that it did not take.', 'short',
+                  [query.rate('spans_dropped_total', ['cause'], ', cause=~"failed|rejected"')]),
+      panel.lines('Waiting', 'To be sent, now. What is more than OTEL_BSP_MAX_QUEUE_SIZE is dropped.', 'short', [query.series('spans_waiting')]),
+      panel.lines('Labels not decoded', 'Of configs with spans, in a second. An id that is none costs its span.', 'short', [
+        query.expr('sum by (instance, config) (rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval])) and on (instance, config) ebpf_exporter_spans_read_total{}', '{{instance}} {{config}}'),
+      ]),
+    ]),
     panel.section('Cgroups', [
       panel.stack('With a name', 'Living ones, and those that are dead not long ago.', 'short', [query.series('cgroups', ['state'])]),
       panel.lines('In maps of configs', 'That a cgroup_id_map has.', 'short', [query.series('cgroup_id_map_entries', ['config'])]),
       panel.lines('Not taken', 'By a cgroup_id_map, in a second.', 'short', [query.rate('cgroup_id_map_refused_total', ['config'])]),
       panel.lines('Not told of', 'Times in a second that more cgroups came and went than the kernel could tell of.', 'short',
                   [query.rate('cgroup_watch_overflows_total')]),
+      panel.lines('Told of', '1 while the kernel tells of cgroups that come and go, 0 where they are only looked for.', 'none',
+                  [query.series('cgroup_watch_up')]),
     ]),
-    panel.section('What programs cost, while kernel.bpf_stats_enabled is 1', [
+    panel.section('What programs cost, while the kernel measures it (--bpf.stats)', [
       panel.stack('Time in programs', 'As a share of one CPU.', 'percentunit', [
         query.expr('sum by (instance, config, program) (ebpf_exporter_ebpf_program_info{} * on (job, instance, id) group_left () rate(ebpf_exporter_ebpf_program_run_time_seconds{}[$__rate_interval]))', '{{instance}} {{config}} {{program}}'),
       ]),
@@ -73,6 +86,8 @@ function(config)
         query.expr('process_open_fds{} / process_max_fds{} and on (job, instance) ebpf_exporter_build_info{}', '{{instance}}'),
       ]),
       panel.lines('Connections', 'That are open.', 'none', [query.series('http_connections')]),
+      panel.lines('Connections accepted', 'In a second.', 'short', [query.rate('http_connections_accepted_total')]),
+      panel.lines('Bytes not taken', 'Of answers that clients have not taken yet.', 'bytes', [query.series('http_unsent_bytes')]),
       panel.lines('Connections closed', 'In a second, by cause.', 'short', [query.rate('http_connections_closed_total', ['cause'])]),
       panel.lines('Scrapes refused', 'In a second, for want of room.', 'short', [query.rate('scrapes_refused_total')]),
       panel.lines('Lines of the log lost', 'In a second.', 'short', [query.rate('log_lines_lost_total')]),

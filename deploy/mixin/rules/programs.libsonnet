@@ -7,7 +7,7 @@ function(config)
     name: 'ebpf_exporter_programs',
     rules: [
       {
-        // As a share of one CPU. The kernel measures it while kernel.bpf_stats_enabled is 1.
+        // As a share of one CPU. The kernel measures it while somebody wants it to (--bpf.stats).
         record: 'program:ebpf_exporter_ebpf_program_run_time_seconds:rate' + config.window,
         expr: by_id('ebpf_exporter_ebpf_program_run_time_seconds'),
       },

@@ -51,7 +51,7 @@ impl Rows {
         let map = MapHandle::from_map_id(info.id).expect("root may open maps");
         let spec = MapSpec {
             name: "rows_total".to_owned(),
-            kind: shape.kind,
+            kind: shape.kind.into(),
             key_size: shape.key_size as u32,
             value_size: 8,
             max_entries: map.max_entries(),

@@ -8,11 +8,7 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 
-use libbpf_rs::libbpf_sys::{
-    BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, bpf_map_type,
-};
-
-use super::{MapRef, sys};
+use super::{MapKind, MapRef, MapSpec, sys};
 use crate::advice::Advice;
 use crate::advice::near::{listed, nearest};
 use crate::config::{CgroupIdMap, CgroupMapKind};
@@ -93,25 +89,16 @@ impl CgroupIds {
     }
 }
 
-/// A map as its object describes it, if it is to hold cgroups.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    pub(super) kind: bpf_map_type,
-    pub(super) key_size: u32,
-    pub(super) value_size: u32,
-}
-
 /// What is wrong with a map of cgroups: the key of `cgroup_id_map` that it is about, and what to do.
 pub(super) fn misfit(
     wanted: &CgroupIdMap,
-    found: Option<Candidate>,
+    found: Option<&MapSpec>,
     maps: &[&str],
 ) -> Option<(&'static str, Advice)> {
     let (name, kind) = (&*wanted.name, wanted.kind);
     let Some(map) = found else { return Some((".name", missing(name, maps))) };
     if !types(kind).contains(&map.kind) {
-        let is = sys::map_type_name(map.kind);
-        let problem = format!("map `{name}` is of type {is}, not {}", kind.word());
+        let problem = format!("map `{name}` is of type {}, not {}", map.kind, kind.word());
         let other = CgroupMapKind::ALL.into_iter().find(|kind| types(*kind).contains(&map.kind));
         let remedy = match other {
             Some(other) => format!("write `type: {}`", other.word()),
@@ -148,10 +135,10 @@ fn missing(name: &str, maps: &[&str]) -> Advice {
     Advice::new(format!("the object has no map `{name}`"), remedy)
 }
 
-fn types(kind: CgroupMapKind) -> &'static [bpf_map_type] {
+fn types(kind: CgroupMapKind) -> &'static [MapKind] {
     match kind {
-        CgroupMapKind::Hash => &[BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH],
-        CgroupMapKind::CgrpStorage => &[BPF_MAP_TYPE_CGRP_STORAGE],
+        CgroupMapKind::Hash => &[MapKind::HASH, MapKind::LRU_HASH],
+        CgroupMapKind::CgrpStorage => &[MapKind::CGRP_STORAGE],
     }
 }
 
@@ -164,18 +151,18 @@ fn key_size(kind: CgroupMapKind) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use libbpf_rs::libbpf_sys::BPF_MAP_TYPE_ARRAY;
-
     use super::*;
     use crate::decode::builtin::{Patterns, Room};
     use CgroupMapKind::{CgrpStorage, Hash};
 
-    fn told(kind: CgroupMapKind, found: Option<(bpf_map_type, u32, u32)>, maps: &[&str]) -> String {
-        let found =
-            found.map(|(kind, key_size, value_size)| Candidate { kind, key_size, value_size });
+    fn told(kind: CgroupMapKind, found: Option<(MapKind, u32, u32)>, maps: &[&str]) -> String {
+        let found = found.map(|(kind, key_size, value_size)| {
+            let (name, max_entries, flags) = ("ids".to_owned(), 64, 0);
+            MapSpec { name, kind, key_size, value_size, max_entries, flags }
+        });
         let patterns = Patterns::new(&[], &Room::default()).unwrap();
         let wanted = CgroupIdMap { name: "ids".to_owned(), kind, patterns };
-        match misfit(&wanted, found, maps) {
+        match misfit(&wanted, found.as_ref(), maps) {
             Some((below, advice)) => format!("{below}: {advice}"),
             None => "fits".to_owned(),
         }
@@ -184,10 +171,10 @@ mod tests {
     #[test]
     fn maps_that_fit() {
         for value in VALUE_SIZES {
-            assert_eq!(told(Hash, Some((BPF_MAP_TYPE_HASH, 8, value)), &[]), "fits");
+            assert_eq!(told(Hash, Some((MapKind::HASH, 8, value)), &[]), "fits");
         }
-        assert_eq!(told(Hash, Some((BPF_MAP_TYPE_LRU_HASH, 8, 8)), &[]), "fits");
-        assert_eq!(told(CgrpStorage, Some((BPF_MAP_TYPE_CGRP_STORAGE, 4, 8)), &[]), "fits");
+        assert_eq!(told(Hash, Some((MapKind::LRU_HASH, 8, 8)), &[]), "fits");
+        assert_eq!(told(CgrpStorage, Some((MapKind::CGRP_STORAGE, 4, 8)), &[]), "fits");
     }
 
     #[test]
@@ -196,13 +183,13 @@ mod tests {
             told(Hash, None, &[]),
             told(Hash, None, &["idz"]),
             told(Hash, None, &["flows", "starts"]),
-            told(Hash, Some((BPF_MAP_TYPE_CGRP_STORAGE, 4, 8)), &[]),
-            told(CgrpStorage, Some((BPF_MAP_TYPE_LRU_HASH, 8, 8)), &[]),
-            told(CgrpStorage, Some((BPF_MAP_TYPE_ARRAY, 4, 8)), &[]),
-            told(Hash, Some((BPF_MAP_TYPE_ARRAY, 4, 8)), &[]),
-            told(Hash, Some((BPF_MAP_TYPE_HASH, 4, 8)), &[]),
-            told(CgrpStorage, Some((BPF_MAP_TYPE_CGRP_STORAGE, 8, 8)), &[]),
-            told(Hash, Some((BPF_MAP_TYPE_HASH, 8, 16)), &[]),
+            told(Hash, Some((MapKind::CGRP_STORAGE, 4, 8)), &[]),
+            told(CgrpStorage, Some((MapKind::LRU_HASH, 8, 8)), &[]),
+            told(CgrpStorage, Some((MapKind::ARRAY, 4, 8)), &[]),
+            told(Hash, Some((MapKind::ARRAY, 4, 8)), &[]),
+            told(Hash, Some((MapKind::HASH, 4, 8)), &[]),
+            told(CgrpStorage, Some((MapKind::CGRP_STORAGE, 8, 8)), &[]),
+            told(Hash, Some((MapKind::HASH, 8, 16)), &[]),
         ];
         insta::assert_snapshot!(all.join("\n"), @r#"
         .name: the object has no map `ids`; define one in `SEC(".maps")`

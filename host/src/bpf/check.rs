@@ -2,13 +2,12 @@
 //!
 //! Needs no kernel and no privilege, so `--config.check` can do all of it in a CI job.
 
-use libbpf_rs::MapType;
 use libbpf_rs::ProgramType;
 
 use super::hook::HookSpec;
 use super::key::KeyType;
-use super::layout::{self, Key, Layout, RecordLayout, Value, is_per_cpu};
-use super::{MapSpec, Opened, cgroup_ids, sys, text};
+use super::layout::{self, Key, Layout, RecordLayout, Value};
+use super::{MapKind, MapSpec, Opened, cgroup_ids, text};
 use crate::advice::Advice;
 use crate::advice::near::{listed, nearest};
 use crate::config::error::SHOWN;
@@ -74,8 +73,8 @@ fn record(span: &SpanPlan, maps: &[MapSpec]) -> Result<RecordLayout, Finding> {
     let Some(map) = maps.iter().find(|map| map.name == *name) else {
         return Err(no_ring(name, maps));
     };
-    if map.kind != MapType::RingBuf {
-        let problem = format!("map `{name}` is a {}, not a ringbuf", kind_name(map.kind));
+    if map.kind != MapKind::RINGBUF {
+        let problem = format!("map `{name}` is a {}, not a ringbuf", map.kind);
         return Err(Finding::new(".ringbuf", problem, ring_remedy(maps)));
     }
     let layout = RecordLayout::new(name, &span.parts());
@@ -96,7 +95,7 @@ fn no_ring(name: &str, maps: &[MapSpec]) -> Finding {
 }
 
 fn rings(maps: &[MapSpec]) -> impl Iterator<Item = &str> {
-    maps.iter().filter(|map| map.kind == MapType::RingBuf).map(|map| map.name.as_str())
+    maps.iter().filter(|map| map.kind == MapKind::RINGBUF).map(|map| map.name.as_str())
 }
 
 fn ring_remedy(maps: &[MapSpec]) -> String {
@@ -154,7 +153,7 @@ fn cgroup_id_map(config: &Config, opened: &Opened) -> Option<Fault> {
     let maps = opened.maps();
     let names: Vec<_> = maps.iter().map(|map| map.name.as_str()).collect();
     let found = opened.cgroup_map(&wanted.name);
-    let (below, advice) = cgroup_ids::misfit(wanted, found, &names)?;
+    let (below, advice) = cgroup_ids::misfit(wanted, found.as_ref(), &names)?;
     Some(config.refuse(&format!("cgroup_id_map{below}"), advice))
 }
 
@@ -177,7 +176,7 @@ fn summed_cpus(parts: &[KeyPart], map: &MapSpec) -> Option<Finding> {
     let misfit = |part: &KeyPart| part.named_cpu && !part.is_cpu();
     let at = own + parts[own..].iter().position(misfit)?;
     let (name, KeyPart { size, reuse, .. }) = (&map.name, parts[at]);
-    is_per_cpu(map.kind).then(|| {
+    map.kind.is_per_cpu().then(|| {
         let why = if reuse {
             "reuses the bytes of the label before it".to_owned()
         } else {
@@ -247,7 +246,7 @@ fn layout(
         ));
     }
     let Some(parts) = &metric.parts else { return Err(findings) };
-    let per_cpu = is_per_cpu(map.kind);
+    let per_cpu = map.kind.is_per_cpu();
     let cpu = KeyPart::cpu(parts);
     let cpu_label = cpu.filter(|_| per_cpu);
     let kind = kind_of_key(parts, map, cpu_label);
@@ -279,14 +278,14 @@ fn map_of<'m>(metric: &Outline, maps: &'m [MapSpec]) -> Option<&'m MapSpec> {
 /// How to read the records of a map, or what speaks against it.
 fn records(metric: &Outline, kind: StreamKind, map: &MapSpec) -> Result<Layout, Vec<Finding>> {
     let wanted = match kind {
-        StreamKind::PerfEventArray => MapType::PerfEventArray,
-        StreamKind::RingBuffer => MapType::RingBuf,
+        StreamKind::PerfEventArray => MapKind::PERF_EVENT_ARRAY,
+        StreamKind::RingBuffer => MapKind::RINGBUF,
     };
     if map.kind != wanted {
-        let (name, is, key) = (&map.name, kind_name(map.kind), kind.key());
-        let problem = format!("map `{name}` is a {is}, not a {}", kind_name(wanted));
+        let (name, is, key) = (&map.name, map.kind, kind.key());
+        let problem = format!("map `{name}` is a {is}, not a {wanted}");
         let remedy = match map.kind {
-            MapType::PerfEventArray | MapType::RingBuf => format!("write `{is}: true` instead"),
+            MapKind::PERF_EVENT_ARRAY | MapKind::RINGBUF => format!("write `{is}: true` instead"),
             _ => format!("take out `{key}: true`, or make the map one"),
         };
         return Err(vec![Finding::new(format!(".{key}"), problem, remedy)]);
@@ -318,17 +317,17 @@ fn no_map(name: &str) -> String {
 /// What speaks against reading a map of this type as a metric.
 fn unreadable(map: &MapSpec) -> Option<Finding> {
     let name = &map.name;
-    let kind = kind_name(map.kind);
+    let kind = map.kind;
     match map.kind {
-        MapType::Hash
-        | MapType::LruHash
-        | MapType::Array
-        | MapType::PercpuHash
-        | MapType::LruPercpuHash
-        | MapType::PercpuArray
-        // Newer than this version: the kernel says whether it can be read.
-        | MapType::Unknown => None,
-        MapType::PerfEventArray | MapType::RingBuf => Some(Finding::new(
+        MapKind::HASH
+        | MapKind::LRU_HASH
+        | MapKind::ARRAY
+        | MapKind::PERCPU_HASH
+        | MapKind::LRU_PERCPU_HASH
+        | MapKind::PERCPU_ARRAY => None,
+        // The kernel says whether it can be read.
+        kind if !kind.is_known() => None,
+        MapKind::PERF_EVENT_ARRAY | MapKind::RINGBUF => Some(Finding::new(
             "",
             format!("map `{name}` is a {kind}, which holds records and no counts"),
             format!("add `{kind}: true` to a counter, which counts them"),
@@ -345,7 +344,7 @@ fn kind_of_key(parts: &[KeyPart], map: &MapSpec, cpu_label: Option<usize>) -> Ke
     let only_cpu = cpu_label == Some(0);
     if parts.is_empty() {
         Key::Zero
-    } else if only_cpu && map.kind == MapType::PercpuArray {
+    } else if only_cpu && map.kind == MapKind::PERCPU_ARRAY {
         Key::Ignored
     } else {
         Key::Labels
@@ -355,7 +354,7 @@ fn kind_of_key(parts: &[KeyPart], map: &MapSpec, cpu_label: Option<usize>) -> Ke
 /// Nothing deletes or evicts the one entry of an array, so only its program can have made it less. With labels it
 /// may be another's number now.
 fn falls(key: Key, map: &MapSpec) -> bool {
-    key == Key::Zero && matches!(map.kind, MapType::Array | MapType::PercpuArray)
+    key == Key::Zero && matches!(map.kind, MapKind::ARRAY | MapKind::PERCPU_ARRAY)
 }
 
 /// What is wrong with the sizes of the metric's labels.
@@ -403,7 +402,7 @@ fn sizes(
 }
 
 fn bucket_not_last(map: &MapSpec) -> Finding {
-    let kind = kind_name(map.kind);
+    let kind = map.kind;
     Finding::new(
         ".labels",
         format!(
@@ -422,16 +421,11 @@ fn off_by_cpu(parts: &[KeyPart], sum: usize, key_size: usize) -> bool {
 
 /// What to do about a label `cpu` that is not in the key.
 fn cpu_remedy(map: &MapSpec) -> String {
-    if is_per_cpu(map.kind) {
+    if map.kind.is_per_cpu() {
         return "put the label `cpu` last: per-CPU maps have it beside the key".to_owned();
     }
-    let kind = kind_name(map.kind);
+    let kind = map.kind;
     format!("take the label `cpu` out or make the map per-CPU: a {kind} has no CPUs")
-}
-
-/// The kernel's name for a type of map.
-pub fn kind_name(kind: MapType) -> String {
-    sys::map_type_name(kind.into())
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! Never fails: what cannot be read is not known, and an explanation does without it.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use caps::{CapSet, Capability};
 
 use crate::advice::near::nearest;
+use crate::files::{self, Unread};
 
 #[cfg(test)]
 pub(super) mod fake;
@@ -150,6 +152,19 @@ impl Host {
             }
         }
         found
+    }
+
+    /// The first bytes of a file, enough to see what it is.
+    pub(super) fn start_of(&self, file: &str) -> Result<Vec<u8>, Unread> {
+        const START: u64 = 4096;
+        // `join` would take the place of the root.
+        let path = match file.strip_prefix('/') {
+            Some(below) => self.root.join(below),
+            None => file.into(),
+        };
+        let mut start = Vec::new();
+        files::open(&path, u64::MAX)?.take(START).read_to_end(&mut start)?;
+        Ok(start)
     }
 
     /// The `events` directory of tracefs, if it can be listed.

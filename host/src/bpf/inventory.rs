@@ -13,7 +13,7 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::query::LinkInfo;
 use serde::{Deserialize, Serialize};
 
-use super::{stats, sys};
+use super::{MapKind, stats, sys};
 use crate::advice;
 use sys::Numbered;
 
@@ -270,7 +270,7 @@ impl Program {
         Ok(Self {
             id: info.id,
             name: sys::text(&info.name),
-            kind: sys::program_type_name(info.type_),
+            kind: program_kind(info.type_),
             tag: stats::tag(info),
             memory: locked(fd).map(|locked| locked + u64::from(info.jited_prog_len)),
             maps: sys::maps_of(fd, info.nr_map_ids)?,
@@ -285,7 +285,7 @@ impl Map {
         Ok(Self {
             id,
             name: sys::text(&info.name),
-            kind: sys::map_type_name(info.type_),
+            kind: MapKind::from(info.type_).to_string(),
             memory: locked(fd),
             max_entries: info.max_entries,
             owners: Vec::new(),
@@ -313,6 +313,11 @@ fn ids(kind: Numbered) -> io::Result<Vec<u32>> {
         all.push(id);
     }
     Ok(all)
+}
+
+/// What libbpf calls a type of program, or its number.
+fn program_kind(kind: libbpf_sys::bpf_prog_type) -> String {
+    sys::program_type_name(kind).map_or_else(|| format!("type {kind}"), str::to_owned)
 }
 
 /// Bytes that the kernel says something takes.

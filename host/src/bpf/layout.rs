@@ -4,8 +4,6 @@
 
 use std::ops::Range;
 
-use libbpf_rs::MapType;
-
 use crate::config::KeyPart;
 
 /// How a metric's map is to be read.
@@ -92,11 +90,6 @@ impl RecordLayout {
         let size = fields.iter().map(|bytes| bytes.end).max().unwrap_or_default();
         Self { map: map.to_owned(), fields, size }
     }
-}
-
-/// Whether maps of this type hold a value for each CPU.
-pub fn is_per_cpu(kind: MapType) -> bool {
-    matches!(kind, MapType::PercpuHash | MapType::PercpuArray | MapType::LruPercpuHash)
 }
 
 impl Layout {

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{AsRawLibbpf, MapInfo, MapType, OpenObject};
+use libbpf_rs::{AsRawLibbpf, MapInfo, OpenObject};
 
-use super::{MapSpec, text};
+use super::{MapKind, MapSpec, text};
 
 /// A map that is to be pinned.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ fn pinned(path: &CStr) -> Option<MapSpec> {
     let info = MapInfo::new(fd.as_fd()).ok()?.info;
     Some(MapSpec {
         name: String::new(),
-        kind: MapType::from(info.type_),
+        kind: MapKind::from(info.type_),
         key_size: info.key_size,
         value_size: info.value_size,
         max_entries: info.max_entries,

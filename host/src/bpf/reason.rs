@@ -15,6 +15,7 @@ use crate::files::Unread;
 pub(super) mod attach;
 pub(super) mod load;
 pub(super) mod target;
+mod user;
 
 /// Why an object's file could not be read.
 pub(super) fn unreadable(unread: &Unread) -> Advice {

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use libbpf_rs::MapType;
-
-use super::MapRef;
+use super::{MapKind, MapRef};
 
 mod perf;
 mod ring;
@@ -36,8 +34,8 @@ impl Stream {
     /// When the map is of another type, or the kernel has no memory or descriptor for it.
     pub fn new(map: &MapRef) -> io::Result<Self> {
         Ok(Self(match map.spec.kind {
-            MapType::RingBuf => Buffer::Ring(Ring::new(map)?),
-            MapType::PerfEventArray => Buffer::Perf(PerfBuffers::new(map)?),
+            MapKind::RINGBUF => Buffer::Ring(Ring::new(map)?),
+            MapKind::PERF_EVENT_ARRAY => Buffer::Perf(PerfBuffers::new(map)?),
             _ => return Err(io::ErrorKind::InvalidInput.into()),
         }))
     }

@@ -528,35 +528,30 @@ pub(crate) fn close_inherited() {
     }
 }
 
-/// The kernel's name for a type of map.
-pub(super) fn map_type_name(kind: libbpf_sys::bpf_map_type) -> String {
+/// What libbpf calls a type of map; nothing if it does not know it.
+pub(super) fn map_type_name(kind: libbpf_sys::bpf_map_type) -> Option<&'static str> {
     // SAFETY: as `named` wants it.
-    unsafe { named(libbpf_sys::libbpf_bpf_map_type_str(kind), "map of unknown type") }
+    unsafe { named(libbpf_sys::libbpf_bpf_map_type_str(kind)) }
 }
 
-/// The kernel's name for a type of program.
-pub(super) fn program_type_name(kind: libbpf_sys::bpf_prog_type) -> String {
+/// What libbpf calls a type of program; nothing if it does not know it.
+pub(super) fn program_type_name(kind: libbpf_sys::bpf_prog_type) -> Option<&'static str> {
     // SAFETY: as `named` wants it.
-    unsafe { named(libbpf_sys::libbpf_bpf_prog_type_str(kind), "unknown") }
+    unsafe { named(libbpf_sys::libbpf_bpf_prog_type_str(kind)) }
 }
 
-/// The kernel's name for a way to attach a program.
-pub(super) fn attach_type_name(kind: libbpf_sys::bpf_attach_type) -> String {
+/// What libbpf calls a way to attach a program; nothing if it does not know it.
+pub(super) fn attach_type_name(kind: libbpf_sys::bpf_attach_type) -> Option<&'static str> {
     // SAFETY: as `named` wants it.
-    unsafe { named(libbpf_sys::libbpf_bpf_attach_type_str(kind), "unknown") }
+    unsafe { named(libbpf_sys::libbpf_bpf_attach_type_str(kind)) }
 }
 
-/// A name that libbpf gives, or this one if it gives none.
-///
 /// # Safety
 ///
-/// `name` is a static string, or null for what libbpf does not know.
-unsafe fn named(name: *const libc::c_char, unknown: &str) -> String {
-    if name.is_null() {
-        return unknown.to_owned();
-    }
+/// `name` is null or a static string.
+unsafe fn named(name: *const libc::c_char) -> Option<&'static str> {
     // SAFETY: says the caller.
-    unsafe { std::ffi::CStr::from_ptr(name) }.to_string_lossy().into_owned()
+    (!name.is_null()).then(|| unsafe { std::ffi::CStr::from_ptr(name) })?.to_str().ok()
 }
 
 /// A name of the kernel's, up to its NUL.

@@ -26,7 +26,7 @@ fn unit(name: &str, metric: &str, held: &Map) -> Unit {
     let (mut linked, _) = link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
     let map = MapSpec {
         name: metric.into(),
-        kind: libbpf_rs::MapType::Hash,
+        kind: crate::bpf::MapKind::HASH,
         key_size: 1,
         value_size: 8,
         max_entries: 64,

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{Chunk, EventCounts, ReadError, Source, Way, Why};
 use crate::bell::Bell;
-use crate::bpf::{MapRef, Stream, kind_name};
+use crate::bpf::{MapRef, Stream};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 mod sums;
@@ -57,7 +57,7 @@ impl EventSource {
     ///
     /// When the map's buffer cannot be opened.
     pub fn new(map: &MapRef, key_size: usize, keep: Duration) -> Result<Self, ReadError> {
-        let (name, kind) = (map.spec.name.clone(), kind_name(map.spec.kind));
+        let (name, kind) = (map.spec.name.clone(), map.spec.kind.to_string());
         let failed = |source| ReadError { map: name.clone(), way: Way::Events, source };
         let stream = Stream::new(map).map_err(failed)?;
         let sums = Sums::new(key_size, MOST);

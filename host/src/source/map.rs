@@ -17,10 +17,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 
-use libbpf_rs::MapType;
-
 use super::{Chunk, ReadError, Reading, Source, Way, Why};
-use crate::bpf::{MapRef, MapSpec, is_per_cpu, kind_name, sys};
+use crate::bpf::{MapKind, MapRef, MapSpec, sys};
 
 mod batch;
 mod keys;
@@ -116,7 +114,7 @@ impl MapReader {
     /// As [`MapReader::new`]; and for [`Way::Mmap`] if the map is not a mappable array, for
     /// [`Way::Copy`] and [`Way::Harvest`] always, because these are not exact.
     pub fn with_way(map: &MapRef, way: Way) -> Result<Self, ReadError> {
-        let (name, kind) = (map.spec.name.clone(), kind_name(map.spec.kind));
+        let (name, kind) = (map.spec.name.clone(), map.spec.kind.to_string());
         let fail = |source| ReadError { map: name.clone(), way, source };
         let map = target(map).map_err(fail)?;
         let walk = new_walk(way, &map).map_err(fail)?;
@@ -211,8 +209,8 @@ fn new_walk(way: Way, map: &Target) -> io::Result<Box<dyn Walk>> {
 
 fn target(map: &MapRef) -> io::Result<Target> {
     let possible = || libbpf_rs::num_possible_cpus().map_err(io::Error::other);
-    let cpus = if is_per_cpu(map.spec.kind) { possible()? } else { 1 };
-    let room = if map.spec.kind == MapType::Unknown { possible()? } else { cpus };
+    let cpus = if map.spec.kind.is_per_cpu() { possible()? } else { 1 };
+    let room = if map.spec.kind.is_known() { cpus } else { possible()? };
     Ok(Target {
         map: map.clone(),
         key_size: map.spec.key_size as usize,
@@ -223,7 +221,7 @@ fn target(map: &MapRef) -> io::Result<Target> {
 }
 
 fn is_mappable_array(map: &MapSpec) -> bool {
-    map.kind == MapType::Array && map.flags & libbpf_sys::BPF_F_MMAPABLE != 0
+    map.kind == MapKind::ARRAY && map.flags & libbpf_sys::BPF_F_MMAPABLE != 0
 }
 
 /// Whether this answer means that the kernel does not know the call for this type of map, rather

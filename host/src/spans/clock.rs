@@ -29,6 +29,12 @@ impl Clock {
         time(self.wall.saturating_sub(self.monotonic).saturating_add(i128::from(nanos)))
     }
 
+    /// How long before this moment another one was.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        let nanos = self.monotonic.saturating_sub(earlier.monotonic).max(0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// The time of day now.
     pub(super) fn wall(self) -> SystemTime {
         time(self.wall)

@@ -1,7 +1,8 @@
 //! From records of a ring buffer to spans.
 //!
 //! Labels are decoded as those of metrics are, all records of a batch at a time, and nothing is
-//! remembered: no span is like another. A record that makes no span is counted. Never sends one.
+//! remembered: no span is like another. A record that makes no span is counted. One of which a plugin got no
+//! turn waits for it a moment. Never sends one.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,11 +17,12 @@ use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData, SpanEve
 use tracing::warn;
 
 use super::clock::{Clock, later};
+use super::held::Held;
 use super::stats::SpanStats;
 use crate::advice::quote;
 use crate::bpf::RecordLayout;
 use crate::config::{Label, SpanPart};
-use crate::decode::{Batch, Chain, Decodings, Outcome};
+use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome};
 use crate::link::LinkedSpan;
 
 /// The attribute that says which config a span is of.
@@ -44,6 +46,9 @@ pub(super) struct SpanMaker {
     parts: Vec<Part>,
     /// The records in hand.
     records: Batch,
+    /// When the first of them were read, which have waited.
+    read: Vec<Clock>,
+    held: Held,
     inputs: Batch,
     stats: SpanStats,
     /// Whether it was said that a record could not be decoded.
@@ -97,6 +102,8 @@ impl SpanMaker {
             size: layout.size,
             parts: labels.map(part).collect(),
             records: Batch::default(),
+            read: Vec::new(),
+            held: Held::default(),
             inputs: Batch::default(),
             stats,
             told: false,
@@ -119,20 +126,52 @@ impl SpanMaker {
         self.records.len()
     }
 
-    /// Makes spans of all records that it has taken.
-    pub(super) fn make(&mut self, clock: Clock) -> Vec<Made> {
+    /// Whether any record waits for a plugin.
+    pub(super) fn waits(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Takes those records once more that wait for a plugin, if it is time to. Before others.
+    pub(super) fn take_again(&mut self, now: Clock) {
+        if let Some((records, read)) = self.held.due(now) {
+            (self.records, self.read) = (records, read);
+        }
+    }
+
+    /// Has no record wait for a plugin from now on.
+    pub(super) fn hurry(&mut self) {
+        self.held.close();
+    }
+
+    /// Makes spans of all records that it has taken, but for those that are to wait for a plugin.
+    pub(super) fn make(&mut self, now: Clock) -> Vec<Made> {
         let Self { parts, records, inputs, .. } = self;
         for Part { bytes, chain, decodings, .. } in parts {
             inputs.clear();
             records.iter().for_each(|record| inputs.push(&record[bytes.clone()]));
             chain.decode(inputs, decodings);
         }
-        let count = self.records.len();
-        self.records.clear();
-        let spans = (0..count).filter_map(|n| self.draft(n)).collect::<Vec<_>>();
-        let spans = spans.into_iter().map(|draft| self.finish(draft, clock)).collect::<Vec<_>>();
+        let mut records = std::mem::take(&mut self.records);
+        let read = std::mem::take(&mut self.read);
+        let mut spans = Vec::with_capacity(records.len());
+        for (n, record) in records.iter().enumerate() {
+            let read = read.get(n).copied().unwrap_or(now);
+            if self.has_no_turn(n) && self.held.keep(record, read, now) {
+                continue;
+            }
+            let draft = self.draft(n);
+            spans.extend(draft.map(|draft| self.finish(draft, read)));
+        }
+        records.clear();
+        self.records = records;
         self.stats.read(self.kind, spans.len() as u64);
         spans
+    }
+
+    /// Whether a plugin got no turn at a label of the `n`-th record.
+    fn has_no_turn(&self, n: usize) -> bool {
+        let mut errors = self.parts.iter().filter_map(|part| part.decodings.get(n).error);
+        errors.any(DecodeError::is_deferred)
     }
 
     /// What the labels of the `n`-th record say; nothing if it is left out.

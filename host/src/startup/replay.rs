@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Places, plugins};
-use crate::bpf::{self, MapSpec, kind_name};
+use crate::bpf::{self, MapSpec};
 use crate::config::{self, Config, ConfigFile, Fault};
 use crate::link;
 use crate::plugin::Loader;
@@ -81,7 +81,7 @@ fn unit(
     for (linked, layout) in linked.into_iter().zip(layouts) {
         // A layout is of a map that was found among these.
         let Some((n, map)) = maps.iter().find(|(_, map)| map.name == layout.map) else { continue };
-        let kind = kind_name(spec(map).kind);
+        let kind = spec(map).kind.to_string();
         let source = Box::new(Player::new(tape, *n, map, kind));
         metrics.push(Fed { linked, layout, source });
     }

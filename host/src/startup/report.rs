@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::system::uname;
 
 use super::Running;
-use crate::bpf::{AttachError, kind_name};
+use crate::bpf::AttachError;
 use crate::version;
 
 /// How many names a line has.
@@ -36,7 +36,7 @@ pub fn line(config: &Running) -> String {
         format!("config {}: {attached} of {} attached", config.name, programs_of(programs.len()));
     let maps = config.metrics.iter().filter_map(|(_, layout)| {
         let spec = &config.attached.map(&layout.map)?.spec;
-        Some(format!("{} ({}, {})", spec.name, kind_name(spec.kind), spec.max_entries))
+        Some(format!("{} ({}, {})", spec.name, spec.kind, spec.max_entries))
     });
     append(&mut text, "map", &listed(maps));
     let spans = config.spans.iter().map(|(linked, _)| linked.plan.name.clone());

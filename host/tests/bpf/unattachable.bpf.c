@@ -1,6 +1,8 @@
 /* One program that attaches, among others that no kernel can attach. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/usdt.bpf.h>
 
 /* For a config to have a metric. */
 struct {
@@ -54,6 +56,35 @@ int no_file(void *ctx)
 
 SEC("uprobe//proc/self/exe:no_such_symbol")
 int no_symbol(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("uprobe.multi//proc/self/exe:no_such_symbol_*")
+int no_symbols(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+/* A script of bash, in each Debian. */
+SEC("uprobe//usr/bin/ldd:main")
+int of_script(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("usdt//usr/bin/ldd:provider:name")
+int probe_of_script(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("usdt//proc/self/exe:provider:name")
+int no_probe(void *ctx)
 {
 	(void)ctx;
 	return 0;

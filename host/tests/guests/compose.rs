@@ -11,7 +11,8 @@ macro_rules! text {
 }
 
 /// The modules of decoders.
-const DECODERS: [(&str, &str); 16] = [
+const DECODERS: [(&str, &str); 17] = [
+    ("busy", text!("busy.wat")),
     ("chatter", text!("chatter.wat")),
     ("echo", text!("echo.wat")),
     ("few", text!("few.wat")),

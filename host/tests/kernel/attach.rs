@@ -190,6 +190,10 @@ pub fn what_does_not_attach_costs_only_itself() {
         ("no_function", false),
         ("no_file", false),
         ("no_symbol", false),
+        ("no_symbols", false),
+        ("of_script", false),
+        ("probe_of_script", false),
+        ("no_probe", false),
         ("not_by_section", false),
     ];
     assert_eq!(states, expected);
@@ -207,8 +211,12 @@ pub fn what_does_not_attach_costs_only_itself() {
     failed to attach program `misspelt_tracepoint` (tracepoint/syscalls/sys_enter_prctll): this kernel (RELEASE) has no tracepoint `syscalls/sys_enter_prctll`; did you mean `syscalls/sys_enter_prctl`?
     failed to attach program `no_group` (tracepoint/no_such_group/x): this kernel (RELEASE) has no tracepoint group `no_such_group`; look for it under /sys/kernel/tracing/events, its module may not be loaded
     failed to attach program `misspelt_raw_tp` (raw_tp/task_renamed): this kernel (RELEASE) has no raw tracepoint `task_renamed`; did you mean `task_rename`?
-    failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; give the full path
+    failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; see that it is there where the exporter runs: a container has files of its own
     failed to attach program `no_symbol` (uprobe//proc/self/exe:no_such_symbol): `/proc/self/exe` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s`
+    failed to attach program `no_symbols` (uprobe.multi//proc/self/exe:no_such_symbol_*): `/proc/self/exe` has no function that matches `no_such_symbol_*`: stripped, inlined, or in another file; look for them with `nm -D` or `readelf -s`
+    failed to attach program `of_script` (uprobe//usr/bin/ldd:main): `/usr/bin/ldd` is a script, no ELF file: it has nothing that can be hooked; write the full path of the program itself in the section
+    failed to attach program `probe_of_script` (usdt//usr/bin/ldd:provider:name): `/usr/bin/ldd` is a script, no ELF file: it has nothing that can be hooked; write the full path of the program itself in the section
+    failed to attach program `no_probe` (usdt//proc/self/exe:provider:name): `/proc/self/exe` has no probe `provider:name`: built without USDT probes, or named otherwise; look for it with `readelf -n`
     failed to attach program `not_by_section` (syscall): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME
     ");
 }

@@ -173,7 +173,7 @@ pub fn five_when_a_program_does_not_attach_and_that_matters() {
     configs.add_object("unattachable", &ONE_COUNTER.replace("NAME", "counts"));
     let said = exporter(&configs, &["--config.check"]);
     assert_eq!(said.code, Some(0));
-    insta::assert_snapshot!(said.stdout, @"ok, but 7 of 8 programs did not attach: misspelt_tracepoint (tracepoint/syscalls/sys_enter_prctll), no_group (tracepoint/no_such_group/x), misspelt_raw_tp (raw_tp/task_renamed), no_function (kprobe/no_such_function_at_all), no_file (uprobe//no/such/file:symbol), no_symbol (uprobe//proc/self/exe:no_such_symbol), not_by_section (syscall)");
+    insta::assert_snapshot!(said.stdout, @"ok, but 11 of 12 programs did not attach: misspelt_tracepoint (tracepoint/syscalls/sys_enter_prctll), no_group (tracepoint/no_such_group/x), misspelt_raw_tp (raw_tp/task_renamed), no_function (kprobe/no_such_function_at_all), no_file (uprobe//no/such/file:symbol), no_symbol (uprobe//proc/self/exe:no_such_symbol), no_symbols (uprobe.multi//proc/self/exe:no_such_symbol_*), of_script (uprobe//usr/bin/ldd:main), and 3 more");
     let said = exporter(&configs, &["--config.check", "--config.strict"]);
     assert_eq!((said.code, &*said.stdout), (Some(5), ""));
     let said = exporter(&configs, &["--config.strict", ANY_PORT]);
@@ -185,10 +185,14 @@ pub fn five_when_a_program_does_not_attach_and_that_matters() {
      WARN failed to attach program `misspelt_tracepoint` (tracepoint/syscalls/sys_enter_prctll): this kernel (RELEASE) has no tracepoint `syscalls/sys_enter_prctll`; did you mean `syscalls/sys_enter_prctl`? config="unattachable"
      WARN failed to attach program `no_group` (tracepoint/no_such_group/x): this kernel (RELEASE) has no tracepoint group `no_such_group`; look for it under /sys/kernel/tracing/events, its module may not be loaded config="unattachable"
      WARN failed to attach program `misspelt_raw_tp` (raw_tp/task_renamed): this kernel (RELEASE) has no raw tracepoint `task_renamed`; did you mean `task_rename`? config="unattachable"
-     WARN failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; give the full path config="unattachable"
+     WARN failed to attach program `no_file` (uprobe//no/such/file:symbol): no file `/no/such/file` that could be opened; see that it is there where the exporter runs: a container has files of its own config="unattachable"
      WARN failed to attach program `no_symbol` (uprobe//proc/self/exe:no_such_symbol): `/proc/self/exe` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s` config="unattachable"
+     WARN failed to attach program `no_symbols` (uprobe.multi//proc/self/exe:no_such_symbol_*): `/proc/self/exe` has no function that matches `no_such_symbol_*`: stripped, inlined, or in another file; look for them with `nm -D` or `readelf -s` config="unattachable"
+     WARN failed to attach program `of_script` (uprobe//usr/bin/ldd:main): `/usr/bin/ldd` is a script, no ELF file: it has nothing that can be hooked; write the full path of the program itself in the section config="unattachable"
+     WARN failed to attach program `probe_of_script` (usdt//usr/bin/ldd:provider:name): `/usr/bin/ldd` is a script, no ELF file: it has nothing that can be hooked; write the full path of the program itself in the section config="unattachable"
+     WARN failed to attach program `no_probe` (usdt//proc/self/exe:provider:name): `/proc/self/exe` has no probe `provider:name`: built without USDT probes, or named otherwise; look for it with `readelf -n` config="unattachable"
      WARN failed to attach program `not_by_section` (syscall): libbpf attaches no program by a section of this kind; name a hook, as in tracepoint/GROUP/NAME config="unattachable"
-    error: 7 of 8 programs did not attach: misspelt_tracepoint (tracepoint/syscalls/sys_enter_prctll), no_group (tracepoint/no_such_group/x), misspelt_raw_tp (raw_tp/task_renamed), no_function (kprobe/no_such_function_at_all), no_file (uprobe//no/such/file:symbol), no_symbol (uprobe//proc/self/exe:no_such_symbol), not_by_section (syscall); each has a line above
+    error: 11 of 12 programs did not attach: misspelt_tracepoint (tracepoint/syscalls/sys_enter_prctll), no_group (tracepoint/no_such_group/x), misspelt_raw_tp (raw_tp/task_renamed), no_function (kprobe/no_such_function_at_all), no_file (uprobe//no/such/file:symbol), no_symbol (uprobe//proc/self/exe:no_such_symbol), no_symbols (uprobe.multi//proc/self/exe:no_such_symbol_*), of_script (uprobe//usr/bin/ldd:main), and 3 more; each has a line above
     "#);
 }
 

@@ -108,6 +108,7 @@ fn anywhere() -> impl Iterator<Item = Trial> {
     let kept = trials![cgroups: a_map_that_cannot_hold_cgroups_is_a_fault];
     let open = trials![open:
         needs_no_capability,
+        maps_have_the_names_of_their_types,
         a_missing_file,
         a_file_that_is_no_object,
         a_file_that_was_cut_short,
@@ -237,6 +238,7 @@ fn traced() -> impl Iterator<Item = Trial> {
         headers_are_sent_and_what_is_rejected_is_counted,
         to_the_console_they_are_lines_of_json,
         nobody_makes_spans_that_go_nowhere,
+        a_span_asks_again_for_a_plugin_that_got_no_turn,
     ];
     let collected = trials![spans:
         a_collector_has_every_span_over_http,

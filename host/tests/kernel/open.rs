@@ -26,6 +26,21 @@ pub fn needs_no_capability() {
     });
 }
 
+/// Also a type that libbpf-rs does not know, on kernels that do not know it either.
+pub fn maps_have_the_names_of_their_types() {
+    let file = object::file("cgroup_ids");
+    let opened = Opened::open("cgroup_ids", &ObjectSource::File(file), None).unwrap();
+    let kinds: Vec<_> =
+        opened.maps().iter().map(|map| format!("{} {}", map.name, map.kind)).collect();
+    insta::assert_snapshot!(kinds.join("\n"), @r"
+    ids hash
+    calls_in_ids_total hash
+    stored cgrp_storage
+    calls_in_storage_total hash
+    calls_of_others_total hash
+    ");
+}
+
 pub fn a_missing_file() {
     let source = ObjectSource::File("/no/such/dir/x.bpf.o".into());
     let error = Opened::open("x", &source, None).unwrap_err();

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::configs::Configs;
 use crate::exporter::{BINARY, Exporter, until};
+use crate::guests;
 use crate::workload::Session;
 
 /// Why no collector can be started here.
@@ -214,6 +215,27 @@ fn traced() -> (Configs, Session) {
     let (mut configs, session) = (Configs::new(), Session::new());
     configs.add("traced", include_str!("../bpf/traced.yaml"), &session.object_of("traced"));
     (configs, session)
+}
+
+/// The same, with a label that a guest is asked for.
+fn traced_by(guest: &str) -> (Configs, Session) {
+    let (mut configs, session) = (Configs::new(), Session::new());
+    let label = "name: device, size: 4, padding: 4, decoders: [{name: uint}";
+    let yaml = include_str!("../bpf/traced.yaml");
+    let yaml = yaml.replace(label, &format!("{label}, {{name: wasm, plugin: guest}}"));
+    let plugins = "plugins: {guest: {file: guest.wasm, limits: {deadline: 10s}}}";
+    fs::write(configs.path().join("guest.wasm"), guests::component(guest)).unwrap();
+    configs.add("traced", &format!("{plugins}\n{yaml}"), &session.object_of("traced"));
+    (configs, session)
+}
+
+/// The exporter with this config, and its spans as lines in a file.
+fn to_console(configs: &Configs, out: &Path) -> Exporter {
+    let mut command = Command::new(BINARY);
+    command.arg("--config.dir").arg(configs.path()).arg("--config.names=traced");
+    command.args(["--web.listen-address=127.0.0.1:0", "--log.no-timestamps"]);
+    command.env("OTEL_TRACES_EXPORTER", "console").stdout(fs::File::create(out).unwrap());
+    Exporter::serve(&mut command)
 }
 
 /// The exporter with this config and these variables.
@@ -432,11 +454,7 @@ pub fn headers_are_sent_and_what_is_rejected_is_counted() {
 pub fn to_the_console_they_are_lines_of_json() {
     let (configs, session) = traced();
     let out = configs.path().join("out");
-    let mut command = Command::new(BINARY);
-    command.arg("--config.dir").arg(configs.path()).arg("--config.names=traced");
-    command.args(["--web.listen-address=127.0.0.1:0", "--log.no-timestamps"]);
-    command.env("OTEL_TRACES_EXPORTER", "console").stdout(fs::File::create(&out).unwrap());
-    let exporter = Exporter::serve(&mut command);
+    let exporter = to_console(&configs, &out);
     session.send(&record(1, 1, 1));
     until("it is a span", || number(&exporter.metrics(), READ) == Some(1));
     exporter.terminate();
@@ -459,4 +477,32 @@ pub fn nobody_makes_spans_that_go_nowhere() {
     exporter.terminate();
     let (_, log) = exporter.wait();
     assert!(log.contains("no spans are made: OTEL_TRACES_EXPORTER=none"), "{log}");
+}
+
+/// A plugin that has used up its time has no turn for a while. Spans wait for it, but not for long.
+pub fn a_span_asks_again_for_a_plugin_that_got_no_turn() {
+    const ERRORS: &str = r#"ebpf_exporter_decoder_errors_total{config="traced"}"#;
+    const NOT_ASKED: &str = r#"ebpf_exporter_plugin_outcomes_total{config="traced",plugin="guest",outcome="not_asked"}"#;
+    let (configs, session) = traced_by("busy");
+    let out = configs.path().join("out");
+    let exporter = to_console(&configs, &out);
+    let mut sent = 0;
+    while number(&exporter.metrics(), ERRORS) == Some(0) {
+        session.send(&record(sent, 1, 1));
+        sent += 1;
+        until("it is a span", || number(&exporter.metrics(), READ) == Some(sent));
+    }
+    let not_asked = number(&exporter.metrics(), NOT_ASKED).unwrap();
+    assert!(not_asked >= 2, "it was asked for {not_asked} times");
+    exporter.terminate();
+    let (_, log) = exporter.wait();
+    assert!(
+        log.contains("plugin `guest`: it is not asked for a while, having used up its time"),
+        "{log}"
+    );
+    let got: Vec<_> = read(&out).into_iter().filter(|span| span.service == "kernel").collect();
+    assert_eq!(got.len() as u64, sent);
+    let (last, others) = got.split_last().unwrap();
+    assert_eq!(last.attributes["device"], "error");
+    assert!(others.iter().all(|span| span.attributes["device"].is_empty()), "{others:?}");
 }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::{MIXIN, ROOT, files, read};
 
 /// Chapters with queries.
-const CHAPTERS: [&str; 2] = ["docs/src/operate/prometheus.md", "docs/src/operate.md"];
+const CHAPTERS: [&str; 3] =
+    ["docs/src/operate/prometheus.md", "docs/src/operate/tracing.md", "docs/src/operate.md"];
 
 /// An expression.
 #[derive(Debug)]
@@ -27,10 +28,17 @@ impl Asked {
 /// Everything that is asked.
 pub fn all() -> Vec<Asked> {
     let mut all = of_rules();
+    all.extend(by_dashboards());
+    all.extend(CHAPTERS.iter().flat_map(|chapter| of_chapter(chapter)));
+    all
+}
+
+/// What dashboards ask for.
+pub fn by_dashboards() -> Vec<Asked> {
+    let mut all = Vec::new();
     for (name, dashboard) in dashboards() {
         of_dashboard(&name, &dashboard, &mut all);
     }
-    all.extend(CHAPTERS.iter().flat_map(|chapter| of_chapter(chapter)));
     all
 }
 

@@ -44,7 +44,11 @@ fn main() -> ExitCode {
     });
     let others = trials![rules: every_alert_is_tried_and_told_of]
         .into_iter()
-        .chain(trials![metrics: every_one_exists, every_label_is_one_that_it_has])
+        .chain(trials![metrics:
+            every_one_exists,
+            every_own_one_is_shown,
+            every_label_is_one_that_it_has,
+        ])
         .chain(trials![dashboards: can_be_imported, panels_have_places_of_their_own]);
     let all = judged.into_iter().chain(rendering).chain(others).collect();
     libtest_mimic::run(&Arguments::from_args(), all).exit_code()

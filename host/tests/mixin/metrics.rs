@@ -26,6 +26,19 @@ pub fn every_one_exists() {
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
+/// Whatever the exporter says of itself, and of no other process, some dashboard shows.
+pub fn every_own_one_is_shown() {
+    let asked = asked::by_dashboards();
+    let shown: BTreeSet<_> = asked.iter().flat_map(|asked| names::metrics(&asked.expr)).collect();
+    let own = scrape::own_families();
+    let names = own.families().iter().map(|kept| kept.family().names());
+    let is_hidden = |names: &Vec<String>| {
+        names[0].starts_with("ebpf_exporter_") && !names.iter().any(|name| shown.contains(name))
+    };
+    let hidden: Vec<_> = names.filter(is_hidden).collect();
+    assert!(hidden.is_empty(), "{hidden:#?}");
+}
+
 pub fn every_label_is_one_that_it_has() {
     let known = known();
     let wrong = |asked: &Asked| -> Vec<String> {

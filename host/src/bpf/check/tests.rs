@@ -1,12 +1,14 @@
 //! Plans against objects that do not fit them: what is told, and where.
 
+use libbpf_rs::MapType;
+
 use super::*;
 use crate::bpf::key::Field;
 use crate::config::buckets::{Buckets, Scale};
 use crate::config::name::{LabelName, MetricName};
 use crate::config::{Label, MetricKind, SpanPlan};
 
-fn map(name: &str, kind: MapType, key_size: u32) -> MapSpec {
+fn map(name: &str, kind: MapKind, key_size: u32) -> MapSpec {
     MapSpec { name: name.to_owned(), kind, key_size, value_size: 8, max_entries: 64, flags: 0 }
 }
 
@@ -44,12 +46,12 @@ fn misfit(metric: &Metric, maps: &[MapSpec], key: Option<&KeyType>) -> String {
 fn missing_maps() {
     let metric = counter(&[("id", 8, 0)]);
     insta::assert_snapshot!(misfit(&metric, &[], None), @r#".name: the object has no map `x_total`; define one in `SEC(".maps")`"#);
-    let maps = [map("x_totl", MapType::Hash, 8), map("other", MapType::Hash, 8)];
+    let maps = [map("x_totl", MapKind::HASH, 8), map("other", MapKind::HASH, 8)];
     insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `x_total`; did you mean `x_totl`?");
     let maps = ["m", "n", "a"].map(|name| MapSpec { name: name.to_owned(), ..maps[0].clone() });
     let metric = Metric { name: MetricName::new("M").unwrap(), ..metric };
     insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `M`; did you mean `m`?");
-    let maps = [map("starts", MapType::Hash, 8), map("ends", MapType::Hash, 8)];
+    let maps = [map("starts", MapKind::HASH, 8), map("ends", MapKind::HASH, 8)];
     insta::assert_snapshot!(misfit(&metric, &maps, None), @".name: the object has no map `M`; give the metric the name of one that it has: `starts`, `ends`");
 }
 
@@ -57,7 +59,7 @@ fn missing_maps() {
 fn names_that_c_does_not_have() {
     let metric =
         |name: &str| Metric { name: MetricName::new(name).unwrap(), ..counter(&[("id", 8, 0)]) };
-    let maps = ["a_b", "a.b", "c_d_e"].map(|name| map(name, MapType::Hash, 8));
+    let maps = ["a_b", "a.b", "c_d_e"].map(|name| map(name, MapKind::HASH, 8));
     for (name, found) in [("a.b", "a.b"), ("a_b", "a_b"), ("a-b", "a_b"), ("c.d e", "c_d_e")] {
         assert_eq!(layout(&metric(name).outline(), &maps, None).unwrap().map, found);
     }
@@ -68,15 +70,15 @@ fn names_that_c_does_not_have() {
 fn unreadable_types() {
     let metric = counter(&[("id", 4, 0)]);
     let of = |kind| misfit(&metric, &[map("x_total", kind, 4)], None);
-    insta::assert_snapshot!(of(MapType::RingBuf), @": map `x_total` is a ringbuf, which holds records and no counts; add `ringbuf: true` to a counter, which counts them");
-    let newer = [map("x_total", MapType::Unknown, 4)];
+    insta::assert_snapshot!(of(MapKind::RINGBUF), @": map `x_total` is a ringbuf, which holds records and no counts; add `ringbuf: true` to a counter, which counts them");
+    let newer = [map("x_total", MapKind::from(4000), 4)];
     assert!(layout(&metric.outline(), &newer, None).is_ok(), "a type that is not known yet");
-    insta::assert_snapshot!(of(MapType::Queue), @": map `x_total` is a queue, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one");
+    insta::assert_snapshot!(of(MapType::Queue.into()), @": map `x_total` is a queue, which holds no counts; use a hash, lru_hash or array, or the per-CPU form of one");
 }
 
 #[test]
 fn sizes_that_do_not_add_up() {
-    let maps = [map("x_total", MapType::Hash, 16)];
+    let maps = [map("x_total", MapKind::HASH, 16)];
     let metric = counter(&[("pid", 4, 2), ("id", 8, 0)]);
     insta::assert_snapshot!(misfit(&metric, &maps, None), @".labels: sizes add up to 12 and paddings to 2, 14 in all, but keys of map `x_total` have 16 bytes; make them add up to 16");
     let field = |name: &str, offset, size| Field { name: name.to_owned(), offset, size };
@@ -91,7 +93,7 @@ fn sizes_that_do_not_add_up() {
 
 #[test]
 fn every_finding_at_once() {
-    let narrow = MapSpec { value_size: 4, ..map("x_total", MapType::Hash, 16) };
+    let narrow = MapSpec { value_size: 4, ..map("x_total", MapKind::HASH, 16) };
     insta::assert_snapshot!(misfit(&counter(&[("id", 8, 0)]), &[narrow], None), @r"
     : values of map `x_total` have 4 bytes, not 8; make the map's value a `u64`, as all metrics are
     .labels: sizes add up to 8 and paddings to 0, 8 in all, but keys of map `x_total` have 16 bytes; make them add up to 16
@@ -100,14 +102,14 @@ fn every_finding_at_once() {
 
 #[test]
 fn the_cpu_label() {
-    let per_cpu = [map("x_total", MapType::PercpuHash, 8)];
+    let per_cpu = [map("x_total", MapKind::PERCPU_HASH, 8)];
     let short = counter(&[("id", 4, 0), ("cpu", 2, 0)]);
     insta::assert_snapshot!(misfit(&short, &per_cpu, None), @".labels: sizes add up to 4 and paddings to 0 (without `cpu`, which stands beside the key), 4 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
     let before = histogram(&[("cpu", 2, 0), ("bucket", 8, 0)]);
     insta::assert_snapshot!(misfit(&before, &per_cpu, None), @".labels: sizes add up to 10 and paddings to 0, 10 in all, but keys of map `x_total` have 8 bytes; put the label `cpu` last: per-CPU maps have it beside the key");
     let in_key = histogram(&[("bucket", 8, 6), ("cpu", 2, 0)]);
-    insta::assert_snapshot!(misfit(&in_key, &[map("x_total", MapType::Hash, 16)], None), @".labels: the last part of a histogram's key is its bucket, but here it is `cpu`, which a hash does not have beside the key; put the bucket last, or make the map per-CPU and take `cpu` out of the key");
-    let plain = [map("x_total", MapType::Hash, 8)];
+    insta::assert_snapshot!(misfit(&in_key, &[map("x_total", MapKind::HASH, 16)], None), @".labels: the last part of a histogram's key is its bucket, but here it is `cpu`, which a hash does not have beside the key; put the bucket last, or make the map per-CPU and take `cpu` out of the key");
+    let plain = [map("x_total", MapKind::HASH, 8)];
     insta::assert_snapshot!(misfit(&counter(&[("id", 8, 0), ("cpu", 2, 0)]), &plain, None), @".labels: sizes add up to 10 and paddings to 0, 10 in all, but keys of map `x_total` have 8 bytes; take the label `cpu` out or make the map per-CPU: a hash has no CPUs");
     // Only an array's index can be ignored: a hash's key means something.
     insta::assert_snapshot!(misfit(&counter(&[("cpu", 2, 0)]), &per_cpu, None), @".labels: sizes add up to 0 and paddings to 0 (without `cpu`, which stands beside the key), 0 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
@@ -121,10 +123,10 @@ fn a_cpu_label_of_another_size() {
             .map(|Finding { below, advice }| format!("{below}: {advice}"))
     };
     let wide = [("id", 4, 0), ("cpu", 4, 0)];
-    insta::assert_snapshot!(warned(&wide, MapType::PercpuHash).unwrap(), @".labels[1].size: the label `cpu` has 4 bytes, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2: the CPU's number stands beside the key");
-    assert_eq!(warned(&wide, MapType::Hash), None);
-    assert_eq!(warned(&[("id", 4, 0), ("cpu", 2, 0)], MapType::PercpuHash), None);
-    assert_eq!(warned(&[("cpu", 4, 0), ("id", 4, 0)], MapType::PercpuHash), None);
+    insta::assert_snapshot!(warned(&wide, MapKind::PERCPU_HASH).unwrap(), @".labels[1].size: the label `cpu` has 4 bytes, so it is read from the key of map `x_total`, and the values of all CPUs are summed; give it size 2: the CPU's number stands beside the key");
+    assert_eq!(warned(&wide, MapKind::HASH), None);
+    assert_eq!(warned(&[("id", 4, 0), ("cpu", 2, 0)], MapKind::PERCPU_HASH), None);
+    assert_eq!(warned(&[("cpu", 4, 0), ("id", 4, 0)], MapKind::PERCPU_HASH), None);
 }
 
 #[test]
@@ -134,17 +136,17 @@ fn labels_that_reuse_take_no_bytes() {
         which.iter().for_each(|index| metric.labels[*index].reuse = true);
         metric
     };
-    let hash = [map("x_total", MapType::Hash, 8)];
+    let hash = [map("x_total", MapKind::HASH, 8)];
     let metric = reusing(counter(&[("id", 8, 0), ("text", 8, 0), ("hex", 8, 0)]), &[1, 2]);
     assert!(layout(&metric.outline(), &hash, None).is_ok());
     let metric = reusing(counter(&[("id", 4, 0), ("text", 4, 0)]), &[1]);
     insta::assert_snapshot!(misfit(&metric, &hash, None), @".labels: sizes add up to 4 and paddings to 0, 4 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
     // The number of the CPU may be decoded more than once, too.
-    let per_cpu = [map("x_total", MapType::PercpuHash, 8)];
+    let per_cpu = [map("x_total", MapKind::PERCPU_HASH, 8)];
     let metric = reusing(counter(&[("id", 8, 0), ("cpu", 2, 0), ("node", 2, 0)]), &[2]);
     let layout = layout(&metric.outline(), &per_cpu, None).unwrap();
     assert_eq!((layout.cpu(), layout.key), (Some(1), Key::Labels));
-    let array = [map("x_total", MapType::PercpuArray, 4)];
+    let array = [map("x_total", MapKind::PERCPU_ARRAY, 4)];
     let metric = reusing(counter(&[("cpu", 2, 0), ("node", 2, 0)]), &[1]);
     assert_eq!(super::layout(&metric.outline(), &array, None).unwrap().key, Key::Ignored);
     // A label `cpu` of other bytes is none.
@@ -185,9 +187,9 @@ fn spans_have_a_ring_buffer() {
         labels,
     };
     let maps = [
-        map("counts", MapType::Hash, 8),
-        map("spans", MapType::RingBuf, 0),
-        map("others", MapType::RingBuf, 0),
+        map("counts", MapKind::HASH, 8),
+        map("spans", MapKind::RINGBUF, 0),
+        map("others", MapKind::RINGBUF, 0),
     ];
     let misfit = |span: &SpanPlan, maps: &[MapSpec]| {
         let Finding { below, advice } = record(span, maps).expect_err("it does not fit");

@@ -19,10 +19,10 @@ impl Fake {
     }
 
     /// Puts a file there; `path` has no slash in front.
-    pub(in super::super) fn write(&self, path: &str, text: &str) -> &Self {
+    pub(in super::super) fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
         let file = self.0.path().join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, text).unwrap();
+        fs::write(file, content).unwrap();
         self
     }
 

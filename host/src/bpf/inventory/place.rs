@@ -132,8 +132,7 @@ fn event(event: PerfEventType) -> String {
 
 /// How a program of this kind is attached, as sections say it where they have a word for it.
 fn hook(kind: &ProgramAttachType) -> String {
-    let name = sys::attach_type_name(kind.clone() as u32);
-    match &*name {
+    match sys::attach_type_name(kind.clone() as u32).unwrap_or("a hook of unknown type") {
         "trace_fentry" => "fentry",
         "trace_fexit" => "fexit",
         "trace_raw_tp" => "tp_btf",

@@ -4,6 +4,7 @@ use caps::Capability;
 
 use super::super::hook::HookSpec;
 use super::super::host::Host;
+use super::user::{self, InFile, Sought};
 use super::{forbidden, is_refusal, missing_capabilities, of_errno, quoting, target};
 use crate::advice::Advice;
 use crate::advice::near::suggest;
@@ -46,13 +47,13 @@ enum Hook<'a> {
     Functions {
         pattern: &'a str,
     },
-    Uprobe {
+    InFile {
         path: &'a str,
+        sought: Sought<'a>,
     },
-    Usdt {
-        path: &'a str,
-        provider: &'a str,
-        name: &'a str,
+    /// Nothing of a file, or nothing whole.
+    Incomplete {
+        kind: &'a str,
     },
     Event,
     Packets {
@@ -74,7 +75,7 @@ pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> Advice {
     let known = match attempt.errno {
         // libbpf refuses it, or passes an empty name on, which no hook has.
         _ if names_no_hook(bare) => Some(target::unnamed(bare)),
-        errno if is_refusal(errno) => Some(refused(&hook, host)),
+        errno if is_refusal(errno) && !user::is_closed(attempt.log) => Some(refused(&hook, host)),
         libc::EOPNOTSUPP if attempt.log.is_empty() => Some(Advice::new(
             "libbpf attaches no program by a section of this kind",
             "name a hook, as in tracepoint/GROUP/NAME",
@@ -133,18 +134,33 @@ impl<'a> Hook<'a> {
             "kprobe.multi" | "kretprobe.multi" | "kprobe.session" => {
                 Self::Functions { pattern: target }
             }
-            _ if kind.starts_with("uprobe") || kind.starts_with("uretprobe") => {
-                Self::Uprobe { path: target.rsplit_once(':').map_or(target, |(path, _)| path) }
+            "usdt" | "usdt.s" => Self::in_file(kind, target, |rest| {
+                let (provider, name) = rest.split_once(':')?;
+                Some(Sought::Probe { provider, name })
+            }),
+            "uprobe" | "uprobe.s" | "uretprobe" | "uretprobe.s" => {
+                Self::in_file(kind, target, |name| Some(Sought::Function(name)))
             }
-            "usdt" | "usdt.s" => {
-                let mut parts = target.splitn(3, ':');
-                match (parts.next(), parts.next(), parts.next()) {
-                    (Some(path), Some(provider), Some(name)) => Self::Usdt { path, provider, name },
-                    _ => Self::Other,
-                }
+            _ if kind.starts_with("uprobe.") || kind.starts_with("uretprobe.") => {
+                Self::in_file(kind, target, |pattern| Some(Sought::Functions(pattern)))
             }
             _ => Self::Other,
         }
+    }
+}
+
+impl<'a> Hook<'a> {
+    /// What is sought in a file, which stands before the first colon.
+    fn in_file(
+        kind: &'a str,
+        target: &'a str,
+        sought: impl FnOnce(&'a str) -> Option<Sought<'a>>,
+    ) -> Self {
+        let named =
+            target.split_once(':').filter(|(path, rest)| !path.is_empty() && !rest.is_empty());
+        let found =
+            named.and_then(|(path, rest)| Some(Self::InFile { path, sought: sought(rest)? }));
+        found.unwrap_or(Self::Incomplete { kind })
     }
 }
 
@@ -207,8 +223,11 @@ fn not_found(hook: &Hook<'_>, attempt: &Attempt<'_>, host: &Host) -> Option<Advi
             Some(Advice::plain(problem))
         }
         Hook::Functions { pattern } => Some(no_functions(pattern, attempt.errno, host)),
-        Hook::Uprobe { path } => uprobe(path, attempt),
-        Hook::Usdt { path, provider, name } => usdt(path, provider, name, attempt),
+        Hook::InFile { path, sought } => {
+            let Attempt { errno, log, .. } = *attempt;
+            InFile { path, sought: *sought, errno, log }.explain(host)
+        }
+        Hook::Incomplete { kind } => Some(target::unnamed(kind)),
         Hook::Event => event(attempt.errno),
         Hook::Packets { interface } | Hook::Traffic { interface }
             if attempt.errno == libc::ENODEV =>
@@ -367,35 +386,6 @@ fn no_functions(pattern: &str, errno: i32, host: &Host) -> Advice {
          CONFIG_FPROBE)"
     );
     Advice::new(problem, "use kprobe for each")
-}
-
-fn uprobe(path: &str, attempt: &Attempt<'_>) -> Option<Advice> {
-    let said = |words: &str| attempt.log.iter().any(|line| line.contains(words));
-    if said("failed to resolve full path") || said("elf: failed to open") {
-        let problem = format!("no file `{path}` that could be opened");
-        return Some(Advice::new(problem, "give the full path"));
-    }
-    if said("failed to find symbol") || said("in symtab for") {
-        return Some(Advice::new(
-            format!("`{path}` has no such symbol: stripped, inlined, or in another file"),
-            "look for it with `nm -D` or `readelf -s`",
-        ));
-    }
-    None
-}
-
-fn usdt(path: &str, provider: &str, name: &str, attempt: &Attempt<'_>) -> Option<Advice> {
-    let said = |words: &str| attempt.log.iter().any(|line| line.contains(words));
-    if let Some(advice) = uprobe(path, attempt) {
-        return Some(advice);
-    }
-    if said("no USDT notes section") || attempt.errno == libc::ENOENT && attempt.log.is_empty() {
-        let problem = format!(
-            "`{path}` has no probe `{provider}:{name}`: built without USDT probes, or named otherwise"
-        );
-        return Some(Advice::new(problem, "look for it with `readelf -n`"));
-    }
-    None
 }
 
 #[cfg(test)]

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use caps::Capability;
-use libbpf_rs::MapType;
 
-use super::super::MapSpec;
-use super::super::check::kind_name;
 use super::super::host::Host;
 use super::super::pins::Pin;
+use super::super::{MapKind, MapSpec};
 use super::target::TAKE_OUT;
 use super::{between, forbidden, is_refusal, missing_capabilities, of_errno, passes_on, quoting};
 use crate::advice::Advice;
@@ -281,7 +279,7 @@ fn unpinnable(pin: &Pin, failure: &Failure) -> Advice {
 fn differences(there: &MapSpec, here: &MapSpec) -> String {
     let mut all = Vec::new();
     if there.kind != here.kind {
-        let (there, here) = (kind_name(there.kind), kind_name(here.kind));
+        let (there, here) = (there.kind.to_string(), here.kind.to_string());
         all.push(format!(
             "it is {} {there} there, {} {here} here",
             article(&there),
@@ -316,7 +314,7 @@ fn map(failure: &Failure, host: &Host) -> Option<Advice> {
     let name = between(line, "map '", "'")?;
     let map = failure.maps.iter().find(|map| map.name == name)?;
     let MapSpec { kind, key_size, value_size, max_entries, flags, .. } = map;
-    let type_name = kind_name(*kind);
+    let type_name = kind.to_string();
     let advice = match failure.errno {
         libc::E2BIG | libc::ENOMEM => Advice::new(
             format!(
@@ -350,17 +348,17 @@ fn map(failure: &Failure, host: &Host) -> Option<Advice> {
 }
 
 /// The first kernel with maps of this type, for those younger than what the exporter needs anyway.
-fn since(kind: MapType) -> Option<(u32, u32)> {
+fn since(kind: MapKind) -> Option<(u32, u32)> {
     match kind {
-        MapType::SkStorage => Some((5, 2)),
-        MapType::StructOps => Some((5, 6)),
-        MapType::RingBuf => Some((5, 8)),
-        MapType::InodeStorage => Some((5, 10)),
-        MapType::TaskStorage => Some((5, 11)),
-        MapType::BloomFilter => Some((5, 16)),
-        MapType::UserRingBuf => Some((6, 1)),
-        MapType::CGrpStorage => Some((6, 2)),
-        MapType::Arena => Some((6, 9)),
+        MapKind::SK_STORAGE => Some((5, 2)),
+        MapKind::STRUCT_OPS => Some((5, 6)),
+        MapKind::RINGBUF => Some((5, 8)),
+        MapKind::INODE_STORAGE => Some((5, 10)),
+        MapKind::TASK_STORAGE => Some((5, 11)),
+        MapKind::BLOOM_FILTER => Some((5, 16)),
+        MapKind::USER_RINGBUF => Some((6, 1)),
+        MapKind::CGRP_STORAGE => Some((6, 2)),
+        MapKind::ARENA => Some((6, 9)),
         _ => None,
     }
 }

@@ -1,9 +1,11 @@
 //! Records of known bytes, and the spans that they are.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::config::{self, ConfigFile, Severity};
+use crate::decode::{Decoder, OnError, Step};
 use crate::link::{self, Plugins};
 use crate::system::System;
 
@@ -130,4 +132,93 @@ fn a_label_that_cannot_be_decoded_is_what_on_error_says() {
     // The second label drops each; a number that no pattern matches drops too, which is no error.
     assert_eq!(made(&mut maker, &[vec![1, 1, 1], vec![1, 1, 0]]), []);
     assert_eq!(maker.stats.errors("x"), 4);
+}
+
+/// A plugin that has so many turns at inputs that are no `!`.
+struct Turns(Arc<AtomicU32>);
+
+impl Decoder for Turns {
+    fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        if input == b"!" {
+            return Err(DecodeError::new("it has no answer"));
+        }
+        let left = |turns: u32| turns.checked_sub(1);
+        self.0
+            .fetch_update(Relaxed, Relaxed, left)
+            .map_err(|_| DecodeError::new("x").deferred())?;
+        out.extend_from_slice(input);
+        Ok(Outcome::Label)
+    }
+}
+
+/// A maker of spans with one label, which the plugin decodes; its turns.
+fn asking() -> (SpanMaker, Arc<AtomicU32>) {
+    let (mut maker, turns) = (maker("{name: a, size: 1}"), Arc::new(AtomicU32::new(0)));
+    let decoder = Box::new(Turns(Arc::clone(&turns)));
+    let step = Step { name: "wasm", decoder, on_error: OnError::default() };
+    maker.parts[0].chain = Chain::new(vec![step]);
+    (maker, turns)
+}
+
+/// So many milliseconds after [`clock`].
+fn at(millis: i128) -> Clock {
+    Clock::of(
+        1_000_000_000_000_000_000 + millis * 1_000_000,
+        1_000_000_000_000 + millis * 1_000_000,
+    )
+}
+
+fn told(spans: &[Made]) -> Vec<String> {
+    let began =
+        |made: &Made| made.span.start_time.duration_since(clock().wall()).unwrap().as_millis();
+    let label = |made: &Made| made.span.attributes[0].value.to_string();
+    spans.iter().map(|made| format!("{} at {}", label(made), began(made))).collect()
+}
+
+#[test]
+fn a_record_waits_for_a_plugin_that_got_no_turn() {
+    let (mut maker, turns) = asking();
+    turns.store(1, Relaxed);
+    b"abc!".iter().for_each(|byte| maker.take(&[*byte]));
+    assert_eq!(told(&maker.make(at(0))), ["a at 0", "error at 0"]);
+    assert_eq!((maker.waits(), maker.taken(), maker.stats.errors("x")), (true, 0, 1));
+    turns.store(1, Relaxed);
+    maker.take_again(at(49));
+    assert_eq!(maker.taken(), 0, "it is not asked again so soon");
+    maker.take_again(at(50));
+    maker.take(b"d");
+    assert_eq!(told(&maker.make(at(50))), ["b at 0"], "who waits comes first");
+    turns.store(2, Relaxed);
+    maker.take_again(at(100));
+    assert_eq!(told(&maker.make(at(100))), ["c at 0", "d at 50"]);
+    assert_eq!((maker.waits(), maker.stats.errors("x")), (false, 1));
+}
+
+#[test]
+fn it_does_not_wait_for_long() {
+    let (mut maker, _) = asking();
+    maker.take(b"a");
+    assert_eq!(told(&maker.make(at(0))), [""; 0]);
+    maker.take_again(at(999));
+    maker.take(b"b");
+    assert_eq!(told(&maker.make(at(999))), [""; 0]);
+    maker.take_again(at(1100));
+    assert_eq!(told(&maker.make(at(1100))), ["error at 0"]);
+    maker.hurry();
+    maker.take_again(at(1101));
+    maker.take(b"c");
+    assert_eq!(told(&maker.make(at(1101))), ["error at 999", "error at 1101"], "at the end");
+    assert_eq!((maker.waits(), maker.stats.errors("x")), (false, 3));
+}
+
+#[test]
+fn no_more_records_wait_than_may() {
+    let (mut maker, turns) = asking();
+    (0..1100).for_each(|_| maker.take(b"a"));
+    assert_eq!(maker.make(at(0)).len(), 1100 - 1024);
+    maker.take(b"b");
+    assert_eq!(told(&maker.make(at(0))), ["error at 0"]);
+    turns.store(2000, Relaxed);
+    maker.take_again(at(50));
+    assert_eq!(maker.make(at(50)).len(), 1024);
 }

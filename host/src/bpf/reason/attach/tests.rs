@@ -78,12 +78,18 @@ fn kernel_functions() {
 #[test]
 fn user_functions() {
     let fake = kernel();
-    let explain = |section, log: &str| fake.explain(section, libc::ENOENT, &[log]);
-    insta::assert_snapshot!(explain("uprobe//opt/app:main", "elf: failed to open /opt/app: -ENOENT"), @"no file `/opt/app` that could be opened; give the full path");
-    insta::assert_snapshot!(explain("uretprobe/libz.so:inflate", "prog 'x': failed to resolve full path for 'libz.so': -ENOENT"), @"no file `libz.so` that could be opened; give the full path");
-    insta::assert_snapshot!(explain("uprobe/libc.so.6:mallok", "elf: failed to find symbol 'mallok' in '/lib/libc.so.6'"), @"`libc.so.6` has no such symbol: stripped, inlined, or in another file; look for it with `nm -D` or `readelf -s`");
-    insta::assert_snapshot!(fake.explain("usdt//usr/bin/python3:python:gc__start", libc::ENOENT, &["usdt: no USDT notes section (.note.stapsdt) found in '/usr/bin/python3'"]), @"`/usr/bin/python3` has no probe `python:gc__start`: built without USDT probes, or named otherwise; look for it with `readelf -n`");
-    insta::assert_snapshot!(fake.explain("usdt//usr/bin/python3:python:gc__stat", libc::ENOENT, &[]), @"`/usr/bin/python3` has no probe `python:gc__stat`: built without USDT probes, or named otherwise; look for it with `readelf -n`");
+    let explain = |section, log: &[&str]| fake.explain(section, libc::ENOENT, log);
+    insta::assert_snapshot!(explain("uretprobe.s//opt/app:main", &["elf: failed to open /opt/app: -ENOENT"]), @"no file `/opt/app` that could be opened; see that it is there where the exporter runs: a container has files of its own");
+    insta::assert_snapshot!(explain("uretprobe.multi//opt/app:ma*n", &[]), @"`/opt/app` has no function that matches `ma*n`: stripped, inlined, or in another file; look for them with `nm -D` or `readelf -s`");
+    insta::assert_snapshot!(explain("usdt//opt/app:provider:name", &[]), @"`/opt/app` has no probe `provider:name`: built without USDT probes, or named otherwise; look for it with `readelf -n`");
+    let closed = ["elf: failed to open /opt/app: -EACCES"];
+    insta::assert_snapshot!(fake.explain_with(&[], "uprobe//opt/app:main", libc::EACCES, &closed), @"`/opt/app` may not be read by the exporter; let its user read it; under systemd, ProtectHome= keeps homes from everyone");
+    let forbidden = ["prog 'x': failed to create uprobe '/opt/app:0x10' perf event: -EACCES"];
+    insta::assert_snapshot!(fake.explain_with(&[], "uprobe//opt/app:main", libc::EACCES, &forbidden), @"missing capability CAP_PERFMON; run as root or grant what is missing (before Linux 5.8: CAP_SYS_ADMIN)");
+    let explain = |section| fake.explain(section, libc::EINVAL, &["invalid section"]);
+    insta::assert_snapshot!(explain("uprobe//opt/app"), @"the section names no hook; write one, as in uprobe/PATH:FUNCTION");
+    insta::assert_snapshot!(explain("uprobe.multi//opt/app:"), @"this kernel (6.1.0-9-amd64) has no uprobe.multi (needs Linux 6.6); use uprobe for each function");
+    insta::assert_snapshot!(explain("usdt//opt/app:name"), @"the section names no hook; write one, as in usdt/PATH:PROVIDER:NAME");
 }
 
 #[test]
@@ -124,10 +130,13 @@ fn others() {
 
 #[test]
 fn sections() {
-    let uprobe = Hook::Uprobe { path: "/proc/self/exe" };
-    assert_eq!(Hook::of("uprobe.multi.s//proc/self/exe:f*"), uprobe);
-    let usdt = Hook::Usdt { path: "/a", provider: "p", name: "n" };
-    assert_eq!(Hook::of("usdt.s//a:p:n"), usdt);
+    let in_file = |sought| Hook::InFile { path: "/a", sought };
+    assert_eq!(Hook::of("uprobe//a:f+8"), in_file(Sought::Function("f+8")));
+    assert_eq!(Hook::of("uprobe.multi.s//a:f*"), in_file(Sought::Functions("f*")));
+    assert_eq!(Hook::of("uprobe.session//a:x::f"), in_file(Sought::Functions("x::f")));
+    let probe = Sought::Probe { provider: "p", name: "n" };
+    assert_eq!(Hook::of("usdt.s//a:p:n"), in_file(probe));
+    assert_eq!(Hook::of("usdt//a:p"), Hook::Incomplete { kind: "usdt" });
     assert_eq!(Hook::of("kretprobe/f+8"), Hook::Function { name: "f" });
     assert_eq!(Hook::of("tp/lonely"), Hook::Groupless { name: "lonely" });
     assert_eq!(Hook::of("socket"), Hook::Other);

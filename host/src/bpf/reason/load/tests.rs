@@ -10,7 +10,7 @@ fn failure(errno: i32, log: &[&str]) -> Failure {
     let sections = [("on_switch", "tp_btf/sched_switch"), ("on_read", "fentry/vfs_read")];
     let map = MapSpec {
         name: "events".to_owned(),
-        kind: MapType::BloomFilter,
+        kind: MapKind::BLOOM_FILTER,
         key_size: 0,
         value_size: 8,
         max_entries: 1 << 30,
@@ -136,7 +136,11 @@ fn maps() {
     insta::assert_snapshot!(of(libc::EPERM), @"failed to create map `events`: the kernel forbids it and does not say why; known is: no capability is missing; some kernels are built without this kind of hook: try another, as in tracepoint/GROUP/NAME");
     insta::assert_snapshot!(of(libc::ENOSPC), @"failed to create map `events`: no space left on device");
     let mut failure = failure(libc::EINVAL, &["map 'events': failed to create: -EINVAL"]);
-    failure.maps[0].kind = MapType::Hash;
+    failure.maps[0].kind = MapKind::CGRP_STORAGE;
+    insta::assert_snapshot!(on(&[], &[Capability::CAP_SYS_ADMIN], &failure), @"failed to create map `events`: cgrp_storage needs Linux 6.2, this is 5.10.0-28-amd64");
+    failure.maps[0].kind = MapKind::from(4000);
+    insta::assert_snapshot!(on(&[], &[Capability::CAP_SYS_ADMIN], &failure), @"failed to create map `events`: the kernel does not take a map of type 4000 of 1073741824 entries of 0 and 8 bytes; check its definition");
+    failure.maps[0].kind = MapKind::HASH;
     insta::assert_snapshot!(on(&[], &[Capability::CAP_SYS_ADMIN], &failure), @"failed to create map `events`: the kernel does not take a hash of 1073741824 entries of 0 and 8 bytes; check its definition");
 }
 
@@ -179,7 +183,7 @@ fn pins() {
     let old = "couldn't reuse pinned map at '/sys/fs/bpf/events': parameter mismatch";
     let old = [old, "map 'events': error reusing pinned map", failed];
     insta::assert_snapshot!(of(libc::EINVAL, Some(&there), &old), @"the map pinned at /sys/fs/bpf/events has another shape (its max_entries is 1 there, 1073741824 here); remove it: rm /sys/fs/bpf/events");
-    let array = MapSpec { kind: MapType::Array, key_size: 4, value_size: 4, flags: 1, ..there };
+    let array = MapSpec { kind: MapKind::ARRAY, key_size: 4, value_size: 4, flags: 1, ..there };
     insta::assert_snapshot!(of(libc::EINVAL, Some(&array), &old), @"the map pinned at /sys/fs/bpf/events has another shape (it is an array there, a bloom_filter here; its keys have 4 bytes there, 0 here; its values have 4 bytes there, 8 here; its max_entries is 1 there, 1073741824 here; its map_flags is 1 there, 0 here); remove it: rm /sys/fs/bpf/events");
     insta::assert_snapshot!(of(libc::EINVAL, None, &old), @"what is pinned at /sys/fs/bpf/events is no map that this kernel (5.10.0-28-amd64) describes; remove it: rm /sys/fs/bpf/events");
     let closed = "couldn't retrieve pinned map '/sys/fs/bpf/events': -EACCES";

@@ -20,12 +20,12 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 
-use libbpf_rs::{MapCore as _, MapInfo, MapType};
+use libbpf_rs::{MapCore as _, MapInfo};
 
 use super::elements::{Elements, Found};
 use super::window::{Program, Window};
 use super::{Target, Walk};
-use crate::bpf::{MapRef, MapSpec, sys};
+use crate::bpf::{MapKind, MapRef, MapSpec, sys};
 use crate::source::{Chunk, Reading, Way, Why};
 
 /// u64s of a stretch: both copies stay in the second-level cache. The values of all its CPUs are as many
@@ -91,13 +91,13 @@ pub(super) struct Copy {
 pub(super) fn fits(map: &MapSpec, reading: Reading) -> bool {
     cfg!(target_arch = "x86_64")
         && matches!(reading, Reading::Auto | Reading::Pinned(Way::Copy))
-        && (matches!(map.kind, MapType::Hash | MapType::LruHash) || is_per_cpu_hash(map))
+        && (matches!(map.kind, MapKind::HASH | MapKind::LRU_HASH) || is_per_cpu_hash(map))
         && map.flags & libbpf_sys::BPF_F_NO_PREALLOC == 0
 }
 
 /// Whether each entry has a value for each CPU.
 pub(super) fn is_per_cpu_hash(map: &MapSpec) -> bool {
-    matches!(map.kind, MapType::PercpuHash | MapType::LruPercpuHash)
+    matches!(map.kind, MapKind::PERCPU_HASH | MapKind::LRU_PERCPU_HASH)
 }
 
 impl Places {
@@ -111,7 +111,7 @@ impl Places {
             if is_per_cpu_hash(&map.spec) {
                 places.offsets.clone_from(&found.offsets);
             }
-            let spare = if map.spec.kind == MapType::Hash { spare_elements() } else { 0 };
+            let spare = if map.spec.kind == MapKind::HASH { spare_elements() } else { 0 };
             let (count, index) = (elements.max_entries + spare, places.by_id.len() as u32);
             // A map that two metrics read stands here once.
             let place = Place { elements: elements.clone(), count, index };

@@ -9,11 +9,9 @@
 
 use std::io;
 
-use libbpf_rs::MapType;
-
 use super::window::{Program, Window};
 use super::{Target, Walk};
-use crate::bpf::{MapSpec, sys};
+use crate::bpf::{MapKind, MapSpec, sys};
 use crate::source::{Chunk, Reading, Way, Why};
 
 /// Entries of a map that is read this way at most, unless it is pinned: the walk has no point at which
@@ -36,7 +34,7 @@ pub(super) struct Harvest {
 
 /// The u64s that a walk over the map may fill, or why it cannot be harvested.
 pub(super) fn room(map: &MapSpec, reading: Reading) -> Result<usize, Why> {
-    let kind = matches!(map.kind, MapType::Hash | MapType::LruHash | MapType::Array);
+    let kind = matches!(map.kind, MapKind::HASH | MapKind::LRU_HASH | MapKind::ARRAY);
     if !kind || map.flags & libbpf_sys::BPF_F_MMAPABLE != 0 {
         return Err(Why::Type);
     }

@@ -80,7 +80,7 @@ impl Trial {
         };
         let spec = MapSpec {
             name: "ewe_trial".to_owned(),
-            kind,
+            kind: kind.into(),
             key_size: Self::KEY as u32,
             value_size: size_of::<u64>() as u32,
             max_entries: Self::ENTRIES,
