@@ -122,11 +122,12 @@ mixin: ## render the dashboards, alerts and rules of deploy/mixin
 	rm -rf deploy/mixin/rendered
 	.ci/tools/jsonnet/bin/python3 deploy/mixin/render.py deploy/mixin/rendered
 
-lint: ## check format, lints, docs, examples for arm64, and dependencies
+lint: ## check format, lints, docs, the guest crate as a package, examples for arm64, and dependencies
 	@.ci/install lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items $(LOCKED)
+	cargo publish --dry-run --quiet --allow-dirty --package ebpf-exporter-plugin $(LOCKED)
 	@headers=$$($(call headers,check --workspace)); \
 	  $(MAKE) --no-print-directory -C examples ARCH=arm64 OUT=$(abspath $(TARGET))/examples-arm64 LIBBPF_HEADERS=$$headers
 	@rust=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); grep -qx "ARG RUST=$$rust" Dockerfile \

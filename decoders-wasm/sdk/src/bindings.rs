@@ -8,7 +8,7 @@
 
 pub mod decoder {
     wit_bindgen::generate!({
-        path: "../../wit/0.1.0",
+        path: "wit/0.1.0",
         world: "decoder",
         pub_export_macro: true,
         export_macro_name: "__export_decoder_world",
@@ -18,7 +18,7 @@ pub mod decoder {
 
 pub mod transform {
     wit_bindgen::generate!({
-        path: "../../wit/0.1.0",
+        path: "wit/0.1.0",
         world: "transform",
         pub_export_macro: true,
         export_macro_name: "__export_transform_world",

@@ -146,7 +146,7 @@
 //!   settings and [`log`]. The host can fill a setting from a file (`key: {file: NAME}`).
 //! - **Bounded.** Memory and time have limits in the config. A panic costs the plugin's own labels
 //!   only: its message is logged, and the host goes on with a new instance.
-//! - The exact contract, with all bounds, is in `wit/0.1.0` of the repository.
+//! - The exact contract, with all bounds, is in `wit/0.1.0` of this crate.
 
 extern crate self as ebpf_exporter_plugin;
 
@@ -161,3 +161,8 @@ pub use decoder::{Decoder, Outcome};
 #[doc(hidden)]
 pub use export::__private;
 pub use transform::{Kind, Labels, Metric, RowOutcome, Transform};
+
+/// Has the README's example compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
