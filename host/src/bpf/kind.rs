@@ -1,6 +1,6 @@
 //! Types of maps, by the kernel's numbers: also those that came after this program, which keep theirs.
 //!
-//! Never says what can be done with one: see [`super::check`].
+//! Never says what can be done with one: see [`mod@super::check`].
 
 use std::fmt;
 
