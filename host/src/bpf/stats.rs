@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -235,12 +235,7 @@ pub(super) fn tag(info: &libbpf_sys::bpf_prog_info) -> String {
 /// What the kernel knows about the program behind `fd`.
 pub(super) fn info(fd: BorrowedFd<'_>) -> io::Result<Told> {
     let mut info = libbpf_sys::bpf_prog_info::default();
-    let mut size = size_of_val(&info) as u32;
-    // SAFETY: the kernel writes at most `size` bytes to `info`, which has as many, and nothing
-    // through the pointers in it, which are null.
-    let code = unsafe {
-        libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size)
-    };
-    let size = size as usize;
-    if code < 0 { Err(io::Error::from_raw_os_error(-code)) } else { Ok(Told { info, size }) }
+    // SAFETY: the pointers in it are null.
+    let size = unsafe { sys::tell(fd, &mut info, libbpf_sys::bpf_prog_get_info_by_fd) }?;
+    Ok(Told { info, size })
 }

@@ -5,8 +5,15 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+
+mod answer;
+mod memory;
+mod numbered;
+
+use answer::{done, found, owned};
+pub(crate) use memory::{Mapping, Shared, page_size};
+pub(crate) use numbered::{Numbered, btf_name, by_id, map_info, maps_of, next_id, tell};
+pub(in crate::bpf) use numbered::{attach_type_name, map_type_name, program_type_name, text};
 
 /// One `BPF_MAP_LOOKUP_BATCH`.
 #[derive(Debug)]
@@ -95,14 +102,6 @@ pub(crate) fn lookup(fd: RawFd, key: &[u8], values: &mut [u64]) -> io::Result<bo
     found(answer)
 }
 
-fn found(answer: i32) -> io::Result<bool> {
-    match -answer {
-        0 => Ok(true),
-        libc::ENOENT => Ok(false),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    }
-}
-
 /// A new array of one value of so many u64s that can be mapped.
 pub(crate) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
     let options = libbpf_sys::bpf_map_create_opts {
@@ -122,11 +121,8 @@ pub(crate) fn create_mappable(words: usize) -> io::Result<OwnedFd> {
             &options,
         )
     };
-    if fd < 0 {
-        return Err(io::Error::from_raw_os_error(-fd));
-    }
     // SAFETY: the kernel has just given us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    unsafe { owned(fd) }
 }
 
 /// A perf event of all processes on one CPU, which counts from now on.
@@ -197,26 +193,19 @@ pub(crate) fn link(
     };
     // SAFETY: the options live through the call, and say how large they are.
     let link = unsafe { libbpf_sys::bpf_link_create(program, target, kind, &options) };
-    if link < 0 {
-        return Err(io::Error::from_raw_os_error(-link));
-    }
     // SAFETY: the kernel has just given us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(link) })
+    unsafe { owned(link) }
 }
 
 /// How often the kernel's probe behind a link had no room to note that it was reached; none if it is no
 /// link of a kprobe, or the kernel does not say (before Linux 6.7).
 pub(crate) fn missed_probes(link: BorrowedFd<'_>) -> Option<u64> {
     /// Bytes of what is known of a link from then on.
-    const SAID: u32 = 56;
+    const SAID: usize = 56;
     let mut info = libbpf_sys::bpf_link_info::default();
-    let mut size = size_of_val(&info) as u32;
-    // SAFETY: the kernel writes at most `size` bytes to `info`, which has as many, and nothing through the
-    // pointers in it, which are null.
-    let code = unsafe {
-        libbpf_sys::bpf_link_get_info_by_fd(link.as_raw_fd(), &raw mut info, &raw mut size)
-    };
-    if code < 0 || size < SAID {
+    // SAFETY: the pointers in it are null.
+    let size = unsafe { tell(link, &mut info, libbpf_sys::bpf_link_get_info_by_fd) }.ok()?;
+    if size < SAID {
         return None;
     }
     let of = info.__bindgen_anon_1;
@@ -260,7 +249,7 @@ pub(crate) fn update(map: RawFd, key: &[u8], value: &[u8]) -> io::Result<()> {
             libbpf_sys::BPF_ANY.into(),
         )
     };
-    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
+    done(answer)
 }
 
 /// Removes `key`, which is as large as the map's; `false` if it was not there.
@@ -273,7 +262,7 @@ pub(crate) fn delete(map: RawFd, key: &[u8]) -> io::Result<bool> {
 pub(crate) fn freeze(map: RawFd) -> io::Result<()> {
     // SAFETY: nothing but the number is passed.
     let answer = unsafe { libbpf_sys::bpf_map_freeze(map) };
-    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(()) }
+    done(answer)
 }
 
 /// Runs a `syscall` program once, on this CPU, with these numbers as its context, if it reads any; what
@@ -290,227 +279,23 @@ pub(crate) fn run(program: RawFd, context: &mut [u64]) -> io::Result<u32> {
     // SAFETY: the context, which the kernel reads and writes back, and the options live through the
     // call, and no other buffers are passed.
     let answer = unsafe { libbpf_sys::bpf_prog_test_run_opts(program, &mut options) };
-    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(options.retval) }
-}
-
-/// What the kernel gives numbers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Numbered {
-    /// Programs.
-    Program,
-    /// Maps.
-    Map,
-    /// Links (Linux 5.8).
-    Link,
-    /// Descriptions of types.
-    Btf,
-}
-
-/// The next higher number of this kind, if there is one.
-pub(crate) fn next_id(kind: Numbered, after: u32) -> io::Result<Option<u32>> {
-    let mut next = 0;
-    // SAFETY: the kernel writes a number.
-    let answer = unsafe {
-        match kind {
-            Numbered::Program => libbpf_sys::bpf_prog_get_next_id(after, &raw mut next),
-            Numbered::Map => libbpf_sys::bpf_map_get_next_id(after, &raw mut next),
-            Numbered::Link => libbpf_sys::bpf_link_get_next_id(after, &raw mut next),
-            Numbered::Btf => libbpf_sys::bpf_btf_get_next_id(after, &raw mut next),
-        }
-    };
-    Ok(found(answer)?.then_some(next))
-}
-
-/// What has this number; none if it is gone.
-pub(crate) fn by_id(kind: Numbered, id: u32) -> io::Result<Option<OwnedFd>> {
-    // SAFETY: nothing but the number is passed.
-    let fd = unsafe {
-        match kind {
-            Numbered::Program => libbpf_sys::bpf_prog_get_fd_by_id(id),
-            Numbered::Map => libbpf_sys::bpf_map_get_fd_by_id(id),
-            Numbered::Link => libbpf_sys::bpf_link_get_fd_by_id(id),
-            Numbered::Btf => libbpf_sys::bpf_btf_get_fd_by_id(id),
-        }
-    };
-    // A link that is not attached yet, or no more, has a number and cannot be had.
-    if -fd == libc::EAGAIN || !found(fd.min(0))? {
-        return Ok(None);
-    }
-    // SAFETY: the kernel has just given us this descriptor.
-    Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
-}
-
-/// What the kernel knows about the map behind `fd`.
-pub(crate) fn map_info(fd: BorrowedFd<'_>) -> io::Result<libbpf_sys::bpf_map_info> {
-    let mut info = libbpf_sys::bpf_map_info::default();
-    let mut size = size_of_val(&info) as u32;
-    // SAFETY: the kernel writes at most `size` bytes to `info`, which has as many, and nothing through the
-    // pointers in it, which are null.
-    let answer =
-        unsafe { libbpf_sys::bpf_map_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) };
-    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(info) }
-}
-
-/// The numbers of so many maps that the program behind `fd` uses, all of them if it is not given more.
-pub(crate) fn maps_of(fd: BorrowedFd<'_>, count: u32) -> io::Result<Vec<u32>> {
-    let mut ids = vec![0; count as usize];
-    let mut info = libbpf_sys::bpf_prog_info {
-        nr_map_ids: count,
-        map_ids: ids.as_mut_ptr() as u64,
-        ..Default::default()
-    };
-    let mut size = size_of_val(&info) as u32;
-    // SAFETY: as in `map_info`, but for the numbers, of which there is room for as many as are asked for.
-    let answer = unsafe {
-        libbpf_sys::bpf_prog_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size)
-    };
-    if answer < 0 {
-        return Err(io::Error::from_raw_os_error(-answer));
-    }
-    ids.truncate(info.nr_map_ids as usize);
-    Ok(ids)
-}
-
-/// The name of the types behind `fd`: `vmlinux`, or that of a module; empty for those of a program.
-pub(crate) fn btf_name(fd: BorrowedFd<'_>) -> io::Result<String> {
-    let mut name = [0; 64];
-    let mut info = libbpf_sys::bpf_btf_info {
-        name: name.as_mut_ptr() as u64,
-        name_len: size_of_val(&name) as u32,
-        ..Default::default()
-    };
-    let mut size = size_of_val(&info) as u32;
-    // SAFETY: as in `map_info`, but for the name, of which the kernel writes as many bytes as there are.
-    let answer =
-        unsafe { libbpf_sys::bpf_btf_get_info_by_fd(fd.as_raw_fd(), &raw mut info, &raw mut size) };
-    if answer < 0 { Err(io::Error::from_raw_os_error(-answer)) } else { Ok(text(&name)) }
+    done(answer).map(|()| options.retval)
 }
 
 /// Has the kernel measure programs for as long as the descriptor is open (Linux 5.8).
 pub(crate) fn enable_stats() -> io::Result<OwnedFd> {
     // SAFETY: nothing but the number is passed.
     let fd = unsafe { libbpf_sys::bpf_enable_stats(libbpf_sys::BPF_STATS_RUN_TIME) };
-    if fd < 0 {
-        return Err(io::Error::from_raw_os_error(-fd));
-    }
     // SAFETY: the kernel has just given us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    unsafe { owned(fd) }
 }
 
 /// What is read to have an iterator's program run, once.
 pub(crate) fn iterate(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // SAFETY: nothing but the number is passed.
     let fd = unsafe { libbpf_sys::bpf_iter_create(link.as_raw_fd()) };
-    if fd < 0 {
-        return Err(io::Error::from_raw_os_error(-fd));
-    }
     // SAFETY: the kernel has just given us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// The u64s of a mapped array, which the kernel's programs may write while they are read.
-#[derive(Debug)]
-pub(crate) struct Mapping {
-    memory: Shared,
-    len: usize,
-}
-
-// SAFETY: many may read the numbers at once; who wants them to stand still has it alone.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// Maps the first `len` u64s of the array behind `fd`.
-    pub(crate) fn new(fd: RawFd, len: usize) -> io::Result<Self> {
-        Ok(Self { memory: Shared::readable(fd, 0, len * size_of::<u64>())?, len })
-    }
-
-    /// How many u64s there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The u64s, whoever may be writing them.
-    pub(crate) fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping has this many u64s, page aligned, and lives as long as `self`.
-        unsafe { std::slice::from_raw_parts(self.memory.start.as_ptr().cast(), self.len) }
-    }
-
-    /// The u64s of an array that nobody writes while this borrow lives: its only writer is a
-    /// program that runs when its owner, who holds this borrow, says so.
-    pub(crate) fn still(&mut self) -> &[u64] {
-        // SAFETY: as above; and no one writes, says the caller.
-        unsafe { std::slice::from_raw_parts(self.memory.start.as_ptr().cast(), self.len) }
-    }
-}
-
-/// Bytes of a page.
-pub(crate) fn page_size() -> usize {
-    rustix::param::page_size()
-}
-
-/// Memory that the kernel writes and this process reads, and which they agree about by numbers in it.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    start: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: the mapping belongs to this value alone; all that is shared with the kernel are atomics, and
-// bytes that the kernel does not write before it is told to.
-unsafe impl Send for Shared {}
-
-impl Shared {
-    /// The first `len` bytes behind `fd`, whose numbers may be written.
-    pub(crate) fn writable(fd: RawFd, len: usize) -> io::Result<Self> {
-        Self::map(fd, 0, len, libc::PROT_READ | libc::PROT_WRITE)
-    }
-
-    /// `len` bytes behind `fd` from `offset` on.
-    pub(crate) fn readable(fd: RawFd, offset: usize, len: usize) -> io::Result<Self> {
-        Self::map(fd, offset, len, libc::PROT_READ)
-    }
-
-    fn map(fd: RawFd, offset: usize, len: usize, protection: i32) -> io::Result<Self> {
-        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
-        // SAFETY: a new mapping at an address of the kernel's choice, checked below.
-        let address = unsafe {
-            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd, offset)
-        };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
-        Ok(Self { start, len })
-    }
-
-    /// The u64 at this place, which is a multiple of 8.
-    pub(crate) fn u64(&self, at: usize) -> &AtomicU64 {
-        assert!(at.is_multiple_of(8) && at + 8 <= self.len);
-        // SAFETY: it lies in the mapping, which is page aligned and lives as long as `self`.
-        unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU64>() }
-    }
-
-    /// The u32 at this place, which is a multiple of 4.
-    pub(crate) fn u32(&self, at: usize) -> &AtomicU32 {
-        assert!(at.is_multiple_of(4) && at + 4 <= self.len);
-        // SAFETY: as above.
-        unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU32>() }
-    }
-
-    /// Bytes that the kernel has written, and does not write again before one of the numbers tells it
-    /// that they were read.
-    pub(crate) fn bytes(&self, at: usize, len: usize) -> &[u8] {
-        assert!(at <= self.len && len <= self.len - at);
-        // SAFETY: they lie in the mapping; and no one writes them, says the caller.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(at), len) }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `map` with this length, and no borrow of it outlives `self`.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
-    }
+    unsafe { owned(fd) }
 }
 
 /// Closes every descriptor but the standard streams, at the very start of a process that was started
@@ -526,39 +311,6 @@ pub(crate) fn close_inherited() {
             unsafe { libc::close(fd) };
         }
     }
-}
-
-/// What libbpf calls a type of map; nothing if it does not know it.
-pub(super) fn map_type_name(kind: libbpf_sys::bpf_map_type) -> Option<&'static str> {
-    // SAFETY: as `named` wants it.
-    unsafe { named(libbpf_sys::libbpf_bpf_map_type_str(kind)) }
-}
-
-/// What libbpf calls a type of program; nothing if it does not know it.
-pub(super) fn program_type_name(kind: libbpf_sys::bpf_prog_type) -> Option<&'static str> {
-    // SAFETY: as `named` wants it.
-    unsafe { named(libbpf_sys::libbpf_bpf_prog_type_str(kind)) }
-}
-
-/// What libbpf calls a way to attach a program; nothing if it does not know it.
-pub(super) fn attach_type_name(kind: libbpf_sys::bpf_attach_type) -> Option<&'static str> {
-    // SAFETY: as `named` wants it.
-    unsafe { named(libbpf_sys::libbpf_bpf_attach_type_str(kind)) }
-}
-
-/// # Safety
-///
-/// `name` is null or a static string.
-unsafe fn named(name: *const libc::c_char) -> Option<&'static str> {
-    // SAFETY: says the caller.
-    (!name.is_null()).then(|| unsafe { std::ffi::CStr::from_ptr(name) })?.to_str().ok()
-}
-
-/// A name of the kernel's, up to its NUL.
-pub(super) fn text(name: &[libc::c_char]) -> String {
-    let bytes: Vec<u8> =
-        name.iter().take_while(|byte| **byte != 0).map(|byte| *byte as u8).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The bytes of these u64s, as they lie in memory.
