@@ -109,6 +109,17 @@ pub(crate) fn quote(text: &str) -> String {
     }
 }
 
+/// The first of these in a line, and how many more there are.
+pub(crate) fn few(all: impl IntoIterator<Item = String>, most: usize) -> String {
+    let mut all = all.into_iter();
+    let mut named: Vec<_> = all.by_ref().take(most).collect();
+    match all.count() {
+        0 => {}
+        more => named.push(format!("and {more} more")),
+    }
+    named.join(", ")
+}
+
 /// A text that is cut behind so many characters.
 pub(crate) fn cut(text: String, most: usize) -> String {
     match text.char_indices().nth(most) {

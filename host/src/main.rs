@@ -151,16 +151,18 @@ fn looked_at(
     system: &System,
 ) -> Result<(Option<Measuring>, HostWide), Failure> {
     let unmeasured = |error| fail(Exit::Unexpected, error);
-    let (measuring, restore) = match settings.stats {
-        None => (None, false),
-        Some(How::Fd) => (Some(Measuring::begin().map_err(unmeasured)?), false),
-        Some(How::Sysctl) => (None, stats::turn_on().map_err(unmeasured)?),
-    };
-    if !settings.host_wide && !restore {
+    let by = |how| settings.stats == Some(how);
+    let measuring = by(How::Fd).then(Measuring::begin).transpose().map_err(unmeasured)?;
+    let turn_on = by(How::Sysctl) && !stats::enabled();
+    if !settings.host_wide && !turn_on {
         return Ok((measuring, HostWide::default()));
     }
-    let charge = Charge::new(settings.privileges.sandbox, restore);
+    let charge = Charge::new(settings.privileges.sandbox, turn_on);
     let surveyor = Surveyor::start(&charge).map_err(|error| fail(Exit::Unexpected, error))?;
+    // Now there is who turns it off.
+    if turn_on {
+        stats::turn_on().map_err(unmeasured)?;
+    }
     let host = match settings.host_wide {
         true => HostWide::of(surveyor, system),
         false => HostWide::unasked(surveyor),

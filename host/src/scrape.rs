@@ -58,6 +58,8 @@ pub struct Scraper {
     spans: SpanStats,
     /// What has the kernel measure, if anything of ours does.
     measuring: Option<Measuring>,
+    /// Whether anybody does, as of the last reading.
+    measured: bool,
     host: HostWide,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
@@ -197,19 +199,13 @@ impl Scraper {
             let series = |feed: &Feed| self.families.get(&feed.filled).map_or(0, Family::len);
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
-        let measured = self.is_measured();
-        let ours: Vec<_> = self.units.iter().flat_map(Active::ours).collect();
-        self.host.end(&ours, measured);
+        self.measured = self.measuring.is_some() || enabled();
+        self.host.end(self.units.iter().flat_map(Active::ours), self.measured);
         let mut report = std::mem::take(&mut self.report);
         report.begin();
         self.collect(&mut report);
         report.end();
         self.report = report;
-    }
-
-    /// Whether the kernel measures what programs cost.
-    fn is_measured(&self) -> bool {
-        self.measuring.is_some() || enabled()
     }
 
     /// Forgets all rows and series: a panic has cut short what was done with them.
@@ -231,8 +227,7 @@ impl Scraper {
 impl Collect for Scraper {
     fn collect(&self, report: &mut Report) {
         let units = || self.units.iter();
-        let counted = self.is_measured();
-        let programs = units().flat_map(|unit| unit.programs(counted)).collect();
+        let programs = units().flat_map(|unit| unit.programs(self.measured)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
         let all: [&dyn Collect; 14] = [

@@ -1,8 +1,8 @@
 //! Spans: from records of ring buffers to a collector of OpenTelemetry.
 //!
-//! In the order of data: `reader` drains ring buffers, `record` makes spans of their records, of which
-//! `held` keeps those that wait for a plugin, `outbox` keeps them until `delivery` sends them, by `client`, where the `variables` say. `start` makes spans of
-//! the exporter's own start, and `stats` knows what has become of all.
+//! In the order of data: `reader` drains ring buffers, `record` makes spans of their records, and `held` keeps
+//! those that wait for a plugin. `outbox` keeps spans until `delivery` sends them, by `client`, where the
+//! `variables` say. `start` makes spans of the exporter's own start. `stats` knows what has become of all.
 //!
 //! No ring buffer ever waits for a collector, and nothing of this is there in a process without spans.
 

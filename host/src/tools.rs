@@ -91,6 +91,16 @@ fn listed(faults: &[Fault]) -> String {
     faults.join("\n  ")
 }
 
+/// A text on one line, nothing in it that a terminal obeys.
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|char| match char {
+            '"' | '\'' | '\\' => char.to_string().chars().collect::<Vec<_>>(),
+            _ => char.escape_debug().collect(),
+        })
+        .collect()
+}
+
 /// Does what was asked, and says what there is to be said.
 ///
 /// # Errors

@@ -13,7 +13,8 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::query::LinkInfo;
 use serde::{Deserialize, Serialize};
 
-use super::{MapKind, stats, sys};
+use super::stats::{self, ProgramCost};
+use super::{MapKind, sys};
 use crate::advice;
 use sys::Numbered;
 
@@ -50,12 +51,12 @@ pub struct Program {
     pub tag: String,
     /// Bytes that its instructions take, as they were loaded and as they run; none if the kernel does not say.
     pub memory: Option<u64>,
-    /// Nanoseconds spent in it on all CPUs, while the kernel measured.
-    pub run_time: u64,
-    /// How often it ran, while the kernel measured.
-    pub run_count: u64,
+    /// What it has cost, while the kernel measured.
+    pub cost: ProgramCost,
     /// The maps that it uses.
     pub maps: Vec<u32>,
+    /// Bytes of all these maps. A map that several programs use counts for each of them.
+    pub map_memory: u64,
     /// Where it is attached.
     pub places: Vec<Place>,
     /// Who holds it, or what attaches it.
@@ -163,6 +164,7 @@ impl Walker {
         let mut inventory = Inventory { programs, maps, ownerless };
         inventory.attach(links);
         inventory.own(held);
+        inventory.weigh();
         Ok(inventory)
     }
 
@@ -205,7 +207,7 @@ impl Walker {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(Program::of(&info, fd)?),
         };
-        Ok(Program { run_time: info.run_time_ns, run_count: info.run_cnt, ..known.clone() })
+        Ok(Program { cost: ProgramCost::of(&info), ..known.clone() })
     }
 
     fn held(&self, links: &Links) -> io::Result<Held> {
@@ -233,14 +235,13 @@ impl Links {
 }
 
 impl Inventory {
-    /// Bytes of all maps that each program uses, in the order of the programs. A map that several use counts
-    /// for each of them.
-    pub fn map_memory(&self) -> impl Iterator<Item = u64> {
+    /// Adds up what the maps of each program take.
+    fn weigh(&mut self) {
         let maps = self.maps.iter().filter_map(|map| Some((map.id, map.memory?)));
         let maps: HashMap<u32, u64> = maps.collect();
-        self.programs
-            .iter()
-            .map(move |program| program.maps.iter().filter_map(|map| maps.get(map)).sum())
+        for program in &mut self.programs {
+            program.map_memory = program.maps.iter().filter_map(|map| maps.get(map)).sum();
+        }
     }
 
     fn attach(&mut self, mut links: Links) {

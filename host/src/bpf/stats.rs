@@ -6,11 +6,13 @@
 use std::fs;
 use std::io;
 use std::mem::offset_of;
+use std::ops::AddAssign;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use libbpf_rs::libbpf_sys;
+use serde::{Deserialize, Serialize};
 
 use super::{Attached, ProgramInfo, sys};
 use crate::advice::{self, Advise};
@@ -21,12 +23,34 @@ use crate::telemetry::{Collect, Report, about};
 pub const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
 /// What a program has cost since it was loaded, as far as the kernel measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramCost {
     /// Time spent in it on all CPUs.
     pub run_time: Duration,
     /// How often it ran.
     pub run_count: u64,
+}
+
+impl ProgramCost {
+    pub(super) fn of(info: &libbpf_sys::bpf_prog_info) -> Self {
+        Self { run_time: Duration::from_nanos(info.run_time_ns), run_count: info.run_cnt }
+    }
+
+    /// What has come to it since it was this much, or since it was loaded.
+    pub fn since(self, before: Option<&Self>) -> Self {
+        let before = before.copied().unwrap_or_default();
+        Self {
+            run_time: self.run_time.saturating_sub(before.run_time),
+            run_count: self.run_count.saturating_sub(before.run_count),
+        }
+    }
+}
+
+impl AddAssign for ProgramCost {
+    fn add_assign(&mut self, more: Self) {
+        self.run_time += more.run_time;
+        self.run_count += more.run_count;
+    }
 }
 
 /// How often a program did not run although its hook was reached, since it was attached.
@@ -53,17 +77,13 @@ pub enum How {
     Sysctl,
 }
 
-/// Turns the switch on, and says whether it was off.
+/// Turns the switch on.
 ///
 /// # Errors
 ///
 /// When it cannot be written.
-pub fn turn_on() -> Result<bool, Unmeasured> {
-    let was_off = !enabled();
-    if was_off {
-        fs::write(SWITCH, "1\n").map_err(Unmeasured)?;
-    }
-    Ok(was_off)
+pub fn turn_on() -> Result<(), Unmeasured> {
+    fs::write(SWITCH, "1\n").map_err(Unmeasured)
 }
 
 /// Has the kernel measure while it lives, and leaves alone what others have turned on.
@@ -199,10 +219,7 @@ impl Attached {
         self.programs.iter().map(move |program| {
             let link = links.next_if(|link| link.program == program.name);
             let info = program.fd.as_ref().and_then(|fd| info(fd.as_fd()).ok());
-            let cost = info.as_ref().map(|told| ProgramCost {
-                run_time: Duration::from_nanos(told.info.run_time_ns),
-                run_count: told.info.run_cnt,
-            });
+            let cost = info.as_ref().map(|told| ProgramCost::of(&told.info));
             let misses = info.map(|told| Misses {
                 recursion: told.recursion(),
                 probe: link.and_then(|link| link.missed_probes()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::system::uname;
 
 use super::Running;
+use crate::advice;
 use crate::bpf::AttachError;
 use crate::version;
 
@@ -102,24 +103,8 @@ struct Listed {
 
 /// The first of these names, each cut short where it is too long.
 fn listed(names: impl Iterator<Item = String>) -> Listed {
-    let (mut shown, mut count) = (Vec::new(), 0);
-    for name in names {
-        count += 1;
-        if shown.len() < MOST {
-            shown.push(short(name));
-        }
-    }
-    if count > MOST {
-        shown.push(format!("and {} more", count - MOST));
-    }
-    Listed { text: shown.join(", "), count }
-}
-
-fn short(name: String) -> String {
-    match name.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &name[..at]),
-        None => name,
-    }
+    let names: Vec<_> = names.map(|name| advice::cut(name, LONGEST)).collect();
+    Listed { count: names.len(), text: advice::few(names, MOST) }
 }
 
 fn append(text: &mut String, what: &str, Listed { text: names, count }: &Listed) {

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::{Surveyor, attached_to, owned_by};
 use crate::bpf::inventory::{Inventory, Map, Program};
+use crate::bpf::stats::ProgramCost;
 use crate::series::Kind;
 use crate::system::System;
 use crate::telemetry::{Collect, Report, about};
@@ -44,26 +45,34 @@ pub struct HostWide {
     found: Option<Found>,
     programs: Chosen,
     maps: Chosen,
-    /// Of programs: what each had cost when it was seen last, and what those that are not told have cost since
-    /// the start.
-    costs: HashMap<u32, Cost>,
-    others: Cost,
+    /// What each program had cost when it was seen last.
+    costs: HashMap<u32, ProgramCost>,
+    /// What those that are not told have cost since the start.
+    others: ProgramCost,
     /// Whether something was wrong last time, which was said.
     complained: bool,
     /// Whether it was said that owners are not known.
     ownerless: bool,
 }
 
-/// What was found, in words.
+/// What was found.
 #[derive(Debug, Default)]
 struct Found {
-    inventory: Inventory,
-    /// Of each program.
-    programs: Vec<Words>,
-    /// Of each map.
-    maps: Vec<Words>,
+    programs: Shown<Program>,
+    maps: Shown<Map>,
     /// Whether the kernel measures.
     measured: bool,
+}
+
+/// What was found of a kind.
+#[derive(Debug)]
+struct Shown<T> {
+    /// Those that are told by their numbers.
+    told: Vec<(T, Words)>,
+    /// How many there are.
+    count: usize,
+    /// Bytes of those that are not told.
+    others_memory: u64,
 }
 
 /// What labels say.
@@ -76,14 +85,7 @@ struct Words {
     config: String,
 }
 
-/// Time in a program and runs of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Cost {
-    time: u64,
-    runs: u64,
-}
-
-/// Those that are told.
+/// The numbers of those that are told.
 #[derive(Debug, Default)]
 struct Chosen(HashSet<u32>);
 
@@ -109,13 +111,13 @@ impl HostWide {
 
     /// Takes in what the surveyor has found. `ours` are the programs of this exporter; the kernel measures if
     /// `measured`.
-    pub fn end(&mut self, ours: &[Ours<'_>], measured: bool) {
+    pub fn end<'a>(&mut self, ours: impl Iterator<Item = Ours<'a>>, measured: bool) {
         let Some((surveyor, system)) = &mut self.surveyor else { return };
+        let system = system.clone();
         match surveyor.answer(Instant::now() + PATIENCE) {
             Ok(inventory) => {
-                let found = Found::new(inventory, ours, system, measured);
                 self.complained = false;
-                self.take(found);
+                self.take(inventory, ours, &system, measured);
             }
             Err(silence) => {
                 self.found = None;
@@ -126,23 +128,48 @@ impl HostWide {
         }
     }
 
-    fn take(&mut self, found: Found) {
-        let Inventory { programs, maps, ownerless } = &found.inventory;
+    fn take<'a>(
+        &mut self,
+        inventory: Inventory,
+        ours: impl Iterator<Item = Ours<'a>>,
+        system: &System,
+        measured: bool,
+    ) {
+        let Inventory { programs, maps, ownerless } = inventory;
         if let Some(why) = ownerless
             && !std::mem::replace(&mut self.ownerless, true)
         {
             warn!("it is not known who owns the BPF programs of the host: {why}");
         }
-        let grown = |program: &Program| Cost::of(program).since(self.costs.get(&program.id));
-        let growth: Vec<_> = programs.iter().map(|program| (program.id, grown(program))).collect();
-        self.programs.choose(growth.iter().map(|(id, grown)| (*id, grown.time)));
-        for (_, grown) in growth.iter().filter(|(id, _)| !self.programs.has(*id)) {
-            self.others.time += grown.time;
-            self.others.runs += grown.runs;
-        }
-        self.costs = programs.iter().map(|program| (program.id, Cost::of(program))).collect();
+        self.follow(&programs);
         self.maps.choose(maps.iter().map(|map| (map.id, map.memory.unwrap_or_default())));
-        self.found = Some(found);
+        let ours: HashMap<u32, Ours<'_>> = ours.map(|ours| (ours.id, ours)).collect();
+        let configs = programs.iter().flat_map(|program| {
+            let own = ours.get(&program.id);
+            program.maps.iter().filter_map(move |map| Some((*map, own?.config)))
+        });
+        let configs: HashMap<u32, &str> = configs.collect();
+        let words_of =
+            |program: &Program| Words::of_program(program, ours.get(&program.id), system);
+        let words_of_map = |map: &Map| Words::of_map(map, configs.get(&map.id).copied());
+        let programs = programs.into_iter().map(|program| (program.id, program.memory, program));
+        let maps = maps.into_iter().map(|map| (map.id, map.memory, map));
+        self.found = Some(Found {
+            programs: Shown::new(programs, &self.programs, words_of),
+            maps: Shown::new(maps, &self.maps, words_of_map),
+            measured,
+        });
+    }
+
+    /// Chooses which programs are told, and adds to the others what those have cost that are not.
+    fn follow(&mut self, programs: &[Program]) {
+        let grown = |Program { id, cost, .. }: &Program| (*id, cost.since(self.costs.get(id)));
+        let growth: Vec<_> = programs.iter().map(grown).collect();
+        self.programs.choose(growth.iter().map(|(id, grown)| (*id, grown.run_time)));
+        for (_, grown) in growth.iter().filter(|(id, _)| !self.programs.has(*id)) {
+            self.others += *grown;
+        }
+        self.costs = programs.iter().map(|program| (program.id, program.cost)).collect();
     }
 }
 
@@ -152,7 +179,7 @@ impl Chosen {
     }
 
     /// Chooses among these, of which each takes so much.
-    fn choose(&mut self, all: impl Iterator<Item = (u32, u64)>) {
+    fn choose<T: Ord + Copy>(&mut self, all: impl Iterator<Item = (u32, T)>) {
         let mut all: Vec<_> = all.collect();
         let here: HashSet<u32> = all.iter().map(|(id, _)| *id).collect();
         self.0.retain(|id| here.contains(id));
@@ -163,57 +190,62 @@ impl Chosen {
     }
 }
 
-impl Cost {
-    fn of(program: &Program) -> Self {
-        Self { time: program.run_time, runs: program.run_count }
+impl Words {
+    fn of_program(program: &Program, own: Option<&Ours<'_>>, system: &System) -> Self {
+        Self {
+            id: program.id.to_string(),
+            name: own.map_or(&*program.name, |own| own.name).to_owned(),
+            attached_to: attached_to(&program.places, system),
+            owner: owned_by(&program.owners),
+            config: own.map(|own| own.config).unwrap_or_default().to_owned(),
+        }
     }
 
-    fn since(self, before: Option<&Self>) -> Self {
-        let before = before.copied().unwrap_or_default();
-        let (time, runs) = (self.time, self.runs);
-        Self { time: time.saturating_sub(before.time), runs: runs.saturating_sub(before.runs) }
-    }
-
-    fn seconds(self) -> f64 {
-        Duration::from_nanos(self.time).as_secs_f64()
-    }
-}
-
-impl Found {
-    fn new(inventory: Inventory, ours: &[Ours<'_>], system: &System, measured: bool) -> Self {
-        let ours: HashMap<u32, &Ours<'_>> = ours.iter().map(|ours| (ours.id, ours)).collect();
-        let mut configs: HashMap<u32, &str> = HashMap::new();
-        let program = |program: &Program| {
-            let own = ours.get(&program.id);
-            for map in &program.maps {
-                configs.extend(own.map(|own| (*map, own.config)));
-            }
-            Words {
-                id: program.id.to_string(),
-                name: own.map_or(&*program.name, |own| own.name).to_owned(),
-                attached_to: attached_to(&program.places, system),
-                owner: owned_by(&program.owners),
-                config: own.map(|own| own.config).unwrap_or_default().to_owned(),
-            }
-        };
-        let programs = inventory.programs.iter().map(program).collect();
-        let map = |map: &Map| Words {
+    fn of_map(map: &Map, config: Option<&str>) -> Self {
+        Self {
             id: map.id.to_string(),
             name: map.name.clone(),
             attached_to: String::new(),
             owner: owned_by(&map.owners),
-            config: configs.get(&map.id).copied().unwrap_or_default().to_owned(),
-        };
-        let maps = inventory.maps.iter().map(map).collect();
-        Self { inventory, programs, maps, measured }
+            config: config.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl<T> Default for Shown<T> {
+    fn default() -> Self {
+        Self { told: Vec::new(), count: 0, others_memory: 0 }
+    }
+}
+
+impl<T> Shown<T> {
+    /// All of these, each with its number and its memory, of which those that are chosen are told.
+    fn new(
+        all: impl Iterator<Item = (u32, Option<u64>, T)>,
+        chosen: &Chosen,
+        words: impl Fn(&T) -> Words,
+    ) -> Self {
+        let mut shown = Self::default();
+        for (id, memory, of) in all {
+            shown.count += 1;
+            if chosen.has(id) {
+                let words = words(&of);
+                shown.told.push((of, words));
+            } else {
+                shown.others_memory += memory.unwrap_or_default();
+            }
+        }
+        shown
     }
 
-    fn programs(&self) -> impl Iterator<Item = (&Program, &Words)> {
-        self.inventory.programs.iter().zip(&self.programs)
+    /// A number of each that is told, if it has one, by the kernel's number of it.
+    fn each(&self, number: impl Fn(&T) -> Option<f64>) -> impl Iterator<Item = ([&str; 1], f64)> {
+        self.told.iter().filter_map(move |(of, words)| Some(([words.id.as_str()], number(of)?)))
     }
 
-    fn maps(&self) -> impl Iterator<Item = (&Map, &Words)> {
-        self.inventory.maps.iter().zip(&self.maps)
+    /// A number of all that are not told, if there are any.
+    fn others(&self, number: f64) -> Option<([&str; 1], f64)> {
+        (self.count > self.told.len()).then_some(([OTHERS], number))
     }
 }
 
@@ -230,143 +262,125 @@ impl Collect for HostWide {
             Kind::Gauge,
             up,
         );
-        let nothing = Found::default();
-        let looked = found.is_some();
-        let found = found.unwrap_or(&nothing);
-        self.tell_programs(report, found, looked);
-        self.tell_map_memory(report, found);
-        self.tell_maps(report, found, looked);
-    }
-}
-
-impl HostWide {
-    fn tell_programs(&self, report: &mut Report, found: &Found, looked: bool) {
-        let all = || found.programs();
-        let told = || all().filter(|(program, _)| self.programs.has(program.id));
-        let beyond = all().count() > told().count();
-        let others = |value: f64| beyond.then_some(([OTHERS], value));
-        let count = looked.then(|| ([], all().count() as f64));
+        let counts = found.map(|found| [found.programs.count, found.maps.count]);
+        let count = |at: usize| counts.map(|counts| ([], counts[at] as f64));
         report.family(
             about("ebpf_exporter_host_programs", "BPF programs that this host's kernel has", []),
             Kind::Gauge,
-            count,
+            count(0),
         );
-        report.family(
-            about(
-                "ebpf_exporter_host_program_info",
-                "A BPF program of this host; the config is empty if it is none of this exporter",
-                ["id", "name", "type", "tag", "attached_to", "owner", "config"],
-            ),
-            Kind::Gauge,
-            told().map(|(program, words)| {
-                let Words { id, name, attached_to, owner, config } = words;
-                let labels: [&str; 7] =
-                    [id, name, &program.kind, &program.tag, attached_to, owner, config];
-                (labels, 1.0)
-            }),
-        );
-        let measured = || told().filter(|_| found.measured);
-        let cost = |(program, words): (&Program, &Words)| (words.id.clone(), Cost::of(program));
-        let costs: Vec<_> = measured().map(cost).collect();
-        let costs = || costs.iter().map(|(id, cost)| ([id.as_str()], cost));
-        let rest = |value: f64| others(value).filter(|_| found.measured);
-        report.family(
-            about(
-                "ebpf_exporter_host_program_run_time_seconds_total",
-                "Time spent in a BPF program of this host, while the kernel measures it (--bpf.stats)",
-                ["id"],
-            ),
-            Kind::RealCounter,
-            costs().map(|(id, cost)| (id, cost.seconds())).chain(rest(self.others.seconds())),
-        );
-        report.family(
-            about(
-                "ebpf_exporter_host_program_run_count_total",
-                "How often a BPF program of this host ran, while the kernel counts it (--bpf.stats)",
-                ["id"],
-            ),
-            Kind::RealCounter,
-            costs().map(|(id, cost)| (id, cost.runs as f64)).chain(rest(self.others.runs as f64)),
-        );
-        let memory = |program: &Program| program.memory.map(|bytes| bytes as f64);
-        let untold = all().filter(|(program, _)| !self.programs.has(program.id));
-        let untold: f64 = untold.filter_map(|(program, _)| memory(program)).sum();
-        report.family(
-            about(
-                "ebpf_exporter_host_program_memory_bytes",
-                "Memory of the instructions of a BPF program of this host, as loaded and as compiled",
-                ["id"],
-            ),
-            Kind::Gauge,
-            told()
-                .filter_map(|(program, words)| Some(([words.id.as_str()], memory(program)?)))
-                .chain(others(untold)),
-        );
-    }
-
-    fn tell_map_memory(&self, report: &mut Report, found: &Found) {
-        let all = found.programs().zip(found.inventory.map_memory());
-        let told = all.filter(|((program, _), _)| self.programs.has(program.id));
-        report.family(
-            about(
-                "ebpf_exporter_host_program_map_memory_bytes",
-                "Memory of all maps that a BPF program of this host uses; a map that several use counts for \
-                 each of them",
-                ["id"],
-            ),
-            Kind::Gauge,
-            told.map(|((_, words), memory)| ([words.id.as_str()], memory as f64)),
-        );
-    }
-
-    fn tell_maps(&self, report: &mut Report, found: &Found, looked: bool) {
-        let all = || found.maps();
-        let told = || all().filter(|(map, _)| self.maps.has(map.id));
-        let beyond = all().count() > told().count();
-        let count = looked.then(|| ([], all().count() as f64));
         report.family(
             about("ebpf_exporter_host_maps", "BPF maps that this host's kernel has", []),
             Kind::Gauge,
-            count,
+            count(1),
         );
-        report.family(
-            about(
-                "ebpf_exporter_host_map_info",
-                "A BPF map of this host; the config is empty if no program of this exporter uses it",
-                ["id", "name", "type", "owner", "config"],
-            ),
-            Kind::Gauge,
-            told().map(|(map, words)| {
-                let labels: [&str; 5] =
-                    [&words.id, &words.name, &map.kind, &words.owner, &words.config];
-                (labels, 1.0)
-            }),
-        );
-        let memory = |map: &Map| map.memory.map(|bytes| bytes as f64);
-        let untold = all().filter(|(map, _)| !self.maps.has(map.id));
-        let untold: f64 = untold.filter_map(|(map, _)| memory(map)).sum();
-        report.family(
-            about(
-                "ebpf_exporter_host_map_memory_bytes",
-                "Memory of a BPF map of this host, as the kernel tells it: what it takes, before Linux 6.4 \
-                 what it may take; without buffers of events and without maps in it",
-                ["id"],
-            ),
-            Kind::Gauge,
-            told()
-                .filter_map(|(map, words)| Some(([words.id.as_str()], memory(map)?)))
-                .chain(beyond.then_some(([OTHERS], untold))),
-        );
-        report.family(
-            about(
-                "ebpf_exporter_host_map_max_entries",
-                "Entries that a BPF map of this host can hold",
-                ["id"],
-            ),
-            Kind::Gauge,
-            told().map(|(map, words)| ([words.id.as_str()], f64::from(map.max_entries))),
-        );
+        let nothing = Found::default();
+        let Found { programs, maps, measured } = found.unwrap_or(&nothing);
+        tell_programs(report, programs);
+        tell_costs(report, programs, self.others, *measured);
+        tell_maps(report, maps);
     }
+}
+
+/// What programs are, and what memory they take.
+fn tell_programs(report: &mut Report, programs: &Shown<Program>) {
+    report.family(
+        about(
+            "ebpf_exporter_host_program_info",
+            "A BPF program of this host; the config is empty if it is none of this exporter",
+            ["id", "name", "type", "tag", "attached_to", "owner", "config"],
+        ),
+        Kind::Gauge,
+        programs.told.iter().map(|(program, words)| {
+            let Words { id, name, attached_to, owner, config } = words;
+            let labels: [&str; 7] =
+                [id, name, &program.kind, &program.tag, attached_to, owner, config];
+            (labels, 1.0)
+        }),
+    );
+    report.family(
+        about(
+            "ebpf_exporter_host_program_memory_bytes",
+            "Memory of the instructions of a BPF program of this host, as loaded and as compiled",
+            ["id"],
+        ),
+        Kind::Gauge,
+        programs
+            .each(|program| program.memory.map(|bytes| bytes as f64))
+            .chain(programs.others(programs.others_memory as f64)),
+    );
+    report.family(
+        about(
+            "ebpf_exporter_host_program_map_memory_bytes",
+            "Memory of all maps that a BPF program of this host uses; a map that several use counts for \
+             each of them",
+            ["id"],
+        ),
+        Kind::Gauge,
+        programs.each(|program| Some(program.map_memory as f64)),
+    );
+}
+
+/// What programs cost, `others` those that are not told.
+fn tell_costs(report: &mut Report, programs: &Shown<Program>, others: ProgramCost, measured: bool) {
+    let numbers = |number: fn(ProgramCost) -> f64| {
+        let each = programs.each(move |program| Some(number(program.cost)));
+        each.chain(programs.others(number(others))).filter(move |_| measured)
+    };
+    report.family(
+        about(
+            "ebpf_exporter_host_program_run_time_seconds_total",
+            "Time spent in a BPF program of this host, while the kernel measures it (--bpf.stats)",
+            ["id"],
+        ),
+        Kind::RealCounter,
+        numbers(|cost| cost.run_time.as_secs_f64()),
+    );
+    report.family(
+        about(
+            "ebpf_exporter_host_program_run_count_total",
+            "How often a BPF program of this host ran, while the kernel counts it (--bpf.stats)",
+            ["id"],
+        ),
+        Kind::RealCounter,
+        numbers(|cost| cost.run_count as f64),
+    );
+}
+
+fn tell_maps(report: &mut Report, maps: &Shown<Map>) {
+    report.family(
+        about(
+            "ebpf_exporter_host_map_info",
+            "A BPF map of this host; the config is empty if no program of this exporter uses it",
+            ["id", "name", "type", "owner", "config"],
+        ),
+        Kind::Gauge,
+        maps.told.iter().map(|(map, words)| {
+            let Words { id, name, owner, config, .. } = words;
+            let labels: [&str; 5] = [id, name, &map.kind, owner, config];
+            (labels, 1.0)
+        }),
+    );
+    report.family(
+        about(
+            "ebpf_exporter_host_map_memory_bytes",
+            "Memory of a BPF map of this host, as the kernel tells it: what it takes, before Linux 6.4 \
+             what it may take; without buffers of events and without maps in it",
+            ["id"],
+        ),
+        Kind::Gauge,
+        maps.each(|map| map.memory.map(|bytes| bytes as f64))
+            .chain(maps.others(maps.others_memory as f64)),
+    );
+    report.family(
+        about(
+            "ebpf_exporter_host_map_max_entries",
+            "Entries that a BPF map of this host can hold",
+            ["id"],
+        ),
+        Kind::Gauge,
+        maps.each(|map| Some(f64::from(map.max_entries))),
+    );
 }
 
 #[cfg(test)]
@@ -375,15 +389,16 @@ mod tests {
     use crate::escaping::Escaping;
     use crate::exposition::{Format, page};
 
-    fn program(id: u32, run_time: u64) -> Program {
+    fn program(id: u32, nanos: u64) -> Program {
         let (name, kind) = (format!("p{id}"), "kprobe".to_owned());
-        Program { id, name, kind, run_time, run_count: run_time / 10, ..Program::default() }
+        let cost = ProgramCost { run_time: Duration::from_nanos(nanos), run_count: nanos / 10 };
+        Program { id, name, kind, cost, ..Program::default() }
     }
 
-    fn found(programs: Vec<Program>, maps: Vec<Map>) -> Found {
+    fn take(host: &mut HostWide, programs: Vec<Program>, maps: Vec<Map>) {
         let ours = [Ours { id: 2, name: "p2_whole", config: "c" }];
         let inventory = Inventory { programs, maps, ownerless: None };
-        Found::new(inventory, &ours, &System::at("/nowhere".as_ref()), true)
+        host.take(inventory, ours.into_iter(), &System::at("/nowhere".as_ref()), true);
     }
 
     fn page(host: &HostWide) -> String {
@@ -402,9 +417,9 @@ mod tests {
         let mut host = HostWide::default();
         assert_eq!(page(&host), "", "nobody asked for it");
         let memory = Some(4096);
-        let ours = Program { maps: vec![9], memory, ..program(2, 2_000_000_000) };
+        let ours = Program { maps: vec![9], memory, map_memory: 4096, ..program(2, 2_000_000_000) };
         let map = Map { id: 9, name: "m".to_owned(), max_entries: 8, memory, ..Map::default() };
-        host.take(found(vec![program(1, 0), ours], vec![map]));
+        take(&mut host, vec![program(1, 0), ours], vec![map]);
         insta::assert_snapshot!(page(&host), @r#"
         ebpf_exporter_host_map_info{id="9",name="m",type="",owner="",config="c"} 1
         ebpf_exporter_host_map_max_entries{id="9"} 8
@@ -435,7 +450,7 @@ mod tests {
             page.lines().find_map(|line| line.strip_prefix(&series)).map(str::to_owned)
         };
         let mut host = HostWide::default();
-        host.take(found(many(1), Vec::new()));
+        take(&mut host, many(1), Vec::new());
         assert_eq!(host.programs.0.len(), MOST);
         let (most, least) = (MOST as u32 + 2, 1);
         assert!(host.programs.has(most) && !host.programs.has(least) && !host.programs.has(2));
@@ -443,7 +458,7 @@ mod tests {
         // One that is told is gone, and the busier of the two others takes its place.
         let mut fewer = many(2);
         fewer.pop();
-        host.take(found(fewer, Vec::new()));
+        take(&mut host, fewer, Vec::new());
         assert!(host.programs.has(2) && !host.programs.has(least));
         assert_eq!(value(&host, "2").as_deref(), Some("4"));
         assert_eq!(value(&host, OTHERS).as_deref(), Some("4"), "what it has counted stays");

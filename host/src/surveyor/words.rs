@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::advice;
 use crate::bpf::inventory::{Owner, Place};
 use crate::system::System;
 
@@ -41,12 +42,7 @@ fn of_place(place: &Place, system: &System) -> String {
 
 /// The first of these, each once, sorted.
 fn few(all: impl Iterator<Item = String>) -> String {
-    let all: BTreeSet<String> = all.collect();
-    let named: Vec<_> = all.iter().take(MOST).map(String::as_str).collect();
-    match all.len().saturating_sub(MOST) {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    }
+    advice::few(all.collect::<BTreeSet<_>>(), MOST)
 }
 
 #[cfg(test)]
@@ -71,7 +67,7 @@ mod tests {
         let owner = |(process, name): (u32, &str)| Owner { name: name.to_owned(), process };
         let owners = [(1, "b"), (2, "a"), (3, "b"), (4, "c"), (5, "d"), (6, "e")].map(owner);
         assert_eq!(owned_by(&owners[..4]), "a, b, c");
-        assert_eq!(owned_by(&owners), "a, b, c and 2 more");
-        assert_eq!(processes(&owners), "a (2), b (1), b (3) and 3 more");
+        assert_eq!(owned_by(&owners), "a, b, c, and 2 more");
+        assert_eq!(processes(&owners), "a (2), b (1), b (3), and 3 more");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Answer, Bench, Guest, ToolError};
+use super::{Answer, Bench, Guest, ToolError, plain};
 use crate::advice::Advice;
 use crate::decode::Outcome;
 use crate::logging::printable;
@@ -80,14 +80,4 @@ fn object(input: &str, answer: &Answer, guest: &Guest) -> serde_json::Value {
         },
         Err(text) => json!({"input": input, "outcome": "error", "error": text}),
     }
-}
-
-/// A text on one line, nothing in it that a terminal obeys.
-fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|char| match char {
-            '"' | '\'' | '\\' => char.to_string().chars().collect::<Vec<_>>(),
-            _ => char.escape_debug().collect(),
-        })
-        .collect()
 }

@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
 
+use super::plain;
 use crate::advice::{self, Advice, Advise};
 use crate::bpf::inventory::{Inventory, Map, Owner, Program, Walker};
-use crate::bpf::stats::{self, Measuring};
+use crate::bpf::stats::{self, Measuring, ProgramCost};
 use crate::cli::{SortBy, Top};
 use crate::config;
 use crate::output;
+use crate::startup::report::counted;
 use crate::surveyor::{attached_to, processes};
 use crate::system::System;
 
@@ -72,11 +74,12 @@ impl Top {
             )),
             Ok(_) => None,
         };
-        let (system, screen) = (System::default(), Screen::of(self.once));
+        let (system, own, screen) = (System::default(), file("self"), Screen::of(self.once));
         loop {
             thread::sleep(interval);
             let now = Reading::take(&mut walker)?;
-            let table = Table { sort: self.sort, system: &system, before: &before, now: &now };
+            let (sort, system) = (self.sort, &system);
+            let table = Table { sort, system, own, before: &before, now: &now };
             let text = table.text(unmeasured.as_ref());
             output::print(&screen.fit(&text)).map_err(TopError::Print)?;
             if self.once {
@@ -130,6 +133,8 @@ impl Screen {
 struct Table<'a> {
     sort: SortBy,
     system: &'a System,
+    /// The file that this process runs.
+    own: Option<(u64, u64)>,
     before: &'a Reading,
     now: &'a Reading,
 }
@@ -137,11 +142,7 @@ struct Table<'a> {
 /// A program, and what it did between two readings.
 struct Row<'a> {
     program: &'a Program,
-    /// Bytes of its maps.
-    map_memory: u64,
-    /// Nanoseconds.
-    time: u64,
-    runs: u64,
+    did: ProgramCost,
 }
 
 impl Table<'_> {
@@ -153,10 +154,10 @@ impl Table<'_> {
         let mut text = String::new();
         let _ = writeln!(
             text,
-            "{} BPF programs ({}), {} maps ({}), measured for {:.1} s",
-            programs.len(),
+            "{} ({}), {} ({}), measured for {:.1} s",
+            counted(programs.len(), "BPF program"),
             bytes(memory),
-            maps.len(),
+            counted(maps.len(), "map"),
             bytes(map_memory),
             elapsed.as_secs_f64(),
         );
@@ -173,27 +174,28 @@ impl Table<'_> {
 
     fn rows(&self) -> Vec<Row<'_>> {
         let before = &self.before.inventory.programs;
-        let before: HashMap<u32, &Program> =
-            before.iter().map(|program| (program.id, program)).collect();
-        let mut rows = Vec::new();
-        let inventory = &self.now.inventory;
-        for (program, map_memory) in inventory.programs.iter().zip(inventory.map_memory()) {
-            let past = before.get(&program.id);
-            let (time, runs) = past.map_or((0, 0), |past| (past.run_time, past.run_count));
-            let time = program.run_time.saturating_sub(time);
-            let runs = program.run_count.saturating_sub(runs);
-            rows.push(Row { program, map_memory, time, runs });
-        }
-        rows.sort_by_key(|row| {
+        let before: HashMap<u32, ProgramCost> =
+            before.iter().map(|program| (program.id, program.cost)).collect();
+        let programs = self.now.inventory.programs.iter();
+        let did = |program: &Program| program.cost.since(before.get(&program.id));
+        let mut rows: Vec<_> = programs.map(|program| Row { program, did: did(program) }).collect();
+        rows.sort_by_key(|Row { program, did }| {
             let by = match self.sort {
-                SortBy::Cpu => row.time,
-                SortBy::Runs => row.runs,
-                SortBy::Memory => row.program.memory.unwrap_or_default(),
+                SortBy::Cpu => did.run_time.as_nanos(),
+                SortBy::Runs => did.run_count.into(),
+                SortBy::Memory => program.memory.unwrap_or_default().into(),
                 SortBy::Id => 0,
             };
-            (std::cmp::Reverse(by), row.program.id)
+            (std::cmp::Reverse(by), program.id)
         });
         rows
+    }
+
+    /// `*` for what a process of this same program holds.
+    fn mark(&self, owners: &[Owner]) -> String {
+        let file = |owner: &Owner| file(&owner.process.to_string());
+        let ours = self.own.is_some() && owners.iter().any(|owner| file(owner) == self.own);
+        if ours { "*".to_owned() } else { String::new() }
     }
 
     fn programs(&self, elapsed: Duration) -> Vec<[String; 11]> {
@@ -212,17 +214,19 @@ impl Table<'_> {
         ];
         let mut table = vec![head.map(str::to_owned)];
         let seconds = elapsed.as_secs_f64();
-        table.extend(self.rows().iter().map(|Row { program, map_memory, time, runs }| {
+        table.extend(self.rows().iter().map(|Row { program, did }| {
+            let (time, runs) = (did.run_time.as_nanos(), did.run_count);
             [
-                mark(&program.owners),
+                self.mark(&program.owners),
                 program.id.to_string(),
                 program.kind.clone(),
                 plain(&program.name),
-                format!("{:.2}", *time as f64 / seconds / 1e7),
-                format!("{:.0}", *runs as f64 / seconds),
-                time.checked_div(*runs).map_or_else(|| "-".to_owned(), |each| each.to_string()),
+                format!("{:.2}", time as f64 / seconds / 1e7),
+                format!("{:.0}", runs as f64 / seconds),
+                time.checked_div(runs.into())
+                    .map_or_else(|| "-".to_owned(), |each| each.to_string()),
                 program.memory.map_or_else(|| "-".to_owned(), bytes),
-                bytes(*map_memory),
+                bytes(program.map_memory),
                 plain(&attached_to(&program.places, self.system)),
                 plain(&processes(&program.owners)),
             ]
@@ -237,7 +241,7 @@ impl Table<'_> {
         let mut table = vec![head.map(str::to_owned)];
         table.extend(maps.iter().map(|map| {
             [
-                mark(&map.owners),
+                self.mark(&map.owners),
                 map.id.to_string(),
                 map.kind.clone(),
                 plain(&map.name),
@@ -250,22 +254,10 @@ impl Table<'_> {
     }
 }
 
-/// `*` for what a process of this same program holds.
-fn mark(owners: &[Owner]) -> String {
-    let file = |process: &str| {
-        let file = fs::metadata(format!("/proc/{process}/exe")).ok()?;
-        Some((file.dev(), file.ino()))
-    };
-    let own = file("self");
-    let ours = |owner: &Owner| own.is_some() && file(&owner.process.to_string()) == own;
-    if owners.iter().any(ours) { "*".to_owned() } else { String::new() }
-}
-
-/// A name without anything that a terminal would take for a command.
-fn plain(name: &str) -> String {
-    name.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
+/// The file that a process runs, `self` this one.
+fn file(process: &str) -> Option<(u64, u64)> {
+    let file = fs::metadata(format!("/proc/{process}/exe")).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 /// `1.5 MiB`.
@@ -308,19 +300,20 @@ mod tests {
     use super::*;
     use crate::bpf::inventory::Place;
 
-    fn program(id: u32, name: &str, run_time: u64, run_count: u64) -> Program {
+    fn program(id: u32, name: &str, nanos: u64, run_count: u64) -> Program {
         let (name, kind) = (name.to_owned(), "tracing".to_owned());
-        Program { id, name, kind, run_time, run_count, ..Program::default() }
+        let cost = ProgramCost { run_time: Duration::from_nanos(nanos), run_count };
+        Program { id, name, kind, cost, ..Program::default() }
     }
 
     fn table(sort: SortBy) -> String {
         let at = Instant::now();
         let places = vec![Place::Section("fentry/vfs_read".to_owned())];
-        let owners = vec![Owner { name: "fal\x1b[31mco".to_owned(), process: u32::MAX }];
+        let owners = vec![Owner { name: "fal\x1b[31m\u{202e}co".to_owned(), process: u32::MAX }];
         let before = vec![program(7, "busy", 1_000, 10), program(3, "idle", 5_000, 50)];
         let busy = Program {
             memory: Some(4_096 + 512),
-            maps: vec![2],
+            map_memory: 3 << 20,
             places,
             owners,
             ..program(7, "busy", 20_001_000, 20_010)
@@ -335,7 +328,7 @@ mod tests {
         let before = Reading { at, inventory: inventory(before, Vec::new()) };
         let now = Reading { at: at + Duration::from_secs(2), inventory: inventory(after, maps) };
         let system = System::at("/nowhere".as_ref());
-        Table { sort, system: &system, before: &before, now: &now }.text(None)
+        Table { sort, system: &system, own: None, before: &before, now: &now }.text(None)
     }
 
     #[test]
@@ -344,7 +337,7 @@ mod tests {
         3 BPF programs (4.5 KiB), 2 maps (3.0 MiB), measured for 2.0 s
 
           ID  TYPE     NAME  CPU%  RUNS/S  NS/RUN   MEMORY     MAPS  ATTACHED TO      OWNER
-           7  tracing  busy  1.00   10000    1000  4.5 KiB  3.0 MiB  fentry/vfs_read  fal\u{1b}[31mco (4294967295)
+           7  tracing  busy  1.00   10000    1000  4.5 KiB  3.0 MiB  fentry/vfs_read  fal\u{1b}[31m\u{202e}co (4294967295)
            3  tracing  idle  0.00       0       -        -      0 B
            9  tracing  new   0.00       0       -        -      0 B
 
