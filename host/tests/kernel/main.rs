@@ -36,6 +36,7 @@ mod merged;
 mod names;
 mod object;
 mod open;
+mod otelcol;
 mod own_cgroup;
 mod plan;
 mod plugins;
@@ -247,7 +248,7 @@ fn traced() -> impl Iterator<Item = Trial> {
         a_collector_has_every_span_over_tls,
         a_collector_has_every_span_over_grpc_and_tls,
     ];
-    let collected = collected.map(|trial| unless(spans::lacks(), trial));
+    let collected = collected.map(|trial| unless(otelcol::lacks(), trial));
     traced.into_iter().chain(collected)
 }
 

@@ -3,188 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
-use tempfile::TempDir;
-
 use crate::configs::Configs;
-use crate::exporter::{BINARY, Exporter, until};
+use crate::exporter::{BINARY, Exporter, sample, until};
 use crate::guests;
+use crate::otelcol::{GotSpan, OtelCollector, free_port, spans};
 use crate::workload::Session;
-
-/// Why no collector can be started here.
-pub fn lacks() -> Option<String> {
-    let runs = |program: &str, flag: &str| {
-        let mut command = Command::new(program);
-        let status = command.arg(flag).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    let there = runs("otelcol", "--version") && runs("openssl", "version");
-    (!there).then(|| "no otelcol and openssl; `make test` gets them".to_owned())
-}
-
-/// A collector that writes the spans it gets to a file.
-struct OtelCollector {
-    child: Child,
-    dir: TempDir,
-    ports: [u16; 2],
-}
-
-impl OtelCollector {
-    /// Starts one that is reached by TLS, and knows who reaches it, if `tls`.
-    fn start(tls: bool) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        if tls {
-            certify(dir.path());
-        }
-        let (child, ports) = Self::spawn(dir.path(), tls);
-        let mut server = Self { child, dir, ports };
-        until("the collector listens", || {
-            if server.child.try_wait().unwrap().is_some() {
-                // Somebody else took a port meanwhile.
-                (server.child, server.ports) = Self::spawn(server.dir.path(), tls);
-            }
-            server.ports.iter().all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        });
-        server
-    }
-
-    fn spawn(dir: &Path, tls: bool) -> (Child, [u16; 2]) {
-        let ports = [free_port(), free_port()];
-        let at = |file: &str| dir.join(file).display().to_string();
-        let tls = if tls {
-            format!(
-                ", tls: {{cert_file: {}, key_file: {}, client_ca_file: {}}}",
-                at("server.pem"),
-                at("server.key"),
-                at("ca.pem")
-            )
-        } else {
-            String::new()
-        };
-        let config = format!(
-            "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{}'{tls}}}, \
-             http: {{endpoint: '127.0.0.1:{}'{tls}}}}}}}}}\n\
-             exporters: {{file: {{path: {}}}}}\n\
-             service:\n  telemetry: {{metrics: {{level: none}}}}\n  \
-             pipelines: {{traces: {{receivers: [otlp], exporters: [file]}}}}\n",
-            ports[0],
-            ports[1],
-            at("spans.json"),
-        );
-        fs::write(dir.join("config.yaml"), config).unwrap();
-        let log = fs::File::create(dir.join("log")).unwrap();
-        let child = Command::new("otelcol")
-            .arg("--config")
-            .arg(format!("file:{}", at("config.yaml")))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        (child, ports)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.dir.path().join(name).display().to_string()
-    }
-
-    /// Ends it; the spans that it got.
-    fn end(mut self) -> Vec<GotSpan> {
-        let id = i32::try_from(self.child.id()).unwrap();
-        // SAFETY: the child was not waited for, so the id is still its own.
-        assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
-        self.child.wait().unwrap();
-        let text = fs::read_to_string(self.file("spans.json")).unwrap_or_default();
-        assert!(!text.is_empty(), "{}", fs::read_to_string(self.file("log")).unwrap());
-        spans(&text)
-    }
-}
-
-impl Drop for OtelCollector {
-    fn drop(&mut self) {
-        // A test that failed leaves nothing running; of one that did not, nothing is left.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// An authority, a server and a client that it certifies.
-fn certify(dir: &Path) {
-    let openssl = |arguments: &str| {
-        let mut command = Command::new("openssl");
-        let output = command.args(arguments.split(' ')).current_dir(dir).output().unwrap();
-        assert!(output.status.success(), "{arguments}: {output:?}");
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-    let authority = "-addext basicConstraints=critical,CA:TRUE";
-    openssl(&format!("req -x509 {key} -subj /CN=ca -keyout ca.key -out ca.pem {authority}"));
-    for (name, usage) in [("server", "serverAuth"), ("client", "clientAuth")] {
-        openssl(&format!(
-            "req -x509 {key} -subj /CN={name} -keyout {name}.key -out {name}.pem -CA ca.pem -CAkey \
-             ca.key -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext \
-             extendedKeyUsage={usage} -addext basicConstraints=critical,CA:FALSE"
-        ));
-    }
-}
-
-/// A span as a collector has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct GotSpan {
-    service: String,
-    trace: String,
-    parent: String,
-    id: String,
-    name: String,
-    start: u64,
-    end: u64,
-    attributes: BTreeMap<String, String>,
-}
-
-/// The spans of lines of OTLP in JSON.
-fn spans(lines: &str) -> Vec<GotSpan> {
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
-    let mut spans = Vec::new();
-    for resource in lines.flat_map(|line| all(&line, "resourceSpans")) {
-        let service = texts(&resource["resource"]).remove("service.name").unwrap_or_default();
-        for scope in all(&resource, "scopeSpans") {
-            assert_eq!(scope["scope"]["name"], "ebpf_wasm_exporter");
-            spans.extend(all(&scope, "spans").iter().map(|span| span_of(span, &service)));
-        }
-    }
-    spans
-}
-
-fn span_of(span: &Value, service: &str) -> GotSpan {
-    let text = |key: &str| span[key].as_str().unwrap_or_default().to_owned();
-    GotSpan {
-        service: service.to_owned(),
-        trace: text("traceId"),
-        parent: text("parentSpanId"),
-        id: text("spanId"),
-        name: text("name"),
-        start: text("startTimeUnixNano").parse().unwrap(),
-        end: text("endTimeUnixNano").parse().unwrap(),
-        attributes: texts(span),
-    }
-}
-
-/// The attributes that are texts.
-fn texts(of: &Value) -> BTreeMap<String, String> {
-    let all = of["attributes"].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value["value"]["stringValue"].as_str().map(str::to_owned);
-    let pair = |value: &Value| Some((value["key"].as_str()?.to_owned(), text(value)?));
-    all.iter().filter_map(pair).collect()
-}
 
 /// A record of `traced.yaml`.
 fn record(n: u64, began: u64, duration: u64) -> Vec<u8> {
@@ -247,11 +76,6 @@ fn exporter(configs: &Configs, variables: &[(&str, String)]) -> Exporter {
     Exporter::serve(&mut command)
 }
 
-/// The number of a series; none if it is not there.
-fn number(page: &str, series: &str) -> Option<u64> {
-    page.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
-}
-
 const READ: &str = r#"ebpf_exporter_spans_read_total{config="traced",span="traced"}"#;
 
 fn dropped(page: &str) -> BTreeMap<&'static str, u64> {
@@ -259,7 +83,7 @@ fn dropped(page: &str) -> BTreeMap<&'static str, u64> {
         .into_iter()
         .map(|cause| {
             let labels = format!(r#"{{config="traced",span="traced",cause="{cause}"}}"#);
-            (cause, number(page, &format!("ebpf_exporter_spans_dropped_total{labels}")).unwrap())
+            (cause, sample(page, &format!("ebpf_exporter_spans_dropped_total{labels}")).unwrap())
         })
         .collect()
 }
@@ -291,9 +115,9 @@ fn all_arrive(protocol: &str, tls: bool) {
     (0..50).for_each(|n| session.send(&record(n, monotonic, n * 1000)));
     // One that is too short.
     session.send(&[0; 67]);
-    until("all records are spans", || number(&exporter.metrics(), READ) == Some(50));
+    until("all records are spans", || sample(&exporter.metrics(), READ) == Some(50));
     let errors = r#"ebpf_exporter_decoder_errors_total{config="traced"}"#;
-    assert_eq!(number(&exporter.metrics(), errors), Some(1));
+    assert_eq!(sample(&exporter.metrics(), errors), Some(1));
     exporter.terminate();
     let (status, log) = exporter.wait();
     assert!(status.success() && !log.contains("failed to send"), "{status}\n{log}");
@@ -371,11 +195,11 @@ pub fn a_collector_that_is_away_costs_spans_and_no_records() {
     // Far more than the ring buffer holds.
     for round in 1..=20 {
         (0..200).for_each(|n| session.send(&record(n, 1, 1)));
-        until("they are read", || number(&exporter.metrics(), READ) == Some(200 * round));
+        until("they are read", || sample(&exporter.metrics(), READ) == Some(200 * round));
     }
     let refused = r#"ebpf_exporter_traced_records_total{refused="1"}"#;
     let page = exporter.metrics();
-    assert_eq!(number(&page, refused).unwrap_or_default(), 0, "{page}");
+    assert_eq!(sample(&page, refused).unwrap_or_default(), 0, "{page}");
     until("all are counted", || dropped(&exporter.metrics()).values().sum::<u64>() == 4000);
     let lost = dropped(&exporter.metrics());
     assert!(lost["queue_full"] > 0 && lost["failed"] > 0, "{lost:?}");
@@ -436,10 +260,10 @@ pub fn headers_are_sent_and_what_is_rejected_is_counted() {
     let (configs, session) = traced();
     let exporter = exporter(&configs, &variables);
     let own = r#"ebpf_exporter_spans_sent_total{config="",span="start"}"#;
-    until("the start is sent", || number(&exporter.metrics(), own) == Some(5));
+    until("the start is sent", || sample(&exporter.metrics(), own) == Some(5));
     (0..10).for_each(|n| session.send(&record(n, 1, 1)));
     let sent = r#"ebpf_exporter_spans_sent_total{config="traced",span="traced"}"#;
-    until("they are sent", || number(&exporter.metrics(), sent) == Some(7));
+    until("they are sent", || sample(&exporter.metrics(), sent) == Some(7));
     assert_eq!(dropped(&exporter.metrics())["rejected"], 3);
     for head in served.join().unwrap() {
         assert!(head.starts_with("post /x/y http/1.1"), "{head}");
@@ -456,7 +280,7 @@ pub fn to_the_console_they_are_lines_of_json() {
     let out = configs.path().join("out");
     let exporter = to_console(&configs, &out);
     session.send(&record(1, 1, 1));
-    until("it is a span", || number(&exporter.metrics(), READ) == Some(1));
+    until("it is a span", || sample(&exporter.metrics(), READ) == Some(1));
     exporter.terminate();
     exporter.wait();
     let names: Vec<_> = read(&out).into_iter().map(|span| (span.service, span.name)).collect();
@@ -472,7 +296,7 @@ pub fn nobody_makes_spans_that_go_nowhere() {
     let (configs, _) = traced();
     let exporter = exporter(&configs, &[("OTEL_TRACES_EXPORTER", "none".to_owned())]);
     let page = exporter.metrics();
-    assert_eq!(number(&page, READ), None);
+    assert_eq!(sample(&page, READ), None);
     assert!(!page.contains(r#"worker="otlp""#) && !page.contains(r#"worker="spans""#), "{page}");
     exporter.terminate();
     let (_, log) = exporter.wait();
@@ -487,12 +311,12 @@ pub fn a_span_asks_again_for_a_plugin_that_got_no_turn() {
     let out = configs.path().join("out");
     let exporter = to_console(&configs, &out);
     let mut sent = 0;
-    while number(&exporter.metrics(), ERRORS) == Some(0) {
+    while sample(&exporter.metrics(), ERRORS) == Some(0) {
         session.send(&record(sent, 1, 1));
         sent += 1;
-        until("it is a span", || number(&exporter.metrics(), READ) == Some(sent));
+        until("it is a span", || sample(&exporter.metrics(), READ) == Some(sent));
     }
-    let not_asked = number(&exporter.metrics(), NOT_ASKED).unwrap();
+    let not_asked = sample(&exporter.metrics(), NOT_ASKED).unwrap();
     assert!(not_asked >= 2, "it was asked for {not_asked} times");
     exporter.terminate();
     let (_, log) = exporter.wait();
