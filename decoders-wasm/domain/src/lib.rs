@@ -16,10 +16,14 @@
 //! ```
 //!
 //! A top-level domain that the list doesn't know (`host.internal`) is a suffix, as the list asks.
-//! Bytes that are no name of DNS are an error. The list is part of the component and as old as it.
+//! Bytes that are no name of DNS are an error. The list is part of the component and as old as it: data that an
+//! instance reads when it is configured, since code of it takes the exporter ten times as long to compile.
 
 use ebpf_exporter_plugin::{Decoder, Outcome, export_decoder};
-use psl::{List, Psl, Type};
+use publicsuffix::{List, Psl, Type};
+
+/// The rules of the list.
+const RULES: &str = include_str!("suffixes.txt");
 
 /// What the config says.
 #[derive(serde::Deserialize)]
@@ -35,19 +39,39 @@ fn yes() -> bool {
 }
 
 /// The decoder.
-pub struct Domain(Settings);
+pub struct Domain {
+    settings: Settings,
+    list: List,
+}
 
 impl Decoder for Domain {
     type Settings = Settings;
 
     fn configure(settings: Settings) -> Result<Self, String> {
-        Ok(Self(settings))
+        let list =
+            RULES.parse().map_err(|error| format!("its list of suffixes is broken: {error}"))?;
+        Ok(Self { settings, list })
     }
 
     fn decode(&mut self, input: &[u8]) -> Result<Outcome, String> {
         let name = if input.contains(&0) { from_wire(input)? } else { from_text(input)? };
-        let domain = registrable(&name, self.0.private);
-        Ok(Outcome::label(domain.or(self.0.default.as_deref()).unwrap_or(&name)))
+        let domain = self.registrable(&name).or(self.settings.default.as_deref());
+        Ok(Outcome::label(domain.unwrap_or(&name)))
+    }
+}
+
+impl Domain {
+    /// The part of a name that somebody could register.
+    fn registrable<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let mut suffix = suffix(&self.list, name)?;
+        while !self.settings.private && suffix.is_private {
+            // ICANN's suffix is within the company's: `io` in `github.io`.
+            let (_, within) = suffix.text.split_once('.')?;
+            suffix = self::suffix(&self.list, within)?;
+        }
+        let before = name.strip_suffix(suffix.text)?.strip_suffix('.')?;
+        let label = before.rfind('.').map_or(0, |dot| dot + 1);
+        Some(&name[label..])
     }
 }
 
@@ -99,26 +123,13 @@ fn checked(name: String) -> Result<String, String> {
     }
 }
 
-/// The part of a name that somebody could register.
-fn registrable(name: &str, private: bool) -> Option<&str> {
-    let mut suffix = suffix(name)?;
-    while !private && suffix.is_private {
-        // ICANN's suffix is within the company's: `io` in `github.io`.
-        let (_, within) = suffix.text.split_once('.')?;
-        suffix = self::suffix(within)?;
-    }
-    let before = name.strip_suffix(suffix.text)?.strip_suffix('.')?;
-    let label = before.rfind('.').map_or(0, |dot| dot + 1);
-    Some(&name[label..])
-}
-
 struct Suffix<'a> {
     text: &'a str,
     is_private: bool,
 }
 
-fn suffix(name: &str) -> Option<Suffix<'_>> {
-    let suffix = List.suffix(name.as_bytes())?;
+fn suffix<'a>(list: &impl Psl, name: &'a str) -> Option<Suffix<'a>> {
+    let suffix = list.suffix(name.as_bytes())?;
     let text = std::str::from_utf8(suffix.as_bytes()).ok()?;
     Some(Suffix { text, is_private: suffix.typ() == Some(Type::Private) })
 }
@@ -169,6 +180,23 @@ mod tests {
             (b"a\xff.com", "(error: not a name: it has bytes that are no text)"),
             (long.as_bytes(), "(error: a name is longer than 253 bytes)"),
         ]);
+    }
+
+    /// The crate `psl` has the same list as code.
+    #[test]
+    fn the_list_is_what_another_reader_makes_of_it() {
+        let list: List = RULES.parse().unwrap();
+        let mut rules = 0;
+        for rule in RULES.lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {
+            rules += 1;
+            let suffix_name = rule.trim_start_matches('!').replace('*', "some");
+            for name in [format!("a.b.{suffix_name}"), format!("a.{suffix_name}"), suffix_name] {
+                let ours = suffix(&list, &name).map(|it| (it.text, it.is_private));
+                let other = suffix(&psl::List, &name).map(|it| (it.text, it.is_private));
+                assert_eq!(ours, other, "{name}");
+            }
+        }
+        assert!(rules > 10_000, "{rules}");
     }
 
     #[test]
