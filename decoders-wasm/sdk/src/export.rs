@@ -118,6 +118,7 @@ pub mod __private {
         log_panics();
         let kind = match metric.kind {
             transforming::Kind::Counter => Kind::Counter,
+            transforming::Kind::Gauge => Kind::Gauge,
             transforming::Kind::Histogram => Kind::Histogram,
         };
         let metric = Metric { name: metric.name, kind, labels: metric.labels };
