@@ -74,7 +74,7 @@ pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
 pub use compile::{CompileError, Compiler, Order, Task, Weight};
-pub use component::inspect_file;
+pub use component::{componentize_file, inspect_file};
 pub use error::PluginError;
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
 pub use limits::{CompileLimits, Limits};

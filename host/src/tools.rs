@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ::componentize::ComponentizeError;
+
 use crate::advice::{Advice, Advise};
 use crate::cli::{Compile, Subject, Tool};
 use crate::config::name::LabelName;
@@ -23,6 +25,7 @@ use crate::transform::{LabelRows, RowAnswers, Transform};
 
 mod bench;
 mod check;
+mod componentize;
 mod health;
 mod inspect;
 pub mod manual;
@@ -49,6 +52,17 @@ pub enum ToolError {
     /// The settings are no YAML, or name files that cannot be read.
     #[error("{}", listed(.0))]
     Settings(Vec<Fault>),
+    /// What is said of a plugin cannot be.
+    #[error(transparent)]
+    Said(#[from] ComponentizeError),
+    /// The component cannot be written.
+    #[error("failed to write {}", file.display())]
+    Unwritten {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// What was typed makes no sense for this plugin.
     #[error("{}", .0.problem)]
     Usage(Advice),
@@ -79,6 +93,8 @@ impl Advise for ToolError {
         match self {
             Self::Plugin(error) => error.remedy(),
             Self::Usage(advice) => advice.remedy.clone(),
+            Self::Said(error) => Some(error.remedy().to_owned()),
+            Self::Unwritten { .. } => Some("name a file that you may write".to_owned()),
             // Each fault has its own.
             Self::NoSettings { .. } | Self::Settings(_) | Self::Contract { .. } => None,
         }
@@ -110,6 +126,9 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
     let load = |subject| Bench::load(subject, compiler);
     match tool {
         Tool::Inspect { file, compile } => inspect::inspect(file, compiler, limits(compile)?),
+        Tool::Componentize { input, output, said, compile } => {
+            componentize::Order { input, output, said }.make(compiler, limits(compile)?)
+        }
         Tool::Run { subject, json } => run::run(&load(subject)?, *json),
         Tool::Bench { subject } => bench::bench(&load(subject)?),
         Tool::Check { subject } => check::check(&load(subject)?),

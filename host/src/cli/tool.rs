@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use componentize::Said;
 
 use crate::plugin::Order;
 use crate::surveyor::Charge;
@@ -229,6 +230,22 @@ pub enum Tool {
         file: PathBuf,
 
         /// What looking at it may take.
+        #[command(flatten)]
+        compile: Compile,
+    },
+    /// Make a component of a core module, or say in a component what it is; runs nothing of it
+    Componentize {
+        /// The .wasm file: what a compiler wrote, or a component
+        input: PathBuf,
+
+        /// The component to write
+        output: PathBuf,
+
+        /// What is said of it.
+        #[command(flatten)]
+        said: Said,
+
+        /// What making it may take.
         #[command(flatten)]
         compile: Compile,
     },
