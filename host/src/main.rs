@@ -380,7 +380,7 @@ fn print(text: &str) -> Result<(), Failure> {
 fn tool_of(tool: &Tool) -> Result<(), Failure> {
     let exit = |error: &ToolError| match error {
         ToolError::NoSettings { .. } | ToolError::Settings(_) => Exit::Usage,
-        ToolError::Said(_) | ToolError::Usage(_) => Exit::Usage,
+        ToolError::Said(_) | ToolError::Limits(_) | ToolError::Usage(_) => Exit::Usage,
         ToolError::Plugin(_) | ToolError::Contract { .. } => Exit::Config,
         ToolError::Unwritten { .. } => Exit::Unexpected,
     };

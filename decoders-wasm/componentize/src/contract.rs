@@ -33,9 +33,11 @@ impl Interfaces {
         let world = &resolve.worlds[world];
         let name = |(key, _): (&WorldKey, &WorldItem)| shown(&resolve.name_world_key(key));
         let exports: Vec<_> = world.exports.iter().map(name).collect();
-        let export = match exports.as_slice() {
-            [] => return Err(ComponentizeError::NoPlugin),
-            [one] if is_plugin(one) => one.clone(),
+        // What tools export for themselves, as that of QuickJS does, is never called.
+        let plugins: Vec<_> = exports.iter().filter(|name| is_plugin(name)).collect();
+        let export = match plugins.as_slice() {
+            _ if exports.is_empty() => return Err(ComponentizeError::NoPlugin),
+            [one] => (*one).clone(),
             _ => return Err(ComponentizeError::Exports(exports)),
         };
         let version = export.rsplit('@').next().unwrap_or_default();

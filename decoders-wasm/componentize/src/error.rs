@@ -38,8 +38,8 @@ pub enum ComponentizeError {
     /// It is a component of something else.
     #[error("it exports no plugin")]
     NoPlugin,
-    /// It is more than a plugin, or something else.
-    #[error("a plugin exports one interface, not {}", .0.join(", "))]
+    /// It is two plugins, or something else.
+    #[error("a plugin exports one interface of the contract, not {}", .0.join(", "))]
     Exports(Vec<String>),
     /// It wants more than it is given.
     #[error("a plugin may import {given} only, not {}", foreign.join(", "))]
@@ -69,7 +69,7 @@ impl ComponentizeError {
             Self::NoPlugin => {
                 "call export_decoder! or export_transform!, or export an interface of wit/0.1.0"
             }
-            Self::Exports(_) => "export decoding or transforming of wit/0.1.0, and nothing else",
+            Self::Exports(_) => "export decoding or transforming of wit/0.1.0, and not both",
             Self::Imports { .. } => {
                 "build it without what needs a system, such as files, clocks or WASI"
             }

@@ -151,8 +151,8 @@ impl Metadata {
             return Ok(());
         }
         let is_new = match self.text_mut(field) {
-            Some(place) => place.replace(text.to_owned()).is_none(),
-            None => self.settings.replace(schema(text).map_err(wrong)?).is_none(),
+            Some(place) => first(place, text.to_owned()),
+            None => first(&mut self.settings, schema(text).map_err(wrong)?),
         };
         if is_new { Ok(()) } else { Err(wrong(Problem::Twice)) }
     }
@@ -193,6 +193,13 @@ impl Metadata {
         let named = named.to_wasm(&component);
         named.map_err(|error| ComponentizeError::Damaged(shown(&format!("{error:#}"))))
     }
+}
+
+/// Puts it where nothing is yet, and says whether it did.
+fn first<T>(place: &mut Option<T>, what: T) -> bool {
+    let is_new = place.is_none();
+    place.get_or_insert(what);
+    is_new
 }
 
 /// A JSON Schema that is not nested too deep.

@@ -111,7 +111,7 @@ fn what_a_core_module_says_is_lifted() {
 fn what_is_no_plugin_is_refused() {
     let of = |core: &[u8]| refused(core, Metadata::default());
     let made_up = |text| of(&core(Some(text), "w"));
-    insta::assert_snapshot!(made_up("package a:b@1.0.0; interface i { f: func(); } world w { export i; }"), @"a plugin exports one interface, not a:b/i@1.0.0; export decoding or transforming of wit/0.1.0, and nothing else");
+    insta::assert_snapshot!(made_up("package a:b@1.0.0; interface i { f: func(); } world w { export i; }"), @"a plugin exports one interface of the contract, not a:b/i@1.0.0; export decoding or transforming of wit/0.1.0, and not both");
     insta::assert_snapshot!(made_up(
         "package ebpf-exporter:plugin@0.1.0; interface decoding { f: func(); }
          interface clock { f: func(); } world w { import clock; export decoding; }"

@@ -123,13 +123,21 @@ fn suffix(name: &str) -> Option<Suffix<'_>> {
     Some(Suffix { text, is_private: suffix.typ() == Some(Type::Private) })
 }
 
-export_decoder!(Domain);
+/// What the config may say, for messages.
+const SETTINGS: &str = include_str!("../settings.schema.json");
+
+export_decoder!(Domain, settings = SETTINGS);
 
 #[cfg(test)]
 mod tests {
-    use ebpf_exporter_plugin::testing::{TestDecoder, json};
+    use ebpf_exporter_plugin::testing::{TestDecoder, check_schema, json};
 
     use super::*;
+
+    #[test]
+    fn the_schema_says_what_settings_there_are() {
+        check_schema::<Settings>(SETTINGS);
+    }
 
     #[test]
     fn names_become_registrable_domains() {
