@@ -379,8 +379,10 @@ fn print(text: &str) -> Result<(), Failure> {
 /// `plugin …`.
 fn tool_of(tool: &Tool) -> Result<(), Failure> {
     let exit = |error: &ToolError| match error {
-        ToolError::NoSettings { .. } | ToolError::Settings(_) | ToolError::Usage(_) => Exit::Usage,
+        ToolError::NoSettings { .. } | ToolError::Settings(_) => Exit::Usage,
+        ToolError::Said(_) | ToolError::Limits(_) | ToolError::Usage(_) => Exit::Usage,
         ToolError::Plugin(_) | ToolError::Contract { .. } => Exit::Config,
+        ToolError::Unwritten { .. } => Exit::Unexpected,
     };
     let result = tools::run(tool, &Compiler::default());
     let text = result.as_ref().map_or_else(ToolError::report, String::as_str);

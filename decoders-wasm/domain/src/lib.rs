@@ -121,13 +121,21 @@ fn checked(name: String) -> Result<String, String> {
     }
 }
 
-export_decoder!(Domain);
+/// What the config may say, for messages.
+const SETTINGS: &str = include_str!("../settings.schema.json");
+
+export_decoder!(Domain, settings = SETTINGS);
 
 #[cfg(test)]
 mod tests {
-    use ebpf_exporter_plugin::testing::{TestDecoder, json};
+    use ebpf_exporter_plugin::testing::{TestDecoder, check_schema, json};
 
     use super::*;
+
+    #[test]
+    fn the_schema_says_what_settings_there_are() {
+        check_schema::<Settings>(SETTINGS);
+    }
 
     #[test]
     fn names_become_registrable_domains() {

@@ -1,29 +1,71 @@
-//! `plugin inspect`: what a file is, from its bytes alone.
+//! `plugin inspect`: what a file is, from its bytes alone, and what it says of itself.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use super::ToolError;
-use super::plugin::{self, CompileLimits, Compiler, Import, Inspection};
+use serde_json::{Map, Value, json};
 
-pub(super) fn inspect(
-    file: &Path,
-    compiler: &Compiler,
-    limits: CompileLimits,
-) -> Result<String, ToolError> {
-    let found = plugin::inspect_file(file, compiler, limits)?;
-    let Inspection { world, version, imports, size, digest, memory } = found;
-    let mut out = format!(
-        "world    {world}\nversion  {version}\nsize     {size} bytes\nsha256   {digest}\n\
-         memory   {memory} bytes at the start\n"
-    );
-    let _ = match imports.len() {
-        0 => writeln!(out, "imports  nothing"),
-        _ => writeln!(out, "imports"),
-    };
-    for Import { name, given } in imports {
-        let state = if given { "given" } else { "not given: a call of it traps" };
-        let _ = writeln!(out, "  {}  ({state})", name.escape_debug());
+use super::plain;
+use super::plugin::{self, Import, Inspection};
+use crate::logging::printable;
+
+/// Settings that are listed.
+const MOST_SETTINGS: usize = 64;
+
+/// A line for each thing that is known.
+pub(super) fn text(found: &Inspection) -> String {
+    let Inspection { world, version, imports, size, digest, memory, metadata, notes } = found;
+    let mut out = format!("world        {world}\ncontract     {version}\n");
+    for (name, text) in metadata.texts() {
+        if let Some(text) = text {
+            let _ = writeln!(out, "{name:12} {}", plain(text));
+        }
     }
-    Ok(out)
+    let _ = write!(
+        out,
+        "size         {size} bytes\nsha256       {digest}\n\
+         memory       {memory} bytes at the start\n"
+    );
+    let given = |Import { name, given }: &Import| {
+        let state = if *given { "given" } else { "not given: a call of it traps" };
+        format!("{}  ({state})", name.escape_debug())
+    };
+    list(&mut out, "imports", "nothing", imports.iter().map(given));
+    if let Some(schema) = &metadata.settings {
+        let settings = plugin::outline(schema, MOST_SETTINGS).into_iter();
+        let setting = |(name, is): (&str, String)| format!("{}  {}", plain(name), plain(&is));
+        list(&mut out, "settings", "none", settings.map(setting));
+    }
+    if !notes.is_empty() {
+        list(&mut out, "notes", "none", notes.iter().map(|note| plain(note)));
+    }
+    out
+}
+
+/// A list with its title, or the word for an empty one.
+fn list(out: &mut String, title: &str, none: &str, items: impl ExactSizeIterator<Item = String>) {
+    let _ = match items.len() {
+        0 => writeln!(out, "{title:12} {none}"),
+        _ => writeln!(out, "{title}"),
+    };
+    for item in items {
+        let _ = writeln!(out, "  {}", item.trim_end());
+    }
+}
+
+/// All of it as an object, on one line. `settings` is the JSON Schema.
+pub(super) fn json(found: &Inspection) -> String {
+    let Inspection { world, version, imports, size, digest, memory, metadata, notes } = found;
+    let imports: Vec<_> = imports
+        .iter()
+        .map(|Import { name, given }| json!({"name": name, "given": given}))
+        .collect();
+    let said = metadata.texts().into_iter();
+    let said = said.filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
+    let said: Map<_, _> = said.collect();
+    let object = json!({
+        "world": world.word(), "contract": version, "size": size, "sha256": digest.to_string(),
+        "memory": memory, "imports": imports, "metadata": said, "settings": metadata.settings,
+        "notes": notes,
+    });
+    format!("{}\n", printable(&object.to_string()))
 }
