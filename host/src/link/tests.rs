@@ -76,7 +76,7 @@ metrics:
       labels: [{name: one, size: 2, decoders: [{name: wasm, plugin: zone}]}]
 ";
     insta::assert_snapshot!(fixture.linked(&[config]).2, @"
-    DIR/0.yaml:7: plugins.zone.settings.default: expected a text, found a number; write a text
+    DIR/0.yaml:7: plugins.zone.settings.default: expected a text, found a number; put it in quotes
     DIR/0.yaml:6: plugins.zone.settings.order: it is none of the values that this setting can have; did you mean `network`?
     DIR/0.yaml:5: plugins.zone.settings.prefixs: the plugin knows no such setting; did you mean `prefixes`?
     DIR/0.yaml:4: plugins.zone.settings: the setting `prefixes` is missing; add `prefixes:`

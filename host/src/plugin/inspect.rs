@@ -68,7 +68,7 @@ pub struct Inspection {
     /// What its author says of it. It is nobody else's word, and its texts are to be escaped wherever they
     /// are shown.
     pub metadata: Metadata,
-    /// What of that is left out, as it cannot be: at most [`MOST_NOTES`].
+    /// What of that is left out, as it cannot be: 16 lines at most.
     pub notes: Vec<String>,
 }
 
