@@ -51,7 +51,7 @@ fn inspecting_runs_nothing() {
 
     wasi:random/random@0.2.0  (not given: a call of it traps)
     ");
-    insta::assert_snapshot!(folder.plugin("inspect", "core", &[]).unwrap_err(), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");
+    insta::assert_snapshot!(folder.plugin("inspect", "core", &[]).unwrap_err(), @"found a core module, expected a component; make a component of it: `ebpf_wasm_exporter plugin componentize`");
     insta::assert_snapshot!(folder.plugin("inspect", "gone", &[]).unwrap_err(), @"failed to read DIR/gone.wasm: no such file or directory; make it readable");
 }
 
@@ -77,8 +77,8 @@ fn what_a_plugin_says_of_itself_is_shown() {
     imports      nothing
     settings
       default  a text
-      order
-      prefixes  a mapping, needed
+      order  network or host
+      prefixes  a mapping (needed)
     notes
       `version` of the metadata is there twice, and is left out
     ");
@@ -97,8 +97,8 @@ fn settings_are_held_against_what_the_plugin_says() {
     assert!(run("{prefixes: {}}").is_ok());
     insta::assert_snapshot!(run("{}").unwrap_err(), @"--settings:1: the setting `prefixes` is missing; add `prefixes:`");
     insta::assert_snapshot!(run("prefixes:\n  ::1: [x]\nodrer: host\n").unwrap_err(), @"
-    --settings:3: odrer: the plugin knows no such setting; did you mean `order`?
-      --settings:2: prefixes.::1: expected a text, found a list; write a text
+    --settings:2: prefixes.::1: expected a text, found a list; write a text
+      --settings:3: odrer: the plugin knows no such setting; did you mean `order`?
     ");
 }
 
