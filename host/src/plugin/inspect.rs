@@ -240,11 +240,10 @@ impl Found {
 
     /// Takes what a section says of the plugin. What cannot be said costs a note, as nothing needs it to run.
     fn say(&mut self, section: &str, content: &[u8]) {
-        let said = self.metadata.read(section, content);
-        if let Err(error) = said
-            && self.notes.len() < MOST_NOTES
-        {
-            self.notes.push(format!("{error}, and is left out"));
+        let Err(error) = self.metadata.read(section, content) else { return };
+        let note = format!("{error}, and is left out");
+        if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
+            self.notes.push(note);
         }
     }
 

@@ -67,7 +67,11 @@ fn what_cannot_be_said_costs_a_note() {
     `name` of the metadata cannot be read, and is left out
     ");
     for _ in 0..100 {
-        bytes = guests::with_section(bytes, "source", b"\xff");
+        bytes = guests::with_section(bytes, "authors", b"\xff");
+    }
+    assert_eq!(inspect(&bytes).unwrap().notes, notes);
+    for more in 0..100 {
+        bytes = guests::with_section(bytes, "source", &[b'a'; 2000][more..]);
     }
     assert_eq!(inspect(&bytes).unwrap().notes.len(), MOST_NOTES);
     // What modules inside of it say is said of them.
