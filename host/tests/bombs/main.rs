@@ -20,7 +20,8 @@ fn tool(verb: &str, bytes: &[u8], more: &[&str]) -> (Option<i32>, String) {
     let file = dir.path().join("bomb.wasm");
     fs::write(&file, bytes).expect("a file");
     let mut command = Command::new(BINARY);
-    command.args(["plugin", verb]).args(more).arg(&file);
+    // A slow machine is told how long compiling took.
+    command.env("RUST_LOG", "warn").args(["plugin", verb]).args(more).arg(&file);
     if verb != "inspect" {
         command.arg("input");
     }
