@@ -16,6 +16,7 @@
 //! | file | 64 MiB | refused at start |
 //! | compiling | 10 s of processor time and 4 s for each MiB of the file beyond 8, 60 s at most, `limits.compile.time`; 448 MiB, `limits.compile.memory` | refused at start |
 //! | imports | 1,000, with all that they hold 10,000 | refused at start |
+//! | exports | 1,000 | refused at start |
 //! | what a start writes | 1,000,000 elements of tables, 256 MiB of data | refused at start |
 //! | memory of an instance: memories, tables, globals, contexts | 16 MiB, `limits.memory` | the call fails |
 //! | time of a call | 100 ms, `limits.deadline` (within two ticks of 10 ms) | the call fails |
@@ -74,7 +75,7 @@ pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
 pub use compile::{CompileError, Compiler, Order, Task, Weight};
-pub use component::inspect_file;
+pub use component::{inspect_bytes, inspect_file, read_file};
 pub use error::PluginError;
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
 pub use limits::{CompileLimits, Limits};
@@ -138,7 +139,7 @@ struct Read {
 impl Read {
     fn of(request: &Request<'_>) -> Result<Self, PluginError> {
         let path = component::find(request.file, request.places)?;
-        let bytes = component::read(&path)?;
+        let bytes = component::read_file(&path)?;
         let digest = Digest::of(&bytes);
         if request.pin.is_some_and(|pin| pin != digest) {
             return Err(PluginError::Pin { found: digest });

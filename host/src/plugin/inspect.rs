@@ -58,6 +58,8 @@ pub struct Inspection {
     pub version: String,
     /// The interfaces that it imports.
     pub imports: Vec<Import>,
+    /// What it exports.
+    pub exports: Vec<String>,
     /// Bytes of the file.
     pub size: usize,
     /// Of the file.
@@ -167,6 +169,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
         world,
         version,
         imports: found.imports.into_iter().map(import).collect(),
+        exports: found.exports,
         size: bytes.len(),
         digest: Digest::of(bytes),
         memory: found.memory,

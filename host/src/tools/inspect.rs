@@ -12,7 +12,7 @@ pub(super) fn inspect(
     limits: CompileLimits,
 ) -> Result<String, ToolError> {
     let found = plugin::inspect_file(file, compiler, limits)?;
-    let Inspection { world, version, imports, size, digest, memory } = found;
+    let Inspection { world, version, imports, size, digest, memory, .. } = found;
     let mut out = format!(
         "world    {world}\nversion  {version}\nsize     {size} bytes\nsha256   {digest}\n\
          memory   {memory} bytes at the start\n"
