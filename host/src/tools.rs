@@ -2,7 +2,7 @@
 //! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
-//! nothing prints: results are text for `main`.
+//! nothing prints: results are text for `main`. Of all verbs those of [`remote`] alone use the network.
 
 use std::fmt;
 use std::fs;
@@ -19,6 +19,7 @@ use crate::plugin::{
     self, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, PluginError,
     Request, World,
 };
+use crate::registry::{ReferenceError, RegistryError};
 use crate::transform::{LabelRows, RowAnswers, Transform};
 
 mod bench;
@@ -27,6 +28,7 @@ mod health;
 mod inspect;
 pub mod manual;
 pub mod record;
+mod remote;
 mod run;
 pub mod top;
 
@@ -49,6 +51,12 @@ pub enum ToolError {
     /// The settings are no YAML, or name files that cannot be read.
     #[error("{}", listed(.0))]
     Settings(Vec<Fault>),
+    /// What was typed names nothing in a registry.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A registry gives or takes nothing.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// What was typed makes no sense for this plugin.
     #[error("{}", .0.problem)]
     Usage(Advice),
@@ -78,6 +86,8 @@ impl Advise for ToolError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Plugin(error) => error.remedy(),
+            Self::Reference(error) => error.remedy(),
+            Self::Registry(error) => error.remedy(),
             Self::Usage(advice) => advice.remedy.clone(),
             // Each fault has its own.
             Self::NoSettings { .. } | Self::Settings(_) | Self::Contract { .. } => None,
@@ -109,10 +119,21 @@ fn plain(text: &str) -> String {
 pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
     let load = |subject| Bench::load(subject, compiler);
     match tool {
-        Tool::Inspect { file, compile } => inspect::inspect(file, compiler, limits(compile)?),
+        Tool::Inspect { file, compile, registry } => {
+            let looker = inspect::Looker { compiler, limits: limits(compile)? };
+            match remote::reference(file) {
+                None => looker.file(file),
+                Some(reference) => remote::inspect(reference, &looker, registry),
+            }
+        }
         Tool::Run { subject, json } => run::run(&load(subject)?, *json),
         Tool::Bench { subject } => bench::bench(&load(subject)?),
         Tool::Check { subject } => check::check(&load(subject)?),
+        Tool::Push(push) => remote::push(push, compiler),
+        Tool::Pull { reference, output, registry } => {
+            remote::pull(reference, output.as_deref(), registry)
+        }
+        Tool::List { repository, registry } => remote::list(repository, registry),
     }
 }
 
