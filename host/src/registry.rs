@@ -4,7 +4,7 @@
 //! reference    ghcr.io/acme/zone:1.2.0@sha256:…
 //! artifact     manifest and config: made, read, checked
 //! credentials  who asks: docker's and podman's files, helpers
-//! http         requests, redirects, TLS, bounds
+//! http         requests, redirects, bounds; tls is whom it trusts
 //! access       what a registry wants to let somebody in
 //! session      one repository, asked: manifests, tags
 //! pull, push   components; partial is a file on its way
@@ -27,6 +27,7 @@ mod pull;
 mod push;
 mod reference;
 mod session;
+mod tls;
 
 pub use access::Purpose;
 pub use artifact::{Annotations, Artifact, ArtifactError, Description, FoundArtifact, OCI, OURS};

@@ -2,7 +2,7 @@
 //! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
-//! nothing prints: results are text for `main`. Of all verbs those of [`remote`] alone use the network.
+//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote` alone use the network.
 
 use std::fmt;
 use std::fs;

@@ -192,7 +192,7 @@ mod tests {
         let me = Credentials::Password { user: "me".to_owned(), secret: secret() };
         insta::assert_snapshot!(asked("https://a/t", None), @"GET https://a/t?scope=repository%3Ax%3Apull&service=a%20b false ");
         insta::assert_snapshot!(asked("https://a/t?x=1", Some(me)), @"GET https://a/t?x=1&scope=repository%3Ax%3Apull&service=a%20b true ");
-        insta::assert_snapshot!(asked("https://a/t", Some(Credentials::Identity(secret()))), @"POST https://a/t false scope=repository%3Ax%3Apull&service=a%20b&client_id=ebpf%5Fwasm%5Fexporter&grant_type=refresh_token&refresh_token=x%26y");
+        insta::assert_snapshot!(asked("https://a/t", Some(Credentials::Identity(secret()))), @"POST https://a/t false scope=repository%3Ax%3Apull&service=a%20b&client_id=ebpf%5Fwasm%5Fexporter&grant_type=refresh%5Ftoken&refresh_token=x%26y");
     }
 
     #[test]

@@ -7,8 +7,7 @@
 use std::error::Error;
 use std::io;
 use std::iter::successors;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
@@ -20,16 +19,12 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
 use super::error::{RegistryError, Trouble, Wanted};
-use super::limits::{CONNECT, LARGEST_FILE, LARGEST_REFUSAL, LONGEST_TEXT, MOST_REDIRECTS};
+use super::limits::{CONNECT, LARGEST_REFUSAL, LONGEST_TEXT, MOST_REDIRECTS};
+use super::tls;
 use crate::advice::{causes, plain};
-use crate::files;
 
 /// How a registry is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,11 +100,7 @@ impl Http {
     ///
     /// When nobody can be trusted by TLS.
     pub(super) fn new(reach: &Reach) -> Result<Self, RegistryError> {
-        let roots = roots(reach)?;
-        let failed = |error: rustls::Error| RegistryError::Tls(error.to_string());
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().map_err(failed)?;
-        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let config = tls::config(reach.authorities.as_deref(), !reach.plain_http)?;
         let builder = HttpsConnectorBuilder::new().with_tls_config(config);
         let (builder, scheme) = match reach.plain_http {
             true => (builder.https_or_http(), "http"),
@@ -290,36 +281,6 @@ fn lead(from: &Uri, text: &str) -> Result<Uri, RegistryError> {
         return Err(RegistryError::Insecure { host: host(from), to: host(&to) });
     }
     Ok(to)
-}
-
-/// Whom TLS trusts.
-fn roots(reach: &Reach) -> Result<RootCertStore, RegistryError> {
-    let mut roots = RootCertStore::empty();
-    if let Some(file) = &reach.authorities {
-        roots.add_parsable_certificates(certificates(file)?);
-        if roots.is_empty() {
-            return Err(bad_authorities(file, "holds no certificate that can be trusted"));
-        }
-    }
-    if !reach.plain_http {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            let why = "this host has no certificates of authorities";
-            return Err(RegistryError::Tls(why.to_owned()));
-        }
-    }
-    Ok(roots)
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, RegistryError> {
-    let bytes = files::read(file, LARGEST_FILE);
-    let bytes = bytes.map_err(|unread| bad_authorities(file, unread.why()))?;
-    let all = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    all.map_err(|_| bad_authorities(file, "holds no certificates in PEM format"))
-}
-
-fn bad_authorities(file: &Path, why: impl Into<String>) -> RegistryError {
-    RegistryError::Authorities { file: file.to_owned(), why: why.into() }
 }
 
 fn unreachable(host: &str, error: &(dyn Error + 'static)) -> RegistryError {

@@ -20,6 +20,8 @@ pub(super) struct Partial {
     goal: PathBuf,
     hash: Sha256,
     length: u64,
+    /// Whether it is where it belongs.
+    finished: bool,
 }
 
 impl Partial {
@@ -46,7 +48,7 @@ impl Partial {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let (hash, length) = hashed(&mut file, size).map_err(failed)?;
-        let mut partial = Self { file, path, goal: goal.to_owned(), hash, length };
+        let mut partial = Self { file, path, goal: goal.to_owned(), hash, length, finished: false };
         if partial.length > size {
             partial.restart()?;
         }
@@ -79,15 +81,21 @@ impl Partial {
     }
 
     /// Puts it where it belongs, in one step and for good.
-    pub(super) fn finish(self) -> Result<(), RegistryError> {
+    pub(super) fn finish(mut self) -> Result<(), RegistryError> {
         self.file.sync_all().map_err(|error| failure("write", &self.path, error))?;
-        fs::rename(&self.path, &self.goal).map_err(|error| failure("write", &self.goal, error))
+        fs::rename(&self.path, &self.goal).map_err(|error| failure("write", &self.goal, error))?;
+        self.finished = true;
+        Ok(())
     }
+}
 
-    /// Takes it away: it will never be what it is to be.
-    pub(super) fn discard(self) {
-        // If it stays, the next pull finds it and sees the same.
-        let _ = fs::remove_file(&self.path);
+impl Drop for Partial {
+    /// Leaves nothing behind where there is nothing to go on from.
+    fn drop(&mut self) {
+        if self.length == 0 && !self.finished {
+            // If it stays, the next pull finds it empty.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -145,8 +153,9 @@ mod tests {
         let mut again = open(&goal, b"ab").unwrap();
         again.write(b"ab").unwrap();
         assert_eq!((again.length(), again.digest()), (2, Digest::of(b"ab")));
-        again.discard();
-        assert_eq!(open(&goal, b"ab").unwrap().length(), 0);
+        again.restart().unwrap();
+        drop(again);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

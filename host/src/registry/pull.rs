@@ -39,21 +39,17 @@ impl Session {
         let mut partial = Partial::open(goal, found.component, found.size)?;
         let begun = partial.length();
         self.receive(found, &mut partial).await?;
-        if begun > 0 && partial.digest() != found.component {
+        if begun > 0 && partial.length() == found.size && partial.digest() != found.component {
             // What was left was no part of it.
             partial.restart()?;
             self.receive(found, &mut partial).await?;
         }
-        match self.check(found, partial.length(), || partial.digest()) {
+        let checked = self.check(found, partial.length(), || partial.digest());
+        match checked {
             Ok(()) => partial.finish(),
-            // What there is may still be its beginning.
-            Err(error @ RegistryError::Artifact { fault: ArtifactError::Short { .. }, .. }) => {
-                Err(error)
-            }
-            Err(error) => {
-                partial.discard();
-                Err(error)
-            }
+            // Of what is too short the rest may still come.
+            Err(error) if partial.length() < found.size => Err(error),
+            Err(error) => partial.restart().and(Err(error)),
         }
     }
 
