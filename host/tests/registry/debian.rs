@@ -96,7 +96,7 @@ fn spawn(dir: &Path, wants: &Wants<'_>) -> (Child, u16) {
 }
 
 /// An authority, and a server that it certifies.
-fn certify(dir: &Path) {
+pub fn certify(dir: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
     let authority = "-addext basicConstraints=critical,CA:TRUE";
     openssl(dir, &format!("req -x509 {key} -subj /CN=ca -keyout ca.key -out ca.pem {authority}"));

@@ -9,6 +9,7 @@ use ebpf_wasm_exporter::plugin::Digest;
 use serde_json::json;
 
 use crate::made::{Made, Request, answer, begin, endless};
+use crate::tls;
 use crate::typed::{Desk, lettered};
 
 /// What writes an answer.
@@ -302,6 +303,33 @@ pub fn what_lets_in_goes_to_nobody_else() {
     let known =
         registry.requests().iter().filter(|it| it.header("authorization").is_some()).count();
     assert_eq!((registry.asked().len(), known), (3, 2));
+}
+
+pub fn what_began_with_tls_goes_on_with_it() {
+    let other = Made::serve(|_, client| answer(client, "200 OK", &[], COMPONENT));
+    let elsewhere = format!("http://{}/blob", other.host());
+    let registry = Made::serve(move |request, client| match &*request.line {
+        line if line.contains("/manifests/redirected") => {
+            answer(client, "307 Temporary Redirect", &[("Location", &elsewhere)], b"")
+        }
+        line if line.contains("/manifests/") => {
+            let wants = format!("Bearer realm=\"{elsewhere}\"");
+            answer(client, "401 Unauthorized", &[("WWW-Authenticate", &wants)], b"")
+        }
+        _ => answer(client, "404 Not Found", &[], b""),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let (host, desk) = (tls::before(registry.host(), dir.path()), Desk::new());
+    let authority = dir.path().join("ca.pem").display().to_string();
+    let auths = json!({"auths": {&host: {"username": "me", "password": "secret"}}});
+    desk.write(".docker/config.json", &auths.to_string());
+    let refused = |tag: &str| {
+        let said = desk.refused(&format!("pull {host}/zone:{tag} --ca-file={authority}"), &host);
+        said.replace(&other.host(), "OTHER")
+    };
+    insta::assert_snapshot!(refused("redirected"), @"1 HOST redirects to OTHER without TLS; tell who runs the registry");
+    insta::assert_snapshot!(refused("1.0.0"), @"1 HOST redirects to OTHER without TLS; tell who runs the registry");
+    assert_eq!(other.asked(), Vec::<String>::new());
 }
 
 pub fn a_pull_goes_on_where_it_stopped() {

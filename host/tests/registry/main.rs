@@ -20,6 +20,7 @@ mod kept;
 mod let_in;
 mod made;
 mod oras;
+mod tls;
 mod typed;
 
 #[path = "../guests/compose.rs"]
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), all).exit_code()
 }
 
-/// Those that need Debian's registry.
+/// Those that need Debian's registry, or certificates.
 fn real() -> impl Iterator<Item = Trial> {
     let kept = trials![kept:
         a_component_goes_there_and_back,
@@ -48,7 +49,8 @@ fn real() -> impl Iterator<Item = Trial> {
     ];
     let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
     let read = read.map(|trial| unless(oras::lacks(), trial));
-    let all = kept.into_iter().chain(let_in).chain(read);
+    let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
+    let all = kept.into_iter().chain(let_in).chain(read).chain(safe);
     all.map(|trial| unless(debian::lacks(), trial))
 }
 
