@@ -40,7 +40,7 @@ use crate::advice::{Advice, Advise as _};
 
 use bounds::Bounds;
 use faults::Faults;
-use limits::{CompileLimits, Limits};
+use limits::Limits;
 use node::{Node, Value};
 
 /// Checks all configs together: what is good of them, and every fault of every file, sorted by
@@ -85,13 +85,28 @@ pub fn settings(file: &ConfigFile) -> Result<String, Vec<Fault>> {
     }
 }
 
-/// The limits of a plugin that are written as in a config, the others being the default.
+/// Faults of such settings that were found elsewhere: where in them, `a[1]`, and what is wrong there.
+pub fn settings_faults(file: &ConfigFile, found: Vec<(String, Advice)>) -> Vec<Fault> {
+    let bounds = Bounds::default();
+    let document = node::parse(&file.text, &bounds).ok();
+    let fault = |(path, advice): (String, Advice)| {
+        let line = document.as_ref().map(|document| document.root.line_of(&path));
+        let (severity, file) = (Severity::Error, file.path.clone());
+        Fault { severity, file, line, path, advice, count: 1 }
+    };
+    let mut faults: Vec<_> = found.into_iter().map(fault).collect();
+    faults.sort_by_key(|fault| fault.line);
+    faults
+}
+
+/// The limits of a plugin that are written as in a config, the others being the default. `text` has what is
+/// written for a key of `limits`: `memory`, `compile.time`.
 ///
 /// # Errors
 ///
-/// What is wrong with one, and what to write instead.
-pub fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, Advice> {
-    check::limits(memory, deadline)
+/// The key of each that cannot be, with what is wrong, and what to write instead.
+pub fn limits(text: impl Fn(&str) -> Option<String>) -> Result<Limits, Vec<(String, Advice)>> {
+    check::limits(&text)
 }
 
 /// What `--plugins.scrape-budget` says.
@@ -108,15 +123,6 @@ pub fn time(text: &str) -> Option<Duration> {
     const YEAR: f64 = 366.0 * 86_400e9;
     let nanos = duration::nanoseconds(text).filter(|nanos| (0.0..=YEAR).contains(nanos))?;
     Some(Duration::from_nanos(nanos as u64))
-}
-
-/// What compiling a plugin may take, written as in a config.
-///
-/// # Errors
-///
-/// What is wrong with one, and what to write instead.
-pub fn compile_limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, Advice> {
-    check::compile_limits(time, memory)
 }
 
 fn one(file: &ConfigFile, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {

@@ -380,9 +380,11 @@ fn print(text: &str) -> Result<(), Failure> {
 /// `plugin …`.
 fn tool_of(tool: &Tool) -> Result<(), Failure> {
     let exit = |error: &ToolError| match error {
-        ToolError::NoSettings { .. } | ToolError::Settings(_) | ToolError::Usage(_) => Exit::Usage,
+        ToolError::NoSettings { .. } | ToolError::Settings(_) => Exit::Usage,
+        ToolError::Said(_) | ToolError::Limits(_) | ToolError::Usage(_) => Exit::Usage,
         ToolError::Reference(_) => Exit::Usage,
         ToolError::Plugin(_) | ToolError::Contract { .. } => Exit::Config,
+        ToolError::Unwritten { .. } => Exit::Unexpected,
         ToolError::Registry(error) => match error {
             RegistryError::Unnamed(_) | RegistryError::Authorities { .. } => Exit::Usage,
             RegistryError::Artifact { .. } | RegistryError::Taken { .. } => Exit::Config,

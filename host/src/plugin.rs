@@ -4,6 +4,7 @@
 //! component  file → bytes → machine code, imports given or stubbed
 //! compile    bytes → what they are → machine code, in a process of its own
 //! cache      machine code on disk, for the next start
+//! schema     settings held against what the plugin says that it takes
 //! instance   one store, asked within bounds, replaced after a failure; breaker
 //! answers    what was answered, so that it need not be asked again
 //! decoder    the instance as a Decoder, transform as a Transform
@@ -15,6 +16,7 @@
 //! |---|---|---|
 //! | file | 64 MiB | refused at start |
 //! | compiling | 10 s of processor time and 4 s for each MiB of the file beyond 8, 60 s at most, `limits.compile.time`; 448 MiB, `limits.compile.memory` | refused at start |
+//! | what it says of itself | 1 KiB a text, 64 KiB of schema | left out, with a note |
 //! | imports | 1,000, with all that they hold 10,000 | refused at start |
 //! | exports | 1,000 | refused at start |
 //! | what a start writes | 1,000,000 elements of tables, 256 MiB of data | refused at start |
@@ -46,7 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::advice::Advise as _;
+use crate::advice::{Advice, Advise as _};
 use crate::config::name::LabelName;
 use crate::decode::Decoder;
 use crate::transform::Transform;
@@ -67,6 +69,7 @@ mod instance;
 pub mod limits;
 mod log;
 mod metrics;
+mod schema;
 mod stats;
 mod transform;
 
@@ -75,11 +78,13 @@ pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
 pub use compile::{CompileError, Compiler, Order, Task, Weight};
-pub use component::{inspect_bytes, inspect_file, read_file};
+pub use component::{componentize_file, inspect_bytes, inspect_file, read_file};
+pub use componentize::Metadata;
 pub use error::PluginError;
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
 pub use limits::{CompileLimits, Limits};
 pub use metrics::Gauges;
+pub use schema::outline;
 pub use stats::{Cause, OutcomeKind, Remembered, Stats};
 pub use transform::MetricShape;
 
@@ -89,7 +94,7 @@ use decoder::GuestDecoder;
 use engine::Engine;
 use error::words;
 use instance::Shared;
-use limits::MOST_CHILDREN;
+use limits::{LONGEST_INFO, MOST_CHILDREN};
 
 /// What a config says of a plugin. It may hold secrets, so it is never printed.
 #[derive(Clone)]
@@ -269,6 +274,18 @@ impl Plugin {
         self.linked.inspection.world
     }
 
+    /// What its file says of it.
+    pub fn inspection(&self) -> &Inspection {
+        &self.linked.inspection
+    }
+
+    /// What of its settings it will not take, as its own schema says: where below them, `.a[1]`, and what to do.
+    /// It has not run, and may refuse more.
+    pub fn misfits(&self) -> Vec<(String, Advice)> {
+        let schema = self.linked.inspection.metadata.settings.as_ref();
+        schema.map(|schema| schema::misfits(schema, &self.shared.settings)).unwrap_or_default()
+    }
+
     /// It as a decoder. All of one plugin share an instance.
     ///
     /// # Errors
@@ -302,11 +319,15 @@ impl Plugin {
 
     /// What it has done and cost from now on.
     pub fn gauge(&self) -> Gauge {
+        let Inspection { metadata, version, .. } = &self.linked.inspection;
+        let label =
+            |text: &Option<String>| log::plain(text.as_deref().unwrap_or_default(), LONGEST_INFO);
         Gauge {
             shared: Arc::clone(&self.shared),
             digest: self.digest,
             world: self.world(),
-            version: self.linked.inspection.version.clone(),
+            contract: version.clone(),
+            said: [label(&metadata.name), label(&metadata.version)],
         }
     }
 
@@ -328,7 +349,8 @@ pub struct Gauge {
     shared: Arc<Shared>,
     digest: Digest,
     world: World,
-    version: String,
+    contract: String,
+    said: [String; 2],
 }
 
 impl Gauge {
@@ -353,8 +375,13 @@ impl Gauge {
     }
 
     /// The version of the contract that it was built for.
-    pub fn version(&self) -> &str {
-        &self.version
+    pub fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// What it says that it is called, and its own version: escaped, cut, and empty if it does not say.
+    pub fn said(&self) -> [&str; 2] {
+        self.said.each_ref().map(String::as_str)
     }
 
     /// Bounds the time of its calls by that of a scraper from now on. Only the first such counts.

@@ -30,7 +30,7 @@ mod session;
 mod tls;
 
 pub use access::Purpose;
-pub use artifact::{Annotations, Artifact, ArtifactError, Description, FoundArtifact, OCI, OURS};
+pub use artifact::{Annotations, Artifact, ArtifactError, Description, FoundArtifact, OURS};
 pub use credentials::{CredentialsError, Keychain};
 pub use error::{RegistryError, Trouble, Wanted};
 pub use http::Reach;

@@ -10,20 +10,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ::componentize::ComponentizeError;
+
 use crate::advice::{Advice, Advise};
-use crate::cli::{Compile, Subject, Tool};
+use crate::cli::{Compile, LimitFlags, Subject, Tool};
 use crate::config::name::LabelName;
 use crate::config::{self, ConfigFile, Fault};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
 use crate::plugin::{
-    self, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, PluginError,
-    Request, World,
+    self, CacheDir, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin,
+    PluginError, Request, World,
 };
 use crate::registry::{ReferenceError, RegistryError};
 use crate::transform::{LabelRows, RowAnswers, Transform};
 
 mod bench;
 mod check;
+mod componentize;
 mod health;
 mod inspect;
 pub mod manual;
@@ -48,8 +51,8 @@ pub enum ToolError {
         /// Why not.
         source: io::Error,
     },
-    /// The settings are no YAML, or name files that cannot be read.
-    #[error("{}", listed(.0))]
+    /// The settings are no YAML, name files that cannot be read, or are not what the plugin says that it takes.
+    #[error("{}", lines(.0))]
     Settings(Vec<Fault>),
     /// What was typed names nothing in a registry.
     #[error(transparent)]
@@ -57,6 +60,20 @@ pub enum ToolError {
     /// A registry gives or takes nothing.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// What is said of a plugin cannot be.
+    #[error(transparent)]
+    Said(#[from] ComponentizeError),
+    /// The component cannot be written.
+    #[error("failed to write {}", file.display())]
+    Unwritten {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Limits that cannot be.
+    #[error("{}", lines(.0))]
+    Limits(Vec<Advice>),
     /// What was typed makes no sense for this plugin.
     #[error("{}", .0.problem)]
     Usage(Advice),
@@ -89,14 +106,19 @@ impl Advise for ToolError {
             Self::Reference(error) => error.remedy(),
             Self::Registry(error) => error.remedy(),
             Self::Usage(advice) => advice.remedy.clone(),
+            Self::Said(error) => Some(error.remedy().to_owned()),
+            Self::Unwritten { .. } => Some("name a file that you may write".to_owned()),
             // Each fault has its own.
-            Self::NoSettings { .. } | Self::Settings(_) | Self::Contract { .. } => None,
+            Self::NoSettings { .. }
+            | Self::Settings(_)
+            | Self::Limits(_)
+            | Self::Contract { .. } => None,
         }
     }
 }
 
 /// Faults, one a line.
-fn listed(faults: &[Fault]) -> String {
+fn lines<T: ToString>(faults: &[T]) -> String {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     faults.join("\n  ")
 }
@@ -119,12 +141,22 @@ fn plain(text: &str) -> String {
 pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
     let load = |subject| Bench::load(subject, compiler);
     match tool {
-        Tool::Inspect { file, compile, registry } => {
-            let looker = inspect::Looker { compiler, limits: limits(compile)? };
-            match remote::reference(file) {
-                None => looker.file(file),
-                Some(reference) => remote::inspect(reference, &looker, registry),
-            }
+        Tool::Inspect { file, json, compile, registry } => {
+            let limits = compile_limits(compile)?;
+            let (found, artifact) = match remote::reference(file) {
+                None => (plugin::inspect_file(file, compiler, limits)?, None),
+                Some(reference) => {
+                    let (artifact, bytes) = remote::fetch(reference, registry)?;
+                    (plugin::inspect_bytes(&bytes, compiler, limits)?, Some(artifact))
+                }
+            };
+            Ok(match json {
+                true => inspect::json(&found, artifact.as_ref()),
+                false => inspect::text(&found, artifact.as_ref()),
+            })
+        }
+        Tool::Componentize { input, output, said, compile } => {
+            componentize::Order { input, output, said }.make(compiler, compile_limits(compile)?)
         }
         Tool::Run { subject, json } => run::run(&load(subject)?, *json),
         Tool::Bench { subject } => bench::bench(&load(subject)?),
@@ -141,6 +173,8 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
 struct Bench<'a> {
     subject: &'a Subject,
     compiler: &'a Compiler,
+    /// The text of the settings, and what they are.
+    file: ConfigFile,
     settings: String,
     limits: Limits,
     labels: Vec<LabelName>,
@@ -156,20 +190,19 @@ impl<'a> Bench<'a> {
         let labels = subject.labels.iter().map(label).collect::<Result<_, _>>()?;
         let inputs = subject.inputs.iter().map(|input| bytes(input, subject.hex));
         let inputs = inputs.collect::<Result<_, _>>()?;
-        let (memory, deadline) = (subject.memory.as_deref(), subject.deadline.as_deref());
-        let limits = config::limits(memory, deadline).map_err(ToolError::Usage)?;
-        // What a guest says of how long it holds is shown as it says it.
-        let compile = self::limits(&subject.compile)?;
-        let limits = Limits { hold: Duration::ZERO, compile, ..limits };
-        Ok(Self { subject, compiler, settings: settings(subject)?, limits, labels, inputs })
+        let limits = limits(&subject.limits)?;
+        let file = settings_file(subject)?;
+        let settings = config::settings(&file).map_err(ToolError::Settings)?;
+        Ok(Self { subject, compiler, file, settings, limits, labels, inputs })
     }
 
     /// One that has compiled nothing yet.
     fn loader(&self) -> Loader {
-        Loader::new(self.compiler.clone(), None)
+        let cache = CacheDir::chosen(self.subject.plugins_cache_dir.as_deref(), None);
+        Loader::new(self.compiler.clone(), cache)
     }
 
-    /// The plugin, compiled by `loader`, with counters of its own.
+    /// The plugin, compiled by `loader`, with counters of its own. Its settings are what it says that it takes.
     fn plugin(&self, loader: &mut Loader, limits: Limits) -> Result<Plugin, ToolError> {
         let request = Request {
             config: "plugin",
@@ -180,7 +213,15 @@ impl<'a> Bench<'a> {
             settings: &self.settings,
             limits,
         };
-        Ok(loader.load(&request)?)
+        let plugin = loader.load(&request)?;
+        let misfits = plugin.misfits().into_iter();
+        let misfits: Vec<_> = misfits
+            .map(|(path, advice)| (path.trim_start_matches('.').to_owned(), advice))
+            .collect();
+        match misfits.is_empty() {
+            true => Ok(plugin),
+            false => Err(ToolError::Settings(config::settings_faults(&self.file, misfits))),
+        }
     }
 
     /// An instance of it, whose answers are not remembered: whatever is asked is asked of the guest.
@@ -206,23 +247,32 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn limits(compile: &Compile) -> Result<CompileLimits, ToolError> {
-    let (time, memory) = (compile.compile_time.as_deref(), compile.compile_memory.as_deref());
-    config::compile_limits(time, memory).map_err(ToolError::Usage)
+/// The limits that were typed. What a guest says of how long its answers hold is shown as it says it, unless
+/// that was typed too.
+fn limits(flags: &LimitFlags) -> Result<Limits, ToolError> {
+    let text = |key: &str| match (key, flags.text_of(key)) {
+        ("hold", None) => Some("0s".to_owned()),
+        (_, text) => text,
+    };
+    let about =
+        |(key, advice): (String, Advice)| advice.about(format_args!("--{}", key.replace('.', "-")));
+    let refused = |found: Vec<_>| ToolError::Limits(found.into_iter().map(about).collect());
+    config::limits(text).map_err(refused)
 }
 
-fn settings(subject: &Subject) -> Result<String, ToolError> {
-    let file = match &subject.settings_file {
-        None => ConfigFile { path: "--settings".into(), text: subject.settings.as_str().into() },
-        Some(path) => {
-            let failed = |source| ToolError::NoSettings { file: path.clone(), source };
-            ConfigFile {
-                path: path.clone(),
-                text: fs::read_to_string(path).map_err(failed)?.into(),
-            }
-        }
+fn compile_limits(compile: &Compile) -> Result<CompileLimits, ToolError> {
+    let flags = LimitFlags { compile: compile.clone(), ..LimitFlags::default() };
+    Ok(limits(&flags)?.compile)
+}
+
+fn settings_file(subject: &Subject) -> Result<ConfigFile, ToolError> {
+    let Some(path) = &subject.settings_file else {
+        let text = subject.settings.as_str().into();
+        return Ok(ConfigFile { path: "--settings".into(), text });
     };
-    config::settings(&file).map_err(ToolError::Settings)
+    let failed = |source| ToolError::NoSettings { file: path.clone(), source };
+    let text = fs::read_to_string(path).map_err(failed)?.into();
+    Ok(ConfigFile { path: path.clone(), text })
 }
 
 fn bytes(input: &str, hex: bool) -> Result<Vec<u8>, ToolError> {

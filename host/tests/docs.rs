@@ -7,9 +7,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::process::Command;
+use std::process;
 use std::sync::LazyLock;
 
+use clap::Parser as _;
+use ebpf_wasm_exporter::cli::{Command, Flags, Tool};
 use ebpf_wasm_exporter::decode::builtin;
 use regex::Regex;
 
@@ -200,7 +202,8 @@ fn the_chapter_of_architecture_has_every_room() {
 
 /// What the exporter prints, to either output.
 fn said(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter")).args(arguments).output();
+    let output =
+        process::Command::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter")).args(arguments).output();
     let output = output.expect("it starts");
     String::from_utf8([output.stdout, output.stderr].concat()).expect("it says text")
 }
@@ -218,13 +221,36 @@ fn the_chapter_of_flags_has_those_of_the_help() {
 
 #[test]
 fn the_chapter_of_tools_has_the_flags_of_their_help() {
-    let tools = ["inspect", "run", "bench", "check", "push", "pull", "list"];
+    let tools = ["inspect", "componentize", "run", "bench", "check", "push", "pull", "list"];
     let mut known: Names = tools.iter().flat_map(|tool| flags(&["plugin", tool])).collect();
     known.remove("--help");
     let chapters = ["tools", "registries"].map(|name| read(format!("docs/src/plugins/{name}.md")));
     let mut told = named(&chapters.join("\n"));
     told.retain(|name| name.starts_with("--"));
     assert_eq!(told, known);
+}
+
+/// A stranger copies the workflow: its commands are such as the exporter takes.
+#[test]
+fn the_workflow_for_plugins_has_commands_that_there_are() {
+    let chapter = read("docs/src/plugins/tools.md");
+    let workflow = between(&chapter, "```yaml\n", "```");
+    let workflow: serde_yaml::Value = serde_yaml::from_str(workflow).expect("it is YAML");
+    let steps = workflow["jobs"]["check"]["steps"].as_sequence().expect("it has steps");
+    let runs: Vec<_> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    let ours = runs.iter().filter(|run| run.starts_with("ebpf_wasm_exporter "));
+    let verbs: Vec<_> = ours
+        .map(|run| {
+            let flags = Flags::try_parse_from(run.split(' '))
+                .unwrap_or_else(|error| panic!("{run}: {error}"));
+            let Some(Command::Plugin { tool }) = flags.command else { panic!("{run}") };
+            tool
+        })
+        .collect();
+    assert!(matches!(
+        &*verbs,
+        [Tool::Componentize { .. }, Tool::Check { .. }, Tool::Inspect { .. }]
+    ));
 }
 
 #[test]

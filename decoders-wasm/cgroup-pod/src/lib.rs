@@ -135,13 +135,21 @@ impl Transform for CgroupPod {
     }
 }
 
-export_transform!(CgroupPod);
+/// What the config may say, for messages.
+const SETTINGS: &str = include_str!("../settings.schema.json");
+
+export_transform!(CgroupPod, settings = SETTINGS);
 
 #[cfg(test)]
 mod tests {
-    use ebpf_exporter_plugin::testing::{TestTransform, json};
+    use ebpf_exporter_plugin::testing::{TestTransform, check_schema, json};
 
     use super::*;
+
+    #[test]
+    fn the_schema_says_what_settings_there_are() {
+        check_schema::<Settings>(SETTINGS);
+    }
 
     #[test]
     fn facts_stand_in_the_place_of_the_path() {

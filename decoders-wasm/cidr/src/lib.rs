@@ -77,13 +77,21 @@ fn address(input: &[u8]) -> Result<IpAddr, String> {
     Ok(address.to_canonical())
 }
 
-export_decoder!(Cidr);
+/// What the config may say, for messages.
+const SETTINGS: &str = include_str!("../settings.schema.json");
+
+export_decoder!(Cidr, settings = SETTINGS);
 
 #[cfg(test)]
 mod tests {
-    use ebpf_exporter_plugin::testing::{TestDecoder, json};
+    use ebpf_exporter_plugin::testing::{TestDecoder, check_schema, json};
 
     use super::*;
+
+    #[test]
+    fn the_schema_says_what_settings_there_are() {
+        check_schema::<Settings>(SETTINGS);
+    }
 
     #[test]
     fn the_longest_prefix_names_an_address() {

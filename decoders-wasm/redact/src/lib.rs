@@ -128,13 +128,21 @@ fn keyed(key: Option<&str>, needed: bool) -> Result<Hmac<Sha256>, String> {
     Hmac::new_from_slice(key.as_bytes()).map_err(|error| format!("key: {error}"))
 }
 
-export_transform!(Redact);
+/// What the config may say, for messages.
+const SETTINGS: &str = include_str!("../settings.schema.json");
+
+export_transform!(Redact, settings = SETTINGS);
 
 #[cfg(test)]
 mod tests {
-    use ebpf_exporter_plugin::testing::{TestTransform, json};
+    use ebpf_exporter_plugin::testing::{TestTransform, check_schema, json};
 
     use super::*;
+
+    #[test]
+    fn the_schema_says_what_settings_there_are() {
+        check_schema::<Settings>(SETTINGS);
+    }
 
     #[test]
     fn values_are_hashed_masked_and_kept() {

@@ -74,7 +74,10 @@ impl Transform for Relabel {
     }
 }
 
-export_transform!(Relabel);
+/// What the config may say, for messages.
+const SETTINGS: &str = include_str!("../settings.schema.json");
+
+export_transform!(Relabel, settings = SETTINGS);
 
 #[cfg(test)]
 mod tests;

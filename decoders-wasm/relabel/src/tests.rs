@@ -1,12 +1,17 @@
 //! Prometheus' documented rules, one case each, in its own YAML.
 
-use ebpf_exporter_plugin::testing::TestTransform;
+use ebpf_exporter_plugin::testing::{TestTransform, check_schema};
 
 use super::*;
 
 fn relabel(rules: &str, labels: &[&str]) -> Result<TestTransform<Relabel>, String> {
     let settings = serde_yaml::from_str(&format!("relabel_configs:\n{rules}")).unwrap();
     TestTransform::new(settings, labels)
+}
+
+#[test]
+fn the_schema_says_what_settings_there_are() {
+    check_schema::<Settings>(SETTINGS);
 }
 
 /// Rules, and what becomes of the row {a="foo", b="bar", c="baz"}.

@@ -3,10 +3,40 @@
 //! Never holds logic of its own: a component does what the native tests saw.
 
 /// Makes a [`Decoder`](crate::Decoder) the plugin of this crate's component. Once in a crate;
-/// expands to nothing unless built for Wasm.
+/// gives no code unless built for Wasm.
+///
+/// The component says what the crate's `Cargo.toml` says of it: name, version, description, authors,
+/// license, repository and homepage. With a JSON Schema it says which settings it takes too, so that
+/// the host can tell who writes a config what is misspelt, and on which line:
+///
+/// ```
+/// # use ebpf_exporter_plugin::{Decoder, Outcome, export_decoder};
+/// # struct Queue;
+/// # impl Decoder for Queue {
+/// #     type Settings = ();
+/// #     fn configure((): ()) -> Result<Self, String> { Ok(Self) }
+/// #     fn decode(&mut self, _: &[u8]) -> Result<Outcome, String> { Ok(Outcome::Drop) }
+/// # }
+/// /// In a crate it is a file: `include_str!("../settings.schema.json")`.
+/// const SETTINGS: &str = r#"{
+///     "type": "object",
+///     "properties": {"queues": {"type": "array", "items": {"type": "string"}}},
+///     "required": ["queues"],
+///     "additionalProperties": false
+/// }"#;
+///
+/// export_decoder!(Queue, settings = SETTINGS);
+/// ```
+///
+/// [`testing::check_schema`](crate::testing::check_schema) holds it against the type of the settings.
 #[macro_export]
 macro_rules! export_decoder {
     ($decoder:ty) => {
+        $crate::export_decoder!($decoder, settings = "");
+    };
+    ($decoder:ty, settings = $schema:expr $(,)?) => {
+        $crate::__say!($schema);
+
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::__private::decoder as bindings;
@@ -36,10 +66,16 @@ macro_rules! export_decoder {
 }
 
 /// Makes a [`Transform`](crate::Transform) the plugin of this crate's component. Once in a crate;
-/// expands to nothing unless built for Wasm.
+/// gives no code unless built for Wasm. What the component says of itself, and `settings = …`, is as
+/// with [`export_decoder!`](crate::export_decoder).
 #[macro_export]
 macro_rules! export_transform {
     ($transform:ty) => {
+        $crate::export_transform!($transform, settings = "");
+    };
+    ($transform:ty, settings = $schema:expr $(,)?) => {
+        $crate::__say!($schema);
+
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::__private::transform as bindings;
@@ -73,6 +109,38 @@ macro_rules! export_transform {
     };
 }
 
+/// Puts what a crate says of itself, and the schema, into custom sections of its module, from where
+/// `componentize` takes them to those of the component. An empty text says nothing.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __say {
+    ($schema:expr) => {
+        // Looked at natively too, so that a file that is not there is found by `cargo check`.
+        const _: &str = $schema;
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::__say! {
+            "ebpf-exporter:name" = $crate::__private::said(option_env!("CARGO_PKG_NAME")),
+            "ebpf-exporter:version" = $crate::__private::said(option_env!("CARGO_PKG_VERSION")),
+            "ebpf-exporter:description" = $crate::__private::said(option_env!("CARGO_PKG_DESCRIPTION")),
+            "ebpf-exporter:authors" = $crate::__private::said(option_env!("CARGO_PKG_AUTHORS")),
+            "ebpf-exporter:licenses" = $crate::__private::said(option_env!("CARGO_PKG_LICENSE")),
+            "ebpf-exporter:source" = $crate::__private::said(option_env!("CARGO_PKG_REPOSITORY")),
+            "ebpf-exporter:homepage" = $crate::__private::said(option_env!("CARGO_PKG_HOMEPAGE")),
+            "ebpf-exporter:settings" = $schema,
+        }
+    };
+    ($($section:tt = $text:expr),* $(,)?) => {
+        $(const _: () = {
+            const TEXT: &str = $text;
+
+            #[used]
+            #[unsafe(link_section = $section)]
+            static SAID: [u8; TEXT.len()] = $crate::__private::bytes(TEXT);
+        };)*
+    };
+}
+
 /// What the macros expand to. No part of the crate's interface.
 #[doc(hidden)]
 #[allow(missing_docs)]
@@ -86,6 +154,22 @@ pub mod __private {
     use crate::{Decoder, Kind, Metric, Outcome, RowOutcome, Transform};
     use decoder::exports::ebpf_exporter::plugin::decoding;
     use transform::exports::ebpf_exporter::plugin::transforming;
+
+    /// What Cargo says, if it is Cargo that builds.
+    pub const fn said(text: Option<&'static str>) -> &'static str {
+        match text {
+            Some(text) => text,
+            None => "",
+        }
+    }
+
+    /// All bytes of a text, which has `N`.
+    pub const fn bytes<const N: usize>(text: &str) -> [u8; N] {
+        match text.as_bytes().first_chunk() {
+            Some(bytes) => *bytes,
+            None => panic!("a text has as many bytes as it says"),
+        }
+    }
 
     /// The one plugin of a component, once it is configured.
     pub type Slot<T> = RefCell<Option<T>>;
@@ -118,6 +202,7 @@ pub mod __private {
         log_panics();
         let kind = match metric.kind {
             transforming::Kind::Counter => Kind::Counter,
+            transforming::Kind::Gauge => Kind::Gauge,
             transforming::Kind::Histogram => Kind::Histogram,
         };
         let metric = Metric { name: metric.name, kind, labels: metric.labels };

@@ -1,7 +1,10 @@
 //! Run a plugin natively, as its component would run: through the same flat buffers.
 
+mod schema;
+
 use std::fmt::Write as _;
 
+pub use schema::check_schema;
 pub use serde_json::json;
 
 use crate::transform::Agreed;

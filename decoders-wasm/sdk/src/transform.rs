@@ -60,8 +60,10 @@ pub struct Metric {
 /// What the values of a metric are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One number a row.
+    /// One number a row, which only grows.
     Counter,
+    /// One number a row, which may fall. Exporters of today have none.
+    Gauge,
     /// Buckets; a row is a whole histogram.
     Histogram,
 }

@@ -1,8 +1,10 @@
 //! What can be done instead of serving, as it was typed: `plugin …`, `config …`, `healthcheck`, `docs …`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use componentize::Said;
 
 use crate::plugin::Order;
 use crate::surveyor::Charge;
@@ -223,10 +225,14 @@ pub enum Reference {
 /// What can be done with a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Tool {
-    /// Say what a file is: world, version, imports, digest; runs nothing of it
+    /// Say what a file is, and what it says of itself; runs nothing of it
     Inspect {
         /// The .wasm file, or oci:REGISTRY/REPOSITORY:TAG of one in a registry
         file: PathBuf,
+
+        /// As JSON, with the schema of its settings
+        #[arg(long)]
+        json: bool,
 
         /// What looking at it may take.
         #[command(flatten)]
@@ -235,6 +241,22 @@ pub enum Tool {
         /// How a registry is asked.
         #[command(flatten)]
         registry: RegistryFlags,
+    },
+    /// Make a component of a core module, or say in a component what it is; runs nothing of it
+    Componentize {
+        /// The .wasm file: what a compiler wrote, or a component
+        input: PathBuf,
+
+        /// The component to write
+        output: PathBuf,
+
+        /// What is said of it.
+        #[command(flatten)]
+        said: Said,
+
+        /// What making it may take.
+        #[command(flatten)]
+        compile: Compile,
     },
     /// Ask it and show what it answers
     Run {
@@ -326,7 +348,7 @@ pub struct RegistryFlags {
 }
 
 /// What compiling a plugin may take.
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Compile {
     /// How much processor time compiling may take, as `limits.compile.time` of a config
     #[arg(long, value_name = "TIME")]
@@ -335,6 +357,66 @@ pub struct Compile {
     /// How much memory compiling may take, as `limits.compile.memory` of a config
     #[arg(long, value_name = "SIZE")]
     pub compile_memory: Option<String>,
+}
+
+/// What a plugin may use, each flag being a key of `limits` of a config.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct LimitFlags {
+    /// How much memory it may have, as `limits.memory` of a config
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+
+    /// How long a call may take, as `limits.deadline` of a config
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
+
+    /// How much text a call may return, as `limits.output` of a config
+    #[arg(long, value_name = "SIZE")]
+    pub output: Option<String>,
+
+    /// How many elements its tables may have, as `limits.table` of a config
+    #[arg(long, value_name = "N")]
+    pub table: Option<String>,
+
+    /// How many core instances it may have, as `limits.instances` of a config
+    #[arg(long, value_name = "N")]
+    pub instances: Option<String>,
+
+    /// How much memory its answers may have, as `limits.answers` of a config; for `bench`
+    #[arg(long, value_name = "SIZE")]
+    pub answers: Option<String>,
+
+    /// How much text its labels may have, as `limits.text` of a config; no tool has so much
+    #[arg(long, value_name = "SIZE")]
+    pub text: Option<String>,
+
+    /// How long an answer holds at least, as `limits.hold` of a config; without it, as long as it says
+    #[arg(long, value_name = "TIME")]
+    pub hold: Option<String>,
+
+    /// What compiling it may take.
+    #[command(flatten)]
+    pub compile: Compile,
+}
+
+impl LimitFlags {
+    /// What was typed for a key of `limits`.
+    pub fn text_of(&self, key: &str) -> Option<String> {
+        let text = match key {
+            "memory" => &self.memory,
+            "deadline" => &self.deadline,
+            "output" => &self.output,
+            "table" => &self.table,
+            "instances" => &self.instances,
+            "answers" => &self.answers,
+            "text" => &self.text,
+            "hold" => &self.hold,
+            "compile.time" => &self.compile.compile_time,
+            "compile.memory" => &self.compile.compile_memory,
+            _ => &None,
+        };
+        text.clone()
+    }
 }
 
 /// A plugin and what it is asked.
@@ -359,17 +441,13 @@ pub struct Subject {
     #[arg(long, value_name = "FILE")]
     pub settings_file: Option<PathBuf>,
 
-    /// How much memory it may have, as `limits.memory` of a config
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
-
-    /// How long a call may take, as `limits.deadline` of a config
-    #[arg(long, value_name = "TIME")]
-    pub deadline: Option<String>,
-
-    /// What compiling it may take.
+    /// What it may use.
     #[command(flatten)]
-    pub compile: Compile,
+    pub limits: LimitFlags,
+
+    /// Directory to keep it compiled in, as in serving
+    #[arg(long = "plugins.cache-dir", value_name = "DIR")]
+    pub plugins_cache_dir: Option<OsString>,
 
     /// For a transform: the names of the labels that rows come with, comma separated
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]

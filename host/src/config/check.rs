@@ -7,12 +7,13 @@ mod label;
 mod plugin;
 mod span;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::error::ConfigFile;
 use super::faults::Faults;
-use super::limits::{CompileLimits, Limits};
+use super::limits::Limits;
 use super::name::{MetricName, NameError};
 use super::plan::{
     Config, EventStream, Kaddr, LineIndex, Metric, MetricKind, OnRowError, Outline, PluginSettings,
@@ -68,16 +69,35 @@ pub(super) fn settings(
     plugin::settings(Field::Given(raw), "", plugin::folder(file), faults)
 }
 
-/// The limits of a plugin, from texts of their own.
-pub(super) fn limits(memory: Option<&str>, deadline: Option<&str>) -> Result<Limits, Advice> {
-    let mut limits = Limits::default();
-    if let Some(text) = memory {
-        limits.memory = plugin::bytes(text, ranges::MEMORY)?;
-    }
-    if let Some(text) = deadline {
-        limits.deadline = plugin::time(text)?;
-    }
-    Ok(limits)
+/// The limits of a plugin, from texts of their own. `text` has that of each key, `memory` or `compile.time`.
+pub(super) fn limits(
+    text: &dyn Fn(&str) -> Option<String>,
+) -> Result<Limits, Vec<(String, Advice)>> {
+    let faults = RefCell::new(Vec::new());
+    let refuse = |key: &str, advice| faults.borrow_mut().push((key.to_owned(), advice));
+    let count = |key: &str| {
+        let text = text(key)?;
+        let number = text.parse().ok();
+        if number.is_none() {
+            let problem = format!("{} is no number", quote(&text));
+            refuse(key, Advice::new(problem, "write it in digits"));
+        }
+        number
+    };
+    let raw = raw::Limits {
+        memory: text("memory"),
+        deadline: text("deadline"),
+        output: text("output"),
+        table: count("table"),
+        instances: count("instances"),
+        answers: text("answers"),
+        text: text("text"),
+        hold: text("hold"),
+        compile: raw::Compile { time: text("compile.time"), memory: text("compile.memory") },
+    };
+    let limits = plugin::limits(&raw, &refuse);
+    let faults = faults.into_inner();
+    if faults.is_empty() { Ok(limits) } else { Err(faults) }
 }
 
 /// The time that all plugins may run in a scrape.
@@ -89,18 +109,6 @@ pub(super) fn plugin_budget(text: &str) -> Result<Duration, Advice> {
             format!("write one from {least} to {most}"),
         )
     })
-}
-
-/// What compiling a plugin may take, from texts of their own.
-pub(super) fn compile_limits(
-    time: Option<&str>,
-    memory: Option<&str>,
-) -> Result<CompileLimits, Advice> {
-    let time = time.map(plugin::compile_time).transpose()?;
-    let memory = memory.map(|text| plugin::bytes(text, ranges::COMPILE_MEMORY));
-    let memory = memory.transpose()?;
-    let default = CompileLimits::default();
-    Ok(CompileLimits { time, memory: memory.map_or(default.memory, |bytes| bytes as u64) })
 }
 
 /// Tells of metrics that have the name, and so the map, of one before them.

@@ -57,6 +57,35 @@ fn link(config: &Config, loader: &mut Loader) -> (Vec<Linked>, Vec<Gauge>, Vec<F
     (linked, plugins::gauges(config, &loaded), faults)
 }
 
+/// What does not fit is told with its line, all of it, before the guest is asked.
+#[test]
+fn settings_are_held_against_what_the_plugin_says() {
+    let fixture = Fixture::of(&[]);
+    fs::write(fixture.0.path().join("zone.wasm"), guests::described("refuse")).unwrap();
+    let config = "plugins:
+  zone:
+    file: zone.wasm
+    settings:
+      prefixs: {10.0.0.0/8: lan}
+      order: netwrok
+      default: 7
+metrics:
+  counters:
+    - name: a
+      help: A
+      labels: [{name: one, size: 2, decoders: [{name: wasm, plugin: zone}]}]
+";
+    insta::assert_snapshot!(fixture.linked(&[config]).2, @"
+    DIR/0.yaml:7: plugins.zone.settings.default: expected a text, found a number; write a text
+    DIR/0.yaml:6: plugins.zone.settings.order: it is none of the values that this setting can have; did you mean `network`?
+    DIR/0.yaml:5: plugins.zone.settings.prefixs: the plugin knows no such setting; did you mean `prefixes`?
+    DIR/0.yaml:4: plugins.zone.settings: the setting `prefixes` is missing; add `prefixes:`
+    ");
+    // What fits is the guest's to refuse.
+    let fits = config.replace("prefixs", "prefixes").replace("netwrok", "host").replace("7", "x");
+    insta::assert_snapshot!(fixture.linked(&[&fits]).2, @r"DIR/0.yaml:4: plugins.zone.settings: the plugin refuses its configuration: `zones` is missing\n\u{1b}[31m; write one; correct its `settings`");
+}
+
 const ECHO: &str = "plugins: {zone: {file: echo.wasm}}
 metrics:
   counters:

@@ -26,7 +26,7 @@ use crate::advice::Advise;
 /// and a Python guest 35 MB.
 const MOST: u64 = 256 << 20;
 /// What an entry begins with: what follows is its hash, then what the child replied.
-const MAGIC: &[u8; 8] = b"ewecode1";
+const MAGIC: &[u8; 8] = b"ewecode2";
 /// Bytes of a hash, and of the secret that it is made with.
 const HASH: usize = 32;
 /// The secret's file.

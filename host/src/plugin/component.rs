@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use componentize::Metadata;
 use tracing::{debug, info, warn};
-
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType, Val};
@@ -50,6 +50,26 @@ pub fn inspect_bytes(
     let reply = compiler.ask(Task::Inspect, bytes, limits)?;
     let (facts, _) = Reply::parse(&reply)?;
     Ok(facts.inspection)
+}
+
+/// The component that the core module or component in this file becomes, and what it is, as a child says that
+/// makes it. What is said of it takes the place of what it says itself.
+///
+/// # Errors
+///
+/// When the file cannot be read, or becomes no plugin.
+pub fn componentize_file(
+    path: &Path,
+    said: &Metadata,
+    compiler: &Compiler,
+    limits: CompileLimits,
+) -> Result<(Inspection, Vec<u8>), PluginError> {
+    let mut input = serde_json::to_vec(said).unwrap_or_default();
+    input.push(b'\n');
+    input.extend(read_file(path)?);
+    let reply = compiler.ask(Task::Componentize, &input, limits)?;
+    let (facts, component) = Reply::parse(&reply)?;
+    Ok((facts.inspection, component.to_vec()))
 }
 
 /// Compiling for so long is worth a word.

@@ -121,9 +121,7 @@ impl Asked {
                 answer.map_err(|text| guests_own(text).of_plugin(&shared.plugin))
             });
         }
-        for kind in OutcomeKind::ALL {
-            shared.count(kind, counts[kind as usize]);
-        }
+        shared.count(counts);
     }
 }
 

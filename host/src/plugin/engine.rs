@@ -90,13 +90,15 @@ impl Engine {
     /// # Errors
     ///
     /// If there is no clock yet, and no thread for it.
-    pub(super) fn run(&self) -> io::Result<Ticking> {
-        self.clock.start(|hand| {
-            let thread = thread::Builder::new().name(CLOCK.name.to_owned());
-            thread.stack_size(CLOCK.stack).spawn(self.work_of(hand))
-        })?;
-        self.clock.enter();
-        Ok(Ticking(Arc::clone(&self.clock)))
+    pub(super) fn run(&self) -> io::Result<Ticking<'_>> {
+        let ticking = Ticking(&self.clock);
+        if !self.clock.enter() {
+            self.clock.start(|hand| {
+                let thread = thread::Builder::new().name(CLOCK.name.to_owned());
+                thread.stack_size(CLOCK.stack).spawn(self.work_of(hand))
+            })?;
+        }
+        Ok(ticking)
     }
 
     /// Ends the clock's thread, until the next call. No guest may run.
@@ -157,6 +159,8 @@ struct Clock {
 #[derive(Default)]
 struct State {
     running: usize,
+    /// Whether its thread waits for something to run, and nobody has woken it yet.
+    waiting: bool,
     closed: bool,
     /// Whether there is a thread for it.
     has_hand: bool,
@@ -174,9 +178,9 @@ impl Drop for Hand {
 }
 
 /// A call under way.
-pub(super) struct Ticking(Arc<Clock>);
+pub(super) struct Ticking<'a>(&'a Clock);
 
-impl Drop for Ticking {
+impl Drop for Ticking<'_> {
     fn drop(&mut self) {
         self.0.lock().running -= 1;
     }
@@ -187,12 +191,15 @@ impl Clock {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self) {
+    /// Notes that something runs. Whether there is a thread that ticks.
+    fn enter(&self) -> bool {
         let mut state = self.lock();
         state.running += 1;
-        if state.running == 1 {
+        // It costs a call of the kernel, so only who has to be woken is.
+        if std::mem::take(&mut state.waiting) {
             self.changed.notify_one();
         }
+        state.has_hand
     }
 
     /// Starts the thread, if there is none.
@@ -227,17 +234,23 @@ impl Clock {
 
     /// Calls `tick` after each `pause` while anything runs, until it says no or the clock is closed.
     fn run(&self, pause: impl Fn(), tick: impl Fn() -> bool) {
-        loop {
-            let idle = |state: &mut State| state.running == 0 && !state.closed;
-            let state = self.changed.wait_while(self.lock(), idle);
-            if state.unwrap_or_else(PoisonError::into_inner).closed {
-                return;
-            }
+        while self.wait() {
             pause();
             if !tick() {
                 return;
             }
         }
+    }
+
+    /// Waits until something runs. Whether it does, rather than that the clock is closed.
+    fn wait(&self) -> bool {
+        let mut state = self.lock();
+        while state.running == 0 && !state.closed {
+            state.waiting = true;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting = false;
+        !state.closed
     }
 }
 

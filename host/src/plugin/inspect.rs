@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use componentize::Metadata;
 use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReaderError, ComponentExternalKind, Encoding, Parser, Payload};
 
@@ -66,7 +67,15 @@ pub struct Inspection {
     pub digest: Digest,
     /// Bytes of linear memory that an instance has at its start.
     pub memory: u64,
+    /// What its author says of it. It is nobody else's word, and its texts are to be escaped wherever they
+    /// are shown.
+    pub metadata: Metadata,
+    /// What of that is left out, as it cannot be: at most [`MOST_NOTES`].
+    pub notes: Vec<String>,
 }
+
+/// Faults of metadata that are told.
+const MOST_NOTES: usize = 16;
 
 /// Something that a component imports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +182,8 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
         size: bytes.len(),
         digest: Digest::of(bytes),
         memory: found.memory,
+        metadata: found.metadata,
+        notes: found.notes,
     })
 }
 
@@ -182,6 +193,8 @@ struct Found {
     imports: Vec<String>,
     exports: Vec<String>,
     memory: u64,
+    metadata: Metadata,
+    notes: Vec<String>,
 }
 
 impl Found {
@@ -215,6 +228,9 @@ impl Found {
                     }
                 }
             }
+            Payload::CustomSection(section) if *depth == 1 => {
+                self.say(section.name(), section.data());
+            }
             Payload::MemorySection(memories) => {
                 for memory in memories {
                     let memory = memory.map_err(damaged)?;
@@ -225,6 +241,16 @@ impl Found {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes what a section says of the plugin. What cannot be said costs a note, as nothing needs it to run.
+    fn say(&mut self, section: &str, content: &[u8]) {
+        let said = self.metadata.read(section, content);
+        if let Err(error) = said
+            && self.notes.len() < MOST_NOTES
+        {
+            self.notes.push(format!("{error}, and is left out"));
+        }
     }
 
     /// World and version, from the exports' names.

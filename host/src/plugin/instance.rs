@@ -68,9 +68,13 @@ impl Shared {
         }
     }
 
-    /// Counts what became of inputs.
-    pub(super) fn count(&self, kind: OutcomeKind, inputs: usize) {
-        self.vital().stats.count(kind, inputs as u64);
+    /// Counts what became of inputs: how many became what, in the order of [`OutcomeKind::ALL`].
+    pub(super) fn count(&self, inputs: [u64; OutcomeKind::ALL.len()]) {
+        let stats = &mut self.vital().stats;
+        OutcomeKind::ALL
+            .into_iter()
+            .zip(inputs)
+            .for_each(|(kind, inputs)| stats.count(kind, inputs));
     }
 
     /// The time of all calls so far.
@@ -113,13 +117,15 @@ impl Shared {
         }
     }
 
-    fn end<R>(&self, inputs: usize, start: Instant, result: &Result<R, Failure>) {
+    /// Notes what became of a call that began at `start`, and the memory that the instance had then.
+    fn end<R>(&self, inputs: usize, start: Instant, result: &Result<R, Failure>, memory: usize) {
         let took = start.elapsed();
         if let Some(budget) = self.budget.get() {
             budget.spend(took);
         }
         let vital = &mut *self.vital();
         vital.stats.called(took);
+        vital.stats.memory_peak = vital.stats.memory_peak.max(memory);
         match result {
             Err(Failure { cause: Cause::Budget, .. }) => vital.breaker.cut(start, took),
             result => vital.breaker.called(start, took, result.is_ok()),
@@ -361,11 +367,8 @@ impl<G> Seat<G> {
         self.warm(Time { most, by: Bound::Deadline })
     }
 
-    /// Instantiates and configures, if that was not done.
+    /// Instantiates and configures.
     fn warm(&mut self, time: Time) -> Result<(), Failure> {
-        if self.live.is_some() {
-            return Ok(());
-        }
         let shared = &self.shared;
         let mut meter = Meter { limits: shared.limits, memory: 0, elements: 0 };
         meter.take(shared.weight)?;
@@ -393,34 +396,38 @@ impl<G> Seat<G> {
     ) -> Result<R, Unanswered> {
         let now = Instant::now();
         let time = self.shared.begin(inputs, now)?;
-        let result = self.warm(time).and_then(|()| self.call(now, call));
+        let result = self.ready(now, time).and_then(|time| self.call(time, call));
+        let memory = self.live.as_ref().map_or(0, |(store, _)| store.data().meter.memory);
         if matches!(&result, Err(failure) if !failure.is_before_call) {
             self.live = None;
         }
-        self.shared.end(inputs, now, &result);
+        self.shared.end(inputs, now, &result, memory);
         result.map_err(Unanswered::Failed)
     }
 
-    /// The call itself. All that happened since `begun` counts as its time.
+    /// Has an instance there. What is left of `time` for the call then, if it was `begun` at this moment.
+    fn ready(&mut self, begun: Instant, time: Time) -> Result<Time, Failure> {
+        if self.live.is_some() {
+            return Ok(time);
+        }
+        self.warm(time)?;
+        // A new instance may have taken all the time; the next scrape has it ready.
+        self.shared.time_left(begun.elapsed()).ok_or_else(Failure::not_in_time)
+    }
+
+    /// The call itself.
     fn call<R>(
         &mut self,
-        begun: Instant,
+        time: Time,
         call: impl FnOnce(&mut Store<State>, &G) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let Some((store, guest)) = &mut self.live else {
             return Err(Failure::new(Cause::Trap, "it has no instance"));
         };
-        // A new instance may have taken all the time; the next scrape has it ready.
-        let Some(time) = self.shared.time_left(begun.elapsed()) else {
-            return Err(Failure::not_in_time());
-        };
         let ticking = self.shared.engine.run().map_err(no_clock)?;
         store.set_epoch_deadline(Engine::ticks(time.most));
         let result = call(store, guest).map_err(|failure| failure.by(time.by));
         drop(ticking);
-        if let Some((store, _)) = &self.live {
-            self.peak(store);
-        }
         result
     }
 

@@ -216,9 +216,7 @@ impl Asked {
             let error = |text| guests_own(text).of_plugin(&shared.plugin);
             answers.push(answer.map_err(error), values.iter().copied());
         }
-        for kind in OutcomeKind::ALL {
-            shared.count(kind, counts[kind as usize]);
-        }
+        shared.count(counts);
     }
 
     fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers) {

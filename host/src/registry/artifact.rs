@@ -24,7 +24,7 @@ pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.ma
 pub(super) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// What annotations of OCI begin with.
-pub const OCI: &str = "org.opencontainers.image.";
+const OCI: &str = "org.opencontainers.image.";
 /// What annotations of ours begin with: nobody else gives them.
 pub const OURS: &str = "io.github.ebpf-wasm-exporter.";
 
@@ -51,9 +51,11 @@ pub(super) struct Blob {
 pub struct Description {
     /// The name of its file, without a directory.
     pub title: String,
+    /// Its version by its tag, if that is one.
+    pub version: Option<String>,
     /// When it was made, in seconds after 1970.
     pub created: u64,
-    /// All else.
+    /// What somebody says of it, in place of what it says of itself.
     pub annotations: Annotations,
 }
 
@@ -233,9 +235,10 @@ impl Artifact {
     pub fn new(component: Bytes, found: &Inspection, description: &Description) -> Self {
         let component = Blob::of(component);
         let created = timestamp(description.created);
+        let annotations = annotations(found, description, created.clone());
         let config = Blob::json(&WasmConfig {
             created: &created,
-            author: description.annotations.get(&oci("authors")).map(String::as_str),
+            author: annotations.get(&oci("authors")).map(String::as_str),
             architecture: "wasm",
             os: "wasip2",
             layer_digests: [component.digest.tagged()],
@@ -251,7 +254,7 @@ impl Artifact {
             media_type: MANIFEST.to_owned(),
             config: config.descriptor(CONFIG),
             layers: vec![layer],
-            annotations: annotations(found, description, created),
+            annotations,
         });
         Self { manifest, config, component }
     }
@@ -262,11 +265,21 @@ impl Artifact {
     }
 }
 
-/// All annotations: those that are given, and those that follow from what the component is.
+/// All annotations: those that somebody gives, before what the component says of itself, before what is
+/// known anyway; and those that follow from what it is.
 fn annotations(found: &Inspection, description: &Description, created: String) -> Annotations {
-    let mut all =
-        BTreeMap::from([(oci("title"), description.title.clone()), (oci("created"), created)]);
-    all.extend(description.annotations.clone());
+    let Description { title, version, annotations, .. } = description;
+    let known =
+        [("title", Some(&**title)), ("created", Some(&*created)), ("version", version.as_deref())];
+    let said = found.metadata.texts().map(|(name, text)| match name {
+        "name" => ("title", text),
+        "homepage" => ("url", text),
+        name => (name, text),
+    });
+    let all = known.into_iter().chain(said);
+    let mut all: Annotations =
+        all.filter_map(|(name, text)| Some((oci(name), text?.to_owned()))).collect();
+    all.extend(annotations.clone());
     all.insert(format!("{OURS}contract"), found.version.clone());
     all.insert(format!("{OURS}world"), found.world.word().to_owned());
     all

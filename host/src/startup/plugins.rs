@@ -38,7 +38,8 @@ fn request<'a>(
     }
 }
 
-/// Loads the plugins of `config`. Their files are looked for beside the config, then in `dir`.
+/// Loads the plugins of `config` whose settings fit what they say that they take. Their files are looked for
+/// beside the config, then in `dir`.
 pub(crate) fn load(
     config: &Config,
     loader: &mut Loader,
@@ -48,7 +49,15 @@ pub(crate) fn load(
     let places = places(config, dir);
     for plan in &config.plugins {
         match loader.load(&request(config, plan, &places)) {
-            Ok(plugin) => drop(plugins.insert(plan.name.clone(), plugin)),
+            Ok(plugin) => {
+                let misfits = plugin.misfits();
+                let settings = |below: &str| format!("{}.settings{below}", plan.path);
+                if misfits.is_empty() {
+                    plugins.insert(plan.name.clone(), plugin);
+                }
+                let told = misfits.into_iter();
+                faults.extend(told.map(|(below, advice)| config.refuse(&settings(&below), advice)));
+            }
             Err(error) => {
                 let path = error.place(&plan.path);
                 faults.push(config.refuse(&path, error));

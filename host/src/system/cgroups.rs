@@ -69,6 +69,8 @@ struct Known {
     /// Cgroups that went and whose parent is not known: it may be told to have gone next.
     orphans: Vec<Orphan>,
     walked: Option<Instant>,
+    /// The last walk that an id not found, or events that were lost, have caused.
+    retried: Option<Instant>,
     complained: bool,
 }
 
@@ -116,6 +118,7 @@ impl Cgroups {
             overflows: 0,
             orphans: Vec::new(),
             walked: None,
+            retried: None,
             complained: false,
         };
         Self(Arc::new(Shared { wanted: AtomicBool::new(false), known: Mutex::new(known) }))
@@ -139,12 +142,12 @@ impl Cgroups {
 
     fn path_at(&self, now: Instant, id: u64, out: &mut Vec<u8>) -> bool {
         let mut known = self.lock();
-        let fresh = known.watch.is_none() && known.walk_if_older(MAX_AGE, now);
+        let fresh = known.watch.is_none() && known.walk_if_old(now);
         let found = known.append(now, id, out);
         if found || fresh {
             return found;
         }
-        known.catch_up(now, RETRY);
+        known.retry(now);
         known.append(now, id, out)
     }
 
@@ -159,7 +162,7 @@ impl Cgroups {
         let mut known = self.lock();
         known.enrolled += 1;
         let id = known.enrolled;
-        known.catch_up(now, Duration::ZERO);
+        known.catch_up(now);
         let Known { rolls, tree, .. } = &mut *known;
         let mut listing = Listing::new(id, config.to_owned(), roll);
         listing.fill(tree);
@@ -191,7 +194,7 @@ impl Cgroups {
             Err(why) => warn!("{}", unwatched_rolls(why)),
         }
         // Who came or went before it was watched.
-        known.catch_up(Instant::now(), Duration::ZERO);
+        known.catch_up(Instant::now());
         let events = known.watch.as_ref().map(|watch| watch.as_fd().try_clone_to_owned());
         let events = events.transpose()?;
         if events.is_none() && known.rolls.is_empty() {
@@ -204,13 +207,13 @@ impl Cgroups {
     pub fn keep_up(&self, now: Instant) {
         let mut known = self.lock();
         if !known.rolls.is_empty() {
-            known.catch_up(now, RETRY);
+            known.retry(now);
         }
     }
 
     /// As [`Cgroups::keep_up`], with rolls or without.
     fn follow(&self, now: Instant) {
-        self.lock().catch_up(now, RETRY);
+        self.lock().retry(now);
     }
 
     fn is_watched(&self) -> bool {
@@ -295,20 +298,38 @@ impl Known {
         path.inspect(|path| out.extend_from_slice(path)).is_some()
     }
 
-    /// Learns what has happened: from events if there are any, else by a walk, unless the last one is younger
-    /// than this.
-    fn catch_up(&mut self, now: Instant, age: Duration) {
+    /// Learns what has happened: from events if there are any, else by a walk.
+    fn catch_up(&mut self, now: Instant) {
         self.take_events(now);
-        if self.watch.is_none() || self.stale {
-            self.walk_if_older(age, now);
+        if self.is_behind() {
+            self.walk(now);
         }
     }
 
-    /// Says whether it walked.
-    fn walk_if_older(&mut self, age: Duration, now: Instant) -> bool {
-        if self.walked.is_some_and(|at| now.saturating_duration_since(at) < age) {
-            return false;
+    /// As [`Known::catch_up`], but walks at most once in [`RETRY`].
+    fn retry(&mut self, now: Instant) {
+        self.take_events(now);
+        if self.is_behind() && is_older(self.retried, RETRY, now) {
+            self.retried = Some(now);
+            self.walk(now);
         }
+    }
+
+    /// Whether there may be something that no event has told.
+    fn is_behind(&self) -> bool {
+        self.watch.is_none() || self.stale
+    }
+
+    /// Says whether it walked.
+    fn walk_if_old(&mut self, now: Instant) -> bool {
+        let old = is_older(self.walked, MAX_AGE, now);
+        if old {
+            self.walk(now);
+        }
+        old
+    }
+
+    fn walk(&mut self, now: Instant) {
         self.walked = Some(now);
         self.stale = false;
         self.tree.begin_walk();
@@ -321,7 +342,6 @@ impl Known {
             Err(_) => {}
         }
         self.tell_rolls();
-        true
     }
 
     /// Takes all events that wait.
@@ -388,6 +408,11 @@ impl Known {
             changes.iter().for_each(|change| listing.follow(*change, &self.tree));
         }
     }
+}
+
+/// Whether something was never done, or this long ago.
+fn is_older(done: Option<Instant>, age: Duration, now: Instant) -> bool {
+    done.is_none_or(|at| now.saturating_duration_since(at) >= age)
 }
 
 fn complaint(problem: &str) -> String {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, Bench, Guest, Loader, ToolError};
+use super::plugin::{Inspection, Metadata};
+use super::{Answer, Bench, Guest, Loader, ToolError, plain};
 
 /// Calls between two looks at an instance's memory.
 const ROUND: usize = 64;
@@ -13,11 +14,13 @@ const LARGE: usize = 16_384;
 
 pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
     let mut loader = bench.loader();
-    let guest = bench.start(&mut loader)?;
+    let plugin = bench.plugin(&mut loader, bench.limits)?;
+    bench.start(&mut loader)?;
     let mut report = Report::default();
-    let world = guest.gauge.world();
-    report.note("is a plugin", Ok(format!("a {world} for {}", guest.gauge.version())));
+    let Inspection { world, version, metadata, notes, .. } = plugin.inspection();
+    report.note("is a plugin", Ok(format!("a {world} for {version}")));
     report.note("starts and takes its settings", Ok(String::new()));
+    said(metadata, notes, &mut report);
     for (what, inputs) in batches(bench) {
         // Each in a new one, so that none is refused for what another did.
         let mut guest = bench.start(&mut loader)?;
@@ -28,6 +31,33 @@ pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
         repeat(bench, &mut loader, &mut report)?;
     }
     report.finish()
+}
+
+/// Looks at what the plugin says of itself. Nobody has to say anything, but what is said has to be sound.
+fn said(metadata: &Metadata, notes: &[String], report: &mut Report) {
+    let missing = ["name", "version", "licenses"];
+    let texts = metadata.texts();
+    let texts = texts.iter().filter(|(name, _)| missing.contains(name));
+    let (told, untold): (Vec<_>, Vec<_>) = texts.partition(|(_, text)| text.is_some());
+    let told: Vec<_> = told.iter().filter_map(|(_, text)| text.map(plain)).collect();
+    let untold: Vec<_> = untold.iter().map(|(name, _)| *name).collect();
+    match untold.is_empty() {
+        true => report.note("says what it is", Ok(told.join(", "))),
+        false => report.hint(
+            "says what it is",
+            format!("no {}; `plugin componentize` adds them", untold.join(", ")),
+        ),
+    }
+    match &metadata.settings {
+        Some(_) => report.note("says which settings it takes", Ok(String::new())),
+        None => report.hint(
+            "says which settings it takes",
+            "no JSON Schema; `plugin componentize --settings-schema` adds one".to_owned(),
+        ),
+    }
+    if !notes.is_empty() {
+        report.note("says it in a sound way", Err(plain(&notes.join(", "))));
+    }
 }
 
 /// Asks the same in several ways, of a plugin that answers.
@@ -118,18 +148,32 @@ fn memory(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<String, String> {
     Err(format!("it grows on and on: {first} bytes after {ROUND} calls, {last} after {calls}"))
 }
 
-/// What was found, point by point: the point, and what there is to say of it if it is kept, or how
-/// it is broken.
+/// What was found of a point.
+enum Found {
+    /// It is kept: what there is to say of it.
+    Kept(String),
+    /// It is not, and need not be: what to do about it.
+    Hint(String),
+    /// It is broken: how.
+    Broken(String),
+}
+
+/// What was found, point by point.
 #[derive(Default)]
-struct Report(Vec<(String, Result<String, String>)>);
+struct Report(Vec<(String, Found)>);
 
 impl Report {
     fn note(&mut self, point: &str, found: Result<String, String>) {
+        let found = found.map_or_else(Found::Broken, Found::Kept);
         self.0.push((point.to_owned(), found));
     }
 
+    fn hint(&mut self, point: &str, text: String) {
+        self.0.push((point.to_owned(), Found::Hint(text)));
+    }
+
     fn faults(&self) -> usize {
-        self.0.iter().filter(|(_, found)| found.is_err()).count()
+        self.0.iter().filter(|(_, found)| matches!(found, Found::Broken(_))).count()
     }
 
     fn finish(self) -> Result<String, ToolError> {
@@ -137,8 +181,9 @@ impl Report {
         let mut report = format!("RESULT  {:width$}  FOUND\n", "POINT");
         for (point, found) in &self.0 {
             let (mark, text) = match found {
-                Ok(text) => ("ok", text),
-                Err(text) => ("FAIL", text),
+                Found::Kept(text) => ("ok", text),
+                Found::Hint(text) => ("hint", text),
+                Found::Broken(text) => ("FAIL", text),
             };
             let _ = writeln!(report, "{}", format!("{mark:6}  {point:width$}  {text}").trim_end());
         }

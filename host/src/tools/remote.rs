@@ -10,18 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::ToolError;
-use super::inspect::Looker;
 use super::plugin::{self, CompileLimits, Compiler};
-use crate::advice::{Advice, cut, plain};
+use crate::advice::{Advice, cut};
 use crate::cli::{Push, RegistryFlags};
 use crate::config;
 use crate::registry::{
-    self, Annotations, Artifact, ArtifactReference, Description, FoundArtifact, Keychain, OCI,
-    OURS, Purpose, PushRules, Pushed, Reach, RegistryError, Repository, SCHEME, Session, Tag,
+    self, Annotations, Artifact, ArtifactReference, Description, FoundArtifact, Keychain, OURS,
+    Purpose, PushRules, Pushed, Reach, RegistryError, Repository, SCHEME, Session, Tag,
 };
 
-/// Annotations that are shown, and characters of each.
-const MOST_ANNOTATIONS: usize = 64;
+/// Characters of an annotation that a message shows.
 const LONGEST_ANNOTATION: usize = 200;
 
 /// How registries are asked, as typed and as the environment has it.
@@ -59,12 +57,14 @@ pub(super) fn reference(argument: &Path) -> Option<&str> {
     argument.to_str()?.strip_prefix(SCHEME)
 }
 
-/// `plugin inspect oci:…`.
-pub(super) fn inspect(
-    reference: &str,
-    looker: &Looker<'_>,
-    flags: &RegistryFlags,
-) -> Result<String, ToolError> {
+/// An artifact by its digest, and what is said of it there.
+pub(super) struct Pinned {
+    pub(super) reference: ArtifactReference,
+    pub(super) annotations: Annotations,
+}
+
+/// What `plugin inspect oci:…` looks at: an artifact, and the bytes of its component.
+pub(super) fn fetch(reference: &str, flags: &RegistryFlags) -> Result<(Pinned, Bytes), ToolError> {
     let reference: ArtifactReference = reference.parse()?;
     let repository = reference.repository.clone();
     let (found, bytes) = Way::of(flags)?.with(repository, Purpose::Pull, async |session| {
@@ -72,21 +72,8 @@ pub(super) fn inspect(
         let bytes = session.component(&found).await?;
         Ok((found, bytes))
     })?;
-    Ok(described(&reference, &found) + &looker.bytes(&bytes)?)
-}
-
-/// What a manifest says, and how to pin it.
-fn described(reference: &ArtifactReference, found: &FoundArtifact) -> String {
-    let mut out = format!("artifact {}\n", reference.pinned(found.digest));
-    for (key, text) in found.annotations.iter().take(MOST_ANNOTATIONS) {
-        let (key, text) = (plain(key, LONGEST_ANNOTATION), plain(text, LONGEST_ANNOTATION));
-        let _ = writeln!(out, "  {key}: {text}");
-    }
-    match found.annotations.len().saturating_sub(MOST_ANNOTATIONS) {
-        0 => {}
-        more => out.push_str(&format!("  and {more} more\n")),
-    }
-    out
+    let FoundArtifact { digest, annotations, .. } = found;
+    Ok((Pinned { reference: reference.pinned(digest), annotations }, bytes))
 }
 
 /// `plugin pull`.
@@ -172,15 +159,11 @@ fn usage(problem: String, remedy: &str) -> ToolError {
 /// The file as an artifact, once it was found to be a plugin.
 fn artifact(push: &Push, tag: &Tag, compiler: &Compiler) -> Result<Artifact, ToolError> {
     let bytes = Bytes::from(plugin::read_file(&push.file)?);
-    let looker = Looker { compiler, limits: CompileLimits::default() };
-    let found = looker.look(&bytes)?;
+    let found = plugin::inspect_bytes(&bytes, compiler, CompileLimits::default())?;
     let title = push.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut annotations = Annotations::new();
-    if tag.version().is_some() {
-        annotations.insert(format!("{OCI}version"), tag.text().to_owned());
-    }
-    annotations.extend(typed(&push.annotations)?);
-    let description = Description { title, created: created()?, annotations };
+    let version = tag.version().map(|_| tag.text().to_owned());
+    let (created, annotations) = (created()?, typed(&push.annotations)?);
+    let description = Description { title, version, created, annotations };
     Ok(Artifact::new(bytes, &found, &description))
 }
 

@@ -39,12 +39,12 @@ fn inspecting_runs_nothing() {
     let start = folder.plugin("inspect", "start", &[]).unwrap();
     let digest = plugin::Digest::of(&guests::component("start")).to_string();
     insta::assert_snapshot!(start.replace(&digest, "DIGEST"), @"
-    world    decoder
-    version  0.1.0
-    size     1102 bytes
-    sha256   DIGEST
-    memory   131072 bytes at the start
-    imports  nothing
+    world        decoder
+    contract     0.1.0
+    size         1102 bytes
+    sha256       DIGEST
+    memory       131072 bytes at the start
+    imports      nothing
     ");
     let import = folder.plugin("inspect", "import", &[]).unwrap();
     insta::assert_snapshot!(import.split_once("imports").unwrap().1, @"
@@ -53,6 +53,140 @@ fn inspecting_runs_nothing() {
     ");
     insta::assert_snapshot!(folder.plugin("inspect", "core", &[]).unwrap_err(), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");
     insta::assert_snapshot!(folder.plugin("inspect", "gone", &[]).unwrap_err(), @"failed to read DIR/gone.wasm: no such file or directory; make it readable");
+}
+
+#[test]
+fn what_a_plugin_says_of_itself_is_shown() {
+    let folder = Folder::of(&["import"]);
+    let bytes = guests::with_section(guests::described("echo"), "version", b"2");
+    fs::write(folder.0.path().join("zone.wasm"), &bytes).unwrap();
+    let digest = plugin::Digest::of(&bytes).to_string();
+    let inspect =
+        |more: &[&str]| folder.plugin("inspect", "zone", more).unwrap().replace(&digest, "DIGEST");
+    insta::assert_snapshot!(inspect(&[]), @r"
+    world        decoder
+    contract     0.1.0
+    name         zone
+    version      1.2.0
+    description  Says what it\u{1b}[31m is\nand more
+    licenses     MIT OR Apache-2.0
+    homepage     https://example.org/
+    size         1779 bytes
+    sha256       DIGEST
+    memory       131072 bytes at the start
+    imports      nothing
+    settings
+      default  a text
+      order  network or host
+      prefixes  a mapping (needed)
+    notes
+      `version` of the metadata is there twice, and is left out
+    ");
+    insta::assert_snapshot!(inspect(&["--json"]), @r#"{"artifact":null,"contract":"0.1.0","imports":[],"memory":131072,"metadata":{"description":"Says what it\u001b[31m is\nand more","homepage":"https://example.org/","licenses":"MIT OR Apache-2.0","name":"zone","version":"1.2.0"},"notes":["`version` of the metadata is there twice, and is left out"],"settings":{"additionalProperties":false,"properties":{"default":{"type":"string"},"order":{"enum":["network","host"]},"prefixes":{"additionalProperties":{"type":"string"},"type":"object"}},"required":["prefixes"]},"sha256":"DIGEST","size":1779,"world":"decoder"}"#);
+    let silent = folder.plugin("inspect", "import", &["--json"]).unwrap();
+    let silent: serde_json::Value = serde_json::from_str(&silent).unwrap();
+    assert_eq!(silent["metadata"], serde_json::json!({}));
+    assert_eq!(silent["settings"], serde_json::Value::Null);
+}
+
+#[test]
+fn settings_are_held_against_what_the_plugin_says() {
+    let folder = Folder::of(&[]);
+    fs::write(folder.0.path().join("zone.wasm"), guests::described("echo")).unwrap();
+    let run = |settings: &str| folder.plugin("run", "zone", &["--settings", settings, "abc"]);
+    assert!(run("{prefixes: {}}").is_ok());
+    insta::assert_snapshot!(run("{}").unwrap_err(), @"--settings:1: the setting `prefixes` is missing; add `prefixes:`");
+    insta::assert_snapshot!(run("prefixes:\n  ::1: [x]\nodrer: host\n").unwrap_err(), @"
+    --settings:2: prefixes.::1: expected a text, found a list; write a text
+      --settings:3: odrer: the plugin knows no such setting; did you mean `order`?
+    ");
+}
+
+#[test]
+fn what_a_plugin_says_of_itself_is_checked() {
+    let folder = Folder::of(&[]);
+    let zone = folder.0.path().join("zone.wasm");
+    fs::write(&zone, guests::described("pass")).unwrap();
+    let cache = folder.0.path().join("cache").display().to_string();
+    let check = || {
+        let settings = ["--deadline=10s", "--labels=a,b", "--settings={prefixes: {}}"];
+        folder.plugin("check", "zone", &[&settings[..], &["--plugins.cache-dir", &cache]].concat())
+    };
+    let lines = |report: String, with: &str| -> String {
+        let lines = report.lines().filter(|line| line.contains(with));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    insta::assert_snapshot!(lines(check().unwrap(), "says"), @"
+    ok      says what it is                       zone, 1.2.0, MIT OR Apache-2.0
+    ok      says which settings it takes
+    ");
+    assert!(check().is_ok());
+    let is_code = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|is| is == "code");
+    assert_eq!(fs::read_dir(&cache).unwrap().flatten().filter(is_code).count(), 1);
+    fs::write(&zone, guests::with_section(guests::described("pass"), "version", b"\xff")).unwrap();
+    insta::assert_snapshot!(lines(check().unwrap_err(), "FAIL"), @"FAIL    says it in a sound way            `version` of the metadata is not UTF-8, and is left out");
+}
+
+#[test]
+fn all_limits_can_be_given() {
+    let folder = Folder::of(&["echo"]);
+    let run = |more: &[&str]| folder.plugin("run", "echo", &[more, &["for"]].concat());
+    let all = [
+        "--memory=32MiB",
+        "--deadline=1s",
+        "--output=1KiB",
+        "--table=1000",
+        "--instances=10",
+        "--answers=0",
+        "--text=1MiB",
+        "--hold=45s",
+        "--compile-time=60s",
+        "--compile-memory=1GiB",
+    ];
+    insta::assert_snapshot!(run(&all).unwrap().lines().last().unwrap(), @"for    label-for   for (for 45 s)");
+    let none = [
+        "--memory=1",
+        "--deadline=x",
+        "--output=1TiB",
+        "--table=0",
+        "--instances=many",
+        "--answers=-1",
+        "--text=",
+        "--hold=2d",
+        "--compile-time=1ms",
+        "--compile-memory=1KiB",
+    ];
+    insta::assert_snapshot!(run(&none).unwrap_err(), @"
+    --instances: `many` is no number; write it in digits
+      --memory: `1` is no size that this can have; write one from 64KiB to 1GiB
+      --deadline: `x` is no time that a call can have; write one from 1ms to 10s
+      --output: `1TiB` is no size that this can have; write one from 1KiB to 64MiB
+      --table: 0 is no number that this can have; write one from 1 to 10000000
+      --answers: `-1` is no size that this can have; write one from 0 to 1GiB
+      --text: `` is no size that this can have; write one from 1KiB to 1GiB
+      --hold: `2d` is no time that an answer can hold; write one from 0s to 24h
+      --compile-time: `1ms` is no time that compiling can have; write one from 1s to 10m
+      --compile-memory: `1KiB` is no size that this can have; write one from 64MiB to 16GiB
+    ");
+}
+
+#[test]
+fn components_are_made() {
+    let folder = Folder::of(&["echo", "core", "import"]);
+    let at = |name: &str| folder.0.path().join(name).display().to_string();
+    let made = |file, more: &[&str]| {
+        folder.plugin("componentize", file, &[&[&*at("made.wasm")], more].concat())
+    };
+    let said = made("echo", &["--name=echo", "--version=1.2.0"]).unwrap();
+    insta::assert_snapshot!(said.replace(&at(""), "DIR/"), @"DIR/made.wasm: 1359 bytes, a decoder for 0.1.0");
+    assert!(folder.plugin("run", "made", &["abc"]).is_ok());
+    insta::assert_snapshot!(made("core", &[]).unwrap_err(), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
+    insta::assert_snapshot!(made("import", &[]).unwrap_err(), @"a plugin may import ebpf-exporter:plugin/log@0.1.0 only, not wasi:random/random@0.2.0; build it without what needs a system, such as files, clocks or WASI");
+    insta::assert_snapshot!(made("echo", &["--homepage=example.org"]).unwrap_err(), @"`homepage` of the metadata is no URL; write all of it, such as https://example.org/plugin");
+    insta::assert_snapshot!(made("echo", &[&*format!("--name={}", "a".repeat(2000))]).unwrap_err(), @"`name` of the metadata has 2000 bytes, more than 1024; shorten it");
+    insta::assert_snapshot!(made("echo", &["--settings-schema", &at("gone")]).unwrap_err(), @"failed to read DIR/gone: no such file or directory; name a file that can be read");
+    let nowhere = at("gone/made.wasm");
+    insta::assert_snapshot!(folder.plugin("componentize", "echo", &[&nowhere]).unwrap_err(), @"failed to write DIR/gone/made.wasm: no such file or directory; name a file that you may write");
 }
 
 #[test]
@@ -105,8 +239,8 @@ fn what_makes_no_sense_is_told() {
     insta::assert_snapshot!(refusal("echo", &["--settings={a: {file: gone}}", "x"]), @"--settings:1: a.file: failed to read `gone`: no such file or directory; put the file beside the config, as text that the exporter may read");
     insta::assert_snapshot!(refusal("echo", &["--settings=[", "x"]), @"--settings:1: failed to read the YAML: unclosed bracket '[' at line 1 column 1; correct the YAML there");
     insta::assert_snapshot!(refusal("echo", &["--settings=x", "x"]), @"--settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
-    insta::assert_snapshot!(refusal("echo", &["--memory=1KiB", "x"]), @"`1KiB` is no size that this can have; write one from 64KiB to 1GiB");
-    insta::assert_snapshot!(refusal("echo", &["--deadline=1h", "x"]), @"`1h` is no time that a call can have; write one from 1ms to 10s");
+    insta::assert_snapshot!(refusal("echo", &["--memory=1KiB", "x"]), @"--memory: `1KiB` is no size that this can have; write one from 64KiB to 1GiB");
+    insta::assert_snapshot!(refusal("echo", &["--deadline=1h", "x"]), @"--deadline: `1h` is no time that a call can have; write one from 1ms to 10s");
     insta::assert_snapshot!(refusal("echo", &["--memory=64KiB", "x"]), @"the plugin failed at its start: it wanted more memory than `limits.memory` allows; raise that limit, or use a plugin that wants less");
     insta::assert_snapshot!(refusal("refuse", &["x"]), @r"the plugin refuses its configuration: `zones` is missing\n\u{1b}[31m; write one; correct its `settings`");
 }
@@ -135,6 +269,8 @@ fn the_contract_is_checked_point_by_point() {
     RESULT  POINT                                 FOUND
     ok      is a plugin                           a transform for 0.1.0
     ok      starts and takes its settings
+    hint    says what it is                       no name, version, licenses; `plugin componentize` adds them
+    hint    says which settings it takes          no JSON Schema; `plugin componentize --settings-schema` adds one
     ok      answers an empty input
     ok      answers bytes that are not UTF-8
     ok      answers 16 KiB in one input
@@ -148,16 +284,20 @@ fn the_contract_is_checked_point_by_point() {
     RESULT  POINT                             FOUND
     ok      is a plugin                       a decoder for 0.1.0
     ok      starts and takes its settings
+    hint    says what it is                   no name, version, licenses; `plugin componentize` adds them
+    hint    says which settings it takes      no JSON Schema; `plugin componentize --settings-schema` adds one
     FAIL    answers an empty input            it returned 0 outcomes for 1 inputs
     FAIL    answers bytes that are not UTF-8  it returned 0 outcomes for 2 inputs
     FAIL    answers 16 KiB in one input       it returned 0 outcomes for 1 inputs
     FAIL    answers 1,024 random inputs       it returned 0 outcomes for 1024 inputs
-    the plugin breaks the contract in 4 of 6 points
+    the plugin breaks the contract in 4 of 8 points
     ");
     insta::assert_snapshot!(check("late", &["x"]).unwrap_err(), @r#"
     RESULT  POINT                                 FOUND
     ok      is a plugin                           a decoder for 0.1.0
     ok      starts and takes its settings
+    hint    says what it is                       no name, version, licenses; `plugin componentize` adds them
+    hint    says which settings it takes          no JSON Schema; `plugin componentize --settings-schema` adds one
     ok      answers an empty input
     ok      answers bytes that are not UTF-8
     ok      answers 16 KiB in one input
@@ -167,6 +307,6 @@ fn the_contract_is_checked_point_by_point() {
     FAIL    answers the same one by one           input 1: label [""], then error: it trapped: `unreachable`, which is what a panic does
     ok      answers the same in another instance
     FAIL    keeps its memory                      it fails when it is asked on and on: it trapped: `unreachable`, which is what a panic does
-    the plugin breaks the contract in 3 of 11 points
+    the plugin breaks the contract in 3 of 13 points
     "#);
 }

@@ -71,6 +71,51 @@ pub(crate) fn decoder(fields: &str, before: &str, behind: &str) -> String {
         .replace(instance, &format!("{instance}\n{behind}"))
 }
 
+/// A component with a custom section behind all that it has, whatever is in it.
+pub(crate) fn with_section(mut component: Vec<u8>, name: &str, content: &[u8]) -> Vec<u8> {
+    let length = |mut rest: usize| {
+        let mut bytes = Vec::new();
+        while rest >= 0x80 {
+            bytes.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+        bytes
+    };
+    let section = [&*length(name.len()), name.as_bytes(), content].concat();
+    component.push(0);
+    component.extend(length(section.len()));
+    component.extend(section);
+    component
+}
+
+/// The settings of [`described`].
+pub(crate) const SCHEMA: &str = r#"{
+    "properties": {
+        "prefixes": {"type": "object", "additionalProperties": {"type": "string"}},
+        "order": {"enum": ["network", "host"]},
+        "default": {"type": "string"}
+    },
+    "required": ["prefixes"],
+    "additionalProperties": false
+}"#;
+
+/// A component that says what it is, and that it takes these settings.
+pub(crate) fn described(name: &str) -> Vec<u8> {
+    let says = [
+        ("version", "1.2.0"),
+        ("description", "Says what it\u{1b}[31m is\nand more"),
+        ("licenses", "MIT OR Apache-2.0"),
+        ("homepage", "https://example.org/"),
+        ("ebpf-exporter:settings", SCHEMA),
+    ];
+    let add =
+        |component, (name, text): (&str, &str)| with_section(component, name, text.as_bytes());
+    let component = says.into_iter().fold(component(name), add);
+    // The name is one of a section's many.
+    with_section(component, "component-name", b"\0\x05\x04zone")
+}
+
 fn component_text(name: &str) -> String {
     let find = |all: &[(&str, &'static str)]| {
         all.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)

@@ -4,7 +4,7 @@
   ;; MODULE
   (core instance $core (instantiate $guest (;WITH;)))
 
-  (type $kind (enum "counter" "histogram"))
+  (type $kind (enum "counter" "gauge" "histogram"))
   (type $metric (record (field "name" string) (field "kind" $kind) (field "labels" (list string))))
   (type $values (record (field "text" string) (field "ends" (list u32))))
   (type $rows (record (field "count" u32) (field "values" $values)))
@@ -21,7 +21,7 @@
 
   ;; Types of an interface need names, which only what passes through a component gets.
   (component $named
-    (type $kind' (enum "counter" "histogram"))
+    (type $kind' (enum "counter" "gauge" "histogram"))
     (import "type-kind" (type $kind (eq $kind')))
     (type $metric' (record (field "name" string) (field "kind" $kind) (field "labels" (list string))))
     (import "type-metric" (type $metric (eq $metric')))

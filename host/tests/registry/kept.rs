@@ -31,19 +31,20 @@ pub fn a_component_goes_there_and_back() {
     1.10.0
     1.2.0
     edge
-    artifact HOST/team/zone:1.2.0@sha256:A
+    artifact     HOST/team/zone:1.2.0@sha256:A
+    annotations
       io.github.ebpf-wasm-exporter.contract: 0.1.0
       io.github.ebpf-wasm-exporter.world: decoder
       org.opencontainers.image.created: 1970-01-01T00:00:00Z
       org.opencontainers.image.source: https://example.org
       org.opencontainers.image.title: echo.wasm
       org.opencontainers.image.version: 1.2.0
-    world    decoder
-    version  0.1.0
-    size     1337 bytes
-    sha256   D
-    memory   131072 bytes at the start
-    imports  nothing
+    world        decoder
+    contract     0.1.0
+    size         1337 bytes
+    sha256       D
+    memory       131072 bytes at the start
+    imports      nothing
     pulled HOST/team/zone:1.2.0@sha256:A to zone.wasm
     ");
     assert_eq!(desk.read("zone.wasm"), guests::component("echo"));

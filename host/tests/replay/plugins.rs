@@ -137,7 +137,7 @@ pub fn a_good_guest_gives_what_a_native_decoder_gives() {
     assert_eq!(wasm.one("plugin_calls_total", "plugin=\"guest\""), ROWS.div_ceil(1024));
     assert_eq!(wasm.one("plugin_call_seconds_count", "plugin=\"guest\""), ROWS.div_ceil(1024));
     assert_eq!(wasm.one("plugin_breaker_state", "plugin=\"guest\""), 0);
-    assert_eq!(wasm.one("plugin_info", "world=\"decoder\",version=\"0.1.0\""), 1);
+    assert_eq!(wasm.one("plugin_info", "world=\"decoder\",contract=\"0.1.0\""), 1);
     // No key is asked twice.
     let again = live.scrape();
     assert_eq!(again.series("work_hash_total"), native.series("work_hash_total"));

@@ -106,7 +106,9 @@ fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<PluginPla
     }
     let sha256 = digest(raw.sha256, &format!("{path}.sha256"), faults);
     let settings = settings(raw.settings, &format!("{path}.settings"), folder, faults);
-    let limits = limits(&raw.limits, &format!("{path}.limits"), faults);
+    let limits = limits(&raw.limits, &|key, advice| {
+        faults.refuse(&format!("{path}.limits.{key}"), advice);
+    });
     let file = raw.file.given()?.into();
     let plugin = PluginPlan { name: raw.name, path, file, sha256, settings, limits };
     (faults.errors() == before).then_some(plugin)
@@ -122,9 +124,10 @@ fn digest(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<Digest>
     digest
 }
 
-fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
+/// The limits that were typed, the others being the default. `refuse` gets the key and the fault of each that
+/// cannot be.
+pub(super) fn limits(raw: &raw::Limits, refuse: &dyn Fn(&str, Advice)) -> Limits {
     let default = Limits::default();
-    let refuse = |key: &str, advice: Advice| faults.refuse(&format!("{path}.{key}"), advice);
     let bytes = |key, text: &Option<String>, range| {
         bytes(text.as_deref()?, range).map_err(|fault| refuse(key, fault)).ok()
     };
@@ -159,7 +162,7 @@ fn limits(raw: &raw::Limits, path: &str, faults: &Faults<'_>) -> Limits {
     }
 }
 
-pub(super) fn bytes(text: &str, (least, most): Bytes) -> Result<usize, Advice> {
+fn bytes(text: &str, (least, most): Bytes) -> Result<usize, Advice> {
     size(text).filter(|size| (least..=most).contains(size)).ok_or_else(|| {
         let problem = format!("{} is no size that this can have", quote(text));
         Advice::new(problem, format!("write one from {} to {}", shown(least), shown(most)))
@@ -183,7 +186,7 @@ pub(super) fn budget(text: &str) -> Option<Duration> {
     between(text, ranges::BUDGET, "").ok()
 }
 
-pub(super) fn time(text: &str) -> Result<Duration, Advice> {
+fn time(text: &str) -> Result<Duration, Advice> {
     between(text, ranges::DEADLINE, "a call can have")
 }
 
@@ -192,7 +195,7 @@ fn hold(text: &str) -> Result<Duration, Advice> {
 }
 
 /// What `limits.compile.time` says.
-pub(super) fn compile_time(text: &str) -> Result<Duration, Advice> {
+fn compile_time(text: &str) -> Result<Duration, Advice> {
     between(text, ranges::COMPILE_TIME, "compiling can have")
 }
 

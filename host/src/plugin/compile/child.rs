@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use caps::CapsHashSet;
+use componentize::Metadata;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
@@ -113,14 +114,27 @@ pub(super) fn answer(task: Task, bytes: &[u8]) -> Reply {
 }
 
 fn looked(task: Task, bytes: &[u8]) -> Result<(Facts, Vec<u8>), CompileError> {
+    if task == Task::Componentize {
+        let made = componentized(bytes)?;
+        let (facts, _) = looked(Task::Inspect, &made)?;
+        return Ok((facts, made));
+    }
     let inspection = inspect(bytes).map_err(shortened)?;
     names(&inspection)?;
     let weight = weigh::component(bytes)?;
     let (stubs, code) = match task {
-        Task::Inspect => (Vec::new(), Vec::new()),
         Task::Compile => compiled(bytes)?,
+        _ => (Vec::new(), Vec::new()),
     };
     Ok((Facts { inspection, weight, stubs }, code))
+}
+
+/// The component that this becomes, with what is said of it in the line before.
+fn componentized(input: &[u8]) -> Result<Vec<u8>, CompileError> {
+    let garbled = || CompileError::Crashed("what it was told cannot be read".to_owned());
+    let end = input.iter().position(|byte| *byte == b'\n').ok_or_else(garbled)?;
+    let said: Metadata = serde_json::from_slice(&input[..end]).map_err(|_| garbled())?;
+    Ok(componentize::componentize(&input[end + 1..], said)?.bytes)
 }
 
 /// Whether what is imported and exported can be named in a few lines.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use componentize::ComponentizeError;
 use serde::{Deserialize, Serialize};
 
 use crate::advice::Advise;
@@ -19,6 +20,9 @@ pub enum CompileError {
     /// It is no plugin.
     #[error(transparent)]
     NoPlugin(#[from] NoPlugin),
+    /// No component is made of it.
+    #[error(transparent)]
+    Componentize(#[from] ComponentizeError),
     /// It is invalid, or uses what this host does not know.
     #[error("failed to compile the component: {0}")]
     Invalid(String),
@@ -79,6 +83,7 @@ impl Advise for CompileError {
     fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::NoPlugin(error) => return error.remedy(),
+            Self::Componentize(error) => error.remedy(),
             Self::Invalid(_) | Self::Link(_) => "build it again against wit/0.1.0 of this exporter",
             Self::Forbidden(_) => EXECUTABLE,
             Self::TooMany { .. } | Self::Code => "build it from fewer or smaller parts",

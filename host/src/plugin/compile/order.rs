@@ -27,6 +27,9 @@ pub enum Task {
     Inspect,
     /// That, and its machine code.
     Compile,
+    /// The component that a core module or a component becomes, and what that is. In front of it stands what
+    /// is said of it, as a line of JSON.
+    Componentize,
 }
 
 impl Order {
@@ -41,6 +44,7 @@ impl Order {
         let task = match self.task {
             Task::Inspect => "inspect",
             Task::Compile => "compile",
+            Task::Componentize => "componentize",
         };
         let [seconds, memory] = [self.seconds, self.memory].map(|number| number.to_string());
         [SUBCOMMAND.to_owned(), task.to_owned(), seconds, memory, self.parent.to_string()]

@@ -29,6 +29,57 @@ fn imports_are_given_or_not() {
 }
 
 #[test]
+fn what_a_plugin_says_of_itself_is_read() {
+    let Inspection { metadata, notes, .. } = inspect(&guests::described("echo")).unwrap();
+    let texts: Vec<_> = metadata.texts().into_iter().filter_map(|(_, text)| text).collect();
+    let said = "Says what it\u{1b}[31m is\nand more";
+    assert_eq!(texts, ["zone", "1.2.0", said, "MIT OR Apache-2.0", "https://example.org/"]);
+    assert_eq!(
+        metadata.settings.unwrap(),
+        serde_json::from_str::<serde_json::Value>(guests::SCHEMA).unwrap()
+    );
+    assert_eq!(notes, [""; 0]);
+}
+
+/// Nothing of it is needed to run the plugin, so nothing of it stops one.
+#[test]
+fn what_cannot_be_said_costs_a_note() {
+    let sections: [(&str, &[u8]); 9] = [
+        ("version", b"1"),
+        ("version", b"2"),
+        ("authors", b"\xff"),
+        ("description", &[b'a'; 1025]),
+        ("ebpf-exporter:settings", b"{"),
+        ("ebpf-exporter:settings", &[b' '; 70_000]),
+        ("component-name", b"\0\x7f"),
+        ("revision", b""),
+        ("unknown", b"\xff"),
+    ];
+    let add = |bytes, (name, content)| guests::with_section(bytes, name, content);
+    let mut bytes = sections.into_iter().fold(guests::component("echo"), add);
+    let Inspection { metadata, notes, .. } = inspect(&bytes).unwrap();
+    assert_eq!(metadata, Metadata { version: Some("1".to_owned()), ..Metadata::default() });
+    insta::assert_snapshot!(notes.join("\n"), @"
+    `version` of the metadata is there twice, and is left out
+    `authors` of the metadata is not UTF-8, and is left out
+    `description` of the metadata has 1025 bytes, more than 1024, and is left out
+    `settings` of the metadata is no JSON Schema: EOF while parsing an object at line 1 column 1, and is left out
+    `settings` of the metadata has 70000 bytes, more than 65536, and is left out
+    `name` of the metadata cannot be read, and is left out
+    ");
+    for _ in 0..100 {
+        bytes = guests::with_section(bytes, "source", b"\xff");
+    }
+    assert_eq!(inspect(&bytes).unwrap().notes.len(), MOST_NOTES);
+    // What modules inside of it say is said of them.
+    let inner = guests::with_section(b"\0asm\x01\0\0\0".to_vec(), "version", b"9");
+    let mut bytes = guests::component("echo");
+    bytes.extend([1, inner.len() as u8]);
+    bytes.extend(inner);
+    assert_eq!(inspect(&bytes).unwrap().metadata, Metadata::default());
+}
+
+#[test]
 fn anything_else_is_refused_by_what_it_is() {
     insta::assert_snapshot!(refusal(b"(module)"), @"found no WebAssembly, expected a component; name a .wasm file that holds a component");
     insta::assert_snapshot!(refusal(&guests::component("core")), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");

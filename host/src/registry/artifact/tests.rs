@@ -1,7 +1,7 @@
 //! What is written, and what is refused.
 
 use super::*;
-use crate::plugin::{Import, World};
+use crate::plugin::{Import, Metadata, World};
 
 const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -14,11 +14,22 @@ fn artifact(created: u64) -> Artifact {
         size: 4,
         digest: Digest::of(b"\0asm"),
         memory: 0,
+        metadata: Metadata {
+            name: Some("zone".to_owned()),
+            source: Some("https://example.org/else".to_owned()),
+            homepage: Some("https://example.org".to_owned()),
+            ..Metadata::default()
+        },
+        notes: Vec::new(),
     };
     let annotations = [("source", "https://example.org/zone"), ("authors", "A. Author")];
     let annotations = annotations.map(|(name, text)| (oci(name), text.to_owned()));
-    let description =
-        Description { title: "zone.wasm".to_owned(), created, annotations: annotations.into() };
+    let description = Description {
+        title: "zone.wasm".to_owned(),
+        version: Some("1.2.0".to_owned()),
+        created,
+        annotations: annotations.into(),
+    };
     Artifact::new(Bytes::from_static(b"\0asm"), &found, &description)
 }
 
@@ -57,7 +68,9 @@ fn is_what_the_working_group_wrote() {
         "org.opencontainers.image.authors": "A. Author",
         "org.opencontainers.image.created": "1970-01-01T00:00:00Z",
         "org.opencontainers.image.source": "https://example.org/zone",
-        "org.opencontainers.image.title": "zone.wasm"
+        "org.opencontainers.image.title": "zone",
+        "org.opencontainers.image.url": "https://example.org",
+        "org.opencontainers.image.version": "1.2.0"
       },
       "config": {
         "digest": "sha256:2f4dc3f6edce892158f7b6a6b238116513f777ec415c11cc9ec4400b7d0cf2ef",

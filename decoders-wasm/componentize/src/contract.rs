@@ -1,0 +1,59 @@
+//! Whether a component is a plugin: what it exports and imports, held against the contract.
+
+use wit_component::DecodedWasm;
+use wit_parser::{WorldItem, WorldKey};
+
+use crate::error::{ComponentizeError, shown};
+
+/// What every interface of the contract is called, in front of its own name.
+const PACKAGE: &str = "ebpf-exporter:plugin/";
+
+/// The interfaces of a plugin, by their full names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interfaces {
+    /// The one that it exports.
+    pub export: String,
+    /// The one that it imports, if it does.
+    pub import: Option<String>,
+}
+
+impl Interfaces {
+    /// Those of a component that is a plugin.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or imports what the contract does not give.
+    pub(crate) fn of(component: &[u8]) -> Result<Self, ComponentizeError> {
+        let damaged = |problem: &str| ComponentizeError::Damaged(shown(problem));
+        let decoded = wit_component::decode(component);
+        let decoded = decoded.map_err(|error| damaged(&format!("{error:#}")))?;
+        let DecodedWasm::Component(resolve, world) = decoded else {
+            return Err(damaged("it holds a WIT package, and no code"));
+        };
+        let world = &resolve.worlds[world];
+        let name = |(key, _): (&WorldKey, &WorldItem)| shown(&resolve.name_world_key(key));
+        let exports: Vec<_> = world.exports.iter().map(name).collect();
+        // What tools export for themselves, as that of QuickJS does, is never called.
+        let plugins: Vec<_> = exports.iter().filter(|name| is_plugin(name)).collect();
+        let export = match plugins.as_slice() {
+            _ if exports.is_empty() => return Err(ComponentizeError::NoPlugin),
+            [one] => (*one).clone(),
+            _ => return Err(ComponentizeError::Exports(exports)),
+        };
+        let version = export.rsplit('@').next().unwrap_or_default();
+        let given = format!("{PACKAGE}log@{version}");
+        let imports: Vec<_> = world.imports.iter().map(name).collect();
+        match imports.into_iter().partition::<Vec<_>, _>(|import| *import == given) {
+            (log, foreign) if foreign.is_empty() => {
+                Ok(Self { export, import: log.into_iter().next() })
+            }
+            (_, foreign) => Err(ComponentizeError::Imports { given, foreign }),
+        }
+    }
+}
+
+fn is_plugin(name: &str) -> bool {
+    name.strip_prefix(PACKAGE).is_some_and(|interface| {
+        interface.starts_with("decoding@") || interface.starts_with("transforming@")
+    })
+}
