@@ -289,7 +289,10 @@ fn the_chapter_of_decoders_has_all() {
 
 /// The source of the exporter and what its tests expect it to say, as one text without line breaks.
 static SOURCE: LazyLock<String> = LazyLock::new(|| {
-    let files = files("host/src", &["rs", "snap"]).into_iter().chain(files("host/tests", &["rs"]));
+    let files = files("host/src", &["rs", "snap"])
+        .into_iter()
+        .chain(files("host/tests", &["rs"]))
+        .chain(files("decoders-wasm/componentize/src", &["rs"]));
     let text: String = files.filter(|file| !file.ends_with("docs.rs")).map(read).collect();
     let joined = Regex::new(r"\\\n\s*").unwrap().replace_all(&text, "").replace("\\\"", "\"");
     Regex::new(r"\s+").unwrap().replace_all(&joined, " ").into_owned()

@@ -134,9 +134,8 @@ macro_rules! __say {
         $(const _: () = {
             const TEXT: &str = $text;
 
-            #[used]
             #[unsafe(link_section = $section)]
-            static SAID: [u8; TEXT.len()] = $crate::__private::bytes(TEXT);
+            pub static SAID: [u8; TEXT.len()] = $crate::__private::bytes(TEXT);
         };)*
     };
 }

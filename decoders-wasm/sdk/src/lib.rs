@@ -60,13 +60,13 @@
 //! ```
 //!
 //! **3.** Build it for `wasm32-unknown-unknown`, and make the core module a component, which also
-//! checks it against the contract:
+//! checks it against the contract. The component says what `Cargo.toml` says of the crate, and
+//! which settings it takes if [`export_decoder!`] is given their schema:
 //!
 //! ```text
 //! rustup target add wasm32-unknown-unknown
-//! cargo install --git https://github.com/ebpf-wasm-exporter/ebpf_wasm_exporter componentize
 //! cargo build --release --target wasm32-unknown-unknown
-//! componentize target/wasm32-unknown-unknown/release/queue.wasm queue.wasm
+//! ebpf_wasm_exporter plugin componentize target/wasm32-unknown-unknown/release/queue.wasm queue.wasm
 //! ```
 //!
 //! **4.** Put `queue.wasm` beside the config, and name it there:

@@ -76,7 +76,7 @@ metrics:
       labels: [{name: one, size: 2, decoders: [{name: wasm, plugin: zone}]}]
 ";
     insta::assert_snapshot!(fixture.linked(&[config]).2, @"
-    DIR/0.yaml:7: plugins.zone.settings.default: expected a text, found a number; write a text
+    DIR/0.yaml:7: plugins.zone.settings.default: expected a text, found a number; put it in quotes
     DIR/0.yaml:6: plugins.zone.settings.order: it is none of the values that this setting can have; did you mean `network`?
     DIR/0.yaml:5: plugins.zone.settings.prefixs: the plugin knows no such setting; did you mean `prefixes`?
     DIR/0.yaml:4: plugins.zone.settings: the setting `prefixes` is missing; add `prefixes:`
@@ -164,7 +164,7 @@ metrics:
     let pin = crate::plugin::Digest::of(&guests::component("echo")).to_string();
     insta::assert_snapshot!(faults.replace(&pin, "PIN"), @r"
     DIR/0.yaml:2: plugins.gone.file: there is no DIR/gone.wasm; put the file beside the config, or into the directory of --plugins.dir
-    DIR/0.yaml:3: plugins.core.file: found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`
+    DIR/0.yaml:3: plugins.core.file: found a core module, expected a component; make a component of it: `ebpf_wasm_exporter plugin componentize`
     DIR/0.yaml:4: plugins.foreign.file: found a component that exports `wasi:cli/run@0.2.0`, expected one that exports `ebpf-exporter:plugin/decoding@0.1.0` or `ebpf-exporter:plugin/transforming@0.1.0`; build it for a world of wit/0.1.0
     DIR/0.yaml:5: plugins.newer.file: found a decoder for version 0.2.0 of the contract, expected 0.1.0; build it against the wit/ directory of this exporter, or use an exporter that knows that version
     DIR/0.yaml:11: plugins.pinned.sha256: the file's SHA-256 is PIN, not the one that is pinned; find out where the file comes from, and if it is right write `sha256: PIN`

@@ -70,7 +70,7 @@ pub struct Inspection {
     /// What its author says of it. It is nobody else's word, and its texts are to be escaped wherever they
     /// are shown.
     pub metadata: Metadata,
-    /// What of that is left out, as it cannot be: at most [`MOST_NOTES`].
+    /// What of that is left out, as it cannot be: 16 lines at most.
     pub notes: Vec<String>,
 }
 
@@ -118,9 +118,7 @@ impl Advise for NoPlugin {
     fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::NoWasm => "name a .wasm file that holds a component",
-            Self::CoreModule => {
-                "make a component of it: `make plugins` does, or `wasm-tools component new`"
-            }
+            Self::CoreModule => "make a component of it: `ebpf_wasm_exporter plugin componentize`",
             Self::Damaged(_) => "build or copy the file again",
             Self::Foreign(_) => "build it for a world of wit/0.1.0",
             Self::Both => "split it into two components",

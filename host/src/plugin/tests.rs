@@ -69,7 +69,7 @@ fn a_pin_is_checked_before_anything_is_compiled() {
 #[test]
 fn what_is_no_plugin_is_refused() {
     let files = Files::of(&["core"]);
-    insta::assert_snapshot!(files.refusal("core.wasm"), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");
+    insta::assert_snapshot!(files.refusal("core.wasm"), @"found a core module, expected a component; make a component of it: `ebpf_wasm_exporter plugin componentize`");
 }
 
 #[test]

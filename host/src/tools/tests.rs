@@ -51,7 +51,7 @@ fn inspecting_runs_nothing() {
 
     wasi:random/random@0.2.0  (not given: a call of it traps)
     ");
-    insta::assert_snapshot!(folder.plugin("inspect", "core", &[]).unwrap_err(), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");
+    insta::assert_snapshot!(folder.plugin("inspect", "core", &[]).unwrap_err(), @"found a core module, expected a component; make a component of it: `ebpf_wasm_exporter plugin componentize`");
     insta::assert_snapshot!(folder.plugin("inspect", "gone", &[]).unwrap_err(), @"failed to read DIR/gone.wasm: no such file or directory; make it readable");
 }
 

@@ -44,6 +44,12 @@ pub fn refuses(plugin: &str, cases: &[(Value, &str)]) {
     }
 }
 
+/// Whether it refuses these settings, with whatever text.
+pub fn is_refused(plugin: &str, settings: &Value) -> bool {
+    let said = start(plugin, settings, LIMITS()).err().unwrap_or_default();
+    said.starts_with("the plugin refuses its configuration: ")
+}
+
 /// What the user is told when an instance is given less memory than it wants.
 pub fn without_memory(plugin: &str, memory: usize) -> String {
     let limits = Limits { memory, ..LIMITS() };

@@ -1,5 +1,5 @@
 //! Plugins in other languages than Rust, as `make plugins` built them, in the real host: what they answer and
-//! what they refuse. Those in Rust have tests of their own beside them.
+//! what they refuse. Those in Rust have tests of their own beside them. And what all of them say of themselves.
 //!
 //! A plugin that was not built has its tests ignored, by name and with the reason; with `CI=true` in the
 //! environment they fail.
@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 mod host;
 mod mac;
 mod port;
+mod said;
 mod uuid;
 
 /// The trials of the functions of a plugin's module, ignored where it was not built.
@@ -33,7 +34,26 @@ fn main() -> ExitCode {
     all.extend(trials![uuid: answers, refuses_settings, wants_memory]);
     all.extend(trials![port: answers, refuses_settings, wants_memory]);
     all.extend(trials![mac: answers, refuses_settings]);
+    for plugin in OTHERS {
+        all.push(about(plugin, "means_what_it_says", said::means_what_it_says));
+        all.push(about(plugin, "is_made_again", said::is_made_again));
+    }
+    for plugin in OTHERS.into_iter().chain(IN_RUST) {
+        all.push(about(plugin, "says_what_it_is", said::says_what_it_is));
+    }
     libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+}
+
+const OTHERS: [&str; 3] = ["uuid", "port", "mac"];
+const IN_RUST: [&str; 5] = ["cgroup-pod", "cidr", "domain", "redact", "relabel"];
+
+/// The trial of a function that takes a plugin, ignored where it was not built.
+fn about(plugin: &'static str, what: &str, test: fn(&str)) -> Trial {
+    let run = move || {
+        test(plugin);
+        Ok(())
+    };
+    Trial::test(format!("{plugin}::{what}"), run).with_ignored_flag(lacks(plugin))
 }
 
 /// Whether a plugin was not built, where that may be.

@@ -82,7 +82,7 @@ fn what_cannot_be_said_costs_a_note() {
 #[test]
 fn anything_else_is_refused_by_what_it_is() {
     insta::assert_snapshot!(refusal(b"(module)"), @"found no WebAssembly, expected a component; name a .wasm file that holds a component");
-    insta::assert_snapshot!(refusal(&guests::component("core")), @"found a core module, expected a component; make a component of it: `make plugins` does, or `wasm-tools component new`");
+    insta::assert_snapshot!(refusal(&guests::component("core")), @"found a core module, expected a component; make a component of it: `ebpf_wasm_exporter plugin componentize`");
     insta::assert_snapshot!(refusal(&guests::component("foreign")), @"found a component that exports `wasi:cli/run@0.2.0`, expected one that exports `ebpf-exporter:plugin/decoding@0.1.0` or `ebpf-exporter:plugin/transforming@0.1.0`; build it for a world of wit/0.1.0");
     insta::assert_snapshot!(refusal(&guests::component("newer")), @"found a decoder for version 0.2.0 of the contract, expected 0.1.0; build it against the wit/ directory of this exporter, or use an exporter that knows that version");
     insta::assert_snapshot!(refusal(b"\0asm\x0d\0\x01\0"), @"found a component that exports nothing, expected one that exports `ebpf-exporter:plugin/decoding@0.1.0` or `ebpf-exporter:plugin/transforming@0.1.0`; build it for a world of wit/0.1.0");

@@ -40,7 +40,7 @@ fn all_faults_are_told_with_their_places() {
         "rules": [{"action": "keep"}, {"acton": "drop"}, "x", {"action": 1}],
     });
     insta::assert_snapshot!(told(&schema(), &settings), @"
-    .default: expected a text, found a number; write a text
+    .default: expected a text, found a number; put it in quotes
     .digits: expected a whole number, found a number; write a whole number
     .order: it is none of the values that this setting can have; did you mean `network`?
     .prefixs: the plugin knows no such setting; did you mean `prefixes`?
