@@ -109,6 +109,35 @@ pub(crate) fn quote(text: &str) -> String {
     }
 }
 
+/// A text of somebody who may mean harm, as a message may show it: at most `longest` bytes of it, on one
+/// line, nothing in it that a terminal obeys.
+pub(crate) fn plain(text: &str, longest: usize) -> String {
+    let end = text.floor_char_boundary(longest);
+    let mut plain = String::with_capacity(end);
+    for char in text[..end].chars() {
+        match char {
+            '"' | '\'' => plain.push(char),
+            _ => plain.extend(char.escape_debug()),
+        }
+    }
+    if end < text.len() {
+        plain.push('…');
+    }
+    plain
+}
+
+/// The words of an error and, behind colons, of what caused it. Some say themselves what caused them.
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+    let all = successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    let mut texts: Vec<String> = Vec::new();
+    for text in all.map(ToString::to_string) {
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts.join(": ")
+}
+
 /// The first of these in a line, and how many more there are.
 pub(crate) fn few(all: impl IntoIterator<Item = String>, most: usize) -> String {
     let mut all = all.into_iter();

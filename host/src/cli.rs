@@ -18,8 +18,8 @@ mod tool;
 
 pub use selection::{Selection, SelectionError};
 pub use tool::{
-    Command, Compile, ConfigTool, Configs, DocsPage, LimitFlags, Record, Reference, Replay, Shell,
-    SortBy, Subject, Tool, Top,
+    Command, Compile, ConfigTool, Configs, DocsPage, LimitFlags, Push, Record, Reference,
+    RegistryFlags, Replay, Shell, SortBy, Subject, Tool, Top,
 };
 
 /// What stands below the flags.

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+/// What stands before the digits where other hashes may stand too.
+const TAG: &str = "sha256:";
+
 /// The SHA-256 of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Digest([u8; 32]);
@@ -18,6 +21,17 @@ impl Digest {
     /// One that was made elsewhere.
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// From `sha256:` and 64 hexadecimal digits in lowercase, as registries write it.
+    pub(crate) fn parse_tagged(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix(TAG)?;
+        Self::parse(hex).filter(|_| !hex.bytes().any(|byte| byte.is_ascii_uppercase()))
+    }
+
+    /// As registries write it.
+    pub fn tagged(&self) -> String {
+        format!("{TAG}{self}")
     }
 
     /// Its bytes.

@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::advice::words;
+
 /// What is read while serving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readable {
@@ -26,6 +28,18 @@ pub(crate) enum Unread {
     NoFile,
     /// It has so many bytes, which is more than it may; the system may not know how many.
     TooLarge(u64),
+}
+
+impl Unread {
+    /// The end of a sentence that begins with the file's name.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Self::Refused(error) => format!("cannot be read: {}", words(error)),
+            Self::Directory => "is a directory".to_owned(),
+            Self::NoFile => "is no regular file".to_owned(),
+            Self::TooLarge(size) => format!("is too large, with {size} bytes"),
+        }
+    }
 }
 
 impl From<io::Error> for Unread {

@@ -12,6 +12,7 @@
 //! | [`decode`] | turns key bytes into label text | sees libbpf |
 //! | [`transform`] | turns label sets into other label sets | counts |
 //! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
+//! | [`registry`] | plugins in OCI registries: pushed, listed, pulled | is used by an exporter that starts or serves |
 //! | [`source`] | hands out the entries of a map, or of a recording | knows labels |
 //! | [`rows`] | knows the row of each entry, and by what its numbers moved | knows labels |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
@@ -54,6 +55,7 @@ pub mod output;
 pub mod plugin;
 pub mod privileges;
 pub mod process;
+pub mod registry;
 pub mod rows;
 pub mod scrape;
 pub mod series;

@@ -18,6 +18,7 @@
 //! | compiling | 10 s of processor time and 4 s for each MiB of the file beyond 8, 60 s at most, `limits.compile.time`; 448 MiB, `limits.compile.memory` | refused at start |
 //! | what it says of itself | 1 KiB a text, 64 KiB of schema | left out, with a note |
 //! | imports | 1,000, with all that they hold 10,000 | refused at start |
+//! | exports | 1,000 | refused at start |
 //! | what a start writes | 1,000,000 elements of tables, 256 MiB of data | refused at start |
 //! | memory of an instance: memories, tables, globals, contexts | 16 MiB, `limits.memory` | the call fails |
 //! | time of a call | 100 ms, `limits.deadline` (within two ticks of 10 ms) | the call fails |
@@ -77,7 +78,7 @@ pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
 pub use compile::{CompileError, Compiler, Order, Task, Weight};
-pub use component::{componentize_file, inspect_file};
+pub use component::{componentize_file, inspect_bytes, inspect_file, read_file};
 pub use componentize::Metadata;
 pub use error::PluginError;
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
@@ -143,7 +144,7 @@ struct Read {
 impl Read {
     fn of(request: &Request<'_>) -> Result<Self, PluginError> {
         let path = component::find(request.file, request.places)?;
-        let bytes = component::read(&path)?;
+        let bytes = component::read_file(&path)?;
         let digest = Digest::of(&bytes);
         if request.pin.is_some_and(|pin| pin != digest) {
             return Err(PluginError::Pin { found: digest });

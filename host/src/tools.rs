@@ -2,7 +2,7 @@
 //! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
-//! nothing prints: results are text for `main`.
+//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote` alone use the network.
 
 use std::fmt;
 use std::fs;
@@ -21,6 +21,7 @@ use crate::plugin::{
     self, CacheDir, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin,
     PluginError, Request, World,
 };
+use crate::registry::{ReferenceError, RegistryError};
 use crate::transform::{LabelRows, RowAnswers, Transform};
 
 mod bench;
@@ -30,6 +31,7 @@ mod health;
 mod inspect;
 pub mod manual;
 pub mod record;
+mod remote;
 mod run;
 pub mod top;
 
@@ -52,6 +54,12 @@ pub enum ToolError {
     /// The settings are no YAML, name files that cannot be read, or are not what the plugin says that it takes.
     #[error("{}", lines(.0))]
     Settings(Vec<Fault>),
+    /// What was typed names nothing in a registry.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A registry gives or takes nothing.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// What is said of a plugin cannot be.
     #[error(transparent)]
     Said(#[from] ComponentizeError),
@@ -95,6 +103,8 @@ impl Advise for ToolError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Plugin(error) => error.remedy(),
+            Self::Reference(error) => error.remedy(),
+            Self::Registry(error) => error.remedy(),
             Self::Usage(advice) => advice.remedy.clone(),
             Self::Said(error) => Some(error.remedy().to_owned()),
             Self::Unwritten { .. } => Some("name a file that you may write".to_owned()),
@@ -131,9 +141,19 @@ fn plain(text: &str) -> String {
 pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
     let load = |subject| Bench::load(subject, compiler);
     match tool {
-        Tool::Inspect { file, json, compile } => {
-            let found = plugin::inspect_file(file, compiler, compile_limits(compile)?)?;
-            Ok(if *json { inspect::json(&found) } else { inspect::text(&found) })
+        Tool::Inspect { file, json, compile, registry } => {
+            let limits = compile_limits(compile)?;
+            let (found, artifact) = match remote::reference(file) {
+                None => (plugin::inspect_file(file, compiler, limits)?, None),
+                Some(reference) => {
+                    let (artifact, bytes) = remote::fetch(reference, registry)?;
+                    (plugin::inspect_bytes(&bytes, compiler, limits)?, Some(artifact))
+                }
+            };
+            Ok(match json {
+                true => inspect::json(&found, artifact.as_ref()),
+                false => inspect::text(&found, artifact.as_ref()),
+            })
         }
         Tool::Componentize { input, output, said, compile } => {
             componentize::Order { input, output, said }.make(compiler, compile_limits(compile)?)
@@ -141,6 +161,11 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
         Tool::Run { subject, json } => run::run(&load(subject)?, *json),
         Tool::Bench { subject } => bench::bench(&load(subject)?),
         Tool::Check { subject } => check::check(&load(subject)?),
+        Tool::Push(push) => remote::push(push, compiler),
+        Tool::Pull { reference, output, registry } => {
+            remote::pull(reference, output.as_deref(), registry)
+        }
+        Tool::List { repository, registry } => remote::list(repository, registry),
     }
 }
 

@@ -227,7 +227,7 @@ pub enum Reference {
 pub enum Tool {
     /// Say what a file is, and what it says of itself; runs nothing of it
     Inspect {
-        /// The .wasm file
+        /// The .wasm file, or oci:REGISTRY/REPOSITORY:TAG of one in a registry
         file: PathBuf,
 
         /// As JSON, with the schema of its settings
@@ -237,6 +237,10 @@ pub enum Tool {
         /// What looking at it may take.
         #[command(flatten)]
         compile: Compile,
+
+        /// How a registry is asked.
+        #[command(flatten)]
+        registry: RegistryFlags,
     },
     /// Make a component of a core module, or say in a component what it is; runs nothing of it
     Componentize {
@@ -275,6 +279,72 @@ pub enum Tool {
         #[command(flatten)]
         subject: Subject,
     },
+    /// Put a component into an OCI registry
+    Push(Push),
+    /// Get a component out of an OCI registry, into a file; what an earlier pull has left is used
+    Pull {
+        /// REGISTRY/REPOSITORY:TAG, or …@sha256:HEX
+        reference: String,
+
+        /// The file to write, or a directory for it; default: the repository's name with .wasm
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+
+        /// How the registry is asked.
+        #[command(flatten)]
+        registry: RegistryFlags,
+    },
+    /// List the tags of a repository: versions, the newest first, then others
+    List {
+        /// REGISTRY/REPOSITORY
+        repository: String,
+
+        /// How the registry is asked.
+        #[command(flatten)]
+        registry: RegistryFlags,
+    },
+}
+
+/// What is pushed, where to and how.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Push {
+    /// The .wasm file
+    pub file: PathBuf,
+
+    /// REGISTRY/REPOSITORY:TAG, where the tag is a version such as 1.2.0
+    pub reference: String,
+
+    /// A text about it, such as org.opencontainers.image.source=https://…; may be given again
+    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    pub annotations: Vec<String>,
+
+    /// Have the tags 1.2 and 1 lead to version 1.2.0 too, each unless a newer version is there for it
+    #[arg(long)]
+    pub move_tags: bool,
+
+    /// Put it in the place of another one that has the same version
+    #[arg(long)]
+    pub force: bool,
+
+    /// How the registry is asked.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
+}
+
+/// How a registry is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct RegistryFlags {
+    /// Ask the registry without TLS
+    #[arg(long)]
+    pub plain_http: bool,
+
+    /// File of certificates of authorities to trust beside those of this host, in PEM format
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// How long all of it may take
+    #[arg(long, value_name = "TIME", default_value = "2m")]
+    pub timeout: String,
 }
 
 /// What compiling a plugin may take.

@@ -34,7 +34,20 @@ pub fn inspect_file(
     compiler: &Compiler,
     limits: CompileLimits,
 ) -> Result<Inspection, PluginError> {
-    let reply = compiler.ask(Task::Inspect, &read(path)?, limits)?;
+    inspect_bytes(&read_file(path)?, compiler, limits)
+}
+
+/// The same, of bytes that were read already.
+///
+/// # Errors
+///
+/// When they are no plugin.
+pub fn inspect_bytes(
+    bytes: &[u8],
+    compiler: &Compiler,
+    limits: CompileLimits,
+) -> Result<Inspection, PluginError> {
+    let reply = compiler.ask(Task::Inspect, bytes, limits)?;
     let (facts, _) = Reply::parse(&reply)?;
     Ok(facts.inspection)
 }
@@ -53,7 +66,7 @@ pub fn componentize_file(
 ) -> Result<(Inspection, Vec<u8>), PluginError> {
     let mut input = serde_json::to_vec(said).unwrap_or_default();
     input.push(b'\n');
-    input.extend(read(path)?);
+    input.extend(read_file(path)?);
     let reply = compiler.ask(Task::Componentize, &input, limits)?;
     let (facts, component) = Reply::parse(&reply)?;
     Ok((facts.inspection, component.to_vec()))
@@ -67,7 +80,7 @@ const LONG: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// When it is not there, cannot be read, is no regular file or too large.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
+pub fn read_file(path: &Path) -> Result<Vec<u8>, PluginError> {
     files::read(path, LARGEST_FILE).map_err(|unread| match unread {
         Unread::Refused(source) => PluginError::Read { file: path.to_owned(), source },
         Unread::Directory | Unread::NoFile => PluginError::NoFile { file: path.to_owned() },

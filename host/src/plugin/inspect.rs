@@ -59,6 +59,8 @@ pub struct Inspection {
     pub version: String,
     /// The interfaces that it imports.
     pub imports: Vec<Import>,
+    /// What it exports.
+    pub exports: Vec<String>,
     /// Bytes of the file.
     pub size: usize,
     /// Of the file.
@@ -174,6 +176,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
         world,
         version,
         imports: found.imports.into_iter().map(import).collect(),
+        exports: found.exports,
         size: bytes.len(),
         digest: Digest::of(bytes),
         memory: found.memory,

@@ -12,11 +12,11 @@ pub(super) const MOST_WORKERS: usize = 4;
 pub(super) const MOST_CHILDREN: usize = 2;
 /// Bytes of machine code, and all that is said of a plugin. A Python guest has 35 MB.
 pub(super) const LARGEST_CODE: u64 = 256 << 20;
-/// Imports of a component. All of WASI are some dozens.
+/// Imports of a component, and exports. All of WASI are some dozens.
 pub(super) const MOST_NAMES: usize = 1000;
 /// Everything that is imported, with what instances hold.
 pub(super) const MOST_ITEMS: usize = 10_000;
-/// Bytes of all names among these.
+/// Bytes of all names of imports, with what they hold, and of exports.
 pub(super) const LARGEST_NAMES: usize = 1 << 20;
 /// Instances within instances that are imported.
 pub(super) const DEEPEST_IMPORT: usize = 16;

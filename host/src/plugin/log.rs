@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::bindings::log::Level;
+pub(super) use crate::advice::plain;
 
 /// Lines of one plugin in each [`WINDOW`] that are written.
 const LINES: u32 = 10;
@@ -51,23 +52,6 @@ impl GuestLog {
             Level::Debug => debug!(config, plugin, "guest: {message}"),
         }
     }
-}
-
-/// A guest's text as a message may show it: at most `longest` bytes of it, on one line, nothing in
-/// it that a terminal obeys.
-pub(super) fn plain(text: &str, longest: usize) -> String {
-    let end = text.floor_char_boundary(longest);
-    let mut plain = String::with_capacity(end);
-    for char in text[..end].chars() {
-        match char {
-            '"' | '\'' => plain.push(char),
-            _ => plain.extend(char.escape_debug()),
-        }
-    }
-    if end < text.len() {
-        plain.push('…');
-    }
-    plain
 }
 
 #[cfg(test)]

@@ -4,9 +4,7 @@
 //! one client does for both. It hears why requests fail and what a collector rejects, which its callers
 //! do not tell. Never reads a variable, and no file once it was made.
 
-use std::error::Error;
 use std::fs;
-use std::iter::successors;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +29,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::variables::{Collector, Protocol, TlsFiles};
-use crate::advice::Advice;
+use crate::advice::{Advice, causes};
 
 /// Bytes of an answer.
 const MOST: usize = 4 << 20;
@@ -194,19 +192,6 @@ fn as_http(code: u16) -> StatusCode {
         1 | 4 | 10 | 11 | 14 | 15 => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }
-}
-
-/// An error and, behind colons, what caused it.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let all = successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
-    let mut texts: Vec<String> = Vec::new();
-    for text in all.map(ToString::to_string) {
-        // Some say what caused them themselves.
-        if texts.last().is_none_or(|last| !last.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    texts.join(": ")
 }
 
 /// Who is trusted, and who the exporter is. Without TLS (`https`) nobody is looked for.

@@ -6,15 +6,25 @@ use serde_json::{Map, Value, json};
 
 use super::plain;
 use super::plugin::{self, Import, Inspection};
+use super::remote::Pinned;
 use crate::logging::printable;
 
+/// Annotations that are listed.
+const MOST_ANNOTATIONS: usize = 64;
 /// Settings that are listed.
 const MOST_SETTINGS: usize = 64;
 
 /// A line for each thing that is known.
-pub(super) fn text(found: &Inspection) -> String {
-    let Inspection { world, version, imports, size, digest, memory, metadata, notes } = found;
-    let mut out = format!("world        {world}\ncontract     {version}\n");
+pub(super) fn text(found: &Inspection, artifact: Option<&Pinned>) -> String {
+    let Inspection { world, version, imports, size, digest, memory, metadata, notes, .. } = found;
+    let mut out = String::new();
+    if let Some(Pinned { reference, annotations }) = artifact {
+        let _ = writeln!(out, "artifact     {reference}");
+        let shown = annotations.iter().take(MOST_ANNOTATIONS).collect::<Vec<_>>().into_iter();
+        let line = |(key, text): (&String, &String)| format!("{}: {}", plain(key), plain(text));
+        list(&mut out, "annotations", "none", shown.map(line));
+    }
+    let _ = write!(out, "world        {world}\ncontract     {version}\n");
     for (name, text) in metadata.texts() {
         if let Some(text) = text {
             let _ = writeln!(out, "{name:12} {}", plain(text));
@@ -53,8 +63,8 @@ fn list(out: &mut String, title: &str, none: &str, items: impl ExactSizeIterator
 }
 
 /// All of it as an object, on one line. `settings` is the JSON Schema.
-pub(super) fn json(found: &Inspection) -> String {
-    let Inspection { world, version, imports, size, digest, memory, metadata, notes } = found;
+pub(super) fn json(found: &Inspection, artifact: Option<&Pinned>) -> String {
+    let Inspection { world, version, imports, size, digest, memory, metadata, notes, .. } = found;
     let imports: Vec<_> = imports
         .iter()
         .map(|Import { name, given }| json!({"name": name, "given": given}))
@@ -62,7 +72,11 @@ pub(super) fn json(found: &Inspection) -> String {
     let said = metadata.texts().into_iter();
     let said = said.filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
     let said: Map<_, _> = said.collect();
+    let artifact = artifact.map(|Pinned { reference, annotations }| {
+        json!({"reference": reference.to_string(), "annotations": annotations})
+    });
     let object = json!({
+        "artifact": artifact,
         "world": world.word(), "contract": version, "size": size, "sha256": digest.to_string(),
         "memory": memory, "imports": imports, "metadata": said, "settings": metadata.settings,
         "notes": notes,

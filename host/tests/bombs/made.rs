@@ -47,6 +47,12 @@ pub(crate) fn imports(count: usize) -> Vec<u8> {
     decoder(&each(count, |n| format!("(import \"f{n}\" (func))")), "")
 }
 
+/// One function, by many names.
+pub(crate) fn component_exports(count: usize) -> Vec<u8> {
+    let exports = each(count, |n| format!("(export \"e{n}\" (func $f))"));
+    decoder(&format!("(import \"f\" (func $f)) {exports}"), "")
+}
+
 /// An instance in an instance in an instance, imported.
 pub(crate) fn deep_instances(depth: usize) -> Vec<u8> {
     let mut text = "(type $t0 (instance (export \"f\" (func))))\n".to_owned();

@@ -49,6 +49,7 @@ fn types_that_share_parts_do_not_multiply() {
     insta::assert_snapshot!(refusal(&made::shared_types(14, 20_000), &ROOMY), @"error: the component has 10001 imported items, more than 10000; build it from fewer or smaller parts");
     insta::assert_snapshot!(refusal(&made::named("a", 90_000, 20), &[]), @"error: the component has 1080027 bytes in the names of its imports, more than 1048576; build it from fewer or smaller parts");
     insta::assert_snapshot!(refusal(&made::imports(1500), &[]), @"error: the component has 1500 imports, more than 1000; build it from fewer or smaller parts");
+    insta::assert_snapshot!(refusal(&made::component_exports(1500), &[]), @"error: the component has 1501 exports, more than 1000; build it from fewer or smaller parts");
     insta::assert_snapshot!(refusal(&made::deep_instances(40), &[]), @"error: the component has 17 imported instances within each other, more than 16; build it from fewer or smaller parts");
 }
 

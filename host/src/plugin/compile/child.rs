@@ -137,12 +137,14 @@ fn componentized(input: &[u8]) -> Result<Vec<u8>, CompileError> {
     Ok(componentize::componentize(&input[end + 1..], said)?.bytes)
 }
 
-/// Whether what is imported can be named in a few lines.
+/// Whether what is imported and exported can be named in a few lines.
 fn names(inspection: &Inspection) -> Result<(), CompileError> {
-    let names = inspection.imports.iter().map(|import| import.name.len());
-    let (found, bytes) = (names.clone().count(), names.sum());
-    at_most("imports", found, MOST_NAMES)?;
-    at_most("bytes in the names of its imports", bytes, LARGEST_NAMES)
+    let imports = inspection.imports.iter().map(|import| import.name.len());
+    at_most("imports", imports.clone().count(), MOST_NAMES)?;
+    at_most("bytes in the names of its imports", imports.sum(), LARGEST_NAMES)?;
+    let exports = inspection.exports.iter().map(String::len);
+    at_most("exports", exports.clone().count(), MOST_NAMES)?;
+    at_most("bytes in the names of its exports", exports.sum(), LARGEST_NAMES)
 }
 
 fn at_most(what: &str, found: usize, most: usize) -> Result<(), CompileError> {

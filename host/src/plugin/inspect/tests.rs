@@ -14,6 +14,7 @@ fn plugins_say_what_they_are() {
     let found = inspect(&echo).unwrap();
     assert_eq!((found.world, &*found.version), (World::Decoder, "0.1.0"));
     assert_eq!((found.imports, found.size), (vec![], echo.len()));
+    assert_eq!(found.exports, ["ebpf-exporter:plugin/decoding@0.1.0"]);
     assert_eq!(found.memory, 2 * 65536);
     assert_eq!(found.digest, Digest::of(&echo));
     assert_eq!(inspect(&guests::component("pass")).unwrap().world, World::Transform);

@@ -12,10 +12,13 @@ use crate::cli::Exit;
 use crate::version;
 
 /// What is read from the environment.
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 6] = [
     ("RUST_LOG", "What is logged, instead of what --log.level says."),
     ("NO_COLOR", "If it is set, nothing that is printed has colours."),
     ("CACHE_DIRECTORY", "Where compiled plugins are kept, unless --plugins.cache-dir says."),
+    ("REGISTRY_AUTH_FILE", "The file that says who asks a registry, as podman writes it."),
+    ("DOCKER_CONFIG", "The directory of the file that says so, as docker writes it."),
+    ("SOURCE_DATE_EPOCH", "When what plugin push pushes was made, in seconds after 1970."),
 ];
 
 /// The page of the program, or of the subcommand that these words lead to.

@@ -1,0 +1,129 @@
+//! Components out of a registry: into memory, or into a file that appears when it is whole.
+//!
+//! No byte of a component is used before all of them have the digest that the manifest says.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::header::{CONTENT_RANGE, HeaderValue, RANGE};
+use http::{Method, StatusCode};
+
+use super::artifact::{ArtifactError, FoundArtifact};
+use super::error::{RegistryError, Wanted};
+use super::http::Answer;
+use super::partial::Partial;
+use super::session::Session;
+use crate::digest::Digest;
+
+impl Session {
+    /// The bytes of a component.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be had, or are others.
+    pub async fn component(&mut self, found: &FoundArtifact) -> Result<Bytes, RegistryError> {
+        let answered = self.blob(found, 0).await?;
+        let body = answered.whole(found.size).await?;
+        let body = body.ok_or_else(|| self.faulty(&self.repository, too_long(found)))?;
+        self.check(found, body.len() as u64, || Digest::of(&body))?;
+        Ok(body)
+    }
+
+    /// Writes a component to a file, in place of what may be there. Goes on behind what an earlier pull of
+    /// the same component has left.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be had, is another one, or cannot be written.
+    pub async fn pull(&mut self, found: &FoundArtifact, goal: &Path) -> Result<(), RegistryError> {
+        let mut partial = Partial::open(goal, found.component, found.size)?;
+        let begun = partial.length();
+        self.receive(found, &mut partial).await?;
+        if begun > 0 && partial.length() == found.size && partial.digest() != found.component {
+            // What was left was no part of it.
+            partial.restart()?;
+            self.receive(found, &mut partial).await?;
+        }
+        let checked = self.check(found, partial.length(), || partial.digest());
+        match checked {
+            Ok(()) => partial.finish(),
+            // Of what is too short the rest may still come.
+            Err(error) if partial.length() < found.size => Err(error),
+            Err(error) => partial.restart().and(Err(error)),
+        }
+    }
+
+    /// Receives what is missing.
+    async fn receive(
+        &mut self,
+        found: &FoundArtifact,
+        partial: &mut Partial,
+    ) -> Result<(), RegistryError> {
+        if partial.length() == found.size {
+            return Ok(());
+        }
+        let mut answered = self.blob(found, partial.length()).await?;
+        if partial.length() > 0 && !goes_on(&answered, partial.length()) {
+            partial.restart()?;
+            if answered.status != StatusCode::OK {
+                answered = self.blob(found, 0).await?;
+            }
+        }
+        while let Some(bytes) = answered.next().await? {
+            if partial.length() + bytes.len() as u64 > found.size {
+                partial.restart()?;
+                return Err(self.faulty(&self.repository, too_long(found)));
+            }
+            partial.write(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The answer that has the component's bytes from here on, or all of them.
+    async fn blob(&mut self, found: &FoundArtifact, from: u64) -> Result<Answer, RegistryError> {
+        let mut ask = self.ask(Method::GET, &format!("blobs/{}", found.component.tagged()))?;
+        if from > 0
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes={from}-"))
+        {
+            ask.headers.insert(RANGE, range);
+        }
+        let answered = self.send(&ask).await?;
+        match answered.status {
+            StatusCode::OK => Ok(answered),
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => {
+                Ok(answered)
+            }
+            _ => Err(self.refusal(answered, Wanted::Blob(found.component)).await),
+        }
+    }
+
+    fn check(
+        &self,
+        found: &FoundArtifact,
+        length: u64,
+        digest: impl FnOnce() -> Digest,
+    ) -> Result<(), RegistryError> {
+        if length != found.size {
+            let fault = ArtifactError::Short { wanted: found.size, found: length };
+            return Err(self.faulty(&self.repository, fault));
+        }
+        let (wanted, digest) = (found.component, digest());
+        if digest != wanted {
+            let fault = ArtifactError::Digest { what: "component", wanted, found: digest };
+            return Err(self.faulty(&self.repository, fault));
+        }
+        Ok(())
+    }
+}
+
+/// Whether an answer begins where it was asked to.
+fn goes_on(answered: &Answer, from: u64) -> bool {
+    let range =
+        answered.header(CONTENT_RANGE.as_str()).and_then(|text| text.strip_prefix("bytes "));
+    let first = range.and_then(|range| range.split('-').next()?.parse::<u64>().ok());
+    answered.status == StatusCode::PARTIAL_CONTENT && first == Some(from)
+}
+
+fn too_long(found: &FoundArtifact) -> ArtifactError {
+    ArtifactError::Long { wanted: found.size }
+}

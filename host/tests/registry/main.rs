@@ -1,0 +1,70 @@
+//! Plugins in registries: in Debian's docker-registry, with and without TLS and credentials, and in registries
+//! made here that mean harm. What people type is typed, and what they read is compared.
+//!
+//! Where docker-registry, openssl or oras are missing their trials are ignored, by name and with the reason;
+//! with `CI=true` in the environment none is.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test talks to who runs it")]
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test has no outside, and may panic")]
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+#[macro_use]
+#[path = "../trials/list.rs"]
+mod list;
+
+mod debian;
+mod hostile;
+mod kept;
+mod let_in;
+mod made;
+mod oras;
+mod tls;
+mod typed;
+
+#[path = "../guests/compose.rs"]
+mod guests;
+
+use list::unless;
+
+fn main() -> ExitCode {
+    let all = real().chain(harmful()).collect();
+    libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+}
+
+/// Those that need Debian's registry, or certificates.
+fn real() -> impl Iterator<Item = Trial> {
+    let kept = trials![kept:
+        a_component_goes_there_and_back,
+        a_version_stays_what_it_is,
+        tags_lead_to_the_newest_version,
+        a_pull_uses_what_is_there,
+        tls_needs_an_authority,
+    ];
+    let let_in = trials![let_in:
+        passwords_are_those_of_docker,
+        helpers_are_asked,
+        tokens_are_fetched,
+    ];
+    let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
+    let read = read.map(|trial| unless(oras::lacks(), trial));
+    let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
+    let all = kept.into_iter().chain(let_in).chain(read).chain(safe);
+    all.map(|trial| unless(debian::lacks(), trial))
+}
+
+/// Those that need nothing.
+fn harmful() -> impl Iterator<Item = Trial> {
+    let all = trials![hostile:
+        manifests,
+        components,
+        answers,
+        tags,
+        tokens,
+        uploads,
+        what_lets_in_goes_to_nobody_else,
+        a_pull_goes_on_where_it_stopped,
+    ];
+    all.into_iter()
+}
