@@ -13,12 +13,8 @@
  * Both may be left out.
  */
 
-#include <stdlib.h>
-#include <string.h>
-
-#include <jsmn.h>
-
 #include "decoder.h"
+#include "json.h"
 
 typedef exports_ebpf_exporter_plugin_decoding_batch_t batch;
 typedef exports_ebpf_exporter_plugin_decoding_outcome_t outcome;
@@ -26,31 +22,16 @@ typedef exports_ebpf_exporter_plugin_decoding_list_outcome_t outcomes;
 
 enum { BYTES = 6, TEXT = 3 * BYTES - 1 };
 
-/* A text that need not end in NUL. */
-struct slice {
-	const char *text;
-	size_t length;
-};
-
 struct prefix {
 	uint8_t bytes[BYTES];
 	size_t length;
 	struct slice name;
 };
 
-/* What the settings say. Names point into the settings' text, which is kept. */
+/* What the settings say. */
 static struct prefix *prefixes;
 static size_t count;
 static struct slice fallback;
-
-static void *allocate(size_t size)
-{
-	void *memory = malloc(size);
-
-	if (!memory)
-		abort(); /* a trap: the host starts another instance */
-	return memory;
-}
 
 /* The host frees what it is given, so that it has to be given a copy. */
 static void give(decoder_string_t *to, struct slice text)
@@ -63,11 +44,6 @@ static struct slice slice(const char *text)
 	return (struct slice){ text, strlen(text) };
 }
 
-static bool equal(struct slice a, const char *b)
-{
-	return a.length == strlen(b) && !memcmp(a.text, b, a.length);
-}
-
 /* Says `KEY: "VALUE" PROBLEM`. */
 static bool refuse(decoder_string_t *error, const char *key, struct slice value, const char *problem)
 {
@@ -77,7 +53,7 @@ static bool refuse(decoder_string_t *error, const char *key, struct slice value,
 
 	for (size_t i = 0; i < all; i++)
 		length += parts[i].length;
-	error->ptr = allocate(length);
+	error->ptr = json_allocate(length);
 	error->len = 0;
 	for (size_t i = 0; i < all; i++) {
 		memcpy(error->ptr + error->len, parts[i].text, parts[i].length);
@@ -119,8 +95,12 @@ static bool parse_prefix(struct slice text, struct prefix *prefix)
 
 static bool add_name(struct slice text, struct slice name, decoder_string_t *error)
 {
-	struct prefix *prefix = &prefixes[count];
+	struct prefix *prefix;
 
+	prefixes = realloc(prefixes, (count + 1) * sizeof(*prefixes));
+	if (!prefixes)
+		abort(); /* a trap: the host starts another instance */
+	prefix = &prefixes[count];
 	prefix->name = name;
 	if (!parse_prefix(text, prefix))
 		return refuse(error, "names", text, "is not 1 to 6 bytes of an address, such as 52:54:00");
@@ -132,79 +112,43 @@ static bool add_name(struct slice text, struct slice name, decoder_string_t *err
 	return true;
 }
 
-/* A name, as it is to be in a label: JSON's escapes stand for what no name here needs. */
-static bool read_name(struct slice json, const jsmntok_t *token, struct slice *name)
+static bool read_names(struct slice object, decoder_string_t *error)
 {
-	name->text = json.text + token->start;
-	name->length = token->end - token->start;
-	return token->type == JSMN_STRING && !memchr(name->text, '\\', name->length);
-}
+	struct slice text = { 0 }, name;
 
-#define A_NAME "has to be a text without quotes, backslashes and control characters"
-
-static bool read_names(struct slice json, const jsmntok_t *object, decoder_string_t *error)
-{
-	if (object->type != JSMN_OBJECT)
+	if (!json_is_object(object))
 		return complain(error, "names: has to be a mapping of prefixes to names");
-	prefixes = allocate((object->size + 1) * sizeof(*prefixes));
-	for (int i = 0; i < object->size; i++) {
-		const jsmntok_t *key = object + 1 + 2 * i;
-		struct slice text = { json.text + key->start, key->end - key->start }, name;
-
-		if (!read_name(json, key + 1, &name))
-			return refuse(error, "names", text, A_NAME);
+	for (struct slice key, value = JSON_FIRST; json_next(object, &key, &value);) {
+		json_text(key, &text);
+		if (!json_text(value, &name))
+			return refuse(error, "names", text, "has to be a text");
 		if (!add_name(text, name, error))
 			return false;
 	}
 	return true;
 }
 
-/* How many tokens a value has, with all that is in it. */
-static int tokens_of(const jsmntok_t *value)
+static bool read_setting(struct slice key, struct slice value, decoder_string_t *error)
 {
-	int tokens = 1;
+	struct slice name = { 0 };
 
-	for (int open = value->size; open > 0; open--, tokens++)
-		open += value[tokens].size;
-	return tokens;
-}
-
-static bool read_settings(struct slice json, const jsmntok_t *object, decoder_string_t *error)
-{
-	const jsmntok_t *key = object + 1;
-
-	for (int i = 0; i < object->size; i++, key += 1 + tokens_of(key + 1)) {
-		struct slice name = { json.text + key->start, key->end - key->start };
-
-		if (equal(name, "names")) {
-			if (!read_names(json, key + 1, error))
-				return false;
-		} else if (!equal(name, "default")) {
-			return refuse(error, "settings", name, "is unknown; there are names and default");
-		} else if (!read_name(json, key + 1, &fallback)) {
-			return complain(error, "default: " A_NAME);
-		}
-	}
-	return true;
+	if (json_is(key, "names"))
+		return read_names(value, error);
+	if (json_is(key, "default"))
+		return json_text(value, &fallback) || complain(error, "default: has to be a text");
+	json_text(key, &name);
+	return refuse(error, "settings", name, "is unknown; there are names and default");
 }
 
 bool exports_ebpf_exporter_plugin_decoding_configure(decoder_string_t *settings,
 						     decoder_string_t *error)
 {
-	struct slice json = { (const char *)settings->ptr, settings->len };
-	jsmn_parser parser;
+	struct slice object = { (const char *)settings->ptr, settings->len };
 
-	jsmn_init(&parser);
-	int tokens = jsmn_parse(&parser, json.text, json.length, NULL, 0);
-	if (tokens < 1)
-		return complain(error, "the settings are no JSON");
-	jsmntok_t *root = allocate(tokens * sizeof(*root));
-	jsmn_init(&parser);
-	jsmn_parse(&parser, json.text, json.length, root, tokens);
-	bool good = root->type == JSMN_OBJECT ? read_settings(json, root, error) :
-						complain(error, "the settings are no mapping");
-	free(root);
-	return good;
+	for (struct slice key, value = JSON_FIRST; json_next(object, &key, &value);)
+		if (!read_setting(key, value, error))
+			return false;
+	return true;
 }
 
 static const struct prefix *longest(const uint8_t *address)
@@ -253,7 +197,7 @@ void exports_ebpf_exporter_plugin_decoding_decode(batch *inputs, outcomes *answe
 	uint32_t start = 0;
 
 	answers->len = inputs->ends.len;
-	answers->ptr = allocate(answers->len * sizeof(*answers->ptr));
+	answers->ptr = json_allocate(answers->len * sizeof(*answers->ptr));
 	for (size_t i = 0; i < answers->len; i++) {
 		uint32_t end = inputs->ends.ptr[i];
 

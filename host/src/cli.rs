@@ -13,9 +13,11 @@ use crate::bpf::stats;
 use crate::serve::ServeError;
 use crate::{logging, version};
 
+mod new;
 mod selection;
 mod tool;
 
+pub use new::{Language, New, Shape};
 pub use selection::{Selection, SelectionError};
 pub use tool::{
     Command, Compile, ConfigTool, Configs, DocsPage, LimitFlags, Push, Record, Reference,

@@ -33,6 +33,7 @@
 //! | [`workers`] | threads that live as long as the exporter | starts one again, or knows what it does |
 //! | [`output`] | writes to standard output and standard error | panics |
 //! | [`version`] | knows which build this is | |
+//! | [`templates`] | holds what a new plugin begins as, and the contract | writes a file |
 //! | [`tools`] | shows what a plugin is and does, and what the program knows of itself | prints, or needs a kernel |
 //! | [`process`] | what this process is and takes | fails a scrape |
 //! | [`telemetry`] | how each room tells its own metrics | decides what is said |
@@ -68,6 +69,7 @@ pub mod startup;
 pub mod surveyor;
 pub mod system;
 pub mod telemetry;
+pub mod templates;
 pub mod tools;
 pub mod transform;
 pub mod version;

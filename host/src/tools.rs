@@ -27,9 +27,11 @@ use crate::transform::{LabelRows, RowAnswers, Transform};
 mod bench;
 mod check;
 mod componentize;
+mod contract;
 mod health;
 mod inspect;
 pub mod manual;
+mod new;
 pub mod record;
 mod remote;
 mod run;
@@ -63,7 +65,7 @@ pub enum ToolError {
     /// What is said of a plugin cannot be.
     #[error(transparent)]
     Said(#[from] ComponentizeError),
-    /// The component cannot be written.
+    /// What was made cannot be written.
     #[error("failed to write {}", file.display())]
     Unwritten {
         /// The file.
@@ -107,6 +109,9 @@ impl Advise for ToolError {
             Self::Registry(error) => error.remedy(),
             Self::Usage(advice) => advice.remedy.clone(),
             Self::Said(error) => Some(error.remedy().to_owned()),
+            Self::Unwritten { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Some("nothing is written over: remove it, or write elsewhere".to_owned())
+            }
             Self::Unwritten { .. } => Some("name a file that you may write".to_owned()),
             // Each fault has its own.
             Self::NoSettings { .. }
@@ -141,6 +146,9 @@ fn plain(text: &str) -> String {
 pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
     let load = |subject| Bench::load(subject, compiler);
     match tool {
+        Tool::New(order) => new::begin(order, Path::new("")),
+        Tool::Wit { package: Some(file), .. } => contract::pack(file),
+        Tool::Wit { dir, package: None } => contract::unpack(dir),
         Tool::Inspect { file, json, compile, registry } => {
             let limits = compile_limits(compile)?;
             let (found, artifact) = match remote::reference(file) {

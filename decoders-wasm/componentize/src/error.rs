@@ -38,6 +38,9 @@ pub enum ComponentizeError {
     /// It is a component of something else.
     #[error("it exports no plugin")]
     NoPlugin,
+    /// These files are no contract.
+    #[error("failed to make a package of the contract: {0}")]
+    NoPackage(String),
     /// It is two plugins, or something else.
     #[error("a plugin exports one interface of the contract, not {}", .0.join(", "))]
     Exports(Vec<String>),
@@ -69,6 +72,7 @@ impl ComponentizeError {
             Self::NoPlugin => {
                 "call export_decoder! or export_transform!, or export an interface of wit/0.1.0"
             }
+            Self::NoPackage(_) => "correct its files",
             Self::Exports(_) => "export decoding or transforming of wit/0.1.0, and not both",
             Self::Imports { .. } => {
                 "build it without what needs a system, such as files, clocks or WASI"

@@ -6,6 +6,7 @@
 //! metadata  what a plugin says of itself: read, merged, written
 //! contract  whether a component is a plugin
 //! said      metadata as it is typed
+//! package   the contract as one file
 //! error     why there is no component
 //! ```
 //!
@@ -21,12 +22,14 @@ use wit_component::ComponentEncoder;
 mod contract;
 mod error;
 mod metadata;
+mod package;
 mod said;
 mod sections;
 
 pub use contract::Interfaces;
 pub use error::{ComponentizeError, MetadataError, Problem};
 pub use metadata::{LARGEST_SCHEMA, LONGEST_TEXT, Metadata, SETTINGS};
+pub use package::pack;
 pub use said::Said;
 
 use error::shown;

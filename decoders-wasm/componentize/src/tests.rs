@@ -1,7 +1,9 @@
 //! What is made of core modules and components, and what is refused.
 
+use std::fs;
+
 use serde_json::json;
-use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
+use wit_component::{DecodedWasm, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 use super::*;
@@ -167,4 +169,21 @@ fn files_are_read_within_bounds() {
     let large = dir.path().join("large.wasm");
     File::create(&large).unwrap().set_len(LARGEST as u64 + 1).unwrap();
     insta::assert_snapshot!(read(&large).unwrap_err(), @"the file has 67108865 bytes, more than 67108864");
+}
+
+#[test]
+fn the_contract_becomes_a_package() {
+    let wit = |name| fs::read_to_string(format!("../../wit/0.1.0/{name}.wit")).unwrap();
+    let names = ["decoding", "log", "transforming", "worlds"];
+    let texts = names.map(wit);
+    let files: Vec<_> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+    let packed = pack(&files).unwrap();
+    let DecodedWasm::WitPackage(resolve, package) = wit_component::decode(&packed).unwrap() else {
+        panic!("no package");
+    };
+    let package = &resolve.packages[package];
+    assert_eq!(package.name.to_string(), "ebpf-exporter:plugin@0.1.0");
+    assert_eq!(package.worlds.keys().collect::<Vec<_>>(), ["decoder", "transform"]);
+    let refused = pack(&[("a.wit", "package a:b; world {")]).unwrap_err();
+    assert!(refused.to_string().starts_with("failed to make a package of the contract: "));
 }

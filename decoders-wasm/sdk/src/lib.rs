@@ -1,5 +1,7 @@
 //! Write a plugin for ebpf_wasm_exporter: a decoder or a label transform, as a Wasm component.
 //!
+//! `ebpf_wasm_exporter plugin new NAME --lang rust --world decoder` begins one, with all that is here.
+//!
 //! # A decoder, from nothing to a label
 //!
 //! A *decoder* turns the bytes of a map's key into a label's text. Say that keys hold a queue's

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use componentize::Said;
 
+use super::new::New;
 use crate::plugin::Order;
 use crate::surveyor::Charge;
 
@@ -225,6 +226,18 @@ pub enum Reference {
 /// What can be done with a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Tool {
+    /// Begin one in a new directory: its source, what builds and tests it, and how it gets into a config
+    New(New),
+    /// Write the contract between the exporter and plugins, WIT, for bindings generators
+    Wit {
+        /// Where to, made if it is not there
+        #[arg(default_value = "wit")]
+        dir: PathBuf,
+
+        /// Write one file instead: a WIT package in binary form, as registries take it
+        #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+        package: Option<PathBuf>,
+    },
     /// Say what a file is, and what it says of itself; runs nothing of it
     Inspect {
         /// The .wasm file, or oci:REGISTRY/REPOSITORY:TAG of one in a registry

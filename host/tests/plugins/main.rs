@@ -1,5 +1,6 @@
 //! Plugins in other languages than Rust, as `make plugins` built them, in the real host: what they answer and
-//! what they refuse. Those in Rust have tests of their own beside them. And what all of them say of themselves.
+//! what they refuse. Those in Rust have tests of their own beside them. And what all of them say of themselves, and
+//! plugins in all languages as `plugin new` begins them.
 //!
 //! A plugin that was not built has its tests ignored, by name and with the reason; with `CI=true` in the
 //! environment they fail.
@@ -13,14 +14,18 @@ use libtest_mimic::{Arguments, Trial};
 
 mod host;
 mod mac;
+mod new;
 mod port;
 mod said;
 mod uuid;
 
 /// The trials of the functions of a plugin's module, ignored where it was not built.
 macro_rules! trials {
-    ($plugin:ident: $($test:ident),+ $(,)?) => {{
-        let lacks = lacks(stringify!($plugin));
+    ($plugin:ident: $($test:ident),+ $(,)?) => {
+        trials![$plugin built as $plugin: $($test),+]
+    };
+    ($built:ident built as $plugin:ident: $($test:ident),+) => {{
+        let lacks = lacks(stringify!($built));
         [$(Trial::test(concat!(stringify!($plugin), "::", stringify!($test)), || {
             $plugin::$test();
             Ok(())
@@ -29,8 +34,10 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    // The one that takes longest to compile first.
+    // Those that take longest first. Where ours were built, there is what builds others.
     let mut all = Vec::new();
+    all.extend(trials![cidr built as new: rust]);
+    all.extend(trials![uuid built as new: python]);
     all.extend(trials![uuid: answers, refuses_settings, wants_memory]);
     all.extend(trials![port: answers, refuses_settings, wants_memory]);
     all.extend(trials![mac: answers, refuses_settings]);
@@ -41,6 +48,8 @@ fn main() -> ExitCode {
     for plugin in OTHERS.into_iter().chain(IN_RUST) {
         all.push(about(plugin, "says_what_it_is", said::says_what_it_is));
     }
+    all.extend(trials![port built as new: js]);
+    all.extend(trials![mac built as new: c]);
     libtest_mimic::run(&Arguments::from_args(), all).exit_code()
 }
 
