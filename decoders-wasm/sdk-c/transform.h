@@ -27,9 +27,12 @@ typedef uint8_t exports_ebpf_exporter_plugin_transforming_kind_t;
 
 // One number a row, which only grows.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_KIND_COUNTER 0
+// One number a row, which may fall. No exporter of this version has such metrics: they are here so that a
+// transform built for it can serve one that does.
+#define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_KIND_GAUGE 1
 // Buckets, their sum and count. A row is a whole histogram: its bucket label (`le`) is not
 // among the labels, and what becomes of the row becomes of all its buckets.
-#define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_KIND_HISTOGRAM 1
+#define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_KIND_HISTOGRAM 2
 
 typedef struct {
   transform_string_t *ptr;
