@@ -14,10 +14,11 @@
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use caps::{CapSet, Capability};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::advice::Advise;
 use crate::bpf::inventory::Inventory;
@@ -135,8 +136,7 @@ impl Surveyor {
     }
 
     fn read_some(&mut self, until: Instant) -> Result<(), Silence> {
-        let left = until.saturating_duration_since(Instant::now());
-        if !can_be_read(&self.answers, left) {
+        if !can_be_read(&self.answers, until) {
             return Err(Silence::Late);
         }
         let mut piece = [0; 16 << 10];
@@ -153,14 +153,22 @@ impl Surveyor {
     }
 }
 
-fn can_be_read(answers: &ChildStdout, patience: Duration) -> bool {
-    let patience = Timespec::try_from(patience).ok();
-    let mut descriptors = [PollFd::new(answers, PollFlags::IN)];
-    poll(&mut descriptors, patience.as_ref()).is_ok_and(|ready| ready > 0)
+fn can_be_read(answers: &ChildStdout, until: Instant) -> bool {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(answers, PollFlags::IN)], left.as_ref()) {
+            // A signal came meanwhile.
+            Err(Errno::INTR) => {}
+            ready => return ready.is_ok_and(|ready| ready > 0),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[allow(clippy::zombie_processes, reason = "the test ends soon, and all of it with it")]
@@ -192,7 +200,7 @@ mod tests {
         assert_eq!(asked(&mut surveyor, Duration::ZERO).unwrap_err(), "it has not answered yet");
         surveyor.ask();
         surveyor.questions.write_all(b"\n").unwrap();
-        assert!(can_be_read(&surveyor.answers, LONG));
+        assert!(can_be_read(&surveyor.answers, Instant::now() + LONG));
         assert_eq!(asked(&mut surveyor, LONG).unwrap_err(), "the kernel does not tell: new");
     }
 
