@@ -20,7 +20,7 @@ mod tool;
 pub use new::{Language, New, Shape};
 pub use selection::{Selection, SelectionError};
 pub use tool::{
-    Command, Compile, ConfigTool, Configs, DocsPage, LimitFlags, Push, Record, Reference,
+    Command, Compile, ConfigTool, Configs, DocsPage, Fetch, LimitFlags, Push, Record, Reference,
     RegistryFlags, Replay, Shell, SortBy, Subject, Tool, Top,
 };
 

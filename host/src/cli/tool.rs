@@ -307,6 +307,10 @@ pub enum Tool {
         #[command(flatten)]
         registry: RegistryFlags,
     },
+    /// Get the plugins that configs name by `oci:` into a directory, for an exporter that asks no registry
+    ///
+    /// What is there already is not asked for again. plugins.lock in that directory says which file is which.
+    Fetch(Fetch),
     /// List the tags of a repository: versions, the newest first, then others
     List {
         /// REGISTRY/REPOSITORY
@@ -316,6 +320,22 @@ pub enum Tool {
         #[command(flatten)]
         registry: RegistryFlags,
     },
+}
+
+/// What is fetched, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Fetch {
+    /// Whose plugins, and where to.
+    #[command(flatten)]
+    pub configs: Configs,
+
+    /// Remove what was fetched and these configs do not name
+    #[arg(long)]
+    pub prune: bool,
+
+    /// How registries are asked.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
 }
 
 /// What is pushed, where to and how.
