@@ -12,7 +12,7 @@
 //! | [`decode`] | turns key bytes into label text | sees libbpf |
 //! | [`transform`] | turns label sets into other label sets | counts |
 //! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
-//! | [`reference`] | names artifacts in registries | assumes a registry that is not named |
+//! | [`reference`](mod@reference) | names artifacts in registries | assumes a registry that is not named |
 //! | [`lock`] | knows which file each reference of a config means, `plugins.lock` | asks a registry |
 //! | [`registry`] | plugins in OCI registries: pushed, listed, pulled | is used by an exporter that starts or serves |
 //! | [`source`] | hands out the entries of a map, or of a recording | knows labels |

@@ -1,7 +1,6 @@
 //! Registries: plugins as OCI artifacts, pushed, listed and pulled.
 //!
 //! ```text
-//! reference    [`crate::reference`]: ghcr.io/acme/zone:1.2.0@sha256:…
 //! artifact     manifest and config: made, read, checked
 //! credentials  who asks: docker's and podman's files, helpers
 //! http         requests, redirects, bounds; tls is whom it trusts
