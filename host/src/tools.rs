@@ -2,8 +2,8 @@
 //! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
-//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote` and
-//! `fetch` alone use the network.
+//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote`, `fetch` and
+//! `outdated` alone use the network.
 
 use std::fmt;
 use std::fs;
@@ -36,6 +36,7 @@ mod health;
 mod inspect;
 pub mod manual;
 mod new;
+mod outdated;
 pub mod record;
 mod remote;
 mod run;
@@ -63,7 +64,7 @@ pub enum ToolError {
     /// Configs that cannot be served.
     #[error("{}", lines(.0))]
     Configs(Vec<Fault>),
-    /// Some plugins cannot be had.
+    /// Some plugins cannot be had, or asked for.
     #[error("{}", lines(faults))]
     Unfetched {
         /// What is to be said of the others.
@@ -198,6 +199,7 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
             remote::pull(reference, output.as_deref(), registry)
         }
         Tool::Fetch(order) => fetch::fetch(order, compiler),
+        Tool::Outdated(order) => outdated::outdated(order),
         Tool::List { repository, registry } => remote::list(repository, registry),
     }
 }

@@ -232,6 +232,7 @@ fn the_chapter_of_tools_has_the_flags_of_their_help() {
         "push",
         "pull",
         "fetch",
+        "outdated",
         "list",
     ];
     let mut known: Names = tools.iter().flat_map(|tool| flags(&["plugin", tool])).collect();

@@ -311,6 +311,10 @@ pub enum Tool {
     ///
     /// What is there already is not asked for again. plugins.lock in that directory says which file is which.
     Fetch(Fetch),
+    /// Say what newer plugins there are than those that configs name by `oci:`
+    ///
+    /// What is printed can be put into a config.
+    Outdated(Outdated),
     /// List the tags of a repository: versions, the newest first, then others
     List {
         /// REGISTRY/REPOSITORY
@@ -332,6 +336,22 @@ pub struct Fetch {
     /// Remove what was fetched and these configs do not name
     #[arg(long)]
     pub prune: bool,
+
+    /// How registries are asked.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
+}
+
+/// What is looked at, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Outdated {
+    /// Directory of NAME.yaml
+    #[arg(long = "config.dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Configs, by name, comma separated
+    #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',')]
+    pub names: Vec<String>,
 
     /// How registries are asked.
     #[command(flatten)]

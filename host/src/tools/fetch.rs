@@ -42,9 +42,7 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     let to = plugins_dir.as_deref().ok_or_else(|| {
         usage("plugin fetch needs --plugins.dir".to_owned(), "name the directory to fetch into")
     })?;
-    let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
-    let selection = Selection::new(dir.clone(), names.clone(), &built_in);
-    let configs = read(&selection.map_err(|error| ToolError::Usage(error.advice()))?)?;
+    let configs = selected(dir.as_deref(), names)?;
     let way = Way::of(&order.registry)?;
     let unwritten = |source| ToolError::Unwritten { file: to.to_owned(), source };
     fs::create_dir_all(to).map_err(unwritten)?;
@@ -74,9 +72,12 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     if faults.is_empty() { Ok(report) } else { Err(ToolError::Unfetched { report, faults }) }
 }
 
-/// The selected configs, if they are good.
-fn read(selection: &Selection) -> Result<Vec<Config>, ToolError> {
-    let (files, mut faults) = startup::files(selection);
+/// The configs of these names, if they are good.
+pub(super) fn selected(dir: Option<&Path>, names: &[String]) -> Result<Vec<Config>, ToolError> {
+    let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
+    let selection = Selection::new(dir.map(Path::to_owned), names.to_vec(), &built_in);
+    let selection = selection.map_err(|error| ToolError::Usage(error.advice()))?;
+    let (files, mut faults) = startup::files(&selection);
     let (configs, found) = config::load(files, &scrape::own_series());
     faults.extend(found);
     faults.retain(|fault| fault.severity == Severity::Error);
@@ -84,7 +85,9 @@ fn read(selection: &Selection) -> Result<Vec<Config>, ToolError> {
 }
 
 /// The plugins of registries that configs name, with where they do so.
-fn named(configs: &[Config]) -> impl Iterator<Item = (&Config, &PluginPlan, &PinnedReference)> {
+pub(super) fn named(
+    configs: &[Config],
+) -> impl Iterator<Item = (&Config, &PluginPlan, &PinnedReference)> {
     let plans =
         configs.iter().flat_map(|config| config.plugins.iter().map(move |plan| (config, plan)));
     plans.filter_map(|(config, plan)| match &plan.origin {

@@ -238,6 +238,29 @@ pub fn what_cannot_be_fetched_keeps_nothing_else_away() {
     insta::assert_snapshot!(format!("{code} {said}"), @"0 no config names a plugin of a registry");
 }
 
+pub fn what_is_newer_is_told() {
+    let site = Site::new();
+    let zone = site.pushed("echo", "zone");
+    site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
+    let outdated = || {
+        let words = "plugin outdated --config.dir=configs --config.names=work --plain-http";
+        let (code, said) = site.said(words);
+        format!("{code} {said}")
+    };
+    insta::assert_snapshot!(outdated(), @"0 HOST/team/zone:1.2.0@sha256:A is the newest");
+    for words in ["zone:1.10.0", "zone:2.0.0-rc.1", "zone:edge", "zone:1.2.0 --force"] {
+        let words = format!("push pass.wasm {}/team/{words} --plain-http", site.host);
+        site.desk.done(&words, &site.host);
+    }
+    insta::assert_snapshot!(outdated(), @"
+    0 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.2.0@sha256:B
+    HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:C
+    ");
+    let digest = zone.split('@').nth(1).unwrap();
+    site.config(&format!("{{zone: {{oci: '{}/team/gone:1.0.0@{digest}'}}}}", site.host));
+    insta::assert_snapshot!(outdated(), @"1 error: configs/work.yaml:1: plugins.zone.oci: HOST has no repository team/gone; see whether the name is the right one");
+}
+
 /// The name of a guest's file.
 fn named(guest: &str) -> String {
     format!("sha256-{}.wasm", Digest::of(&guests::component(guest)))
