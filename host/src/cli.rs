@@ -20,8 +20,8 @@ mod tool;
 pub use new::{Language, New, Shape};
 pub use selection::{Selection, SelectionError};
 pub use tool::{
-    Command, Compile, ConfigTool, Configs, DocsPage, LimitFlags, Push, Record, Reference,
-    RegistryFlags, Replay, Shell, SortBy, Subject, Tool, Top,
+    Command, Compile, ConfigTool, Configs, DocsPage, Fetch, LimitFlags, Outdated, Push, Record,
+    Reference, RegistryFlags, Replay, Shell, SortBy, Subject, Tool, Top,
 };
 
 /// What stands below the flags.

@@ -28,8 +28,8 @@ mod tests;
 pub use error::{ConfigFile, Fault, Severity, shown};
 pub use plan::{
     CgroupIdMap, CgroupMapKind, Config, DecoderStep, EventStream, Kaddr, KeyPart, Label, LineIndex,
-    Metric, MetricKind, OnRowError, Outline, PluginPlan, PluginStep, SpanPart, SpanPlan,
-    StreamKind,
+    Metric, MetricKind, OnRowError, Outline, PluginOrigin, PluginPlan, PluginStep, SpanPart,
+    SpanPlan, StreamKind,
 };
 pub use read::read;
 

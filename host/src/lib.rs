@@ -12,6 +12,8 @@
 //! | [`decode`] | turns key bytes into label text | sees libbpf |
 //! | [`transform`] | turns label sets into other label sets | counts |
 //! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
+//! | [`reference`](mod@reference) | names artifacts in registries | assumes a registry that is not named |
+//! | [`lock`] | knows which file each reference of a config means, `plugins.lock` | asks a registry |
 //! | [`registry`] | plugins in OCI registries: pushed, listed, pulled | is used by an exporter that starts or serves |
 //! | [`source`] | hands out the entries of a map, or of a recording | knows labels |
 //! | [`rows`] | knows the row of each entry, and by what its numbers moved | knows labels |
@@ -51,11 +53,13 @@ pub mod exposition;
 mod files;
 mod index;
 pub mod link;
+pub mod lock;
 pub mod logging;
 pub mod output;
 pub mod plugin;
 pub mod privileges;
 pub mod process;
+pub mod reference;
 pub mod registry;
 pub mod rows;
 pub mod scrape;

@@ -123,7 +123,7 @@ impl Linking<'_> {
             }
             Err(error) => {
                 if self.told.insert(step.plugin.clone()) {
-                    self.fault(&error.place(&format!("plugins.{}", step.plugin)), &error);
+                    self.fault(&self.place(&step.plugin, &error), &error);
                 }
                 None
             }
@@ -158,6 +158,13 @@ impl Linking<'_> {
             }
         }
         Transforms::new(steps)
+    }
+
+    /// What an error of this plugin is about.
+    fn place(&self, plugin: &str, error: &PluginError) -> String {
+        let plan = self.config.plugins.iter().find(|plan| plan.name == plugin);
+        let origin = plan.map_or("", |plan| plan.origin.key());
+        error.place(&format!("plugins.{plugin}"), origin)
     }
 
     fn fault(&mut self, path: &str, error: &PluginError) {

@@ -384,7 +384,9 @@ fn tool_of(tool: &Tool) -> Result<(), Failure> {
         ToolError::Said(_) | ToolError::Limits(_) | ToolError::Usage(_) => Exit::Usage,
         ToolError::Reference(_) => Exit::Usage,
         ToolError::Plugin(_) | ToolError::Contract { .. } => Exit::Config,
-        ToolError::Unwritten { .. } => Exit::Unexpected,
+        ToolError::Configs(_) | ToolError::Lock(_) => Exit::Config,
+        ToolError::Unwritten { .. } | ToolError::Unfetched { .. } => Exit::Unexpected,
+        ToolError::Busy(_) => Exit::Unexpected,
         ToolError::Registry(error) => match error {
             RegistryError::Unnamed(_) | RegistryError::Authorities { .. } => Exit::Usage,
             RegistryError::Artifact { .. } | RegistryError::Taken { .. } => Exit::Config,

@@ -1,7 +1,6 @@
 //! Registries: plugins as OCI artifacts, pushed, listed and pulled.
 //!
 //! ```text
-//! reference    ghcr.io/acme/zone:1.2.0@sha256:…
 //! artifact     manifest and config: made, read, checked
 //! credentials  who asks: docker's and podman's files, helpers
 //! http         requests, redirects, bounds; tls is whom it trusts
@@ -25,7 +24,6 @@ mod limits;
 mod partial;
 mod pull;
 mod push;
-mod reference;
 mod session;
 mod tls;
 
@@ -35,7 +33,6 @@ pub use credentials::{CredentialsError, Keychain};
 pub use error::{RegistryError, Trouble, Wanted};
 pub use http::Reach;
 pub use push::{PushRules, Pushed};
-pub use reference::{ArtifactReference, ReferenceError, Repository, SCHEME, Tag};
 pub use session::Session;
 
 /// Does what a registry is needed for, within this time.

@@ -121,9 +121,10 @@ pub fn check(
     }
     let mut checked = Vec::new();
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
-    plugins::prepare(&configs, &mut loader, places.plugins);
+    let shelf = plugins::Shelf::of(&configs, places.plugins);
+    plugins::prepare(&configs, &mut loader, &shelf);
     for config in configs {
-        let (mut loaded, mut found) = plugins::load(&config, &mut loader, places.plugins);
+        let (mut loaded, mut found) = plugins::load(&config, &mut loader, &shelf);
         let (metrics, more) = link::metrics(&config, &mut loaded, system);
         found.extend(more);
         let (spans, more) = link::spans(&config, &mut loaded, system);
@@ -228,7 +229,8 @@ pub fn start(checked: Vec<Checked>, system: &System) -> Vec<Result<Running, Load
     started.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-fn files(selection: &Selection) -> (Vec<ConfigFile>, Vec<Fault>) {
+/// The texts of the selected configs, and what is wrong with those that cannot be read.
+pub(crate) fn files(selection: &Selection) -> (Vec<ConfigFile>, Vec<Fault>) {
     match selection {
         Selection::Directory { dir, names } => config::read(dir, names),
         Selection::DefaultSet => (DEFAULT_SET.iter().map(BuiltIn::file).collect(), Vec::new()),

@@ -2,7 +2,8 @@
 //! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
-//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote` alone use the network.
+//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote`, `fetch` and
+//! `outdated` alone use the network.
 
 use std::fmt;
 use std::fs;
@@ -17,21 +18,25 @@ use crate::cli::{Compile, LimitFlags, Subject, Tool};
 use crate::config::name::LabelName;
 use crate::config::{self, ConfigFile, Fault};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
+use crate::lock::LockError;
 use crate::plugin::{
     self, CacheDir, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin,
     PluginError, Request, World,
 };
-use crate::registry::{ReferenceError, RegistryError};
+use crate::reference::ReferenceError;
+use crate::registry::RegistryError;
 use crate::transform::{LabelRows, RowAnswers, Transform};
 
 mod bench;
 mod check;
 mod componentize;
 mod contract;
+mod fetch;
 mod health;
 mod inspect;
 pub mod manual;
 mod new;
+mod outdated;
 pub mod record;
 mod remote;
 mod run;
@@ -56,6 +61,23 @@ pub enum ToolError {
     /// The settings are no YAML, name files that cannot be read, or are not what the plugin says that it takes.
     #[error("{}", lines(.0))]
     Settings(Vec<Fault>),
+    /// Configs that cannot be served.
+    #[error("{}", lines(.0))]
+    Configs(Vec<Fault>),
+    /// Some plugins cannot be had, or asked for.
+    #[error("{}", lines(faults))]
+    Unfetched {
+        /// What is to be said of the others.
+        report: String,
+        /// What is wrong with each.
+        faults: Vec<Fault>,
+    },
+    /// What was fetched before is not known.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Somebody else does it.
+    #[error("{}", .0.problem)]
+    Busy(Advice),
     /// What was typed names nothing in a registry.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -95,7 +117,7 @@ impl ToolError {
     /// What there is to be said although it failed.
     pub fn report(&self) -> &str {
         match self {
-            Self::Contract { report, .. } => report,
+            Self::Contract { report, .. } | Self::Unfetched { report, .. } => report,
             _ => "",
         }
     }
@@ -105,9 +127,10 @@ impl Advise for ToolError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Plugin(error) => error.remedy(),
+            Self::Lock(error) => error.remedy(),
             Self::Reference(error) => error.remedy(),
             Self::Registry(error) => error.remedy(),
-            Self::Usage(advice) => advice.remedy.clone(),
+            Self::Usage(advice) | Self::Busy(advice) => advice.remedy.clone(),
             Self::Said(error) => Some(error.remedy().to_owned()),
             Self::Unwritten { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("nothing is written over: remove it, or write elsewhere".to_owned())
@@ -116,6 +139,8 @@ impl Advise for ToolError {
             // Each fault has its own.
             Self::NoSettings { .. }
             | Self::Settings(_)
+            | Self::Configs(_)
+            | Self::Unfetched { .. }
             | Self::Limits(_)
             | Self::Contract { .. } => None,
         }
@@ -173,6 +198,8 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
         Tool::Pull { reference, output, registry } => {
             remote::pull(reference, output.as_deref(), registry)
         }
+        Tool::Fetch(order) => fetch::fetch(order, compiler),
+        Tool::Outdated(order) => outdated::outdated(order),
         Tool::List { repository, registry } => remote::list(repository, registry),
     }
 }

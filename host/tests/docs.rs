@@ -221,8 +221,20 @@ fn the_chapter_of_flags_has_those_of_the_help() {
 
 #[test]
 fn the_chapter_of_tools_has_the_flags_of_their_help() {
-    let tools =
-        ["new", "wit", "inspect", "componentize", "run", "bench", "check", "push", "pull", "list"];
+    let tools = [
+        "new",
+        "wit",
+        "inspect",
+        "componentize",
+        "run",
+        "bench",
+        "check",
+        "push",
+        "pull",
+        "fetch",
+        "outdated",
+        "list",
+    ];
     let mut known: Names = tools.iter().flat_map(|tool| flags(&["plugin", tool])).collect();
     known.remove("--help");
     let chapters = ["tools", "registries"].map(|name| read(format!("docs/src/plugins/{name}.md")));

@@ -307,6 +307,14 @@ pub enum Tool {
         #[command(flatten)]
         registry: RegistryFlags,
     },
+    /// Get the plugins that configs name by `oci:` into a directory, for an exporter that asks no registry
+    ///
+    /// What is there already is not asked for again. plugins.lock in that directory says which file is which.
+    Fetch(Fetch),
+    /// Say what newer plugins there are than those that configs name by `oci:`
+    ///
+    /// What is printed can be put into a config.
+    Outdated(Outdated),
     /// List the tags of a repository: versions, the newest first, then others
     List {
         /// REGISTRY/REPOSITORY
@@ -316,6 +324,38 @@ pub enum Tool {
         #[command(flatten)]
         registry: RegistryFlags,
     },
+}
+
+/// What is fetched, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Fetch {
+    /// Whose plugins, and where to.
+    #[command(flatten)]
+    pub configs: Configs,
+
+    /// Remove what was fetched and these configs do not name
+    #[arg(long)]
+    pub prune: bool,
+
+    /// How registries are asked.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
+}
+
+/// What is looked at, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Outdated {
+    /// Directory of NAME.yaml
+    #[arg(long = "config.dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Configs, by name, comma separated
+    #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',')]
+    pub names: Vec<String>,
+
+    /// How registries are asked.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
 }
 
 /// What is pushed, where to and how.

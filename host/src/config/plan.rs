@@ -15,6 +15,7 @@ use crate::advice::Advice;
 use crate::decode::builtin::Patterns;
 use crate::decode::{self, builtin};
 use crate::digest::Digest;
+use crate::reference::PinnedReference;
 
 /// One config: its metrics and what its object needs before it is loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,14 +115,33 @@ pub struct PluginPlan {
     pub name: String,
     /// Its place in the file: `plugins.NAME`.
     pub path: String,
-    /// Where its component is: beside the config, else in the directory for plugins.
-    pub file: PathBuf,
+    /// Where its component comes from.
+    pub origin: PluginOrigin,
     /// What the file's SHA-256 has to be.
     pub sha256: Option<Digest>,
     /// What it is given when it starts.
     pub settings: PluginSettings,
     /// What it may use.
     pub limits: Limits,
+}
+
+/// Where a plugin's component comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PluginOrigin {
+    /// A file beside the config, else in the directory for plugins.
+    File(PathBuf),
+    /// A registry, from which it was fetched into the directory for plugins.
+    Registry(PinnedReference),
+}
+
+impl PluginOrigin {
+    /// The key that it is written at.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Registry(_) => "oci",
+        }
+    }
 }
 
 /// The settings of a plugin: the text of a JSON object. May hold secrets, so it is never printed.

@@ -33,6 +33,7 @@ const NUMBER: &str =
     r"^[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9_]*\.?[0-9_]+([eE][-+]?[0-9]+)?)$";
 const SIZE: &str = "^[0-9]+ *(KiB|MiB|GiB)?$";
 const DURATION: &str = r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
+const REFERENCE: &str = "@sha256:[0-9a-f]{64}$";
 const DIGEST: &str = "^[0-9a-fA-F]{64}$";
 const IDENTIFIER: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
@@ -53,7 +54,7 @@ pub fn json() -> String {
 /// A section where `null` cannot stand.
 fn item(section: &Section) -> Json {
     let about = [("description", section.says.into()), ("type", "object".into())];
-    map(about.into_iter().chain(body(section)).chain(any_of(section)))
+    map(about.into_iter().chain(body(section)).chain(any_of(section)).chain(one_of(section)))
 }
 
 /// What an object has to be to be this section.
@@ -80,6 +81,13 @@ fn any_of(section: &Section) -> Option<(&'static str, Json)> {
     let keys = section.keys.iter().filter(|key| section.any_of.contains(&key.name));
     let any = keys.map(|key| has(&[key])).collect::<Vec<_>>();
     (!any.is_empty()).then(|| ("anyOf", list(any)))
+}
+
+/// The keys of which an object has to have exactly one that says something.
+fn one_of(section: &Section) -> Option<(&'static str, Json)> {
+    let keys = section.keys.iter().filter(|key| section.one_of.contains(&key.name));
+    let one = keys.map(|key| has(&[key])).collect::<Vec<_>>();
+    (!one.is_empty()).then(|| ("oneOf", list(one)))
 }
 
 /// Whether a key has to be there in whatever section of its kind.
@@ -129,6 +137,7 @@ fn something(kind: &ValueKind) -> Words {
             vec![("type", "object".into()), ("minProperties", 1.into())]
         }
         ValueKind::Word => vec![("minLength", 1.into()), ("type", list(TEXT))],
+        ValueKind::Reference => vec![("minLength", 1.into()), ("type", "string".into())],
         ValueKind::Whole(_) => vec![("type", list(["integer", "string"]))],
         ValueKind::Section(section) => {
             [("type", "object".into())].into_iter().chain(any_of(section)).collect()
@@ -176,6 +185,7 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
             within(types(&["integer", "string"]), (*least as u64, *most as u64), SIZE)
         }
         ValueKind::Digest => vec![types(&["string"]), ("pattern", DIGEST.into())],
+        ValueKind::Reference => vec![types(&["string"]), ("pattern", REFERENCE.into())],
         ValueKind::OnError(words) => vec![("anyOf", on_error(words))],
         ValueKind::Texts => {
             let least = needed.then(|| ("minItems", 1.into()));

@@ -1,13 +1,12 @@
 //! What configs with plugins are refused for, and what their chains do.
 
 use std::fs;
-use std::path::Path;
 
 use super::*;
 use crate::config::{self, ConfigFile};
 use crate::decode::{Decodings, Outcome};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader, guests};
-use crate::startup::plugins;
+use crate::startup::plugins::{self, Shelf};
 use crate::transform::{LabelRows, Transformed};
 
 /// A directory with guests, and configs in it.
@@ -51,7 +50,7 @@ impl Fixture {
 }
 
 fn link(config: &Config, loader: &mut Loader) -> (Vec<Linked>, Vec<Gauge>, Vec<Fault>) {
-    let (mut loaded, mut faults) = plugins::load(config, loader, None::<&Path>);
+    let (mut loaded, mut faults) = plugins::load(config, loader, &Shelf::of(&[], None));
     let (linked, more) = metrics(config, &mut loaded, &System::default());
     faults.extend(more);
     (linked, plugins::gauges(config, &loaded), faults)
@@ -214,7 +213,8 @@ tracing:
 ";
     let fixture = Fixture::of(&["echo"]);
     let configs = fixture.configs(&[TRACED]);
-    let (mut loaded, faults) = plugins::load(&configs[0], &mut Loader::default(), None);
+    let (mut loaded, faults) =
+        plugins::load(&configs[0], &mut Loader::default(), &Shelf::of(&[], None));
     let (mut linked, more) = spans(&configs[0], &mut loaded, &System::default());
     assert_eq!((faults, more), (Vec::new(), Vec::new()));
     let decodings = Decodings::of(&mut linked[0].chains[0], [&b"ab"[..], b"cd"]);

@@ -80,15 +80,16 @@ pub enum PluginError {
 }
 
 impl PluginError {
-    /// What it is about: a key below the plugin, which stands at `path` of its config.
-    pub fn place(&self, path: &str) -> String {
+    /// What it is about: a key below the plugin, which stands at `path` of its config and comes from what
+    /// the key `origin` says.
+    pub fn place(&self, path: &str, origin: &str) -> String {
         let key = match self {
-            Self::Pin { .. } => ".sha256",
-            Self::Configure(_) => ".settings",
-            Self::Start { .. } | Self::Engine(_) => "",
-            _ => ".file",
+            Self::Pin { .. } => "sha256",
+            Self::Configure(_) => "settings",
+            Self::Start { .. } | Self::Engine(_) => return path.to_owned(),
+            _ => origin,
         };
-        format!("{path}{key}")
+        format!("{path}.{key}")
     }
 
     pub(super) fn engine(error: wasmtime::Error) -> Self {

@@ -15,7 +15,7 @@ use super::credentials::{Credentials, Secret};
 use super::error::{RegistryError, Wanted};
 use super::http::{Answer, Ask, Http, answer, host, resolve};
 use super::limits::LARGEST_TOKEN;
-use super::reference::Repository;
+use crate::reference::Repository;
 
 /// What is to be done in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

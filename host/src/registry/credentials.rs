@@ -14,9 +14,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use super::limits::LARGEST_FILE;
-use super::reference::Repository;
 use crate::advice::Advise;
 use crate::files::{self, Unread};
+use crate::reference::Repository;
 
 mod helper;
 

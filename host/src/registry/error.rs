@@ -10,9 +10,9 @@ use http::StatusCode;
 use super::artifact::ArtifactError;
 use super::credentials::CredentialsError;
 use super::limits::MOST_REDIRECTS;
-use super::reference::Repository;
 use crate::advice::Advise;
 use crate::digest::Digest;
+use crate::reference::Repository;
 
 /// Why a registry gives or takes nothing.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,9 @@ use semver::Version;
 use super::artifact::{Artifact, Blob, MANIFEST};
 use super::error::{RegistryError, Wanted};
 use super::http::{Ask, answer, resolve};
-use super::reference::{ArtifactReference, Tag};
 use super::session::{Session, told_digest};
 use crate::digest::Digest;
+use crate::reference::{ArtifactReference, Tag};
 
 /// How an artifact is pushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use super::credentials::Keychain;
 use super::error::{RegistryError, Wanted};
 use super::http::{Answer, Ask, Http, Reach, answer, origin, resolve};
 use super::limits::{LARGEST_MANIFEST, LARGEST_PAGE, MOST_PAGES, MOST_TAGS, PAGE};
-use super::reference::{ArtifactReference, Repository, Tag};
 use crate::digest::Digest;
+use crate::reference::{ArtifactReference, Repository, Tag};
 
 /// One repository of a registry, and what it is asked with.
 pub struct Session {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::plugins::Shelf;
 use super::{Places, plugins};
 use crate::bpf::{self, MapSpec};
 use crate::config::{self, Config, ConfigFile, Fault};
@@ -35,7 +36,8 @@ pub fn units(
     let (configs, mut faults) = config::load(files, &scrape::own_series());
     link::want(&configs, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
-    plugins::prepare(&configs, &mut loader, places.plugins);
+    let shelf = Shelf::of(&configs, places.plugins);
+    plugins::prepare(&configs, &mut loader, &shelf);
     let mut units = Vec::new();
     for config in &configs {
         let Some(maps) = maps.get(config.name.as_str()) else {
@@ -43,7 +45,7 @@ pub fn units(
             faults.push(config.fault("", problem, "name one that it has in --config.names"));
             continue;
         };
-        match unit(config, maps, &mut loader, (places.plugins, system, tape)) {
+        match unit(config, maps, &mut loader, (&shelf, system, tape)) {
             Ok(unit) => units.push(unit),
             Err(found) => faults.extend(found),
         }
@@ -63,9 +65,9 @@ fn unit(
     config: &Config,
     maps: &[(usize, &RecordedMap)],
     loader: &mut Loader,
-    (dir, system, tape): (Option<&Path>, &System, &Arc<Mutex<Tape>>),
+    (shelf, system, tape): (&Shelf<'_>, &System, &Arc<Mutex<Tape>>),
 ) -> Result<Unit, Vec<Fault>> {
-    let (mut loaded, mut faults) = plugins::load(config, loader, dir);
+    let (mut loaded, mut faults) = plugins::load(config, loader, shelf);
     let (linked, found) = link::metrics(config, &mut loaded, system);
     faults.extend(found);
     let specs: Vec<_> = maps.iter().map(|(_, map)| spec(map)).collect();

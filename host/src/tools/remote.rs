@@ -14,23 +14,24 @@ use super::plugin::{self, CompileLimits, Compiler};
 use crate::advice::{Advice, cut};
 use crate::cli::{Push, RegistryFlags};
 use crate::config;
+use crate::reference::{ArtifactReference, Repository, SCHEME, Tag};
 use crate::registry::{
-    self, Annotations, Artifact, ArtifactReference, Description, FoundArtifact, Keychain, OURS,
-    Purpose, PushRules, Pushed, Reach, RegistryError, Repository, SCHEME, Session, Tag,
+    self, Annotations, Artifact, Description, FoundArtifact, Keychain, OURS, Purpose, PushRules,
+    Pushed, Reach, RegistryError, Session,
 };
 
 /// Characters of an annotation that a message shows.
 const LONGEST_ANNOTATION: usize = 200;
 
 /// How registries are asked, as typed and as the environment has it.
-struct Way {
+pub(super) struct Way {
     reach: Reach,
     keychain: Keychain,
     timeout: Duration,
 }
 
 impl Way {
-    fn of(flags: &RegistryFlags) -> Result<Self, ToolError> {
+    pub(super) fn of(flags: &RegistryFlags) -> Result<Self, ToolError> {
         let RegistryFlags { plain_http, ca_file, timeout } = flags.clone();
         let time = config::time(&timeout).filter(|time| !time.is_zero()).ok_or_else(|| {
             usage(format!("--timeout={timeout} is no time to wait"), "write one such as 30s or 5m")
@@ -41,7 +42,7 @@ impl Way {
     }
 
     /// Does something in a repository.
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         repository: Repository,
         purpose: Purpose,
@@ -152,7 +153,7 @@ fn tag_of(reference: &ArtifactReference) -> Result<&Tag, ToolError> {
     }
 }
 
-fn usage(problem: String, remedy: &str) -> ToolError {
+pub(super) fn usage(problem: String, remedy: &str) -> ToolError {
     ToolError::Usage(Advice::new(problem, remedy))
 }
 

@@ -18,6 +18,7 @@ mod debian;
 mod hostile;
 mod kept;
 mod let_in;
+mod locked;
 mod made;
 mod oras;
 mod tls;
@@ -47,10 +48,16 @@ fn real() -> impl Iterator<Item = Trial> {
         helpers_are_asked,
         tokens_are_fetched,
     ];
+    let locked = trials![locked:
+        what_configs_name_is_fetched_and_served,
+        what_was_not_fetched_or_was_changed_is_not_served,
+        what_cannot_be_fetched_keeps_nothing_else_away,
+        what_is_newer_is_told,
+    ];
     let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
     let read = read.map(|trial| unless(oras::lacks(), trial));
     let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
-    let all = kept.into_iter().chain(let_in).chain(read).chain(safe);
+    let all = kept.into_iter().chain(let_in).chain(locked).chain(read).chain(safe);
     all.map(|trial| unless(debian::lacks(), trial))
 }
 

@@ -1,4 +1,4 @@
-//! Plugins: their files' names, pins, settings and limits. What the files hold is looked at when
+//! Plugins: their files' names or references, pins, settings and limits. What the files hold is looked at when
 //! they are loaded.
 
 use std::cell::RefCell;
@@ -14,12 +14,13 @@ use crate::config::duration;
 use crate::config::error::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits};
-use crate::config::plan::{PluginPlan, PluginSettings, PluginStep};
+use crate::config::plan::{PluginOrigin, PluginPlan, PluginSettings, PluginStep};
 use crate::config::ranges::{self, Bytes, Count, Times};
 use crate::config::raw::{self, Field, Setting};
 use crate::config::size::{parse as size, shown};
 use crate::digest::Digest;
 use crate::files::{self, Unread};
+use crate::reference::{ArtifactReference, PinnedReference};
 
 /// The plugins that a file has, be they faulty, and those that it uses.
 pub(super) struct Names {
@@ -101,17 +102,59 @@ fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<PluginPla
         let problem = format!("{} cannot be a plugin's name", quote(&raw.name));
         faults.error(&path, problem, "use letters, digits, `_`, `-` and `.`");
     }
-    if raw.file.is_absent() {
-        faults.error(&path, "the plugin has no file", "add `file:` with its .wasm");
-    }
+    let origin = origin(raw.file, raw.oci, &path, faults);
     let sha256 = digest(raw.sha256, &format!("{path}.sha256"), faults);
     let settings = settings(raw.settings, &format!("{path}.settings"), folder, faults);
     let limits = limits(&raw.limits, &|key, advice| {
         faults.refuse(&format!("{path}.limits.{key}"), advice);
     });
-    let file = raw.file.given()?.into();
-    let plugin = PluginPlan { name: raw.name, path, file, sha256, settings, limits };
+    let plugin = PluginPlan { name: raw.name, path, origin: origin?, sha256, settings, limits };
     (faults.errors() == before).then_some(plugin)
+}
+
+/// Where the component comes from: one of the two.
+fn origin(
+    file: Field<String>,
+    oci: Field<String>,
+    path: &str,
+    faults: &Faults<'_>,
+) -> Option<PluginOrigin> {
+    match (file, oci) {
+        (Field::Faulty, _) | (_, Field::Faulty) => None,
+        (Field::Given(file), Field::Absent) => Some(PluginOrigin::File(file.into())),
+        (Field::Absent, Field::Given(text)) => {
+            let read = reference(&text);
+            let refused = read.map_err(|advice| faults.refuse(&format!("{path}.oci"), advice));
+            refused.ok().map(PluginOrigin::Registry)
+        }
+        (Field::Given(_), Field::Given(_)) => {
+            let problem = "the plugin has a `file` and an `oci`";
+            faults.error(&format!("{path}.oci"), problem, "leave one of them out");
+            None
+        }
+        (Field::Absent, Field::Absent) => {
+            let remedy = "add `file:` with its .wasm, or `oci:` with its reference in a registry";
+            faults.error(path, "the plugin has no file", remedy);
+            None
+        }
+    }
+}
+
+/// What stands behind `oci`.
+fn reference(text: &str) -> Result<PinnedReference, Advice> {
+    let reference: ArtifactReference = text.parse()?;
+    PinnedReference::new(reference.clone()).ok_or_else(|| match reference.tag {
+        Some(_) => {
+            let problem = format!("{} has no digest, so it may become another plugin", quote(text));
+            let ask = format!("`ebpf_wasm_exporter plugin inspect oci:{reference}`");
+            Advice::new(problem, format!("write it with the digest that {ask} prints"))
+        }
+        None => {
+            let problem = format!("{} has neither tag nor digest", quote(text));
+            let list = format!("`ebpf_wasm_exporter plugin list {reference}`");
+            Advice::new(problem, format!("write both behind it; {list} lists the tags"))
+        }
+    })
 }
 
 fn digest(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<Digest> {

@@ -270,36 +270,45 @@ pub(in crate::config) static TRANSFORM: Section = section(
     ],
 );
 
-pub(in crate::config) static PLUGIN: Section = section(
-    "plugin",
-    "A plugin, `plugins.NAME`.",
-    &[
-        key(
-            "file",
-            ValueKind::Word,
-            Needed,
-            "The component's file. It is looked for in the config's directory, then in that of `--plugins.dir`; an absolute path is taken as it is.",
-        ),
-        key(
-            "sha256",
-            ValueKind::Digest,
-            Nothing,
-            "The file's SHA-256, as `sha256sum` prints it. A file with another is refused before anything is compiled.",
-        ),
-        key(
-            "settings",
-            ValueKind::Settings,
-            Written("{}"),
-            "What the plugin is told, as JSON. What goes in is the plugin's to say. `{file: PATH}` below it stands for the text of that file, relative to the config's directory.",
-        ),
-        key(
-            "limits",
-            ValueKind::Section(&LIMITS),
-            Nothing,
-            "What the plugin may use. Each has a default.",
-        ),
-    ],
-);
+pub(in crate::config) static PLUGIN: Section = Section {
+    one_of: &["file", "oci"],
+    ..section(
+        "plugin",
+        "A plugin, `plugins.NAME`.",
+        &[
+            key(
+                "file",
+                ValueKind::Word,
+                NeededWithout("oci"),
+                "The component's file. It is looked for in the config's directory, then in that of `--plugins.dir`; an absolute path is taken as it is.",
+            ),
+            key(
+                "oci",
+                ValueKind::Reference,
+                NeededWithout("file"),
+                "The component in a registry, REGISTRY/REPOSITORY:TAG@sha256:HEX. `plugin fetch` gets it into the directory of `--plugins.dir`; the exporter itself asks no registry.",
+            ),
+            key(
+                "sha256",
+                ValueKind::Digest,
+                Nothing,
+                "The file's SHA-256, as `sha256sum` prints it. A file with another is refused before anything is compiled.",
+            ),
+            key(
+                "settings",
+                ValueKind::Settings,
+                Written("{}"),
+                "What the plugin is told, as JSON. What goes in is the plugin's to say. `{file: PATH}` below it stands for the text of that file, relative to the config's directory.",
+            ),
+            key(
+                "limits",
+                ValueKind::Section(&LIMITS),
+                Nothing,
+                "What the plugin may use. Each has a default.",
+            ),
+        ],
+    )
+};
 
 pub(in crate::config) static LIMITS: Section = section(
     "limits",

@@ -12,6 +12,7 @@ pub(in crate::config) struct Plugin {
     pub(in crate::config) path: String,
     pub(in crate::config) name: String,
     pub(in crate::config) file: Field<String>,
+    pub(in crate::config) oci: Field<String>,
     pub(in crate::config) sha256: Field<String>,
     pub(in crate::config) settings: Field<Setting>,
     pub(in crate::config) limits: Limits,
@@ -69,8 +70,9 @@ pub(super) fn all(fields: &Fields<'_, '_>) -> Vec<Plugin> {
 fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin {
     let name = name.to_owned();
     let Some(fields) = Fields::open(node, &path, &keys::PLUGIN, faults) else {
-        let (file, sha256, settings) = (Field::Faulty, Field::Faulty, Field::Faulty);
-        return Plugin { path, name, file, sha256, settings, limits: Limits::default() };
+        let (file, oci, sha256) = (Field::Faulty, Field::Faulty, Field::Faulty);
+        let (settings, limits) = (Field::Faulty, Limits::default());
+        return Plugin { path, name, file, oci, sha256, settings, limits };
     };
     let settings = match fields.get("settings") {
         None => Field::Absent,
@@ -79,6 +81,7 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
     Plugin {
         name,
         file: fields.word("file"),
+        oci: fields.word("oci"),
         sha256: fields.word("sha256"),
         settings,
         limits: limits(&fields),

@@ -16,6 +16,8 @@ pub(in crate::config) struct Section {
     pub(in crate::config) keys: &'static [Key],
     /// The keys of which it has to have one that says something; none if it may lack all.
     pub(in crate::config) any_of: &'static [&'static str],
+    /// The keys of which it has to have exactly one that says something; none if there are no such.
+    pub(in crate::config) one_of: &'static [&'static str],
 }
 
 /// A key of a [`Section`].
@@ -69,6 +71,8 @@ pub(in crate::config) enum ValueKind {
     Size(Bytes),
     /// 64 hexadecimal digits.
     Digest,
+    /// An artifact in a registry, with its digest.
+    Reference,
     /// One of these words, or `{label: TEXT}`.
     OnError(&'static [&'static str]),
     Texts,
@@ -113,7 +117,7 @@ pub(super) const fn section(
     says: &'static str,
     keys: &'static [Key],
 ) -> Section {
-    Section { name, says, keys, any_of: &[] }
+    Section { name, says, keys, any_of: &[], one_of: &[] }
 }
 
 pub(super) const fn key(

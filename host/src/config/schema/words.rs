@@ -110,6 +110,7 @@ fn kind(kind: &ValueKind) -> String {
         ValueKind::Duration(_) => ranged("duration"),
         ValueKind::Size(_) => ranged("size"),
         ValueKind::Digest => "64 hex digits".to_owned(),
+        ValueKind::Reference => "reference with its digest".to_owned(),
         ValueKind::OnError(words) => {
             let words = words.iter().map(|word| format!("`{word}`"));
             either(&words.chain(["`{label: TEXT}`".to_owned()]).collect::<Vec<_>>())

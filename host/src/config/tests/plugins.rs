@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use super::{faults, file, good, lines};
 use crate::config::limits::{CompileLimits, Limits};
-use crate::config::{DecoderStep, OnRowError, PluginStep, load};
+use crate::config::{DecoderStep, OnRowError, PluginOrigin, PluginStep, load};
 use crate::decode::{OnError, builtin};
 use crate::digest::Digest;
 
@@ -43,7 +43,7 @@ fn steps_stand_where_they_were_written() {
             step("pod", 2, OnError::Drop),
         ]
     );
-    assert_eq!(config.plugins[1].file.to_str(), Some("/x/pod.wasm"));
+    assert_eq!(config.plugins[1].origin, PluginOrigin::File("/x/pod.wasm".into()));
     assert_eq!(config.plugins[1].limits, Limits::default());
 }
 
@@ -141,7 +141,7 @@ fn plugins_are_checked() {
         .map(|name| format!("{{name: wasm, plugin: {name}}}"))
         .join(", ");
     assert_snapshot!(faults(&with(plugins, &decoders)), @"
-    x.yaml:2: plugins.a: the plugin has no file; add `file:` with its .wasm
+    x.yaml:2: plugins.a: the plugin has no file; add `file:` with its .wasm, or `oci:` with its reference in a registry
     x.yaml:3: plugins.b c: `b c` cannot be a plugin's name; use letters, digits, `_`, `-` and `.`
     x.yaml:4: plugins.d.sha256: `3f1a` is no SHA-256; write the 64 hexadecimal digits that `sha256sum` prints
     x.yaml:4: plugins.d.settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
@@ -157,8 +157,41 @@ fn plugins_are_checked() {
     x.yaml:6: plugins.e.limits.compile.time: `1ms` is no time that compiling can have; write one from 1s to 10m
     x.yaml:6: plugins.e.limits.compile.memory: `1MiB` is no size that this can have; write one from 64MiB to 16GiB
     x.yaml:7: plugins.f: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
-    x.yaml:8: warning: plugins.g.path: unknown key, which does nothing; remove it, or write one of file, sha256, settings, limits
+    x.yaml:8: warning: plugins.g.path: unknown key, which does nothing; remove it, or write one of file, oci, sha256, settings, limits
     x.yaml:8: plugins.g.limits: expected a mapping, found `3`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    ");
+}
+
+#[test]
+fn a_plugin_of_a_registry_is_pinned() {
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let step = "{name: wasm, plugin: zone}";
+    let config =
+        good(&with(&format!("  zone: {{oci: 'oci:ghcr.io/acme/zone:1.2.0@sha256:{HEX}'}}"), step));
+    let PluginOrigin::Registry(pinned) = &config.plugins[0].origin else { panic!("{config:?}") };
+    assert_eq!(pinned.digest(), Digest::of(b""));
+    assert_eq!(pinned.to_string(), format!("ghcr.io/acme/zone:1.2.0@sha256:{HEX}"));
+    let plugins = format!(
+        "  a: {{oci: ghcr.io/acme/zone:1.2.0}}
+  b: {{oci: ghcr.io/acme/zone}}
+  c: {{oci: 'zone:1.2.0'}}
+  d: {{file: f, oci: 'ghcr.io/acme/zone@sha256:{HEX}'}}
+  e: {{file: '', oci: ''}}
+  f: {{oci: [x]}}
+  g: {{oci: 'ghcr.io/acme/zone@sha256:{}'}}",
+        &HEX[1..],
+    );
+    let steps = ["a", "b", "c", "d", "e", "f", "g"]
+        .map(|name| format!("{{name: wasm, plugin: {name}}}"))
+        .join(", ");
+    assert_snapshot!(faults(&with(&plugins, &steps)), @"
+    x.yaml:2: plugins.a.oci: `ghcr.io/acme/zone:1.2.0` has no digest, so it may become another plugin; write it with the digest that `ebpf_wasm_exporter plugin inspect oci:ghcr.io/acme/zone:1.2.0` prints
+    x.yaml:3: plugins.b.oci: `ghcr.io/acme/zone` has neither tag nor digest; write both behind it; `ebpf_wasm_exporter plugin list ghcr.io/acme/zone` lists the tags
+    x.yaml:4: plugins.c.oci: `zone:1.2.0` names nothing in a registry: it begins with no registry's host; write REGISTRY/REPOSITORY:TAG, such as ghcr.io/acme/plugins/zone:1.2.0
+    x.yaml:5: plugins.d.oci: the plugin has a `file` and an `oci`; leave one of them out
+    x.yaml:6: plugins.e: the plugin has no file; add `file:` with its .wasm, or `oci:` with its reference in a registry
+    x.yaml:7: plugins.f.oci: expected a text, found a list; write one text, in quotes if it has special characters
+    x.yaml:8: plugins.g.oci: `ghcr.io/acme/zone@sha256:3b0c44298fc1c149afbf4c8996fb92427ae…` names nothing in a registry: its digest is not `sha256:` and 64 digits; write @sha256: and 64 hexadecimal digits in lowercase
     ");
 }
 

@@ -84,7 +84,7 @@ metrics:
       labels: [{name: bucket, size: 4, decoders: [{name: uint}]}]
 kaddrs: [jiffies]
 plugins:
-  pods: {file: pods.wasm}
+  pods: {oci: 'ghcr.io/acme/pods:1.2.0@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}
   zone:
     file: zone.wasm
     sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
@@ -166,7 +166,8 @@ fn wrong(kind: &ValueKind) -> Value {
         ValueKind::Boolean => json!("maybe"),
         ValueKind::Whole(_) | ValueKind::Number => json!("many"),
         ValueKind::Numbers => json!([1, "two"]),
-        ValueKind::Duration(_) | ValueKind::Size(_) | ValueKind::Digest => json!("much"),
+        ValueKind::Duration(_) | ValueKind::Size(_) => json!("much"),
+        ValueKind::Digest | ValueKind::Reference => json!("much"),
         ValueKind::Identifiers => json!(["a-b"]),
         ValueKind::Settings => json!(["x"]),
         ValueKind::Texts | ValueKind::Pairs | ValueKind::Items(_) | ValueKind::Named(_) => {
@@ -321,6 +322,9 @@ fn faulty_files_are_refused() {
         "metrics: {counters: [{name: a, help: A}]}\nplugins: {'a b': {file: x}}",
         "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: ~}",
         "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {}}",
+        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {oci: 'ghcr.io/a/b:1'}}",
+        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {file: f, oci: 'ghcr.io/a/b@sha256:\
+         e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}}",
         "metrics: {counters: [{name: a, help: A}]}\ntracing: {spans: [{name: s}]}",
         "metrics: {counters: [{name: a, help: A, ringbuf: perhaps}]}",
         "metrics: {counters: [{name: a, help: A}]}\ntracing: []",

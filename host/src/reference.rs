@@ -1,6 +1,8 @@
 //! Names of artifacts in registries: `REGISTRY/REPOSITORY[:TAG][@sha256:HEX]`, with `oci:` in front where
 //! a file may stand too.
 //!
+//! Neither configs nor registries are known here: both use these names.
+//!
 //! The grammar is that of the OCI distribution specification. No registry is assumed where none is
 //! named, so that a name means the same on every host.
 
@@ -35,6 +37,13 @@ pub struct ArtifactReference {
     pub tag: Option<Tag>,
     /// Of its manifest: what it is, whatever it is called.
     pub digest: Option<Digest>,
+}
+
+/// An artifact that is always the same one: a reference with its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinnedReference {
+    reference: ArtifactReference,
+    digest: Digest,
 }
 
 /// The name of an artifact in its repository, which may be moved to another one.
@@ -162,6 +171,24 @@ impl ArtifactReference {
     }
 }
 
+impl PinnedReference {
+    /// None without a digest.
+    pub fn new(reference: ArtifactReference) -> Option<Self> {
+        let digest = reference.digest?;
+        Some(Self { reference, digest })
+    }
+
+    /// Of the manifest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The whole of it.
+    pub fn reference(&self) -> &ArtifactReference {
+        &self.reference
+    }
+}
+
 impl FromStr for ArtifactReference {
     type Err = ReferenceError;
 
@@ -216,6 +243,12 @@ impl fmt::Display for ArtifactReference {
         write!(f, "{}", self.repository)?;
         self.tag.iter().try_for_each(|tag| write!(f, ":{tag}"))?;
         self.digest.iter().try_for_each(|digest| write!(f, "@{}", digest.tagged()))
+    }
+}
+
+impl fmt::Display for PinnedReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reference.fmt(f)
     }
 }
 

@@ -1,0 +1,195 @@
+//! `plugin fetch`: what configs name by `oci:`, out of registries into the directory of `--plugins.dir`, and into
+//! its lock.
+//!
+//! Each plugin is asked for alone: one that cannot be had keeps no other away. Nothing of any is compiled or run.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::ToolError;
+use super::plugin::{self, CompileLimits, Compiler};
+use super::remote::{Way, usage};
+use crate::advice::{Advice, Advise as _};
+use crate::cli::{Configs, Fetch, Selection};
+use crate::config::{self, Config, Fault, PluginOrigin, PluginPlan, Severity};
+use crate::digest::Digest;
+use crate::lock::{self, LockError, LockedPlugin, PluginLock};
+use crate::reference::PinnedReference;
+use crate::registry::{Purpose, RegistryError};
+use crate::scrape;
+use crate::startup;
+
+/// A directory that plugins are fetched into.
+struct Store<'a> {
+    dir: &'a Path,
+    way: Way,
+    compiler: &'a Compiler,
+    lock: PluginLock,
+}
+
+/// What became of one plugin.
+enum Had {
+    /// It was there.
+    Already(LockedPlugin),
+    /// It is there now.
+    Fetched(LockedPlugin),
+}
+
+/// `plugin fetch`.
+pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolError> {
+    let Configs { dir, names, plugins_dir } = &order.configs;
+    let to = plugins_dir.as_deref().ok_or_else(|| {
+        usage("plugin fetch needs --plugins.dir".to_owned(), "name the directory to fetch into")
+    })?;
+    let configs = selected(dir.as_deref(), names)?;
+    let way = Way::of(&order.registry)?;
+    let unwritten = |source| ToolError::Unwritten { file: to.to_owned(), source };
+    fs::create_dir_all(to).map_err(unwritten)?;
+    let busy = || {
+        let problem = format!("another process fetches into {}", to.display());
+        ToolError::Busy(Advice::new(problem, "wait for it, then try again"))
+    };
+    let _taken = lock::take(to).map_err(unwritten)?.ok_or_else(busy)?;
+    let known = match PluginLock::read(to) {
+        Err(LockError::NotThere(_)) => PluginLock::default(),
+        known => known?,
+    };
+    let mut store = Store { dir: to, way, compiler, lock: known.clone() };
+    let (mut report, faults) = store.fill(&configs);
+    let gone = if order.prune { store.lock.keep(&manifests(&configs)) } else { Vec::new() };
+    if store.lock != known {
+        let file = to.join(lock::NAME);
+        store.lock.write(to).map_err(|source| ToolError::Unwritten { file, source })?;
+    }
+    for plugin in &gone {
+        store.remove(plugin)?;
+        let _ = writeln!(report, "removed {}", plugin.reference);
+    }
+    if report.is_empty() && faults.is_empty() {
+        report.push_str("no config names a plugin of a registry\n");
+    }
+    if faults.is_empty() { Ok(report) } else { Err(ToolError::Unfetched { report, faults }) }
+}
+
+/// The configs of these names, if they are good.
+pub(super) fn selected(dir: Option<&Path>, names: &[String]) -> Result<Vec<Config>, ToolError> {
+    let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
+    let selection = Selection::new(dir.map(Path::to_owned), names.to_vec(), &built_in);
+    let selection = selection.map_err(|error| ToolError::Usage(error.advice()))?;
+    let (files, mut faults) = startup::files(&selection);
+    let (configs, found) = config::load(files, &scrape::own_series());
+    faults.extend(found);
+    faults.retain(|fault| fault.severity == Severity::Error);
+    if faults.is_empty() { Ok(configs) } else { Err(ToolError::Configs(config::shown(faults))) }
+}
+
+/// The plugins of registries that configs name, with where they do so.
+pub(super) fn named(
+    configs: &[Config],
+) -> impl Iterator<Item = (&Config, &PluginPlan, &PinnedReference)> {
+    let plans =
+        configs.iter().flat_map(|config| config.plugins.iter().map(move |plan| (config, plan)));
+    plans.filter_map(|(config, plan)| match &plan.origin {
+        PluginOrigin::Registry(reference) => Some((config, plan, reference)),
+        PluginOrigin::File(_) => None,
+    })
+}
+
+fn manifests(configs: &[Config]) -> Vec<Digest> {
+    named(configs).map(|(_, _, reference)| reference.digest()).collect()
+}
+
+impl Store<'_> {
+    /// Gets all that these configs name. What became of each, and what is wrong.
+    fn fill(&mut self, configs: &[Config]) -> (String, Vec<Fault>) {
+        let (mut report, mut faults) = (String::new(), Vec::new());
+        let (mut asked, mut had) = (Vec::new(), Vec::new());
+        for (config, plan, reference) in named(configs) {
+            // Another registry may have it.
+            if asked.contains(&reference) || had.contains(&reference.digest()) {
+                continue;
+            }
+            asked.push(reference);
+            let (did, plugin) = match self.have(reference) {
+                Ok(Had::Already(plugin)) => ("has", plugin),
+                Ok(Had::Fetched(plugin)) => ("fetched", plugin),
+                Err(error) => {
+                    let path = format!("{}.{}", plan.path, plan.origin.key());
+                    faults.push(config.refuse(&path, self.advice(error)));
+                    continue;
+                }
+            };
+            // Writing to a string does not fail.
+            let _ = writeln!(report, "{did} {reference}, a {}", plugin.world);
+            had.push(reference.digest());
+            self.lock.put(plugin);
+        }
+        (report, faults)
+    }
+
+    /// Gets one, unless it is there.
+    fn have(&self, reference: &PinnedReference) -> Result<Had, ToolError> {
+        if let Some(known) = self.lock.find(reference)
+            && self.holds(known.component)
+        {
+            return Ok(Had::Already(known.clone()));
+        }
+        let repository = reference.reference().repository.clone();
+        let component = self.way.with(repository, Purpose::Pull, async |session| {
+            let found = session.find(reference.reference()).await?;
+            if !self.holds(found.component) {
+                session.pull(&found, &self.file(found.component)).await?;
+            }
+            Ok(found.component)
+        })?;
+        let file = self.file(component);
+        let found = plugin::inspect_file(&file, self.compiler, CompileLimits::default())?;
+        if found.digest != component {
+            return Err(LockError::Changed { file, found: found.digest }.into());
+        }
+        Ok(Had::Fetched(LockedPlugin {
+            reference: reference.clone(),
+            component,
+            size: found.size as u64,
+            contract: found.version,
+            world: found.world,
+        }))
+    }
+
+    fn file(&self, component: Digest) -> PathBuf {
+        self.dir.join(lock::file_name(component))
+    }
+
+    /// Whether this component is there, unchanged.
+    fn holds(&self, component: Digest) -> bool {
+        let read = plugin::read_file(&self.file(component));
+        read.is_ok_and(|bytes| Digest::of(&bytes) == component)
+    }
+
+    /// Removes a component's file, unless it is another plugin's too.
+    fn remove(&self, gone: &LockedPlugin) -> Result<(), ToolError> {
+        if self.lock.plugins().iter().any(|plugin| plugin.component == gone.component) {
+            return Ok(());
+        }
+        let file = self.file(gone.component);
+        match fs::remove_file(&file) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(ToolError::Unwritten { file, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is told of an error: no file is named here but by `--plugins.dir`.
+    fn advice(&self, error: ToolError) -> Advice {
+        let told = error.advice();
+        match error {
+            ToolError::Registry(RegistryError::File { .. }) => Advice::new(
+                told.problem,
+                "see that you may write into the directory of --plugins.dir",
+            ),
+            _ => told,
+        }
+    }
+}
