@@ -14,15 +14,16 @@ use crate::serve::ServeError;
 use crate::{logging, version};
 
 mod new;
+mod plugin;
+mod registry;
 mod selection;
 mod tool;
 
 pub use new::{Language, New, Shape};
-pub use selection::{Selection, SelectionError};
-pub use tool::{
-    Command, Compile, ConfigTool, Configs, DocsPage, Fetch, LimitFlags, Outdated, Push, Record,
-    Reference, RegistryFlags, Replay, Shell, SortBy, Subject, Tool, Top,
-};
+pub use plugin::{Compile, LimitFlags, Subject, Tool};
+pub use registry::{Fetch, Outdated, Push, RegistryFlags};
+pub use selection::{Configs, Selection, SelectionError};
+pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};
 
 /// What stands below the flags.
 fn after() -> String {

@@ -20,7 +20,6 @@ use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::Compiler;
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
-use ebpf_wasm_exporter::registry::RegistryError;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
 use ebpf_wasm_exporter::settings::Settings;
@@ -379,24 +378,10 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// `plugin …`.
 fn tool_of(tool: &Tool) -> Result<(), Failure> {
-    let exit = |error: &ToolError| match error {
-        ToolError::NoSettings { .. } | ToolError::Settings(_) => Exit::Usage,
-        ToolError::Said(_) | ToolError::Limits(_) | ToolError::Usage(_) => Exit::Usage,
-        ToolError::Reference(_) => Exit::Usage,
-        ToolError::Plugin(_) | ToolError::Contract { .. } => Exit::Config,
-        ToolError::Configs(_) | ToolError::Lock(_) => Exit::Config,
-        ToolError::Unwritten { .. } | ToolError::Unfetched { .. } => Exit::Unexpected,
-        ToolError::Busy(_) => Exit::Unexpected,
-        ToolError::Registry(error) => match error {
-            RegistryError::Unnamed(_) | RegistryError::Authorities { .. } => Exit::Usage,
-            RegistryError::Artifact { .. } | RegistryError::Taken { .. } => Exit::Config,
-            _ => Exit::Unexpected,
-        },
-    };
     let result = tools::run(tool, &Compiler::default());
     let text = result.as_ref().map_or_else(ToolError::report, String::as_str);
     let printed = print(text);
-    result.map_err(|error| fail(exit(&error), error)).and(printed)
+    result.map_err(|error| fail(error.exit(), error)).and(printed)
 }
 
 fn flags_of(configs: &Configs) -> Result<Flags, Failure> {

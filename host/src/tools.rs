@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ::componentize::ComponentizeError;
 
 use crate::advice::{Advice, Advise};
-use crate::cli::{Compile, LimitFlags, Subject, Tool};
+use crate::cli::{Compile, Exit, LimitFlags, Subject, Tool};
 use crate::config::name::LabelName;
 use crate::config::{self, ConfigFile, Fault};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
@@ -114,6 +114,22 @@ pub enum ToolError {
 }
 
 impl ToolError {
+    /// With what the process is to end.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoSettings { .. } | Self::Settings(_) => Exit::Usage,
+            Self::Said(_) | Self::Limits(_) | Self::Usage(_) | Self::Reference(_) => Exit::Usage,
+            Self::Plugin(_) | Self::Contract { .. } => Exit::Config,
+            Self::Configs(_) | Self::Lock(_) => Exit::Config,
+            Self::Unwritten { .. } | Self::Unfetched { .. } | Self::Busy(_) => Exit::Unexpected,
+            Self::Registry(error) => match error {
+                RegistryError::Unnamed(_) | RegistryError::Authorities { .. } => Exit::Usage,
+                RegistryError::Artifact { .. } | RegistryError::Taken { .. } => Exit::Config,
+                _ => Exit::Unexpected,
+            },
+        }
+    }
+
     /// What there is to be said although it failed.
     pub fn report(&self) -> &str {
         match self {

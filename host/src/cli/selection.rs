@@ -4,7 +4,25 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use crate::advice::{Advise, near};
+
+/// Where configs and plugins are.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Configs {
+    /// Directory of NAME.yaml, and of NAME.bpf.o if programs are loaded
+    #[arg(long = "config.dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Configs, by name, comma separated
+    #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',')]
+    pub names: Vec<String>,
+
+    /// Directory of plugins, for those that are not beside their config
+    #[arg(long = "plugins.dir", value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
+}
 
 /// The configs that `--config.dir` and `--config.names` ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
