@@ -26,12 +26,15 @@ macro_rules! files {
     };
 }
 
-/// The contract between the exporter and plugins.
-pub const CONTRACT: &[Template] = files!("" from "wit/0.1.0/":
-    "decoding.wit", "log.wit", "transforming.wit", "worlds.wit");
+/// The files of the contract, with what their paths begin with once they are written.
+macro_rules! contract {
+    ($to:literal) => {
+        files!($to from "wit/0.1.0/": "decoding.wit", "log.wit", "transforming.wit", "worlds.wit")
+    };
+}
 
-const WIT: &[Template] = files!("wit/" from "wit/0.1.0/":
-    "decoding.wit", "log.wit", "transforming.wit", "worlds.wit");
+/// The contract between the exporter and plugins.
+pub const CONTRACT: &[Template] = contract!("");
 
 /// What stands in a README where the language's own words go.
 const BUILD: &str = "<!-- build -->\n";
@@ -139,6 +142,6 @@ fn given(language: Language, shape: Shape) -> &'static [Template] {
             "decoder.c", "decoder.h", "decoder_component_type.o", "json.h"),
         (Language::C, Shape::Transform) => files!("sdk/" from "decoders-wasm/sdk-c/":
             "json.h", "transform.c", "transform.h", "transform_component_type.o"),
-        (Language::JavaScript | Language::Python, _) => WIT,
+        (Language::JavaScript | Language::Python, _) => contract!("wit/"),
     }
 }

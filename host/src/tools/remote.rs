@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::ToolError;
 use super::plugin::{self, CompileLimits, Compiler};
-use crate::advice::{Advice, cut};
+use crate::advice::{Advice, cut, plain};
 use crate::cli::{Push, RegistryFlags};
 use crate::config;
 use crate::reference::{ArtifactReference, Repository, SCHEME, Tag};
@@ -22,6 +22,8 @@ use crate::registry::{
 
 /// Characters of an annotation that a message shows.
 const LONGEST_ANNOTATION: usize = 200;
+/// Characters of a plugin's version that a message shows.
+const LONGEST_VERSION: usize = 64;
 
 /// How registries are asked, as typed and as the environment has it.
 pub(super) struct Way {
@@ -122,7 +124,7 @@ pub(super) fn push(push: &Push, compiler: &Compiler) -> Result<String, ToolError
         return Err(usage(problem, "write a whole version such as 1.2.0, or leave the flag out"));
     }
     let way = Way::of(&push.registry)?;
-    let artifact = artifact(push, tag, compiler)?;
+    let (artifact, said) = artifact(push, tag, compiler)?;
     let repository = reference.repository.clone();
     let put = async |session: &mut Session| session.push(&artifact, tag, rules).await;
     let Pushed { was_there, moved } = way.with(repository, Purpose::Push, put)?;
@@ -135,7 +137,19 @@ pub(super) fn push(push: &Push, compiler: &Compiler) -> Result<String, ToolError
         let tags: Vec<_> = moved.iter().map(Tag::text).collect();
         let _ = writeln!(out, "moved {}", tags.join(", "));
     }
+    out.extend(said.and_then(|said| remark(tag, &said)));
     Ok(out)
+}
+
+/// What is to be said of a plugin that says of itself that it is this version.
+fn remark(tag: &Tag, said: &str) -> Option<String> {
+    let version = tag.version()?.to_string();
+    let shown = plain(said, LONGEST_VERSION);
+    (version != said).then(|| {
+        format!(
+            "the tag is {tag}, but the plugin says that it is {shown}: build it with its version\n"
+        )
+    })
 }
 
 /// The tag to push to. The digest follows from what is pushed.
@@ -157,15 +171,20 @@ pub(super) fn usage(problem: String, remedy: &str) -> ToolError {
     ToolError::Usage(Advice::new(problem, remedy))
 }
 
-/// The file as an artifact, once it was found to be a plugin.
-fn artifact(push: &Push, tag: &Tag, compiler: &Compiler) -> Result<Artifact, ToolError> {
+/// The file as an artifact, once it was found to be a plugin, and the version that it says of itself.
+fn artifact(
+    push: &Push,
+    tag: &Tag,
+    compiler: &Compiler,
+) -> Result<(Artifact, Option<String>), ToolError> {
     let bytes = Bytes::from(plugin::read_file(&push.file)?);
     let found = plugin::inspect_bytes(&bytes, compiler, CompileLimits::default())?;
     let title = push.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let version = tag.version().map(|_| tag.text().to_owned());
     let (created, annotations) = (created()?, typed(&push.annotations)?);
     let description = Description { title, version, created, annotations };
-    Ok(Artifact::new(bytes, &found, &description))
+    let artifact = Artifact::new(bytes, &found, &description);
+    Ok((artifact, found.metadata.version))
 }
 
 /// Annotations as typed.
@@ -220,6 +239,17 @@ mod tests {
         let tags = sorted(tags.iter().filter_map(|tag| Tag::parse(tag)).collect());
         let tags: Vec<_> = tags.iter().map(Tag::text).collect();
         assert_eq!(tags, ["1.10.0", "1.10.0-rc.1", "1.9.0", "1", "1.2", "edge", "latest"]);
+    }
+
+    #[test]
+    fn a_tag_of_another_version_is_remarked_on() {
+        let said = |tag: &str, version| remark(&Tag::parse(tag).unwrap(), version);
+        insta::assert_snapshot!(said("1.2.0", "0.1.0\n").unwrap(), @r"the tag is 1.2.0, but the plugin says that it is 0.1.0\n: build it with its version");
+        for (tag, version) in
+            [("1.2.0", "1.2.0"), ("1.2.0_a", "1.2.0+a"), ("edge", "1.2.0"), ("1.2", "1.2.0")]
+        {
+            assert_eq!(said(tag, version), None, "{tag}");
+        }
     }
 
     #[test]
