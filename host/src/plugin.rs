@@ -89,12 +89,13 @@ pub use stats::{Cause, OutcomeKind, Remembered, Stats};
 pub use transform::MetricShape;
 
 use cache::Cache;
+use compile::Memory;
 use component::{Forge, Linked};
 use decoder::GuestDecoder;
 use engine::Engine;
 use error::words;
 use instance::Shared;
-use limits::{LONGEST_INFO, MOST_CHILDREN};
+use limits::{CHILDREN_MEMORY, FEWEST_CHILDREN, LONGEST_INFO, MOST_CHILDREN};
 
 /// What a config says of a plugin. It may hold secrets, so it is never printed.
 #[derive(Clone)]
@@ -168,7 +169,7 @@ impl Loader {
         let Ok(Running { engine, cache }) = self.running() else { return };
         let forge = Forge { engine: &engine, compiler: &self.compiler, cache: cache.as_deref() };
         let (queue, seen) = (Mutex::new(requests.iter()), Mutex::new(HashSet::new()));
-        let made = Mutex::new(Vec::new());
+        let (made, memory) = (Mutex::new(Vec::new()), Memory::new(CHILDREN_MEMORY));
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || {
             while let Some(request) = next() {
@@ -178,11 +179,13 @@ impl Loader {
                 if !seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
                     continue;
                 }
-                let result = forge.make(&path, (digest, &bytes), limits);
+                let make = |limits| forge.make(&path, (digest, &bytes), limits);
+                let result = memory.compile(bytes.len(), limits, make, may_need_more);
                 made.lock().unwrap_or_else(PoisonError::into_inner).push((key, result));
             }
         };
-        let workers = MOST_CHILDREN.min(requests.len());
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        let workers = cpus.clamp(FEWEST_CHILDREN, MOST_CHILDREN).min(requests.len());
         thread::scope(|scope| {
             for _ in 1..workers {
                 // Without another thread it only takes longer.
@@ -257,6 +260,12 @@ impl Loader {
         });
         Ok(self.running.insert(Running { engine, cache }).clone())
     }
+}
+
+/// Whether compiling may have failed for want of memory. Some code has no other word for it than to abort.
+fn may_need_more<T>(made: &Result<T, PluginError>) -> bool {
+    use CompileError::{Crashed, Memory};
+    matches!(made, Err(PluginError::Compile(Memory { .. } | Crashed(_))))
 }
 
 /// A plugin of one config: compiled, and ready to be made a step of chains.

@@ -1,6 +1,7 @@
 //! Compiling in a process of its own, so that no file can cost the exporter more than it may.
 //!
 //! ```text
+//! memory when a child may begin, by what all may take together
 //! order  what the child is asked, as arguments
 //! child  the other side: gives up all it has, looks, compiles, replies
 //! weigh  what an instance will take and do at its start, before there is one
@@ -29,12 +30,14 @@ use crate::advice;
 
 mod child;
 mod error;
+mod memory;
 mod order;
 mod reply;
 mod weigh;
 
 pub use error::CompileError;
 pub(super) use error::EXECUTABLE;
+pub(super) use memory::Memory;
 pub use order::{Order, Task};
 pub use weigh::Weight;
 

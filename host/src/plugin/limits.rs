@@ -8,8 +8,12 @@ pub use crate::config::limits::{CompileLimits, Limits, MOST_INSTANCES};
 
 /// Threads of a process that compiles, each with memory of its own.
 pub(super) const MOST_WORKERS: usize = 4;
-/// Such processes at a time.
-pub(super) const MOST_CHILDREN: usize = 2;
+/// Such processes at a time on a small machine. On a larger one as many as it has processors.
+pub(super) const FEWEST_CHILDREN: usize = 2;
+/// See [`FEWEST_CHILDREN`].
+pub(super) const MOST_CHILDREN: usize = 16;
+/// Bytes of memory that all of them may take together, if no config gives a single one more.
+pub(super) const CHILDREN_MEMORY: u64 = 896 << 20;
 /// Bytes of machine code, and all that is said of a plugin. A Python guest has 35 MB.
 pub(super) const LARGEST_CODE: u64 = 256 << 20;
 /// Imports of a component, and exports. All of WASI are some dozens.
