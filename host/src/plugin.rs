@@ -72,6 +72,7 @@ mod metrics;
 mod schema;
 mod stats;
 mod transform;
+mod versions;
 
 pub use crate::digest::Digest;
 pub use breaker::BreakerState;
@@ -94,8 +95,10 @@ use component::{Forge, Linked};
 use decoder::GuestDecoder;
 use engine::Engine;
 use error::words;
-use instance::Shared;
+use instance::{Shared, State};
 use limits::{CHILDREN_MEMORY, FEWEST_CHILDREN, LONGEST_INFO, MOST_CHILDREN};
+use versions::Version;
+use wasmtime::component::InstancePre;
 
 /// What a config says of a plugin. It may hold secrets, so it is never printed.
 #[derive(Clone)]
@@ -304,8 +307,9 @@ impl Plugin {
         let decoder = match &self.decoder {
             Some(decoder) => decoder.clone(),
             None => {
-                let pre = self.ready(World::Decoder)?;
-                GuestDecoder::start(Arc::clone(&self.shared), pre)?
+                let (version, pre) = self.ready(World::Decoder)?;
+                let start = version.decoder(pre).map_err(PluginError::link)?;
+                GuestDecoder::start(Arc::clone(&self.shared), start)?
             }
         };
         Ok(Box::new(self.decoder.insert(decoder).clone()))
@@ -320,9 +324,10 @@ impl Plugin {
         &self,
         metric: MetricShape,
     ) -> Result<(Box<dyn Transform>, Vec<LabelName>), PluginError> {
-        let pre = self.ready(World::Transform)?;
+        let (version, pre) = self.ready(World::Transform)?;
+        let make = version.transform(pre).map_err(PluginError::link)?;
         let (transform, labels) =
-            transform::GuestTransform::start(Arc::clone(&self.shared), pre, metric)?;
+            transform::GuestTransform::start(Arc::clone(&self.shared), make, metric)?;
         Ok((Box::new(transform), labels))
     }
 
@@ -340,15 +345,14 @@ impl Plugin {
         }
     }
 
-    fn ready(
-        &self,
-        wanted: World,
-    ) -> Result<wasmtime::component::InstancePre<instance::State>, PluginError> {
+    /// What instances are made of, and of which version they are.
+    fn ready(&self, wanted: World) -> Result<(Version, InstancePre<State>), PluginError> {
         if self.world() != wanted {
             return Err(PluginError::World { found: self.world(), wanted });
         }
-        let Linked { component, linker, .. } = &self.linked;
-        linker.instantiate_pre(component).map_err(PluginError::link)
+        let Linked { component, linker, inspection, .. } = &self.linked;
+        let pre = linker.instantiate_pre(component).map_err(PluginError::link)?;
+        Ok((Version::named(&inspection.version), pre))
     }
 }
 

@@ -3,15 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::InstancePre;
-
 use super::PluginError;
 use super::answers::{AnswerCache, guests_own};
-use super::bindings::decoder::{Batch as GuestBatch, Decoder as Guest, DecoderPre, Outcome as Got};
-use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
+use super::bindings::decoder::{Batch as GuestBatch, Outcome as Got};
+use super::instance::{Failure, Seat, Shared, Start, Unanswered};
 use super::limits::{LONGEST_ERROR, LONGEST_HOLD, LONGEST_LABEL, Limits, MOST_BYTES, MOST_INPUTS};
 use super::log::plain;
 use super::stats::{Cause, OutcomeKind};
+use super::versions::DecoderGuest;
 use crate::decode::{Answers, Batch, DecodeError, Decoder, Outcome};
 
 /// The instance of one plugin of one config and its answers, which all labels that name it share.
@@ -24,20 +23,17 @@ struct Caller {
 }
 
 struct Asked {
-    seat: Seat<Guest>,
+    seat: Seat<Box<dyn DecoderGuest>>,
     /// Where the inputs of the call in hand end; kept for its memory.
     ends: Vec<u32>,
 }
 
 impl GuestDecoder {
     /// An instance that is configured.
-    pub(super) fn start(shared: Arc<Shared>, pre: InstancePre<State>) -> Result<Self, PluginError> {
-        let pre = DecoderPre::new(pre).map_err(PluginError::link)?;
-        let start: Start<Guest> = Box::new(move |store, settings| {
-            let guest = pre.instantiate(&mut *store)?;
-            let answer = guest.ebpf_exporter_plugin_decoding().call_configure(store, settings)?;
-            Ok(answer.map(|()| guest))
-        });
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        start: Start<Box<dyn DecoderGuest>>,
+    ) -> Result<Self, PluginError> {
         let mut seat = Seat::new(shared, start);
         seat.start()?;
         let Limits { answers, hold, .. } = seat.shared().limits;
@@ -104,7 +100,7 @@ impl Asked {
         let output = self.seat.shared().limits.output;
         self.seat.ask(ends.len(), |store, guest| {
             let batch = GuestBatch { bytes, ends };
-            let outcomes = guest.ebpf_exporter_plugin_decoding().call_decode(store, batch)?;
+            let outcomes = guest.decode(store, batch)?;
             check(&outcomes, ends.len(), output)?;
             Ok(outcomes)
         })

@@ -10,8 +10,14 @@ use super::log::plain;
 use crate::advice::Advise;
 use crate::digest::Digest;
 
-/// The version of the contract that this host knows.
+/// The newest version of the contract that this host knows.
 pub const VERSION: &str = "0.1.0";
+/// All that it knows. Each is one of [`super::versions::Version`] too.
+pub(super) const VERSIONS: &[&str] = &[
+    VERSION,
+    #[cfg(test)]
+    "0.0.1",
+];
 /// What the names of all interfaces of the contract begin with.
 const PACKAGE: &str = "ebpf-exporter:plugin/";
 
@@ -55,7 +61,7 @@ impl fmt::Display for World {
 pub struct Inspection {
     /// What it is.
     pub world: World,
-    /// The version of the contract that it was built for: always [`VERSION`] now.
+    /// The version of the contract that it was built for, one that this host knows.
     pub version: String,
     /// The interfaces that it imports.
     pub imports: Vec<Import>,
@@ -165,7 +171,8 @@ pub(super) fn data_interface() -> String {
 
 /// Whether the contract gives what a component imports by this name.
 pub(super) fn is_given(import: &str) -> bool {
-    componentize::given(VERSION).any(|given| given == import)
+    let mut given = VERSIONS.iter().copied().flat_map(componentize::given);
+    given.any(|given| given == import)
 }
 
 /// Looks at the bytes of a file. Only a child does that: see [`crate::plugin::Compiler`].
@@ -179,7 +186,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
     }
     let found = Found::read(bytes)?;
     let (world, version) = found.world()?;
-    if version != VERSION {
+    if !VERSIONS.contains(&&*version) {
         return Err(NoPlugin::Version { world, found: version });
     }
     let import = |name: String| Import { given: is_given(&name), name };

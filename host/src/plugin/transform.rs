@@ -4,21 +4,20 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::InstancePre;
-
 use super::PluginError;
 use super::answers::{AnswerCache, guests_own};
 use super::bindings::transform::{
     Answers as Got, Kind as GuestKind, Metric as GuestMetric, RowOutcome, Rows as GuestRows,
-    Transform as Guest, TransformPre, ValuesParam,
+    ValuesParam,
 };
 use super::decoder::{hold, too_long};
-use super::instance::{Failure, Seat, Shared, Start, State, Unanswered};
+use super::instance::{Failure, Seat, Shared, Start, Unanswered};
 use super::limits::{
     LONGEST_ERROR, LONGEST_LABEL, LONGEST_NAME, Limits, MOST_BYTES, MOST_INPUTS, MOST_LABELS,
 };
 use super::log::plain;
 use super::stats::{Cause, OutcomeKind};
+use super::versions::{TransformGuest, TransformStart};
 use crate::config::name::{LabelName, labels_that_meet};
 use crate::decode::{Answers, Batch, Outcome};
 use crate::transform::{LabelRows, RowAnswers, Transform};
@@ -50,7 +49,7 @@ pub(super) struct GuestTransform {
 }
 
 struct Asked {
-    seat: Seat<Guest>,
+    seat: Seat<Box<dyn TransformGuest>>,
     /// How many labels it agreed to.
     width: usize,
     /// The rows of the call in hand; kept for their memory.
@@ -62,22 +61,19 @@ impl GuestTransform {
     /// An instance that is configured, and the labels it agreed to.
     pub(super) fn start(
         shared: Arc<Shared>,
-        pre: InstancePre<State>,
+        make: TransformStart,
         metric: MetricShape,
     ) -> Result<(Self, Vec<LabelName>), PluginError> {
-        let pre = TransformPre::new(pre).map_err(PluginError::link)?;
         let agreed: Arc<Mutex<Option<Vec<String>>>> = Arc::default();
         let first = Arc::clone(&agreed);
         let shape = metric.clone();
-        let start: Start<Guest> = Box::new(move |store, settings| {
-            let guest = pre.instantiate(&mut *store)?;
+        let start: Start<_> = Box::new(move |store, settings| {
             let labels: Vec<&str> = shape.labels.iter().map(LabelName::as_str).collect();
             let kind = if shape.histogram { GuestKind::Histogram } else { GuestKind::Counter };
             let metric = GuestMetric { name: &shape.name, kind, labels: &labels };
-            let interface = guest.ebpf_exporter_plugin_transforming();
-            let answer = interface.call_configure(store, settings, metric)?;
+            let answer = make(store, settings, metric)?;
             let mut agreed = first.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(answer.and_then(|names| match &*agreed {
+            Ok(answer.and_then(|(guest, names)| match &*agreed {
                 Some(before) if *before != names => {
                     Err("it agrees to other labels than before".to_owned())
                 }
@@ -187,7 +183,7 @@ impl Asked {
         seat.ask(count, |store, guest| {
             #[allow(clippy::cast_possible_truncation, reason = "there are at most 1,024")]
             let rows = GuestRows { count: count as u32, values: ValuesParam { text, ends } };
-            let got = guest.ebpf_exporter_plugin_transforming().call_transform(store, rows)?;
+            let got = guest.transform(store, rows)?;
             check(&got, count, *width, output)?;
             Ok(got)
         })

@@ -52,10 +52,18 @@ pub(crate) fn component(name: &str) -> Vec<u8> {
     let text = match name {
         "core" => "(module)".to_owned(),
         "foreign" => text!("foreign.wat").to_owned(),
+        "older-decoder" => older(text!("0.0.1/decoder.wat")),
+        "older-transform" => older(text!("0.0.1/transform.wat")),
         "newer" => component_text("echo").replace("@0.1.0", "@0.2.0"),
         name => component_text(name),
     };
     wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// A whole component of 0.0.1, with the memory that all guests have.
+fn older(component: &str) -> String {
+    let memory = text!("memory.wat").replace("(memory (export \"memory\") 2)", "");
+    component.replace(";; MEMORY", &memory)
 }
 
 /// The text of a guest that behaves, with more `fields` in its module, and text `before` its module

@@ -25,6 +25,7 @@ fn imports_are_given_or_not() {
     let imports = |name| inspect(&guests::component(name)).unwrap().imports;
     let import = |name: &str, given| vec![Import { name: name.to_owned(), given }];
     assert_eq!(imports("chatter"), import("ebpf-exporter:plugin/log@0.1.0", true));
+    assert_eq!(imports("older-decoder"), import("ebpf-exporter:plugin/log@0.0.1", true));
     assert_eq!(imports("import"), import("wasi:random/random@0.2.0", false));
 }
 

@@ -124,3 +124,18 @@ fn names_are_those_of_prometheus() {
     assert!(transform("pass", &[&long]).is_ok());
     insta::assert_snapshot!(transform("pass", &[&format!("{long}b")]).err().unwrap(), @"the plugin refuses its configuration: it returns a label's name of 129 bytes, `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…`, more than 128");
 }
+
+#[test]
+fn a_guest_of_an_older_version_agrees_and_answers() {
+    let (mut older, labels) = transform("older-transform", &["a", "b"]).unwrap();
+    assert_eq!(labels.iter().map(LabelName::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    let rows: [&[&[u8]]; 3] = [&[b"x", b""], &[b"drop", b"y"], &["\u{fc}".as_bytes(), b"z"]];
+    let found = answers(older.as_mut(), 2, &rows);
+    let row = |n| {
+        let (outcome, values) = found.get(n);
+        (outcome.clone().unwrap(), values.map(<[u8]>::to_vec).collect::<Vec<_>>())
+    };
+    assert_eq!(row(0), (Outcome::Label, vec![b"x".to_vec(), Vec::new()]));
+    assert_eq!(row(1).0, Outcome::Drop);
+    assert_eq!(row(2), (Outcome::Label, vec!["\u{fc}".as_bytes().to_vec(), b"z".to_vec()]));
+}

@@ -1,0 +1,36 @@
+;; A transform of 0.0.1. Agrees to the labels that there are, and returns each row as it is, but drops those whose
+;; first label begins with `d`.
+(component
+  (core module $guest
+    (memory (export "memory") 2)
+    ;; MEMORY
+    (func (export "configure") (param i32 i32) (param $labels i32) (param $count i32) (result i32)
+      (i32.store8 (i32.const 32) (i32.const 0))
+      (i32.store offset=4 (i32.const 32) (local.get $labels))
+      (i32.store offset=8 (i32.const 32) (local.get $count))
+      (i32.const 32))
+    (func (export "transform") (param $rows i32) (param $count i32) (result i32)
+      (local $out i32) (local $n i32) (local $row i32) (local $at i32)
+      (local.set $out (call $alloc (i32.mul (local.get $count) (i32.const 12))))
+      (block $done (loop $next
+        (br_if $done (i32.ge_u (local.get $n) (local.get $count)))
+        (local.set $row (i32.add (local.get $rows) (i32.shl (local.get $n) (i32.const 3))))
+        (local.set $at (i32.add (local.get $out) (i32.mul (local.get $n) (i32.const 12))))
+        (i32.store (local.get $at)
+          (i32.ne (i32.load8_u (i32.load (i32.load (local.get $row)))) (i32.const 100)))
+        (i32.store offset=4 (local.get $at) (i32.load (local.get $row)))
+        (i32.store offset=8 (local.get $at) (i32.load offset=4 (local.get $row)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next)))
+      (call $reset)
+      (call $pair (local.get $out) (local.get $count))))
+  (core instance $core (instantiate $guest))
+  (func $configure (param "settings" string) (param "labels" (list string))
+    (result (result (list string) (error string)))
+    (canon lift (core func $core "configure")
+      (memory (core memory $core "memory")) (realloc (core func $core "realloc"))))
+  (func $transform (param "rows" (list (list string))) (result (list (option (list string))))
+    (canon lift (core func $core "transform")
+      (memory (core memory $core "memory")) (realloc (core func $core "realloc"))))
+  (instance $transforming (export "configure" (func $configure)) (export "transform" (func $transform)))
+  (export "ebpf-exporter:plugin/transforming@0.0.1" (instance $transforming)))
