@@ -1,9 +1,10 @@
 //! Files that users name, read whole, whatever they turn out to be: a pipe, a device or a file of the
-//! kernel's that has no end never holds up who reads, nor does a large one take more than it may.
+//! kernel's that has no end never holds up who reads, nor does a large one take more than it may. Written
+//! whole or not at all.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write as _};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::advice::words;
@@ -87,6 +88,32 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
     }
 }
 
+/// Puts these bytes where `path` leads, whole or not at all and for good, in the place of what is there. Who
+/// may read it is for the umask to say.
+///
+/// # Errors
+///
+/// When the directory cannot be written into, or is full.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = directory(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (prefix, mode) = (format!(".{name}."), Permissions::from_mode(0o644));
+    let mut new = tempfile::Builder::new();
+    let mut file = new.prefix(&prefix).suffix(".new").permissions(mode).tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    File::open(dir)?.sync_all()
+}
+
+/// Where a file lies.
+pub(crate) fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if dir != Path::new("") => dir,
+        _ => Path::new("."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -95,6 +122,25 @@ mod tests {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        replace(&path, b"one").unwrap();
+        let mut before = open(&path, 9).unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        let mut text = String::new();
+        before.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one");
+        // Others may read it, unless the umask says otherwise.
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o733, 0o600);
+        assert!(replace(dir.path(), b"three").is_err());
+        assert!(replace(&dir.path().join("gone/a.json"), b"three").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(directory(Path::new("a.json")), Path::new("."));
+    }
 
     #[test]
     fn only_files_are_read_and_none_is_waited_for() {

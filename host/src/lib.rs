@@ -38,6 +38,7 @@
 //! | [`templates`] | holds what a new plugin begins as, and the contract | writes a file |
 //! | [`tools`] | shows what a plugin is and does, and what the program knows of itself | prints, or needs a kernel |
 //! | [`process`] | what this process is and takes | fails a scrape |
+//! | [`trust`] | whom TLS trusts, and who it says that one is | asks anybody |
 //! | [`telemetry`] | how each room tells its own metrics | decides what is said |
 
 pub mod advice;
@@ -76,5 +77,6 @@ pub mod telemetry;
 pub mod templates;
 pub mod tools;
 pub mod transform;
+pub mod trust;
 pub mod version;
 pub mod workers;

@@ -4,9 +4,8 @@
 //! that none ever takes the place of another. An exporter that starts reads it, and asks nobody. It is taken for
 //! hostile: it is bounded, and what it says of a file is only what the file's SHA-256 has to be.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -201,15 +200,7 @@ impl PluginLock {
             Document { version: VERSION, plugins: self.plugins.iter().map(Row::of).collect() };
         let mut text = serde_json::to_vec_pretty(&document)?;
         text.push(b'\n');
-        let new = dir.join(format!(".{NAME}.new"));
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).custom_flags(flags);
-        let mut file = options.open(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, dir.join(NAME))?;
-        File::open(dir)?.sync_all()
+        files::replace(&dir.join(NAME), &text)
     }
 
     /// The plugin that has this manifest.

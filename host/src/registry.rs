@@ -3,7 +3,7 @@
 //! ```text
 //! artifact     manifest and config: made, read, checked
 //! credentials  who asks: docker's and podman's files, helpers
-//! http         requests, redirects, bounds; tls is whom it trusts
+//! http         requests, redirects, bounds
 //! access       what a registry wants to let somebody in
 //! session      one repository, asked: manifests, tags
 //! pull, push   components; partial is a file on its way
@@ -25,12 +25,11 @@ mod partial;
 mod pull;
 mod push;
 mod session;
-mod tls;
 
 pub use access::Purpose;
 pub use artifact::{Annotations, Artifact, ArtifactError, Description, FoundArtifact, OURS};
 pub use credentials::{CredentialsError, Keychain};
-pub use error::{RegistryError, Trouble, Wanted};
+pub use error::{RegistryError, Wanted};
 pub use http::Reach;
 pub use push::{PushRules, Pushed};
 pub use session::Session;

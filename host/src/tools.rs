@@ -26,6 +26,7 @@ use crate::plugin::{
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
 use crate::transform::{LabelRows, RowAnswers, Transform};
+use crate::trust::TrustError;
 
 mod bench;
 mod check;
@@ -123,7 +124,9 @@ impl ToolError {
             Self::Configs(_) | Self::Lock(_) => Exit::Config,
             Self::Unwritten { .. } | Self::Unfetched { .. } | Self::Busy(_) => Exit::Unexpected,
             Self::Registry(error) => match error {
-                RegistryError::Unnamed(_) | RegistryError::Authorities { .. } => Exit::Usage,
+                RegistryError::Unnamed(_) | RegistryError::Trust(TrustError::File { .. }) => {
+                    Exit::Usage
+                }
                 RegistryError::Artifact { .. } | RegistryError::Taken { .. } => Exit::Config,
                 _ => Exit::Unexpected,
             },

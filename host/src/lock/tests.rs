@@ -1,5 +1,7 @@
 //! What is written, what is refused, and the words of it.
 
+use std::fs;
+
 use super::*;
 
 fn plugin(name: &str, what: &[u8]) -> LockedPlugin {

@@ -13,6 +13,7 @@ use super::limits::MOST_REDIRECTS;
 use crate::advice::Advise;
 use crate::digest::Digest;
 use crate::reference::Repository;
+use crate::trust::{Trouble, TrustError};
 
 /// Why a registry gives or takes nothing.
 #[derive(Debug, thiserror::Error)]
@@ -31,17 +32,9 @@ pub enum RegistryError {
     /// What is known of who asks cannot be read.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// A file of authorities that is none.
-    #[error("{} {why}", file.display())]
-    Authorities {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Nobody can be trusted, or TLS cannot be had at all.
-    #[error("TLS cannot be had: {0}")]
-    Tls(String),
+    /// TLS cannot be had, or nobody can be trusted.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// No answer, or not all of it.
     #[error("failed to ask {host}: {why}")]
     Unreachable {
@@ -178,17 +171,6 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// What keeps a registry from being asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// It has a certificate that is not trusted.
-    Certificate,
-    /// It answers, but not in TLS.
-    NoTls,
-    /// The network, or the registry itself.
-    Other,
-}
-
 impl Advise for RegistryError {
     fn remedy(&self) -> Option<String> {
         let remedy = match self {
@@ -199,12 +181,15 @@ impl Advise for RegistryError {
                     "write one behind it; `plugin list {repository}` lists the tags"
                 ));
             }
-            Self::Authorities { .. } => "name a file of certificates in PEM format in --ca-file",
-            Self::Tls(_) => "install ca-certificates, or name a file in --ca-file",
+            Self::Trust(TrustError::File { .. }) => {
+                "name a file of certificates in PEM format in --ca-file"
+            }
+            Self::Trust(_) => "install ca-certificates, or name a file in --ca-file",
             Self::Unreachable { trouble, .. } => match trouble {
                 Trouble::Certificate => {
                     "name the authority that has signed the certificate in --ca-file, if you trust it"
                 }
+                Trouble::OtherName => "write the host by a name that its certificate is for",
                 Trouble::NoTls => {
                     "add --plain-http if the registry has no TLS, and the network to it is yours"
                 }

@@ -5,8 +5,6 @@
 //! answers say. Nothing that began with TLS goes on without.
 
 use std::error::Error;
-use std::io;
-use std::iter::successors;
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
@@ -21,10 +19,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 
-use super::error::{RegistryError, Trouble, Wanted};
+use super::error::{RegistryError, Wanted};
 use super::limits::{CONNECT, LARGEST_REFUSAL, LONGEST_TEXT, MOST_REDIRECTS};
-use super::tls;
 use crate::advice::{causes, plain};
+use crate::trust::{self, Trouble, Trusted};
 
 /// How a registry is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +31,18 @@ pub struct Reach {
     pub plain_http: bool,
     /// A file of authorities to trust beside those of this host.
     pub authorities: Option<PathBuf>,
+}
+
+impl Reach {
+    /// Without TLS, somebody may still be led to where there is some.
+    fn trusted(&self) -> Trusted<'_> {
+        match (&self.authorities, self.plain_http) {
+            (Some(file), true) => Trusted::File(file),
+            (Some(file), false) => Trusted::HostAnd(file),
+            (None, true) => Trusted::Nobody,
+            (None, false) => Trusted::Host,
+        }
+    }
 }
 
 /// Sends requests.
@@ -100,7 +110,7 @@ impl Http {
     ///
     /// When nobody can be trusted by TLS.
     pub(super) fn new(reach: &Reach) -> Result<Self, RegistryError> {
-        let config = tls::config(reach.authorities.as_deref(), !reach.plain_http)?;
+        let config = trust::config(reach.trusted(), None)?;
         let builder = HttpsConnectorBuilder::new().with_tls_config(config);
         let (builder, scheme) = match reach.plain_http {
             true => (builder.https_or_http(), "http"),
@@ -285,26 +295,7 @@ fn lead(from: &Uri, text: &str) -> Result<Uri, RegistryError> {
 
 fn unreachable(host: &str, error: &(dyn Error + 'static)) -> RegistryError {
     let (host, why) = (host.to_owned(), plain(&causes(error), LONGEST_TEXT));
-    RegistryError::Unreachable { host, trouble: trouble(error), why }
-}
-
-/// What TLS says of it, if TLS does.
-fn trouble(error: &(dyn Error + 'static)) -> Trouble {
-    let all = successors(Some(error), |error| cause(*error));
-    let tls = all.into_iter().find_map(|error| error.downcast_ref::<rustls::Error>());
-    match tls {
-        Some(rustls::Error::InvalidCertificate(_)) => Trouble::Certificate,
-        Some(rustls::Error::InvalidMessage(_)) => Trouble::NoTls,
-        _ => Trouble::Other,
-    }
-}
-
-/// What caused an error. One of the system's skips what it was made of.
-fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    match error.downcast_ref::<io::Error>() {
-        Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-        None => error.source(),
-    }
+    RegistryError::Unreachable { host, trouble: Trouble::of(error), why }
 }
 
 #[cfg(test)]

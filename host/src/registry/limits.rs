@@ -25,7 +25,7 @@ pub(super) const MOST_REDIRECTS: usize = 5;
 /// How long connecting may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
-/// Bytes of a file with credentials, or with certificates of authorities.
+/// Bytes of a file with credentials.
 pub(super) const LARGEST_FILE: u64 = 4 << 20;
 /// Bytes of what a credential helper says.
 pub(super) const LARGEST_ANSWER: u64 = 64 << 10;

@@ -4,8 +4,6 @@
 //! one client does for both. It hears why requests fail and what a collector rejects, which its callers
 //! do not tell. Never reads a variable, and no file once it was made.
 
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,13 +21,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message as _;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use super::variables::{Collector, Protocol, TlsFiles};
 use crate::advice::{Advice, causes};
+use crate::trust::{self, TrustError, Trusted};
 
 /// Bytes of an answer.
 const MOST: usize = 4 << 20;
@@ -196,54 +192,16 @@ fn as_http(code: u16) -> StatusCode {
 
 /// Who is trusted, and who the exporter is. Without TLS (`https`) nobody is looked for.
 fn tls_config(files: &TlsFiles, https: bool) -> Result<ClientConfig, Advice> {
-    let failed = |error: rustls::Error| Advice::plain(format!("TLS cannot be had: {error}"));
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
-    let mut roots = RootCertStore::empty();
-    match &files.authorities {
-        _ if !https => {}
-        Some(file) => {
-            let (added, _) = roots.add_parsable_certificates(certificates(file)?);
-            if added == 0 {
-                return Err(no_pem(file, "certificate"));
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            let (added, _) = roots.add_parsable_certificates(found.certs);
-            if added == 0 {
-                let problem =
-                    "this host has no certificates of authorities to trust a collector by";
-                let remedy =
-                    "install ca-certificates, or name a file in OTEL_EXPORTER_OTLP_CERTIFICATE";
-                return Err(Advice::new(problem, remedy));
-            }
-        }
-    }
-    let builder = builder.with_root_certificates(roots);
-    let (Some(certificate), Some(key)) = (&files.certificate, &files.key) else {
-        return Ok(builder.with_no_client_auth());
+    let trusted = match &files.authorities {
+        _ if !https => Trusted::Nobody,
+        Some(file) => Trusted::File(file),
+        None => Trusted::Host,
     };
-    let (chain, bytes) = (certificates(certificate)?, read(key)?);
-    let secret = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| no_pem(key, "private key"))?;
-    builder.with_client_auth_cert(chain, secret).map_err(failed)
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Advice> {
-    let bytes = read(file)?;
-    let all = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    all.ok().filter(|all| !all.is_empty()).ok_or_else(|| no_pem(file, "certificate"))
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Advice> {
-    fs::read(file).map_err(|error| {
-        let problem = format!("failed to read {}: {error}", file.display());
-        Advice::new(problem, "correct the variable that names it (OTEL_EXPORTER_OTLP_…)")
+    trust::config(trusted, files.identity.as_ref()).map_err(|error| {
+        let remedy = match error {
+            TrustError::File { .. } => "name a file in PEM format (OTEL_EXPORTER_OTLP_…)",
+            _ => "install ca-certificates, or name a file in OTEL_EXPORTER_OTLP_CERTIFICATE",
+        };
+        Advice::new(error.to_string(), remedy)
     })
-}
-
-fn no_pem(file: &Path, what: &str) -> Advice {
-    let problem = format!("{} holds no {what}", file.display());
-    Advice::new(problem, "name a file in PEM format (OTEL_EXPORTER_OTLP_…)")
 }

@@ -11,6 +11,7 @@ use http::Uri;
 use http::header::HeaderName;
 
 use crate::advice::{Advice, near, quote};
+use crate::trust::Identity;
 
 /// Who spans are of that no config and no variable says it of.
 const SERVICE: &str = "ebpf_exporter";
@@ -58,9 +59,8 @@ pub(super) enum Protocol {
 pub(super) struct TlsFiles {
     /// Whom to trust; the host's authorities if there is none.
     pub(super) authorities: Option<PathBuf>,
-    /// Who the exporter is.
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
+    /// Who the exporter is, if it says so.
+    pub(super) identity: Option<Identity>,
 }
 
 /// How many spans wait, and how many are sent at a time.
@@ -166,16 +166,19 @@ impl Environment<'_> {
         self.export("HEADERS").map_or(Ok(()), |said| said.headers())?;
         let timeout = self.export("TIMEOUT").map(|said| said.milliseconds()).transpose()?;
         let file = |name| self.export(name).map(|said| PathBuf::from(said.value));
-        let (certificate, key) = (file("CLIENT_CERTIFICATE"), file("CLIENT_KEY"));
-        if certificate.is_some() != key.is_some() {
-            let problem = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY need each other";
-            return Err(Advice::new(problem, "set both, or none"));
-        }
+        let identity = match (file("CLIENT_CERTIFICATE"), file("CLIENT_KEY")) {
+            (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+            (None, None) => None,
+            _ => {
+                let problem = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY need each other";
+                return Err(Advice::new(problem, "set both, or none"));
+            }
+        };
         Ok(Collector {
             protocol,
             endpoint: self.endpoint(protocol)?,
             timeout: timeout.unwrap_or(Duration::from_secs(10)),
-            tls: TlsFiles { authorities: file("CERTIFICATE"), certificate, key },
+            tls: TlsFiles { authorities: file("CERTIFICATE"), identity },
         })
     }
 
