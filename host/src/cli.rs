@@ -21,7 +21,7 @@ mod tool;
 
 pub use new::{Language, New, Shape};
 pub use plugin::{Compile, LimitFlags, Subject, Tool};
-pub use registry::{Fetch, Outdated, Push, RegistryFlags};
+pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 pub use selection::{Configs, Selection, SelectionError};
 pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};
 

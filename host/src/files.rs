@@ -2,7 +2,7 @@
 //! kernel's that has no end never holds up who reads, nor does a large one take more than it may. Written
 //! whole or not at all.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -88,8 +88,8 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
     }
 }
 
-/// Puts these bytes where `path` leads, whole or not at all and for good, in the place of what is there. Who
-/// may read it is for the umask to say.
+/// Puts these bytes where `path` leads, whole or not at all and for good, in the place of what is there. Who could
+/// read that can read it then; if there is nothing, that is for the umask to say.
 ///
 /// # Errors
 ///
@@ -100,6 +100,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (prefix, mode) = (format!(".{name}."), Permissions::from_mode(0o644));
     let mut new = tempfile::Builder::new();
     let mut file = new.prefix(&prefix).suffix(".new").permissions(mode).tempfile_in(dir)?;
+    if let Ok(before) = fs::metadata(path) {
+        file.as_file().set_permissions(before.permissions())?;
+    }
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
@@ -135,7 +138,11 @@ mod tests {
         before.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one");
         // Others may read it, unless the umask says otherwise.
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o733, 0o600);
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode() & 0o733, 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(mode(), 0o640);
         assert!(replace(dir.path(), b"three").is_err());
         assert!(replace(&dir.path().join("gone/a.json"), b"three").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

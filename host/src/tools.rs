@@ -3,7 +3,7 @@
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
 //! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote`, `fetch` and
-//! `outdated` alone use the network.
+//! `outdated` and `update` alone use the network.
 
 use std::fmt;
 use std::fs;
@@ -42,6 +42,7 @@ pub mod record;
 mod remote;
 mod run;
 pub mod top;
+mod update;
 
 pub use health::{HealthError, health};
 
@@ -219,6 +220,7 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
         }
         Tool::Fetch(order) => fetch::fetch(order, compiler),
         Tool::Outdated(order) => outdated::outdated(order),
+        Tool::Update(order) => update::update(order),
         Tool::List { repository, registry } => remote::list(repository, registry),
     }
 }

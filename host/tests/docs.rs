@@ -233,6 +233,7 @@ fn the_chapter_of_tools_has_the_flags_of_their_help() {
         "pull",
         "fetch",
         "outdated",
+        "update",
         "list",
     ];
     let mut known: Names = tools.iter().flat_map(|tool| flags(&["plugin", tool])).collect();

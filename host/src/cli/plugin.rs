@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use componentize::Said;
 
 use super::new::New;
-use super::registry::{Fetch, Outdated, Push, RegistryFlags};
+use super::registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 
 /// What can be done with a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -99,8 +99,13 @@ pub enum Tool {
     Fetch(Fetch),
     /// Say what newer plugins there are than those that configs name by `oci:`
     ///
-    /// What is printed can be put into a config.
+    /// Nothing is changed.
     Outdated(Outdated),
+    /// Write newer plugins into configs in the place of those that they name by `oci:`
+    ///
+    /// Versions that promise the same are taken: 1.9.0 for 1.2.0. All but the references stays as it is written. What
+    /// they name then is still to be fetched.
+    Update(Update),
     /// List the tags of a repository: versions, the newest first, then others
     List {
         /// REGISTRY/REPOSITORY

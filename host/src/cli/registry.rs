@@ -38,6 +38,30 @@ pub struct Outdated {
     pub registry: RegistryFlags,
 }
 
+/// Which configs name newer plugins from now on, and how new.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Update {
+    /// Directory of NAME.yaml
+    #[arg(long = "config.dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Configs, by name, comma separated
+    #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',')]
+    pub names: Vec<String>,
+
+    /// Take the newest version, also where the first number of its version is another
+    #[arg(long)]
+    pub latest: bool,
+
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How registries are asked.
+    #[command(flatten)]
+    pub registry: RegistryFlags,
+}
+
 /// What is pushed, where to and how.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Push {

@@ -1,8 +1,10 @@
 //! `plugin outdated`: what newer plugins there are than those that configs name by `oci:`.
 //!
-//! Nothing is fetched, and no config is rewritten: what is printed can be put into one.
+//! Nothing is fetched, and no config is rewritten: `plugin update` does that.
 
 use std::fmt::Write as _;
+
+use semver::Version;
 
 use super::ToolError;
 use super::fetch::{named, selected};
@@ -51,7 +53,7 @@ async fn newer(
     let ArtifactReference { repository, tag, .. } = reference.reference().clone();
     let tags = session.tags().await?;
     let own = tag.filter(|tag| tags.contains(tag));
-    let newest = newest(&tags, own.as_ref());
+    let newest = newest(&tags, own.as_ref(), &|_| true);
     let mut found = Vec::new();
     for tag in own.into_iter().chain(newest) {
         let named =
@@ -64,13 +66,18 @@ async fn newer(
     Ok(found)
 }
 
-/// The newest version, if it is newer than this one or this one is none. What comes before a version is left
-/// out, unless this one is such.
-fn newest(tags: &[Tag], own: Option<&Tag>) -> Option<Tag> {
+/// The newest version of those that it `may` be, if it is newer than this one or this one is none. What comes
+/// before a version is left out, unless this one is such.
+pub(super) fn newest(
+    tags: &[Tag],
+    own: Option<&Tag>,
+    may: &dyn Fn(&Version) -> bool,
+) -> Option<Tag> {
     let own = own.and_then(Tag::version);
     let before = own.as_ref().is_some_and(|version| !version.pre.is_empty());
     let versions = tags.iter().filter_map(|tag| Some((tag.version()?, tag)));
-    let newest = versions.filter(|(version, _)| before || version.pre.is_empty()).max();
+    let versions = versions.filter(|(version, _)| before || version.pre.is_empty());
+    let newest = versions.filter(|(version, _)| may(version)).max();
     let (version, tag) = newest?;
     own.is_none_or(|own| version > own).then(|| tag.clone())
 }
@@ -83,8 +90,9 @@ mod tests {
     fn the_newest_version_is_found() {
         let tag = |text: &str| Tag::parse(text).unwrap();
         let tags = ["1.9.0", "1.10.0", "2.0.0-rc.1", "1", "edge"].map(tag);
-        let found =
-            |own: Option<&str>| newest(&tags, own.map(tag).as_ref()).map(|tag| tag.to_string());
+        let found = |own: Option<&str>| {
+            newest(&tags, own.map(tag).as_ref(), &|_| true).map(|tag| tag.to_string())
+        };
         for (own, expected) in [
             (Some("1.9.0"), Some("1.10.0")),
             (Some("1.10.0"), None),
@@ -95,6 +103,8 @@ mod tests {
         ] {
             assert_eq!(found(own).as_deref(), expected, "{own:?}");
         }
-        assert_eq!(newest(&[tag("edge")], None), None);
+        assert_eq!(newest(&[tag("edge")], None, &|_| true), None);
+        let of_1 = newest(&tags, Some(&tag("1.0.0")), &|version| version.minor < 10);
+        assert_eq!(of_1, Some(tag("1.9.0")));
     }
 }

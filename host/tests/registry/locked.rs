@@ -261,6 +261,53 @@ pub fn what_is_newer_is_told() {
     insta::assert_snapshot!(outdated(), @"1 error: configs/work.yaml:1: plugins.zone.oci: HOST has no repository team/gone; see whether the name is the right one");
 }
 
+pub fn newer_ones_are_written_into_configs() {
+    let site = Site::new();
+    let zone = site.pushed("echo", "zone");
+    for words in ["zone:1.10.0", "zone:2.0.0", "zone:edge"] {
+        let words = format!("push pass.wasm {}/team/{words} --plain-http", site.host);
+        site.desk.done(&words, &site.host);
+    }
+    let read = || {
+        let text = fs::read_to_string(site.desk.path("configs/work.yaml")).unwrap();
+        lettered(&text.lines().next().unwrap().replace(&site.host, "HOST"))
+    };
+    let update = |more: &str| {
+        let words = "plugin update --config.dir=configs --config.names=work --plain-http";
+        let (code, said) = site.said(&format!("{words}{more}"));
+        format!("{code} {said}")
+    };
+    site.config(&format!("{{zone: {{oci: '{zone}'}}}} # pinned"));
+    insta::assert_snapshot!(update(" --dry-run"), @"0 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B");
+    insta::assert_snapshot!(read(), @"plugins: {zone: {oci: 'HOST/team/zone:1.2.0@sha256:A'}} # pinned");
+    insta::assert_snapshot!(update(""), @"
+    0 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B
+    wrote configs/work.yaml
+    ");
+    insta::assert_snapshot!(read(), @"plugins: {zone: {oci: 'HOST/team/zone:1.10.0@sha256:A'}} # pinned");
+    insta::assert_snapshot!(update(""), @"0 HOST/team/zone:1.10.0@sha256:A stays: what is newer may need other settings; --latest takes 2.0.0");
+    insta::assert_snapshot!(update(" --latest"), @"
+    0 HOST/team/zone:1.10.0@sha256:A → HOST/team/zone:2.0.0@sha256:B
+    wrote configs/work.yaml
+    ");
+    insta::assert_snapshot!(update(""), @"0 HOST/team/zone:2.0.0@sha256:A is the newest");
+    // Its file is pinned too, and would be another.
+    site.config(&format!("{{zone: {{oci: '{zone}', sha256: '{:064}'}}}}", 0));
+    insta::assert_snapshot!(update(""), @"
+    1 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B
+    error: configs/work.yaml:1: plugins.zone.sha256: `sha256` pins the file of the plugin that is named now; write HOST/team/zone:1.10.0@sha256:B, and the other plugin's `sha256` or none
+    ");
+    // Written as only YAML reads it.
+    site.config(&format!("{{zone: {{oci: \"{}\"}}}}", zone.replace("zone", "z\\u006fne")));
+    insta::assert_snapshot!(update(""), @"
+    1 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B
+    error: configs/work.yaml:1: plugins: a reference is not written here as the exporter would write it; write what stands behind the arrow by hand
+    ");
+    let before = zone.replace(":1.2.0", ":gone");
+    site.config(&format!("{{zone: {{oci: '{before}'}}}}"));
+    insta::assert_snapshot!(update(""), @"0 HOST/team/zone:gone@sha256:A stays: there is no such tag any more; --latest takes 2.0.0");
+}
+
 /// The name of a guest's file.
 fn named(guest: &str) -> String {
     format!("sha256-{}.wasm", Digest::of(&guests::component(guest)))

@@ -53,6 +53,7 @@ fn real() -> impl Iterator<Item = Trial> {
         what_was_not_fetched_or_was_changed_is_not_served,
         what_cannot_be_fetched_keeps_nothing_else_away,
         what_is_newer_is_told,
+        newer_ones_are_written_into_configs,
     ];
     let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
     let read = read.map(|trial| unless(oras::lacks(), trial));
