@@ -91,8 +91,8 @@ impl Version {
 fn give_data(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.instance(&data_interface())?.func_wrap(
         "read",
-        |store: StoreContextMut<'_, State>, (name, known): (String, Option<u64>)| {
-            Ok((store.data().read(&name, known),))
+        |mut store: StoreContextMut<'_, State>, (name, known): (String, Option<u64>)| {
+            Ok((store.data_mut().read(&name, known),))
         },
     )
 }

@@ -34,6 +34,7 @@ fn limited(guest: &str, limits: Limits) -> Plugin {
         places: &[dir.path()],
         pin: None,
         settings: "{}",
+        data: &[],
         limits,
     };
     let mut plugin = Loader::default().load(&request).unwrap();
@@ -72,7 +73,7 @@ fn failures(stats: &Stats) -> Vec<(Cause, u64)> {
 #[test]
 fn every_outcome_is_what_it_is_at_home() {
     let mut echo = plugin("echo");
-    let answers = echo.answers(&[b"", b"abc", b"drop", b"err\n\x1b[0m", b"for"]);
+    let answers = echo.answers(&[b"", b"abc", b"drop", b"err\n\x1b[0m", b"for", b"gone"]);
     let answers: Vec<_> = answers.iter().map(|(text, outcome)| (text, outcome.clone())).collect();
     let error = guests_own(r"err\n\u{1b}[0m".to_owned()).of_plugin(&"zone".into());
     let error = error.again_in(FIRST_RETRY);
@@ -84,10 +85,11 @@ fn every_outcome_is_what_it_is_at_home() {
             (b"", Ok(Outcome::Drop)),
             (b"", Err(error)),
             (b"for", Ok(Outcome::LabelFor(Duration::from_secs(30)))),
+            (b"", Ok(Outcome::DropFor(Duration::from_secs(30)))),
         ]
     );
     let stats = echo.gauge.read();
-    assert_eq!((stats.calls, stats.inputs, stats.outcomes), (1, 5, [2, 1, 1, 0, 1, 0, 0]));
+    assert_eq!((stats.calls, stats.inputs, stats.outcomes), (1, 6, [2, 1, 1, 1, 1, 0, 0]));
     assert_eq!((stats.memory_peak, failures(&stats)), (2 * 65536 + 1808, vec![]));
 }
 
