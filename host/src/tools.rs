@@ -3,7 +3,7 @@
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
 //! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote`, `fetch` and
-//! `outdated` alone use the network.
+//! `outdated` alone use the network; `pods` asks a kubelet.
 
 use std::fmt;
 use std::fs;
@@ -38,12 +38,14 @@ mod inspect;
 pub mod manual;
 mod new;
 mod outdated;
+mod pods;
 pub mod record;
 mod remote;
 mod run;
 pub mod top;
 
 pub use health::{HealthError, health};
+pub use pods::PodsError;
 
 /// Why a tool gives no result.
 #[derive(Debug, thiserror::Error)]
