@@ -17,7 +17,7 @@ pub mod builtin;
 pub trait Decoder: Send {
     /// Decodes `input` and appends the answer to `out`, which is empty on entry.
     ///
-    /// What is in `out` counts with all outcomes but [`Outcome::Drop`].
+    /// What is in `out` counts with all outcomes but those that [leave out](Outcome::leaves_out).
     ///
     /// # Errors
     ///
@@ -48,6 +48,8 @@ pub enum Outcome {
     NoName(Duration),
     /// The row that this input belongs to is to be left out.
     Drop,
+    /// The same, and it holds for so long; then the input is asked again.
+    DropFor(Duration),
 }
 
 /// Pieces of bytes, end to end: the inputs of a batch, or the texts of its answers.
@@ -396,7 +398,9 @@ impl Step {
         next_from.clear();
         for (input, (n, (text, outcome))) in inputs.iter().zip(from.iter().zip(answers.iter())) {
             match outcome {
-                Ok(Outcome::Drop) => decodings.of[*n].outcome = Outcome::Drop,
+                Ok(outcome) if outcome.leaves_out() => {
+                    decodings.of[*n].outcome = decodings.of[*n].outcome.left_out(*outcome);
+                }
                 Ok(outcome) => {
                     decodings.of[*n].note(*outcome);
                     next.push(text);
@@ -439,12 +443,24 @@ impl Ended {
 }
 
 impl Outcome {
-    /// How long the label holds, if not for ever.
+    /// How long it holds, if not for ever.
     pub fn holds(self) -> Option<Duration> {
         match self {
-            Self::LabelFor(holds) | Self::NoName(holds) => Some(holds),
+            Self::LabelFor(holds) | Self::NoName(holds) | Self::DropFor(holds) => Some(holds),
             Self::Label | Self::Drop => None,
         }
+    }
+
+    /// Whether the row is left out.
+    pub fn leaves_out(self) -> bool {
+        matches!(self, Self::Drop | Self::DropFor(_))
+    }
+
+    /// The outcome of a step that leaves out a row which the steps before it gave a label: it holds as long
+    /// as all of them do.
+    pub(crate) fn left_out(self, last: Self) -> Self {
+        let holds = [self.holds(), last.holds()].into_iter().flatten().min();
+        holds.map_or(Self::Drop, Self::DropFor)
     }
 
     /// The outcome of two steps in a row that both gave a label: it holds as long as both do.

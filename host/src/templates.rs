@@ -29,7 +29,8 @@ macro_rules! files {
 /// The files of the contract, with what their paths begin with once they are written.
 macro_rules! contract {
     ($to:literal) => {
-        files!($to from "wit/0.1.0/": "decoding.wit", "log.wit", "transforming.wit", "worlds.wit")
+        files!($to from "wit/0.1.0/": "data.wit", "decoding.wit", "log.wit", "transforming.wit",
+            "worlds.wit")
     };
 }
 

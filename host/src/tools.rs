@@ -372,6 +372,7 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
             Ok(Outcome::Drop) => f.write_str("drop"),
+            Ok(Outcome::DropFor(time)) => write!(f, "drop for {} s", time.as_secs()),
             Ok(outcome) => match outcome.holds() {
                 None => write!(f, "label {:?}", self.values),
                 Some(time) => write!(f, "label {:?} for {} s", self.values, time.as_secs()),
@@ -441,7 +442,7 @@ impl Answer {
         outcome: Result<Outcome, crate::decode::DecodeError>,
         values: impl Iterator<Item = &'v [u8]>,
     ) -> Self {
-        let kept = outcome.as_ref().is_ok_and(|outcome| *outcome != Outcome::Drop);
+        let kept = outcome.as_ref().is_ok_and(|outcome| !outcome.leaves_out());
         let values = values.filter(|_| kept).map(|value| String::from_utf8_lossy(value).into());
         let error = |error: crate::decode::DecodeError| error.text().to_owned();
         Self { outcome: outcome.map_err(error), values: values.collect() }

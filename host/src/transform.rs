@@ -295,7 +295,9 @@ impl TransformStep {
         for (index, n) in from.iter().enumerate() {
             let (outcome, values) = answers.get(index);
             match outcome {
-                Ok(Outcome::Drop) => out.of[*n].outcome = Outcome::Drop,
+                Ok(outcome) if outcome.leaves_out() => {
+                    out.of[*n].outcome = out.of[*n].outcome.left_out(*outcome);
+                }
                 Ok(outcome) => {
                     out.of[*n].outcome = out.of[*n].outcome.sooner(*outcome);
                     next.push(values);

@@ -79,7 +79,7 @@ proptest! {
             };
             for size in sizes {
                 let answer = build(builtin).decode(&bytes[..size], &mut Vec::new());
-                let label = answer.as_ref().is_ok_and(|outcome| *outcome != Outcome::Drop);
+                let label = answer.as_ref().is_ok_and(|outcome| !outcome.leaves_out());
                 prop_assert!(label, "{} of {} bytes: {:?}", builtin.name, size, answer);
             }
         }
@@ -101,12 +101,12 @@ proptest! {
         let together = Decodings::of(&mut chain, inputs.iter().map(Vec::as_slice));
         for (input, decoded) in inputs.iter().zip(together.iter()) {
             if decoded.error.is_some() {
-                let dropped = decoded.outcome == Outcome::Drop;
+                let dropped = decoded.outcome.leaves_out();
                 prop_assert_eq!(dropped, on_error == OnError::Drop);
                 if let OnError::Label(text) = &on_error {
                     prop_assert_eq!(decoded.text, text.as_bytes());
                 }
-            } else if decoded.outcome == Outcome::Drop {
+            } else if decoded.outcome.leaves_out() {
                 prop_assert!(steps.iter().any(|&index| ALL[index].name == "regexp"));
             }
             let alone = Decodings::of(&mut chain, [input.as_slice()]);

@@ -7,14 +7,21 @@ use crate::error::{ComponentizeError, shown};
 
 /// What every interface of the contract is called, in front of its own name.
 const PACKAGE: &str = "ebpf-exporter:plugin/";
+/// The interfaces that a plugin may import.
+const GIVEN: [&str; 2] = ["data", "log"];
+
+/// The full names of what this version of the contract gives plugins to import.
+pub fn given(version: &str) -> impl Iterator<Item = String> {
+    GIVEN.into_iter().map(move |interface| format!("{PACKAGE}{interface}@{version}"))
+}
 
 /// The interfaces of a plugin, by their full names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interfaces {
     /// The one that it exports.
     pub export: String,
-    /// The one that it imports, if it does.
-    pub import: Option<String>,
+    /// Those that it imports.
+    pub imports: Vec<String>,
 }
 
 impl Interfaces {
@@ -41,12 +48,10 @@ impl Interfaces {
             _ => return Err(ComponentizeError::Exports(exports)),
         };
         let version = export.rsplit('@').next().unwrap_or_default();
-        let given = format!("{PACKAGE}log@{version}");
-        let imports: Vec<_> = world.imports.iter().map(name).collect();
-        match imports.into_iter().partition::<Vec<_>, _>(|import| *import == given) {
-            (log, foreign) if foreign.is_empty() => {
-                Ok(Self { export, import: log.into_iter().next() })
-            }
+        let given: Vec<_> = given(version).collect();
+        let imports = world.imports.iter().map(name);
+        match imports.partition::<Vec<_>, _>(|import| given.contains(import)) {
+            (imports, foreign) if foreign.is_empty() => Ok(Self { export, imports }),
             (_, foreign) => Err(ComponentizeError::Imports { given, foreign }),
         }
     }

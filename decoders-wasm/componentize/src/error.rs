@@ -45,10 +45,10 @@ pub enum ComponentizeError {
     #[error("a plugin exports one interface of the contract, not {}", .0.join(", "))]
     Exports(Vec<String>),
     /// It wants more than it is given.
-    #[error("a plugin may import {given} only, not {}", foreign.join(", "))]
+    #[error("a plugin may import {} only, not {}", given.join(" and "), foreign.join(", "))]
     Imports {
         /// What there is.
-        given: String,
+        given: Vec<String>,
         /// What there is not.
         foreign: Vec<String>,
     },

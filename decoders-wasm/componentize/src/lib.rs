@@ -26,7 +26,7 @@ mod package;
 mod said;
 mod sections;
 
-pub use contract::Interfaces;
+pub use contract::{Interfaces, given};
 pub use error::{ComponentizeError, MetadataError, Problem};
 pub use metadata::{LARGEST_SCHEMA, LONGEST_TEXT, Metadata, SETTINGS};
 pub use package::pack;

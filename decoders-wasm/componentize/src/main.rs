@@ -42,8 +42,11 @@ fn main() -> ExitCode {
         eprintln!("failed to write {output}: {error}");
         return ExitCode::FAILURE;
     }
-    let import = interfaces.import.as_deref().unwrap_or("nothing");
-    println!("{output}: {} bytes, exports {}, imports {import}", bytes.len(), interfaces.export);
+    let imports = match interfaces.imports.join(", ") {
+        none if none.is_empty() => "nothing".to_owned(),
+        imports => imports,
+    };
+    println!("{output}: {} bytes, exports {}, imports {imports}", bytes.len(), interfaces.export);
     ExitCode::SUCCESS
 }
 

@@ -62,7 +62,7 @@ fn both_worlds_become_components() {
         let Component { interfaces, bytes, metadata } =
             made(&core(None, world), Metadata::default());
         assert_eq!(interfaces.export, format!("ebpf-exporter:plugin/{interface}@0.1.0"));
-        assert_eq!(interfaces.import.as_deref(), Some("ebpf-exporter:plugin/log@0.1.0"));
+        assert_eq!(interfaces.imports, given("0.1.0").collect::<Vec<_>>());
         assert!(wit_component::decode(&bytes).is_ok());
         assert!(metadata.is_empty());
     }
@@ -117,7 +117,7 @@ fn what_is_no_plugin_is_refused() {
     insta::assert_snapshot!(made_up(
         "package ebpf-exporter:plugin@0.1.0; interface decoding { f: func(); }
          interface clock { f: func(); } world w { import clock; export decoding; }"
-    ), @"a plugin may import ebpf-exporter:plugin/log@0.1.0 only, not ebpf-exporter:plugin/clock@0.1.0; build it without what needs a system, such as files, clocks or WASI");
+    ), @"a plugin may import ebpf-exporter:plugin/data@0.1.0 and ebpf-exporter:plugin/log@0.1.0 only, not ebpf-exporter:plugin/clock@0.1.0; build it without what needs a system, such as files, clocks or WASI");
     insta::assert_snapshot!(of(b"\0asm\x01\0\0\0"), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
     insta::assert_snapshot!(of(b"\0asm\x0d\0\x01\0"), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
     insta::assert_snapshot!(of(b"\0asm\x02\0\0\0"), @"the file is damaged: it is of an unknown version; build or copy the file again");
@@ -174,7 +174,7 @@ fn files_are_read_within_bounds() {
 #[test]
 fn the_contract_becomes_a_package() {
     let wit = |name| fs::read_to_string(format!("../../wit/0.1.0/{name}.wit")).unwrap();
-    let names = ["decoding", "log", "transforming", "worlds"];
+    let names = ["data", "decoding", "log", "transforming", "worlds"];
     let texts = names.map(wit);
     let files: Vec<_> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
     let packed = pack(&files).unwrap();

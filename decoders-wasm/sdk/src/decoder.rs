@@ -38,6 +38,9 @@ pub enum Outcome {
     LabelFor(String, u32),
     /// The row is left out of the metric.
     Drop,
+    /// The row is left out of the metric for so many seconds, at least those of `limits.hold`. If it
+    /// has a label then, it brings all that it has counted.
+    DropFor(u32),
 }
 
 impl Outcome {

@@ -188,6 +188,7 @@ pub mod __private {
                 Ok(Outcome::Label(text)) => decoding::Outcome::Label(text),
                 Ok(Outcome::LabelFor(text, s)) => decoding::Outcome::LabelFor((text, s)),
                 Ok(Outcome::Drop) => decoding::Outcome::Drop,
+                Ok(Outcome::DropFor(s)) => decoding::Outcome::DropFor(s),
                 Err(why) => decoding::Outcome::Error(why),
             })
             .collect()
@@ -223,6 +224,7 @@ pub mod __private {
                 Ok(RowOutcome::Labels) => transforming::RowOutcome::Labels,
                 Ok(RowOutcome::LabelsFor(s)) => transforming::RowOutcome::LabelsFor(s),
                 Ok(RowOutcome::Drop) => transforming::RowOutcome::Drop,
+                Ok(RowOutcome::DropFor(s)) => transforming::RowOutcome::DropFor(s),
                 Err(why) => transforming::RowOutcome::Error(why),
             });
         });

@@ -142,10 +142,11 @@
 //! # What to know
 //!
 //! - **Answers are remembered.** The host asks once for each new key, not at every scrape, so an
-//!   answer must depend on the input and the settings only. One that may change is
+//!   answer must depend on the input, the settings and [`data`] only. One that may change is
 //!   [`Outcome::LabelFor`] so many seconds.
 //! - **No way out.** A plugin has no files, no network, no clock and no randomness: only its
-//!   settings and [`log`]. The host can fill a setting from a file (`key: {file: NAME}`).
+//!   settings, [`data`] and [`log`]. The host can fill a setting from a file (`key: {file: NAME}`),
+//!   once; a file that changes is [`data`].
 //! - **Bounded.** Memory and time have limits in the config. A panic costs the plugin's own labels
 //!   only: its message is logged, and the host goes on with a new instance.
 //! - The exact contract, with all bounds, is in `wit/0.1.0` of this crate.
@@ -153,12 +154,14 @@
 extern crate self as ebpf_exporter_plugin;
 
 mod bindings;
+pub mod data;
 mod decoder;
 mod export;
 pub mod log;
 pub mod testing;
 mod transform;
 
+pub use data::Data;
 pub use decoder::{Decoder, Outcome};
 #[doc(hidden)]
 pub use export::__private;

@@ -10,6 +10,18 @@ pub use serde_json::json;
 use crate::transform::Agreed;
 use crate::{Decoder, Kind, Metric, Outcome, RowOutcome, Transform};
 
+/// Has the [`Data`](crate::Data) of this name hold these bytes from now on, in this thread.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn set_data(name: &str, bytes: &[u8]) {
+    crate::data::host::set(name, Some(bytes));
+}
+
+/// Has the [`Data`](crate::Data) of this name be one that cannot be read, in this thread.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn set_unread_data(name: &str) {
+    crate::data::host::set(name, None);
+}
+
 /// A decoder under test.
 pub struct TestDecoder<D>(D);
 
@@ -33,7 +45,7 @@ impl<D: Decoder> TestDecoder<D> {
     }
 
     /// Decodes the inputs of a table as one batch and compares what a person would see of each: a
-    /// label's text, `TEXT (for N s)`, `(drop)` or `(error: WHY)`.
+    /// label's text, `TEXT (for N s)`, `(drop)`, `(drop for N s)` or `(error: WHY)`.
     ///
     /// # Panics
     ///
@@ -50,6 +62,7 @@ impl<D: Decoder> TestDecoder<D> {
                 Ok(Outcome::Label(text)) => text,
                 Ok(Outcome::LabelFor(text, seconds)) => format!("{text} (for {seconds} s)"),
                 Ok(Outcome::Drop) => "(drop)".to_owned(),
+                Ok(Outcome::DropFor(seconds)) => format!("(drop for {seconds} s)"),
                 Err(why) => format!("(error: {why})"),
             };
             assert_eq!(seen, *expected, "input {:?}", input.escape_ascii().to_string());
@@ -85,7 +98,7 @@ impl<T: Transform> TestTransform<T> {
     }
 
     /// Transforms one row; what a person would see: `{name="value", …}` without empty values,
-    /// with `(for N s)` behind it if it holds for a time, `(drop)` or `(error: WHY)`.
+    /// with `(for N s)` behind it if it holds for a time, `(drop)`, `(drop for N s)` or `(error: WHY)`.
     ///
     /// # Panics
     ///
@@ -107,6 +120,7 @@ impl<T: Transform> TestTransform<T> {
                 format!("{} (for {seconds} s)", show(&self.names, &text, &ends))
             }
             Ok(RowOutcome::Drop) => "(drop)".to_owned(),
+            Ok(RowOutcome::DropFor(seconds)) => format!("(drop for {seconds} s)"),
             Err(why) => format!("(error: {why})"),
         }
     }

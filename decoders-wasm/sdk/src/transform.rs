@@ -43,6 +43,9 @@ pub enum RowOutcome {
     LabelsFor(u32),
     /// The row is left out of the metric.
     Drop,
+    /// The row is left out of the metric for so many seconds, at least those of `limits.hold`. If it
+    /// has labels then, it brings all that it has counted.
+    DropFor(u32),
 }
 
 /// The metric whose rows a transform sees.

@@ -180,7 +180,7 @@ impl AnswerCache {
     /// hold for ever nothing is noted: they are not asked again.
     fn compare(&mut self, input: &[u8], answer: (&[u8], &Result<Outcome, DecodeError>)) {
         let (kind, text) = match answer {
-            (_, Ok(Outcome::Drop)) => (1u8, &b""[..]),
+            (_, Ok(outcome)) if outcome.leaves_out() => (1u8, &b""[..]),
             (text, Ok(_)) => (0, text),
             (_, Err(error)) if error.retry().is_some() => return,
             (_, Err(_)) => (2, &b""[..]),
@@ -244,7 +244,7 @@ impl AnswerCache {
         now: Instant,
     ) {
         let (what, holds, text) = match outcome {
-            Ok(Outcome::Drop) => (What::Drop, None, &[][..]),
+            Ok(outcome) if outcome.leaves_out() => (What::Drop, outcome.holds(), &[][..]),
             Ok(outcome) => (What::Label, outcome.holds(), text),
             // Not the input's own: the call failed, or there was none.
             Err(other) if other.retry().is_some() => return,
@@ -350,7 +350,7 @@ impl Held {
                 out.extend_from_slice(text);
                 Ok(left.map_or(Outcome::Label, Outcome::LabelFor))
             }
-            What::Drop => Ok(Outcome::Drop),
+            What::Drop => Ok(left.map_or(Outcome::Drop, Outcome::DropFor)),
             What::Error(stood) => {
                 let error = guests_own(String::from_utf8_lossy(text).into_owned());
                 Err(error.again_in(left.unwrap_or(stood)))

@@ -16,6 +16,7 @@ mod transform_0_1_0 {
         world: "transform",
         ownership: Borrowing { duplicate_if_necessary: true },
         with: {
+            "ebpf-exporter:plugin/data@0.1.0": super::decoder_0_1_0::ebpf_exporter::plugin::data,
             "ebpf-exporter:plugin/log@0.1.0": super::decoder_0_1_0::ebpf_exporter::plugin::log,
         },
     });
@@ -33,7 +34,36 @@ pub(super) mod transform {
     pub(crate) use super::transform_0_1_0::{Transform, TransformPre};
 }
 
-/// The one import.
+/// Files of the host. By hand, so that bytes go into a guest from where all instances share them.
+pub(super) mod data {
+    use std::sync::Arc;
+
+    use wasmtime::component::{ComponentType, Lower};
+
+    /// What a file holds.
+    #[derive(Clone, Debug, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Content {
+        pub(crate) version: u64,
+        pub(crate) bytes: Arc<[u8]>,
+    }
+
+    /// What `read` gives.
+    #[derive(Clone, Debug, ComponentType, Lower)]
+    #[component(variant)]
+    pub(crate) enum Reading {
+        #[component(name = "unnamed")]
+        Unnamed,
+        #[component(name = "unread")]
+        Unread,
+        #[component(name = "unchanged")]
+        Unchanged,
+        #[component(name = "changed")]
+        Changed(Content),
+    }
+}
+
+/// Lines for the log.
 pub(super) mod log {
     pub(crate) use super::decoder_0_1_0::ebpf_exporter::plugin::log::*;
 }

@@ -12,11 +12,11 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType, Val};
 
-use super::bindings::log;
+use super::bindings::{data, log};
 use super::cache::Cache;
 use super::compile::{Compiler, Facts, Item, Reply, Stub, Task, Weight};
 use super::engine::Engine;
-use super::inspect::Inspection;
+use super::inspect::{Inspection, data_interface};
 use super::instance::{State, Stop};
 use super::limits::{CompileLimits, LARGEST_FILE};
 use super::{PluginError, words};
@@ -169,6 +169,7 @@ impl Forge<'_> {
         let component = self.engine.load(code).map_err(|error| PluginError::Load(words(&error)))?;
         let mut linker = Linker::new(self.engine.wasmtime());
         let linked = log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)
+            .and_then(|()| give_data(&mut linker))
             .and_then(|()| give(&mut linker.root(), &stubs, ""));
         linked.map_err(PluginError::link)?;
         Ok(Linked { component, linker, inspection, weight })
@@ -177,6 +178,16 @@ impl Forge<'_> {
 
 fn in_ms(start: Instant) -> String {
     format!("{:.1} ms", start.elapsed().as_secs_f64() * 1e3)
+}
+
+/// Defines what reads files of the host.
+fn give_data(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.instance(&data_interface())?.func_wrap(
+        "read",
+        |store: StoreContextMut<'_, State>, (name, known): (String, Option<u64>)| {
+            Ok((store.data().read(&name, known),))
+        },
+    )
 }
 
 /// Defines each as something that traps and says its name, behind what it is `inside` of.

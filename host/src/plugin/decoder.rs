@@ -145,7 +145,7 @@ fn check(outcomes: &[Got], inputs: usize, output: usize) -> Result<(), Failure> 
     }
     let text = |outcome: &Got| match outcome {
         Got::Label(text) | Got::LabelFor((text, _)) | Got::Error(text) => text.len(),
-        Got::Drop => 0,
+        Got::Drop | Got::DropFor(_) => 0,
     };
     let total: usize = outcomes.iter().map(text).sum();
     if total > output {
@@ -163,8 +163,13 @@ fn label(
 ) -> (OutcomeKind, Result<Outcome, String>) {
     let (kind, text, held) = match outcome {
         Got::Label(text) => (OutcomeKind::Label, text, Outcome::Label),
-        Got::LabelFor((text, seconds)) => (OutcomeKind::LabelFor, text, hold(*seconds, least)),
+        Got::LabelFor((text, seconds)) => {
+            (OutcomeKind::LabelFor, text, Outcome::LabelFor(hold(*seconds, least)))
+        }
         Got::Drop => return (OutcomeKind::Drop, Ok(Outcome::Drop)),
+        Got::DropFor(seconds) => {
+            return (OutcomeKind::DropFor, Ok(Outcome::DropFor(hold(*seconds, least))));
+        }
         Got::Error(text) => return (OutcomeKind::Error, Err(plain(text, LONGEST_ERROR))),
     };
     if text.len() > LONGEST_LABEL {
@@ -174,9 +179,9 @@ fn label(
     (kind, Ok(held))
 }
 
-/// A label that holds for so many seconds, and at least for `least`.
-pub(super) fn hold(seconds: u32, least: Duration) -> Outcome {
-    Outcome::LabelFor(Duration::from_secs(seconds.min(LONGEST_HOLD).into()).max(least))
+/// How long an answer holds that is to hold for so many seconds: at least for `least`.
+pub(super) fn hold(seconds: u32, least: Duration) -> Duration {
+    Duration::from_secs(seconds.min(LONGEST_HOLD).into()).max(least)
 }
 
 pub(super) fn too_long(bytes: usize) -> String {

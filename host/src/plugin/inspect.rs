@@ -74,6 +74,13 @@ pub struct Inspection {
     pub notes: Vec<String>,
 }
 
+impl Inspection {
+    /// Whether it reads files of the host that a config names.
+    pub fn reads_data(&self) -> bool {
+        self.imports.iter().any(|import| import.given && import.name == data_interface())
+    }
+}
+
 /// Faults of metadata that are told.
 const MOST_NOTES: usize = 16;
 
@@ -151,9 +158,14 @@ fn wanted() -> String {
     World::ALL.map(|world| format!("`{PACKAGE}{}@{VERSION}`", world.interface())).join(" or ")
 }
 
-/// The name of the one interface that the contract gives.
-pub(super) fn log_interface() -> String {
-    format!("{PACKAGE}log@{VERSION}")
+/// The name of the interface that gives a plugin files of the host.
+pub(super) fn data_interface() -> String {
+    format!("{PACKAGE}data@{VERSION}")
+}
+
+/// Whether the contract gives what a component imports by this name.
+pub(super) fn is_given(import: &str) -> bool {
+    componentize::given(VERSION).any(|given| given == import)
 }
 
 /// Looks at the bytes of a file. Only a child does that: see [`crate::plugin::Compiler`].
@@ -170,8 +182,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Inspection, NoPlugin> {
     if version != VERSION {
         return Err(NoPlugin::Version { world, found: version });
     }
-    let given = log_interface();
-    let import = |name: String| Import { given: name == given, name };
+    let import = |name: String| Import { given: is_given(&name), name };
     Ok(Inspection {
         world,
         version,

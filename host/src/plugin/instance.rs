@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
-use super::bindings::log;
+use super::bindings::{data, log};
 use super::breaker::{Breaker, Pause};
 use super::budget::{Bound, Budget, Time};
 use super::engine::Engine;
@@ -141,6 +141,13 @@ impl Shared {
 pub(super) struct State {
     meter: Meter,
     shared: Arc<Shared>,
+}
+
+impl State {
+    /// What a guest reads of the host's files.
+    pub(super) fn read(&self, _name: &str, _known: Option<u64>) -> data::Reading {
+        data::Reading::Unnamed
+    }
 }
 
 impl log::Host for State {

@@ -74,6 +74,8 @@ pub enum OutcomeKind {
     LabelFor,
     /// The row is left out.
     Drop,
+    /// The row is left out for some time.
+    DropFor,
     /// The guest has no answer, or none that can be a label.
     Error,
     /// The call failed.
@@ -84,8 +86,15 @@ pub enum OutcomeKind {
 
 impl OutcomeKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Label, Self::LabelFor, Self::Drop, Self::Error, Self::Failed, Self::NotAsked];
+    pub const ALL: [Self; 7] = [
+        Self::Label,
+        Self::LabelFor,
+        Self::Drop,
+        Self::DropFor,
+        Self::Error,
+        Self::Failed,
+        Self::NotAsked,
+    ];
 
     /// The word for it in metrics.
     pub fn word(self) -> &'static str {
@@ -93,6 +102,7 @@ impl OutcomeKind {
             Self::Label => "label",
             Self::LabelFor => "label_for",
             Self::Drop => "drop",
+            Self::DropFor => "drop_for",
             Self::Error => "error",
             Self::Failed => "failed",
             Self::NotAsked => "not_asked",

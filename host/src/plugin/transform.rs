@@ -238,8 +238,13 @@ impl Asked {
 fn meaning(outcome: &RowOutcome, least: Duration) -> (OutcomeKind, Result<Outcome, String>) {
     match outcome {
         RowOutcome::Labels => (OutcomeKind::Label, Ok(Outcome::Label)),
-        RowOutcome::LabelsFor(seconds) => (OutcomeKind::LabelFor, Ok(hold(*seconds, least))),
+        RowOutcome::LabelsFor(seconds) => {
+            (OutcomeKind::LabelFor, Ok(Outcome::LabelFor(hold(*seconds, least))))
+        }
         RowOutcome::Drop => (OutcomeKind::Drop, Ok(Outcome::Drop)),
+        RowOutcome::DropFor(seconds) => {
+            (OutcomeKind::DropFor, Ok(Outcome::DropFor(hold(*seconds, least))))
+        }
         RowOutcome::Error(text) => (OutcomeKind::Error, Err(plain(text, LONGEST_ERROR))),
     }
 }

@@ -244,7 +244,7 @@ impl KeyDecoder {
             for (cpu, decoded) in labels.iter_mut().zip(self.decodings.iter()) {
                 let Cpu::Labels(texts) = cpu else { continue };
                 all.note(decoded.outcome, decoded.error, &mut self.first_error);
-                if decoded.outcome == Outcome::Drop {
+                if decoded.outcome.leaves_out() {
                     *cpu = Cpu::Out;
                 } else {
                     texts.push(decoded.text);
@@ -340,7 +340,7 @@ impl Decoding {
         };
         let Some(row) = transformed.next() else { return Fate::Out };
         self.note(row.outcome, row.error, joining.first_error);
-        if row.outcome == Outcome::Drop {
+        if row.outcome.leaves_out() {
             return Fate::Out;
         }
         let mut set = LabelSet::default();
@@ -419,7 +419,7 @@ fn answers<'a>(
         key.note(decoded.outcome, decoded.error, first_error);
         key.nameless |= decoded.no_name.is_some();
         key.holds = [key.holds, decoded.no_name].into_iter().flatten().min();
-        key.out = decoded.outcome == Outcome::Drop;
+        key.out = decoded.outcome.leaves_out();
         (!key.out).then_some((key, decoded.text))
     })
 }

@@ -184,8 +184,8 @@ impl SpanMaker {
                 errors += 1;
                 first.get_or_insert_with(|| error.to_string());
             }
-            let taken = decoded.outcome != Outcome::Drop && draft.take(*says, key, decoded.text);
-            if !taken && decoded.outcome != Outcome::Drop && decoded.error.is_none() {
+            let taken = !decoded.outcome.leaves_out() && draft.take(*says, key, decoded.text);
+            if !taken && !decoded.outcome.leaves_out() && decoded.error.is_none() {
                 errors += 1;
                 let (key, text) = (key.as_str(), String::from_utf8_lossy(decoded.text));
                 first.get_or_insert_with(|| format!("`{key}` cannot be {}", quote(&text)));

@@ -50,6 +50,7 @@ fn words(answer: &Answer, guest: &Guest) -> (&'static str, String) {
     };
     match &answer.outcome {
         Ok(Outcome::Drop) => ("drop", String::new()),
+        Ok(Outcome::DropFor(time)) => ("drop-for", format!("(for {} s)", time.as_secs())),
         Ok(outcome) => match outcome.holds() {
             None => ("label", labels(String::new())),
             Some(time) => ("label-for", labels(format!(" (for {} s)", time.as_secs()))),
@@ -71,6 +72,9 @@ fn object(input: &str, answer: &Answer, guest: &Guest) -> serde_json::Value {
     };
     match &answer.outcome {
         Ok(Outcome::Drop) => json!({"input": input, "outcome": "drop"}),
+        Ok(Outcome::DropFor(time)) => {
+            json!({"input": input, "outcome": "drop-for", "seconds": time.as_secs()})
+        }
         Ok(outcome) => match outcome.holds() {
             None => json!({"input": input, "outcome": "label", "label": labels()}),
             Some(time) => {

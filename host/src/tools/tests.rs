@@ -181,7 +181,7 @@ fn components_are_made() {
     insta::assert_snapshot!(said.replace(&at(""), "DIR/"), @"DIR/made.wasm: 1359 bytes, a decoder for 0.1.0");
     assert!(folder.plugin("run", "made", &["abc"]).is_ok());
     insta::assert_snapshot!(made("core", &[]).unwrap_err(), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
-    insta::assert_snapshot!(made("import", &[]).unwrap_err(), @"a plugin may import ebpf-exporter:plugin/log@0.1.0 only, not wasi:random/random@0.2.0; build it without what needs a system, such as files, clocks or WASI");
+    insta::assert_snapshot!(made("import", &[]).unwrap_err(), @"a plugin may import ebpf-exporter:plugin/data@0.1.0 and ebpf-exporter:plugin/log@0.1.0 only, not wasi:random/random@0.2.0; build it without what needs a system, such as files, clocks or WASI");
     insta::assert_snapshot!(made("echo", &["--homepage=example.org"]).unwrap_err(), @"`homepage` of the metadata is no URL; write all of it, such as https://example.org/plugin");
     insta::assert_snapshot!(made("echo", &[&*format!("--name={}", "a".repeat(2000))]).unwrap_err(), @"`name` of the metadata has 2000 bytes, more than 1024; shorten it");
     insta::assert_snapshot!(made("echo", &["--settings-schema", &at("gone")]).unwrap_err(), @"failed to read DIR/gone: no such file or directory; name a file that can be read");

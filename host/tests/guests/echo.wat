@@ -1,5 +1,5 @@
 ;; Behaves. Answers each input with itself, but by the input's first byte: `d` drops, `e` is an error
-;; of this text, `f` holds for 30 seconds.
+;; of this text, `f` holds for 30 seconds, `g` drops for 30 seconds.
 (func (export "decode") (param $bytes i32) (param $size i32) (param $ends i32) (param $count i32) (result i32)
   (local $out i32) (local $n i32) (local $start i32) (local $end i32) (local $at i32) (local $first i32)
   (local.set $out (call $alloc (i32.mul (local.get $count) (i32.const 16))))
@@ -12,12 +12,15 @@
       (local.set $first (i32.load8_u (i32.add (local.get $bytes) (local.get $start))))))
     (i32.store (local.get $at) (i32.const 0))
     (if (i32.eq (local.get $first) (i32.const 100)) (then (i32.store (local.get $at) (i32.const 2))))
-    (if (i32.eq (local.get $first) (i32.const 101)) (then (i32.store (local.get $at) (i32.const 3))))
+    (if (i32.eq (local.get $first) (i32.const 101)) (then (i32.store (local.get $at) (i32.const 4))))
     (if (i32.eq (local.get $first) (i32.const 102)) (then
       (i32.store (local.get $at) (i32.const 1))
       (i32.store offset=12 (local.get $at) (i32.const 30))))
     (i32.store offset=4 (local.get $at) (i32.add (local.get $bytes) (local.get $start)))
     (i32.store offset=8 (local.get $at) (i32.sub (local.get $end) (local.get $start)))
+    (if (i32.eq (local.get $first) (i32.const 103)) (then
+      (i32.store (local.get $at) (i32.const 3))
+      (i32.store offset=4 (local.get $at) (i32.const 30))))
     (local.set $start (local.get $end))
     (local.set $n (i32.add (local.get $n) (i32.const 1)))
     (br $next)))

@@ -9,7 +9,7 @@
   (type $values (record (field "text" string) (field "ends" (list u32))))
   (type $rows (record (field "count" u32) (field "values" $values)))
   (type $row-outcome (variant
-    (case "labels") (case "labels-for" u32) (case "drop") (case "error" string)))
+    (case "labels") (case "labels-for" u32) (case "drop") (case "drop-for" u32) (case "error" string)))
   (type $answers (record (field "outcomes" (list $row-outcome)) (field "values" $values)))
   (func $configure (param "settings" string) (param "metric" $metric)
     (result (result (list string) (error string)))
@@ -30,7 +30,7 @@
     (type $rows' (record (field "count" u32) (field "values" $values)))
     (import "type-rows" (type $rows (eq $rows')))
     (type $row-outcome' (variant
-      (case "labels") (case "labels-for" u32) (case "drop") (case "error" string)))
+      (case "labels") (case "labels-for" u32) (case "drop") (case "drop-for" u32) (case "error" string)))
     (import "type-row-outcome" (type $row-outcome (eq $row-outcome')))
     (type $answers' (record (field "outcomes" (list $row-outcome)) (field "values" $values)))
     (import "type-answers" (type $answers (eq $answers')))

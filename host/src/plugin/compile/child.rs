@@ -18,7 +18,7 @@ use super::reply::{Facts, Item, Reply, Stub};
 use super::{CompileError, Order, Task, weigh};
 use crate::bpf::close_inherited;
 use crate::plugin::engine;
-use crate::plugin::inspect::{Inspection, NoPlugin, inspect, log_interface};
+use crate::plugin::inspect::{Inspection, NoPlugin, inspect, is_given};
 use crate::plugin::limits::{
     DEEPEST_IMPORT, LARGEST_CODE, LARGEST_NAMES, MOST_ITEMS, MOST_NAMES, MOST_WORKERS,
 };
@@ -182,10 +182,9 @@ fn compiled(bytes: &[u8]) -> Result<(Vec<Stub>, Vec<u8>), CompileError> {
     let engine = wasmtime::Engine::new(&engine::config()).map_err(failed)?;
     let component = Component::from_binary(&engine, bytes).map_err(failed)?;
     let mut walk = Walk { engine: &engine, items: 0, text: 0 };
-    let log = log_interface();
     let mut stubs = Vec::new();
     for (name, import) in component.component_type().imports(&engine) {
-        if name != log {
+        if !is_given(name) {
             stubs.extend(walk.stub(name, import.ty, 0)?);
         }
     }
