@@ -32,7 +32,7 @@ mod error;
 mod list;
 
 pub use error::{Asker, KubeletError};
-pub use list::{LARGEST_LIST, KeptPods};
+pub use list::{KeptPods, LARGEST_LIST};
 
 /// Bytes of a file with a token.
 const LARGEST_TOKEN: u64 = 64 << 10;
@@ -208,7 +208,8 @@ fn token(file: &std::path::Path) -> Result<HeaderValue, KubeletError> {
     let bytes = files::read(file, LARGEST_TOKEN).map_err(|unread| bad(unread.why()))?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
     let value = HeaderValue::from_str(&format!("Bearer {text}")).ok();
-    let mut value = value.filter(|_| !text.is_empty()).ok_or_else(|| bad("holds no token".into()))?;
+    let mut value =
+        value.filter(|_| !text.is_empty()).ok_or_else(|| bad("holds no token".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }

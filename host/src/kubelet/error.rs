@@ -145,7 +145,9 @@ impl Advise for KubeletError {
                 Trouble::OtherName => {
                     "write in --kubelet.url a name that its certificate is for, as a rule the node's"
                 }
-                Trouble::NoTls => "write http:// in --kubelet.url if it is the port that only reads",
+                Trouble::NoTls => {
+                    "write http:// in --kubelet.url if it is the port that only reads"
+                }
                 Trouble::Other => "see whether the kubelet listens there: --kubelet.url",
             },
             Self::TooLong { .. } => "see whether the kubelet is well, or raise --timeout",

@@ -44,7 +44,8 @@ impl KeptPods {
         pods.sort_by(|a, b| a.metadata.order().cmp(&b.metadata.order()));
         let lines: Vec<_> = pods.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         let lines = lines.join(",\n");
-        let text = format!("{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":[\n{lines}\n]}}\n");
+        let text =
+            format!("{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":[\n{lines}\n]}}\n");
         Ok(Self { count: pods.len(), text: text.into_bytes() })
     }
 }
@@ -95,9 +96,17 @@ struct Labels<'a> {
 struct Annotations<'a> {
     #[serde(borrow, rename = "kubernetes.io/config.hash", skip_serializing_if = "Option::is_none")]
     hash: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "kubernetes.io/config.mirror", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        rename = "kubernetes.io/config.mirror",
+        skip_serializing_if = "Option::is_none"
+    )]
     mirror: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "kubernetes.io/config.source", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        rename = "kubernetes.io/config.source",
+        skip_serializing_if = "Option::is_none"
+    )]
     source: Option<Cow<'a, str>>,
 }
 
@@ -264,6 +273,9 @@ mod tests {
         let pod = r#"{"metadata":{"name":"a","namespace":"b","uid":"c"}},"#;
         let list = format!("{{\"kind\":\"PodList\",\"items\":[{}", pod.repeat(MOST_PODS + 1));
         let said = kept(&list);
-        assert!(said.starts_with("invalid length 10001, expected a list of at most 10000"), "{said}");
+        assert!(
+            said.starts_with("invalid length 10001, expected a list of at most 10000"),
+            "{said}"
+        );
     }
 }

@@ -108,8 +108,12 @@ impl Order {
         };
         let address: KubeletAddress = flags.url.parse()?;
         if !address.is_safe() && flags.token_file.is_some() {
-            let problem = "--kubelet.token-file: a token that goes over http:// can be read on its way";
-            return Err(usage(problem.to_owned(), "write https:// in --kubelet.url, or leave it out"));
+            let problem =
+                "--kubelet.token-file: a token that goes over http:// can be read on its way";
+            return Err(usage(
+                problem.to_owned(),
+                "write https:// in --kubelet.url, or leave it out",
+            ));
         }
         let given = |typed: &Option<PathBuf>, name: &str| {
             let own = || Some(Path::new(SERVICE_ACCOUNT).join(name)).filter(|file| file.exists());
@@ -309,7 +313,16 @@ mod tests {
         let mut course = Course::default();
         let mut told = Vec::new();
         for result in [
-            bad("a"), bad("a"), good(), good(), bad("a"), bad("a"), bad("b"), bad("b"), bad("b"), bad("b"),
+            bad("a"),
+            bad("a"),
+            good(),
+            good(),
+            bad("a"),
+            bad("a"),
+            bad("b"),
+            bad("b"),
+            bad("b"),
+            bad("b"),
             good(),
         ] {
             let (wait, line) = course.goes_on(result, refresh);
