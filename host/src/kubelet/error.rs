@@ -153,7 +153,7 @@ impl Advise for KubeletError {
             Self::TooLong { .. } => "see whether the kubelet is well, or raise --timeout",
             Self::Unknown { asker, .. } => asker.if_unknown(),
             Self::Forbidden { .. } => {
-                "bind it to a ClusterRole that may `get` the resource `nodes/pods`; before Kubernetes 1.33 that \
+                "bind who asks to a ClusterRole that may `get` the resource `nodes/pods`; before Kubernetes 1.33 that \
                  is `nodes/proxy`, which lets it do far more"
             }
             Self::Status { status, .. } if status.is_server_error() => {

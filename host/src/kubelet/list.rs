@@ -91,23 +91,11 @@ struct Labels<'a> {
     template: Option<Cow<'a, str>>,
 }
 
-/// Those of a static pod: what its cgroup is called by, and whether it is the API server's image of one.
+/// That of a static pod: what its cgroup is called by.
 #[derive(Default, Deserialize, Serialize)]
 struct Annotations<'a> {
     #[serde(borrow, rename = "kubernetes.io/config.hash", skip_serializing_if = "Option::is_none")]
     hash: Option<Cow<'a, str>>,
-    #[serde(
-        borrow,
-        rename = "kubernetes.io/config.mirror",
-        skip_serializing_if = "Option::is_none"
-    )]
-    mirror: Option<Cow<'a, str>>,
-    #[serde(
-        borrow,
-        rename = "kubernetes.io/config.source",
-        skip_serializing_if = "Option::is_none"
-    )]
-    source: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -173,7 +161,7 @@ impl Labels<'_> {
 
 impl Annotations<'_> {
     fn is_empty(&self) -> bool {
-        self.hash.is_none() && self.mirror.is_none() && self.source.is_none()
+        self.hash.is_none()
     }
 }
 

@@ -1,6 +1,5 @@
 //! TLS before a server that has none, so that what it says is heard by TLS.
 
-use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
@@ -10,14 +9,31 @@ use std::thread;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{
+    ConfigBuilder, RootCertStore, ServerConfig, ServerConnection, StreamOwned, WantsVerifier,
+};
 
-use crate::debian::certify;
+use crate::certificates::certify;
 
 /// Serves with TLS what `host` serves without, and says where. The authority is `ca.pem` of this directory.
 pub fn before(host: String, dir: &Path) -> String {
     certify(dir);
-    let config = config(dir);
+    let builder = builder().with_no_client_auth();
+    serve(host, with_certificate(builder, dir))
+}
+
+/// The same, to whom that authority has certified. It and the server's certificate are there.
+pub fn before_known(host: String, dir: &Path) -> String {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(dir.join("ca.pem")).unwrap()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let known = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    serve(host, with_certificate(builder().with_client_cert_verifier(known.unwrap()), dir))
+}
+
+fn serve(host: String, config: ServerConfig) -> String {
+    let config = Arc::new(config);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -30,14 +46,18 @@ pub fn before(host: String, dir: &Path) -> String {
     format!("localhost:{port}")
 }
 
-fn config(dir: &Path) -> Arc<ServerConfig> {
-    let (certificate, key) = ("server.pem", "server.key");
-    let read = |name| fs::read(dir.join(name)).unwrap();
-    let certificate = CertificateDer::from_pem_slice(&read(certificate)).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(&read(key)).unwrap();
+fn builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    Arc::new(builder.with_single_cert(vec![certificate], key).unwrap())
+    builder.with_safe_default_protocol_versions().unwrap()
+}
+
+fn with_certificate(
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    dir: &Path,
+) -> ServerConfig {
+    let certificate = CertificateDer::from_pem_file(dir.join("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(dir.join("server.key")).unwrap();
+    builder.with_single_cert(vec![certificate], key).unwrap()
 }
 
 /// One request that has no body, and its answer.
