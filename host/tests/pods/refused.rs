@@ -131,8 +131,8 @@ pub fn certificates() {
     let by_number = url.replace("localhost", "127.0.0.1");
     insta::assert_snapshot!(desk.refused(&ask(&url, " --kubelet.ca-file=other.pem")), @"1 failed to ask the kubelet at HOST: client error (Connect): invalid peer certificate: UnknownIssuer; name who has signed its certificate in --kubelet.ca-file; a certificate that it has made itself lies at /var/lib/kubelet/pki/kubelet.crt of its node");
     insta::assert_snapshot!(desk.refused(&ask(&by_number, " --kubelet.ca-file=ca.pem")), @r#"1 failed to ask the kubelet at HOST: client error (Connect): invalid peer certificate: certificate not valid for name "127.0.0.1"; certificate is only valid for DnsName("localhost"); write in --kubelet.url a name that its certificate is for, as a rule the node's"#);
-    insta::assert_snapshot!(desk.refused(&ask(&url, " --kubelet.ca-file=server.key")), @"1 server.key holds no certificate that can be trusted; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
-    insta::assert_snapshot!(desk.refused(&ask(&url, " --kubelet.ca-file=gone.pem")), @"1 gone.pem cannot be read: no such file or directory; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
+    insta::assert_snapshot!(desk.refused(&ask(&url, " --kubelet.ca-file=server.key")), @"2 server.key holds no certificate that can be trusted; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
+    insta::assert_snapshot!(desk.refused(&ask(&url, " --kubelet.ca-file=gone.pem")), @"2 gone.pem cannot be read: no such file or directory; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
     let no_tls = ask(&format!("https://{}", without_tls()), " --kubelet.ca-file=ca.pem");
     insta::assert_snapshot!(desk.refused(&no_tls), @"1 failed to ask the kubelet at HOST: client error (Connect): received corrupt message of type InvalidContentType; write http:// in --kubelet.url if it is the port that only reads");
     assert!(!desk.path("pods.json").exists());

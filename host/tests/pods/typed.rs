@@ -1,4 +1,4 @@
-//! `pods`, as it is typed, and what it says.
+//! What is typed, and what is said then.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -41,14 +41,15 @@ impl Desk {
 
     fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter"));
-        command.arg("pods").args(words.split(' ')).current_dir(self.0.path());
+        command.args(words.split(' ')).current_dir(self.0.path());
         command.env("RUST_LOG", "info").env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
 
     /// The exit code of `pods WORDS`, and all that it says.
     pub fn pods(&self, words: &str) -> (i32, String) {
-        let Output { status, stdout, stderr } = self.command(words).output().unwrap();
+        let Output { status, stdout, stderr } =
+            self.command(&format!("pods {words}")).output().unwrap();
         (status.code().unwrap(), String::from_utf8([stdout, stderr].concat()).unwrap())
     }
 
