@@ -4,11 +4,12 @@
 //! What is there stays until there is something better, whatever goes wrong.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::advice::{Advice, Advise};
@@ -101,47 +102,47 @@ struct Order {
 
 impl Order {
     fn of(flags: &Pods) -> Result<Self, PodsError> {
-        let time = |text: &str, flag: &str| {
-            let time = config::time(text).filter(|time| *time >= Duration::from_millis(100));
-            time.ok_or_else(|| {
-                usage(format!("{flag}={text} is no time to wait"), "write one such as 10s or 1m")
-            })
-        };
-        let address: KubeletAddress = flags.url.parse()?;
-        if !address.is_safe() && flags.token_file.is_some() {
-            let problem =
-                "--kubelet.token-file: a token that goes over http:// can be read on its way";
-            return Err(usage(
-                problem.to_owned(),
-                "write https:// in --kubelet.url, or leave it out",
-            ));
-        }
-        let given = |typed: &Option<PathBuf>, name: &str| {
-            let own = || Some(Path::new(SERVICE_ACCOUNT).join(name)).filter(|file| file.exists());
-            typed.clone().or_else(own)
-        };
-        let both = flags.cert_file.clone().zip(flags.key_file.clone());
-        let identity = both.map(|(certificate, key)| Identity { certificate, key });
+        let (timeout, refresh) =
+            (wait("--timeout", &flags.timeout)?, wait("--refresh", &flags.refresh)?);
+        let kubelet = kubelet(flags, timeout)?;
         if let Some(file) = &flags.output {
-            files::directory(file).read_dir().map_err(|source| unwritten(file, source))?;
+            // What is no directory has none in it.
+            let dir = files::directory(file).join(".");
+            fs::metadata(dir).map_err(|source| unwritten(file, source))?;
         }
-        Ok(Self {
-            kubelet: Kubelet {
-                // Of two ways to say who one is, the one that was typed.
-                token: flags.token_file.clone().or_else(|| match identity {
-                    None => given(&None, "token"),
-                    Some(_) => None,
-                }),
-                address,
-                authorities: given(&flags.ca_file, "ca.crt"),
-                identity,
-                unchecked: flags.insecure_skip_verify,
-                timeout: time(&flags.timeout, "--timeout")?,
-            },
-            file: flags.output.clone(),
-            refresh: time(&flags.refresh, "--refresh")?,
-        })
+        Ok(Self { kubelet, file: flags.output.clone(), refresh })
     }
+}
+
+fn wait(flag: &str, text: &str) -> Result<Duration, PodsError> {
+    let time = config::time(text).filter(|time| *time >= Duration::from_millis(100));
+    time.ok_or_else(|| {
+        usage(format!("{flag}={text} is no time to wait"), "write one such as 10s or 1m")
+    })
+}
+
+fn kubelet(flags: &Pods, timeout: Duration) -> Result<Kubelet, PodsError> {
+    let address: KubeletAddress = flags.url.parse()?;
+    if !address.is_safe() && flags.token_file.is_some() {
+        let problem = "--kubelet.token-file: a token that goes over http:// can be read on its way";
+        let remedy = "write https:// in --kubelet.url, or leave it out";
+        return Err(usage(problem.to_owned(), remedy));
+    }
+    let own = |name: &str| Some(Path::new(SERVICE_ACCOUNT).join(name)).filter(|file| file.exists());
+    let both = flags.cert_file.clone().zip(flags.key_file.clone());
+    let identity = both.map(|(certificate, key)| Identity { certificate, key });
+    Ok(Kubelet {
+        address,
+        // Of two ways to say who one is, the one that was typed.
+        token: match (&flags.token_file, &identity) {
+            (None, None) => own("token"),
+            (typed, _) => typed.clone(),
+        },
+        authorities: flags.ca_file.clone().or_else(|| own("ca.crt")),
+        identity,
+        unchecked: flags.insecure_skip_verify,
+        timeout,
+    })
 }
 
 /// What became of the file.
@@ -191,9 +192,8 @@ struct Keeper {
 
 impl Keeper {
     async fn keep(&self) -> Result<String, PodsError> {
-        let on = |kind: SignalKind| -> io::Result<Signal> { signal(kind) };
-        let (mut ended, mut interrupted) =
-            (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+        let mut ended = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
         if self.kubelet.unchecked {
             warn!(
                 "--kubelet.insecure-skip-verify: whoever is between here and the kubelet can read the token, \
