@@ -8,6 +8,11 @@
 __attribute__((__import_module__("ebpf-exporter:plugin/log@0.1.0"), __import_name__("log")))
 extern void __wasm_import_ebpf_exporter_plugin_log_log(int32_t, uint8_t *, size_t);
 
+// Imported Functions from `ebpf-exporter:plugin/data@0.1.0`
+
+__attribute__((__import_module__("ebpf-exporter:plugin/data@0.1.0"), __import_name__("read")))
+extern void __wasm_import_ebpf_exporter_plugin_data_read(uint8_t *, size_t, int32_t, int64_t, uint8_t *);
+
 // Exported Functions from `ebpf-exporter:plugin/decoding@0.1.0`
 
 __attribute__((__weak__, __export_name__("cabi_post_ebpf-exporter:plugin/decoding@0.1.0#configure")))
@@ -50,6 +55,9 @@ void __wasm_export_exports_ebpf_exporter_plugin_decoding_decode_post_return(uint
           break;
         }
         case 3: {
+          break;
+        }
+        case 4: {
           if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
             free(*((uint8_t **) (base + sizeof(void*))));
           }
@@ -87,6 +95,24 @@ void decoder_list_u8_free(decoder_list_u8_t *ptr) {
   }
 }
 
+void ebpf_exporter_plugin_data_content_free(ebpf_exporter_plugin_data_content_t *ptr) {
+  decoder_list_u8_free(&ptr->bytes);
+}
+
+void ebpf_exporter_plugin_data_reading_free(ebpf_exporter_plugin_data_reading_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 3: {
+      ebpf_exporter_plugin_data_content_free(&ptr->val.changed);
+      break;
+    }
+  }
+}
+
+void decoder_option_u64_free(decoder_option_u64_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
 void decoder_list_u32_free(decoder_list_u32_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
@@ -98,7 +124,6 @@ void decoder_list_u32_free(decoder_list_u32_t *ptr) {
 }
 
 void exports_ebpf_exporter_plugin_decoding_batch_free(exports_ebpf_exporter_plugin_decoding_batch_t *ptr) {
-  decoder_list_u8_free(&ptr->bytes);
   decoder_list_u32_free(&ptr->ends);
 }
 
@@ -117,6 +142,9 @@ void exports_ebpf_exporter_plugin_decoding_outcome_free(exports_ebpf_exporter_pl
       break;
     }
     case 3: {
+      break;
+    }
+    case 4: {
       decoder_string_free(&ptr->val.error);
       break;
     }
@@ -170,6 +198,48 @@ void decoder_string_free(decoder_string_t *ret) {
 
 void ebpf_exporter_plugin_log_log(ebpf_exporter_plugin_log_level_t level, decoder_string_t *message) {
   __wasm_import_ebpf_exporter_plugin_log_log((int32_t) level, (uint8_t *) (*message).ptr, (*message).len);
+}
+
+void ebpf_exporter_plugin_data_read(decoder_string_t *name, uint64_t *maybe_known, ebpf_exporter_plugin_data_reading_t *ret) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(16+2*sizeof(void*))];
+  decoder_option_u64_t known;
+  known.is_some = maybe_known != NULL;if (maybe_known) {
+    known.val = *maybe_known;
+  }
+  int32_t option;
+  int64_t option1;
+  if ((known).is_some) {
+    const uint64_t *payload0 = &(known).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_ebpf_exporter_plugin_data_read((uint8_t *) (*name).ptr, (*name).len, option, option1, ptr);
+  ebpf_exporter_plugin_data_reading_t variant;
+  variant.tag = (int32_t) *((uint8_t*) (ptr + 0));
+  switch ((int32_t) variant.tag) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      break;
+    }
+    case 2: {
+      break;
+    }
+    case 3: {
+      variant.val.changed = (ebpf_exporter_plugin_data_content_t) {
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 8))),
+        (decoder_list_u8_t) (decoder_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  *ret = variant;
 }
 
 __attribute__((__export_name__("ebpf-exporter:plugin/decoding@0.1.0#configure")))

@@ -27,6 +27,38 @@ typedef struct {
   size_t len;
 } decoder_list_u8_t;
 
+// What a file holds.
+typedef struct ebpf_exporter_plugin_data_content_t {
+  // Which version of the file it is: another number for other bytes. It only grows while the exporter
+  // runs, and begins anew when that does.
+  uint64_t   version;
+  // All of the file, at most the `size` of the config (16 MiB unless it says otherwise, 64 MiB at
+  // most). It lies in the guest's memory, and counts toward `limits.memory` there.
+  decoder_list_u8_t   bytes;
+} ebpf_exporter_plugin_data_content_t;
+
+// What `read` gives.
+typedef struct ebpf_exporter_plugin_data_reading_t {
+  uint8_t tag;
+  union {
+    ebpf_exporter_plugin_data_content_t     changed;
+  } val;
+} ebpf_exporter_plugin_data_reading_t;
+
+// The config names no such file for this plugin.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_UNNAMED 0
+// It could not be read yet: it is not there, not a file, or too large. The exporter's log says why.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_UNREAD 1
+// It is still the version that the guest knows.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_UNCHANGED 2
+// It is another version than the one that the guest knows.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_CHANGED 3
+
+typedef struct {
+  bool is_some;
+  uint64_t val;
+} decoder_option_u64_t;
+
 typedef struct {
   uint32_t *ptr;
   size_t len;
@@ -61,6 +93,7 @@ typedef struct exports_ebpf_exporter_plugin_decoding_outcome_t {
   union {
     decoder_string_t     label;
     decoder_tuple2_string_u32_t     label_for;
+    uint32_t     drop_for;
     decoder_string_t     error;
   } val;
 } exports_ebpf_exporter_plugin_decoding_outcome_t;
@@ -75,12 +108,15 @@ typedef struct exports_ebpf_exporter_plugin_decoding_outcome_t {
 // The row that this input belongs to is left out of the metric, as the `regexp` decoder does.
 // Remembered as `label` is.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_DROP 2
+// The same, but it holds for so many seconds only, with the bounds of `label-for`. A row that has a
+// label after that brings all that it has counted meanwhile.
+#define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_DROP_FOR 3
 // This input has no answer: why, lowercase, no final period. The host counts it
 // (`ebpf_exporter_decoder_errors_total`), logs at most a few of these texts, cut at 256
 // bytes, and gives the row what `on_error` of the config says; no part of the text reaches a
 // metric. The input is asked again, at the first scrape after 5 seconds, and after twice as
 // long each time that it has no answer, up to 5 minutes.
-#define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_ERROR 3
+#define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_ERROR 4
 
 typedef struct {
   bool is_err;
@@ -102,6 +138,20 @@ typedef struct {
 // and never waits. May be called from `configure` and from every other function.
 extern void ebpf_exporter_plugin_log_log(ebpf_exporter_plugin_log_level_t level, decoder_string_t *message);
 
+// Imported Functions from `ebpf-exporter:plugin/data@0.1.0`
+// Reads the file that the config calls so. `known` is the version that the guest has, none if it has
+// none.
+// 
+// The host looks at the file each `refresh` of the config (10 seconds unless it says otherwise, 1 at
+// least), and not in this call: it never waits. A file that was read and then goes away or cannot be
+// read any more stays what it was. When a file has changed, the host forgets what the plugin has
+// answered, and asks again for every input, by the end of the next `refresh`. So an answer may depend
+// on the bytes of the files, beside the input and the settings.
+// 
+// May be called from `configure`, `decode` and `transform`. Asking with the version that is known is
+// cheap enough to be done at the start of each call; a new version is copied whole.
+extern void ebpf_exporter_plugin_data_read(decoder_string_t *name, uint64_t *maybe_known, ebpf_exporter_plugin_data_reading_t *ret);
+
 // Exported Functions from `ebpf-exporter:plugin/decoding@0.1.0`
 bool exports_ebpf_exporter_plugin_decoding_configure(decoder_string_t *settings, decoder_string_t *err);
 void exports_ebpf_exporter_plugin_decoding_decode(exports_ebpf_exporter_plugin_decoding_batch_t *inputs, exports_ebpf_exporter_plugin_decoding_list_outcome_t *ret);
@@ -109,6 +159,12 @@ void exports_ebpf_exporter_plugin_decoding_decode(exports_ebpf_exporter_plugin_d
 // Helper Functions
 
 void decoder_list_u8_free(decoder_list_u8_t *ptr);
+
+void ebpf_exporter_plugin_data_content_free(ebpf_exporter_plugin_data_content_t *ptr);
+
+void ebpf_exporter_plugin_data_reading_free(ebpf_exporter_plugin_data_reading_t *ptr);
+
+void decoder_option_u64_free(decoder_option_u64_t *ptr);
 
 void decoder_list_u32_free(decoder_list_u32_t *ptr);
 

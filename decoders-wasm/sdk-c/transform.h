@@ -22,6 +22,43 @@ typedef uint8_t ebpf_exporter_plugin_log_level_t;
 #define EBPF_EXPORTER_PLUGIN_LOG_LEVEL_INFO 2
 #define EBPF_EXPORTER_PLUGIN_LOG_LEVEL_DEBUG 3
 
+typedef struct {
+  uint8_t *ptr;
+  size_t len;
+} transform_list_u8_t;
+
+// What a file holds.
+typedef struct ebpf_exporter_plugin_data_content_t {
+  // Which version of the file it is: another number for other bytes. It only grows while the exporter
+  // runs, and begins anew when that does.
+  uint64_t   version;
+  // All of the file, at most the `size` of the config (16 MiB unless it says otherwise, 64 MiB at
+  // most). It lies in the guest's memory, and counts toward `limits.memory` there.
+  transform_list_u8_t   bytes;
+} ebpf_exporter_plugin_data_content_t;
+
+// What `read` gives.
+typedef struct ebpf_exporter_plugin_data_reading_t {
+  uint8_t tag;
+  union {
+    ebpf_exporter_plugin_data_content_t     changed;
+  } val;
+} ebpf_exporter_plugin_data_reading_t;
+
+// The config names no such file for this plugin.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_UNNAMED 0
+// It could not be read yet: it is not there, not a file, or too large. The exporter's log says why.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_UNREAD 1
+// It is still the version that the guest knows.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_UNCHANGED 2
+// It is another version than the one that the guest knows.
+#define EBPF_EXPORTER_PLUGIN_DATA_READING_CHANGED 3
+
+typedef struct {
+  bool is_some;
+  uint64_t val;
+} transform_option_u64_t;
+
 // What the values of a metric are.
 typedef uint8_t exports_ebpf_exporter_plugin_transforming_kind_t;
 
@@ -82,6 +119,7 @@ typedef struct exports_ebpf_exporter_plugin_transforming_row_outcome_t {
   uint8_t tag;
   union {
     uint32_t     labels_for;
+    uint32_t     drop_for;
     transform_string_t     error;
   } val;
 } exports_ebpf_exporter_plugin_transforming_row_outcome_t;
@@ -96,10 +134,13 @@ typedef struct exports_ebpf_exporter_plugin_transforming_row_outcome_t {
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_LABELS_FOR 1
 // The row is left out of the metric. Remembered as `labels` is.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_DROP 2
+// The same, but it holds for so many seconds only, with the bounds of `labels-for`. A row that has
+// labels after that brings all that it has counted meanwhile.
+#define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_DROP_FOR 3
 // This row has no answer: why, lowercase, no final period. Counted, logged and asked again
 // as an error of a decoder; the row gets what `on_error` of the config says, by default the
 // text `error` for every label that was agreed.
-#define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_ERROR 3
+#define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_ERROR 4
 
 typedef struct {
   exports_ebpf_exporter_plugin_transforming_row_outcome_t *ptr;
@@ -133,11 +174,33 @@ typedef struct {
 // and never waits. May be called from `configure` and from every other function.
 extern void ebpf_exporter_plugin_log_log(ebpf_exporter_plugin_log_level_t level, transform_string_t *message);
 
+// Imported Functions from `ebpf-exporter:plugin/data@0.1.0`
+// Reads the file that the config calls so. `known` is the version that the guest has, none if it has
+// none.
+// 
+// The host looks at the file each `refresh` of the config (10 seconds unless it says otherwise, 1 at
+// least), and not in this call: it never waits. A file that was read and then goes away or cannot be
+// read any more stays what it was. When a file has changed, the host forgets what the plugin has
+// answered, and asks again for every input, by the end of the next `refresh`. So an answer may depend
+// on the bytes of the files, beside the input and the settings.
+// 
+// May be called from `configure`, `decode` and `transform`. Asking with the version that is known is
+// cheap enough to be done at the start of each call; a new version is copied whole.
+extern void ebpf_exporter_plugin_data_read(transform_string_t *name, uint64_t *maybe_known, ebpf_exporter_plugin_data_reading_t *ret);
+
 // Exported Functions from `ebpf-exporter:plugin/transforming@0.1.0`
 bool exports_ebpf_exporter_plugin_transforming_configure(transform_string_t *settings, exports_ebpf_exporter_plugin_transforming_metric_t *metric, transform_list_string_t *ret, transform_string_t *err);
 void exports_ebpf_exporter_plugin_transforming_transform(exports_ebpf_exporter_plugin_transforming_rows_t *rows, exports_ebpf_exporter_plugin_transforming_answers_t *ret);
 
 // Helper Functions
+
+void transform_list_u8_free(transform_list_u8_t *ptr);
+
+void ebpf_exporter_plugin_data_content_free(ebpf_exporter_plugin_data_content_t *ptr);
+
+void ebpf_exporter_plugin_data_reading_free(ebpf_exporter_plugin_data_reading_t *ptr);
+
+void transform_option_u64_free(transform_option_u64_t *ptr);
 
 void transform_list_string_free(transform_list_string_t *ptr);
 
