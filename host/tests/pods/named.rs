@@ -113,7 +113,14 @@ pub fn series_come_and_go_with_their_pods() {
     assert_eq!(keeping.line(), "INFO wrote pods.json: 8 pods");
     let exporter = Exporter::start(&desk);
     let first = exporter.series();
-    insta::assert_snapshot!(first, @"");
+    insta::assert_snapshot!(first, @r#"
+    {namespace="",pod="",container="",workload_kind="",workload=""} 333
+    {namespace="default",pod="shell",container="shell",workload_kind="Pod",workload="shell"} 333
+    {namespace="shop",pod="db-0",container="postgres",workload_kind="StatefulSet",workload="db"} 334
+    {namespace="shop",pod="web-6d4cf56db6-x7k2p",container="",workload_kind="Deployment",workload="web"} 333
+    {namespace="shop",pod="web-6d4cf56db6-x7k2p",container="app",workload_kind="Deployment",workload="web"} 668
+    {namespace="shop",pod="web-6d4cf56db6-x7k2p",container="mesh",workload_kind="Deployment",workload="web"} 333
+    "#);
 
     // A pod goes.
     kubelet.change(|pods| pods.retain(|pod| pod["metadata"]["name"] != "db-0"));
@@ -133,7 +140,7 @@ pub fn series_come_and_go_with_their_pods() {
     let (new, others_of_last): (Vec<_>, Vec<_>) =
         last.lines().partition(|line| line.contains("late-0"));
     assert_eq!(others_of_last, others);
-    insta::assert_snapshot!(new.join("\n"), @"");
+    insta::assert_snapshot!(new.join("\n"), @r#"{namespace="shop",pod="late-0",container="app",workload_kind="Pod",workload="late-0"} 333"#);
     let (code, _) = keeping.end();
     assert_eq!(code, 0);
 }
