@@ -27,9 +27,9 @@ mod tests;
 
 pub use error::{ConfigFile, Fault, Severity, shown};
 pub use plan::{
-    CgroupIdMap, CgroupMapKind, Config, DecoderStep, EventStream, Kaddr, KeyPart, Label, LineIndex,
-    Metric, MetricKind, OnRowError, Outline, PluginOrigin, PluginPlan, PluginStep, SpanPart,
-    SpanPlan, StreamKind,
+    CgroupIdMap, CgroupMapKind, Config, DataPlan, DecoderStep, EventStream, Kaddr, KeyPart, Label,
+    LineIndex, Metric, MetricKind, OnRowError, Outline, PluginOrigin, PluginPlan, PluginStep,
+    SpanPart, SpanPlan, StreamKind,
 };
 pub use read::read;
 
@@ -107,6 +107,15 @@ pub fn settings_faults(file: &ConfigFile, found: Vec<(String, Advice)>) -> Vec<F
 /// The key of each that cannot be, with what is wrong, and what to write instead.
 pub fn limits(text: impl Fn(&str) -> Option<String>) -> Result<Limits, Vec<(String, Advice)>> {
     check::limits(&text)
+}
+
+/// A file that a plugin reads and calls so, relative to where the program runs.
+///
+/// # Errors
+///
+/// What is wrong with its name or its place, and what to write instead.
+pub fn data_file(name: &str, file: &str) -> Result<DataPlan, Advice> {
+    check::data_file(name, file)
 }
 
 /// What `--plugins.scrape-budget` says.

@@ -79,7 +79,15 @@ pub(crate) fn open(path: &Path, most: u64) -> Result<File, Unread> {
 ///
 /// See [`Unread`].
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
-    let file = open(path, most)?;
+    read_open(&open(path, most)?, most)
+}
+
+/// The same, of a file that [`open`] gave.
+///
+/// # Errors
+///
+/// See [`Unread`].
+pub(crate) fn read_open(file: &File, most: u64) -> Result<Vec<u8>, Unread> {
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {

@@ -17,7 +17,7 @@ use ebpf_wasm_exporter::config::{self, ConfigFile, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
 use ebpf_wasm_exporter::output;
-use ebpf_wasm_exporter::plugin::Compiler;
+use ebpf_wasm_exporter::plugin::{Compiler, Gauge};
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
@@ -207,6 +207,7 @@ impl Serving<'_> {
     fn units(mut self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
         let ports = self.spans.as_ref().map(|spans| spans.ports().to_vec()).unwrap_or_default();
         let cpu_events = units.iter().any(Unit::opens_events);
+        let data = units.iter().flat_map(|unit| &unit.plugins).flat_map(Gauge::readable).collect();
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
         let scrapes = self.hire(units, &traffic, &mut hired);
         let scrapes = scrapes.map_err(|error| fail(Exit::Unexpected, error))?;
@@ -218,7 +219,7 @@ impl Serving<'_> {
         bpf::give_back_memory();
         let names = if ports.is_empty() { Vec::new() } else { Spans::readable() };
         let switch = vec![Readable::Content(stats::SWITCH.into())];
-        let readable = [system.readable(), process::prepare(), switch, names].concat();
+        let readable = [system.readable(), process::prepare(), switch, names, data].concat();
         let changes_maps = system.cgroups().has_rolls();
         let needs = Needs { readable, cpu_events, changes_maps, ports, surveys: false };
         let given_up = settings.privileges.give_up(&needs, &hired);
@@ -246,6 +247,7 @@ impl Serving<'_> {
     ) -> Result<Scrapes, HireError> {
         logging::hire(hired);
         startup::hire_clock(&units, hired)?;
+        startup::hire_data(&units, hired)?;
         startup::hire_drain(&units, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
         let scraper = Scraper::new(units).telling(traffic.clone());

@@ -5,6 +5,7 @@
 //! compile    bytes → what they are → machine code, in a process of its own
 //! cache      machine code on disk, for the next start
 //! schema     settings held against what the plugin says that it takes
+//! data       files of the host that configs name, as they were last read
 //! instance   one store, asked within bounds, replaced after a failure; breaker
 //! answers    what was answered, so that it need not be asked again
 //! decoder    the instance as a Decoder, transform as a Transform
@@ -49,8 +50,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::advice::{Advice, Advise as _};
+use crate::config::DataPlan;
 use crate::config::name::LabelName;
 use crate::decode::Decoder;
+use crate::files::Readable;
 use crate::transform::Transform;
 use crate::workers::{HireError, Hired};
 
@@ -61,6 +64,7 @@ mod budget;
 mod cache;
 mod compile;
 mod component;
+mod data;
 mod decoder;
 mod engine;
 mod error;
@@ -80,8 +84,10 @@ pub use cache::CacheDir;
 pub use compile::{CompileError, Compiler, Order, Task, Weight};
 pub use component::{componentize_file, inspect_bytes, inspect_file, read_file};
 pub use componentize::Metadata;
+pub(crate) use data::DataError;
+pub use data::DataStats;
 pub use error::PluginError;
-pub use inspect::{Import, Inspection, NoPlugin, VERSION, World};
+pub use inspect::{Import, Inspection, NoPlugin, VERSION, World, is_data};
 pub use limits::{CompileLimits, Limits};
 pub use metrics::Gauges;
 pub use schema::outline;
@@ -90,10 +96,11 @@ pub use transform::MetricShape;
 
 use cache::Cache;
 use component::{Forge, Linked};
+use data::{DataFiles, watch};
 use decoder::GuestDecoder;
 use engine::Engine;
 use error::words;
-use instance::Shared;
+use instance::{Given, Shared};
 use limits::{LONGEST_INFO, MOST_CHILDREN};
 
 /// What a config says of a plugin. It may hold secrets, so it is never printed.
@@ -111,6 +118,8 @@ pub struct Request<'a> {
     pub pin: Option<Digest>,
     /// The settings, as the text of a JSON object.
     pub settings: &'a str,
+    /// The files that it reads.
+    pub data: &'a [DataPlan],
     /// What its instances may use.
     pub limits: Limits,
 }
@@ -219,8 +228,9 @@ impl Loader {
         };
         let names = (request.config.to_owned(), request.name.to_owned());
         let weight = usize::try_from(linked.weight.bytes).unwrap_or(usize::MAX);
-        let shared =
-            Shared::new(engine, names, request.limits, request.settings.to_owned(), weight);
+        let data = DataFiles::open(request.config, request.name, request.data);
+        let given = Given { settings: request.settings.to_owned(), data: Arc::new(data) };
+        let shared = Shared::new(engine, names, request.limits, given, weight);
         Ok(Plugin { shared: Arc::new(shared), linked, digest, decoder: None })
     }
 
@@ -283,7 +293,15 @@ impl Plugin {
     /// It has not run, and may refuse more.
     pub fn misfits(&self) -> Vec<(String, Advice)> {
         let schema = self.linked.inspection.metadata.settings.as_ref();
-        schema.map(|schema| schema::misfits(schema, &self.shared.settings)).unwrap_or_default()
+        schema
+            .map(|schema| schema::misfits(schema, &self.shared.given.settings))
+            .unwrap_or_default()
+    }
+
+    /// What is wrong with the files that it reads and that could not be read yet, with the place of each in
+    /// the config.
+    pub(crate) fn data_faults<T>(&self, told: impl Fn(&str, &DataError) -> T) -> Vec<T> {
+        self.shared.given.data.faults(told)
     }
 
     /// It as a decoder. All of one plugin share an instance.
@@ -417,6 +435,33 @@ impl Gauge {
     /// When the system has no thread for it.
     pub fn hire_clock(&self, hired: &mut Hired) -> Result<(), HireError> {
         self.shared.engine.hire_clock(hired)
+    }
+
+    /// How often the files that it reads have changed.
+    pub fn data_changes(&self) -> u64 {
+        self.shared.given.data.changes()
+    }
+
+    /// What has come of each file that it reads, by its name.
+    pub fn data(&self) -> impl Iterator<Item = (&str, DataStats)> {
+        self.shared.given.data.stats()
+    }
+
+    /// What is to be readable for the worker that looks at its files.
+    pub fn readable(&self) -> Vec<Readable> {
+        self.shared.given.data.readable()
+    }
+
+    /// Has a worker look at the files that these plugins read, if they read any.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    pub fn hire_data<'a>(
+        plugins: impl Iterator<Item = &'a Self>,
+        hired: &mut Hired,
+    ) -> Result<(), HireError> {
+        watch::hire(plugins.map(|plugin| Arc::clone(&plugin.shared.given.data)).collect(), hired)
     }
 
     /// Its numbers now.

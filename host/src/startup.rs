@@ -124,7 +124,7 @@ pub fn check(
     let shelf = plugins::Shelf::of(&configs, places.plugins);
     plugins::prepare(&configs, &mut loader, &shelf);
     for config in configs {
-        let (mut loaded, mut found) = plugins::load(&config, &mut loader, &shelf);
+        let (mut loaded, mut found) = plugins::load(&config, &mut loader, &shelf, Severity::Error);
         let (metrics, more) = link::metrics(&config, &mut loaded, system);
         found.extend(more);
         let (spans, more) = link::spans(&config, &mut loaded, system);
@@ -371,6 +371,15 @@ pub fn hire_clock(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
     // All plugins of a start have one clock.
     let mut plugins = units.iter().flat_map(|unit| &unit.plugins);
     plugins.next().map_or(Ok(()), |plugin| plugin.hire_clock(hired))
+}
+
+/// Has a worker look at the files that plugins of these units read, if they read any.
+///
+/// # Errors
+///
+/// When the system has no thread for it.
+pub fn hire_data(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
+    Gauge::hire_data(units.iter().flat_map(|unit| &unit.plugins), hired)
 }
 
 /// Has a worker drain the records that these units count, if they count any.

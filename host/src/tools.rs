@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use ::componentize::ComponentizeError;
 
-use crate::advice::{Advice, Advise};
+use crate::advice::{self, Advice, Advise};
 use crate::cli::{Compile, Exit, LimitFlags, Subject, Tool};
 use crate::config::name::LabelName;
-use crate::config::{self, ConfigFile, Fault};
+use crate::config::{self, ConfigFile, DataPlan, Fault};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
 use crate::lock::LockError;
 use crate::plugin::{
@@ -101,6 +101,9 @@ pub enum ToolError {
     /// Limits that cannot be.
     #[error("{}", lines(.0))]
     Limits(Vec<Advice>),
+    /// Files that the plugin is to read, and cannot.
+    #[error("{}", lines(.0))]
+    Data(Vec<Advice>),
     /// What was typed makes no sense for this plugin.
     #[error("{}", .0.problem)]
     Usage(Advice),
@@ -120,7 +123,7 @@ impl ToolError {
     /// With what the process is to end.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NoSettings { .. } | Self::Settings(_) => Exit::Usage,
+            Self::NoSettings { .. } | Self::Settings(_) | Self::Data(_) => Exit::Usage,
             Self::Said(_) | Self::Limits(_) | Self::Usage(_) | Self::Reference(_) => Exit::Usage,
             Self::Plugin(_) | Self::Contract { .. } => Exit::Config,
             Self::Configs(_) | Self::Lock(_) => Exit::Config,
@@ -163,6 +166,7 @@ impl Advise for ToolError {
             | Self::Configs(_)
             | Self::Unfetched { .. }
             | Self::Limits(_)
+            | Self::Data(_)
             | Self::Contract { .. } => None,
         }
     }
@@ -232,6 +236,7 @@ struct Bench<'a> {
     /// The text of the settings, and what they are.
     file: ConfigFile,
     settings: String,
+    data: Vec<DataPlan>,
     limits: Limits,
     labels: Vec<LabelName>,
     inputs: Vec<Vec<u8>>,
@@ -247,9 +252,10 @@ impl<'a> Bench<'a> {
         let inputs = subject.inputs.iter().map(|input| bytes(input, subject.hex));
         let inputs = inputs.collect::<Result<_, _>>()?;
         let limits = limits(&subject.limits)?;
+        let data = data(subject)?;
         let file = settings_file(subject)?;
         let settings = config::settings(&file).map_err(ToolError::Settings)?;
-        Ok(Self { subject, compiler, file, settings, limits, labels, inputs })
+        Ok(Self { subject, compiler, file, settings, data, limits, labels, inputs })
     }
 
     /// One that has compiled nothing yet.
@@ -267,9 +273,20 @@ impl<'a> Bench<'a> {
             places: &[Path::new("")],
             pin: None,
             settings: &self.settings,
+            data: &self.data,
             limits,
         };
         let plugin = loader.load(&request)?;
+        if !self.data.is_empty() && !plugin.inspection().reads_data() {
+            return Err(ToolError::Usage(Advice::new(
+                "--data: the plugin reads no data",
+                "leave it out",
+            )));
+        }
+        let unread = plugin.data_faults(|_, error| error.advice().about("--data"));
+        if !unread.is_empty() {
+            return Err(ToolError::Data(unread));
+        }
         let misfits = plugin.misfits().into_iter();
         let misfits: Vec<_> = misfits
             .map(|(path, advice)| (path.trim_start_matches('.').to_owned(), advice))
@@ -314,6 +331,19 @@ fn limits(flags: &LimitFlags) -> Result<Limits, ToolError> {
         |(key, advice): (String, Advice)| advice.about(format_args!("--{}", key.replace('.', "-")));
     let refused = |found: Vec<_>| ToolError::Limits(found.into_iter().map(about).collect());
     config::limits(text).map_err(refused)
+}
+
+/// The files that were typed, as `NAME=FILE`.
+fn data(subject: &Subject) -> Result<Vec<DataPlan>, ToolError> {
+    let one = |text: &String| match text.split_once('=') {
+        Some((name, file)) => config::data_file(name, file),
+        None => {
+            let problem = format!("{} names no file", advice::quote(text));
+            Err(Advice::new(problem, "write what the plugin calls it, `=`, and the file"))
+        }
+    };
+    let all = subject.data.iter().map(one).collect::<Result<Vec<_>, _>>();
+    all.map_err(|advice| ToolError::Usage(advice.about("--data")))
 }
 
 fn compile_limits(compile: &Compile) -> Result<CompileLimits, ToolError> {

@@ -288,7 +288,7 @@ fn the_chapter_of_exit_codes_has_those_of_the_help() {
 fn the_chapter_of_config_keys_has_those_that_are_read() {
     const EVERYWHERE: &str = "{_: 1, metrics: {_: 1,
         counters: [{_: 1, labels: [{_: 1, decoders: [{_: 1}]}], transforms: [{_: 1}]}],
-        histograms: [{_: 1}]}, plugins: {p: {_: 1, limits: {_: 1, compile: {_: 1}}}}, cgroup_id_map: {_: 1},
+        histograms: [{_: 1}]}, plugins: {p: {_: 1, data: {d: {_: 1}}, limits: {_: 1, compile: {_: 1}}}}, cgroup_id_map: {_: 1},
         tracing: {_: 1, spans: [{_: 1}]}}";
     let dir = tempfile::tempdir().unwrap();
     let yaml = EVERYWHERE.replace("_: 1", "nobody-knows-this-key: 1");

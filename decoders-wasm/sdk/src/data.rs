@@ -76,7 +76,9 @@ impl Data {
         match data.read() {
             Reading::Unnamed => {
                 let name = &data.name;
-                Err(format!("it reads data that the config does not name; add `data: {{{name}: {{file: FILE}}}}`"))
+                Err(format!(
+                    "it reads data that the config does not name; add `data: {{{name}: {{file: FILE}}}}`"
+                ))
             }
             Reading::Changed(bytes) => Ok(Self { fresh: Some(bytes), ..data }),
             Reading::Unread | Reading::Unchanged => Ok(data),

@@ -40,6 +40,14 @@ function(config)
       panel.lines('Answers that changed', 'In a second. Each may be a new series.', 'short',
                   [query.rate('plugin_answers_changed_total', by)]),
       panel.lines('Lines of the log', 'Of guests, in a second.', 'short', [query.rate('plugin_log_lines_total', by + ['state'])]),
+      panel.lines('Age of data', 'How long ago the files that they read could be read.', 's', [
+        query.expr('time() - ebpf_exporter_plugin_data_read_timestamp_seconds{}', '{{instance}} {{config}} {{plugin}} {{data}}'),
+      ]),
+      panel.lines('Data', 'What they are given of a file.', 'bytes', [query.series('plugin_data_bytes', by + ['data'])]),
+      panel.lines('Changes of data', 'In a second. After each, all keys are asked again.', 'short',
+                  [query.rate('plugin_data_changes_total', by + ['data'])]),
+      panel.lines('Data that cannot be read', 'In a second. The last content stays.', 'short',
+                  [query.rate('plugin_data_failures_total', by + ['data'])]),
       panel.table('Which plugins', 'And their files.', 'none', query.series('plugin_info'), ['Value']),
     ]),
   ])

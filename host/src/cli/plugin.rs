@@ -206,6 +206,10 @@ pub struct Subject {
     #[arg(long, value_name = "FILE")]
     pub settings_file: Option<PathBuf>,
 
+    /// A file that it reads, and what it calls it; may come again
+    #[arg(long, value_name = "NAME=FILE")]
+    pub data: Vec<String>,
+
     /// What it may use.
     #[command(flatten)]
     pub limits: LimitFlags,

@@ -2,10 +2,12 @@
 
 mod cgroups;
 mod chain;
+mod data;
 mod histogram;
 mod label;
 mod plugin;
 mod span;
+mod within;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -68,6 +70,8 @@ pub(super) fn settings(
 ) -> PluginSettings {
     plugin::settings(Field::Given(raw), "", plugin::folder(file), faults)
 }
+
+pub(super) use data::typed as data_file;
 
 /// The limits of a plugin, from texts of their own. `text` has that of each key, `memory` or `compile.time`.
 pub(super) fn limits(

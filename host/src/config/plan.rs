@@ -121,8 +121,25 @@ pub struct PluginPlan {
     pub sha256: Option<Digest>,
     /// What it is given when it starts.
     pub settings: PluginSettings,
+    /// The files that it reads.
+    pub data: Vec<DataPlan>,
     /// What it may use.
     pub limits: Limits,
+}
+
+/// A file of the host that a plugin reads, again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataPlan {
+    /// What the plugin calls it: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// Its place in the config: `plugins.NAME.data.NAME`.
+    pub path: String,
+    /// The file, as the exporter opens it.
+    pub file: PathBuf,
+    /// How often it is looked at.
+    pub refresh: Duration,
+    /// Bytes that it may have.
+    pub size: usize,
 }
 
 /// Where a plugin's component comes from.

@@ -23,10 +23,15 @@ pub(super) const ANSWERS: Bytes = (0, 1 << 30);
 /// What `limits.compile.memory` may be.
 pub(super) const COMPILE_MEMORY: Bytes = (64 << 20, 16 << 30);
 
+/// What `size` of a file that a plugin reads may be.
+pub(super) const DATA_SIZE: Bytes = (1, 64 << 20);
+
 /// What `limits.deadline` may be.
 pub(super) const DEADLINE: Times = ("1ms", "10s");
 /// What `limits.hold` may be.
 pub(super) const HOLD: Times = ("0s", "24h");
+/// What `refresh` of a file that a plugin reads may be.
+pub(super) const DATA_REFRESH: Times = ("1s", "24h");
 /// What `limits.compile.time` may be.
 pub(super) const COMPILE_TIME: Times = ("1s", "10m");
 /// What `--plugins.scrape-budget` may be.

@@ -13,7 +13,7 @@ use super::faults::Faults;
 use super::node::{Node, Value};
 use super::older;
 use fields::Fields;
-pub(super) use plugin::{Compile, Limits, Plugin, Setting, setting};
+pub(super) use plugin::{Compile, Data, Limits, Plugin, Setting, setting};
 
 /// A field of the file.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::raw::keys::{self, Key, Only, Section, Unwritten, ValueKind};
 use super::{bounds, scalar};
 
 /// Sections that are items of lists and mappings, each of which may stand in several places.
-const ITEMS: [&Section; 7] = [
+const ITEMS: [&Section; 8] = [
     &keys::COUNTER,
     &keys::HISTOGRAM,
     &keys::SPAN,
@@ -24,6 +24,7 @@ const ITEMS: [&Section; 7] = [
     &keys::DECODER,
     &keys::TRANSFORM,
     &keys::PLUGIN,
+    &keys::DATA,
 ];
 
 /// A whole number as YAML 1.1 also has it, which YAML 1.2 reads as a text.
@@ -133,7 +134,7 @@ fn something(kind: &ValueKind) -> Words {
         ValueKind::Items(_) | ValueKind::Texts | ValueKind::Identifiers | ValueKind::Numbers => {
             vec![("type", "array".into()), ("minItems", 1.into())]
         }
-        ValueKind::Pairs | ValueKind::Named(_) => {
+        ValueKind::Pairs | ValueKind::Named(_) | ValueKind::NamedOrOne(_) => {
             vec![("type", "object".into()), ("minProperties", 1.into())]
         }
         ValueKind::Word => vec![("minLength", 1.into()), ("type", list(TEXT))],
@@ -203,6 +204,10 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
             let names = format!("^[A-Za-z0-9_.-]{{1,{}}}$", bounds::NAME);
             let names = map([("pattern", names.into())]);
             vec![object, ("propertyNames", names), ("additionalProperties", refer(section))]
+        }
+        ValueKind::NamedOrOne(section) => {
+            let names = value(&ValueKind::Named(section), needed);
+            vec![("anyOf", list([refer(section), map(names)]))]
         }
         ValueKind::Section(section) => [object].into_iter().chain(body(section)).collect(),
         ValueKind::Optional(section) => {

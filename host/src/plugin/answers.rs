@@ -36,6 +36,8 @@ pub(super) struct AnswerCache {
     last: HashMap<u64, u64, RandomState>,
     /// Of the inputs of a batch.
     hasher: RandomState,
+    /// How often what answers depend on had changed when the last of them were given.
+    changes: u64,
     /// What has come of it so far, and what it takes.
     counts: Remembered,
     work: Work,
@@ -90,6 +92,7 @@ impl AnswerCache {
             last: HashMap::default(),
             kept: LruCache::unbounded_with_hasher(RandomState::default()),
             hasher: RandomState::default(),
+            changes: 0,
             counts: Remembered::default(),
             work: Work::default(),
         }
@@ -103,6 +106,15 @@ impl AnswerCache {
     /// Whether it remembers anything.
     pub(super) fn is_on(&self) -> bool {
         self.most > 0
+    }
+
+    /// Forgets all if what answers depend on has changed: `changes` is another number then.
+    pub(super) fn follow(&mut self, changes: u64) {
+        if std::mem::replace(&mut self.changes, changes) != changes {
+            self.kept.clear();
+            self.last.clear();
+            (self.counts.entries, self.counts.bytes) = (0, 0);
+        }
     }
 
     /// Answers all of `inputs` at `now`, in their order: by what is remembered, the others by `ask`,

@@ -43,7 +43,7 @@ pub(super) mod data {
     /// What a file holds.
     #[derive(Clone, Debug, ComponentType, Lower)]
     #[component(record)]
-    pub(crate) struct Content {
+    pub(crate) struct DataContent {
         pub(crate) version: u64,
         pub(crate) bytes: Arc<[u8]>,
     }
@@ -51,7 +51,7 @@ pub(super) mod data {
     /// What `read` gives.
     #[derive(Clone, Debug, ComponentType, Lower)]
     #[component(variant)]
-    pub(crate) enum Reading {
+    pub(crate) enum DataReading {
         #[component(name = "unnamed")]
         Unnamed,
         #[component(name = "unread")]
@@ -59,7 +59,7 @@ pub(super) mod data {
         #[component(name = "unchanged")]
         Unchanged,
         #[component(name = "changed")]
-        Changed(Content),
+        Changed(DataContent),
     }
 }
 

@@ -12,7 +12,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType, Val};
 
-use super::bindings::{data, log};
+use super::bindings::log;
 use super::cache::Cache;
 use super::compile::{Compiler, Facts, Item, Reply, Stub, Task, Weight};
 use super::engine::Engine;
@@ -184,8 +184,8 @@ fn in_ms(start: Instant) -> String {
 fn give_data(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.instance(&data_interface())?.func_wrap(
         "read",
-        |store: StoreContextMut<'_, State>, (name, known): (String, Option<u64>)| {
-            Ok((store.data().read(&name, known),))
+        |mut store: StoreContextMut<'_, State>, (name, known): (String, Option<u64>)| {
+            Ok((store.data_mut().read(&name, known),))
         },
     )
 }

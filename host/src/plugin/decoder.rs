@@ -70,6 +70,7 @@ impl Caller {
     fn decode(&mut self, inputs: &Batch, answers: &mut Answers) {
         let Self { memory, guest } = self;
         let before = memory.counts();
+        memory.follow(guest.seat.shared().given.data.changes());
         memory.answer(inputs, Instant::now(), answers, |inputs, answers| {
             guest.decode(inputs, answers);
         });

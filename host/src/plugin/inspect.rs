@@ -77,7 +77,7 @@ pub struct Inspection {
 impl Inspection {
     /// Whether it reads files of the host that a config names.
     pub fn reads_data(&self) -> bool {
-        self.imports.iter().any(|import| import.given && import.name == data_interface())
+        self.imports.iter().any(|import| is_data(&import.name))
     }
 }
 
@@ -161,6 +161,11 @@ fn wanted() -> String {
 /// The name of the interface that gives a plugin files of the host.
 pub(super) fn data_interface() -> String {
     format!("{PACKAGE}data@{VERSION}")
+}
+
+/// Whether an import of this name is that interface.
+pub fn is_data(import: &str) -> bool {
+    import == data_interface()
 }
 
 /// Whether the contract gives what a component imports by this name.

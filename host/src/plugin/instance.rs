@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
-use super::bindings::{data, log};
+use super::bindings::data::{DataContent, DataReading};
+use super::bindings::log;
 use super::breaker::{Breaker, Pause};
 use super::budget::{Bound, Budget, Time};
+use super::data::DataFiles;
 use super::engine::Engine;
 use super::limits::{
     COPIED, ELEMENT, FIRST_RETRY, FIRST_START, LONGEST_REFUSAL, Limits, MEMORIES, TABLES,
@@ -24,13 +26,20 @@ pub(super) struct Shared {
     pub(super) config: String,
     pub(super) plugin: Arc<str>,
     pub(super) limits: Limits,
-    /// As JSON text.
-    pub(super) settings: String,
+    pub(super) given: Given,
     /// What bounds the time of all plugins together; none in tools.
     pub(super) budget: OnceLock<Arc<Budget>>,
     /// Bytes that an instance takes before it has memories and tables: see [`super::compile::Weight`].
     pub(super) weight: usize,
     vital: Mutex<Vital>,
+}
+
+/// What an instance may know beside its inputs.
+pub(super) struct Given {
+    /// As JSON text.
+    pub(super) settings: String,
+    /// The files that it reads.
+    pub(super) data: Arc<DataFiles>,
 }
 
 struct Vital {
@@ -44,14 +53,14 @@ impl Shared {
         engine: Arc<Engine>,
         (config, plugin): (String, String),
         limits: Limits,
-        settings: String,
+        given: Given,
         weight: usize,
     ) -> Self {
         let (breaker, log) = (Breaker::default(), GuestLog::default());
         let vital = Mutex::new(Vital { stats: Stats::new(), breaker, log });
         let budget = OnceLock::new();
         let plugin = plugin.into();
-        Self { engine, config, plugin, limits, settings, budget, weight, vital }
+        Self { engine, config, plugin, limits, given, budget, weight, vital }
     }
 
     fn vital(&self) -> MutexGuard<'_, Vital> {
@@ -141,12 +150,18 @@ impl Shared {
 pub(super) struct State {
     meter: Meter,
     shared: Arc<Shared>,
+    /// Bytes of files that the guest was given in the call in hand.
+    data: usize,
 }
 
 impl State {
     /// What a guest reads of the host's files.
-    pub(super) fn read(&self, _name: &str, _known: Option<u64>) -> data::Reading {
-        data::Reading::Unnamed
+    pub(super) fn read(&mut self, name: &str, known: Option<u64>) -> DataReading {
+        let reading = self.shared.given.data.read(name, known);
+        if let DataReading::Changed(DataContent { bytes, .. }) = &reading {
+            self.data = self.data.saturating_add(bytes.len());
+        }
+        reading
     }
 }
 
@@ -267,6 +282,21 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same, of a guest that was given so many bytes of files in the call: if they may be what it had
+    /// too little memory for, it is said.
+    fn having(self, bytes: usize) -> Self {
+        match self.cause {
+            Cause::Memory if bytes > 0 => {
+                let text =
+                    format!("{}; it was given {bytes} bytes of data in that call", self.text);
+                Self { text, ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
 impl From<wasmtime::Error> for Failure {
     fn from(error: wasmtime::Error) -> Self {
         if let Some(stop) = error.downcast_ref::<Stop>() {
@@ -379,17 +409,17 @@ impl<G> Seat<G> {
         let shared = &self.shared;
         let mut meter = Meter { limits: shared.limits, memory: 0, elements: 0 };
         meter.take(shared.weight)?;
-        let state = State { meter, shared: Arc::clone(shared) };
+        let state = State { meter, shared: Arc::clone(shared), data: 0 };
         let mut store = Store::new(shared.engine.wasmtime(), state);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(COPIED.max(shared.limits.output.saturating_mul(2)));
         store.set_epoch_deadline(Engine::ticks(time.most));
         let ticking = shared.engine.run().map_err(no_clock)?;
-        let started = (self.start)(&mut store, &shared.settings);
+        let started = (self.start)(&mut store, &shared.given.settings);
         drop(ticking);
         self.peak(&store);
         let guest = started
-            .map_err(|failure| failure.by(time.by))?
+            .map_err(|failure| failure.by(time.by).having(store.data().data))?
             .map_err(|text| Failure::new(Cause::Configure, plain(&text, LONGEST_REFUSAL)))?;
         self.live = Some((store, guest));
         Ok(())
@@ -433,7 +463,9 @@ impl<G> Seat<G> {
         };
         let ticking = self.shared.engine.run().map_err(no_clock)?;
         store.set_epoch_deadline(Engine::ticks(time.most));
-        let result = call(store, guest).map_err(|failure| failure.by(time.by));
+        store.data_mut().data = 0;
+        let result = call(store, guest);
+        let result = result.map_err(|failure| failure.by(time.by).having(store.data().data));
         drop(ticking);
         result
     }

@@ -1,6 +1,8 @@
 //! What plugins have done and cost.
 
-use super::{BreakerState, Cause, Gauge, OutcomeKind, Stats};
+use std::time::UNIX_EPOCH;
+
+use super::{BreakerState, Cause, DataStats, Gauge, OutcomeKind, Stats};
 use crate::config::buckets::{Buckets, Scale};
 use crate::series::Kind as Type;
 use crate::telemetry::{Collect, Report, about};
@@ -92,6 +94,50 @@ fn tell(gauges: &[&Gauge], report: &mut Report) {
             "memory_peak_bytes",
             "The most memory that an instance of a plugin took: linear memories, tables, globals and contexts",
             |stats| stats.memory_peak as f64,
+    );
+    data(&data_of(gauges), report);
+}
+
+/// A file that a plugin reads, at one moment.
+struct DataRead<'a> {
+    labels: [&'a str; 3],
+    stats: DataStats,
+}
+
+fn data_of<'a>(gauges: &[&'a Gauge]) -> Vec<DataRead<'a>> {
+    let of = |gauge: &&'a Gauge| {
+        let [config, plugin] = [gauge.config(), gauge.plugin()];
+        gauge.data().map(move |(name, stats)| DataRead { labels: [config, plugin, name], stats })
+    };
+    gauges.iter().flat_map(of).collect()
+}
+
+fn data(read: &[DataRead<'_>], report: &mut Report) {
+    let labels = ["config", "plugin", "data"];
+    let mut tell = |of: &str, help: &str, kind: Type, value: fn(&DataStats) -> Option<f64>| {
+        let rows = read.iter().filter_map(|read| Some((read.labels, value(&read.stats)?)));
+        report.family(about(&name(of), help, labels), kind, rows);
+    };
+    tell(
+        "data_read_timestamp_seconds",
+        "When a file that a plugin reads was last found to be readable; absent if it never was",
+        Type::Gauge,
+        |stats| Some(stats.read?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64()),
+    );
+    tell("data_bytes", "What a plugin is given of a file that it reads", Type::Gauge, |stats| {
+        Some(stats.bytes as f64)
+    });
+    tell(
+        "data_changes_total",
+        "How often a file that a plugin reads had another content, the first included",
+        Type::RealCounter,
+        |stats| Some(stats.changes as f64),
+    );
+    tell(
+        "data_failures_total",
+        "How often a file that a plugin reads could not be read: the plugin keeps the last content",
+        Type::RealCounter,
+        |stats| Some(stats.failures as f64),
     );
 }
 

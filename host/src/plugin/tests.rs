@@ -25,6 +25,7 @@ impl Files {
             places: &[Path::new("/nowhere"), self.0.path()],
             pin,
             settings: "{}",
+            data: &[],
             limits: Limits::default(),
         })
     }
@@ -122,6 +123,7 @@ fn memory_that_is_there_at_the_start_counts() {
         places: &[files.0.path()],
         pin: None,
         settings: "{}",
+        data: &[],
         limits,
     };
     let error = loader.load(&request).unwrap().decoder().err().unwrap();

@@ -119,6 +119,7 @@ impl Transform for GuestTransform {
         }
         let before = self.memory.counts();
         let Self { memory, guest, inputs, row_answers, .. } = self;
+        memory.follow(guest.seat.shared().given.data.changes());
         let asked = &mut self.rows;
         memory.answer(inputs, Instant::now(), &mut self.answers, |inputs, out| {
             asked.reset(rows.width());

@@ -1,8 +1,8 @@
 //! What was decided for each row of one map: where its numbers are added, and until when.
 //!
 //! Nothing here takes from a series what a counter has counted in it. A key that goes leaves it behind. A
-//! row that is decided anew brings to its next series only what it counts from then on. A gauge's number
-//! goes with its row.
+//! row that is decided anew brings to its next series only what it counts from then on, but all of it if it
+//! was in none yet. A gauge's number goes with its row.
 
 use std::time::Instant;
 
@@ -15,8 +15,11 @@ use crate::series::{Cell, Family, Moves};
 pub enum Fate {
     /// Nothing was decided yet.
     Undecided,
-    /// It is added nowhere: a decoder left the row out, or it is in no bucket.
+    /// It is added nowhere, and never was: a decoder left the row out, or it is in no bucket. All that it
+    /// has counted is still to be added once it has a series.
     Out,
+    /// It is added nowhere any more. What it had counted before stays where it was added.
+    Parted,
     /// It is added here.
     Add(Cell),
 }
@@ -29,14 +32,12 @@ pub enum Grounds {
     Unknown,
     /// All of its key had names.
     Known,
-    /// It was left out for the time being only: what it has counted is still to be added.
-    Owing,
 }
 
 /// What is decided for a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Decision<'a> {
-    /// What is to be done with its numbers: a fate for each column.
+    /// What is to be done with its numbers: a fate for each column, [`Fate::Out`] or [`Fate::Add`].
     pub fates: &'a [Fate],
     /// How many of its labels were not decoded.
     pub errors: u16,
@@ -148,16 +149,15 @@ impl Decided {
         family: &mut Family,
     ) {
         let Decision { fates, errors, due, grounds } = decision;
-        let owes = !self.is_decided(row) || self.note(row).grounds == Grounds::Owing;
         for (column, fate) in fates.iter().enumerate() {
             if let Fate::Add(cell) = *fate
-                && (owes || self.columns[column] == Column::Gauge)
+                && (self.owes(row, column) || self.columns[column] == Column::Gauge)
             {
                 family.add(cell, rows.number(row, column));
             }
         }
         self.take_back(row, rows, family);
-        self.leave(row, family);
+        self.part(row, family);
         rows.settle(row);
         let at = row.0 as usize;
         let width = self.columns.len();
@@ -166,7 +166,9 @@ impl Decided {
             self.fates.resize((at + 1) * width, Fate::Undecided);
         }
         self.notes[at] = Note { errors, grounds };
-        self.fates[at * width..(at + 1) * width].copy_from_slice(fates);
+        for (is, fate) in self.fates[at * width..(at + 1) * width].iter_mut().zip(fates) {
+            *is = if (*is, *fate) == (Fate::Parted, Fate::Out) { Fate::Parted } else { *fate };
+        }
         self.errors += u64::from(errors);
         if let Some(due) = due {
             self.keep_until(row, due);
@@ -192,16 +194,30 @@ impl Decided {
         }
     }
 
+    /// Whether all that a number has counted is still to be added.
+    fn owes(&self, row: Row, column: usize) -> bool {
+        !matches!(self.fates(row).get(column), Some(Fate::Add(_) | Fate::Parted))
+    }
+
     /// Takes a row out of its series, and makes it undecided again.
     fn leave(&mut self, row: Row, family: &mut Family) {
+        self.part(row, family);
+        let (at, width) = (row.0 as usize, self.columns.len());
+        let fates = self.fates.get_mut(at * width..(at + 1) * width).unwrap_or_default();
+        fates.fill(Fate::Undecided);
+    }
+
+    /// Takes a row out of its series, and forgets what else was noted of it.
+    fn part(&mut self, row: Row, family: &mut Family) {
         self.ends.clear(row);
         let at = row.0 as usize;
         let Some(note) = self.notes.get_mut(at) else { return };
         self.errors -= u64::from(std::mem::take(note).errors);
         let width = self.columns.len();
         for fate in &mut self.fates[at * width..(at + 1) * width] {
-            if let Fate::Add(cell) = std::mem::replace(fate, Fate::Undecided) {
+            if let Fate::Add(cell) = *fate {
                 family.leave(cell);
+                *fate = Fate::Parted;
             }
         }
     }
@@ -235,6 +251,16 @@ impl Decided {
     /// all others, in this order, and the others behind them, from `now` on.
     pub fn wait(&mut self, rows: &[Row], now: Instant) {
         self.ends.wait(rows, now);
+    }
+
+    /// Has all rows that were decided wait to be decided anew, from `now` on: what they were decided by may
+    /// have changed.
+    pub fn ask_again(&mut self, rows: &Rows, now: Instant) {
+        for row in rows.all() {
+            if self.is_decided(row) {
+                self.ends.end(row, now);
+            }
+        }
     }
 
     /// How many rows wait, with some of keys that have gone.

@@ -85,11 +85,14 @@ impl Ends {
                 self.waiting.push_front((until.due, *row));
             }
         }
-        for row in rows {
-            if !self.until.get(row).is_some_and(|until| until.waits) {
-                self.until.insert(*row, Until { due: now, waits: true });
-                self.waiting.push_back((now, *row));
-            }
+        rows.iter().for_each(|row| self.end(*row, now));
+    }
+
+    /// Has a row's answer end now, if it has not ended yet.
+    pub(super) fn end(&mut self, row: Row, now: Instant) {
+        if !self.until.get(&row).is_some_and(|until| until.waits) {
+            self.until.insert(row, Until { due: now, waits: true });
+            self.waiting.push_back((now, row));
         }
     }
 

@@ -172,7 +172,7 @@ impl KeyDecoder {
                 due.into_iter().for_each(|due| decided.keep_until(*row, due));
                 continue;
             }
-            let grounds = key.grounds(&fates);
+            let grounds = key.grounds();
             let decision = Decision { fates: &fates, errors: key.errors, due, grounds };
             decided.decide(*row, decision, all, family);
         }
@@ -307,15 +307,9 @@ impl Decoding {
         !self.out && !self.stands
     }
 
-    /// What these fates are decided by.
-    fn grounds(&self, fates: &[Fate]) -> Grounds {
-        if self.deferred && fates.iter().all(|fate| *fate == Fate::Out) {
-            Grounds::Owing
-        } else if self.nameless || self.errors > 0 {
-            Grounds::Unknown
-        } else {
-            Grounds::Known
-        }
+    /// What its fates are decided by.
+    fn grounds(&self) -> Grounds {
+        if self.nameless || self.errors > 0 { Grounds::Unknown } else { Grounds::Known }
     }
 
     /// Where the key's value of this CPU is added. `transformed` gives the label sets of all that

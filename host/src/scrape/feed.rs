@@ -60,6 +60,8 @@ pub(super) struct Feed {
     pub(super) asker: Asker,
     /// The plugins that it asks.
     pub(super) asks: Vec<Asked>,
+    /// How often the files that those read had changed when rows were last decided.
+    data_changes: u64,
     reader: Reader,
     decoder: KeyDecoder,
     known: Known,
@@ -90,6 +92,7 @@ impl Feed {
         Self {
             filled: Filled::new(family),
             asker: Asker { metric: id, plugins: asks.iter().map(|plugin| plugin.id).collect() },
+            data_changes: data_changes(&asks),
             asks,
             known: Known::new(source.key_size(), decoder.columns()),
             reader: Reader::new(source),
@@ -148,7 +151,9 @@ impl Feed {
         phases: &mut Phases,
     ) {
         self.start = Instant::now();
-        let Self { reader, known: Known { rows, decided }, start, .. } = self;
+        let Self {
+            reader, known: Known { rows, decided }, start, asks, data_changes: before, ..
+        } = self;
         let Found { new, result } = reader.read(rows, &mut decided.adding(family), phases);
         self.new = new;
         stats.entries += rows.met() as u64;
@@ -158,6 +163,10 @@ impl Feed {
         }
         // After the walk: a row that it did not meet but that stays is to be decided again too.
         decided.expire(*start);
+        let changes = data_changes(asks);
+        if std::mem::replace(before, changes) != changes {
+            decided.ask_again(rows, *start);
+        }
         self.tell_of_fill(&stats.name);
         stats.duration += self.start.elapsed();
     }
@@ -256,6 +265,11 @@ impl Feed {
             entries: *entries,
         }
     }
+}
+
+/// How often the files have changed that these plugins read.
+fn data_changes(plugins: &[Asked]) -> u64 {
+    plugins.iter().map(|plugin| plugin.gauge.data_changes()).sum()
 }
 
 /// Which of these plugins a metric asks.

@@ -22,7 +22,7 @@ use super::stats::SpanStats;
 use crate::advice::quote;
 use crate::bpf::RecordLayout;
 use crate::config::{Label, SpanPart};
-use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome};
+use crate::decode::{Batch, Chain, DecodeError, Decodings};
 use crate::link::LinkedSpan;
 
 /// The attribute that says which config a span is of.

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::advice::{Advice, Advise as _};
-use crate::config::{Config, Fault, PluginOrigin, PluginPlan};
+use crate::config::{Config, Fault, PluginOrigin, PluginPlan, Severity};
 use crate::digest::Digest;
 use crate::link::Plugins;
 use crate::lock::{self, LockError, LockedPlugin, PluginLock};
-use crate::plugin::{Gauge, Loader, PluginError, Request};
+use crate::plugin::{Gauge, Loader, Plugin, PluginError, Request};
 use crate::reference::PinnedReference;
 
 /// Where plugins are that are not beside their config.
@@ -102,6 +102,7 @@ impl Sought<'_> {
             places: &self.places,
             pin: self.pin,
             settings: self.plan.settings.as_str(),
+            data: &self.plan.data,
             limits: self.plan.limits,
         }
     }
@@ -135,11 +136,13 @@ pub(crate) fn prepare(configs: &[Config], loader: &mut Loader, shelf: &Shelf<'_>
 }
 
 /// Loads the plugins of `config` whose settings fit what they say that they take. Their files are looked for
-/// beside the config, then on the shelf.
+/// beside the config, then on the shelf. That data cannot be read is a fault of this severity, unless it may
+/// come later.
 pub(crate) fn load(
     config: &Config,
     loader: &mut Loader,
     shelf: &Shelf<'_>,
+    unread: Severity,
 ) -> (Plugins, Vec<Fault>) {
     let (mut plugins, mut faults) = (Plugins::new(), Vec::new());
     for plan in &config.plugins {
@@ -149,18 +152,40 @@ pub(crate) fn load(
         });
         match loaded {
             Ok(plugin) => {
-                let misfits = plugin.misfits();
-                let settings = |below: &str| format!("{}.settings{below}", plan.path);
-                if misfits.is_empty() {
+                let found = faults_of(&plugin, config, plan, unread);
+                let errors = found.iter().filter(|fault| fault.severity == Severity::Error);
+                if errors.count() == 0 {
                     plugins.insert(plan.name.clone(), plugin);
                 }
-                let told = misfits.into_iter();
-                faults.extend(told.map(|(below, advice)| config.refuse(&settings(&below), advice)));
+                faults.extend(found);
             }
             Err(Refusal { path, advice }) => faults.push(config.refuse(&path, advice)),
         }
     }
     (plugins, faults)
+}
+
+/// What is wrong with what a config gives a plugin that is loaded: its settings and its data.
+fn faults_of(plugin: &Plugin, config: &Config, plan: &PluginPlan, unread: Severity) -> Vec<Fault> {
+    let settings = |below: &str| format!("{}.settings{below}", plan.path);
+    let misfits = plugin.misfits().into_iter();
+    let mut faults: Vec<_> =
+        misfits.map(|(below, advice)| config.refuse(&settings(&below), advice)).collect();
+    let at = format!("{}.data", plan.path);
+    if !plan.data.is_empty() && !plugin.inspection().reads_data() {
+        let problem = "the plugin reads no data: it does not import the interface for it";
+        faults.push(config.fault(
+            &at,
+            problem,
+            "remove it, or use a version of the plugin that does",
+        ));
+        return faults;
+    }
+    faults.extend(plugin.data_faults(|path, error| {
+        let severity = if error.is_early() { Severity::Warning } else { unread };
+        Fault { severity, ..config.refuse(&format!("{path}.file"), error.advice()) }
+    }));
+    faults
 }
 
 /// What plugins will cost, in the order in which the config has them.

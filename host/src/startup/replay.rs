@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::plugins::Shelf;
 use super::{Places, plugins};
 use crate::bpf::{self, MapSpec};
-use crate::config::{self, Config, ConfigFile, Fault};
+use crate::config::{self, Config, ConfigFile, Fault, Severity};
 use crate::link;
 use crate::plugin::Loader;
 use crate::scrape::{self, Fed, Unit};
@@ -45,10 +45,9 @@ pub fn units(
             faults.push(config.fault("", problem, "name one that it has in --config.names"));
             continue;
         };
-        match unit(config, maps, &mut loader, (&shelf, system, tape)) {
-            Ok(unit) => units.push(unit),
-            Err(found) => faults.extend(found),
-        }
+        let (unit, found) = unit(config, maps, &mut loader, (&shelf, system, tape));
+        units.extend(unit);
+        faults.extend(found);
     }
     loader.rest();
     (units, config::shown(faults))
@@ -61,22 +60,24 @@ fn recorded_maps(head: &Head) -> HashMap<&str, Vec<(usize, &RecordedMap)>> {
     head.configs.iter().map(|config| (config.name.as_str(), of(config))).collect()
 }
 
+/// A config's unit, if it has no fault but warnings.
 fn unit(
     config: &Config,
     maps: &[(usize, &RecordedMap)],
     loader: &mut Loader,
     (shelf, system, tape): (&Shelf<'_>, &System, &Arc<Mutex<Tape>>),
-) -> Result<Unit, Vec<Fault>> {
-    let (mut loaded, mut faults) = plugins::load(config, loader, shelf);
+) -> (Option<Unit>, Vec<Fault>) {
+    // The files of a recorded config are those of another host.
+    let (mut loaded, mut faults) = plugins::load(config, loader, shelf, Severity::Warning);
     let (linked, found) = link::metrics(config, &mut loaded, system);
     faults.extend(found);
     let specs: Vec<_> = maps.iter().map(|(_, map)| spec(map)).collect();
+    let is_faulty = faults.iter().any(|fault| fault.severity == Severity::Error);
     let layouts = match bpf::check_maps(config, &specs) {
-        Ok(layouts) if faults.is_empty() => layouts,
-        Ok(_) => return Err(faults),
-        Err(found) => {
-            faults.extend(found);
-            return Err(faults);
+        Ok(layouts) if !is_faulty => layouts,
+        layouts => {
+            faults.extend(layouts.err().into_iter().flatten());
+            return (None, faults);
         }
     };
     let mut metrics = Vec::new();
@@ -88,7 +89,8 @@ fn unit(
         metrics.push(Fed { linked, layout, source });
     }
     let plugins = plugins::gauges(config, &loaded);
-    Ok(Unit { name: config.name.clone(), metrics, attached: None, plugins, enrolled: None })
+    let name = config.name.clone();
+    (Some(Unit { name, metrics, attached: None, plugins, enrolled: None }), faults)
 }
 
 fn spec(map: &RecordedMap) -> MapSpec {

@@ -36,7 +36,11 @@ pub(super) fn text(found: &Inspection, artifact: Option<&Pinned>) -> String {
          memory       {memory} bytes at the start\n"
     );
     let given = |Import { name, given }: &Import| {
-        let state = if *given { "given" } else { "not given: a call of it traps" };
+        let state = match given {
+            true if plugin::is_data(name) => "given: it reads files that a config names as `data`",
+            true => "given",
+            false => "not given: a call of it traps",
+        };
         format!("{}  ({state})", name.escape_debug())
     };
     list(&mut out, "imports", "nothing", imports.iter().map(given));

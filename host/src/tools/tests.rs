@@ -41,7 +41,7 @@ fn inspecting_runs_nothing() {
     insta::assert_snapshot!(start.replace(&digest, "DIGEST"), @"
     world        decoder
     contract     0.1.0
-    size         1102 bytes
+    size         1126 bytes
     sha256       DIGEST
     memory       131072 bytes at the start
     imports      nothing
@@ -71,7 +71,7 @@ fn what_a_plugin_says_of_itself_is_shown() {
     description  Says what it\u{1b}[31m is\nand more
     licenses     MIT OR Apache-2.0
     homepage     https://example.org/
-    size         1779 bytes
+    size         1826 bytes
     sha256       DIGEST
     memory       131072 bytes at the start
     imports      nothing
@@ -82,7 +82,7 @@ fn what_a_plugin_says_of_itself_is_shown() {
     notes
       `version` of the metadata is there twice, and is left out
     ");
-    insta::assert_snapshot!(inspect(&["--json"]), @r#"{"artifact":null,"contract":"0.1.0","imports":[],"memory":131072,"metadata":{"description":"Says what it\u001b[31m is\nand more","homepage":"https://example.org/","licenses":"MIT OR Apache-2.0","name":"zone","version":"1.2.0"},"notes":["`version` of the metadata is there twice, and is left out"],"settings":{"additionalProperties":false,"properties":{"default":{"type":"string"},"order":{"enum":["network","host"]},"prefixes":{"additionalProperties":{"type":"string"},"type":"object"}},"required":["prefixes"]},"sha256":"DIGEST","size":1779,"world":"decoder"}"#);
+    insta::assert_snapshot!(inspect(&["--json"]), @r#"{"artifact":null,"contract":"0.1.0","imports":[],"memory":131072,"metadata":{"description":"Says what it\u001b[31m is\nand more","homepage":"https://example.org/","licenses":"MIT OR Apache-2.0","name":"zone","version":"1.2.0"},"notes":["`version` of the metadata is there twice, and is left out"],"settings":{"additionalProperties":false,"properties":{"default":{"type":"string"},"order":{"enum":["network","host"]},"prefixes":{"additionalProperties":{"type":"string"},"type":"object"}},"required":["prefixes"]},"sha256":"DIGEST","size":1826,"world":"decoder"}"#);
     let silent = folder.plugin("inspect", "import", &["--json"]).unwrap();
     let silent: serde_json::Value = serde_json::from_str(&silent).unwrap();
     assert_eq!(silent["metadata"], serde_json::json!({}));
@@ -178,7 +178,7 @@ fn components_are_made() {
         folder.plugin("componentize", file, &[&[&*at("made.wasm")], more].concat())
     };
     let said = made("echo", &["--name=echo", "--version=1.2.0"]).unwrap();
-    insta::assert_snapshot!(said.replace(&at(""), "DIR/"), @"DIR/made.wasm: 1359 bytes, a decoder for 0.1.0");
+    insta::assert_snapshot!(said.replace(&at(""), "DIR/"), @"DIR/made.wasm: 1406 bytes, a decoder for 0.1.0");
     assert!(folder.plugin("run", "made", &["abc"]).is_ok());
     insta::assert_snapshot!(made("core", &[]).unwrap_err(), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
     insta::assert_snapshot!(made("import", &[]).unwrap_err(), @"a plugin may import ebpf-exporter:plugin/data@0.1.0 and ebpf-exporter:plugin/log@0.1.0 only, not wasi:random/random@0.2.0; build it without what needs a system, such as files, clocks or WASI");

@@ -11,9 +11,10 @@ macro_rules! text {
 }
 
 /// The modules of decoders.
-const DECODERS: [(&str, &str); 17] = [
+const DECODERS: [(&str, &str); 18] = [
     ("busy", text!("busy.wat")),
     ("chatter", text!("chatter.wat")),
+    ("data", text!("data.wat")),
     ("echo", text!("echo.wat")),
     ("few", text!("few.wat")),
     ("fickle", text!("fickle.wat")),
@@ -46,6 +47,18 @@ const LOG: &str = r#"(import "ebpf-exporter:plugin/log@0.1.0" (instance $log
   (core module $shared (memory (export "memory") 2))
   (core instance $shared (instantiate $shared))
   (core func $write (canon lower (func $log "log") (memory (core memory $shared "memory"))))"#;
+
+const DATA: &str = r#"(import "ebpf-exporter:plugin/data@0.1.0" (instance $data
+    (type $content' (record (field "version" u64) (field "bytes" (list u8))))
+    (export "content" (type $content (eq $content')))
+    (type $reading' (variant (case "unnamed") (case "unread") (case "unchanged") (case "changed" $content)))
+    (export "reading" (type $reading (eq $reading')))
+    (export "read" (func (param "name" string) (param "known" (option u64)) (result $reading)))))
+  (core module $shared ;; MEMORY
+  )
+  (core instance $shared (instantiate $shared))
+  (core func $read (canon lower (func $data "read")
+    (memory (core memory $shared "memory")) (realloc (core func $shared "realloc"))))"#;
 
 /// The component of the guest `name`.
 pub(crate) fn component(name: &str) -> Vec<u8> {
@@ -128,6 +141,12 @@ fn component_text(name: &str) -> String {
     let configure =
         if is_decoder && !module.contains("\"configure\"") { text!("configure.wat") } else { "" };
     let memory = text!("memory.wat");
+    // What a module has that others are to use.
+    let shared = memory
+        .replace("(func $alloc", "(func $alloc (export \"alloc\")")
+        .replace("(func $reset", "(func $reset (export \"reset\")")
+        .replace("(func $pair", "(func $pair (export \"pair\")");
+    let data = DATA.replace(";; MEMORY", &shared);
     let (imports, with, import, memory) = match name {
         "import" => (
             RANDOM,
@@ -143,6 +162,22 @@ fn component_text(name: &str) -> String {
             r#"(import "host" "log" (func $log (param i32 i32 i32)))
                (import "host" "memory" (memory 2)) (export "memory" (memory 0))"#,
             memory.replace("(memory (export \"memory\") 2)", ""),
+        ),
+        // Likewise, with what gives memory out.
+        "data" => (
+            &*data,
+            r#"(with "host" (instance
+                (export "read" (func $read)) (export "memory" (memory $shared "memory"))
+                (export "alloc" (func $shared "alloc")) (export "realloc" (func $shared "realloc"))
+                (export "reset" (func $shared "reset")) (export "pair" (func $shared "pair"))))"#,
+            r#"(import "host" "read" (func $read (param i32 i32 i32 i64 i32)))
+               (import "host" "alloc" (func $alloc (param i32) (result i32)))
+               (import "host" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
+               (import "host" "reset" (func $reset))
+               (import "host" "pair" (func $pair (param i32 i32) (result i32)))
+               (import "host" "memory" (memory 2)) (export "memory" (memory 0))
+               (export "realloc" (func $realloc))"#,
+            String::new(),
         ),
         _ => ("", "", "", memory.to_owned()),
     };

@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 #[path = "../trials/list.rs"]
 mod list;
 
+mod data;
 mod exact;
 mod formats;
 mod merged;
@@ -92,5 +93,9 @@ fn others() -> impl Iterator<Item = Trial> {
         another_config_takes_the_place_of_the_recorded_one,
         what_cannot_be_replayed_is_said,
     ];
-    languages.into_iter().chain(plugins).chain(exact).chain(merged).chain(printed)
+    let data = trials![data:
+        labels_follow_a_file_that_is_replaced,
+        a_file_that_is_missing_is_told_of,
+    ];
+    languages.into_iter().chain(data).chain(plugins).chain(exact).chain(merged).chain(printed)
 }

@@ -7,17 +7,16 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use super::one_of;
+use super::within::{between, bytes};
+use super::{data, one_of};
 use crate::advice::{self, Advice, quote};
 use crate::config::bounds::{self, Bounds};
-use crate::config::duration;
 use crate::config::error::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits};
 use crate::config::plan::{PluginOrigin, PluginPlan, PluginSettings, PluginStep};
-use crate::config::ranges::{self, Bytes, Count, Times};
+use crate::config::ranges::{self, Count};
 use crate::config::raw::{self, Field, Setting};
-use crate::config::size::{parse as size, shown};
 use crate::digest::Digest;
 use crate::files::{self, Unread};
 use crate::reference::{ArtifactReference, PinnedReference};
@@ -105,10 +104,12 @@ fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<PluginPla
     let origin = origin(raw.file, raw.oci, &path, faults);
     let sha256 = digest(raw.sha256, &format!("{path}.sha256"), faults);
     let settings = settings(raw.settings, &format!("{path}.settings"), folder, faults);
+    let data = data::all(raw.data, &format!("{path}.data"), folder, faults);
     let limits = limits(&raw.limits, &|key, advice| {
         faults.refuse(&format!("{path}.limits.{key}"), advice);
     });
-    let plugin = PluginPlan { name: raw.name, path, origin: origin?, sha256, settings, limits };
+    let name = raw.name;
+    let plugin = PluginPlan { name, path, origin: origin?, sha256, settings, data, limits };
     (faults.errors() == before).then_some(plugin)
 }
 
@@ -203,26 +204,6 @@ pub(super) fn limits(raw: &raw::Limits, refuse: &dyn Fn(&str, Advice)) -> Limits
                 .map_or(default.compile.memory, |bytes| bytes as u64),
         },
     }
-}
-
-fn bytes(text: &str, (least, most): Bytes) -> Result<usize, Advice> {
-    size(text).filter(|size| (least..=most).contains(size)).ok_or_else(|| {
-        let problem = format!("{} is no size that this can have", quote(text));
-        Advice::new(problem, format!("write one from {} to {}", shown(least), shown(most)))
-    })
-}
-
-/// A duration in this range, or why it is none: it is no time that `what`.
-fn between(text: &str, (least, most): Times, what: &str) -> Result<Duration, Advice> {
-    let nanoseconds = |text| if text == "0" { Some(0.0) } else { duration::nanoseconds(text) };
-    let allowed = nanoseconds(least).zip(nanoseconds(most));
-    let found = nanoseconds(text).zip(allowed);
-    let found = found.filter(|(nanos, (least, most))| (least..=most).contains(&nanos));
-    let found = found.map(|(nanos, _)| Duration::from_secs_f64(nanos / 1e9));
-    found.ok_or_else(|| {
-        let problem = format!("{} is no time that {what}", quote(text));
-        Advice::new(problem, format!("write one from {least} to {most}"))
-    })
 }
 
 pub(super) fn budget(text: &str) -> Option<Duration> {
@@ -364,26 +345,4 @@ fn read(path: &Path, bounds: &Bounds) -> Result<String, String> {
 
 fn quoted(text: &str, out: &mut String) {
     out.push_str(&serde_json::Value::from(text).to_string());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units_of_1024() {
-        for (text, bytes) in [
-            ("16MiB", Some(16 << 20)),
-            ("64 KiB", Some(64 << 10)),
-            ("1GiB", Some(1 << 30)),
-            ("4096", Some(4096)),
-            ("16MB", None),
-            ("MiB", None),
-            ("-1KiB", None),
-            ("99999999999999GiB", None),
-        ] {
-            assert_eq!(size(text), bytes, "{text}");
-        }
-        assert_eq!([64 << 10, 1 << 30, 1000, 0].map(shown), ["64KiB", "1GiB", "1000", "0"]);
-    }
 }

@@ -301,6 +301,12 @@ pub(in crate::config) static PLUGIN: Section = Section {
                 "What the plugin is told, as JSON. What goes in is the plugin's to say. `{file: PATH}` below it stands for the text of that file, relative to the config's directory.",
             ),
             key(
+                "data",
+                ValueKind::NamedOrOne(&DATA),
+                Nothing,
+                "Files of the host that the plugin reads while the exporter runs, 8 at most, by the names that the plugin calls them. One file without a name, `{file: PATH}`, is called `data`.",
+            ),
+            key(
                 "limits",
                 ValueKind::Section(&LIMITS),
                 Nothing,
@@ -309,6 +315,31 @@ pub(in crate::config) static PLUGIN: Section = Section {
         ],
     )
 };
+
+pub(in crate::config) static DATA: Section = section(
+    "data",
+    "A file of the host that a plugin reads, `plugins.NAME.data.NAME`.",
+    &[
+        key(
+            "file",
+            ValueKind::Word,
+            Needed,
+            "The file, relative to the config's directory. It is replaced by renaming another to it, and may come later. All of its directory is readable for the exporter.",
+        ),
+        key(
+            "refresh",
+            ValueKind::Duration(Some(ranges::DATA_REFRESH)),
+            Written("10s"),
+            "How often the exporter looks whether the file has changed.",
+        ),
+        key(
+            "size",
+            ValueKind::Size(ranges::DATA_SIZE),
+            Written("16MiB"),
+            "The most that the file may have. A larger one is not read.",
+        ),
+    ],
+);
 
 pub(in crate::config) static LIMITS: Section = section(
     "limits",

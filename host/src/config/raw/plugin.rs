@@ -15,7 +15,17 @@ pub(in crate::config) struct Plugin {
     pub(in crate::config) oci: Field<String>,
     pub(in crate::config) sha256: Field<String>,
     pub(in crate::config) settings: Field<Setting>,
+    pub(in crate::config) data: Vec<Data>,
     pub(in crate::config) limits: Limits,
+}
+
+/// A file of the host that a plugin reads.
+pub(in crate::config) struct Data {
+    pub(in crate::config) path: String,
+    pub(in crate::config) name: String,
+    pub(in crate::config) file: Field<String>,
+    pub(in crate::config) refresh: Field<String>,
+    pub(in crate::config) size: Field<String>,
 }
 
 #[derive(Default)]
@@ -71,8 +81,8 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
     let name = name.to_owned();
     let Some(fields) = Fields::open(node, &path, &keys::PLUGIN, faults) else {
         let (file, oci, sha256) = (Field::Faulty, Field::Faulty, Field::Faulty);
-        let (settings, limits) = (Field::Faulty, Limits::default());
-        return Plugin { path, name, file, oci, sha256, settings, limits };
+        let (settings, data, limits) = (Field::Faulty, Vec::new(), Limits::default());
+        return Plugin { path, name, file, oci, sha256, settings, data, limits };
     };
     let settings = match fields.get("settings") {
         None => Field::Absent,
@@ -84,8 +94,32 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
         oci: fields.word("oci"),
         sha256: fields.word("sha256"),
         settings,
+        data: data(&fields),
         limits: limits(&fields),
         path,
+    }
+}
+
+/// What a file is called that is the only one.
+const ONLY: &str = "data";
+
+/// The files that a plugin reads: a mapping of names to them, or one without a name.
+fn data(fields: &Fields<'_, '_>) -> Vec<Data> {
+    let (at, faults) = (fields.at("data"), fields.faults);
+    let one = |node: &Node<'_>, path: String, name: &str| {
+        let fields = Fields::open(node, &path, &keys::DATA, faults)?;
+        let [file, refresh, size] = ["file", "refresh", "size"].map(|key| fields.word(key));
+        Some(Data { name: name.to_owned(), file, refresh, size, path })
+    };
+    let is_text = |node: &Node<'_>| matches!(node.value, Value::Text(_));
+    match fields.get("data") {
+        Some(node) if node.get("file").is_some_and(is_text) => {
+            one(node, at, ONLY).into_iter().collect()
+        }
+        _ => {
+            let entries = fields.entries("data").iter();
+            entries.filter_map(|(name, node)| one(node, format!("{at}.{name}"), name)).collect()
+        }
     }
 }
 

@@ -84,6 +84,8 @@ pub(in crate::config) enum ValueKind {
     Items(&'static Section),
     /// A mapping of names to these.
     Named(&'static Section),
+    /// A mapping of names to these, or one of them without a name.
+    NamedOrOne(&'static Section),
     /// One of these.
     Section(&'static Section),
     /// One of these, or an empty one, which says nothing.

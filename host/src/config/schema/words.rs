@@ -119,6 +119,9 @@ fn kind(kind: &ValueKind) -> String {
         ValueKind::Pairs => "mapping of texts".to_owned(),
         ValueKind::Items(section) => format!("list of {}s", section.name),
         ValueKind::Named(section) => format!("mapping of names to {}s", section.name),
+        ValueKind::NamedOrOne(section) => {
+            format!("mapping of names to {0}, or one {0}", section.name)
+        }
         ValueKind::Section(_) | ValueKind::Optional(_) | ValueKind::Settings => {
             "mapping".to_owned()
         }

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use super::{faults, file, good, lines};
 use crate::config::limits::{CompileLimits, Limits};
-use crate::config::{DecoderStep, OnRowError, PluginOrigin, PluginStep, load};
+use crate::config::{DataPlan, DecoderStep, OnRowError, PluginOrigin, PluginStep, load};
 use crate::decode::{OnError, builtin};
 use crate::digest::Digest;
 
@@ -157,7 +157,7 @@ fn plugins_are_checked() {
     x.yaml:6: plugins.e.limits.compile.time: `1ms` is no time that compiling can have; write one from 1s to 10m
     x.yaml:6: plugins.e.limits.compile.memory: `1MiB` is no size that this can have; write one from 64MiB to 16GiB
     x.yaml:7: plugins.f: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
-    x.yaml:8: warning: plugins.g.path: unknown key, which does nothing; remove it, or write one of file, oci, sha256, settings, limits
+    x.yaml:8: warning: plugins.g.path: unknown key, which does nothing; remove it, or write one of file, oci, sha256, settings, data, limits
     x.yaml:8: plugins.g.limits: expected a mapping, found `3`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     ");
 }
@@ -214,5 +214,65 @@ fn steps_are_checked() {
     x.yaml:1: metrics.counters[0].transforms[1].plugin: the file has no plugin `pods`; add it to `plugins`, with its `file`
     x.yaml:1: metrics.counters[0].transforms[2].on_error: `raw` is nothing to do on an error of a row; write `drop` or `{label: TEXT}`
     x.yaml:1: metrics.counters[0].transforms[2].plugin: the file has no plugin `p`; add it to `plugins`, with its `file`
+    ");
+}
+
+#[test]
+fn files_that_a_plugin_reads_are_relative_to_the_config() {
+    let data = |data: &str| {
+        let text =
+            with(&format!("  zone: {{file: f, data: {data}}}"), "{name: wasm, plugin: zone}");
+        let (mut configs, faults) = load(vec![file("/etc/x.yaml", &text)], &[]);
+        assert_eq!(lines(&faults), "", "{data}");
+        configs.remove(0).plugins.remove(0).data
+    };
+    let plan = |name: &str, below: &str, file: &str| DataPlan {
+        name: name.to_owned(),
+        path: format!("plugins.zone.data{below}"),
+        file: file.into(),
+        refresh: Duration::from_secs(10),
+        size: 16 << 20,
+    };
+    assert_eq!(data("{file: pods.json}"), [plan("data", "", "/etc/pods.json")]);
+    let own = DataPlan {
+        refresh: Duration::from_millis(1500),
+        size: 1 << 10,
+        ..plan("pods", ".pods", "/run/pods.json")
+    };
+    assert_eq!(
+        data("{pods: {file: /run/pods.json, refresh: 1.5s, size: 1KiB}, file: {file: d/file}}"),
+        [own, plan("file", ".file", "/etc/d/file")]
+    );
+    assert_eq!(data("{}"), []);
+}
+
+#[test]
+fn files_that_a_plugin_reads_are_checked() {
+    let many: String = (0..9).map(|n| format!("d{n}: {{file: f}}, ")).collect();
+    let plugins = format!(
+        "  a: {{file: f, data: pods.json}}
+  b: {{file: f, data: {{file: pods.json, refresh: 1ms, size: 1GiB, path: x}}}}
+  c: {{file: f, data: {{'p/q': {{file: x}}, pods: {{}}, list: [x]}}}}
+  d: {{file: f, data: {{file: /pods.json}}}}
+  e: {{file: f, data: {{pods: {{file: pods/..}}}}}}
+  f: {{file: f, data: {{{many}}}}}
+  g: {{file: f, data: {{file: x, refresh: 25h, size: 0}}}}"
+    );
+    let steps = ["a", "b", "c", "d", "e", "f", "g"]
+        .map(|name| format!("{{name: wasm, plugin: {name}}}"))
+        .join(", ");
+    assert_snapshot!(faults(&with(&plugins, &steps)), @"
+    x.yaml:2: plugins.a.data: expected a mapping, found `pods.json`; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:3: warning: plugins.b.data.path: unknown key, which does nothing; remove it, or write one of file, refresh, size
+    x.yaml:3: plugins.b.data.refresh: `1ms` is no time that can lie between two looks at a file; write one from 1s to 24h
+    x.yaml:3: plugins.b.data.size: `1GiB` is no size that this can have; write one from 1 to 64MiB
+    x.yaml:4: plugins.c.data.list: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
+    x.yaml:4: plugins.c.data.p/q: `p/q` cannot be what a plugin calls a file; use letters, digits, `_`, `-` and `.`, 128 of them at most
+    x.yaml:4: plugins.c.data.pods: no file is named; add `file:` with its path
+    x.yaml:5: plugins.d.data.file: `/pods.json` lies in `/`, all of which would be readable; put it into a directory of its own
+    x.yaml:6: plugins.e.data.pods.file: `pods/..` names no file; write the path of a file
+    x.yaml:7: plugins.f.data: the plugin reads 9 files, more than 8; write what it needs into fewer files
+    x.yaml:8: plugins.g.data.refresh: `25h` is no time that can lie between two looks at a file; write one from 1s to 24h
+    x.yaml:8: plugins.g.data.size: `0` is no size that this can have; write one from 1 to 64MiB
     ");
 }

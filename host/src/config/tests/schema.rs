@@ -89,6 +89,8 @@ plugins:
     file: zone.wasm
     sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
     settings: {default: lan}
+    data:
+      pods: {file: pods.json, refresh: 10s, size: 16MiB}
     limits:
       memory: 16MiB
       deadline: 100ms
@@ -144,6 +146,12 @@ fn below(value: &Value, pointer: &str, path: &str, key: &Key) -> Vec<Place> {
             };
             map.iter().flat_map(one).collect()
         }
+        (ValueKind::NamedOrOne(section), value) if value["file"].is_string() => {
+            places(value, pointer, path, section)
+        }
+        (ValueKind::NamedOrOne(section), value) => {
+            below(value, pointer, path, &Key { kind: ValueKind::Named(section), ..*key })
+        }
         (ValueKind::Section(section) | ValueKind::Optional(section), value) => {
             places(value, pointer, path, section)
         }
@@ -173,7 +181,7 @@ fn wrong(kind: &ValueKind) -> Value {
         ValueKind::Texts | ValueKind::Pairs | ValueKind::Items(_) | ValueKind::Named(_) => {
             json!("x")
         }
-        ValueKind::Section(_) | ValueKind::Optional(_) => json!("x"),
+        ValueKind::NamedOrOne(_) | ValueKind::Section(_) | ValueKind::Optional(_) => json!("x"),
     }
 }
 
@@ -190,7 +198,7 @@ fn the_reader_reads_every_key_of_the_list_and_no_other() {
         listed.extend(section.keys.iter().map(|key| (section.name, key.name)));
     }
     assert_eq!(found, listed, "`WHOLE` lacks a key");
-    assert_eq!(sections.len(), 14, "`WHOLE` lacks a section");
+    assert_eq!(sections.len(), 15, "`WHOLE` lacks a section");
     for Place { pointer, path, key, .. } in &places {
         let mut faulty = whole.clone();
         *faulty.pointer_mut(pointer).expect("it is there") = wrong(&key.kind);

@@ -75,7 +75,7 @@ fn run(system: &System, name: &str, settings: &DecoderSettings, table: &[(&[u8],
             Ok(Outcome::Label | Outcome::LabelFor(_) | Outcome::NoName(_)) => {
                 String::from_utf8(out).unwrap()
             }
-            Ok(outcome) if outcome.leaves_out() => "DROP".to_owned(),
+            Ok(Outcome::Drop | Outcome::DropFor(_)) => "DROP".to_owned(),
             Err(error) => format!("ERROR {error}"),
         };
         assert_eq!(answer, *expected, "{name} of `{}`", input.escape_ascii());

@@ -32,6 +32,7 @@ fn was_there(dir: &Path, guest: &str) -> bool {
         places: &[files.path()],
         pin: None,
         settings: "{}",
+        data: &[],
         limits: Limits::default(),
     };
     let mut plugin = loader.load(&request).unwrap();

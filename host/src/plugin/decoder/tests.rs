@@ -34,6 +34,7 @@ fn limited(guest: &str, limits: Limits) -> Plugin {
         places: &[dir.path()],
         pin: None,
         settings: "{}",
+        data: &[],
         limits,
     };
     let mut plugin = Loader::default().load(&request).unwrap();
@@ -72,7 +73,7 @@ fn failures(stats: &Stats) -> Vec<(Cause, u64)> {
 #[test]
 fn every_outcome_is_what_it_is_at_home() {
     let mut echo = plugin("echo");
-    let answers = echo.answers(&[b"", b"abc", b"drop", b"err\n\x1b[0m", b"for"]);
+    let answers = echo.answers(&[b"", b"abc", b"drop", b"err\n\x1b[0m", b"for", b"gone"]);
     let answers: Vec<_> = answers.iter().map(|(text, outcome)| (text, outcome.clone())).collect();
     let error = guests_own(r"err\n\u{1b}[0m".to_owned()).of_plugin(&"zone".into());
     let error = error.again_in(FIRST_RETRY);
@@ -84,10 +85,11 @@ fn every_outcome_is_what_it_is_at_home() {
             (b"", Ok(Outcome::Drop)),
             (b"", Err(error)),
             (b"for", Ok(Outcome::LabelFor(Duration::from_secs(30)))),
+            (b"", Ok(Outcome::DropFor(Duration::from_secs(30)))),
         ]
     );
     let stats = echo.gauge.read();
-    assert_eq!((stats.calls, stats.inputs, stats.outcomes), (1, 5, [2, 1, 1, 1, 0, 0]));
+    assert_eq!((stats.calls, stats.inputs, stats.outcomes), (1, 6, [2, 1, 1, 1, 1, 0, 0]));
     assert_eq!((stats.memory_peak, failures(&stats)), (2 * 65536 + 1808, vec![]));
 }
 
@@ -168,7 +170,7 @@ fn hostile_guests_cost_their_own_answers() {
         assert_eq!(guest.1.error(), format!("plugin `zone`: {error}"), "{}", guest.0);
         assert!(start.elapsed() < Duration::from_secs(2), "{}: {:?}", guest.0, start.elapsed());
         assert_eq!(guest.1.failures(), [(cause, 1)], "{}", guest.0);
-        assert_eq!(guest.1.gauge.read().outcomes, [0, 0, 0, 0, 3, 0], "{}", guest.0);
+        assert_eq!(guest.1.gauge.read().outcomes, [0, 0, 0, 0, 0, 3, 0], "{}", guest.0);
     }
 }
 
@@ -189,7 +191,7 @@ fn a_label_that_is_too_long_is_an_error_of_its_own() {
     let mut wordy = plugin("wordy");
     assert_eq!(wordy.error(), "plugin `zone`: its label has 20000 bytes, more than 16384");
     assert_eq!(wordy.failures(), []);
-    assert_eq!(wordy.gauge.read().outcomes, [0, 0, 0, 3, 0, 0]);
+    assert_eq!(wordy.gauge.read().outcomes, [0, 0, 0, 0, 3, 0, 0]);
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn a_plugin_that_fails_again_and_again_is_not_asked() {
     insta::assert_snapshot!(error.clone().unwrap_err(), @"plugin `zone`: it is not asked for a while, after repeated failures");
     let stats = looping.gauge.read();
     assert_eq!((stats.breaker, stats.calls), (BreakerState::Open, 3));
-    assert_eq!(stats.outcomes, [0, 0, 0, 0, 9, 100_000]);
+    assert_eq!(stats.outcomes, [0, 0, 0, 0, 0, 9, 100_000]);
 }
 
 #[test]
@@ -254,7 +256,7 @@ fn a_call_that_all_of_a_scrape_cut_short_is_no_fault_of_its_own() {
     assert_eq!(looping.failures(), [(Cause::Budget, 5)]);
     let stats = looping.gauge.read();
     assert_eq!((stats.breaker, stats.calls), (BreakerState::Closed, 5));
-    assert_eq!(stats.outcomes, [0, 0, 0, 0, 15, 5], "failed, and not asked");
+    assert_eq!(stats.outcomes, [0, 0, 0, 0, 0, 15, 5], "failed, and not asked");
     // With time enough it is cut by its own deadline, and that is its own fault.
     for _ in 0..3 {
         budget.begin(whole, whole);

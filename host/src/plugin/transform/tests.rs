@@ -35,6 +35,7 @@ fn loaded(
         places: &[dir.path()],
         pin: None,
         settings: "{}",
+        data: &[],
         limits,
     };
     let labels = labels.iter().map(|label| LabelName::new(label).unwrap()).collect();

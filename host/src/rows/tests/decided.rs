@@ -117,15 +117,63 @@ fn a_map_that_leaves_takes_its_gauges_along_and_leaves_what_it_counted() {
 }
 
 #[test]
-fn a_row_that_was_only_put_off_brings_all_that_it_counted() {
-    for (grounds, total) in [(Grounds::Owing, 9), (Grounds::Known, 2), (Grounds::Unknown, 2)] {
+fn a_row_that_was_in_no_series_brings_all_that_it_counted() {
+    for grounds in [Grounds::Known, Grounds::Unknown] {
         let mut scene = Scene::new(1);
         let row = scene.walk(|walk| meet(walk, &[1], &[7]))[0];
-        scene.decide(row, Decision { fates: &[Fate::Out], errors: 0, due: None, grounds });
-        scene.add_to(row, "a", 0, None);
+        let out = Decision { fates: &[Fate::Out], errors: 0, due: None, grounds };
+        scene.decide(row, out);
         scene.walk(|walk| meet(walk, &[1], &[9]));
-        assert_eq!(scene.family.numbers(0), [total], "{grounds:?}");
+        scene.decide(row, out);
+        scene.add_to(row, "a", 0, None);
+        scene.walk(|walk| meet(walk, &[1], &[12]));
+        assert_eq!(scene.series(), BTreeMap::from([("a".to_owned(), 12)]), "{grounds:?}");
     }
+}
+
+#[test]
+fn a_row_that_was_left_out_for_a_while_brings_what_it_counts_from_then_on() {
+    let mut scene = Scene::new(1);
+    let rows = scene.walk(|walk| {
+        meet(walk, &[1], &[7]);
+        meet(walk, &[2], &[1]);
+    });
+    rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
+    for value in [9, 10] {
+        scene.decide(rows[0], decision(&[Fate::Out], 0, None));
+        scene.walk(|walk| {
+            meet(walk, &[1], &[value]);
+            meet(walk, &[2], &[1]);
+        });
+    }
+    scene.add_to(rows[0], "b", 0, None);
+    scene.walk(|walk| {
+        meet(walk, &[1], &[15]);
+        meet(walk, &[2], &[1]);
+    });
+    assert_eq!(scene.series(), BTreeMap::from([("a".to_owned(), 8), ("b".to_owned(), 5)]));
+}
+
+#[test]
+fn rows_that_are_asked_again_wait_once() {
+    let mut scene = Scene::new(1);
+    let (now, second) = (Instant::now(), Duration::from_secs(1));
+    decided(&mut scene, &[1, 2, 3], now + second);
+    let new = scene.walk(|walk| (1..=4).for_each(|key| meet(walk, &[key], &[1])));
+    for _ in 0..2 {
+        let Known { rows, decided } = &mut scene.known;
+        decided.ask_again(rows, now);
+    }
+    assert_eq!(scene.known.decided.waiting(), 3, "the fourth is not decided yet");
+    scene.known.decided.expire(now + second);
+    let taken = scene.known.decided.take_waiting(9);
+    assert_eq!(taken.len(), 3, "what they waited for does not come again");
+    for row in taken {
+        scene.add_to(row, "a", 0, None);
+    }
+    scene.add_to(new[0], "a", 0, None);
+    scene.known.decided.expire(now + second * 2);
+    assert_eq!(scene.known.decided.waiting(), 0);
 }
 
 /// A scrape that decides key 1 with an answer that ends, then one after its end of which `walk` is

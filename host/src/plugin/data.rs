@@ -1,0 +1,299 @@
+//! Files of the host that configs name for plugins: of each the last content that could be read.
+//!
+//! [`watch`] looks at them, and guests are given what it found. A content stays until there is another: a
+//! file that goes away, or cannot be read any more, costs a line in the log. A guest never names a path,
+//! never has a file read, and never waits for one.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tracing::{info, warn};
+
+use super::bindings::data::{DataContent, DataReading};
+use crate::advice::Advise;
+use crate::config::DataPlan;
+use crate::files::{self, Readable, Unread};
+
+pub(super) mod watch;
+
+/// A file whose times are no older than this when it is read may be written again without a trace.
+const UNSETTLED: Duration = Duration::from_secs(2);
+
+/// The files of one plugin of one config.
+#[derive(Debug)]
+pub(super) struct DataFiles {
+    config: String,
+    plugin: String,
+    files: Vec<DataFile>,
+    /// How often any of them has changed.
+    changes: AtomicU64,
+}
+
+/// A file, and what is known of it.
+#[derive(Debug)]
+struct DataFile {
+    plan: DataPlan,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    content: Option<DataContent>,
+    /// Which file it was when the content was read, if another one would be told from it.
+    stamp: Option<Stamp>,
+    /// What is wrong with the file, if anything is.
+    fault: Option<DataError>,
+    counts: DataStats,
+}
+
+/// What has come of a file that a plugin reads.
+#[derive(Clone, Debug, Default)]
+pub struct DataStats {
+    /// When it was last found to be readable, if it ever was.
+    pub read: Option<SystemTime>,
+    /// Bytes of its content.
+    pub bytes: usize,
+    /// How often there was another content, the first included.
+    pub changes: u64,
+    /// How often it could not be read.
+    pub failures: u64,
+}
+
+/// Why a file that a plugin reads could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    #[error("{} is not there yet", file.display())]
+    NotThere { file: PathBuf, refresh: Duration },
+    #[error("the directory of {} is not there", file.display())]
+    NoDirectory { file: PathBuf },
+    #[error("{} {}", file.display(), unread.why())]
+    Unread { file: PathBuf, unread: Unread },
+    #[error("{} was changed while it was read", file.display())]
+    Torn { file: PathBuf },
+}
+
+impl DataError {
+    /// Whether it may come right by itself: a file that comes later.
+    pub(crate) fn is_early(&self) -> bool {
+        matches!(self, Self::NotThere { .. } | Self::Torn { .. })
+    }
+}
+
+impl Advise for DataError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::NotThere { refresh, .. } => {
+                return Some(format!(
+                    "see to it that it comes; it is looked for every {} s",
+                    refresh.as_secs_f64()
+                ));
+            }
+            Self::NoDirectory { .. } => {
+                "make the directory first: an exporter that serves can read no other than those that \
+                 were there at its start"
+            }
+            Self::Unread { unread: Unread::TooLarge(_), .. } => "shorten it, or raise its `size`",
+            Self::Unread { unread: Unread::Refused(_), .. } => {
+                "let the user read it whom the exporter runs as, or becomes with --user"
+            }
+            Self::Unread { .. } => "put a regular file there",
+            Self::Torn { .. } => "write another file, and rename it to this one",
+        };
+        Some(remedy.to_owned())
+    }
+}
+
+/// Which file it is, and which of its contents: dev, inode, size, and when it was written and changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    written: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether whatever is written to the file from `now` on gives it another stamp.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let since = |(seconds, nanos): (i64, i64)| {
+            let at = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
+            now.duration_since(SystemTime::UNIX_EPOCH + at).ok()
+        };
+        [self.written, self.changed].into_iter().all(|at| since(at) > Some(UNSETTLED))
+    }
+}
+
+/// What a look at a file finds.
+enum Look {
+    /// The content that was read last.
+    Same,
+    Bytes(Vec<u8>, Option<Stamp>),
+}
+
+impl DataFiles {
+    /// The files of a plugin that a config calls so, each looked at once.
+    pub(super) fn open(config: &str, plugin: &str, plans: &[DataPlan]) -> Self {
+        let (config, plugin) = (config.to_owned(), plugin.to_owned());
+        let file = |plan: &DataPlan| DataFile { plan: plan.clone(), known: Mutex::default() };
+        let files = plans.iter().map(file).collect();
+        let all = Self { config, plugin, files, changes: AtomicU64::default() };
+        all.files.iter().for_each(|file| drop(all.look(file)));
+        all
+    }
+
+    /// What is wrong with those that could not be read yet, each with its place in the config.
+    pub(super) fn faults<T>(&self, told: impl Fn(&str, &DataError) -> T) -> Vec<T> {
+        let fault = |file: &DataFile| Some(told(&file.plan.path, file.known().fault.as_ref()?));
+        self.files.iter().filter_map(fault).collect()
+    }
+
+    /// How often any of them has changed: another number for other contents.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// What is to be readable while they are watched: their directories, and those of what they lead to.
+    pub(super) fn readable(&self) -> Vec<Readable> {
+        let mut places = Vec::new();
+        for file in self.files.iter().map(|file| &file.plan.file) {
+            let leads_to = file.canonicalize().ok();
+            let found = [Some(file), leads_to.as_ref()].into_iter().flatten();
+            places.extend(found.map(|file| directory(file).to_owned()));
+        }
+        places.retain(|place| place != Path::new("/"));
+        places.sort();
+        places.dedup();
+        places.into_iter().map(Readable::Content).collect()
+    }
+
+    /// What the guest is given that has this version of a file.
+    pub(super) fn read(&self, name: &str, known: Option<u64>) -> DataReading {
+        let Some(file) = self.files.iter().find(|file| file.plan.name == name) else {
+            return DataReading::Unnamed;
+        };
+        match &file.known().content {
+            None => DataReading::Unread,
+            Some(content) if known == Some(content.version) => DataReading::Unchanged,
+            Some(content) => DataReading::Changed(content.clone()),
+        }
+    }
+
+    /// What has come of each, by its name.
+    pub(super) fn stats(&self) -> impl Iterator<Item = (&str, DataStats)> {
+        self.files.iter().map(|file| (&*file.plan.name, file.known().counts.clone()))
+    }
+
+    /// Looks at a file. What is wrong with it, if it is not what was wrong with it before; nothing inside if
+    /// it has come right.
+    fn look(&self, file: &DataFile) -> Option<Option<String>> {
+        let (stamp, before) = {
+            let known = file.known();
+            (known.stamp, known.content.clone())
+        };
+        let now = SystemTime::now();
+        let looked = look(&file.plan, stamp, now);
+        let mut known = file.known();
+        let old = known.fault.take().map(|fault| fault.to_string());
+        match looked {
+            Err(error) => {
+                (known.stamp, known.fault) = (None, Some(error));
+                known.counts.failures += 1;
+            }
+            Ok(look) => {
+                known.counts.read = Some(now);
+                if let Look::Bytes(bytes, stamp) = look {
+                    known.stamp = stamp;
+                    self.take(&mut known, before.as_ref(), bytes);
+                }
+            }
+        }
+        let new = known.fault.as_ref().map(|fault| fault.to_string());
+        (old != new).then(|| known.fault.as_ref().map(|fault| fault.advice().to_string()))
+    }
+
+    /// Notes what was read, if it is not the content that there was `before`.
+    fn take(&self, known: &mut Known, before: Option<&DataContent>, bytes: Vec<u8>) {
+        if before.is_some_and(|content| *content.bytes == *bytes) {
+            return;
+        }
+        known.counts.bytes = bytes.len();
+        known.counts.changes += 1;
+        known.content = Some(DataContent { version: known.counts.changes, bytes: bytes.into() });
+        // Whoever sees the number sees the content.
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Looks at a file, and says if it is another matter than before.
+    fn look_and_tell(&self, file: &DataFile) {
+        let Self { config, plugin, .. } = self;
+        let (name, path) = (&file.plan.name, file.plan.file.display());
+        match self.look(file) {
+            None => {}
+            Some(None) => info!(config, plugin, "its data `{name}` is read from {path} again"),
+            Some(Some(fault)) if file.known().content.is_some() => {
+                warn!(config, plugin, "its data `{name}` stays as it was: {fault}");
+            }
+            Some(Some(fault)) => warn!(config, plugin, "it has no data `{name}`: {fault}"),
+        }
+    }
+}
+
+impl DataFile {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn directory(file: &Path) -> &Path {
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// What is in a file that was last read with this stamp.
+fn look(plan: &DataPlan, stamp: Option<Stamp>, now: SystemTime) -> Result<Look, DataError> {
+    let DataPlan { file, refresh, size, .. } = plan;
+    let failed = |unread: Unread| match unread {
+        Unread::Refused(error) if error.kind() == ErrorKind::NotFound => {
+            match directory(file).is_dir() {
+                true => DataError::NotThere { file: file.clone(), refresh: *refresh },
+                false => DataError::NoDirectory { file: file.clone() },
+            }
+        }
+        unread => DataError::Unread { file: file.clone(), unread },
+    };
+    let is = fs::metadata(file).map_err(|error| failed(error.into()))?;
+    if stamp == Some(Stamp::of(&is)) {
+        return Ok(Look::Same);
+    }
+    let open = files::open(file, *size as u64).map_err(failed)?;
+    let stamp = |open: &File| {
+        let metadata = open.metadata().map_err(|error| failed(error.into()))?;
+        Ok::<_, DataError>(Stamp::of(&metadata))
+    };
+    let before = stamp(&open)?;
+    let bytes = files::read_open(&open, *size as u64).map_err(failed)?;
+    let after = stamp(&open)?;
+    match (before.size, before.written) == (after.size, after.written) {
+        true => Ok(Look::Bytes(bytes, Some(after).filter(|stamp| stamp.is_settled(now)))),
+        false => Err(DataError::Torn { file: file.clone() }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
