@@ -61,7 +61,7 @@ pub fn certificates_may_say_who_asks() {
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=me -keyout me.key \
          -out me.pem -CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:FALSE",
     );
-    let host = tls::before_known(kubelet.host(), &desk.path(""));
+    let host = tls::before(kubelet.host(), &desk.path(""), true);
     let words =
         format!("--kubelet.url=https://{host} --kubelet.ca-file=ca.pem -o pods.json --once");
     let known = format!("{words} --kubelet.cert-file=me.pem --kubelet.key-file=me.key");

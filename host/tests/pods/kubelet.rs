@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::certificates::certify;
 use crate::made::{Made, Request, answer};
 use crate::tls;
 
@@ -41,7 +42,8 @@ impl Kubelet {
 
     /// Its address, with TLS before it. The authority is `ca.pem` of this directory.
     pub fn safe(&self, dir: &Path) -> String {
-        format!("https://{}", tls::before(self.server.host(), dir))
+        certify(dir);
+        format!("https://{}", tls::before(self.server.host(), dir, false))
     }
 
     /// Where it listens.

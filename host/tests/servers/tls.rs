@@ -9,27 +9,30 @@ use std::thread;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{WantsServerCert, WebPkiClientVerifier};
-use rustls::{
-    ConfigBuilder, RootCertStore, ServerConfig, ServerConnection, StreamOwned, WantsVerifier,
-};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use crate::certificates::certify;
-
-/// Serves with TLS what `host` serves without, and says where. The authority is `ca.pem` of this directory.
-pub fn before(host: String, dir: &Path) -> String {
-    certify(dir);
-    let builder = builder().with_no_client_auth();
-    serve(host, with_certificate(builder, dir))
+/// Serves with TLS what `host` serves without, and says where. The certificates of this directory are those that
+/// [`certify`](crate::certificates::certify) makes. If `known`, only whom the authority has certified is served.
+pub fn before(host: String, dir: &Path, known: bool) -> String {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match known {
+        true => builder.with_client_cert_verifier(clients(dir)),
+        false => builder.with_no_client_auth(),
+    };
+    let certificate = CertificateDer::from_pem_file(dir.join("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(dir.join("server.key")).unwrap();
+    serve(host, builder.with_single_cert(vec![certificate], key).unwrap())
 }
 
-/// The same, to whom that authority has certified. It and the server's certificate are there.
-pub fn before_known(host: String, dir: &Path) -> String {
+/// Whom the authority has certified.
+fn clients(dir: &Path) -> Arc<dyn ClientCertVerifier> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(dir.join("ca.pem")).unwrap()).unwrap();
     let provider = Arc::new(ring::default_provider());
-    let known = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    serve(host, with_certificate(builder().with_client_cert_verifier(known.unwrap()), dir))
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap()
 }
 
 fn serve(host: String, config: ServerConfig) -> String {
@@ -44,20 +47,6 @@ fn serve(host: String, config: ServerConfig) -> String {
         }
     });
     format!("localhost:{port}")
-}
-
-fn builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    builder.with_safe_default_protocol_versions().unwrap()
-}
-
-fn with_certificate(
-    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
-    dir: &Path,
-) -> ServerConfig {
-    let certificate = CertificateDer::from_pem_file(dir.join("server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(dir.join("server.key")).unwrap();
-    builder.with_single_cert(vec![certificate], key).unwrap()
 }
 
 /// One request that has no body, and its answer.
