@@ -265,5 +265,8 @@ mod tests {
             said.starts_with("invalid length 10001, expected a list of at most 10000"),
             "{said}"
         );
+        // What is passed over may be as deep as it likes.
+        let deep = format!("{{\"kind\":\"PodList\",\"other\":{}", "[".repeat(1 << 20));
+        assert_eq!(kept(&deep), "EOF while parsing a list at line 1 column 1048602");
     }
 }
