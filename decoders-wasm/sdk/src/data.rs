@@ -122,9 +122,12 @@ pub(crate) mod host {
 
     pub(crate) use crate::bindings::decoder::ebpf_exporter::plugin::data::{Content, Reading};
 
+    /// A file of a test: its version and its bytes. Without bytes it cannot be read.
+    type TestFile = (u64, Option<Vec<u8>>);
+
     thread_local! {
-        /// The files of tests, each with its version; without bytes it cannot be read.
-        static FILES: RefCell<HashMap<String, (u64, Option<Vec<u8>>)>> = RefCell::default();
+        /// By their names.
+        static FILES: RefCell<HashMap<String, TestFile>> = RefCell::default();
     }
 
     /// Has the file `name` hold these bytes from now on, or be named only.

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
@@ -139,9 +139,10 @@ impl Stamp {
 
 /// What a look at a file finds.
 enum Look {
-    /// The content that was read last.
+    /// The file that was read last.
     Same,
-    Bytes(Vec<u8>, Option<Stamp>),
+    /// What is in it, if that is another content than before, and its stamp as in [`Known::stamp`].
+    Read(Option<Arc<[u8]>>, Option<Stamp>),
 }
 
 impl DataFiles {
@@ -200,12 +201,13 @@ impl DataFiles {
     /// Looks at a file. What is wrong with it, if it is not what was wrong with it before; nothing inside if
     /// it has come right.
     fn look(&self, file: &DataFile) -> Option<Option<String>> {
-        let (stamp, before) = {
+        let (stamp, content) = {
             let known = file.known();
-            (known.stamp, known.content.clone())
+            (known.stamp, known.content.as_ref().map(|content| Arc::clone(&content.bytes)))
         };
         let now = SystemTime::now();
-        let looked = look(&file.plan, stamp, now);
+        // Nobody who is given the content waits for this.
+        let looked = look(&file.plan, stamp, content.as_deref(), now);
         let mut known = file.known();
         let old = known.fault.take().map(|fault| fault.to_string());
         match looked {
@@ -215,9 +217,9 @@ impl DataFiles {
             }
             Ok(look) => {
                 known.counts.read = Some(now);
-                if let Look::Bytes(bytes, stamp) = look {
+                if let Look::Read(content, stamp) = look {
                     known.stamp = stamp;
-                    self.take(&mut known, before.as_ref(), bytes);
+                    content.into_iter().for_each(|content| self.take(&mut known, content));
                 }
             }
         }
@@ -225,14 +227,11 @@ impl DataFiles {
         (old != new).then(|| known.fault.as_ref().map(|fault| fault.advice().to_string()))
     }
 
-    /// Notes what was read, if it is not the content that there was `before`.
-    fn take(&self, known: &mut Known, before: Option<&DataContent>, bytes: Vec<u8>) {
-        if before.is_some_and(|content| *content.bytes == *bytes) {
-            return;
-        }
+    /// Notes another content.
+    fn take(&self, known: &mut Known, bytes: Arc<[u8]>) {
         known.counts.bytes = bytes.len();
         known.counts.changes += 1;
-        known.content = Some(DataContent { version: known.counts.changes, bytes: bytes.into() });
+        known.content = Some(DataContent { version: known.counts.changes, bytes });
         // Whoever sees the number sees the content.
         self.changes.fetch_add(1, Ordering::Release);
     }
@@ -265,8 +264,13 @@ fn directory(file: &Path) -> &Path {
     }
 }
 
-/// What is in a file that was last read with this stamp.
-fn look(plan: &DataPlan, stamp: Option<Stamp>, now: SystemTime) -> Result<Look, DataError> {
+/// What is in a file that was last read with this stamp and content.
+fn look(
+    plan: &DataPlan,
+    stamp: Option<Stamp>,
+    content: Option<&[u8]>,
+    now: SystemTime,
+) -> Result<Look, DataError> {
     let DataPlan { file, refresh, size, .. } = plan;
     let failed = |unread: Unread| match unread {
         Unread::Refused(error) if error.kind() == ErrorKind::NotFound => {
@@ -289,10 +293,12 @@ fn look(plan: &DataPlan, stamp: Option<Stamp>, now: SystemTime) -> Result<Look, 
     let before = stamp(&open)?;
     let bytes = files::read_open(&open, *size as u64).map_err(failed)?;
     let after = stamp(&open)?;
-    match (before.size, before.written) == (after.size, after.written) {
-        true => Ok(Look::Bytes(bytes, Some(after).filter(|stamp| stamp.is_settled(now)))),
-        false => Err(DataError::Torn { file: file.clone() }),
+    if (before.size, before.written) != (after.size, after.written) {
+        return Err(DataError::Torn { file: file.clone() });
     }
+    let is_new = content != Some(&*bytes);
+    let stamp = Some(after).filter(|stamp| stamp.is_settled(now));
+    Ok(Look::Read(is_new.then(|| bytes.into()), stamp))
 }
 
 #[cfg(test)]

@@ -310,3 +310,24 @@ fn the_contract_is_checked_point_by_point() {
     the plugin breaks the contract in 3 of 13 points
     "#);
 }
+
+#[test]
+fn a_file_that_a_plugin_reads_is_named_with_what_it_is_called() {
+    let folder = Folder::of(&["data", "echo"]);
+    let at = |name: &str| folder.0.path().join(name).display().to_string();
+    fs::write(at("pods"), "web").unwrap();
+    let run = |guest: &str, data: &[String]| {
+        let flags = data.iter().flat_map(|data| ["--data", data]);
+        let arguments: Vec<_> = flags.chain(["a"]).collect();
+        folder.plugin("run", guest, &arguments)
+    };
+    let named = |name: &str, file: &str| [format!("{name}={}", at(file))];
+    insta::assert_snapshot!(run("data", &named("data", "pods")).unwrap(), @"");
+    insta::assert_snapshot!(run("data", &named("other", "pods")).unwrap(), @"");
+    insta::assert_snapshot!(run("data", &named("data", "gone")).unwrap_err(), @"");
+    insta::assert_snapshot!(run("data", &named("p/q", "pods")).unwrap_err(), @"");
+    insta::assert_snapshot!(run("data", &["pods".to_owned()]).unwrap_err(), @"");
+    insta::assert_snapshot!(run("echo", &named("data", "pods")).unwrap_err(), @"");
+    let inspect = folder.plugin("inspect", "data", &[]).unwrap();
+    insta::assert_snapshot!(inspect.split_once("imports").unwrap().1, @"");
+}

@@ -70,6 +70,7 @@ fn start(plugin: &str, settings: &Value, limits: Limits) -> Result<Box<dyn Decod
         places: &[&directory()],
         pin: None,
         settings: &settings.to_string(),
+        data: &[],
         limits,
     };
     let said = |error: PluginError| error.advice().to_string();

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ impl Folder {
         Self(dir)
     }
 
-    fn file(&self) -> std::path::PathBuf {
+    fn file(&self) -> PathBuf {
         self.0.path().join("files/pods")
     }
 
@@ -148,37 +149,47 @@ pub fn labels_follow_a_file_that_is_replaced() {
     let one = |name: &str| exporter.series(name)[0].1;
     assert_eq!((one("plugin_data_bytes"), one("plugin_data_changes_total")), (2, 5));
     assert!(one("plugin_data_read_timestamp_seconds") > 0);
+    // As Kubernetes mounts a ConfigMap, and changes it.
+    for (version, label) in [("..1", "pod-1"), ("..2", "pod-2")] {
+        let at = |name: &str| folder.file().with_file_name(name);
+        fs::create_dir(at(version)).unwrap();
+        fs::write(at(version).join("pods"), label).unwrap();
+        symlink(version, at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        if version == "..1" {
+            symlink("..data/pods", folder.file()).unwrap();
+        }
+        exporter.until(Some(label));
+    }
     let worker = |(labels, up): &(String, u64)| labels.contains("plugin-data") && *up == 1;
     assert!(exporter.series("worker_up").iter().any(worker));
 }
 
 pub fn a_file_that_is_missing_is_told_of() {
-    let said = |folder: &Folder| {
-        let mut command = folder.replay();
-        let output = command.arg("--once").output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        assert_eq!(printed.matches("text=\"error\"").count() as u64, ROWS);
-        let lines = said.lines().filter(|line| line.contains("plugins.guest.data"));
+    let told = |folder: &Folder, stderr: &[u8]| {
         let place = folder.0.path().display().to_string();
-        lines.map(|line| line.replace(&place, "DIR") + "\n").collect::<String>()
+        let said = String::from_utf8_lossy(stderr).replace(&place, "DIR");
+        let lines = said.lines().filter(|line| line.contains("plugins.guest.data"));
+        lines.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    let said = |folder: &Folder| {
+        let output = folder.replay().arg("--once").output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(printed.matches("text=\"error\"").count() as u64, ROWS);
+        told(folder, &output.stderr)
     };
     let folder = Folder::new();
-    insta::assert_snapshot!(said(&folder), @"");
+    insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: DIR/files/pods is not there yet; see to it that it comes; it is looked for every 1 s");
     // What would be a fault where it is served may be of another host in a replay.
     fs::remove_dir(folder.0.path().join("files")).unwrap();
-    insta::assert_snapshot!(said(&folder), @"");
+    insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: the directory of DIR/files/pods is not there; make the directory first: an exporter that serves can read no other than those that were there at its start");
     let check = |guest: &str| {
         fs::write(folder.0.path().join("guest.wasm"), guests::component(guest)).unwrap();
         let mut command = Command::new(BINARY);
         command.arg("--config.dir").arg(folder.0.path()).args(["--config.names", "workload"]);
-        let output = command.arg("--config.check").output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let lines = said.lines().filter(|line| line.contains("plugins.guest.data"));
-        let place = Path::new(folder.0.path()).display().to_string();
-        lines.map(|line| line.replace(&place, "DIR") + "\n").collect::<String>()
+        told(&folder, &command.arg("--config.check").output().unwrap().stderr)
     };
-    insta::assert_snapshot!(check("data"), @"");
-    insta::assert_snapshot!(check("echo"), @"");
+    insta::assert_snapshot!(check("data"), @"DIR/workload.yaml:3: plugins.guest.data.file: the directory of DIR/files/pods is not there; make the directory first: an exporter that serves can read no other than those that were there at its start");
+    insta::assert_snapshot!(check("echo"), @"DIR/workload.yaml:3: plugins.guest.data: the plugin reads no data: it does not import the interface for it; remove it, or use a version of the plugin that does");
 }

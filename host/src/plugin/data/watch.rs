@@ -1,7 +1,7 @@
 //! The worker that looks at the files of plugins, each as often as its config says.
 //!
-//! It has given up its rights when it begins, and looks at all files then: one that cannot be read from then
-//! on is told at once.
+//! It has given up its rights when it begins, and reads all files then: one that cannot be read from then on is
+//! told at once.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -32,8 +32,9 @@ pub(in crate::plugin) fn hire(
 
 /// Looks at files until it is told to end.
 fn work(all: &[Arc<DataFiles>], told: &Receiver<()>) {
-    let each = |files: &'_ Arc<DataFiles>| files.files.len();
-    let mut due = vec![Instant::now(); all.iter().map(each).sum()];
+    let mut due = vec![Instant::now(); pairs(all).count()];
+    // That a file has not changed does not say that it can still be read.
+    pairs(all).for_each(|(_, file)| file.known().stamp = None);
     loop {
         let now = Instant::now();
         for (due, (files, file)) in due.iter_mut().zip(pairs(all)).filter(|(due, _)| **due <= now) {

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::config::{self, ConfigFile, Severity};
-use crate::decode::{Decoder, OnError, Step};
+use crate::decode::{Decoder, OnError, Outcome, Step};
 use crate::link::{self, Plugins};
 use crate::system::System;
 
