@@ -283,7 +283,9 @@ impl<'a> Bench<'a> {
                 "leave it out",
             )));
         }
-        let unread = plugin.data_faults(|_, error| error.advice().about("--data"));
+        let unread = plugin.data_faults(|_, error| {
+            Advice::new(format!("--data: {error}"), "name a file that can be read")
+        });
         if !unread.is_empty() {
             return Err(ToolError::Data(unread));
         }

@@ -67,7 +67,7 @@ pub struct DataStats {
 /// Why a file that a plugin reads could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataError {
-    #[error("{} is not there yet", file.display())]
+    #[error("{} is not there", file.display())]
     NotThere { file: PathBuf, refresh: Duration },
     #[error("the directory of {} is not there", file.display())]
     NoDirectory { file: PathBuf },

@@ -322,12 +322,21 @@ fn a_file_that_a_plugin_reads_is_named_with_what_it_is_called() {
         folder.plugin("run", guest, &arguments)
     };
     let named = |name: &str, file: &str| [format!("{name}={}", at(file))];
-    insta::assert_snapshot!(run("data", &named("data", "pods")).unwrap(), @"");
-    insta::assert_snapshot!(run("data", &named("other", "pods")).unwrap(), @"");
-    insta::assert_snapshot!(run("data", &named("data", "gone")).unwrap_err(), @"");
-    insta::assert_snapshot!(run("data", &named("p/q", "pods")).unwrap_err(), @"");
-    insta::assert_snapshot!(run("data", &["pods".to_owned()]).unwrap_err(), @"");
-    insta::assert_snapshot!(run("echo", &named("data", "pods")).unwrap_err(), @"");
+    insta::assert_snapshot!(run("data", &named("data", "pods")).unwrap(), @"
+    INPUT  OUTCOME     ANSWER
+    a      label       web
+    ");
+    insta::assert_snapshot!(run("data", &named("other", "pods")).unwrap(), @"
+    INPUT  OUTCOME     ANSWER
+    a      error       unnamed
+    ");
+    insta::assert_snapshot!(run("data", &named("data", "gone")).unwrap_err(), @"--data: DIR/gone is not there; name a file that can be read");
+    insta::assert_snapshot!(run("data", &named("p/q", "pods")).unwrap_err(), @"--data: `p/q` cannot be what a plugin calls a file; use letters, digits, `_`, `-` and `.`, 128 of them at most");
+    insta::assert_snapshot!(run("data", &["pods".to_owned()]).unwrap_err(), @"--data: `pods` names no file; write what the plugin calls it, `=`, and the file");
+    insta::assert_snapshot!(run("echo", &named("data", "pods")).unwrap_err(), @"--data: the plugin reads no data; leave it out");
     let inspect = folder.plugin("inspect", "data", &[]).unwrap();
-    insta::assert_snapshot!(inspect.split_once("imports").unwrap().1, @"");
+    insta::assert_snapshot!(inspect.split_once("imports").unwrap().1, @"
+
+    ebpf-exporter:plugin/data@0.1.0  (given: it reads files that a config names as `data`)
+    ");
 }

@@ -180,7 +180,7 @@ pub fn a_file_that_is_missing_is_told_of() {
         told(folder, &output.stderr)
     };
     let folder = Folder::new();
-    insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: DIR/files/pods is not there yet; see to it that it comes; it is looked for every 1 s");
+    insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: DIR/files/pods is not there; see to it that it comes; it is looked for every 1 s");
     // What would be a fault where it is served may be of another host in a replay.
     fs::remove_dir(folder.0.path().join("files")).unwrap();
     insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: the directory of DIR/files/pods is not there; make the directory first: an exporter that serves can read no other than those that were there at its start");

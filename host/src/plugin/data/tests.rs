@@ -125,7 +125,7 @@ fn a_file_that_rests_is_not_read_again() {
 fn what_cannot_be_read_stays_what_it_was() {
     let folder = Folder::new();
     let files = folder.open("pods");
-    insta::assert_snapshot!(folder.fault(&files), @"plugins.zone.data: DIR/pods is not there yet; see to it that it comes; it is looked for every 10 s");
+    insta::assert_snapshot!(folder.fault(&files), @"plugins.zone.data: DIR/pods is not there; see to it that it comes; it is looked for every 10 s");
     assert!(matches!(files.read("data", None), DataReading::Unread));
     assert!(!files.again(), "it was said");
     folder.put("pods", "one");
@@ -136,7 +136,7 @@ fn what_cannot_be_read_stays_what_it_was() {
     );
     type Spoil = fn(&Path);
     let spoils: [(Spoil, &str); 4] = [
-        (|_| {}, "is not there yet"),
+        (|_| {}, "pods is not there"),
         (|file| mknodat(CWD, file, FileType::Fifo, Mode::RWXU, 0).unwrap(), "is no regular file"),
         (|file| fs::create_dir(file).unwrap(), "is a directory"),
         (|file| File::create(file).unwrap().set_len((1 << 20) + 1).unwrap(), "is too large"),
