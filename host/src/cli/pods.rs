@@ -29,7 +29,7 @@ pub struct Pods {
     pub key_file: Option<PathBuf>,
 
     /// Take any certificate of the kubelet: whoever is between may then read the token, and name pods
-    #[arg(long = "kubelet.insecure-skip-verify")]
+    #[arg(long = "kubelet.insecure-skip-verify", conflicts_with = "ca_file")]
     pub insecure_skip_verify: bool,
 
     /// File to keep the list in; without it, it is printed once

@@ -123,10 +123,9 @@ fn wait(flag: &str, text: &str) -> Result<Duration, PodsError> {
 
 fn kubelet(flags: &Pods, timeout: Duration) -> Result<Kubelet, PodsError> {
     let address: KubeletAddress = flags.url.parse()?;
-    if !address.is_safe() && flags.token_file.is_some() {
-        let problem = "--kubelet.token-file: a token that goes over http:// can be read on its way";
-        let remedy = "write https:// in --kubelet.url, or leave it out";
-        return Err(usage(problem.to_owned(), remedy));
+    if let Some(flag) = for_tls(flags).filter(|_| !address.is_safe()) {
+        let problem = format!("{flag} is for TLS, and http:// has none");
+        return Err(usage(problem, "write https:// in --kubelet.url, or leave it out"));
     }
     let own = |name: &str| Some(Path::new(SERVICE_ACCOUNT).join(name)).filter(|file| file.exists());
     let both = flags.cert_file.clone().zip(flags.key_file.clone());
@@ -143,6 +142,17 @@ fn kubelet(flags: &Pods, timeout: Duration) -> Result<Kubelet, PodsError> {
         unchecked: flags.insecure_skip_verify,
         timeout,
     })
+}
+
+/// A flag that was typed and means nothing without TLS.
+fn for_tls(flags: &Pods) -> Option<&'static str> {
+    let typed = [
+        ("--kubelet.token-file", flags.token_file.is_some()),
+        ("--kubelet.ca-file", flags.ca_file.is_some()),
+        ("--kubelet.cert-file", flags.cert_file.is_some()),
+        ("--kubelet.insecure-skip-verify", flags.insecure_skip_verify),
+    ];
+    typed.into_iter().find(|(_, typed)| *typed).map(|(flag, _)| flag)
 }
 
 /// What became of the file.
@@ -292,7 +302,8 @@ mod tests {
         insta::assert_snapshot!(said(&["--kubelet.url=localhost:10250"]), @"2 --kubelet.url: `localhost:10250` is no address of a kubelet; write one such as https://127.0.0.1:10250");
         insta::assert_snapshot!(said(&["--refresh=1"]), @"2 --refresh=1 is no time to wait; write one such as 10s or 1m");
         insta::assert_snapshot!(said(&["--timeout=0s"]), @"2 --timeout=0s is no time to wait; write one such as 10s or 1m");
-        insta::assert_snapshot!(said(&["--kubelet.url=http://a", "--kubelet.token-file=t"]), @"2 --kubelet.token-file: a token that goes over http:// can be read on its way; write https:// in --kubelet.url, or leave it out");
+        insta::assert_snapshot!(said(&["--kubelet.url=http://a", "--kubelet.token-file=t"]), @"2 --kubelet.token-file is for TLS, and http:// has none; write https:// in --kubelet.url, or leave it out");
+        insta::assert_snapshot!(said(&["--kubelet.url=http://a", "--kubelet.insecure-skip-verify"]), @"2 --kubelet.insecure-skip-verify is for TLS, and http:// has none; write https:// in --kubelet.url, or leave it out");
         insta::assert_snapshot!(said(&["-o", "/gone/pods.json"]), @"1 failed to write /gone/pods.json: no such file or directory; name a file with -o, in a directory that you may write into");
     }
 

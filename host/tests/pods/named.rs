@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kubelet::Kubelet;
 use crate::typed::{Desk, Running, until};
@@ -25,8 +25,8 @@ const SHELL: &str = "83069a4373b0f3c6f8773bd26afa2e3c13b76249d5177104dead58f3256
 /// A container and its pod that come later.
 const LATE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 const LATE_POD: &str = "11111111-2222-4333-8444-555555555555";
-/// The pause container of a pod.
-const SANDBOX: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+/// One that no list has at first, as if it were the pause container of its pod.
+const AGAIN: &str = "2222222222222222222222222222222222222222222222222222222222222222";
 const WEB: &str = "fb4b457e-454a-41d8-86a1-d4aef765538a";
 const SHELL_POD: &str = "47558299-fa51-45e6-8167-b95829264167";
 
@@ -38,7 +38,7 @@ fn config() -> String {
         scope(WEB, APP),
         format!("/kubepods/pod{WEB}/{APP}"),
         scope("d5e4c6e1-b333-4793-8556-bfbf43b899c5", POSTGRES),
-        scope(WEB, SANDBOX),
+        scope(WEB, AGAIN),
         scope(LATE_POD, LATE),
         "/system.slice/ssh.service".to_owned(),
         slice(WEB),
@@ -141,6 +141,25 @@ pub fn series_come_and_go_with_their_pods() {
         last.lines().partition(|line| line.contains("late-0"));
     assert_eq!(others_of_last, others);
     insta::assert_snapshot!(new.join("\n"), @r#"{namespace="shop",pod="late-0",container="app",workload_kind="Pod",workload="late-0"} 333"#);
+
+    // A container is started again: it has another id, and what both have counted.
+    kubelet.change(|pods| {
+        let of = |pod: &&mut Value| pod["metadata"]["uid"] == WEB;
+        let web = pods.iter_mut().find(of).unwrap();
+        web["status"]["containerStatuses"][0]["containerID"] =
+            json!(format!("containerd://{AGAIN}"));
+    });
+    let count = || {
+        let series = exporter.series();
+        let app =
+            series.lines().find(|line| line.contains("container=\"app\",workload_kind=\"Deploy"));
+        app.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+    };
+    until("both are counted", || {
+        let count = count();
+        assert!(count >= Some(668), "it fell to {count:?}");
+        count == Some(668 + 333)
+    });
     let (code, _) = keeping.end();
     assert_eq!(code, 0);
 }
