@@ -15,12 +15,14 @@ use crate::{logging, version};
 
 mod new;
 mod plugin;
+mod pods;
 mod registry;
 mod selection;
 mod tool;
 
 pub use new::{Language, New, Shape};
 pub use plugin::{Compile, LimitFlags, Subject, Tool};
+pub use pods::Pods;
 pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 pub use selection::{Configs, Selection, SelectionError};
 pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};

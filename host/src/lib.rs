@@ -15,6 +15,7 @@
 //! | [`reference`](mod@reference) | names artifacts in registries | assumes a registry that is not named |
 //! | [`lock`] | knows which file each reference of a config means, `plugins.lock` | asks a registry |
 //! | [`registry`] | plugins in OCI registries: pushed, listed, pulled | is used by an exporter that starts or serves |
+//! | [`kubelet`] | asks a kubelet which pods it runs | is used by an exporter that serves |
 //! | [`source`] | hands out the entries of a map, or of a recording | knows labels |
 //! | [`rows`] | knows the row of each entry, and by what its numbers moved | knows labels |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
@@ -53,6 +54,7 @@ pub mod escaping;
 pub mod exposition;
 mod files;
 mod index;
+pub mod kubelet;
 pub mod link;
 pub mod lock;
 pub mod logging;

@@ -79,6 +79,10 @@ fn act(flags: Flags) -> Result<(), Failure> {
             TopError::Interval(_) => fail(Exit::Usage, error),
             _ => fail(Exit::Unexpected, error),
         }),
+        Some(Command::Pods(order)) => {
+            let text = order.work().map_err(|error| fail(error.exit(), error))?;
+            print(&text)
+        }
         Some(Command::Record(order)) => record(order),
         Some(Command::Replay(order)) => replay(order),
         // Obeyed before anything else was begun.

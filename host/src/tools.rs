@@ -2,8 +2,8 @@
 //! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
-//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote`, `fetch` and
-//! `outdated` and `update` alone use the network.
+//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote`, `fetch`,
+//! `outdated` and `update` alone use the network; `pods` asks a kubelet.
 
 use std::fmt;
 use std::fs;
@@ -38,6 +38,7 @@ mod inspect;
 pub mod manual;
 mod new;
 mod outdated;
+mod pods;
 pub mod record;
 mod remote;
 mod run;
@@ -45,6 +46,7 @@ pub mod top;
 mod update;
 
 pub use health::{HealthError, health};
+pub use pods::PodsError;
 
 /// Why a tool gives no result.
 #[derive(Debug, thiserror::Error)]

@@ -244,6 +244,15 @@ fn the_chapter_of_tools_has_the_flags_of_their_help() {
     assert_eq!(told, known);
 }
 
+#[test]
+fn the_chapter_of_pods_has_the_flags_of_its_help() {
+    let mut told = named(&read("docs/src/operate/pods.md"));
+    told.retain(|name| name.starts_with("--"));
+    let mut known = flags(&["pods"]);
+    known.remove("--help");
+    assert_eq!(told, known);
+}
+
 /// A stranger copies the workflow: its commands are such as the exporter takes.
 #[test]
 fn the_workflow_for_plugins_has_commands_that_there_are() {
@@ -301,11 +310,13 @@ fn the_chapter_of_decoders_has_all() {
     assert_eq!(named(between(&chapter, "# Decoders", "\n## ")), all);
 }
 
-/// The source of the exporter and what its tests expect it to say, as one text without line breaks.
+/// The source of the exporter and of what it is made with, and what tests expect it to say, as one text without
+/// line breaks.
 static SOURCE: LazyLock<String> = LazyLock::new(|| {
     let files = files("host/src", &["rs", "snap"])
         .into_iter()
         .chain(files("host/tests", &["rs"]))
+        .chain(files("decoders-wasm/cgroup-pod/src", &["rs"]))
         .chain(files("decoders-wasm/componentize/src", &["rs"]));
     let text: String = files.filter(|file| !file.ends_with("docs.rs")).map(read).collect();
     let joined = Regex::new(r"\\\n\s*").unwrap().replace_all(&text, "").replace("\\\"", "\"");

@@ -1,5 +1,5 @@
-//! `cgroup-pod`: a cgroup's path → the Kubernetes pod, container and QoS class it belongs to, or
-//! its systemd slice and unit.
+//! `cgroup-pod`: a cgroup's path → the Kubernetes pod, container and QoS class it belongs to, with their names
+//! if there is a list of pods, or its systemd slice and unit.
 //!
 //! Stands behind the `cgroup` decoder. Understands what kubelet, containerd, CRI-O, docker and
 //! podman make of a cgroup's name with the systemd and the cgroupfs driver, in cgroup v1 and v2,
@@ -11,6 +11,7 @@
 //! label: cgroup          # the label that holds the path
 //! keep: false            # whether that label stays
 //! add: [pod_uid, container_id, qos]
+//! unlisted: drop         # or keep: rows of pods and containers whose names are not known
 //! ```
 //!
 //! `add` may list, in any order:
@@ -23,15 +24,46 @@
 //! | `runtime` | `containerd`, `cri-o`, `docker`, `podman`, or nothing where the name doesn't tell |
 //! | `slice` | the systemd slice that the unit stands in |
 //! | `unit` | the systemd unit that manages the cgroup: a service, scope, … |
+//! | `namespace`, `pod` | the pod's, by the list |
+//! | `container` | the container's name in its pod, by the list |
+//! | `workload` | the name of what the pod is part of: a Deployment, a CronJob, …; without one, the pod's own |
+//! | `workload_kind` | what that is; `Node` of a static pod, `Pod` of one that nobody controls |
 //!
 //! What a path does not tell is empty, which to Prometheus is a label that is absent. Rows whose
 //! labels have become equal (the threads of one container, say) are summed.
+//!
+//! # Names
+//!
+//! The last five come from a list of this node's pods, a `v1.PodList` in JSON. `ebpf_wasm_exporter pods` keeps one
+//! in a file, and the config names it:
+//!
+//! ```yaml
+//! plugins:
+//!   pods:
+//!     file: cgroup-pod.wasm
+//!     data: {pods: {file: /run/ebpf_exporter/pods.json}}
+//!     settings: {add: [namespace, pod, container]}
+//! ```
+//!
+//! The container's id decides, and the pod's UID if the list has no such container. With `unlisted: drop` a row is
+//! left out while its pod is not in the list, and while its container is not, if `container` is among the labels.
+//! So the series of a pod end with it, and what a new one counts before it is listed comes later, and whole. A
+//! pod's sandbox (the `pause` container) is in no list, so it is left out too. With `unlisted: keep` such labels
+//! are empty. Rows that are no pod's stay, and have no names.
+//!
+//! A Deployment is found by the hash that its ReplicaSet's name ends with, and a CronJob by the time that its
+//! Job's does. The latter is a guess.
 
 use ebpf_exporter_plugin::{Labels, Metric, RowOutcome, Transform, export_transform};
 
+mod list;
 mod path;
+mod pods;
+mod workload;
 
+use list::{Found, Names};
 use path::Place;
+use pods::Pods;
 
 /// What the config says.
 #[derive(serde::Deserialize)]
@@ -40,6 +72,7 @@ pub struct Settings {
     label: String,
     keep: bool,
     add: Vec<Fact>,
+    unlisted: Option<Unlisted>,
 }
 
 impl Default for Settings {
@@ -48,11 +81,23 @@ impl Default for Settings {
             label: "cgroup".to_owned(),
             keep: false,
             add: vec![Fact::PodUid, Fact::ContainerId, Fact::Qos],
+            unlisted: None,
         }
     }
 }
 
-/// What a path may tell; the label has its name.
+/// What becomes of a row whose names are not in the list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Unlisted {
+    /// It is left out until they are.
+    #[default]
+    Drop,
+    /// It has empty ones.
+    Keep,
+}
+
+/// What a path may tell, or a list of pods; the label has its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Fact {
@@ -62,6 +107,11 @@ enum Fact {
     Runtime,
     Slice,
     Unit,
+    Namespace,
+    Pod,
+    Container,
+    Workload,
+    WorkloadKind,
 }
 
 impl Fact {
@@ -73,10 +123,23 @@ impl Fact {
             Self::Runtime => "runtime",
             Self::Slice => "slice",
             Self::Unit => "unit",
+            Self::Namespace => "namespace",
+            Self::Pod => "pod",
+            Self::Container => "container",
+            Self::Workload => "workload",
+            Self::WorkloadKind => "workload_kind",
         }
     }
 
-    fn push(self, place: &Place<'_>, out: &mut Labels) {
+    /// Whether only a list of pods tells it.
+    fn is_listed(self) -> bool {
+        matches!(
+            self,
+            Self::Namespace | Self::Pod | Self::Container | Self::Workload | Self::WorkloadKind
+        )
+    }
+
+    fn push(self, place: &Place<'_>, names: &Names<'_>, out: &mut Labels) {
         match self {
             // systemd has no dashes within the parts of a slice's name.
             Self::PodUid => out.push(&place.pod_uid.replace('_', "-")),
@@ -85,6 +148,11 @@ impl Fact {
             Self::Runtime => out.push(place.runtime),
             Self::Slice => out.push(place.slice),
             Self::Unit => out.push(place.unit),
+            Self::Namespace => out.push(names.namespace),
+            Self::Pod => out.push(names.pod),
+            Self::Container => out.push(names.container),
+            Self::Workload => out.push(names.workload),
+            Self::WorkloadKind => out.push(names.kind),
         }
     }
 }
@@ -95,13 +163,16 @@ pub struct CgroupPod {
     path: usize,
     keep: bool,
     add: Vec<Fact>,
+    /// None if no name is asked for.
+    pods: Option<Pods>,
+    unlisted: Unlisted,
 }
 
 impl Transform for CgroupPod {
     type Settings = Settings;
 
     fn configure(settings: Settings, metric: &Metric) -> Result<Self, String> {
-        let Settings { label, keep, add } = settings;
+        let Settings { label, keep, add, unlisted } = settings;
         let path = metric.position(&label)?;
         let mut names = metric.labels.clone();
         if !keep {
@@ -114,7 +185,16 @@ impl Transform for CgroupPod {
             }
             names.push(name);
         }
-        Ok(Self { names, path, keep, add })
+        let named = add.iter().any(|fact| fact.is_listed());
+        if unlisted.is_some() && !named {
+            return Err(
+                "unlisted: no label of `add` comes from the list of pods; add namespace, pod, \
+                        container, workload or workload_kind, or leave it out"
+                    .to_owned(),
+            );
+        }
+        let pods = named.then(Pods::new).transpose()?;
+        Ok(Self { names, path, keep, add, pods, unlisted: unlisted.unwrap_or_default() })
     }
 
     fn names(&self) -> Vec<String> {
@@ -122,16 +202,32 @@ impl Transform for CgroupPod {
     }
 
     fn transform(&mut self, row: &[&str], out: &mut Labels) -> Result<RowOutcome, String> {
+        let place = Place::of(row[self.path]);
+        let names = match &mut self.pods {
+            None => Some(Names::default()),
+            Some(pods) => named(pods.list().find(&place), &self.add, self.unlisted),
+        };
+        let Some(names) = names else { return Ok(RowOutcome::Drop) };
         for (i, value) in row.iter().enumerate() {
             if self.keep || i != self.path {
                 out.push(value);
             }
         }
-        let place = Place::of(row[self.path]);
         for fact in &self.add {
-            fact.push(&place, out);
+            fact.push(&place, &names, out);
         }
         Ok(RowOutcome::Labels)
+    }
+}
+
+/// The names of a row; none if it is left out.
+fn named<'l>(found: Found<'l>, add: &[Fact], unlisted: Unlisted) -> Option<Names<'l>> {
+    match (found, unlisted) {
+        (Found::Listed(names), _) => Some(names),
+        (Found::Unknown(_), Unlisted::Drop) if add.contains(&Fact::Container) => None,
+        (Found::Unknown(names), _) => Some(names),
+        (Found::NotListed, Unlisted::Drop) => None,
+        (Found::NotListed, Unlisted::Keep) | (Found::NoPod, _) => Some(Names::default()),
     }
 }
 
@@ -141,66 +237,4 @@ const SETTINGS: &str = include_str!("../settings.schema.json");
 export_transform!(CgroupPod, settings = SETTINGS);
 
 #[cfg(test)]
-mod tests {
-    use ebpf_exporter_plugin::testing::{TestTransform, check_schema, json};
-
-    use super::*;
-
-    #[test]
-    fn the_schema_says_what_settings_there_are() {
-        check_schema::<Settings>(SETTINGS);
-    }
-
-    #[test]
-    fn facts_stand_in_the_place_of_the_path() {
-        let labels = &["cpu", "cgroup", "state"];
-        let pod = "/sys/fs/cgroup/kubepods/pod0f3c1d6e-97a1-4c1b-8d35-5b8e5b0a7c11/\
-                   1111111111111111111111111111111111111111111111111111111111111111";
-        let mut by_default = TestTransform::<CgroupPod>::new(json!({}), labels).unwrap();
-        assert_eq!(by_default.names(), ["cpu", "state", "pod_uid", "container_id", "qos"]);
-        by_default.check(&[
-            (
-                &["0", pod, "run"],
-                "{cpu=\"0\", state=\"run\", pod_uid=\"0f3c1d6e-97a1-4c1b-8d35-5b8e5b0a7c11\", \
-                 container_id=\"1111111111111111111111111111111111111111111111111111111111111111\", \
-                 qos=\"guaranteed\"}",
-            ),
-            (&["0", "/sys/fs/cgroup/init.scope", "run"], r#"{cpu="0", state="run"}"#),
-            (&["0", "unknown_cgroup_id:7", ""], r#"{cpu="0"}"#),
-        ]);
-    }
-
-    #[test]
-    fn the_path_may_stay_and_facts_be_chosen() {
-        let settings = json!({"label": "path", "keep": true, "add": ["unit", "slice"]});
-        let mut units = TestTransform::<CgroupPod>::new(settings, &["path"]).unwrap();
-        assert_eq!(units.names(), ["path", "unit", "slice"]);
-        units.check(&[
-            (
-                &["/a.slice/b.service"],
-                r#"{path="/a.slice/b.service", unit="b.service", slice="a.slice"}"#,
-            ),
-            (&["/"], r#"{path="/"}"#),
-        ]);
-    }
-
-    #[test]
-    fn bad_settings_are_refused() {
-        let refused = |settings, labels: &[&str]| {
-            TestTransform::<CgroupPod>::new(settings, labels).err().unwrap()
-        };
-        assert_eq!(
-            refused(json!({}), &["path"]),
-            "metric ebpf_exporter_test_total has no label \"cgroup\"; name one of: path"
-        );
-        assert_eq!(
-            refused(json!({"add": ["qos"]}), &["cgroup", "qos"]),
-            "add: the metric has a label qos already; leave it out"
-        );
-        assert_eq!(
-            refused(json!({"add": ["pod"]}), &["cgroup"]),
-            "settings: unknown variant `pod`, expected one of `pod_uid`, `container_id`, `qos`, \
-             `runtime`, `slice`, `unit`"
-        );
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::plugin::Tool;
+use super::pods::Pods;
 use super::selection::Configs;
 use crate::plugin::Order;
 use crate::surveyor::Charge;
@@ -28,6 +29,11 @@ pub enum Command {
     /// The kernel measures while it runs, which costs every run of every program some 30 ns.
     /// A * marks what this program holds, in whichever process.
     Top(Top),
+    /// Keep a list of this node's pods in a file, from its kubelet
+    ///
+    /// Plugins name pods by it. It needs no privilege: only to read its token, and to write into the file's
+    /// directory. SIGTERM ends it.
+    Pods(Pods),
     /// Say what a config may hold
     Config {
         /// What to say.

@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::certificates::certify;
+
 /// Why none can be started here.
 pub fn lacks() -> Option<String> {
-    let runs = |program: &str, argument: &str| {
-        let mut command = Command::new(program);
-        let status = command.arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    let there = runs("docker-registry", "--version") && runs("openssl", "version");
-    (!there).then(|| "no docker-registry and openssl; `make test` gets them".to_owned())
+    let mut command = Command::new("docker-registry");
+    let status = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let there = status.is_ok_and(|status| status.success());
+    (!there).then(|| "no docker-registry; `make test` gets it".to_owned())
 }
 
 /// A registry that runs.
@@ -93,27 +92,4 @@ fn spawn(dir: &Path, wants: &Wants<'_>) -> (Child, u16) {
     let mut command = Command::new("docker-registry");
     command.arg("serve").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
     (command.spawn().unwrap(), port)
-}
-
-/// An authority, and a server that it certifies.
-pub fn certify(dir: &Path) {
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-    let authority = "-addext basicConstraints=critical,CA:TRUE";
-    openssl(dir, &format!("req -x509 {key} -subj /CN=ca -keyout ca.key -out ca.pem {authority}"));
-    openssl(
-        dir,
-        &format!(
-            "req -x509 {key} -subj /CN=server -keyout server.key -out server.pem -CA ca.pem -CAkey ca.key \
-             -addext subjectAltName=DNS:localhost -addext extendedKeyUsage=serverAuth \
-             -addext basicConstraints=critical,CA:FALSE"
-        ),
-    );
-}
-
-/// What openssl answers.
-pub fn openssl(dir: &Path, arguments: &str) -> Vec<u8> {
-    let output =
-        Command::new("openssl").args(arguments.split(' ')).current_dir(dir).output().unwrap();
-    assert!(output.status.success(), "{arguments}: {output:?}");
-    output.stdout
 }

@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use ebpf_wasm_exporter::plugin::Digest;
 use serde_json::json;
 
+use crate::certificates::certify;
 use crate::made::{Made, Request, answer, begin, endless};
 use crate::tls;
 use crate::typed::{Desk, lettered};
@@ -319,7 +320,8 @@ pub fn what_began_with_tls_goes_on_with_it() {
         _ => answer(client, "404 Not Found", &[], b""),
     });
     let dir = tempfile::tempdir().unwrap();
-    let (host, desk) = (tls::before(registry.host(), dir.path()), Desk::new());
+    certify(dir.path());
+    let (host, desk) = (tls::before(registry.host(), dir.path(), false), Desk::new());
     let authority = dir.path().join("ca.pem").display().to_string();
     let auths = json!({"auths": {&host: {"username": "me", "password": "secret"}}});
     desk.write(".docker/config.json", &auths.to_string());

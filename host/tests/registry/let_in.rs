@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use crate::debian::{Registry, Wants, openssl};
+use crate::certificates::openssl;
+use crate::debian::{Registry, Wants};
 use crate::made::{Made, answer};
 use crate::typed::Desk;
 

@@ -19,13 +19,17 @@ mod hostile;
 mod kept;
 mod let_in;
 mod locked;
-mod made;
 mod oras;
-mod tls;
 mod typed;
 
+#[path = "../servers/certificates.rs"]
+mod certificates;
 #[path = "../guests/compose.rs"]
 mod guests;
+#[path = "../servers/made.rs"]
+mod made;
+#[path = "../servers/tls.rs"]
+mod tls;
 
 use list::unless;
 
@@ -59,7 +63,8 @@ fn real() -> impl Iterator<Item = Trial> {
     let read = read.map(|trial| unless(oras::lacks(), trial));
     let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
     let all = kept.into_iter().chain(let_in).chain(locked).chain(read).chain(safe);
-    all.map(|trial| unless(debian::lacks(), trial))
+    let lacks = || debian::lacks().into_iter().chain(certificates::lacks());
+    all.map(move |trial| unless(lacks(), trial))
 }
 
 /// Those that need nothing.
