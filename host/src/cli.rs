@@ -84,6 +84,10 @@ pub struct Flags {
     #[arg(long = "plugins.dir", value_name = "DIR", help_heading = CONFIGS)]
     pub plugins_dir: Option<PathBuf>,
 
+    /// File that says who has to have signed plugins; without it, nobody
+    #[arg(long = "plugins.policy", value_name = "FILE", help_heading = CONFIGS)]
+    pub plugins_policy: Option<PathBuf>,
+
     /// Directory to keep compiled plugins in, for a faster start; empty for none; default:
     /// $CACHE_DIRECTORY
     #[arg(long = "plugins.cache-dir", value_name = "DIR", help_heading = CONFIGS)]
@@ -270,9 +274,15 @@ impl Flags {
     ///
     /// Never: all have defaults.
     pub fn of(configs: &Configs) -> Result<Self, clap::Error> {
-        let Configs { dir, names, plugins_dir } = configs.clone();
+        let Configs { dir, names, plugins_dir, policy } = configs.clone();
         let flags = Self::try_parse_from([env!("CARGO_PKG_NAME")])?;
-        Ok(Self { config_dir: dir, config_names: names, plugins_dir, ..flags })
+        Ok(Self {
+            config_dir: dir,
+            config_names: names,
+            plugins_dir,
+            plugins_policy: policy,
+            ..flags
+        })
     }
 
     /// Whether `--no-web.enable-maps` was typed, and last.

@@ -16,6 +16,7 @@ pub mod name;
 mod node;
 mod older;
 pub mod plan;
+pub mod policy;
 mod ranges;
 mod raw;
 mod read;
@@ -85,8 +86,8 @@ pub fn settings(file: &ConfigFile) -> Result<String, Vec<Fault>> {
     }
 }
 
-/// Faults of such settings that were found elsewhere: where in them, `a[1]`, and what is wrong there.
-pub fn settings_faults(file: &ConfigFile, found: Vec<(String, Advice)>) -> Vec<Fault> {
+/// Faults of a file that were found elsewhere: where in it, `a[1]`, and what is wrong there.
+pub fn located(file: &ConfigFile, found: Vec<(String, Advice)>) -> Vec<Fault> {
     let bounds = Bounds::default();
     let document = node::parse(&file.text, &bounds).ok();
     let fault = |(path, advice): (String, Advice)| {

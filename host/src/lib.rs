@@ -13,6 +13,8 @@
 //! | [`transform`] | turns label sets into other label sets | counts |
 //! | [`plugin`] | runs decoders and transforms that are Wasm components | trusts them |
 //! | [`reference`](mod@reference) | names artifacts in registries | assumes a registry that is not named |
+//! | [`manifest`] | knows which component a manifest of OCI names | opens a file, or asks a registry |
+//! | [`signature`](mod@signature) | says who has signed a plugin, and whether they may | opens a file, or asks a registry |
 //! | [`lock`] | knows which file each reference of a config means, `plugins.lock` | asks a registry |
 //! | [`registry`] | plugins in OCI registries: pushed, listed, pulled | is used by an exporter that starts or serves |
 //! | [`kubelet`] | asks a kubelet which pods it runs | is used by an exporter that serves |
@@ -58,6 +60,7 @@ pub mod kubelet;
 pub mod link;
 pub mod lock;
 pub mod logging;
+pub mod manifest;
 pub mod output;
 pub mod plugin;
 pub mod privileges;
@@ -70,6 +73,7 @@ pub mod series;
 pub mod serve;
 pub mod settings;
 pub mod signals;
+pub mod signature;
 pub mod source;
 pub mod spans;
 pub mod startup;

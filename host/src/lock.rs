@@ -1,25 +1,35 @@
 //! `plugins.lock`: which file each reference of the configs means, as `plugin fetch` has found it.
 //!
-//! It lies in the directory of `--plugins.dir` beside those files. Each of them is called by its digest, so
-//! that none ever takes the place of another. An exporter that starts reads it, and asks nobody. It is taken for
-//! hostile: it is bounded, and what it says of a file is only what the file's SHA-256 has to be.
+//! It lies in the directory of `--plugins.dir` beside those files: components, their manifests and their signatures.
+//! Each of them is called by its digest, so that none ever takes the place of another. An exporter that starts
+//! reads them, and asks nobody. All are taken for hostile. A config has the digest of the manifest, and the manifest
+//! that of the component, so whoever can write there cannot have another one served. The lock only helps to find
+//! them.
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::advice::{Advise, plain};
+use crate::advice::plain;
 use crate::digest::Digest;
 use crate::files::{self, Unread};
+use crate::manifest::{FoundArtifact, LARGEST_MANIFEST};
 use crate::plugin::World;
 use crate::reference::{ArtifactReference, PinnedReference};
+use crate::signature::{LARGEST_BUNDLE, MOST_BUNDLES};
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use error::LockError;
 
 /// What it is called.
 pub const NAME: &str = "plugins.lock";
 /// The form that is written here, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of it.
 const LARGEST: u64 = 4 << 20;
 /// Bytes of a text of its that a message shows.
@@ -45,87 +55,10 @@ pub struct LockedPlugin {
     pub contract: String,
     /// What it is.
     pub world: World,
-}
-
-/// Why what was fetched cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LockError {
-    /// It is not known where to look.
-    #[error("a plugin of a registry needs --plugins.dir")]
-    NoDirectory,
-    /// Nothing was fetched.
-    #[error("there is no {}", .0.display())]
-    NotThere(PathBuf),
-    /// It cannot be read.
-    #[error("{} {why}", file.display())]
-    Unreadable {
-        /// The lock.
-        file: PathBuf,
-        /// The end of the sentence.
-        why: String,
-    },
-    /// It is not what `plugin fetch` writes.
-    #[error("{} is damaged: {why}", file.display())]
-    Damaged {
-        /// The lock.
-        file: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Another exporter has written it.
-    #[error("{} has the form {found}, and this exporter knows {VERSION}", file.display())]
-    Version {
-        /// The lock.
-        file: PathBuf,
-        /// What it says.
-        found: u32,
-    },
-    /// This one was not fetched.
-    #[error("{} has no {reference}", file.display())]
-    NoEntry {
-        /// The lock.
-        file: PathBuf,
-        /// What was looked for.
-        reference: Box<PinnedReference>,
-    },
-    /// It was fetched, and has gone.
-    #[error("there is no {}, which {NAME} names", .0.display())]
-    NoFile(PathBuf),
-    /// It was fetched, and is another one now.
-    #[error("{} was changed: its SHA-256 is {found}", file.display())]
-    Changed {
-        /// The component's file.
-        file: PathBuf,
-        /// What it is.
-        found: Digest,
-    },
-}
-
-impl Advise for LockError {
-    fn remedy(&self) -> Option<String> {
-        let dir = |file: &Path| file.parent().unwrap_or(Path::new(".")).display().to_string();
-        let fetch = |dir: &str| {
-            format!("`ebpf_wasm_exporter plugin fetch --plugins.dir={dir}` with the same configs")
-        };
-        Some(match self {
-            Self::NoDirectory => format!("name the directory that was filled by {}", fetch("DIR")),
-            Self::NotThere(file) | Self::NoEntry { file, .. } | Self::NoFile(file) => {
-                format!("fetch it: {}", fetch(&dir(file)))
-            }
-            Self::Unreadable { file, .. } => {
-                format!(
-                    "make it a file that can be read, or remove it and run {}",
-                    fetch(&dir(file))
-                )
-            }
-            Self::Damaged { file, .. } | Self::Version { file, .. } => {
-                format!("remove it, and run {}", fetch(&dir(file)))
-            }
-            Self::Changed { file, .. } => {
-                format!("find out who has done that, then run {}", fetch(&dir(file)))
-            }
-        })
-    }
+    /// The bundles of signatures that were found with it. None is believed here.
+    pub signatures: Vec<Digest>,
+    /// Who had signed it when it was fetched, for people to read.
+    pub signer: Option<String>,
 }
 
 /// The lock as JSON.
@@ -153,6 +86,10 @@ struct Row {
     size: u64,
     contract: String,
     world: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signatures: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signer: Option<String>,
 }
 
 impl PluginLock {
@@ -239,6 +176,68 @@ impl LockedPlugin {
     pub fn file_name(&self) -> String {
         file_name(self.component)
     }
+
+    /// The manifest that the config names, as it was fetched.
+    ///
+    /// # Errors
+    ///
+    /// When it has gone, is another one, or names another component than the lock.
+    pub fn manifest(&self, dir: &Path) -> Result<FoundArtifact, LockError> {
+        let digest = self.reference.digest();
+        let file = dir.join(manifest_name(digest));
+        let bytes = kept(&file, LARGEST_MANIFEST, digest)?;
+        let found = FoundArtifact::read(digest, bytes.into())
+            .map_err(|fault| LockError::Manifest { file: file.clone(), fault })?;
+        if (found.component, found.size) != (self.component, self.size) {
+            let what = plain(&self.reference.to_string(), LONGEST_TEXT);
+            let why = format!("it has another component for {what} than the manifest");
+            return Err(LockError::Damaged { file: dir.join(NAME), why });
+        }
+        Ok(found)
+    }
+
+    /// The bundles of signatures that were fetched with it. None is believed here.
+    ///
+    /// # Errors
+    ///
+    /// When one has gone, or is another one.
+    pub fn bundles(&self, dir: &Path) -> Result<Vec<Vec<u8>>, LockError> {
+        let one = |digest: &Digest| {
+            kept(&dir.join(signature_name(*digest)), LARGEST_BUNDLE as u64, *digest)
+        };
+        self.signatures.iter().take(MOST_BUNDLES).map(one).collect()
+    }
+
+    /// The names of all files that it has.
+    pub fn files(&self) -> Vec<String> {
+        let mut files = vec![self.file_name(), manifest_name(self.reference.digest())];
+        files.extend(self.signatures.iter().map(|digest| signature_name(*digest)));
+        files
+    }
+}
+
+/// The bytes of a file that was fetched.
+fn kept(file: &Path, most: u64, digest: Digest) -> Result<Vec<u8>, LockError> {
+    let bytes = files::read(file, most).map_err(|unread| match unread {
+        Unread::Refused(error) if error.kind() == io::ErrorKind::NotFound => {
+            LockError::NoFile(file.to_owned())
+        }
+        unread => LockError::Unreadable { file: file.to_owned(), why: unread.why() },
+    })?;
+    match Digest::of(&bytes) {
+        found if found != digest => Err(LockError::Changed { file: file.to_owned(), found }),
+        _ => Ok(bytes),
+    }
+}
+
+/// The name of a manifest's file.
+pub fn manifest_name(manifest: Digest) -> String {
+    format!("sha256-{manifest}.json")
+}
+
+/// The name of the file of a bundle of signatures.
+pub fn signature_name(bundle: Digest) -> String {
+    format!("sha256-{bundle}.sigstore.json")
 }
 
 /// The name of a component's file.
@@ -262,7 +261,8 @@ pub fn take(dir: &Path) -> io::Result<Option<File>> {
 
 impl Row {
     fn of(plugin: &LockedPlugin) -> Self {
-        let LockedPlugin { reference, component, size, contract, world } = plugin;
+        let LockedPlugin { reference, component, size, contract, world, signatures, signer } =
+            plugin;
         let unpinned = ArtifactReference { digest: None, ..reference.reference().clone() };
         Self {
             reference: unpinned.to_string(),
@@ -271,12 +271,15 @@ impl Row {
             size: *size,
             contract: contract.clone(),
             world: world.word().to_owned(),
+            signatures: signatures.iter().map(Digest::tagged).collect(),
+            signer: signer.clone(),
         }
     }
 
     /// What it says, or why it says nothing.
     fn plugin(self) -> Result<LockedPlugin, String> {
-        let Self { reference, manifest, component, size, contract, world } = self;
+        let Self { reference, manifest, component, size, contract, world, signatures, signer } =
+            self;
         let digest = |text: &str| {
             let what = || format!("`{}` is no digest", plain(text, LONGEST_TEXT));
             Digest::parse_tagged(text).ok_or_else(what)
@@ -292,9 +295,8 @@ impl Row {
             size,
             contract,
             world: world.ok_or("a world is neither `decoder` nor `transform`")?,
+            signatures: signatures.iter().map(|text| digest(text)).collect::<Result<_, _>>()?,
+            signer,
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -84,6 +84,7 @@ pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
 pub use compile::{CompileError, Compiler, Order, Task, Weight};
+pub(crate) use component::find;
 pub use component::{componentize_file, inspect_bytes, inspect_file, read_file};
 pub use componentize::Metadata;
 pub(crate) use data::DataError;

@@ -1,12 +1,13 @@
 //! Registries: plugins as OCI artifacts, pushed, listed and pulled.
 //!
 //! ```text
-//! artifact     manifest and config: made, read, checked
+//! artifact     manifest and config, as they are pushed
 //! credentials  who asks: docker's and podman's files, helpers
 //! http         requests, redirects, bounds
 //! access       what a registry wants to let somebody in
 //! session      one repository, asked: manifests, tags
 //! pull, push   components; partial is a file on its way
+//! referrers    signatures
 //! ```
 //!
 //! Only tools use this room, and whoever runs them waits for it. Neither the exporter that starts or serves nor
@@ -24,10 +25,11 @@ mod limits;
 mod partial;
 mod pull;
 mod push;
+mod referrers;
 mod session;
 
 pub use access::Purpose;
-pub use artifact::{Annotations, Artifact, ArtifactError, Description, FoundArtifact, OURS};
+pub use artifact::{Artifact, ArtifactError, Description, OURS};
 pub use credentials::{CredentialsError, Keychain};
 pub use error::{RegistryError, Wanted};
 pub use http::Reach;

@@ -48,6 +48,7 @@ pub struct Settings {
     cache: Option<CacheDir>,
     btf: Option<PathBuf>,
     plugins: Option<PathBuf>,
+    policy: Option<PathBuf>,
     maps: Maps,
 }
 
@@ -94,14 +95,20 @@ impl Settings {
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
+            policy: flags.plugins_policy.clone(),
             maps,
         })
     }
 
     /// Where to look for what configs name.
     pub fn places(&self) -> Places<'_> {
-        let (btf, plugins) = (self.btf.as_deref(), self.plugins.as_deref());
-        Places { btf, plugins, cache: self.cache.as_ref(), compiler: Compiler::default() }
+        Places {
+            btf: self.btf.as_deref(),
+            plugins: self.plugins.as_deref(),
+            policy: self.policy.as_deref(),
+            cache: self.cache.as_ref(),
+            compiler: Compiler::default(),
+        }
     }
 
     /// Decides whether there is `/maps`, now that it is known who can connect: this host alone if

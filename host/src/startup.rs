@@ -87,6 +87,8 @@ pub struct Places<'a> {
     pub btf: Option<&'a Path>,
     /// Plugins that are not beside their config (`--plugins.dir`).
     pub plugins: Option<&'a Path>,
+    /// Who has to have signed plugins (`--plugins.policy`).
+    pub policy: Option<&'a Path>,
     /// Compiled code of plugins (`--plugins.cache-dir`).
     pub cache: Option<&'a CacheDir>,
     /// What compiles plugins.
@@ -111,6 +113,13 @@ pub fn check(
     let (files, mut faults) = files(selection);
     let (configs, found) = config::load(files, &scrape::own_series());
     faults.extend(found);
+    let policy = match plugins::policy(places.policy) {
+        Ok(policy) => policy,
+        Err(found) => {
+            faults.extend(found);
+            return (Vec::new(), config::shown(faults));
+        }
+    };
     link::want(&configs, system);
     if addresses.is_some() {
         system.prepare_ahead(printer);
@@ -121,7 +130,7 @@ pub fn check(
     }
     let mut checked = Vec::new();
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
-    let shelf = plugins::Shelf::of(&configs, places.plugins);
+    let shelf = plugins::Shelf::of(&configs, places.plugins, policy.as_ref());
     plugins::prepare(&configs, &mut loader, &shelf);
     for config in configs {
         let (mut loaded, mut found) = plugins::load(&config, &mut loader, &shelf, Severity::Error);

@@ -25,6 +25,8 @@ use crate::plugin::{
 };
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
+use crate::signature::{Policy, SignatureError};
+use crate::startup::plugins;
 use crate::transform::{LabelRows, RowAnswers, Transform};
 use crate::trust::TrustError;
 
@@ -88,6 +90,9 @@ pub enum ToolError {
     /// A registry gives or takes nothing.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// Nobody has signed it whom the policy trusts.
+    #[error("{}", .0.problem)]
+    Untrusted(Advice),
     /// What is said of a plugin cannot be.
     #[error(transparent)]
     Said(#[from] ComponentizeError),
@@ -127,7 +132,7 @@ impl ToolError {
             Self::NoSettings { .. } | Self::Settings(_) | Self::Data(_) => Exit::Usage,
             Self::Said(_) | Self::Limits(_) | Self::Usage(_) | Self::Reference(_) => Exit::Usage,
             Self::Plugin(_) | Self::Contract { .. } => Exit::Config,
-            Self::Configs(_) | Self::Lock(_) => Exit::Config,
+            Self::Configs(_) | Self::Lock(_) | Self::Untrusted(_) => Exit::Config,
             Self::Unwritten { .. } | Self::Unfetched { .. } | Self::Busy(_) => Exit::Unexpected,
             Self::Registry(error) => match error {
                 RegistryError::Unnamed(_) | RegistryError::Trust(TrustError::File { .. }) => {
@@ -155,7 +160,9 @@ impl Advise for ToolError {
             Self::Lock(error) => error.remedy(),
             Self::Reference(error) => error.remedy(),
             Self::Registry(error) => error.remedy(),
-            Self::Usage(advice) | Self::Busy(advice) => advice.remedy.clone(),
+            Self::Usage(advice) | Self::Busy(advice) | Self::Untrusted(advice) => {
+                advice.remedy.clone()
+            }
             Self::Said(error) => Some(error.remedy().to_owned()),
             Self::Unwritten { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("nothing is written over: remove it, or write elsewhere".to_owned())
@@ -170,6 +177,12 @@ impl Advise for ToolError {
             | Self::Data(_)
             | Self::Contract { .. } => None,
         }
+    }
+}
+
+impl From<SignatureError> for ToolError {
+    fn from(error: SignatureError) -> Self {
+        Self::Untrusted(error.advice())
     }
 }
 
@@ -200,18 +213,25 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
         Tool::New(order) => new::begin(order, Path::new("")),
         Tool::Wit { package: Some(file), .. } => contract::pack(file),
         Tool::Wit { dir, package: None } => contract::unpack(dir),
-        Tool::Inspect { file, json, compile, registry } => {
-            let limits = compile_limits(compile)?;
-            let (found, artifact) = match remote::reference(file) {
-                None => (plugin::inspect_file(file, compiler, limits)?, None),
+        Tool::Inspect { file, json, policy, compile, registry } => {
+            let (limits, policy) = (compile_limits(compile)?, policy_of(policy.as_deref())?);
+            let (found, artifact, signer) = match remote::reference(file) {
+                None => {
+                    let bytes = plugin::read_file(file)?;
+                    let signer =
+                        policy.map(|policy| plugins::signer_of_file(&policy, file, &bytes));
+                    let signer = signer.transpose().map_err(ToolError::Untrusted)?;
+                    (plugin::inspect_bytes(&bytes, compiler, limits)?, None, signer)
+                }
                 Some(reference) => {
-                    let (artifact, bytes) = remote::fetch(reference, registry)?;
-                    (plugin::inspect_bytes(&bytes, compiler, limits)?, Some(artifact))
+                    let (artifact, bytes) = remote::fetch(reference, policy.as_ref(), registry)?;
+                    let signer = artifact.signer.clone();
+                    (plugin::inspect_bytes(&bytes, compiler, limits)?, Some(artifact), signer)
                 }
             };
             Ok(match json {
-                true => inspect::json(&found, artifact.as_ref()),
-                false => inspect::text(&found, artifact.as_ref()),
+                true => inspect::json(&found, artifact.as_ref(), signer.as_ref()),
+                false => inspect::text(&found, artifact.as_ref(), signer.as_ref()),
             })
         }
         Tool::Componentize { input, output, said, compile } => {
@@ -221,14 +241,20 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
         Tool::Bench { subject } => bench::bench(&load(subject)?),
         Tool::Check { subject } => check::check(&load(subject)?),
         Tool::Push(push) => remote::push(push, compiler),
-        Tool::Pull { reference, output, registry } => {
-            remote::pull(reference, output.as_deref(), registry)
+        Tool::Pull { reference, output, policy, registry } => {
+            let policy = policy_of(policy.as_deref())?;
+            remote::pull(reference, output.as_deref(), policy.as_ref(), registry)
         }
         Tool::Fetch(order) => fetch::fetch(order, compiler),
         Tool::Outdated(order) => outdated::outdated(order),
         Tool::Update(order) => update::update(order),
         Tool::List { repository, registry } => remote::list(repository, registry),
     }
+}
+
+/// The policy of a file, if there is one.
+fn policy_of(file: Option<&Path>) -> Result<Option<Policy>, ToolError> {
+    plugins::policy(file).map_err(|faults| ToolError::Configs(config::shown(faults)))
 }
 
 /// A plugin on the work bench, and what it is to be asked.
@@ -297,7 +323,7 @@ impl<'a> Bench<'a> {
             .collect();
         match misfits.is_empty() {
             true => Ok(plugin),
-            false => Err(ToolError::Settings(config::settings_faults(&self.file, misfits))),
+            false => Err(ToolError::Settings(config::located(&self.file, misfits))),
         }
     }
 

@@ -303,6 +303,23 @@ fn the_chapter_of_config_keys_has_those_that_are_read() {
     assert_eq!(words(told.into_iter().collect()), words(answers));
 }
 
+/// Asks a policy in the same way.
+#[test]
+fn the_chapter_of_signatures_has_the_keys_of_a_policy() {
+    const EVERYWHERE: &str = "{_: 1, rules: [{_: 1, keys: [{_: 1}], identities: [{_: 1}]}]}";
+    let dir = tempfile::tempdir().unwrap();
+    let policy = dir.path().join("policy.yaml");
+    fs::write(&policy, EVERYWHERE.replace("_: 1", "nobody-knows-this-key: 1")).unwrap();
+    let said = said(&["--plugins.policy", policy.to_str().unwrap(), "--config.check"]);
+    let answers: Vec<_> = found("unknown key, .* write one of (.*)", &said);
+    assert_eq!(answers.len(), EVERYWHERE.matches("_: 1").count(), "{said}");
+    let words = |texts: Vec<String>| -> Names { found("([a-z0-9_]+)", &texts.join(" ")) };
+    let chapter = read("docs/src/plugins/signatures.md");
+    let cells = first_cells(between(&chapter, "\n## The policy\n", "\n## "));
+    let told: Names = found("`([a-z_]+)`", &cells);
+    assert_eq!(told, words(answers));
+}
+
 #[test]
 fn the_chapter_of_decoders_has_all() {
     let chapter = read("docs/src/reference/decoders.md");

@@ -33,6 +33,10 @@ pub enum Tool {
         #[arg(long)]
         json: bool,
 
+        /// File that says who has to have signed it
+        #[arg(long = "plugins.policy", value_name = "FILE")]
+        policy: Option<PathBuf>,
+
         /// What looking at it may take.
         #[command(flatten)]
         compile: Compile,
@@ -88,6 +92,10 @@ pub enum Tool {
         /// The file to write, or a directory for it; default: the repository's name with .wasm
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+
+        /// File that says who has to have signed it
+        #[arg(long = "plugins.policy", value_name = "FILE")]
+        policy: Option<PathBuf>,
 
         /// How the registry is asked.
         #[command(flatten)]

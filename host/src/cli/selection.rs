@@ -22,6 +22,10 @@ pub struct Configs {
     /// Directory of plugins, for those that are not beside their config
     #[arg(long = "plugins.dir", value_name = "DIR")]
     pub plugins_dir: Option<PathBuf>,
+
+    /// File that says who has to have signed plugins; without it, nobody
+    #[arg(long = "plugins.policy", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 }
 
 /// The configs that `--config.dir` and `--config.names` ask for.

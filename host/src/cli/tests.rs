@@ -273,6 +273,7 @@ fn subcommands_explain_themselves() {
               - exit-codes: The exit codes
               - metrics:    The metrics about the exporter itself
               - config:     The keys of a config
+              - policy:     The keys of a policy of signatures
 
     Options:
       -h, --help

@@ -210,4 +210,6 @@ pub enum Reference {
     Metrics,
     /// The keys of a config
     Config,
+    /// The keys of a policy of signatures
+    Policy,
 }

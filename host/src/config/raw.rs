@@ -6,6 +6,7 @@
 mod fields;
 pub(super) mod keys;
 mod plugin;
+pub(super) mod policy;
 mod section;
 
 use super::bounds;

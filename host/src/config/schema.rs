@@ -9,7 +9,7 @@ mod json;
 mod words;
 
 use json::{Json, list, map};
-pub use words::{KeyRow, KeyTable, tables};
+pub use words::{KeyRow, KeyTable, policy_tables, tables};
 
 use super::ranges::Count;
 use super::raw::keys::{self, Key, Only, Section, Unwritten, ValueKind};

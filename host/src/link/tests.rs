@@ -51,7 +51,7 @@ impl Fixture {
 
 fn link(config: &Config, loader: &mut Loader) -> (Vec<Linked>, Vec<Gauge>, Vec<Fault>) {
     let (mut loaded, mut faults) =
-        plugins::load(config, loader, &Shelf::of(&[], None), Severity::Error);
+        plugins::load(config, loader, &Shelf::of(&[], None, None), Severity::Error);
     let (linked, more) = metrics(config, &mut loaded, &System::default());
     faults.extend(more);
     (linked, plugins::gauges(config, &loaded), faults)
@@ -214,8 +214,12 @@ tracing:
 ";
     let fixture = Fixture::of(&["echo"]);
     let configs = fixture.configs(&[TRACED]);
-    let (mut loaded, faults) =
-        plugins::load(&configs[0], &mut Loader::default(), &Shelf::of(&[], None), Severity::Error);
+    let (mut loaded, faults) = plugins::load(
+        &configs[0],
+        &mut Loader::default(),
+        &Shelf::of(&[], None, None),
+        Severity::Error,
+    );
     let (mut linked, more) = spans(&configs[0], &mut loaded, &System::default());
     assert_eq!((faults, more), (Vec::new(), Vec::new()));
     let decodings = Decodings::of(&mut linked[0].chains[0], [&b"ab"[..], b"cd"]);

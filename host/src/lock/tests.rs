@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::advice::Advise as _;
 
 fn plugin(name: &str, what: &[u8]) -> LockedPlugin {
     let reference: ArtifactReference = name.parse().unwrap();
@@ -12,6 +13,8 @@ fn plugin(name: &str, what: &[u8]) -> LockedPlugin {
         size: 9,
         contract: "0.1.0".to_owned(),
         world: World::Decoder,
+        signatures: Vec::new(),
+        signer: None,
     }
 }
 
@@ -25,7 +28,7 @@ fn what_is_written_is_read() {
     assert_eq!(PluginLock::read(dir.path()).unwrap(), lock);
     insta::assert_snapshot!(fs::read_to_string(dir.path().join(NAME)).unwrap(), @r#"
     {
-      "version": 1,
+      "version": 2,
       "plugins": [
         {
           "reference": "ghcr.io/acme/pods",
@@ -69,10 +72,10 @@ fn damage_is_told() {
     };
     insta::assert_snapshot!(said(), @"there is no DIR/plugins.lock; fetch it: `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
     insta::assert_snapshot!(with(""), @"DIR/plugins.lock is damaged: EOF while parsing a value at line 1 column 0; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
-    insta::assert_snapshot!(with("{\"version\": 2, \"plugins\": {}}"), @"DIR/plugins.lock has the form 2, and this exporter knows 1; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
-    insta::assert_snapshot!(with("{\"version\": 1, \"plugins\": [], \"more\": 1}"), @"DIR/plugins.lock is damaged: unknown field `more`, expected `version` or `plugins` at line 1 column 36; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
+    insta::assert_snapshot!(with("{\"version\": 1, \"plugins\": {}}"), @"DIR/plugins.lock has the form 1, and this exporter knows 2; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
+    insta::assert_snapshot!(with("{\"version\": 2, \"plugins\": [], \"more\": 1}"), @"DIR/plugins.lock is damaged: unknown field `more`, expected `version` or `plugins` at line 1 column 36; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
     let deep = "[".repeat(100_000);
-    insta::assert_snapshot!(with(&format!("{{\"version\": 1, \"plugins\": {deep}")), @"DIR/plugins.lock is damaged: EOF while parsing a list at line 1 column 100026; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
+    insta::assert_snapshot!(with(&format!("{{\"version\": 2, \"plugins\": {deep}")), @"DIR/plugins.lock is damaged: EOF while parsing a list at line 1 column 100026; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=DIR` with the same configs");
     let mut lock = PluginLock::default();
     lock.put(plugin("ghcr.io/acme/zone:1.2.0", b"b"));
     lock.write(dir.path()).unwrap();

@@ -93,7 +93,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, PluginError> {
 /// # Errors
 ///
 /// When none has.
-pub(super) fn find(name: &Path, places: &[&Path]) -> Result<PathBuf, PluginError> {
+pub(crate) fn find(name: &Path, places: &[&Path]) -> Result<PathBuf, PluginError> {
     let candidates: Vec<_> = places.iter().map(|place| place.join(name)).collect();
     let is_there = |path: &&PathBuf| path.exists();
     // Of one that cannot be looked at it is told why when it is read.

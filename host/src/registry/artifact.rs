@@ -1,35 +1,23 @@
-//! What a plugin is in a registry: a manifest that names a config and one layer, the component.
+//! What a plugin is when it is pushed: a manifest that names a config and one layer, the component.
 //!
 //! This is the layout of the CNCF's Wasm working group, so `oras`, `wkg` and `cosign` know it too. What is
 //! made here depends on the component and on what is said of it alone: the same file gives the same digest.
-//! What is read here was checked against its digest before, and is still taken for hostile.
-
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::limits::{LARGEST_COMPONENT, LONGEST_TEXT};
-use crate::advice::{Advise, plain};
+use crate::advice::Advise;
 use crate::digest::Digest;
+use crate::manifest::{Annotations, COMPONENT, Descriptor, MANIFEST, Manifest, ManifestError};
 use crate::plugin::Inspection;
 
-/// Media types that are written and read.
-pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The media type of a component's config.
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
-const COMPONENT: &str = "application/wasm";
-/// Media types that are only known, to say what somebody found instead.
-pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-pub(super) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// What annotations of OCI begin with.
 const OCI: &str = "org.opencontainers.image.";
 /// What annotations of ours begin with: nobody else gives them.
 pub const OURS: &str = "io.github.ebpf-wasm-exporter.";
-
-/// Texts about an artifact, by name.
-pub type Annotations = BTreeMap<String, String>;
 
 /// A component, ready to be pushed.
 #[derive(Clone, Debug)]
@@ -56,19 +44,6 @@ pub struct Description {
     /// When it was made, in seconds after 1970.
     pub created: u64,
     /// What somebody says of it, in place of what it says of itself.
-    pub annotations: Annotations,
-}
-
-/// A manifest that was found in a registry, and has a plugin's layout.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundArtifact {
-    /// Of the manifest.
-    pub digest: Digest,
-    /// Of the component.
-    pub component: Digest,
-    /// Bytes of the component.
-    pub size: u64,
-    /// What is said of it. Nobody has checked any of it.
     pub annotations: Annotations,
 }
 
@@ -111,26 +86,9 @@ pub enum ArtifactError {
         /// The bound.
         most: u64,
     },
-    /// Not what JSON, or a manifest, looks like.
-    #[error("the {what} is damaged: {why}")]
-    Damaged {
-        /// What it is.
-        what: &'static str,
-        /// What the reader says.
-        why: String,
-    },
-    /// A list of manifests.
-    #[error("it is an index of several artifacts, not a plugin")]
-    Index,
-    /// Something to run in a container.
-    #[error("it is a container's image, not a plugin")]
-    Image,
-    /// A manifest that nobody here knows.
-    #[error("its manifest is of the type `{}`, not {MANIFEST}", .0)]
-    Type(String),
-    /// An artifact of something else.
-    #[error("it has {}, expected one of the type {COMPONENT}", layers(.0))]
-    Layers(Vec<String>),
+    /// No manifest of a plugin.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
 }
 
 impl Advise for ArtifactError {
@@ -140,54 +98,10 @@ impl Advise for ArtifactError {
                 "try again; if that does not help, the registry or somebody before it cannot be trusted"
             }
             Self::TooLarge { .. } => "push something smaller: no plugin is so large",
-            Self::Damaged { .. } => "push it again",
-            Self::Index => "name one of them by its digest",
-            Self::Image | Self::Type(_) | Self::Layers(_) => {
-                "name a component that `plugin push`, `wkg oci push` or `oras push` has put there"
-            }
+            Self::Manifest(error) => return error.remedy(),
         };
         Some(remedy.to_owned())
     }
-}
-
-fn layers(types: &[String]) -> String {
-    match types {
-        [] => "no layer".to_owned(),
-        [one] => format!("a layer of the type `{one}`"),
-        more => format!("{} layers", more.len()),
-    }
-}
-
-/// A manifest, as JSON.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    schema_version: u32,
-    /// Some tools leave it out.
-    #[serde(default)]
-    media_type: String,
-    config: Descriptor,
-    layers: Vec<Descriptor>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: Annotations,
-}
-
-/// What a blob is, as JSON.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: String,
-    digest: String,
-    size: u64,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: Annotations,
-}
-
-/// The part of any manifest that says what it is.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Typed {
-    media_type: Option<String>,
 }
 
 /// The config of a component, as JSON.
@@ -287,47 +201,6 @@ fn annotations(found: &Inspection, description: &Description, created: String) -
 
 fn oci(name: &str) -> String {
     format!("{OCI}{name}")
-}
-
-impl FoundArtifact {
-    /// Reads a manifest with this digest.
-    ///
-    /// # Errors
-    ///
-    /// If it is no manifest of a plugin.
-    pub(super) fn read(digest: Digest, bytes: &[u8]) -> Result<Self, ArtifactError> {
-        let typed: Typed = parse(bytes)?;
-        match typed.media_type.as_deref() {
-            // The type is in a header too, which nobody has signed and no digest holds.
-            None | Some(MANIFEST) => {}
-            Some(INDEX | DOCKER_INDEX) => return Err(ArtifactError::Index),
-            Some(DOCKER_MANIFEST) => return Err(ArtifactError::Image),
-            Some(other) => return Err(ArtifactError::Type(plain(other, LONGEST_TEXT))),
-        }
-        let Manifest { layers, annotations, .. } = parse(bytes)?;
-        let layer = match &*layers {
-            [layer] if layer.media_type == COMPONENT => layer,
-            other => {
-                let types = other.iter().map(|layer| plain(&layer.media_type, LONGEST_TEXT));
-                return Err(ArtifactError::Layers(types.collect()));
-            }
-        };
-        let why = || "its layer has no digest of SHA-256".to_owned();
-        let component = Digest::parse_tagged(&layer.digest);
-        let component = component.ok_or_else(|| damaged(why()))?;
-        if layer.size > LARGEST_COMPONENT {
-            return Err(ArtifactError::TooLarge { what: "component", most: LARGEST_COMPONENT });
-        }
-        Ok(Self { digest, component, size: layer.size, annotations })
-    }
-}
-
-fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, ArtifactError> {
-    serde_json::from_slice(bytes).map_err(|error| damaged(plain(&error.to_string(), LONGEST_TEXT)))
-}
-
-fn damaged(why: String) -> ArtifactError {
-    ArtifactError::Damaged { what: "manifest", why }
 }
 
 /// So many seconds after 1970, as RFC 3339 writes it.

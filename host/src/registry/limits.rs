@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-/// Bytes of a manifest.
-pub(super) const LARGEST_MANIFEST: u64 = 4 << 20;
-/// Bytes of a component: as large as a plugin's file may be.
-pub(super) const LARGEST_COMPONENT: u64 = crate::plugin::limits::LARGEST_FILE;
 /// Bytes of a page of tags.
 pub(super) const LARGEST_PAGE: u64 = 4 << 20;
 /// Pages of tags.
@@ -14,6 +10,11 @@ pub(super) const MOST_PAGES: usize = 100;
 pub(super) const MOST_TAGS: usize = 50_000;
 /// Tags that a page is asked for.
 pub(super) const PAGE: usize = 1000;
+/// Pages of what refers to a manifest.
+pub(super) const MOST_REFERRER_PAGES: usize = 10;
+/// Signatures of a manifest that are asked for, and bytes of each: as many and as large as are looked at.
+pub(super) const MOST_SIGNATURES: usize = crate::signature::MOST_BUNDLES;
+pub(super) const LARGEST_SIGNATURE: u64 = crate::signature::LARGEST_BUNDLE as u64;
 /// Bytes of what a token service answers.
 pub(super) const LARGEST_TOKEN: u64 = 256 << 10;
 /// Bytes of a refusal that are read. What follows is left.

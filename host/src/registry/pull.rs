@@ -8,12 +8,13 @@ use bytes::Bytes;
 use http::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use http::{Method, StatusCode};
 
-use super::artifact::{ArtifactError, FoundArtifact};
+use super::artifact::ArtifactError;
 use super::error::{RegistryError, Wanted};
 use super::http::Answer;
 use super::partial::Partial;
 use super::session::Session;
 use crate::digest::Digest;
+use crate::manifest::FoundArtifact;
 
 impl Session {
     /// The bytes of a component.

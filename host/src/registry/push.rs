@@ -8,11 +8,12 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use semver::Version;
 
-use super::artifact::{Artifact, Blob, MANIFEST};
+use super::artifact::{Artifact, Blob};
 use super::error::{RegistryError, Wanted};
 use super::http::{Ask, answer, resolve};
 use super::session::{Session, told_digest};
 use crate::digest::Digest;
+use crate::manifest::MANIFEST;
 use crate::reference::{ArtifactReference, Tag};
 
 /// How an artifact is pushed.

@@ -7,14 +7,15 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use serde::Deserialize;
 
 use super::access::{self, Purpose};
-use super::artifact::{
-    ArtifactError, DOCKER_INDEX, DOCKER_MANIFEST, FoundArtifact, INDEX, MANIFEST,
-};
+use super::artifact::ArtifactError;
 use super::credentials::Keychain;
 use super::error::{RegistryError, Wanted};
 use super::http::{Answer, Ask, Http, Reach, answer, origin, resolve};
-use super::limits::{LARGEST_MANIFEST, LARGEST_PAGE, MOST_PAGES, MOST_TAGS, PAGE};
+use super::limits::{LARGEST_PAGE, MOST_PAGES, MOST_TAGS, PAGE};
 use crate::digest::Digest;
+use crate::manifest::{
+    DOCKER_INDEX, DOCKER_MANIFEST, FoundArtifact, INDEX, LARGEST_MANIFEST, MANIFEST,
+};
 use crate::reference::{ArtifactReference, Repository, Tag};
 
 /// One repository of a registry, and what it is asked with.
@@ -133,7 +134,7 @@ impl Session {
             let fault = ArtifactError::Digest { what: "manifest", wanted, found: digest };
             return Err(self.faulty(reference, fault));
         }
-        FoundArtifact::read(digest, &bytes).map_err(|fault| self.faulty(reference, fault))
+        FoundArtifact::read(digest, bytes).map_err(|fault| self.faulty(reference, fault.into()))
     }
 
     /// A manifest by its tag or digest, with its digest; none if there is none.
@@ -212,7 +213,7 @@ fn page_of(body: &[u8]) -> Result<Vec<Tag>, &'static str> {
 }
 
 /// The address of the page behind this one: of this registry, or it is none.
-fn next_page(answered: &Answer) -> Result<Option<Uri>, RegistryError> {
+pub(super) fn next_page(answered: &Answer) -> Result<Option<Uri>, RegistryError> {
     let Some(link) = answered.header("link") else { return Ok(None) };
     let bad = || answer(&answered.host, "it has no good address of the next page".to_owned());
     let (address, relation) =

@@ -1,48 +1,73 @@
-//! The files of plugins that configs name: found, compiled and loaded. Of those that come from a registry
-//! the lock says which they are; no registry is asked.
+//! The files of plugins that configs name: found, held against a policy of signatures, compiled and loaded. Of those
+//! that come from a registry their manifests say which they are; no registry is asked.
+//!
+//! Nothing of a plugin is compiled before it is known who has signed it, if there is a policy. What was compiled is
+//! what was signed, whatever becomes of the file in between: its digest is pinned.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use tracing::{debug, warn};
 
 use crate::advice::{Advice, Advise as _};
 use crate::config::{Config, Fault, PluginOrigin, PluginPlan, Severity};
 use crate::digest::Digest;
+use crate::files::{self, Unread};
 use crate::link::Plugins;
-use crate::lock::{self, LockError, LockedPlugin, PluginLock};
-use crate::plugin::{Gauge, Loader, Plugin, PluginError, Request};
+use crate::lock::{self, LockError, PluginLock};
+use crate::plugin::{self, Gauge, Loader, Plugin, PluginError, Request};
 use crate::reference::PinnedReference;
+use crate::signature::{LARGEST_BUNDLE, Policy, SignedAs, Signer};
 
-/// Where plugins are that are not beside their config.
+/// What the name of a file ends in that holds the signature of the one beside it.
+const BESIDE: &str = ".sigstore.json";
+
+/// Where plugins are that are not beside their config, and which of them may be used.
 pub(crate) struct Shelf<'a> {
+    dir: Option<&'a Path>,
+    /// What the file has to be of each plugin that was fetched, or that a policy is for: by the names of its config
+    /// and of itself.
+    pins: HashMap<(String, String), Result<Digest, Refusal>>,
+}
+
+/// What plugins are held against.
+struct Keeper<'a> {
     dir: Option<&'a Path>,
     /// What was fetched there.
     lock: Result<PluginLock, LockError>,
+    policy: Option<&'a Policy>,
 }
 
 impl<'a> Shelf<'a> {
-    /// What these configs need of this directory. Its lock is read if any of them names a registry.
-    pub(crate) fn of(configs: &[Config], dir: Option<&'a Path>) -> Self {
-        let mut origins =
-            configs.iter().flat_map(|config| &config.plugins).map(|plan| &plan.origin);
-        let fetched = origins.any(|origin| matches!(origin, PluginOrigin::Registry(_)));
+    /// What these configs need of this directory, held against a policy. Its lock is read if any of them names a
+    /// registry.
+    pub(crate) fn of(
+        configs: &[Config],
+        dir: Option<&'a Path>,
+        policy: Option<&'a Policy>,
+    ) -> Self {
+        let plans = || {
+            configs.iter().flat_map(|config| config.plugins.iter().map(move |plan| (config, plan)))
+        };
+        let fetched = plans().any(|(_, plan)| matches!(plan.origin, PluginOrigin::Registry(_)));
+        if fetched && policy.is_none() {
+            warn!(
+                "plugins of registries are used whoever has signed them; say who may in a file of --plugins.policy"
+            );
+        }
         let lock = match dir {
             _ if !fetched => Ok(PluginLock::default()),
             None => Err(LockError::NoDirectory),
             Some(dir) => PluginLock::read(dir),
         };
-        Self { dir, lock }
-    }
-
-    /// The plugin that was fetched for a reference, and the directory of its file.
-    fn fetched(&self, reference: &PinnedReference) -> Result<(&LockedPlugin, &'a Path), LockError> {
-        let lock = self.lock.as_ref().map_err(LockError::clone)?;
-        let dir = self.dir.ok_or(LockError::NoDirectory)?;
-        let no_entry = || LockError::NoEntry {
-            file: dir.join(lock::NAME),
-            reference: Box::new(reference.clone()),
+        let keeper = Keeper { dir, lock, policy };
+        let pin = |(config, plan): (&Config, &PluginPlan)| {
+            let pin = keeper.pin(config, plan)?;
+            Some(((config.name.clone(), plan.name.clone()), pin))
         };
-        let plugin = lock.find(reference).ok_or_else(no_entry)?;
-        Ok((plugin, dir))
+        Self { dir, pins: plans().filter_map(pin).collect() }
     }
 
     /// Where the file of a plugin is to be looked for.
@@ -51,27 +76,109 @@ impl<'a> Shelf<'a> {
     ///
     /// A key of the plugin, and what is wrong there.
     fn sought(&self, config: &'a Config, plan: &'a PluginPlan) -> Result<Sought<'a>, Refusal> {
-        let folder = config.file.path.parent().unwrap_or(Path::new(""));
-        let reference = match &plan.origin {
-            PluginOrigin::File(file) => {
-                let places = [folder].into_iter().chain(self.dir).collect();
-                return Ok(Sought { config, plan, file: file.into(), places, pin: plan.sha256 });
+        let pin = self.pins.get(&(config.name.clone(), plan.name.clone())).cloned().transpose()?;
+        let (file, places): (Cow<'_, Path>, Vec<_>) = match (&plan.origin, pin) {
+            (PluginOrigin::File(file), _) => (file.into(), places(config, self.dir)),
+            (PluginOrigin::Registry(_), Some(pin)) => {
+                (PathBuf::from(lock::file_name(pin)).into(), self.dir.into_iter().collect())
             }
-            PluginOrigin::Registry(reference) => reference,
+            (PluginOrigin::Registry(_), None) => {
+                return Err(Refusal::new(plan, plan.origin.key(), LockError::NoDirectory));
+            }
         };
-        let refused = |error: LockError| Refusal::new(plan, plan.origin.key(), error);
-        let (plugin, dir) = self.fetched(reference).map_err(refused)?;
-        let (pin, file) = (plugin.component, PathBuf::from(plugin.file_name()).into());
-        match plan.sha256 {
-            Some(wanted) if wanted != pin => {
-                Err(Refusal::new(plan, "sha256", PluginError::Pin { found: pin }))
-            }
-            _ => Ok(Sought { config, plan, file, places: vec![dir], pin: Some(pin) }),
-        }
+        Ok(Sought { config, plan, file, places, pin: pin.or(plan.sha256) })
     }
 }
 
+/// Where the file of a plugin may be: beside the config, then on the shelf.
+fn places<'a>(config: &'a Config, dir: Option<&'a Path>) -> Vec<&'a Path> {
+    let folder = config.file.path.parent().unwrap_or(Path::new(""));
+    [folder].into_iter().chain(dir).collect()
+}
+
+impl Keeper<'_> {
+    /// What the file of a plugin has to be, or why it may not be used; nothing if any may.
+    fn pin(&self, config: &Config, plan: &PluginPlan) -> Option<Result<Digest, Refusal>> {
+        let key = plan.origin.key();
+        let found = match &plan.origin {
+            PluginOrigin::Registry(reference) => self.fetched(reference),
+            PluginOrigin::File(file) => self.signed(file, &places(config, self.dir))?,
+        };
+        Some(match (found, plan.sha256) {
+            (Err(advice), _) => Err(Refusal::new(plan, key, advice)),
+            (Ok(found), Some(wanted)) if found != wanted => {
+                Err(Refusal::new(plan, "sha256", PluginError::Pin { found }))
+            }
+            (Ok(found), _) => Ok(found),
+        })
+    }
+
+    /// The component that was fetched for a reference, as its manifest says, if the manifest is signed as the policy
+    /// wants.
+    fn fetched(&self, reference: &PinnedReference) -> Result<Digest, Advice> {
+        let lock = self.lock.as_ref().map_err(LockError::advice)?;
+        let dir = self.dir.ok_or(LockError::NoDirectory)?;
+        let no_entry = || LockError::NoEntry {
+            file: dir.join(lock::NAME),
+            reference: Box::new(reference.clone()),
+        };
+        let plugin = lock.find(reference).ok_or_else(no_entry)?;
+        let found = plugin.manifest(dir)?;
+        if let Some(policy) = self.policy {
+            let repository = &reference.reference().repository;
+            let bundles = plugin.bundles(dir)?;
+            let signer =
+                policy.check(SignedAs::Repository(repository), &found.manifest, &bundles)?;
+            debug!("{signer} has signed {reference}");
+        }
+        Ok(found.component)
+    }
+
+    /// A file of one of these places, if it is signed as the policy wants; nothing without a policy.
+    fn signed(&self, file: &Path, places: &[&Path]) -> Option<Result<Digest, Advice>> {
+        let policy = self.policy?;
+        let signed = || {
+            let file = plugin::find(file, places)?;
+            let bytes = plugin::read_file(&file)?;
+            let signer = signer_of_file(policy, &file, &bytes)?;
+            debug!("{signer} has signed {}", file.display());
+            Ok(Digest::of(&bytes))
+        };
+        Some(signed())
+    }
+}
+
+/// Who has signed a file that holds these bytes, by the bundle beside it.
+///
+/// # Errors
+///
+/// When the policy refuses it, or the bundle cannot be read.
+pub(crate) fn signer_of_file(policy: &Policy, file: &Path, bytes: &[u8]) -> Result<Signer, Advice> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(BESIDE);
+    let beside = PathBuf::from(beside);
+    let bundle = match files::read(&beside, LARGEST_BUNDLE as u64) {
+        Ok(bundle) => Some(bundle),
+        Err(Unread::Refused(error)) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(unread) => {
+            let problem = format!("{} {}", beside.display(), unread.why());
+            return Err(Advice::new(problem, "write it with `cosign sign-blob --bundle`"));
+        }
+    };
+    Ok(policy.check(SignedAs::File(file), bytes, bundle.as_slice())?)
+}
+
+/// The policy of a file, if there is one.
+///
+/// # Errors
+///
+/// Every fault of it.
+pub(crate) fn policy(file: Option<&Path>) -> Result<Option<Policy>, Vec<Fault>> {
+    file.map(Policy::read).transpose()
+}
+
 /// A fault of a plugin: its place in the config, and what is wrong there.
+#[derive(Clone)]
 struct Refusal {
     path: String,
     advice: Advice,

@@ -34,9 +34,16 @@ pub fn units(
     let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
     let maps = recorded_maps(&head);
     let (configs, mut faults) = config::load(files, &scrape::own_series());
+    let policy = match plugins::policy(places.policy) {
+        Ok(policy) => policy,
+        Err(found) => {
+            faults.extend(found);
+            return (Vec::new(), config::shown(faults));
+        }
+    };
     link::want(&configs, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
-    let shelf = Shelf::of(&configs, places.plugins);
+    let shelf = Shelf::of(&configs, places.plugins, policy.as_ref());
     plugins::prepare(&configs, &mut loader, &shelf);
     let mut units = Vec::new();
     for config in &configs {

@@ -9,15 +9,18 @@ use std::path::{Path, PathBuf};
 
 use super::ToolError;
 use super::plugin::{self, CompileLimits, Compiler};
+use super::policy_of;
 use super::remote::{Way, usage};
 use crate::advice::{Advice, Advise as _};
 use crate::cli::{Configs, Fetch, Selection};
 use crate::config::{self, Config, Fault, PluginOrigin, PluginPlan, Severity};
 use crate::digest::Digest;
+use crate::files;
 use crate::lock::{self, LockError, LockedPlugin, PluginLock};
 use crate::reference::PinnedReference;
 use crate::registry::{Purpose, RegistryError};
 use crate::scrape;
+use crate::signature::{self, Policy, SignatureError, SignedAs, Signer};
 use crate::startup;
 
 /// A directory that plugins are fetched into.
@@ -25,6 +28,7 @@ struct Store<'a> {
     dir: &'a Path,
     way: Way,
     compiler: &'a Compiler,
+    policy: Option<Policy>,
     lock: PluginLock,
 }
 
@@ -38,11 +42,12 @@ enum Had {
 
 /// `plugin fetch`.
 pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolError> {
-    let Configs { dir, names, plugins_dir } = &order.configs;
+    let Configs { dir, names, plugins_dir, policy } = &order.configs;
     let to = plugins_dir.as_deref().ok_or_else(|| {
         usage("plugin fetch needs --plugins.dir".to_owned(), "name the directory to fetch into")
     })?;
     let configs = selected(dir.as_deref(), names)?;
+    let policy = policy_of(policy.as_deref())?;
     let way = Way::of(&order.registry)?;
     let unwritten = |source| ToolError::Unwritten { file: to.to_owned(), source };
     fs::create_dir_all(to).map_err(unwritten)?;
@@ -55,7 +60,7 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
         Err(LockError::NotThere(_)) => PluginLock::default(),
         known => known?,
     };
-    let mut store = Store { dir: to, way, compiler, lock: known.clone() };
+    let mut store = Store { dir: to, way, compiler, policy, lock: known.clone() };
     let (mut report, faults) = store.fill(&configs);
     let gone = if order.prune { store.lock.keep(&manifests(&configs)) } else { Vec::new() };
     if store.lock != known {
@@ -121,40 +126,84 @@ impl Store<'_> {
                 }
             };
             // Writing to a string does not fail.
-            let _ = writeln!(report, "{did} {reference}, a {}", plugin.world);
+            let _ = write!(report, "{did} {reference}, a {}", plugin.world);
+            let by = self.policy.as_ref().and(plugin.signer.as_ref());
+            let _ = by.map_or(Ok(()), |by| write!(report, ", signed by {by}"));
+            report.push('\n');
             had.push(reference.digest());
             self.lock.put(plugin);
         }
         (report, faults)
     }
 
-    /// Gets one, unless it is there.
+    /// Gets one, unless it is there, and signed as the policy wants.
     fn have(&self, reference: &PinnedReference) -> Result<Had, ToolError> {
         if let Some(known) = self.lock.find(reference)
-            && self.holds(known.component)
+            && let Some(found) = self.held(known, reference)
         {
-            return Ok(Had::Already(known.clone()));
+            return Ok(Had::Already(found));
         }
-        let repository = reference.reference().repository.clone();
-        let component = self.way.with(repository, Purpose::Pull, async |session| {
+        let repository = &reference.reference().repository;
+        let got = self.way.with(repository.clone(), Purpose::Pull, async |session| {
             let found = session.find(reference.reference()).await?;
-            if !self.holds(found.component) {
+            let bundles = session.signatures(found.digest).await?;
+            let signer = self.signer(reference, &found.manifest, &bundles);
+            // What nobody has signed is not even fetched.
+            if signer.is_ok() && !self.holds(found.component) {
                 session.pull(&found, &self.file(found.component)).await?;
             }
-            Ok(found.component)
-        })?;
-        let file = self.file(component);
-        let found = plugin::inspect_file(&file, self.compiler, CompileLimits::default())?;
-        if found.digest != component {
-            return Err(LockError::Changed { file, found: found.digest }.into());
+            Ok((found, bundles, signer))
+        });
+        let (found, bundles, signer) = got?;
+        let signer = signer?;
+        self.keep(&lock::manifest_name(found.digest), &found.manifest)?;
+        let mut signatures = Vec::new();
+        for bundle in bundles.iter().filter(|bundle| signature::is_of(bundle, &found.manifest)) {
+            let digest = Digest::of(bundle);
+            self.keep(&lock::signature_name(digest), bundle)?;
+            signatures.push(digest);
+        }
+        let file = self.file(found.component);
+        let looked_at = plugin::inspect_file(&file, self.compiler, CompileLimits::default())?;
+        if looked_at.digest != found.component {
+            return Err(LockError::Changed { file, found: looked_at.digest }.into());
         }
         Ok(Had::Fetched(LockedPlugin {
             reference: reference.clone(),
-            component,
-            size: found.size as u64,
-            contract: found.version,
-            world: found.world,
+            component: found.component,
+            size: found.size,
+            contract: looked_at.version,
+            world: looked_at.world,
+            signatures,
+            signer: signer.map(|signer| signer.to_string()),
         }))
+    }
+
+    /// One that is there unchanged and signed as the policy wants, with who has signed it.
+    fn held(&self, known: &LockedPlugin, reference: &PinnedReference) -> Option<LockedPlugin> {
+        let manifest = known.manifest(self.dir).ok()?.manifest;
+        let bundles = known.bundles(self.dir).ok()?;
+        let signer = self.signer(reference, &manifest, &bundles).ok()?;
+        let signer = signer.map(|signer| signer.to_string()).or_else(|| known.signer.clone());
+        self.holds(known.component).then(|| LockedPlugin { signer, ..known.clone() })
+    }
+
+    /// Who has signed a manifest, if there is a policy.
+    fn signer(
+        &self,
+        reference: &PinnedReference,
+        manifest: &[u8],
+        bundles: &[impl AsRef<[u8]>],
+    ) -> Result<Option<Signer>, SignatureError> {
+        let repository = SignedAs::Repository(&reference.reference().repository);
+        let policy = self.policy.as_ref();
+        policy.map(|policy| policy.check(repository, manifest, bundles)).transpose()
+    }
+
+    /// Puts a small file into the directory, whole or not at all. It is called by its digest.
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), ToolError> {
+        let file = self.dir.join(name);
+        files::replace(&file, bytes).map_err(|source| ToolError::Unwritten { file, source })
     }
 
     fn file(&self, component: Digest) -> PathBuf {
@@ -167,18 +216,19 @@ impl Store<'_> {
         read.is_ok_and(|bytes| Digest::of(&bytes) == component)
     }
 
-    /// Removes a component's file, unless it is another plugin's too.
+    /// Removes the files of a plugin, but for those that are another's too.
     fn remove(&self, gone: &LockedPlugin) -> Result<(), ToolError> {
-        if self.lock.plugins().iter().any(|plugin| plugin.component == gone.component) {
-            return Ok(());
-        }
-        let file = self.file(gone.component);
-        match fs::remove_file(&file) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(ToolError::Unwritten { file, source })
+        let kept: Vec<_> = self.lock.plugins().iter().flat_map(LockedPlugin::files).collect();
+        for name in gone.files().into_iter().filter(|name| !kept.contains(name)) {
+            let file = self.dir.join(name);
+            match fs::remove_file(&file) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(ToolError::Unwritten { file, source });
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// What is told of an error: no file is named here but by `--plugins.dir`.

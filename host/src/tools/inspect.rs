@@ -8,6 +8,7 @@ use super::plain;
 use super::plugin::{self, Import, Inspection};
 use super::remote::Pinned;
 use crate::logging::printable;
+use crate::signature::Signer;
 
 /// Annotations that are listed.
 const MOST_ANNOTATIONS: usize = 64;
@@ -15,10 +16,17 @@ const MOST_ANNOTATIONS: usize = 64;
 const MOST_SETTINGS: usize = 64;
 
 /// A line for each thing that is known.
-pub(super) fn text(found: &Inspection, artifact: Option<&Pinned>) -> String {
+pub(super) fn text(
+    found: &Inspection,
+    artifact: Option<&Pinned>,
+    signer: Option<&Signer>,
+) -> String {
     let Inspection { world, version, imports, size, digest, memory, metadata, notes, .. } = found;
     let mut out = String::new();
-    if let Some(Pinned { reference, annotations }) = artifact {
+    if let Some(signer) = signer {
+        let _ = writeln!(out, "signed by    {signer}");
+    }
+    if let Some(Pinned { reference, annotations, .. }) = artifact {
         let _ = writeln!(out, "artifact     {reference}");
         let shown = annotations.iter().take(MOST_ANNOTATIONS).collect::<Vec<_>>().into_iter();
         let line = |(key, text): (&String, &String)| format!("{}: {}", plain(key), plain(text));
@@ -67,7 +75,11 @@ fn list(out: &mut String, title: &str, none: &str, items: impl ExactSizeIterator
 }
 
 /// All of it as an object, on one line. `settings` is the JSON Schema.
-pub(super) fn json(found: &Inspection, artifact: Option<&Pinned>) -> String {
+pub(super) fn json(
+    found: &Inspection,
+    artifact: Option<&Pinned>,
+    signer: Option<&Signer>,
+) -> String {
     let Inspection { world, version, imports, size, digest, memory, metadata, notes, .. } = found;
     let imports: Vec<_> = imports
         .iter()
@@ -76,11 +88,11 @@ pub(super) fn json(found: &Inspection, artifact: Option<&Pinned>) -> String {
     let said = metadata.texts().into_iter();
     let said = said.filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
     let said: Map<_, _> = said.collect();
-    let artifact = artifact.map(|Pinned { reference, annotations }| {
+    let artifact = artifact.map(|Pinned { reference, annotations, .. }| {
         json!({"reference": reference.to_string(), "annotations": annotations})
     });
     let object = json!({
-        "artifact": artifact,
+        "artifact": artifact, "signer": signer.map(ToString::to_string),
         "world": world.word(), "contract": version, "size": size, "sha256": digest.to_string(),
         "memory": memory, "imports": imports, "metadata": said, "settings": metadata.settings,
         "notes": notes,

@@ -14,11 +14,13 @@ use super::plugin::{self, CompileLimits, Compiler};
 use crate::advice::{Advice, cut, plain};
 use crate::cli::{Push, RegistryFlags};
 use crate::config;
+use crate::manifest::{Annotations, FoundArtifact};
 use crate::reference::{ArtifactReference, Repository, SCHEME, Tag};
 use crate::registry::{
-    self, Annotations, Artifact, Description, FoundArtifact, Keychain, OURS, Purpose, PushRules,
-    Pushed, Reach, RegistryError, Session,
+    self, Artifact, Description, Keychain, OURS, Purpose, PushRules, Pushed, Reach, RegistryError,
+    Session,
 };
+use crate::signature::{Policy, SignatureError, SignedAs, Signer};
 
 /// Characters of an annotation that a message shows.
 const LONGEST_ANNOTATION: usize = 200;
@@ -64,25 +66,50 @@ pub(super) fn reference(argument: &Path) -> Option<&str> {
 pub(super) struct Pinned {
     pub(super) reference: ArtifactReference,
     pub(super) annotations: Annotations,
+    /// Who has signed it, if that was asked.
+    pub(super) signer: Option<Signer>,
+}
+
+/// Who has signed an artifact, if there is a policy that may trust them.
+pub(super) async fn signer(
+    session: &mut Session,
+    repository: &Repository,
+    found: &FoundArtifact,
+    policy: Option<&Policy>,
+) -> Result<Option<Result<Signer, SignatureError>>, RegistryError> {
+    let Some(policy) = policy else { return Ok(None) };
+    let bundles = session.signatures(found.digest).await?;
+    Ok(Some(policy.check(SignedAs::Repository(repository), &found.manifest, &bundles)))
 }
 
 /// What `plugin inspect oci:…` looks at: an artifact, and the bytes of its component.
-pub(super) fn fetch(reference: &str, flags: &RegistryFlags) -> Result<(Pinned, Bytes), ToolError> {
+pub(super) fn fetch(
+    reference: &str,
+    policy: Option<&Policy>,
+    flags: &RegistryFlags,
+) -> Result<(Pinned, Bytes), ToolError> {
     let reference: ArtifactReference = reference.parse()?;
-    let repository = reference.repository.clone();
-    let (found, bytes) = Way::of(flags)?.with(repository, Purpose::Pull, async |session| {
+    let repository = &reference.repository;
+    let way = Way::of(flags)?;
+    let (found, signer, bytes) = way.with(repository.clone(), Purpose::Pull, async |session| {
         let found = session.find(&reference).await?;
-        let bytes = session.component(&found).await?;
-        Ok((found, bytes))
+        let signer = signer(session, repository, &found, policy).await?;
+        let bytes = match signer {
+            Some(Err(_)) => Bytes::new(),
+            _ => session.component(&found).await?,
+        };
+        Ok((found, signer, bytes))
     })?;
+    let signer = signer.transpose()?;
     let FoundArtifact { digest, annotations, .. } = found;
-    Ok((Pinned { reference: reference.pinned(digest), annotations }, bytes))
+    Ok((Pinned { reference: reference.pinned(digest), annotations, signer }, bytes))
 }
 
 /// `plugin pull`.
 pub(super) fn pull(
     reference: &str,
     output: Option<&Path>,
+    policy: Option<&Policy>,
     flags: &RegistryFlags,
 ) -> Result<String, ToolError> {
     let reference: ArtifactReference = reference.parse()?;
@@ -92,13 +119,20 @@ pub(super) fn pull(
         Some(dir) if dir.is_dir() => dir.join(name),
         Some(file) => file.to_owned(),
     };
-    let repository = reference.repository.clone();
-    let found = Way::of(flags)?.with(repository, Purpose::Pull, async |session| {
+    let repository = &reference.repository;
+    let way = Way::of(flags)?;
+    let (found, signer) = way.with(repository.clone(), Purpose::Pull, async |session| {
         let found = session.find(&reference).await?;
-        session.pull(&found, &goal).await?;
-        Ok(found)
+        let signer = signer(session, repository, &found, policy).await?;
+        if !matches!(signer, Some(Err(_))) {
+            session.pull(&found, &goal).await?;
+        }
+        Ok((found, signer))
     })?;
-    Ok(format!("pulled {} to {}\n", reference.pinned(found.digest), goal.display()))
+    let signer = signer.transpose()?;
+    let mut out = format!("pulled {} to {}\n", reference.pinned(found.digest), goal.display());
+    out.extend(signer.map(|signer| format!("signed by {signer}\n")));
+    Ok(out)
 }
 
 /// `plugin list`.

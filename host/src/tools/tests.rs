@@ -82,7 +82,7 @@ fn what_a_plugin_says_of_itself_is_shown() {
     notes
       `version` of the metadata is there twice, and is left out
     ");
-    insta::assert_snapshot!(inspect(&["--json"]), @r#"{"artifact":null,"contract":"0.1.0","imports":[],"memory":131072,"metadata":{"description":"Says what it\u001b[31m is\nand more","homepage":"https://example.org/","licenses":"MIT OR Apache-2.0","name":"zone","version":"1.2.0"},"notes":["`version` of the metadata is there twice, and is left out"],"settings":{"additionalProperties":false,"properties":{"default":{"type":"string"},"order":{"enum":["network","host"]},"prefixes":{"additionalProperties":{"type":"string"},"type":"object"}},"required":["prefixes"]},"sha256":"DIGEST","size":1826,"world":"decoder"}"#);
+    insta::assert_snapshot!(inspect(&["--json"]), @r#"{"artifact":null,"contract":"0.1.0","imports":[],"memory":131072,"metadata":{"description":"Says what it\u001b[31m is\nand more","homepage":"https://example.org/","licenses":"MIT OR Apache-2.0","name":"zone","version":"1.2.0"},"notes":["`version` of the metadata is there twice, and is left out"],"settings":{"additionalProperties":false,"properties":{"default":{"type":"string"},"order":{"enum":["network","host"]},"prefixes":{"additionalProperties":{"type":"string"},"type":"object"}},"required":["prefixes"]},"sha256":"DIGEST","signer":null,"size":1826,"world":"decoder"}"#);
     let silent = folder.plugin("inspect", "import", &["--json"]).unwrap();
     let silent: serde_json::Value = serde_json::from_str(&silent).unwrap();
     assert_eq!(silent["metadata"], serde_json::json!({}));

@@ -13,28 +13,28 @@ use crate::typed::{Desk, lettered};
 const FETCH: &str = "plugin fetch --config.dir=configs --config.names=work --plugins.dir=plugins";
 
 /// A registry, and somebody who has pushed plugins to it.
-struct Site {
-    registry: Option<Registry>,
-    desk: Desk,
-    host: String,
+pub struct Site {
+    pub registry: Option<Registry>,
+    pub desk: Desk,
+    pub host: String,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (registry, desk) = (Registry::start(&Wants::default(), &[]), Desk::new());
         let host = registry.host();
         Self { registry: Some(registry), desk, host }
     }
 
     /// Pushes a guest, and says what a config calls it.
-    fn pushed(&self, guest: &str, name: &str) -> String {
+    pub fn pushed(&self, guest: &str, name: &str) -> String {
         let words = format!("push {guest}.wasm {}/team/{name}:1.2.0 --plain-http", self.host);
         let said = self.desk.done(&words, &self.host);
         said.trim_end().trim_start_matches("pushed ").replace("HOST", &self.host)
     }
 
     /// Writes the config of the recorded workload, with these plugins of which `zone` makes a label.
-    fn config(&self, plugins: &str) {
+    pub fn config(&self, plugins: &str) {
         let text = format!(
             "plugins: {plugins}
 metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
@@ -45,7 +45,7 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     }
 
     /// The exit code of the exporter with these arguments, and what it says.
-    fn said(&self, words: &str) -> (i32, String) {
+    pub fn said(&self, words: &str) -> (i32, String) {
         let (code, said) =
             self.desk.run(Path::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter")), words);
         (code, lettered(&said.replace(&self.host, "HOST")))
@@ -58,11 +58,17 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     }
 
     /// What the recorded workload becomes without any registry, or why not.
-    fn served(&self, directory: &str) -> (i32, String) {
+    pub fn served(&self, flags: &str) -> (i32, String) {
+        let (code, said) = self.warned(flags);
+        let is_told =
+            |line: &&str| !line.starts_with('#') && !line.contains("whoever has signed them");
+        (code, said.lines().filter(is_told).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The same, with all that is said.
+    pub fn warned(&self, flags: &str) -> (i32, String) {
         let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/workload.rec");
-        let (code, said) =
-            self.said(&format!("replay {recording} --once --config.dir=configs{directory}"));
-        (code, said.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n"))
+        self.said(&format!("replay {recording} --once --config.dir=configs{flags}"))
     }
 
     fn refused(&self) -> String {
@@ -72,7 +78,7 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     }
 
     /// The files that were fetched.
-    fn files(&self) -> Vec<String> {
+    pub fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.desk.path("plugins")).unwrap();
         let mut names: Vec<_> = entries
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -95,11 +101,14 @@ pub fn what_configs_name_is_fetched_and_served() {
     has HOST/team/zone:1.2.0@sha256:A, a decoder
     has HOST/team/pods:1.2.0@sha256:B, a transform
     ");
-    assert_eq!(site.files(), ["plugins.lock".to_owned(), named("pass"), named("echo")]);
+    assert_eq!(
+        site.files(),
+        files(&[named("pass"), named("echo"), manifest(&zone), manifest(&pods)])
+    );
     let lock = String::from_utf8(site.desk.read("plugins/plugins.lock")).unwrap();
     insta::assert_snapshot!(lettered(&lock.replace(&site.host, "HOST")), @r#"
     {
-      "version": 1,
+      "version": 2,
       "plugins": [
         {
           "reference": "HOST/team/pods:1.2.0",
@@ -130,12 +139,12 @@ pub fn what_configs_name_is_fetched_and_served() {
     // What no config names stays, until that is asked for.
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
     site.fetched("");
-    assert_eq!(site.files().len(), 3);
+    assert_eq!(site.files().len(), 5);
     insta::assert_snapshot!(site.fetched(" --prune"), @"
     has HOST/team/zone:1.2.0@sha256:A, a decoder
     removed HOST/team/pods:1.2.0@sha256:B
     ");
-    assert_eq!(site.files(), ["plugins.lock".to_owned(), named("echo")]);
+    assert_eq!(site.files(), files(&[named("echo"), manifest(&zone)]));
     // Nobody is asked any more.
     drop(site.registry.take());
     let (code, served) = site.served(" --plugins.dir=plugins");
@@ -217,7 +226,7 @@ pub fn what_cannot_be_fetched_keeps_nothing_else_away() {
     error: configs/work.yaml:2: plugins.gone.oci: HOST has no manifest sha256:B of team/gone; `plugin list HOST/team/gone` lists the tags that there are
       configs/work.yaml:3: plugins.down.oci: failed to ask localhost:1: client error (Connect): tcp connect error: Connection refused (os error 111); see whether the host is the right one, and can be reached
     ");
-    assert_eq!(site.files(), ["plugins.lock".to_owned(), named("echo")]);
+    assert_eq!(site.files(), files(&[named("echo"), manifest(&zone)]));
     site.config("{zone: {oci: 'zone'}, pods: {}}");
     let (code, said) = site.said(&format!("{FETCH} --plain-http"));
     insta::assert_snapshot!(format!("{code} {said}"), @"
@@ -306,6 +315,61 @@ pub fn newer_ones_are_written_into_configs() {
     let before = zone.replace(":1.2.0", ":gone");
     site.config(&format!("{{zone: {{oci: '{before}'}}}}"));
     insta::assert_snapshot!(update(""), @"0 HOST/team/zone:gone@sha256:A stays: there is no such tag any more; --latest takes 2.0.0");
+}
+
+pub fn what_was_swapped_is_not_served() {
+    let site = Site::new();
+    let (zone, pods) = (site.pushed("echo", "zone"), site.pushed("pass", "pods"));
+    site.config(&format!("{{zone: {{oci: '{zone}'}}, pods: {{oci: '{pods}'}}}}"));
+    site.fetched("");
+    site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
+    let read = |name: &str| String::from_utf8(site.desk.read(&format!("plugins/{name}"))).unwrap();
+    let write = |name: &str, text: &str| site.desk.write(&format!("plugins/{name}"), text);
+    let (lock, good, other) =
+        (read("plugins.lock"), read(&manifest(&zone)), read(&manifest(&pods)));
+    // The manifest of another plugin, whose component is there.
+    write(&manifest(&zone), &other);
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: plugins/sha256-A.json was changed: its SHA-256 is B; find out who has done that, then run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    write(&manifest(&zone), &good);
+    // A lock that has another component.
+    let [echo, pass] = ["echo", "pass"].map(|guest| Digest::of(&guests::component(guest)));
+    write("plugins.lock", &lock.replace(&echo.to_string(), &pass.to_string()));
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: it has another component for HOST/team/zone:1.2.0@sha256:A than the manifest; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    // A lock that has another manifest by the name of this one.
+    let [zone_hex, pods_hex] = [&zone, &pods].map(|pinned| &pinned[pinned.len() - 64..]);
+    let swapped = lock.replace(zone_hex, "OTHER").replace(pods_hex, zone_hex);
+    write("plugins.lock", &swapped.replace("OTHER", pods_hex));
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: it has another component for HOST/team/pods:1.2.0@sha256:A than the manifest; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    write("plugins.lock", &lock);
+    fs::remove_file(site.desk.path(&format!("plugins/{}", manifest(&zone)))).unwrap();
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: there is no plugins/sha256-A.json, which plugins.lock names; fetch it: `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    // What was swapped is fetched again.
+    site.fetched("");
+    assert_eq!(site.served(" --plugins.dir=plugins").0, 0);
+}
+
+/// These names and that of the lock, sorted.
+fn files(names: &[String]) -> Vec<String> {
+    let mut names = [names, &["plugins.lock".to_owned()]].concat();
+    names.sort_unstable();
+    names
+}
+
+/// The name of the file of a manifest.
+fn manifest(pinned: &str) -> String {
+    format!("sha256-{}.json", &pinned[pinned.len() - 64..])
 }
 
 /// The name of a guest's file.

@@ -20,6 +20,7 @@ mod kept;
 mod let_in;
 mod locked;
 mod oras;
+mod signed;
 mod typed;
 
 #[path = "../servers/certificates.rs"]
@@ -55,14 +56,18 @@ fn real() -> impl Iterator<Item = Trial> {
     let locked = trials![locked:
         what_configs_name_is_fetched_and_served,
         what_was_not_fetched_or_was_changed_is_not_served,
+        what_was_swapped_is_not_served,
         what_cannot_be_fetched_keeps_nothing_else_away,
         what_is_newer_is_told,
         newer_ones_are_written_into_configs,
     ];
     let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
-    let read = read.map(|trial| unless(oras::lacks(), trial));
+    let attached =
+        trials![signed: what_is_signed_is_fetched_and_served, other_pushes_keep_no_signature_away];
+    let read = read.into_iter().chain(attached).map(|trial| unless(oras::lacks(), trial));
     let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
-    let all = kept.into_iter().chain(let_in).chain(locked).chain(read).chain(safe);
+    let beside = trials![signed: a_file_has_its_signature_beside_it, lists_of_registries_are_used, lists_of_signatures];
+    let all = kept.into_iter().chain(let_in).chain(locked).chain(read).chain(safe).chain(beside);
     let lacks = || debian::lacks().into_iter().chain(certificates::lacks());
     all.map(move |trial| unless(lacks(), trial))
 }

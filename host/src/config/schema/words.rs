@@ -2,6 +2,7 @@
 
 use super::ITEMS;
 use crate::config::raw::keys::{self, Key, Section, Unwritten, ValueKind};
+use crate::config::raw::policy;
 use crate::config::size::shown;
 
 /// The keys of one kind of mapping.
@@ -31,7 +32,16 @@ pub fn tables() -> Vec<KeyTable> {
     let first = [&keys::FILE, &keys::METRICS, &keys::TRACING];
     let last = [&keys::LIMITS, &keys::COMPILE, &keys::CGROUP_ID_MAP];
     let sections = first.into_iter().chain(ITEMS).chain(last);
-    sections.map(|section| KeyTable { says: section.says, rows: rows(section) }).collect()
+    sections.map(table).collect()
+}
+
+/// Every key of a policy of signatures, likewise.
+pub fn policy_tables() -> Vec<KeyTable> {
+    [&policy::POLICY, &policy::RULE, &policy::KEY, &policy::IDENTITY].map(table).to_vec()
+}
+
+fn table(section: &Section) -> KeyTable {
+    KeyTable { says: section.says, rows: rows(section) }
 }
 
 fn rows(section: &Section) -> Vec<KeyRow> {

@@ -15,7 +15,8 @@ pub(super) fn table(name: Reference) -> String {
         Reference::Decoders => decoders(),
         Reference::ExitCodes => exit_codes(),
         Reference::Metrics => metrics(),
-        Reference::Config => keys(),
+        Reference::Config => keys(schema::tables()),
+        Reference::Policy => keys(schema::policy_tables()),
     }
 }
 
@@ -99,7 +100,7 @@ fn metrics() -> String {
     markdown(["metric", "type", "labels", "meaning"], rows)
 }
 
-fn keys() -> String {
+fn keys(tables: Vec<schema::KeyTable>) -> String {
     let table = |table: schema::KeyTable| {
         let row =
             |row: schema::KeyRow| [code(row.name), row.kind, row.default, row.says.to_owned()];
@@ -107,5 +108,5 @@ fn keys() -> String {
         let rows = markdown(["key", "type", "default", "meaning"], rows);
         format!("**{}**\n\n{rows}", table.says.trim_end_matches('.'))
     };
-    schema::tables().into_iter().map(table).collect::<Vec<_>>().join("\n")
+    tables.into_iter().map(table).collect::<Vec<_>>().join("\n")
 }

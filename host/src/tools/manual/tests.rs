@@ -85,6 +85,7 @@ fn tables_are_whole() {
         Reference::ExitCodes,
         Reference::Metrics,
         Reference::Config,
+        Reference::Policy,
     ] {
         let text = reference(name);
         let mut width = None;
@@ -129,4 +130,6 @@ fn tables_name_all_there_is() {
         config.contains("| `memory` | size, 64KiB to 1GiB | `16MiB` | Memory of an instance"),
         "{config}"
     );
+    let policy = reference(Reference::Policy);
+    assert!(policy.contains("| `pem` | text | needed without `file` | The key itself"), "{policy}");
 }
