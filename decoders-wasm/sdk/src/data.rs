@@ -37,6 +37,8 @@
 //! pods.check(&[(b"19", "cache")]);
 //! ```
 
+use std::cell::Cell;
+
 /// A file that the config gives this plugin, and which version of it the plugin has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
@@ -44,6 +46,18 @@ pub struct Data {
     known: Option<u64>,
     /// What was read and not handed out yet.
     fresh: Option<Vec<u8>>,
+    /// In which call of the host it was last asked for, and what there was to say then beside bytes.
+    asked: Option<(u64, Reading)>,
+}
+
+thread_local! {
+    /// How many calls the host has made.
+    static CALL: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Notes that the host makes another call.
+pub(crate) fn begin_call() {
+    CALL.set(CALL.get() + 1);
 }
 
 /// What became of a file since the last time.
@@ -62,7 +76,7 @@ pub enum Reading {
 impl Data {
     /// The file that the config calls so under `data`, if it does.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), known: None, fresh: None }
+        Self { name: name.into(), known: None, fresh: None, asked: None }
     }
 
     /// The same, of a file that the plugin is no use without. For `configure`.
@@ -85,8 +99,8 @@ impl Data {
         }
     }
 
-    /// The bytes of the file, if they are others than the last time, or were not asked for yet. Cheap
-    /// enough to be asked before each answer.
+    /// The bytes of the file, if they are others than the last time, or were not asked for yet. The host is
+    /// asked once in each of its calls, of up to 1,024 inputs, so this may stand before each answer.
     pub fn changed(&mut self) -> Option<Vec<u8>> {
         match self.read() {
             Reading::Changed(bytes) => Some(bytes),
@@ -96,16 +110,25 @@ impl Data {
 
     /// The same, and why there are none.
     pub fn read(&mut self) -> Reading {
-        let fresh = self.fresh.take();
-        match (host::read(&self.name, self.known), fresh) {
-            (host::Reading::Changed(content), _) => {
-                self.known = Some(content.version);
-                Reading::Changed(content.bytes)
+        let call = CALL.get();
+        let state = match self.asked.take() {
+            Some((last, state)) if last == call => state,
+            _ => self.ask(),
+        };
+        self.asked = Some((call, state.clone()));
+        self.fresh.take().map_or(state, Reading::Changed)
+    }
+
+    /// Asks the host. Bytes are kept to be handed out.
+    fn ask(&mut self) -> Reading {
+        match host::read(&self.name, self.known) {
+            host::Reading::Changed(content) => {
+                (self.known, self.fresh) = (Some(content.version), Some(content.bytes));
+                Reading::Unchanged
             }
-            (host::Reading::Unchanged, Some(bytes)) => Reading::Changed(bytes),
-            (host::Reading::Unchanged, None) => Reading::Unchanged,
-            (host::Reading::Unread, _) => Reading::Unread,
-            (host::Reading::Unnamed, _) => Reading::Unnamed,
+            host::Reading::Unchanged => Reading::Unchanged,
+            host::Reading::Unread => Reading::Unread,
+            host::Reading::Unnamed => Reading::Unnamed,
         }
     }
 }
@@ -132,6 +155,7 @@ pub(crate) mod host {
 
     /// Has the file `name` hold these bytes from now on, or be named only.
     pub(crate) fn set(name: &str, bytes: Option<&[u8]>) {
+        super::begin_call();
         FILES.with_borrow_mut(|files| {
             let (version, content) = files.entry(name.to_owned()).or_default();
             let bytes = bytes.map(<[u8]>::to_vec);
@@ -172,6 +196,21 @@ mod tests {
         set_data("pods", b"b");
         assert_eq!(pods.changed().as_deref(), Some(&b"b"[..]));
         assert_eq!(pods.changed(), None);
+    }
+
+    #[test]
+    fn the_host_is_asked_once_in_each_call() {
+        set_data("pods", b"a");
+        let mut pods = Data::named("pods");
+        assert_eq!(pods.changed().as_deref(), Some(&b"a"[..]));
+        // The host's copy changes while a call lasts.
+        let call = CALL.get();
+        set_data("pods", b"b");
+        CALL.set(call);
+        assert_eq!(pods.read(), Reading::Unchanged);
+        begin_call();
+        assert_eq!(pods.changed().as_deref(), Some(&b"b"[..]));
+        assert_eq!(pods.read(), Reading::Unchanged);
     }
 
     #[test]

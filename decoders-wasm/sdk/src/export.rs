@@ -175,12 +175,14 @@ pub mod __private {
 
     pub fn configure_decoder<D: Decoder>(slot: &Slot<D>, settings: &str) -> Result<(), String> {
         log_panics();
+        crate::data::begin_call();
         let decoder = D::configure(crate::decoder::settings(settings)?)?;
         slot.replace(Some(decoder));
         Ok(())
     }
 
     pub fn decode<D: Decoder>(slot: &Slot<D>, batch: &decoding::Batch) -> Vec<decoding::Outcome> {
+        crate::data::begin_call();
         let mut slot = slot.borrow_mut();
         let decoder = slot.as_mut().expect("decode was called before configure");
         crate::decoder::inputs(&batch.bytes, &batch.ends)
@@ -200,6 +202,7 @@ pub mod __private {
         metric: transforming::Metric,
     ) -> Result<Vec<String>, String> {
         log_panics();
+        crate::data::begin_call();
         let kind = match metric.kind {
             transforming::Kind::Counter => Kind::Counter,
             transforming::Kind::Gauge => Kind::Gauge,
@@ -215,6 +218,7 @@ pub mod __private {
         slot: &Slot<Agreed<T>>,
         rows: &transforming::Rows,
     ) -> transforming::Answers {
+        crate::data::begin_call();
         let mut slot = slot.borrow_mut();
         let agreed = slot.as_mut().expect("transform was called before configure");
         let count = rows.count as usize;

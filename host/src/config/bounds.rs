@@ -33,6 +33,8 @@ pub(super) const PLUGINS: usize = 1_000;
 pub(super) const BUCKETS: usize = 1_000_000;
 /// Bytes of the settings of all plugins, as JSON with the files they name.
 pub(super) const SETTINGS: usize = 64 << 20;
+/// Bytes that all files together may have that plugins read.
+pub(super) const DATA: usize = 1 << 30;
 
 /// What is left of the bounds.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub(super) struct Bounds {
     plugins: Cell<usize>,
     buckets: Cell<usize>,
     settings: Cell<usize>,
+    data: Cell<usize>,
     /// For patterns.
     pub(super) patterns: Room,
 }
@@ -60,6 +63,7 @@ impl Default for Bounds {
             plugins: Cell::new(PLUGINS),
             buckets: Cell::new(BUCKETS),
             settings: Cell::new(SETTINGS),
+            data: Cell::new(DATA),
             patterns: Room::default(),
         }
     }
@@ -110,6 +114,10 @@ impl Bounds {
 
     pub(super) fn settings(&self, bytes: usize) -> Result<(), Exceeded> {
         take(&self.settings, bytes)
+    }
+
+    pub(super) fn data(&self, bytes: usize) -> Result<(), Exceeded> {
+        take(&self.data, bytes)
     }
 
     /// Bytes of settings that are left.

@@ -10,6 +10,7 @@ use crate::config::limits::{DATA_REFRESH, DATA_SIZE, MOST_DATA};
 use crate::config::plan::DataPlan;
 use crate::config::ranges;
 use crate::config::raw::Data;
+use crate::config::size::shown;
 
 /// The files of one plugin, whose `data` stands at `path`. What is faulty is told and left out.
 pub(super) fn all(raw: Vec<Data>, path: &str, folder: &Path, faults: &Faults<'_>) -> Vec<DataPlan> {
@@ -47,6 +48,16 @@ fn one(raw: Data, folder: &Path, faults: &Faults<'_>) -> Option<DataPlan> {
         size: size.unwrap_or(Ok(DATA_SIZE)).ok()?,
         path,
     };
+    if faults.bounds.data(plan.size).is_err() {
+        let most = shown(bounds::DATA);
+        let problem =
+            format!("the files that plugins read may have more than {most}, all together");
+        faults.error(
+            &plan.path,
+            problem,
+            "write a smaller `size`, or serve fewer configs in one process",
+        );
+    }
     (faults.errors() == before).then_some(plan)
 }
 

@@ -276,3 +276,23 @@ fn files_that_a_plugin_reads_are_checked() {
     x.yaml:8: plugins.g.data.size: `0` is no size that this can have; write one from 1 to 64MiB
     ");
 }
+
+#[test]
+fn files_that_plugins_read_are_bounded_together() {
+    let plugin = |n: usize| {
+        let data: String = (0..8).map(|d| format!("d{d}: {{file: f, size: 64MiB}}, ")).collect();
+        format!("  p{n}: {{file: f, data: {{{data}}}}}\n")
+    };
+    let steps = |n: usize| format!("{{name: wasm, plugin: p{n}}}, ");
+    let of = |plugins: usize| {
+        let steps: String = (0..plugins).map(steps).collect();
+        faults(&with(&(0..plugins).map(plugin).collect::<String>(), &steps))
+    };
+    assert_eq!(of(2), "");
+    let one_more = "  p2: {file: f, data: {file: f, size: 1}}";
+    let text = with(
+        &format!("{}{}{one_more}", plugin(0), plugin(1)),
+        &(0..3).map(steps).collect::<String>(),
+    );
+    assert_snapshot!(faults(&text), @"x.yaml:4: plugins.p2.data: the files that plugins read may have more than 1GiB, all together; write a smaller `size`, or serve fewer configs in one process");
+}
