@@ -108,8 +108,8 @@ typedef struct exports_ebpf_exporter_plugin_decoding_outcome_t {
 // The row that this input belongs to is left out of the metric, as the `regexp` decoder does.
 // Remembered as `label` is.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_DROP 2
-// The same, but it holds for so many seconds only, with the bounds of `label-for`. A row that has a
-// label after that brings all that it has counted meanwhile.
+// The same, but it holds for so many seconds only, with the bounds of `label-for`. A row that was in no
+// series before brings all that it has counted once it has a label.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_DECODING_OUTCOME_DROP_FOR 3
 // This input has no answer: why, lowercase, no final period. The host counts it
 // (`ebpf_exporter_decoder_errors_total`), logs at most a few of these texts, cut at 256
@@ -145,8 +145,8 @@ extern void ebpf_exporter_plugin_log_log(ebpf_exporter_plugin_log_level_t level,
 // The host looks at the file each `refresh` of the config (10 seconds unless it says otherwise, 1 at
 // least), and not in this call: it never waits. A file that was read and then goes away or cannot be
 // read any more stays what it was. When a file has changed, the host forgets what the plugin has
-// answered, and asks again for every input, by the end of the next `refresh`. So an answer may depend
-// on the bytes of the files, beside the input and the settings.
+// answered, and asks again for every input in the scrapes that follow, in calls like all others. So an
+// answer may depend on the bytes of the files, beside the input and the settings.
 // 
 // May be called from `configure`, `decode` and `transform`. Asking with the version that is known is
 // cheap enough to be done at the start of each call; a new version is copied whole.

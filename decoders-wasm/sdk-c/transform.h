@@ -134,8 +134,8 @@ typedef struct exports_ebpf_exporter_plugin_transforming_row_outcome_t {
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_LABELS_FOR 1
 // The row is left out of the metric. Remembered as `labels` is.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_DROP 2
-// The same, but it holds for so many seconds only, with the bounds of `labels-for`. A row that has
-// labels after that brings all that it has counted meanwhile.
+// The same, but it holds for so many seconds only, with the bounds of `labels-for`. A row that was in no
+// series before brings all that it has counted once it has labels.
 #define EXPORTS_EBPF_EXPORTER_PLUGIN_TRANSFORMING_ROW_OUTCOME_DROP_FOR 3
 // This row has no answer: why, lowercase, no final period. Counted, logged and asked again
 // as an error of a decoder; the row gets what `on_error` of the config says, by default the
@@ -181,8 +181,8 @@ extern void ebpf_exporter_plugin_log_log(ebpf_exporter_plugin_log_level_t level,
 // The host looks at the file each `refresh` of the config (10 seconds unless it says otherwise, 1 at
 // least), and not in this call: it never waits. A file that was read and then goes away or cannot be
 // read any more stays what it was. When a file has changed, the host forgets what the plugin has
-// answered, and asks again for every input, by the end of the next `refresh`. So an answer may depend
-// on the bytes of the files, beside the input and the settings.
+// answered, and asks again for every input in the scrapes that follow, in calls like all others. So an
+// answer may depend on the bytes of the files, beside the input and the settings.
 // 
 // May be called from `configure`, `decode` and `transform`. Asking with the version that is known is
 // cheap enough to be done at the start of each call; a new version is copied whole.

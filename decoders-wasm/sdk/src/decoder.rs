@@ -38,8 +38,8 @@ pub enum Outcome {
     LabelFor(String, u32),
     /// The row is left out of the metric.
     Drop,
-    /// The row is left out of the metric for so many seconds, at least those of `limits.hold`. If it
-    /// has a label then, it brings all that it has counted.
+    /// The row is left out of the metric for so many seconds, at least those of `limits.hold`. If it was
+    /// in no series before, it brings all that it has counted once it has a label.
     DropFor(u32),
 }
 

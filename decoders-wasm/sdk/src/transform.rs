@@ -43,8 +43,8 @@ pub enum RowOutcome {
     LabelsFor(u32),
     /// The row is left out of the metric.
     Drop,
-    /// The row is left out of the metric for so many seconds, at least those of `limits.hold`. If it
-    /// has labels then, it brings all that it has counted.
+    /// The row is left out of the metric for so many seconds, at least those of `limits.hold`. If it was
+    /// in no series before, it brings all that it has counted once it has labels.
     DropFor(u32),
 }
 
