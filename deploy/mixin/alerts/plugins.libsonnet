@@ -35,5 +35,14 @@ function(config)
         + 'make fewer different keys, raise --plugins.scrape-budget, or make the plugin faster: `ebpf_wasm_exporter '
         + 'plugin bench` measures it.',
       ),
+      lib.alert(
+        'EbpfExporterPluginDataUnread',
+        'warning',
+        lib.grows('ebpf_exporter_plugin_data_failures_total'),
+        '15m',
+        'the data {{ $labels.data }} of the plugin {{ $labels.plugin }} of {{ $labels.config }} on {{ $labels.instance }} cannot be read',
+        'The plugin has what was read last, or nothing. The log has the reason: the file is gone, too large, or not '
+        + 'readable for the user of the exporter.',
+      ),
     ],
   }
