@@ -41,7 +41,7 @@ pub fn a_component_goes_there_and_back() {
       org.opencontainers.image.version: 1.2.0
     world        decoder
     contract     0.1.0
-    size         1337 bytes
+    size         1384 bytes
     sha256       D
     memory       131072 bytes at the start
     imports      nothing

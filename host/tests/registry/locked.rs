@@ -114,7 +114,7 @@ pub fn what_configs_name_is_fetched_and_served() {
           "reference": "HOST/team/pods:1.2.0",
           "manifest": "sha256:A",
           "component": "sha256:B",
-          "size": 1965,
+          "size": 1989,
           "contract": "0.1.0",
           "world": "transform"
         },
@@ -122,7 +122,7 @@ pub fn what_configs_name_is_fetched_and_served() {
           "reference": "HOST/team/zone:1.2.0",
           "manifest": "sha256:C",
           "component": "sha256:D",
-          "size": 1337,
+          "size": 1384,
           "contract": "0.1.0",
           "world": "decoder"
         }

@@ -42,7 +42,7 @@ pub fn oras_reads_what_was_pushed() {
         {
           "mediaType": "application/wasm",
           "digest": "sha256:B",
-          "size": 1337,
+          "size": 1384,
           "annotations": {
             "org.opencontainers.image.title": "echo.wasm"
           }

@@ -102,7 +102,7 @@ pub fn what_is_signed_is_fetched_and_served() {
           "reference": "HOST/team/zone:1.2.0",
           "manifest": "sha256:A",
           "component": "sha256:B",
-          "size": 1337,
+          "size": 1384,
           "contract": "0.1.0",
           "world": "decoder",
           "signatures": [
