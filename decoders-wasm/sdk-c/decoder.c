@@ -124,6 +124,7 @@ void decoder_list_u32_free(decoder_list_u32_t *ptr) {
 }
 
 void exports_ebpf_exporter_plugin_decoding_batch_free(exports_ebpf_exporter_plugin_decoding_batch_t *ptr) {
+  decoder_list_u8_free(&ptr->bytes);
   decoder_list_u32_free(&ptr->ends);
 }
 

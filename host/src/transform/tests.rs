@@ -98,3 +98,17 @@ fn rows_are_made_whole() {
     rows.push([&b"a"[..]]);
     assert_eq!((rows.len(), rows.get(0).len()), (1, 0));
 }
+
+#[test]
+fn that_a_row_is_left_out_holds_as_long_as_what_led_to_it() {
+    let [brief, long] = [5, 9].map(Duration::from_secs);
+    for (before, last, expected) in [
+        (Outcome::Label, Outcome::Drop, Outcome::Drop),
+        (Outcome::Label, Outcome::DropFor(brief), Outcome::DropFor(brief)),
+        (Outcome::LabelFor(brief), Outcome::Drop, Outcome::DropFor(brief)),
+        (Outcome::LabelFor(brief), Outcome::DropFor(long), Outcome::DropFor(brief)),
+        (Outcome::NoName(long), Outcome::DropFor(brief), Outcome::DropFor(brief)),
+    ] {
+        assert_eq!(before.left_out(last), expected, "{before:?} {last:?}");
+    }
+}

@@ -248,3 +248,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn all_is_forgotten_once_when_what_answers_depend_on_has_changed() {
+    let (mut memory, now) = (AnswerCache::new(1 << 20, FIRST_RETRY), Instant::now());
+    for changes in [1, 2, 5] {
+        memory.follow(changes);
+        assert_eq!(memory.counts().entries, 0, "{changes}");
+        assert_eq!(memory.asked(&["a", "drop", "5", "e"], now), ["a", "drop", "5", "e"]);
+        memory.follow(changes);
+        assert_eq!(memory.asked(&["a", "drop", "5", "e"], now), Vec::<String>::new());
+    }
+    assert_eq!(
+        memory.counts().changed,
+        0,
+        "what was answered before the change is no other answer"
+    );
+    memory.follow(6);
+    assert_eq!((memory.counts().entries, memory.counts().bytes), (0, 0));
+}
