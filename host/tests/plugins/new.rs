@@ -1,4 +1,5 @@
-//! Plugins as `plugin new` begins them, built and tested by their own Makefiles in directories of their own.
+//! Plugins as `plugin new` begins them, built and tested by their own Makefiles in directories of their own. A decoder in each
+//! language goes the whole way to another host.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +9,9 @@ use std::thread;
 
 use tempfile::TempDir;
 
-const EXPORTER: &str = env!("CARGO_BIN_EXE_ebpf_wasm_exporter");
+use crate::way;
+
+pub const EXPORTER: &str = env!("CARGO_BIN_EXE_ebpf_wasm_exporter");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 pub fn c() {
@@ -37,6 +40,7 @@ pub fn rust() {
     });
     let same = fs::read(decoder.join(WASM)).unwrap() == fs::read(elsewhere).unwrap();
     assert!(same, "a plugin differs with where it is built and where its guest crate comes from");
+    way::of(&decoder.join(WASM));
     // What both need is built already.
     let transform = begin(&here, "rust", "transform");
     symlink(decoder.join("target"), transform.join("target")).unwrap();
@@ -65,7 +69,11 @@ fn begin(above: &TempDir, language: &str, world: &str) -> PathBuf {
 fn build_both(language: &str) {
     for world in ["decoder", "transform"] {
         let above = tempfile::tempdir().unwrap();
-        make(&begin(&above, language, world), &["test"]);
+        let dir = begin(&above, language, world);
+        make(&dir, &["test"]);
+        if world == "decoder" {
+            way::of(&dir.join(WASM));
+        }
     }
 }
 

@@ -29,6 +29,8 @@ mod certificates;
 mod guests;
 #[path = "../servers/made.rs"]
 mod made;
+#[path = "../servers/signer.rs"]
+mod signer;
 #[path = "../servers/tls.rs"]
 mod tls;
 
@@ -64,7 +66,7 @@ fn real() -> impl Iterator<Item = Trial> {
     let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
     let attached =
         trials![signed: what_is_signed_is_fetched_and_served, other_pushes_keep_no_signature_away];
-    let read = read.into_iter().chain(attached).map(|trial| unless(oras::lacks(), trial));
+    let read = read.into_iter().chain(attached).map(|trial| unless(signer::lacks(), trial));
     let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
     let beside = trials![signed: a_file_has_its_signature_beside_it, lists_of_registries_are_used, lists_of_signatures];
     let all = kept.into_iter().chain(let_in).chain(locked).chain(read).chain(safe).chain(beside);

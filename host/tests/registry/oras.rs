@@ -2,18 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::debian::{Registry, Wants};
 use crate::guests;
 use crate::typed::{Desk, lettered};
-
-/// Why it cannot be asked here.
-pub fn lacks() -> Option<String> {
-    let there =
-        Command::new("oras").arg("version").output().is_ok_and(|told| told.status.success());
-    (!there).then(|| "no oras; `make test` gets it, if there is a Go".to_owned())
-}
 
 fn oras(desk: &Desk, words: &str) -> String {
     let (code, said) = desk.run(Path::new("oras"), words);

@@ -4,72 +4,18 @@
 use std::fs;
 use std::io;
 use std::net::TcpStream;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ebpf_wasm_exporter::plugin::Digest;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::certificates::openssl;
 use crate::locked::Site;
 use crate::made::{Made, Request, answer, endless};
+use crate::signer::{BUNDLE, attach, key, sign, signature, signed};
 use crate::typed::{Desk, lettered};
 
-const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const KEYS: &str = "rules: [{repositories: ['*'], files: ['*'], keys: [{file: signer.pub}]}]";
-
-/// Makes a pair of keys, `NAME.key` and `NAME.pub`.
-fn key(desk: &Desk, name: &str) {
-    let make = "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1";
-    openssl(&desk.path(""), &format!("{make} -out {name}.key"));
-    openssl(&desk.path(""), &format!("pkey -in {name}.key -pubout -out {name}.pub"));
-}
-
-/// The signature of these bytes.
-fn signature(desk: &Desk, name: &str, bytes: &[u8]) -> String {
-    fs::write(desk.path("bytes"), bytes).unwrap();
-    let signature = openssl(&desk.path(""), &format!("dgst -sha256 -sign {name}.key bytes"));
-    fs::remove_file(desk.path("bytes")).unwrap();
-    STANDARD.encode(signature)
-}
-
-/// A bundle about a manifest with this digest, as `cosign sign --key` makes it.
-fn signed(desk: &Desk, name: &str, digest: &str) -> Value {
-    let kind = "application/vnd.in-toto+json";
-    let statement = json!({
-        "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://sigstore.dev/cosign/sign/v1",
-        "subject": [{"digest": {"sha256": digest}, "annotations": {}}], "predicate": {},
-    });
-    let payload = statement.to_string();
-    let pae = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
-    let sig = signature(desk, name, pae.as_bytes());
-    json!({
-        "mediaType": BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": ""}},
-        "dsseEnvelope": {
-            "payload": STANDARD.encode(payload), "payloadType": kind, "signatures": [{"sig": sig}],
-        },
-    })
-}
-
-/// Puts a bundle into the registry, as one about what a reference names.
-fn attach(site: &Site, bundle: &str, pinned: &str) {
-    site.desk.write("bundle.json", bundle);
-    let (reference, digest) = pinned.split_once('@').unwrap();
-    let repository = reference.rsplit_once(':').unwrap().0;
-    let words = format!(
-        "attach --plain-http --artifact-type {BUNDLE} {repository}@{digest} bundle.json:{BUNDLE}"
-    );
-    let (code, said) = site.desk.run(Path::new("oras"), &words);
-    assert_eq!(code, 0, "{said}");
-}
-
-/// Signs what a reference names, in the registry.
-fn sign(site: &Site, name: &str, pinned: &str) {
-    let bundle = signed(&site.desk, name, &pinned[pinned.len() - 64..]);
-    attach(site, &bundle.to_string(), pinned);
-}
 
 /// The exit code of fetching by a policy, and what is said.
 fn fetch(site: &Site) -> String {
@@ -82,15 +28,15 @@ pub fn what_is_signed_is_fetched_and_served() {
     let mut site = Site::new();
     let zone = site.pushed("echo", "zone");
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
-    key(&site.desk, "signer");
-    key(&site.desk, "other");
+    key(&site.desk.path(""), "signer");
+    key(&site.desk.path(""), "other");
     site.desk.write("policy.yaml", KEYS);
     insta::assert_snapshot!(fetch(&site), @"1 error: configs/work.yaml:1: plugins.zone.oci: HOST/team/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
-    sign(&site, "other", &zone);
+    sign(&site.desk.path(""), "other", &zone);
     insta::assert_snapshot!(fetch(&site), @"1 error: configs/work.yaml:1: plugins.zone.oci: HOST/team/zone has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed; do not use it, unless you know who has signed it; then add them to the policy's rule");
     // Nothing of it was kept.
     assert_eq!(site.files(), Vec::<String>::new());
-    sign(&site, "signer", &zone);
+    sign(&site.desk.path(""), "signer", &zone);
     insta::assert_snapshot!(fetch(&site), @"0 fetched HOST/team/zone:1.2.0@sha256:A, a decoder, signed by the key signer.pub (sha256:B)");
     insta::assert_snapshot!(fetch(&site), @"0 has HOST/team/zone:1.2.0@sha256:A, a decoder, signed by the key signer.pub (sha256:B)");
     let lock = String::from_utf8(site.desk.read("plugins/plugins.lock")).unwrap();
@@ -165,16 +111,16 @@ pub fn other_pushes_keep_no_signature_away() {
     let site = Site::new();
     let (zone, pods) = (site.pushed("echo", "zone"), site.pushed("pass", "pods"));
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
-    key(&site.desk, "signer");
+    key(&site.desk.path(""), "signer");
     site.desk.write("policy.yaml", KEYS);
     // The signature of another manifest, put where it is not of.
     let digest = &pods[pods.len() - 64..];
-    let swapped = signed(&site.desk, "signer", digest).to_string();
-    attach(&site, &swapped, &zone);
-    attach(&site, "{}", &zone);
-    attach(&site, &"x".repeat(300 << 10), &zone);
+    let swapped = signed(&site.desk.path(""), "signer", digest).to_string();
+    attach(&site.desk.path(""), &swapped, &zone);
+    attach(&site.desk.path(""), "{}", &zone);
+    attach(&site.desk.path(""), &"x".repeat(300 << 10), &zone);
     insta::assert_snapshot!(fetch(&site), @"1 error: configs/work.yaml:1: plugins.zone.oci: HOST/team/zone has no signature that the policy trusts: a signature is of another artifact / a bundle is damaged: it has no `mediaType`; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    sign(&site, "signer", &zone);
+    sign(&site.desk.path(""), "signer", &zone);
     insta::assert_snapshot!(fetch(&site), @"0 fetched HOST/team/zone:1.2.0@sha256:A, a decoder, signed by the key signer.pub (sha256:B)");
     // Only the signature of this one was kept.
     let kept = site.files();
@@ -184,7 +130,7 @@ pub fn other_pushes_keep_no_signature_away() {
 pub fn a_file_has_its_signature_beside_it() {
     let site = Site::new();
     let desk = &site.desk;
-    key(desk, "signer");
+    key(&desk.path(""), "signer");
     site.config("{zone: {file: echo.wasm}}");
     desk.write("policy.yaml", KEYS);
     let component = desk.read("echo.wasm");
@@ -202,7 +148,7 @@ pub fn a_file_has_its_signature_beside_it() {
         "verificationMaterial": {"publicKey": {"hint": ""}},
         "messageSignature": {
             "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(bytes)},
-            "signature": signature(desk, "signer", &component),
+            "signature": signature(&desk.path(""), "signer", &component),
         },
     });
     desk.write("echo.wasm.sigstore.json", &bundle.to_string());
@@ -238,10 +184,10 @@ fn manifest(kind: &str, layer: &[u8]) -> Vec<u8> {
 /// Debian's registry leaves it to who signs to keep a list. Newer ones keep it themselves.
 pub fn lists_of_registries_are_used() {
     let desk = Desk::new();
-    key(&desk, "signer");
+    key(&desk.path(""), "signer");
     desk.write("policy.yaml", KEYS);
     let plugin = manifest("application/wasm", COMPONENT);
-    let bundle = signed(&desk, "signer", &Digest::of(&plugin).to_string()).to_string();
+    let bundle = signed(&desk.path(""), "signer", &Digest::of(&plugin).to_string()).to_string();
     let artifact = manifest(BUNDLE, bundle.as_bytes());
     let listed = json!({"manifests": [
         {"mediaType": "x", "digest": Digest::of(b"x").tagged(), "size": 1, "artifactType": "x"},
@@ -313,7 +259,7 @@ pub fn lists_of_signatures() {
             _ => answers(request, client),
         });
         let (host, desk) = (server.host(), Desk::new());
-        key(&desk, "signer");
+        key(&desk.path(""), "signer");
         desk.write("policy.yaml", KEYS);
         let words = format!(
             "pull {host}/zone:1.0.0 --plugins.policy=policy.yaml --plain-http --timeout=60s"
