@@ -1,10 +1,12 @@
 //! `plugin update`: newer plugins in the place of those that configs name by `oci:`.
 //!
 //! Only references are written anew: comments, order and anchors of a file stay. What a file would become is read as a
-//! config first, and where anything but these references would be another, the file is left alone.
+//! config first, and where anything but these references would be another, the file is left alone. One that cannot be
+//! written keeps no other from it.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 
 use semver::Version;
 
@@ -12,7 +14,7 @@ use super::ToolError;
 use super::fetch::{named, selected};
 use super::outdated::newest;
 use super::remote::Way;
-use crate::advice::{Advice, Advise as _};
+use crate::advice::{self, Advice, Advise as _};
 use crate::cli::Update;
 use crate::config::{self, Config, ConfigFile, Fault, PluginOrigin, PluginPlan};
 use crate::files;
@@ -45,10 +47,12 @@ pub(super) fn update(order: &Update) -> Result<String, ToolError> {
     for config in &configs {
         match rewritten(config, &found) {
             Ok(Some(_)) if order.dry_run => {}
-            Ok(Some(text)) => {
-                write(config, &text)?;
-                let _ = writeln!(report, "wrote {}", config.file.path.display());
-            }
+            Ok(Some(text)) => match write(config, &text) {
+                Ok(()) => {
+                    let _ = writeln!(report, "wrote {}", config.file.path.display());
+                }
+                Err(advice) => faults.push(config.refuse("", advice)),
+            },
             Ok(None) => {}
             Err(fault) => faults.push(fault),
         }
@@ -152,27 +156,39 @@ fn rewritten(config: &Config, found: &[Found]) -> Result<Option<String>, Fault> 
     Err(config.refuse("plugins", Advice::new(problem, remedy)))
 }
 
-/// `text` with `new` wherever `old` stands alone.
+/// `text` with `new` wherever `old` stands alone and in no comment.
 fn in_place(text: &str, old: &str, new: &str) -> String {
     let belongs = |char: char| char.is_ascii_alphanumeric() || "./_-@".contains(char);
     let (mut out, mut from) = (String::new(), 0);
     for (at, _) in text.match_indices(old) {
         let end = at + old.len();
         let stands_alone = !text[..at].ends_with(belongs) && !text[end..].starts_with(belongs);
+        let is_it = stands_alone && !is_comment(&text[..at]);
         out.push_str(&text[from..at]);
-        out.push_str(if stands_alone { new } else { old });
+        out.push_str(if is_it { new } else { old });
         from = end;
     }
     out.push_str(&text[from..]);
     out
 }
 
-/// Writes a config's file, wherever it really lies.
-fn write(config: &Config, text: &str) -> Result<(), ToolError> {
-    let path = &config.file.path;
-    let unwritten = |source| ToolError::Unwritten { file: path.clone(), source };
-    let file = fs::canonicalize(path).map_err(unwritten)?;
-    files::replace(&file, text.as_bytes()).map_err(unwritten)
+/// Whether a comment has begun in the last line. One that a quoted text holds is taken for a comment too.
+fn is_comment(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    line.starts_with('#') || line.contains(" #") || line.contains("\t#")
+}
+
+/// Writes a config's file, wherever it really lies, unless it is another one than was read.
+fn write(config: &Config, text: &str) -> Result<(), Advice> {
+    let failed = |error: io::Error| {
+        let problem = format!("failed to write it: {}", advice::words(&error));
+        Advice::new(problem, "see that you may write the file and into its directory")
+    };
+    let file = fs::canonicalize(&config.file.path).map_err(failed)?;
+    if fs::read(&file).map_err(failed)? != config.file.text.as_bytes() {
+        return Err(Advice::new("the file has changed meanwhile", "run this again"));
+    }
+    files::replace(&file, text.as_bytes()).map_err(failed)
 }
 
 #[cfg(test)]
@@ -189,9 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_is_part_of_another_stays() {
-        let text = "a: r.io/a:1@sha256:0 # r.io/a:1@sha256:0\nb: x.r.io/a:1@sha256:0\nc: r.io/a:1@sha256:00";
+    fn only_a_reference_that_stands_alone_is_another() {
+        let text = "a: r.io/a:1@sha256:0 # r.io/a:1@sha256:0\nb: x.r.io/a:1@sha256:0\n# r.io/a:1@sha256:0\nc: r.io/a:1@sha256:00";
         let found = in_place(text, "r.io/a:1@sha256:0", "NEW");
-        assert_eq!(found, "a: NEW # NEW\nb: x.r.io/a:1@sha256:0\nc: r.io/a:1@sha256:00");
+        assert_eq!(
+            found,
+            "a: NEW # r.io/a:1@sha256:0\nb: x.r.io/a:1@sha256:0\n# r.io/a:1@sha256:0\nc: r.io/a:1@sha256:00"
+        );
     }
 }
