@@ -17,10 +17,10 @@ use crate::made::{Made, Request, answer, endless};
 use crate::typed::{Desk, lettered};
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-const KEYS: &str = "rules: [{repositories: ['*'], files: ['*'], keys: [{file: signer.pub}]}]";
+pub const KEYS: &str = "rules: [{repositories: ['*'], files: ['*'], keys: [{file: signer.pub}]}]";
 
 /// Makes a pair of keys, `NAME.key` and `NAME.pub`.
-fn key(desk: &Desk, name: &str) {
+pub fn key(desk: &Desk, name: &str) {
     let make = "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1";
     openssl(&desk.path(""), &format!("{make} -out {name}.key"));
     openssl(&desk.path(""), &format!("pkey -in {name}.key -pubout -out {name}.pub"));
@@ -51,6 +51,22 @@ fn signed(desk: &Desk, name: &str, digest: &str) -> Value {
             "payload": STANDARD.encode(payload), "payloadType": kind, "signatures": [{"sig": sig}],
         },
     })
+}
+
+/// A bundle about a file that holds these bytes, as `cosign sign-blob --key` makes it.
+pub fn of_file(desk: &Desk, name: &str, bytes: &[u8]) -> String {
+    let hex = Digest::of(bytes).to_string();
+    let digest: Vec<_> =
+        (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let bundle = json!({
+        "mediaType": BUNDLE,
+        "verificationMaterial": {"publicKey": {"hint": ""}},
+        "messageSignature": {
+            "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(digest)},
+            "signature": signature(desk, name, bytes),
+        },
+    });
+    bundle.to_string()
 }
 
 /// Puts a bundle into the registry, as one about what a reference names.
@@ -193,19 +209,7 @@ pub fn a_file_has_its_signature_beside_it() {
         format!("{code} {}", said.lines().next().unwrap_or_default())
     };
     insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
-    let digest = Digest::of(&component);
-    let hex = digest.to_string();
-    let bytes: Vec<_> =
-        (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
-    let bundle = json!({
-        "mediaType": BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": ""}},
-        "messageSignature": {
-            "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(bytes)},
-            "signature": signature(desk, "signer", &component),
-        },
-    });
-    desk.write("echo.wasm.sigstore.json", &bundle.to_string());
+    desk.write("echo.wasm.sigstore.json", &of_file(desk, "signer", &component));
     assert!(said().starts_with("0 "), "{}", said());
     let words = "inspect echo.wasm --plugins.policy=policy.yaml";
     insta::assert_snapshot!(lettered(desk.done(words, "HOST").lines().next().unwrap()), @"signed by    the key signer.pub (sha256:A)");
