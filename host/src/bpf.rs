@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, MapCore, Object, ObjectBuilder, OpenObject};
@@ -71,6 +72,8 @@ pub enum ObjectSource {
     File(PathBuf),
     /// Bytes that the exporter carries.
     Embedded(&'static [u8]),
+    /// Bytes of a bundle, and what messages call them.
+    Held(PathBuf, Bytes),
 }
 
 /// An object that libbpf has parsed. Takes no privilege to have.
@@ -238,6 +241,7 @@ impl Opened {
             ObjectSource::Embedded(bytes) => {
                 (format!("<built-in>/{name}.bpf.o").into(), Ok(Cow::Borrowed(*bytes)))
             }
+            ObjectSource::Held(file, bytes) => (file.clone(), Ok(Cow::Borrowed(&**bytes))),
         };
         let failed = |advice| OpenError { file: file.clone(), advice };
         let bytes = bytes.map_err(|unread| failed(reason::unreadable(&unread)))?;
@@ -250,7 +254,7 @@ impl Opened {
         Ok(Self { name, btf_path, file, size: bytes.len(), object })
     }
 
-    /// The object's file, or `<built-in>/NAME.bpf.o`.
+    /// The object's file, or `<built-in>/NAME.bpf.o`, or `BUNDLE/NAME.bpf.o`.
     pub fn file(&self) -> &Path {
         &self.file
     }

@@ -13,6 +13,7 @@ use crate::bpf::stats;
 use crate::serve::ServeError;
 use crate::{logging, version};
 
+mod bundle;
 mod new;
 mod plugin;
 mod pods;
@@ -20,11 +21,12 @@ mod registry;
 mod selection;
 mod tool;
 
+pub use bundle::{BundleTool, Pack};
 pub use new::{Language, New, Shape};
 pub use plugin::{Compile, LimitFlags, Subject, Tool};
 pub use pods::Pods;
 pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
-pub use selection::{Configs, Selection, SelectionError};
+pub use selection::{Configs, Selection, SelectionError, names_in};
 pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};
 
 /// What stands below the flags.
@@ -64,6 +66,10 @@ pub struct Flags {
     /// Configs to serve, by name, comma separated
     #[arg(long = "config.names", value_name = "NAMES", value_delimiter = ',', help_heading = CONFIGS)]
     pub config_names: Vec<String>,
+
+    /// A bundle to serve, as a file or oci:REFERENCE@sha256:HEX of one in --plugins.dir; may be given again
+    #[arg(long = "config.bundle", value_name = "BUNDLE", help_heading = CONFIGS)]
+    pub config_bundles: Vec<String>,
 
     /// Load and attach, say what is wrong or "ok", and exit
     #[arg(long = "config.check", overrides_with = "no_config_check", help_heading = CONFIGS)]
@@ -301,7 +307,7 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line.
     Usage = 2,
-    /// A config or a plugin.
+    /// A config, a plugin or a bundle.
     Config = 3,
     /// A BPF object does not load.
     Load = 4,
@@ -332,7 +338,7 @@ impl Exit {
             Self::Done => "served until SIGINT or SIGTERM, or nothing wrong under --config.check",
             Self::Unexpected => "something unexpected",
             Self::Usage => "the command line",
-            Self::Config => "a config or a plugin",
+            Self::Config => "a config, a plugin or a bundle",
             Self::Load => "a BPF object does not load",
             Self::Attach => "a program does not attach, under --config.strict",
             Self::Listen => "the address cannot be listened on",

@@ -26,7 +26,7 @@ pub(crate) mod size;
 #[cfg(test)]
 mod tests;
 
-pub use error::{ConfigFile, Fault, Severity, shown};
+pub use error::{Beside, ConfigFile, Fault, Severity, shown};
 pub use plan::{
     CgroupIdMap, CgroupMapKind, Config, DataPlan, DecoderStep, EventStream, Kaddr, KeyPart, Label,
     LineIndex, Metric, MetricKind, OnRowError, Outline, PluginOrigin, PluginPlan, PluginStep,

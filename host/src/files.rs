@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 
 use crate::advice::words;
 
+mod held;
+
+pub(crate) use held::inner_name;
+pub use held::{BundleId, HeldFiles};
+
 /// What is read while serving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readable {
@@ -127,7 +132,6 @@ pub(crate) fn directory(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::net::UnixListener;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};

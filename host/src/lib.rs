@@ -15,6 +15,7 @@
 //! | [`reference`](mod@reference) | names artifacts in registries | assumes a registry that is not named |
 //! | [`manifest`] | knows which component a manifest of OCI names | opens a file, or asks a registry |
 //! | [`signature`](mod@signature) | says who has signed a plugin, and whether they may | opens a file, or asks a registry |
+//! | [`bundle`] | a config with all that it needs and a recording, under one digest | runs anything, or asks a registry |
 //! | [`lock`] | knows which file each reference of a config means, `plugins.lock` | asks a registry |
 //! | [`registry`] | plugins in OCI registries: pushed, listed, pulled | is used by an exporter that starts or serves |
 //! | [`kubelet`] | asks a kubelet which pods it runs | is used by an exporter that serves |
@@ -47,6 +48,7 @@
 pub mod advice;
 mod bell;
 pub mod bpf;
+pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod decode;

@@ -133,11 +133,19 @@ impl PluginLock {
     ///
     /// When that fails.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        let document =
-            Document { version: VERSION, plugins: self.plugins.iter().map(Row::of).collect() };
-        let mut text = serde_json::to_vec_pretty(&document)?;
+        files::replace(&dir.join(NAME), &self.text()?)
+    }
+
+    /// As it is written.
+    ///
+    /// # Errors
+    ///
+    /// Never: all keys are texts.
+    pub fn text(&self) -> io::Result<Vec<u8>> {
+        let plugins = self.plugins.iter().map(Row::of).collect();
+        let mut text = serde_json::to_vec_pretty(&Document { version: VERSION, plugins })?;
         text.push(b'\n');
-        files::replace(&dir.join(NAME), &text)
+        Ok(text)
     }
 
     /// The plugin that has this manifest.

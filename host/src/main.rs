@@ -12,7 +12,8 @@ use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::stats::{self, How, Measuring};
 use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes};
-use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay, Tool};
+use ebpf_wasm_exporter::bundle::BundlePlace;
+use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay};
 use ebpf_wasm_exporter::config::{self, ConfigFile, Fault, Severity};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
@@ -66,7 +67,8 @@ fn main() -> ExitCode {
 fn act(flags: Flags) -> Result<(), Failure> {
     signals::outlive_full_files().map_err(|error| fail(Exit::Unexpected, error))?;
     match &flags.command {
-        Some(Command::Plugin { tool }) => tool_of(tool),
+        Some(Command::Plugin { tool }) => shown(tools::run(tool, &Compiler::default())),
+        Some(Command::Bundle { tool }) => shown(tools::bundle::run(tool, &Compiler::default())),
         Some(Command::Config { tool }) => print(&tools::manual::of_configs(*tool)),
         Some(Command::Docs { page }) => {
             let text = tools::manual::page(page).map_err(|error| fail(Exit::Usage, error))?;
@@ -295,6 +297,7 @@ fn record(order: &Record) -> Result<(), Failure> {
     let recording = Recording { file, time: time(&order.time, "--for")?, interval, secret };
     let mut flags = flags_of(&order.configs)?;
     flags.btf_path.clone_from(&order.btf_path);
+    flags.config_bundles.clone_from(&order.bundles);
     let settings = settled(&flags)?;
     let _types = KernelTypes::share();
     let system = System::default();
@@ -365,12 +368,22 @@ fn recorded_or_given(order: &Replay, tape: &Tape) -> Result<Vec<ConfigFile>, Fai
     if !order.configs.names.is_empty() {
         files.retain(|file| order.configs.names.contains(&file.name()));
     }
-    let Some(dir) = &order.configs.dir else { return Ok(files) };
     let names: Vec<_> = match &*order.configs.names {
         [] => files.iter().map(ConfigFile::name).collect(),
         names => names.to_vec(),
     };
-    let (given, faults) = config::read(dir, &names);
+    let (given, faults) = match (&order.configs.dir, &*order.bundles) {
+        (None, []) => return Ok(files),
+        (Some(dir), []) => config::read(dir, &names),
+        (dir, bundles) => {
+            if dir.is_some() {
+                let problem = "--config.dir and --config.bundle both say what takes the recorded configs' place";
+                return Err(refuse(Exit::Usage, Advice::new(problem, "leave one of them out")));
+            }
+            let places = BundlePlace::all(bundles, order.configs.plugins_dir.as_deref());
+            startup::bundles::configs(&places.map_err(|error| fail(Exit::Usage, error))?)
+        }
+    };
     match faults.first() {
         None => Ok(given),
         Some(fault) => Err(refuse(Exit::Config, Advice::plain(fault.to_string()))),
@@ -382,9 +395,8 @@ fn print(text: &str) -> Result<(), Failure> {
     output::print(text).map_err(|_| Failure { exit: Exit::Unexpected, told: Vec::new() })
 }
 
-/// `plugin …`.
-fn tool_of(tool: &Tool) -> Result<(), Failure> {
-    let result = tools::run(tool, &Compiler::default());
+/// Prints what a tool says.
+fn shown(result: Result<String, ToolError>) -> Result<(), Failure> {
     let text = result.as_ref().map_or_else(ToolError::report, String::as_str);
     let printed = print(text);
     result.map_err(|error| fail(error.exit(), error)).and(printed)

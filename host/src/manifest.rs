@@ -99,6 +99,9 @@ pub(crate) struct Manifest {
     /// Some tools leave it out.
     #[serde(default)]
     pub(crate) media_type: String,
+    /// What it is, if it is no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<String>,
     pub(crate) config: Descriptor,
     pub(crate) layers: Vec<Descriptor>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -50,6 +50,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::advice::{Advice, Advise as _};
 use crate::config::DataPlan;
 use crate::config::name::LabelName;
@@ -120,6 +122,8 @@ pub struct Request<'a> {
     pub file: &'a Path,
     /// Where the file may be; the first that has it counts.
     pub places: &'a [&'a Path],
+    /// What the file holds, if that is known already: no place is looked at then.
+    pub held: Option<&'a Bytes>,
     /// What the file's SHA-256 has to be.
     pub pin: Option<Digest>,
     /// The settings, as the text of a JSON object.
@@ -153,13 +157,19 @@ struct Running {
 struct Read {
     path: PathBuf,
     digest: Digest,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Read {
     fn of(request: &Request<'_>) -> Result<Self, PluginError> {
-        let path = component::find(request.file, request.places)?;
-        let bytes = component::read_file(&path)?;
+        let (path, bytes) = match request.held {
+            Some(bytes) => (request.file.to_owned(), bytes.clone()),
+            None => {
+                let path = component::find(request.file, request.places)?;
+                let bytes = component::read_file(&path)?.into();
+                (path, bytes)
+            }
+        };
         let digest = Digest::of(&bytes);
         if request.pin.is_some_and(|pin| pin != digest) {
             return Err(PluginError::Pin { found: digest });

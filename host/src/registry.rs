@@ -29,7 +29,7 @@ mod referrers;
 mod session;
 
 pub use access::Purpose;
-pub use artifact::{Artifact, ArtifactError, Description, OURS};
+pub use artifact::{Artifact, ArtifactError, Description, OURS, timestamp};
 pub use credentials::{CredentialsError, Keychain};
 pub use error::{RegistryError, Wanted};
 pub use http::Reach;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::advice::Advice;
 use crate::bpf::stats::How;
+use crate::bundle::BundlePlace;
 use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler};
@@ -62,9 +63,10 @@ impl Settings {
         let built_in: Vec<_> = startup::DEFAULT_SET.iter().map(|config| config.name).collect();
         flags.btf_path.as_deref().map_or(Ok(()), bpf::check_types)?;
         let maps = Maps::of(flags);
+        let bundles = BundlePlace::all(&flags.config_bundles, flags.plugins_dir.as_deref())?;
         let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
         Ok(Self {
-            selection: Selection::new(dir, names, &built_in)?,
+            selection: Selection::new(dir, names, &built_in)?.with(bundles),
             address: flags.web_listen_address.parse()?,
             limits: ClientLimits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
@@ -131,7 +133,7 @@ impl Settings {
 
     /// Whether a config that does not load is left out: nobody chose the default set for this very kernel.
     pub fn may_skip(&self) -> bool {
-        !matches!(self.selection, Selection::Directory { .. }) && !self.strict
+        matches!(self.selection, Selection::DefaultSet | Selection::BuiltIn(_)) && !self.strict
     }
 }
 

@@ -15,12 +15,13 @@ use tracing::{debug, info};
 
 use crate::advice::{self, Advice};
 use crate::bpf::{
-    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, ObjectSource, Opened,
+    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, MapSpec, ObjectSource, Opened,
     RecordLayout, Ring, Symbols,
 };
 use crate::cli::Selection;
-use crate::config::{self, Config, ConfigFile, EventStream, Fault, Severity};
+use crate::config::{self, Beside, Config, ConfigFile, EventStream, Fault, Severity};
 use crate::descriptors;
+use crate::files::BundleId;
 use crate::link::{self, Linked, LinkedSpan};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
@@ -31,6 +32,7 @@ use crate::system::cgroups::Enrolled;
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
+pub mod bundles;
 pub(crate) mod plugins;
 pub mod replay;
 pub mod report;
@@ -76,6 +78,8 @@ pub struct Running {
     pub plugins: Vec<Gauge>,
     /// What keeps its map of cgroups in step.
     pub enrolled: Option<Enrolled>,
+    /// The bundle that it is of, if it is of one.
+    pub bundle: Option<BundleId>,
     /// When the kernel loaded it and attached it.
     pub times: ConfigTimes,
 }
@@ -110,7 +114,18 @@ pub fn check(
     system: &System,
     addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
-    let (files, mut faults) = files(selection);
+    check_files(files(selection), *selection == Selection::DefaultSet, places, system, addresses)
+}
+
+/// The same of these files, and of the faults that were met when they were read. `lenient` is whether nobody
+/// asked for them.
+pub(crate) fn check_files(
+    (files, mut faults): (Vec<ConfigFile>, Vec<Fault>),
+    lenient: bool,
+    places: Places<'_>,
+    system: &System,
+    addresses: Option<Addresses<'_>>,
+) -> (Vec<Checked>, Vec<Fault>) {
     let (configs, found) = config::load(files, &scrape::own_series());
     faults.extend(found);
     let policy = match plugins::policy(places.policy) {
@@ -120,12 +135,14 @@ pub fn check(
             return (Vec::new(), config::shown(faults));
         }
     };
+    let (mut configs, found) = bundles::signed(configs, policy.as_ref());
+    faults.extend(found);
+    leave_host(&mut configs, system);
     link::want(&configs, system);
     if addresses.is_some() {
         system.prepare_ahead(printer);
     }
-    let mut configs = configs;
-    if *selection == Selection::DefaultSet {
+    if lenient {
         configs.retain(|config| is_wanted(config, places.plugins));
     }
     let mut checked = Vec::new();
@@ -140,14 +157,14 @@ pub fn check(
         // A plugin that does not start is told once.
         let more = more.into_iter().filter(|fault| !found.contains(fault)).collect::<Vec<_>>();
         found.extend(more);
-        if *selection == Selection::DefaultSet && !found.is_empty() {
+        if lenient && !found.is_empty() {
             found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
             faults.extend(found);
             info!("left out config `{}`: its plugin cannot be used", config.name);
             continue;
         }
         faults.extend(found);
-        let object = object(selection, &config);
+        let object = object(&config);
         let mut opened = match Opened::open(&config.name, &object, places.btf) {
             Ok(opened) => opened,
             Err(error) => {
@@ -178,6 +195,16 @@ pub fn check(
     checked.retain(|checked| !faulty.contains(&checked.config.file.path));
     let faults = config::shown(faults);
     (checked, faults)
+}
+
+/// Takes out what plugins read of the host, where there is none.
+fn leave_host(configs: &mut [Config], system: &System) {
+    if system.is_nowhere() {
+        configs
+            .iter_mut()
+            .flat_map(|config| &mut config.plugins)
+            .for_each(|plan| plan.data.clear());
+    }
 }
 
 /// Whether the plugins are here of a config that nobody asked for.
@@ -247,17 +274,29 @@ pub(crate) fn files(selection: &Selection) -> (Vec<ConfigFile>, Vec<Fault>) {
             let configs = names.iter().filter_map(|name| built_in(name));
             (configs.map(BuiltIn::file).collect(), Vec::new())
         }
+        Selection::Bundles { bundles, beside } => {
+            let (mut all, mut faults) =
+                beside.as_deref().map_or_else(|| (Vec::new(), Vec::new()), files);
+            let (configs, found) = bundles::configs(bundles);
+            all.extend(configs);
+            faults.extend(found);
+            (all, faults)
+        }
     }
 }
 
 /// The object beside a config: for `sub/a` it is in `sub` too.
-fn object(selection: &Selection, config: &Config) -> ObjectSource {
-    match (selection, built_in(&config.name)) {
-        (Selection::Directory { .. }, _) => {
-            ObjectSource::File(config.file.path.with_extension("bpf.o"))
+fn object(config: &Config) -> ObjectSource {
+    let file = config.file.path.with_extension("bpf.o");
+    match &config.file.beside {
+        Beside::Directory => ObjectSource::File(file),
+        Beside::BuiltIn => {
+            ObjectSource::Embedded(built_in(&config.name).map_or(&[], |config| config.object))
         }
-        (_, Some(config)) => ObjectSource::Embedded(config.object),
-        (_, None) => ObjectSource::Embedded(&[]),
+        Beside::Bundle(held) => {
+            let name = Path::new(file.file_name().unwrap_or_default());
+            ObjectSource::Held(file.clone(), held.get(name).cloned().unwrap_or_default())
+        }
     }
 }
 
@@ -267,10 +306,8 @@ fn built_in(name: &str) -> Option<&'static BuiltIn> {
 
 impl BuiltIn {
     fn file(&self) -> ConfigFile {
-        ConfigFile {
-            path: Path::new("<built-in>").join(self.name).with_extension("yaml"),
-            text: self.yaml.into(),
-        }
+        let path = Path::new("<built-in>").join(self.name).with_extension("yaml");
+        ConfigFile { beside: Beside::BuiltIn, ..ConfigFile::new(path, self.yaml) }
     }
 }
 
@@ -283,6 +320,11 @@ impl Checked {
     /// The config's name.
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// The maps of its object.
+    pub(crate) fn maps(&self) -> Vec<MapSpec> {
+        self.opened.maps()
     }
 
     /// Loads the object, fills its map of cgroups if it is to have one, opens the buffers that its programs
@@ -300,12 +342,13 @@ impl Checked {
         let metrics: Vec<_> = metrics.into_iter().zip(layouts).collect();
         // Before anything counts: what comes to a buffer that is not open is lost, and nobody says so.
         let enrolled = rolls::enroll(&config, &object, system);
+        let bundle = config.file.bundle().map(|held| held.id().clone());
         let name = config.name;
         let streams = streams(&metrics, &object)
             .map_err(|error| LoadError { name: name.clone(), advice: unopened(&error) })?;
         let attached: Attached = object.attach();
         let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Ok(Running { name, metrics, streams, spans, attached, plugins, enrolled, times })
+        Ok(Running { name, metrics, streams, spans, attached, plugins, enrolled, bundle, times })
     }
 }
 
@@ -338,7 +381,9 @@ fn unopened(error: &ReadError) -> Advice {
 /// If a map cannot be made ready for reading.
 pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
     let sink = sink(&configs, reading);
-    let unit = |Running { name, metrics, mut streams, attached, plugins, enrolled, .. }| {
+    let unit = |running: Running| {
+        let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } =
+            running;
         let fed = |(linked, layout): (Linked, Layout)| {
             let source: Box<dyn Source> = match streams.remove(&layout.map) {
                 Some(events) => Box::new(events),
@@ -347,7 +392,7 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
             Ok(Fed { linked, layout, source })
         };
         let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
-        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled })
+        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle })
     };
     configs.into_iter().map(unit).collect()
 }

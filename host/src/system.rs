@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -37,6 +38,8 @@ struct Tables {
     partitions: Partitions,
     cgroups: Cgroups,
     interfaces: Interfaces,
+    /// Whether there is no host.
+    nowhere: AtomicBool,
     /// The thread of [`System::prepare_ahead`].
     ahead: Mutex<Option<JoinHandle<()>>>,
 }
@@ -66,9 +69,29 @@ impl System {
             partitions: Partitions::new(root.join("proc/partitions")),
             cgroups: Cgroups::new(root.to_owned()),
             interfaces: Interfaces::default(),
+            nowhere: AtomicBool::new(false),
             ahead: Mutex::new(None),
         };
         Self { tables: Arc::new(tables) }
+    }
+
+    /// A host that knows no name, and does not complain of it. What is decoded there is the same on every host.
+    pub fn nowhere() -> Self {
+        // Below a file there is nothing.
+        let system = Self::at(Path::new("/dev/null"));
+        let Tables { kallsyms, pci_ids, partitions, cgroups, interfaces, .. } = &*system.tables;
+        kallsyms.hush();
+        pci_ids.hush();
+        partitions.hush();
+        cgroups.hush();
+        interfaces.hush();
+        system.tables.nowhere.store(true, Ordering::Relaxed);
+        system
+    }
+
+    /// Whether it is [`System::nowhere`].
+    pub fn is_nowhere(&self) -> bool {
+        self.tables.nowhere.load(Ordering::Relaxed)
     }
 
     /// Gets what takes privileges that the exporter may give up after its start: the kernel's

@@ -2,8 +2,8 @@
 //! `healthcheck`; and [`manual`], what the program knows of itself.
 //!
 //! Guests run within the bounds that a config would set. Nothing here touches the kernel, and
-//! nothing prints: results are text for `main`. Of the verbs of plugins those of `remote`, `fetch`,
-//! `outdated` and `update` alone use the network; `pods` asks a kubelet.
+//! nothing prints: results are text for `main`. Of the verbs of plugins and [`bundle`]s those of `remote`,
+//! `fetch`, `outdated` and `update` alone use the network; `pods` asks a kubelet.
 
 use std::fmt;
 use std::fs;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use ::componentize::ComponentizeError;
 
 use crate::advice::{self, Advice, Advise};
+use crate::bundle::BundleError;
 use crate::cli::{Compile, Exit, LimitFlags, Subject, Tool};
 use crate::config::name::LabelName;
 use crate::config::{self, ConfigFile, DataPlan, Fault};
@@ -26,11 +27,13 @@ use crate::plugin::{
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
 use crate::signature::{Policy, SignatureError};
+use crate::source::recording::PlayError;
 use crate::startup::plugins;
 use crate::transform::{LabelRows, RowAnswers, Transform};
 use crate::trust::TrustError;
 
 mod bench;
+pub mod bundle;
 mod check;
 mod componentize;
 mod contract;
@@ -41,6 +44,7 @@ pub mod manual;
 mod new;
 mod outdated;
 mod pods;
+mod points;
 pub mod record;
 mod remote;
 mod run;
@@ -104,6 +108,40 @@ pub enum ToolError {
         /// Why not.
         source: io::Error,
     },
+    /// What was to be read cannot be.
+    #[error("{} {why}", file.display())]
+    Unread {
+        /// The file, or a directory.
+        file: PathBuf,
+        /// The end of the sentence.
+        why: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A recording that is none.
+    #[error(transparent)]
+    Play(#[from] PlayError),
+    /// A recording that cannot be played to its end.
+    #[error("{}", .0.problem)]
+    Unplayed(Advice),
+    /// Something is no bundle that can be used.
+    #[error("{}: {fault}", file.display())]
+    Bundle {
+        /// The bundle, as it was typed.
+        file: PathBuf,
+        /// What is wrong with it.
+        fault: BundleError,
+    },
+    /// A bundle does not prove itself.
+    #[error("the bundle does not prove itself, in {faults} of {points} points")]
+    Proof {
+        /// What was found, as a table.
+        report: String,
+        /// How many points failed.
+        faults: usize,
+        /// Of how many.
+        points: usize,
+    },
     /// Limits that cannot be.
     #[error("{}", lines(.0))]
     Limits(Vec<Advice>),
@@ -132,7 +170,11 @@ impl ToolError {
             Self::NoSettings { .. } | Self::Settings(_) | Self::Data(_) => Exit::Usage,
             Self::Said(_) | Self::Limits(_) | Self::Usage(_) | Self::Reference(_) => Exit::Usage,
             Self::Plugin(_) | Self::Contract { .. } => Exit::Config,
-            Self::Configs(_) | Self::Lock(_) | Self::Untrusted(_) => Exit::Config,
+            Self::Configs(_) | Self::Lock(_) | Self::Unread { .. } | Self::Untrusted(_) => {
+                Exit::Config
+            }
+            Self::Play(_) | Self::Unplayed(_) => Exit::Config,
+            Self::Bundle { .. } | Self::Proof { .. } => Exit::Config,
             Self::Unwritten { .. } | Self::Unfetched { .. } | Self::Busy(_) => Exit::Unexpected,
             Self::Registry(error) => match error {
                 RegistryError::Unnamed(_) | RegistryError::Trust(TrustError::File { .. }) => {
@@ -147,7 +189,9 @@ impl ToolError {
     /// What there is to be said although it failed.
     pub fn report(&self) -> &str {
         match self {
-            Self::Contract { report, .. } | Self::Unfetched { report, .. } => report,
+            Self::Contract { report, .. }
+            | Self::Proof { report, .. }
+            | Self::Unfetched { report, .. } => report,
             _ => "",
         }
     }
@@ -160,9 +204,13 @@ impl Advise for ToolError {
             Self::Lock(error) => error.remedy(),
             Self::Reference(error) => error.remedy(),
             Self::Registry(error) => error.remedy(),
-            Self::Usage(advice) | Self::Busy(advice) | Self::Untrusted(advice) => {
-                advice.remedy.clone()
-            }
+            Self::Play(error) => error.remedy(),
+            Self::Bundle { fault, .. } => fault.remedy(),
+            Self::Usage(advice)
+            | Self::Busy(advice)
+            | Self::Unplayed(advice)
+            | Self::Untrusted(advice) => advice.remedy.clone(),
+            Self::Unread { remedy, .. } => Some((*remedy).to_owned()),
             Self::Said(error) => Some(error.remedy().to_owned()),
             Self::Unwritten { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("nothing is written over: remove it, or write elsewhere".to_owned())
@@ -175,7 +223,8 @@ impl Advise for ToolError {
             | Self::Unfetched { .. }
             | Self::Limits(_)
             | Self::Data(_)
-            | Self::Contract { .. } => None,
+            | Self::Contract { .. }
+            | Self::Proof { .. } => None,
         }
     }
 }
@@ -299,6 +348,7 @@ impl<'a> Bench<'a> {
             name: "plugin",
             file: &self.subject.file,
             places: &[Path::new("")],
+            held: None,
             pin: None,
             settings: &self.settings,
             data: &self.data,
@@ -383,12 +433,12 @@ fn compile_limits(compile: &Compile) -> Result<CompileLimits, ToolError> {
 
 fn settings_file(subject: &Subject) -> Result<ConfigFile, ToolError> {
     let Some(path) = &subject.settings_file else {
-        let text = subject.settings.as_str().into();
-        return Ok(ConfigFile { path: "--settings".into(), text });
+        let text = subject.settings.as_str();
+        return Ok(ConfigFile::new("--settings", text));
     };
     let failed = |source| ToolError::NoSettings { file: path.clone(), source };
-    let text = fs::read_to_string(path).map_err(failed)?.into();
-    Ok(ConfigFile { path: path.clone(), text })
+    let text = fs::read_to_string(path).map_err(failed)?;
+    Ok(ConfigFile::new(path, text))
 }
 
 fn bytes(input: &str, hex: bool) -> Result<Vec<u8>, ToolError> {

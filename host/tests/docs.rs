@@ -245,6 +245,16 @@ fn the_chapter_of_tools_has_the_flags_of_their_help() {
 }
 
 #[test]
+fn the_chapter_of_bundles_has_the_flags_of_their_help() {
+    let tools = ["pack", "verify", "inspect", "push", "pull"];
+    let mut known: Names = tools.iter().flat_map(|tool| flags(&["bundle", tool])).collect();
+    known.remove("--help");
+    let mut told = named(&read("docs/src/plugins/bundles.md"));
+    told.retain(|name| name.starts_with("--"));
+    assert_eq!(told, known);
+}
+
+#[test]
 fn the_chapter_of_pods_has_the_flags_of_its_help() {
     let mut told = named(&read("docs/src/operate/pods.md"));
     told.retain(|name| name.starts_with("--"));

@@ -26,6 +26,7 @@ function(config)
       panel.lines('Series', 'What the entries became.', 'short', [query.series('scrape_series', ['config'])]),
       panel.table('How maps are read', 'Why tells what spoke for this way.', 'none',
                   query.series('map_read_info'), ['Value']),
+      panel.table('Bundles', 'Which configs are of bundles, and of which.', 'none', query.series('bundle_info'), ['Value']),
       panel.table('Versions', 'Of the exporters.', 'none', query.series('build_info'), ['Value']),
     ]),
     panel.section('What could not be counted', [

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::advice::{Advise, near};
+use crate::bundle::BundlePlace;
 
 /// Where configs and plugins are.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
@@ -42,6 +43,13 @@ pub enum Selection {
         dir: PathBuf,
         /// The names, in the order asked for, none of them twice.
         names: Vec<String>,
+    },
+    /// Configs of bundles, each with all that it names.
+    Bundles {
+        /// Where they are, at least one.
+        bundles: Vec<BundlePlace>,
+        /// What was asked for beside them.
+        beside: Option<Box<Selection>>,
     },
 }
 
@@ -124,6 +132,18 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// With these bundles too, if there are any. Nobody who asks for bundles alone has the default set too.
+    #[must_use]
+    pub fn with(self, bundles: Vec<BundlePlace>) -> Self {
+        if bundles.is_empty() {
+            return self;
+        }
+        let beside = (self != Self::DefaultSet).then(|| Box::new(self));
+        Self::Bundles { bundles, beside }
+    }
+}
+
 fn check(names: &[String]) -> Result<(), SelectionError> {
     if names.iter().any(|name| name.trim().is_empty()) {
         return Err(SelectionError::EmptyName);
@@ -156,7 +176,11 @@ fn without_names(dir: PathBuf) -> SelectionError {
 }
 
 /// The names of the YAML files in a directory, sorted.
-fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn names_in(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in dir.read_dir()? {
         let path = entry?.path();

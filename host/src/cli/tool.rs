@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::bundle::BundleTool;
 use super::plugin::Tool;
 use super::pods::Pods;
 use super::selection::Configs;
@@ -19,6 +20,12 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         tool: Tool,
+    },
+    /// Make one artifact of a config and all that it needs, prove it, share it; needs no kernel
+    Bundle {
+        /// What to do with it.
+        #[command(subcommand)]
+        tool: BundleTool,
     },
     /// Write what the maps of configs hold, reading after reading, into a file
     Record(Record),
@@ -126,6 +133,10 @@ pub struct Record {
     #[command(flatten)]
     pub configs: Configs,
 
+    /// A bundle to load, as in serving; may be given again
+    #[arg(long = "config.bundle", value_name = "BUNDLE")]
+    pub bundles: Vec<String>,
+
     /// File with the kernel's BTF, instead of /sys/kernel/btf/vmlinux
     #[arg(long = "btf.path", value_name = "FILE")]
     pub btf_path: Option<PathBuf>,
@@ -148,6 +159,10 @@ pub struct Replay {
     /// What is made of it, if not what the recording says.
     #[command(flatten)]
     pub configs: Configs,
+
+    /// A bundle whose config takes the place of the recorded one of its name; may be given again
+    #[arg(long = "config.bundle", value_name = "BUNDLE")]
+    pub bundles: Vec<String>,
 
     /// Where to listen, as in serving
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435")]

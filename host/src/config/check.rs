@@ -68,7 +68,7 @@ pub(super) fn settings(
     file: &ConfigFile,
     faults: &Faults<'_>,
 ) -> PluginSettings {
-    plugin::settings(Field::Given(raw), "", plugin::folder(file), faults)
+    plugin::settings(Field::Given(raw), "", file, faults)
 }
 
 pub(super) use data::typed as data_file;

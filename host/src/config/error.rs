@@ -2,21 +2,68 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::advice::Advice;
+use crate::files::{self, HeldFiles, Unread};
 
 /// A file that holds a config, kept to say where a fault is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
-    /// The path as the user gave it, or `<built-in>/NAME.yaml`.
+    /// The path as the user gave it, or `<built-in>/NAME.yaml`, or `BUNDLE/NAME.yaml` of one in a bundle.
     pub path: PathBuf,
     /// Its text.
     pub text: Arc<str>,
+    /// What stands beside it.
+    pub beside: Beside,
+}
+
+/// Where the files are that a config names, its object too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// In its directory.
+    #[default]
+    Directory,
+    /// The exporter carries the object, and there is nothing else.
+    BuiltIn,
+    /// In its bundle, and nowhere else.
+    Bundle(Arc<HeldFiles>),
 }
 
 impl ConfigFile {
+    /// One in a directory.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
+        Self { path: path.into(), text: text.into(), beside: Beside::Directory }
+    }
+
+    /// The files of its bundle, if it is of one.
+    pub fn bundle(&self) -> Option<&Arc<HeldFiles>> {
+        match &self.beside {
+            Beside::Bundle(held) => Some(held),
+            Beside::Directory | Beside::BuiltIn => None,
+        }
+    }
+
+    /// Where files are that it names, if it is in a directory; else what they are called behind in messages.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The bytes of a file that it names, if there are `most` of them at the most.
+    ///
+    /// # Errors
+    ///
+    /// See [`Unread`].
+    pub(crate) fn read_beside(&self, name: &Path, most: u64) -> Result<Bytes, Unread> {
+        match self.bundle() {
+            Some(held) => held.read(name, most),
+            None => files::read(&self.folder().join(name), most).map(Bytes::from),
+        }
+    }
+
     /// The config's name: the file's without `.yaml`.
     pub fn name(&self) -> String {
         self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()

@@ -163,22 +163,30 @@ impl PluginOrigin {
 
 /// The settings of a plugin: the text of a JSON object. May hold secrets, so it is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PluginSettings(String);
+pub struct PluginSettings {
+    json: String,
+    files: Vec<String>,
+}
 
 impl PluginSettings {
-    pub(super) fn new(json: String) -> Self {
-        Self(json)
+    pub(super) fn new(json: String, files: Vec<String>) -> Self {
+        Self { json, files }
     }
 
     /// The JSON.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.json
+    }
+
+    /// The files that the config names in it, as it calls them.
+    pub fn files(&self) -> &[String] {
+        &self.files
     }
 }
 
 impl fmt::Debug for PluginSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PluginSettings({} bytes)", self.0.len())
+        write!(f, "PluginSettings({} bytes)", self.json.len())
     }
 }
 

@@ -128,7 +128,7 @@ pub fn policy(path: &Path) -> Result<PolicyPlan, Vec<Fault>> {
         let (severity, file) = (Severity::Error, path.to_owned());
         vec![Fault { severity, file, line: None, path: String::new(), advice, count: 1 }]
     })?;
-    parse(ConfigFile { path: path.to_owned(), text: text.into() })
+    parse(ConfigFile::new(path, text))
 }
 
 /// The policy that a text is.

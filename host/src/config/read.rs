@@ -73,7 +73,7 @@ fn one(directory: &Directory<'_>, name: &str) -> Result<ConfigFile, Box<Fault>> 
         }
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(ConfigFile { path: file, text: text.into() }),
+        Ok(text) => Ok(ConfigFile::new(file, text)),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let newlines = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count();

@@ -17,7 +17,7 @@ mod yaml;
 use super::{Config, ConfigFile, Fault, Severity, load};
 
 fn file(path: &str, text: &str) -> ConfigFile {
-    ConfigFile { path: path.into(), text: text.into() }
+    ConfigFile::new(path, text)
 }
 
 /// The faults of these files, a line each. What has none is held against the schema.

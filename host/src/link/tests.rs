@@ -23,9 +23,8 @@ impl Fixture {
     }
 
     fn configs(&self, texts: &[&str]) -> Vec<Config> {
-        let file = |(n, text): (usize, &&str)| ConfigFile {
-            path: self.0.path().join(format!("{n}.yaml")),
-            text: (**text).into(),
+        let file = |(n, text): (usize, &&str)| {
+            ConfigFile::new(self.0.path().join(format!("{n}.yaml")), *text)
         };
         let files = texts.iter().enumerate().map(file).collect();
         let (configs, faults) = config::load(files, &[]);

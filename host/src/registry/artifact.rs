@@ -19,12 +19,12 @@ const OCI: &str = "org.opencontainers.image.";
 /// What annotations of ours begin with: nobody else gives them.
 pub const OURS: &str = "io.github.ebpf-wasm-exporter.";
 
-/// A component, ready to be pushed.
+/// An artifact, ready to be pushed.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     pub(super) manifest: Blob,
-    pub(super) config: Blob,
-    pub(super) component: Blob,
+    /// All that the manifest names.
+    pub(super) blobs: Vec<Blob>,
 }
 
 /// Bytes that a registry keeps by their digest.
@@ -62,19 +62,21 @@ pub enum ArtifactError {
     },
     /// Fewer bytes than the manifest says.
     #[error(
-        "the registry gave {found} bytes of the component, not the {wanted} that its manifest says"
+        "the registry gave {found} bytes of the {what}, not the {wanted} that its manifest says"
     )]
     Short {
+        /// A component or a file.
+        what: &'static str,
         /// Bytes by the manifest.
         wanted: u64,
         /// Bytes that came.
         found: u64,
     },
     /// More bytes than the manifest says.
-    #[error(
-        "the registry gave more bytes of the component than the {wanted} that its manifest says"
-    )]
+    #[error("the registry gave more bytes of the {what} than the {wanted} that its manifest says")]
     Long {
+        /// A component or a file.
+        what: &'static str,
         /// Bytes by the manifest.
         wanted: u64,
     },
@@ -166,11 +168,18 @@ impl Artifact {
         let manifest = Blob::json(&Manifest {
             schema_version: 2,
             media_type: MANIFEST.to_owned(),
+            artifact_type: None,
             config: config.descriptor(CONFIG),
             layers: vec![layer],
             annotations,
         });
-        Self { manifest, config, component }
+        Self { manifest, blobs: vec![config, component] }
+    }
+
+    /// Of a manifest, and all that it names.
+    pub fn of(manifest: Bytes, blobs: impl IntoIterator<Item = Bytes>) -> Self {
+        let blobs = blobs.into_iter().map(Blob::of).collect();
+        Self { manifest: Blob::of(manifest), blobs }
     }
 
     /// Of its manifest.
@@ -204,7 +213,7 @@ fn oci(name: &str) -> String {
 }
 
 /// So many seconds after 1970, as RFC 3339 writes it.
-fn timestamp(seconds: u64) -> String {
+pub fn timestamp(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
     let (hour, minute) = (second / 3600, second / 60 % 60);

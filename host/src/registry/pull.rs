@@ -1,4 +1,4 @@
-//! Components out of a registry: into memory, or into a file that appears when it is whole.
+//! Components, and files of bundles, out of a registry: into memory, or into a file that appears when it is whole.
 //!
 //! No byte of a component is used before all of them have the digest that the manifest says.
 
@@ -23,10 +23,26 @@ impl Session {
     ///
     /// When they cannot be had, or are others.
     pub async fn component(&mut self, found: &FoundArtifact) -> Result<Bytes, RegistryError> {
-        let answered = self.blob(found, 0).await?;
-        let body = answered.whole(found.size).await?;
-        let body = body.ok_or_else(|| self.faulty(&self.repository, too_long(found)))?;
-        self.check(found, body.len() as u64, || Digest::of(&body))?;
+        self.bytes("component", found.component, found.size).await
+    }
+
+    /// All bytes of a blob that a manifest names.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be had, or are others.
+    pub async fn bytes(
+        &mut self,
+        what: &'static str,
+        wanted: Digest,
+        size: u64,
+    ) -> Result<Bytes, RegistryError> {
+        let answered = self.blob(wanted, 0).await?;
+        let body = answered.whole(size).await?;
+        let long = ArtifactError::Long { what, wanted: size };
+        let body = body.ok_or_else(|| self.faulty(&self.repository, long))?;
+        let found = (body.len() as u64, || Digest::of(&body));
+        self.check(what, (size, wanted), found)?;
         Ok(body)
     }
 
@@ -45,7 +61,11 @@ impl Session {
             partial.restart()?;
             self.receive(found, &mut partial).await?;
         }
-        let checked = self.check(found, partial.length(), || partial.digest());
+        let checked = self.check(
+            "component",
+            (found.size, found.component),
+            (partial.length(), || partial.digest()),
+        );
         match checked {
             Ok(()) => partial.finish(),
             // Of what is too short the rest may still come.
@@ -63,11 +83,11 @@ impl Session {
         if partial.length() == found.size {
             return Ok(());
         }
-        let mut answered = self.blob(found, partial.length()).await?;
+        let mut answered = self.blob(found.component, partial.length()).await?;
         if partial.length() > 0 && !goes_on(&answered, partial.length()) {
             partial.restart()?;
             if answered.status != StatusCode::OK {
-                answered = self.blob(found, 0).await?;
+                answered = self.blob(found.component, 0).await?;
             }
         }
         while let Some(bytes) = answered.next().await? {
@@ -80,9 +100,9 @@ impl Session {
         Ok(())
     }
 
-    /// The answer that has the component's bytes from here on, or all of them.
-    async fn blob(&mut self, found: &FoundArtifact, from: u64) -> Result<Answer, RegistryError> {
-        let mut ask = self.ask(Method::GET, &format!("blobs/{}", found.component.tagged()))?;
+    /// The answer that has a blob's bytes from here on, or all of them.
+    async fn blob(&mut self, wanted: Digest, from: u64) -> Result<Answer, RegistryError> {
+        let mut ask = self.ask(Method::GET, &format!("blobs/{}", wanted.tagged()))?;
         if from > 0
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={from}-"))
         {
@@ -94,23 +114,23 @@ impl Session {
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => {
                 Ok(answered)
             }
-            _ => Err(self.refusal(answered, Wanted::Blob(found.component)).await),
+            _ => Err(self.refusal(answered, Wanted::Blob(wanted)).await),
         }
     }
 
     fn check(
         &self,
-        found: &FoundArtifact,
-        length: u64,
-        digest: impl FnOnce() -> Digest,
+        what: &'static str,
+        (size, wanted): (u64, Digest),
+        (length, digest): (u64, impl FnOnce() -> Digest),
     ) -> Result<(), RegistryError> {
-        if length != found.size {
-            let fault = ArtifactError::Short { wanted: found.size, found: length };
+        if length != size {
+            let fault = ArtifactError::Short { what, wanted: size, found: length };
             return Err(self.faulty(&self.repository, fault));
         }
-        let (wanted, digest) = (found.component, digest());
-        if digest != wanted {
-            let fault = ArtifactError::Digest { what: "component", wanted, found: digest };
+        let found = digest();
+        if found != wanted {
+            let fault = ArtifactError::Digest { what, wanted, found };
             return Err(self.faulty(&self.repository, fault));
         }
         Ok(())
@@ -126,5 +146,5 @@ fn goes_on(answered: &Answer, from: u64) -> bool {
 }
 
 fn too_long(found: &FoundArtifact) -> ArtifactError {
-    ArtifactError::Long { wanted: found.size }
+    ArtifactError::Long { what: "component", wanted: found.size }
 }

@@ -1,4 +1,4 @@
-//! Components into a registry, and the tags that lead to them.
+//! Artifacts into a registry, and the tags that lead to them.
 //!
 //! What is there already is not sent again. A version that is there is never another one afterwards, unless
 //! somebody insists.
@@ -55,8 +55,9 @@ impl Session {
             return Err(RegistryError::Taken { name, found });
         }
         if !was_there {
-            self.upload(&artifact.config).await?;
-            self.upload(&artifact.component).await?;
+            for blob in &artifact.blobs {
+                self.upload(blob).await?;
+            }
             self.tag(artifact, tag).await?;
         }
         let moved = match tag.version() {

@@ -119,6 +119,19 @@ impl Session {
         &mut self,
         reference: &ArtifactReference,
     ) -> Result<FoundArtifact, RegistryError> {
+        let (digest, bytes) = self.find_any(reference).await?;
+        FoundArtifact::read(digest, bytes).map_err(|fault| self.faulty(reference, fault.into()))
+    }
+
+    /// The manifest that a reference means, whatever it is of, with its digest.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it has another digest.
+    pub async fn find_any(
+        &mut self,
+        reference: &ArtifactReference,
+    ) -> Result<(Digest, Bytes), RegistryError> {
         let name = match (&reference.digest, &reference.tag) {
             (Some(digest), _) => digest.tagged(),
             (None, Some(tag)) => tag.to_string(),
@@ -134,7 +147,7 @@ impl Session {
             let fault = ArtifactError::Digest { what: "manifest", wanted, found: digest };
             return Err(self.faulty(reference, fault));
         }
-        FoundArtifact::read(digest, bytes).map_err(|fault| self.faulty(reference, fault.into()))
+        Ok((digest, bytes))
     }
 
     /// A manifest by its tag or digest, with its digest; none if there is none.

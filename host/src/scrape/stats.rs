@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::bpf::Admitted;
 use crate::decode::DecodeError;
+use crate::files::BundleId;
 use crate::series::Kind;
 use crate::source::{EventCounts, ReadError, Way, Why};
 use crate::telemetry::{Collect, Report, about};
@@ -18,6 +19,8 @@ use crate::telemetry::{Collect, Report, about};
 pub(super) struct ConfigStats {
     /// The config's name.
     pub(super) name: String,
+    /// The bundle that it is of, if it is of one.
+    pub(super) bundle: Option<BundleId>,
     /// Keys that could not be decoded, since the start.
     pub(super) decoder_errors: u64,
     /// Labels of its spans that could not be decoded, and records that were too short.
@@ -41,6 +44,7 @@ impl ConfigStats {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            bundle: None,
             decoder_errors: 0,
             span_errors: 0,
             entries: 0,
@@ -168,6 +172,7 @@ impl Collect for Configs<'_> {
             Kind::Gauge,
             rows(|_| 1.0),
         );
+        self.bundles(report);
         report.family(
             about(
                 "ebpf_exporter_decoder_errors_total",
@@ -199,6 +204,29 @@ impl Collect for Configs<'_> {
             "ebpf_exporter_scrape_success",
             "Whether this scrape could read all of the config's maps",
             |config| f64::from(u8::from(config.success)),
+        );
+    }
+}
+
+impl Configs<'_> {
+    /// Which bundles they are of.
+    fn bundles(&self, report: &mut Report) {
+        let of = |config: &&ConfigStats| {
+            let BundleId { digest, version } = config.bundle.as_ref()?;
+            Some((config.name.clone(), digest.tagged(), version.clone()))
+        };
+        let known: Vec<_> = self.0.iter().filter_map(of).collect();
+        let rows = known.iter().map(|(config, digest, version)| {
+            ([config.as_str(), digest.as_str(), version.as_str()], 1.0)
+        });
+        report.family(
+            about(
+                "ebpf_exporter_bundle_info",
+                "The bundle that a config is of, by the digest of its manifest, and the version that it says it has",
+                ["config", "digest", "version"],
+            ),
+            Kind::Gauge,
+            rows,
         );
     }
 }

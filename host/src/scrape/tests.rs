@@ -20,7 +20,7 @@ fn unit(name: &str, metric: &str, held: &Map) -> Unit {
         "metrics: {{counters: [{{name: {metric}, help: H, labels: \
          [{{name: l, size: 1, decoders: [{{name: uint}}]}}]}}]}}"
     );
-    let file = ConfigFile { path: format!("{name}.yaml").into(), text: text.into() };
+    let file = ConfigFile::new(format!("{name}.yaml"), text);
     let (configs, faults) = config::load(vec![file], &[]);
     assert!(faults.is_empty(), "{faults:?}");
     let (mut linked, _) = link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());
@@ -40,6 +40,7 @@ fn unit(name: &str, metric: &str, held: &Map) -> Unit {
         attached: None,
         plugins: Vec::new(),
         enrolled: None,
+        bundle: None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::feed::{Asked, Fed, Feed};
 use super::stats::{ConfigStats, EventStats, MapStats};
 use crate::bpf::stats::ProgramStats;
 use crate::bpf::{Admitted, Attached};
+use crate::files::BundleId;
 use crate::plugin::{Budget, Gauge};
 use crate::surveyor::Ours;
 use crate::system::cgroups::Enrolled;
@@ -24,6 +25,8 @@ pub struct Unit {
     pub plugins: Vec<Gauge>,
     /// What keeps its map of cgroups in step.
     pub enrolled: Option<Enrolled>,
+    /// The bundle that it is of, if it is of one.
+    pub bundle: Option<BundleId>,
 }
 
 impl Unit {
@@ -59,13 +62,15 @@ impl Ids {
 impl Active {
     /// This unit at work, whose plugins share this budget.
     pub(super) fn new(unit: Unit, ids: &mut Ids, budget: &Arc<Budget>) -> Self {
-        let Unit { name, metrics, attached, plugins, enrolled } = unit;
+        let Unit { name, metrics, attached, plugins, enrolled, bundle } = unit;
         plugins.iter().for_each(|plugin| plugin.join(budget));
         let plugin = |gauge| Asked { id: ids.next(), gauge };
         let plugins: Vec<_> = plugins.into_iter().map(plugin).collect();
         let feed = |fed| Feed::new(fed, ids.next(), &plugins);
         let feeds = metrics.into_iter().map(feed).collect();
-        Self { stats: ConfigStats::new(&name), feeds, plugins, attached, _enrolled: enrolled }
+        let mut stats = ConfigStats::new(&name);
+        stats.bundle = bundle;
+        Self { stats, feeds, plugins, attached, _enrolled: enrolled }
     }
 
     /// The config's name.

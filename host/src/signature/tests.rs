@@ -29,7 +29,7 @@ const RELEASE: &str = "{issuer: 'https://token.actions.githubusercontent.com', s
 /// A policy that lies beside the fixtures.
 fn read(text: &str) -> Result<Policy, Vec<Fault>> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signatures"));
-    let file = ConfigFile { path: folder.join("policy.yaml"), text: text.into() };
+    let file = ConfigFile::new(folder.join("policy.yaml"), text);
     config::policy::parse(file).and_then(Policy::new)
 }
 

@@ -1,5 +1,6 @@
 //! The files of plugins that configs name: found, held against a policy of signatures, compiled and loaded. Of those
-//! that come from a registry their manifests say which they are; no registry is asked.
+//! that come from a registry their manifests say which they are; no registry is asked. A bundle has its own, and
+//! nothing else is looked at.
 //!
 //! Nothing of a plugin is compiled before it is known who has signed it, if there is a policy. What was compiled is
 //! what was signed, whatever becomes of the file in between: its digest is pinned.
@@ -9,14 +10,16 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use tracing::{debug, warn};
 
 use crate::advice::{Advice, Advise as _};
 use crate::config::{Config, Fault, PluginOrigin, PluginPlan, Severity};
 use crate::digest::Digest;
-use crate::files::{self, Unread};
+use crate::files::{self, HeldFiles, Unread};
 use crate::link::Plugins;
 use crate::lock::{self, LockError, PluginLock};
+use crate::manifest::FoundArtifact;
 use crate::plugin::{self, Gauge, Loader, Plugin, PluginError, Request};
 use crate::reference::PinnedReference;
 use crate::signature::{LARGEST_BUNDLE, Policy, SignedAs, Signer};
@@ -49,7 +52,9 @@ impl<'a> Shelf<'a> {
         policy: Option<&'a Policy>,
     ) -> Self {
         let plans = || {
-            configs.iter().flat_map(|config| config.plugins.iter().map(move |plan| (config, plan)))
+            // Those of bundles are in them, and were signed with them.
+            let configs = configs.iter().filter(|config| config.file.bundle().is_none());
+            configs.flat_map(|config| config.plugins.iter().map(move |plan| (config, plan)))
         };
         let fetched = plans().any(|(_, plan)| matches!(plan.origin, PluginOrigin::Registry(_)));
         if fetched && policy.is_none() {
@@ -76,6 +81,9 @@ impl<'a> Shelf<'a> {
     ///
     /// A key of the plugin, and what is wrong there.
     fn sought(&self, config: &'a Config, plan: &'a PluginPlan) -> Result<Sought<'a>, Refusal> {
+        if let Some(bundle) = config.file.bundle() {
+            return packed(config, plan, bundle);
+        }
         let pin = self.pins.get(&(config.name.clone(), plan.name.clone())).cloned().transpose()?;
         let (file, places): (Cow<'_, Path>, Vec<_>) = match (&plan.origin, pin) {
             (PluginOrigin::File(file), _) => (file.into(), places(config, self.dir)),
@@ -86,14 +94,63 @@ impl<'a> Shelf<'a> {
                 return Err(Refusal::new(plan, plan.origin.key(), LockError::NoDirectory));
             }
         };
-        Ok(Sought { config, plan, file, places, pin: pin.or(plan.sha256) })
+        let pin = pin.or(plan.sha256);
+        Ok(Sought { config, plan, file, places, held: None, pin })
     }
+}
+
+/// The plugin of a config that is in a bundle. Nothing outside of it is looked at.
+fn packed<'a>(
+    config: &'a Config,
+    plan: &'a PluginPlan,
+    bundle: &'a HeldFiles,
+) -> Result<Sought<'a>, Refusal> {
+    let (name, pin): (Cow<'_, Path>, _) = match &plan.origin {
+        PluginOrigin::File(file) => (file.into(), plan.sha256),
+        PluginOrigin::Registry(reference) => {
+            let component = named(plan, reference, bundle)?;
+            (PathBuf::from(lock::file_name(component)).into(), Some(component))
+        }
+    };
+    match (pin, plan.sha256) {
+        (Some(found), Some(wanted)) if found != wanted => {
+            return Err(Refusal::new(plan, "sha256", PluginError::Pin { found }));
+        }
+        _ => {}
+    }
+    let held = bundle.get(&name).ok_or_else(|| missing_in_bundle(plan, &name))?;
+    let file = config.file.folder().join(name).into();
+    Ok(Sought { config, plan, file, places: Vec::new(), held: Some(held), pin })
+}
+
+/// The component that a reference means, by its manifest, which is in the bundle.
+fn named(
+    plan: &PluginPlan,
+    reference: &PinnedReference,
+    bundle: &HeldFiles,
+) -> Result<Digest, Refusal> {
+    let (key, digest) = (plan.origin.key(), reference.digest());
+    let name = PathBuf::from(lock::manifest_name(digest));
+    let bytes = bundle.get(&name).ok_or_else(|| missing_in_bundle(plan, &name))?;
+    if Digest::of(bytes) != digest {
+        let problem = format!("{} of the bundle is another manifest", name.display());
+        return Err(Refusal::new(plan, key, Advice::new(problem, PACK)));
+    }
+    let found = FoundArtifact::read(digest, bytes.clone());
+    found.map(|found| found.component).map_err(|fault| Refusal::new(plan, key, fault))
+}
+
+/// What to do about a bundle that lacks something.
+const PACK: &str = "pack it again with `ebpf_wasm_exporter bundle pack`, which looks for all that its config names";
+
+fn missing_in_bundle(plan: &PluginPlan, name: &Path) -> Refusal {
+    let problem = format!("the bundle has no {}", name.display());
+    Refusal::new(plan, plan.origin.key(), Advice::new(problem, PACK))
 }
 
 /// Where the file of a plugin may be: beside the config, then on the shelf.
 fn places<'a>(config: &'a Config, dir: Option<&'a Path>) -> Vec<&'a Path> {
-    let folder = config.file.path.parent().unwrap_or(Path::new(""));
-    [folder].into_iter().chain(dir).collect()
+    [config.file.folder()].into_iter().chain(dir).collect()
 }
 
 impl Keeper<'_> {
@@ -197,6 +254,8 @@ struct Sought<'a> {
     /// Absolute, or relative to one of `places`.
     file: Cow<'a, Path>,
     places: Vec<&'a Path>,
+    /// What it holds, if it is of a bundle.
+    held: Option<&'a Bytes>,
     pin: Option<Digest>,
 }
 
@@ -207,6 +266,7 @@ impl Sought<'_> {
             name: &self.plan.name,
             file: &self.file,
             places: &self.places,
+            held: self.held,
             pin: self.pin,
             settings: self.plan.settings.as_str(),
             data: &self.plan.data,

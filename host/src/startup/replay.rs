@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::plugins::Shelf;
-use super::{Places, plugins};
+use super::{Places, bundles, leave_host, plugins};
 use crate::bpf::{self, MapSpec};
 use crate::config::{self, Config, ConfigFile, Fault, Severity};
 use crate::link;
@@ -16,9 +16,9 @@ use crate::system::System;
 
 /// The configs of a recording, as if their files stood beside it.
 pub fn recorded(head: &Head, file: &Path) -> Vec<ConfigFile> {
-    let recorded = |config: &RecordedConfig| ConfigFile {
-        path: file.with_file_name(&config.name).with_extension("yaml"),
-        text: config.yaml.as_str().into(),
+    let recorded = |config: &RecordedConfig| {
+        let path = file.with_file_name(&config.name).with_extension("yaml");
+        ConfigFile::new(path, config.yaml.as_str())
     };
     head.configs.iter().map(recorded).collect()
 }
@@ -41,6 +41,9 @@ pub fn units(
             return (Vec::new(), config::shown(faults));
         }
     };
+    let (mut configs, found) = bundles::signed(configs, policy.as_ref());
+    faults.extend(found);
+    leave_host(&mut configs, system);
     link::want(&configs, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
     let shelf = Shelf::of(&configs, places.plugins, policy.as_ref());
@@ -96,8 +99,9 @@ fn unit(
         metrics.push(Fed { linked, layout, source });
     }
     let plugins = plugins::gauges(config, &loaded);
+    let bundle = config.file.bundle().map(|held| held.id().clone());
     let name = config.name.clone();
-    (Some(Unit { name, metrics, attached: None, plugins, enrolled: None }), faults)
+    (Some(Unit { name, metrics, attached: None, plugins, enrolled: None, bundle }), faults)
 }
 
 fn spec(map: &RecordedMap) -> MapSpec {

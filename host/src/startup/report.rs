@@ -44,6 +44,8 @@ pub fn line(config: &Running) -> String {
     append(&mut text, "span", &listed(spans));
     let plugins = config.plugins.iter().map(|plugin| plugin.plugin().to_owned());
     append(&mut text, "plugin", &listed(plugins));
+    let bundle = config.bundle.as_ref().map(|bundle| bundle.digest.tagged());
+    bundle.iter().for_each(|digest| text.push_str(&format!(", of bundle {digest}")));
     text.push_str(&format!("; {}", spent(config.times.took())));
     text
 }

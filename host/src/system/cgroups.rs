@@ -124,6 +124,11 @@ impl Cgroups {
         Self(Arc::new(Shared { wanted: AtomicBool::new(false), known: Mutex::new(known) }))
     }
 
+    /// Does not complain from now on that nothing can be read.
+    pub(super) fn hush(&self) {
+        self.lock().complained = true;
+    }
+
     /// Says that something will ask, so that [`Cgroups::watch`] begins to watch.
     pub fn want(&self) {
         self.0.wanted.store(true, Ordering::Relaxed);

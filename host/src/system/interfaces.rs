@@ -24,6 +24,12 @@ impl Interfaces {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
+    /// Knows none from now on.
+    pub(super) fn hush(&self) {
+        // One that was asked before goes on: nobody has asked a new one.
+        let _ = self.socket.set(None);
+    }
+
     /// Gets ready for questions if there will be any.
     pub(super) fn prepare(&self) {
         if self.wanted.load(Ordering::Relaxed) {

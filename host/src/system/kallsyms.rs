@@ -70,6 +70,11 @@ impl Kallsyms {
         *self.kernel() = Some(Kernel::new(print));
     }
 
+    /// Does not complain from now on that nothing can be read.
+    pub(super) fn hush(&self) {
+        self.list.hush();
+    }
+
     /// The list, which is read if the kernel does not answer.
     pub(super) fn readable(&self) -> Readable {
         Readable::Content(self.list.source().path.clone())

@@ -46,6 +46,11 @@ impl Partitions {
         self.name_at(Instant::now(), device, out)
     }
 
+    /// Does not complain from now on that nothing can be read.
+    pub(super) fn hush(&self) {
+        self.0.hush();
+    }
+
     /// The file.
     pub(super) fn readable(&self) -> Readable {
         Readable::Content(self.0.source().path.clone())

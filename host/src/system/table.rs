@@ -51,6 +51,11 @@ impl<S: Source> Table<S> {
         look(&state.source)
     }
 
+    /// Does not complain from now on.
+    pub(super) fn hush(&self) {
+        self.lock().complained = true;
+    }
+
     /// Reads the rows if they never were.
     pub(super) fn prepare(&self, now: Instant) {
         self.lock().read_if_older_than(Duration::MAX, now);

@@ -1,8 +1,7 @@
 //! `plugin check`: whether a plugin keeps to the contract, whatever it is asked.
 
-use std::fmt::Write as _;
-
 use super::plugin::{Inspection, Metadata};
+use super::points::{Broken, Points};
 use super::{Answer, Bench, Guest, Loader, ToolError, plain};
 
 /// Calls between two looks at an instance's memory.
@@ -16,7 +15,7 @@ pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
     let mut loader = bench.loader();
     let plugin = bench.plugin(&mut loader, bench.limits)?;
     bench.start(&mut loader)?;
-    let mut report = Report::default();
+    let mut report = Points::default();
     let Inspection { world, version, metadata, notes, .. } = plugin.inspection();
     report.note("is a plugin", Ok(format!("a {world} for {version}")));
     report.note("starts and takes its settings", Ok(String::new()));
@@ -30,11 +29,15 @@ pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
     if report.faults() == 0 {
         repeat(bench, &mut loader, &mut report)?;
     }
-    report.finish()
+    report.finish().map_err(|Broken { report, faults, points }| ToolError::Contract {
+        report,
+        faults,
+        points,
+    })
 }
 
 /// Looks at what the plugin says of itself. Nobody has to say anything, but what is said has to be sound.
-fn said(metadata: &Metadata, notes: &[String], report: &mut Report) {
+fn said(metadata: &Metadata, notes: &[String], report: &mut Points) {
     let missing = ["name", "version", "licenses"];
     let texts = metadata.texts();
     let texts = texts.iter().filter(|(name, _)| missing.contains(name));
@@ -61,7 +64,7 @@ fn said(metadata: &Metadata, notes: &[String], report: &mut Report) {
 }
 
 /// Asks the same in several ways, of a plugin that answers.
-fn repeat(bench: &Bench<'_>, loader: &mut Loader, report: &mut Report) -> Result<(), ToolError> {
+fn repeat(bench: &Bench<'_>, loader: &mut Loader, report: &mut Points) -> Result<(), ToolError> {
     let (mut guest, mut other) = (bench.start(loader)?, bench.start(loader)?);
     let (_, inputs) = random(bench);
     let first = guest.ask(&inputs);
@@ -146,50 +149,4 @@ fn memory(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<String, String> {
     }
     let calls = ROUND * ROUNDS;
     Err(format!("it grows on and on: {first} bytes after {ROUND} calls, {last} after {calls}"))
-}
-
-/// What was found of a point.
-enum Found {
-    /// It is kept: what there is to say of it.
-    Kept(String),
-    /// It is not, and need not be: what to do about it.
-    Hint(String),
-    /// It is broken: how.
-    Broken(String),
-}
-
-/// What was found, point by point.
-#[derive(Default)]
-struct Report(Vec<(String, Found)>);
-
-impl Report {
-    fn note(&mut self, point: &str, found: Result<String, String>) {
-        let found = found.map_or_else(Found::Broken, Found::Kept);
-        self.0.push((point.to_owned(), found));
-    }
-
-    fn hint(&mut self, point: &str, text: String) {
-        self.0.push((point.to_owned(), Found::Hint(text)));
-    }
-
-    fn faults(&self) -> usize {
-        self.0.iter().filter(|(_, found)| matches!(found, Found::Broken(_))).count()
-    }
-
-    fn finish(self) -> Result<String, ToolError> {
-        let width = self.0.iter().map(|(point, _)| point.len()).max().unwrap_or(0);
-        let mut report = format!("RESULT  {:width$}  FOUND\n", "POINT");
-        for (point, found) in &self.0 {
-            let (mark, text) = match found {
-                Found::Kept(text) => ("ok", text),
-                Found::Hint(text) => ("hint", text),
-                Found::Broken(text) => ("FAIL", text),
-            };
-            let _ = writeln!(report, "{}", format!("{mark:6}  {point:width$}  {text}").trim_end());
-        }
-        match (self.faults(), self.0.len()) {
-            (0, _) => Ok(report),
-            (faults, points) => Err(ToolError::Contract { report, faults, points }),
-        }
-    }
 }

@@ -152,15 +152,34 @@ fn sorted(mut tags: Vec<Tag>) -> Vec<Tag> {
 pub(super) fn push(push: &Push, compiler: &Compiler) -> Result<String, ToolError> {
     let reference: ArtifactReference = push.reference.parse()?;
     let tag = tag_of(&reference)?;
-    let rules = PushRules { force: push.force, moves_tags: push.move_tags };
-    if push.move_tags && tag.version().is_none_or(|version| !version.pre.is_empty()) {
+    let rules = rules(tag, push.force, push.move_tags)?;
+    let way = Way::of(&push.registry)?;
+    let (artifact, said) = artifact(push, tag, compiler)?;
+    let mut out = put(&reference, &artifact, rules, &way)?;
+    if let Some(otherwise) = said.and_then(|said| said_otherwise(tag, "plugin", &said)) {
+        let _ = writeln!(out, "{otherwise}: build it with its version");
+    }
+    Ok(out)
+}
+
+/// How something is pushed by this tag.
+pub(super) fn rules(tag: &Tag, force: bool, moves_tags: bool) -> Result<PushRules, ToolError> {
+    if moves_tags && tag.version().is_none_or(|version| !version.pre.is_empty()) {
         let problem = format!("--move-tags: `{tag}` is no version that others could lead to");
         return Err(usage(problem, "write a whole version such as 1.2.0, or leave the flag out"));
     }
-    let way = Way::of(&push.registry)?;
-    let (artifact, said) = artifact(push, tag, compiler)?;
-    let repository = reference.repository.clone();
-    let put = async |session: &mut Session| session.push(&artifact, tag, rules).await;
+    Ok(PushRules { force, moves_tags })
+}
+
+/// Puts an artifact into a registry, and says so.
+pub(super) fn put(
+    reference: &ArtifactReference,
+    artifact: &Artifact,
+    rules: PushRules,
+    way: &Way,
+) -> Result<String, ToolError> {
+    let (tag, repository) = (tag_of(reference)?, reference.repository.clone());
+    let put = async |session: &mut Session| session.push(artifact, tag, rules).await;
     let Pushed { was_there, moved } = way.with(repository, Purpose::Push, put)?;
     let pinned = reference.pinned(artifact.digest());
     let mut out = match was_there {
@@ -171,23 +190,18 @@ pub(super) fn push(push: &Push, compiler: &Compiler) -> Result<String, ToolError
         let tags: Vec<_> = moved.iter().map(Tag::text).collect();
         let _ = writeln!(out, "moved {}", tags.join(", "));
     }
-    out.extend(said.and_then(|said| remark(tag, &said)));
     Ok(out)
 }
 
-/// What is to be said of a plugin that says of itself that it is this version.
-fn remark(tag: &Tag, said: &str) -> Option<String> {
+/// What is to be said of something whose tag is a version, and that says of itself that it is another one.
+pub(super) fn said_otherwise(tag: &Tag, what: &str, said: &str) -> Option<String> {
     let version = tag.version()?.to_string();
     let shown = plain(said, LONGEST_VERSION);
-    (version != said).then(|| {
-        format!(
-            "the tag is {tag}, but the plugin says that it is {shown}: build it with its version\n"
-        )
-    })
+    (version != said).then(|| format!("the tag is {tag}, but the {what} says that it is {shown}"))
 }
 
 /// The tag to push to. The digest follows from what is pushed.
-fn tag_of(reference: &ArtifactReference) -> Result<&Tag, ToolError> {
+pub(super) fn tag_of(reference: &ArtifactReference) -> Result<&Tag, ToolError> {
     match reference {
         ArtifactReference { tag: Some(tag), digest: None, .. } => Ok(tag),
         ArtifactReference { digest: Some(_), .. } => {
@@ -222,7 +236,7 @@ fn artifact(
 }
 
 /// Annotations as typed.
-fn typed(texts: &[String]) -> Result<Annotations, ToolError> {
+pub(super) fn typed(texts: &[String]) -> Result<Annotations, ToolError> {
     let one = |text: &String| {
         let bad = |problem: &str, remedy: &str| {
             let about =
@@ -241,7 +255,7 @@ fn typed(texts: &[String]) -> Result<Annotations, ToolError> {
 }
 
 /// When what is pushed was made, as far as builds that can be repeated say: seconds after 1970.
-fn created() -> Result<u64, ToolError> {
+pub(super) fn created() -> Result<u64, ToolError> {
     const NAME: &str = "SOURCE_DATE_EPOCH";
     /// The last second of the year 9999, which is the last that RFC 3339 has.
     const LAST: u64 = 253_402_300_799;
@@ -277,8 +291,9 @@ mod tests {
 
     #[test]
     fn a_tag_of_another_version_is_remarked_on() {
-        let said = |tag: &str, version| remark(&Tag::parse(tag).unwrap(), version);
-        insta::assert_snapshot!(said("1.2.0", "0.1.0\n").unwrap(), @r"the tag is 1.2.0, but the plugin says that it is 0.1.0\n: build it with its version");
+        let said =
+            |tag: &str, version| said_otherwise(&Tag::parse(tag).unwrap(), "plugin", version);
+        insta::assert_snapshot!(said("1.2.0", "0.1.0\n").unwrap(), @r"the tag is 1.2.0, but the plugin says that it is 0.1.0\n");
         for (tag, version) in
             [("1.2.0", "1.2.0"), ("1.2.0_a", "1.2.0+a"), ("edge", "1.2.0"), ("1.2", "1.2.0")]
         {

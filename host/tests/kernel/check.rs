@@ -62,7 +62,7 @@ pub fn layouts_of_every_type_of_map() {
 
 /// The config in this text, which has no fault that can be seen without its object.
 fn read(file: &str, text: &str) -> Config {
-    let file = ConfigFile { path: file.into(), text: text.into() };
+    let file = ConfigFile::new(file, text);
     let (mut configs, faults) = config::load(vec![file], &[]);
     assert_eq!(faults, []);
     configs.remove(0)
@@ -168,7 +168,7 @@ metrics:
 
 /// What is faulty without its object is held against it all the same, as far as it can be read.
 pub fn misfits_that_are_faulty_in_themselves() {
-    let file = ConfigFile { path: "test.yaml".into(), text: FAULTY.into() };
+    let file = ConfigFile::new("test.yaml", FAULTY);
     let (configs, faults) = config::load(vec![file], &[]);
     insta::assert_snapshot!(text(&faults), @r"
     test.yaml:3: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts

@@ -17,6 +17,7 @@ use libtest_mimic::{Arguments, Trial};
 mod list;
 
 mod attach;
+mod bundles;
 mod cases;
 mod cgroups;
 mod check;
@@ -277,6 +278,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         four_when_nothing_of_the_default_set_loads,
     ];
     let recorded = trials![recording: a_recording_shows_texts_unless_told_not_to];
+    let recorded = recorded.into_iter().chain(trials![bundles: its_programs_count]);
     let examples = trials![examples:
         the_default_set_counts_programs_and_system_calls,
         kfree_skb_counts_dropped_packets,

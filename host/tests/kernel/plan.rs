@@ -9,7 +9,7 @@ pub fn config(metrics: Vec<Metric>, kaddrs: &[&str]) -> Config {
     let kaddr = |symbol: &&str| Kaddr { symbol: (*symbol).to_owned(), path: "kaddrs".to_owned() };
     Config {
         name: "test".to_owned(),
-        file: ConfigFile { path: "test.yaml".into(), text: "".into() },
+        file: ConfigFile::new("test.yaml", ""),
         metrics,
         faulty: Vec::new(),
         spans: Vec::new(),

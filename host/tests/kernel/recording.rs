@@ -73,10 +73,8 @@ fn recorded(cases: &[Case], mut then: impl FnMut(&mut Scraper)) -> Vec<u8> {
     let all = cases.iter().zip(sessions);
     let works: Vec<_> =
         all.map(|(case, session)| (case, Work { session, maps: Maps::of(of(case)) })).collect();
-    let file = |case: &Case| ConfigFile {
-        path: Path::new(case.name).with_extension("yaml"),
-        text: case.yaml().into(),
-    };
+    let file =
+        |case: &Case| ConfigFile::new(Path::new(case.name).with_extension("yaml"), case.yaml());
     let files: Vec<_> = cases.iter().map(file).collect();
     let units = startup::units(running, Reading::Pinned(Way::Batch)).unwrap();
     let mut recorder = Recorder::begin(Vec::new(), &record::head(&files, &units)).unwrap();

@@ -13,7 +13,7 @@ static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
 
 /// Fails if the exporter takes the YAML of `file` without a word, and the schema does not.
 pub fn judge(file: PathBuf, yaml: &str) {
-    let file = ConfigFile { path: file, text: yaml.into() };
+    let file = ConfigFile::new(file, yaml);
     let (_, faults) = config::load(vec![file], &[]);
     if faults.is_empty() {
         let instance = serde_yaml::from_str(yaml).expect("YAML of which JSON can be made");

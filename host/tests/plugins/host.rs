@@ -68,6 +68,7 @@ fn start(plugin: &str, settings: &Value, limits: Limits) -> Result<Box<dyn Decod
         name: plugin,
         file: &Path::new(plugin).with_extension("wasm"),
         places: &[&directory()],
+        held: None,
         pin: None,
         settings: &settings.to_string(),
         data: &[],

@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 #[path = "../trials/list.rs"]
 mod list;
 
+mod bundles;
 mod debian;
 mod hostile;
 mod kept;
@@ -27,6 +28,8 @@ mod typed;
 mod certificates;
 #[path = "../guests/compose.rs"]
 mod guests;
+#[path = "../bundles/laid.rs"]
+mod laid;
 #[path = "../servers/made.rs"]
 mod made;
 #[path = "../servers/signer.rs"]
@@ -63,13 +66,26 @@ fn real() -> impl Iterator<Item = Trial> {
         what_is_newer_is_told,
         newer_ones_are_written_into_configs,
     ];
+    let bundles = trials![bundles:
+        a_bundle_goes_there_and_back,
+        a_bundle_is_found_by_its_digest_without_a_registry,
+        a_policy_is_for_bundles_too,
+    ];
     let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
+    let read = read.into_iter().chain(trials![bundles: oras_reads_a_bundle]);
     let attached =
         trials![signed: what_is_signed_is_fetched_and_served, other_pushes_keep_no_signature_away];
-    let read = read.into_iter().chain(attached).map(|trial| unless(signer::lacks(), trial));
+    let read = read.chain(attached).map(|trial| unless(signer::lacks(), trial));
     let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
     let beside = trials![signed: a_file_has_its_signature_beside_it, lists_of_registries_are_used, lists_of_signatures];
-    let all = kept.into_iter().chain(let_in).chain(locked).chain(read).chain(safe).chain(beside);
+    let all = kept
+        .into_iter()
+        .chain(let_in)
+        .chain(locked)
+        .chain(bundles)
+        .chain(read)
+        .chain(safe)
+        .chain(beside);
     let lacks = || debian::lacks().into_iter().chain(certificates::lacks());
     all.map(move |trial| unless(lacks(), trial))
 }
@@ -86,5 +102,6 @@ fn harmful() -> impl Iterator<Item = Trial> {
         what_lets_in_goes_to_nobody_else,
         a_pull_goes_on_where_it_stopped,
     ];
-    all.into_iter()
+    let bundles = trials![bundles: what_a_registry_gives_otherwise_is_refused];
+    all.into_iter().chain(bundles)
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::TcpStream;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +16,23 @@ use crate::made::{Made, Request, answer, endless};
 use crate::signer::{BUNDLE, attach, key, sign, signature, signed};
 use crate::typed::{Desk, lettered};
 
-const KEYS: &str = "rules: [{repositories: ['*'], files: ['*'], keys: [{file: signer.pub}]}]";
+pub const KEYS: &str = "rules: [{repositories: ['*'], files: ['*'], keys: [{file: signer.pub}]}]";
+
+/// A bundle about a file that holds these bytes, as `cosign sign-blob --key` makes it.
+pub fn of_file(dir: &Path, name: &str, bytes: &[u8]) -> String {
+    let hex = Digest::of(bytes).to_string();
+    let digest: Vec<_> =
+        (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let bundle = json!({
+        "mediaType": BUNDLE,
+        "verificationMaterial": {"publicKey": {"hint": ""}},
+        "messageSignature": {
+            "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(digest)},
+            "signature": signature(dir, name, bytes),
+        },
+    });
+    bundle.to_string()
+}
 
 /// The exit code of fetching by a policy, and what is said.
 fn fetch(site: &Site) -> String {
@@ -139,19 +156,7 @@ pub fn a_file_has_its_signature_beside_it() {
         format!("{code} {}", said.lines().next().unwrap_or_default())
     };
     insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
-    let digest = Digest::of(&component);
-    let hex = digest.to_string();
-    let bytes: Vec<_> =
-        (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
-    let bundle = json!({
-        "mediaType": BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": ""}},
-        "messageSignature": {
-            "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(bytes)},
-            "signature": signature(&desk.path(""), "signer", &component),
-        },
-    });
-    desk.write("echo.wasm.sigstore.json", &bundle.to_string());
+    desk.write("echo.wasm.sigstore.json", &of_file(&desk.path(""), "signer", &component));
     assert!(said().starts_with("0 "), "{}", said());
     let words = "inspect echo.wasm --plugins.policy=policy.yaml";
     insta::assert_snapshot!(lettered(desk.done(words, "HOST").lines().next().unwrap()), @"signed by    the key signer.pub (sha256:A)");

@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 #[path = "../trials/list.rs"]
 mod list;
 
+mod bundles;
 mod data;
 mod exact;
 mod formats;
@@ -29,6 +30,8 @@ mod guests;
 mod hostile;
 #[path = "../judges/ask.rs"]
 mod judges;
+#[path = "../bundles/laid.rs"]
+mod laid;
 #[path = "../trials/lines.rs"]
 mod lines;
 
@@ -93,6 +96,15 @@ fn others() -> impl Iterator<Item = Trial> {
         another_config_takes_the_place_of_the_recorded_one,
         what_cannot_be_replayed_is_said,
     ];
+    let bundles = trials![bundles:
+        a_bundle_proves_itself_anywhere,
+        a_bit_that_was_turned_is_told_wherever_it_is,
+        what_becomes_something_else_is_told,
+        what_cannot_be_packed_is_said,
+        files_of_the_host_are_none_of_a_bundle,
+        bundles_and_other_configs_have_names_of_their_own,
+    ];
+    let plugins = plugins.into_iter().chain(bundles);
     let data = trials![data:
         labels_follow_a_file_that_is_replaced,
         a_file_that_is_missing_is_told_of,

@@ -62,7 +62,7 @@ impl Live {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::write(dir.path().join("guest.wasm"), guests::component(guest)).expect("a file in it");
         let file = dir.path().join(name).with_extension("yaml");
-        let configs = vec![ConfigFile { path: file, text: config.into() }];
+        let configs = vec![ConfigFile::new(file, config)];
         let scraper = scraper(&file_of("many.rec"), configs, places());
         Self(scraper.unwrap_or_else(|faults| panic!("{guest}: {faults:?}")))
     }
@@ -400,7 +400,7 @@ pub fn guests_in_c_javascript_and_python_label_one_metric() {
     let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/plugins").as_ref();
     let cache = CacheDir::chosen(Some(cache), None);
     let places = Places { plugins: Some(shipped()), cache: cache.as_ref(), ..places() };
-    let configs = vec![ConfigFile { path: "devices.yaml".into(), text: OTHERS.into() }];
+    let configs = vec![ConfigFile::new("devices.yaml", OTHERS)];
     let scraper = scraper(&file_of("counted.rec"), configs, places).expect("no fault");
     // A call may have half of it.
     let mut replay = Replay(scraper.with_plugin_budget(Duration::from_secs(60)));

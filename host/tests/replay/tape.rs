@@ -56,9 +56,8 @@ impl Replay {
 
     /// Those of these names, with these texts in place of what was recorded.
     pub fn with(configs: &[(&str, &str)]) -> Self {
-        let file_of = |(name, yaml): &(&str, &str)| ConfigFile {
-            path: Path::new(name).with_extension("yaml"),
-            text: (*yaml).into(),
+        let file_of = |(name, yaml): &(&str, &str)| {
+            ConfigFile::new(Path::new(name).with_extension("yaml"), *yaml)
         };
         let configs = configs.iter().map(file_of).collect();
         Self(scraper(&file("counted.rec"), configs, places()).expect("no fault"))

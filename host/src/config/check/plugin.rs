@@ -14,11 +14,11 @@ use crate::config::bounds::{self, Bounds};
 use crate::config::error::ConfigFile;
 use crate::config::faults::Faults;
 use crate::config::limits::{CompileLimits, LARGEST_SETTINGS, Limits};
-use crate::config::plan::{PluginOrigin, PluginPlan, PluginSettings, PluginStep};
+use crate::config::plan::{DataPlan, PluginOrigin, PluginPlan, PluginSettings, PluginStep};
 use crate::config::ranges::{self, Count};
 use crate::config::raw::{self, Field, Setting};
 use crate::digest::Digest;
-use crate::files::{self, Unread};
+use crate::files::Unread;
 use crate::reference::{ArtifactReference, PinnedReference};
 
 /// The plugins that a file has, be they faulty, and those that it uses.
@@ -85,15 +85,10 @@ pub(super) fn all(
     file: &ConfigFile,
     faults: &Faults<'_>,
 ) -> Vec<PluginPlan> {
-    raw.into_iter().filter_map(|raw| one(raw, folder(file), faults)).collect()
+    raw.into_iter().filter_map(|raw| one(raw, file, faults)).collect()
 }
 
-/// Where the files are that settings name.
-pub(super) fn folder(file: &ConfigFile) -> &Path {
-    file.path.parent().unwrap_or(Path::new(""))
-}
-
-fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<PluginPlan> {
+fn one(raw: raw::Plugin, file: &ConfigFile, faults: &Faults<'_>) -> Option<PluginPlan> {
     let before = faults.errors();
     let path = raw.path;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -103,14 +98,27 @@ fn one(raw: raw::Plugin, folder: &Path, faults: &Faults<'_>) -> Option<PluginPla
     }
     let origin = origin(raw.file, raw.oci, &path, faults);
     let sha256 = digest(raw.sha256, &format!("{path}.sha256"), faults);
-    let settings = settings(raw.settings, &format!("{path}.settings"), folder, faults);
-    let data = data::all(raw.data, &format!("{path}.data"), folder, faults);
+    let settings = settings(raw.settings, &format!("{path}.settings"), file, faults);
+    let data = data(raw.data, &format!("{path}.data"), file, faults);
     let limits = limits(&raw.limits, &|key, advice| {
         faults.refuse(&format!("{path}.limits.{key}"), advice);
     });
     let name = raw.name;
     let plugin = PluginPlan { name, path, origin: origin?, sha256, settings, data, limits };
     (faults.errors() == before).then_some(plugin)
+}
+
+/// The files that it reads while the exporter runs. A bundle holds none of them.
+fn data(raw: Vec<raw::Data>, path: &str, file: &ConfigFile, faults: &Faults<'_>) -> Vec<DataPlan> {
+    let folder = file.folder();
+    let plans = data::all(raw, path, folder, faults);
+    for plan in plans.iter().filter(|plan| file.bundle().is_some() && plan.file.starts_with(folder))
+    {
+        let problem = "the file is in no directory, as the config is in a bundle";
+        let remedy = "write its whole path, from / on: it is a file of the host";
+        faults.error(&format!("{}.file", plan.path), problem, remedy);
+    }
+    plans
 }
 
 /// Where the component comes from: one of the two.
@@ -227,10 +235,11 @@ fn compile_time(text: &str) -> Result<Duration, Advice> {
 pub(super) fn settings(
     raw: Field<Setting>,
     path: &str,
-    folder: &Path,
+    file: &ConfigFile,
     faults: &Faults<'_>,
 ) -> PluginSettings {
-    let mut writer = Writer { folder, faults, path: path.to_owned(), out: String::new() };
+    let (path_here, out, files) = (path.to_owned(), String::new(), Vec::new());
+    let mut writer = Writer { config: file, faults, path: path_here, out, files };
     match raw {
         Field::Absent | Field::Faulty | Field::Given(Setting::Null) => writer.out.push_str("{}"),
         Field::Given(Setting::Map(entries)) => writer.map(&entries),
@@ -239,7 +248,7 @@ pub(super) fn settings(
             faults.error(path, "expected a mapping of settings", remedy);
         }
     }
-    let out = writer.out;
+    let Writer { out, files, .. } = writer;
     // What is too large took as long to read.
     let room = faults.bounds.settings(out.len());
     if out.len() > LARGEST_SETTINGS {
@@ -250,16 +259,18 @@ pub(super) fn settings(
             format!("the settings of all plugins are more than {} bytes of JSON", bounds::SETTINGS);
         faults.error(path, problem, "leave some out, or serve fewer configs in one process");
     }
-    PluginSettings::new(out)
+    PluginSettings::new(out, files)
 }
 
 /// Writes settings as JSON, until they are larger than any may be.
 struct Writer<'a> {
-    folder: &'a Path,
+    config: &'a ConfigFile,
     faults: &'a Faults<'a>,
     /// Where it is.
     path: String,
     out: String,
+    /// The files that were read.
+    files: Vec<String>,
 }
 
 impl Writer<'_> {
@@ -314,8 +325,11 @@ impl Writer<'_> {
 
     /// Writes what the file holds, without the line feed at its end.
     fn file(&mut self, name: &str) {
-        match read(&self.folder.join(name), self.faults.bounds) {
-            Ok(text) => quoted(text.strip_suffix('\n').unwrap_or(&text), &mut self.out),
+        match read(self.config, Path::new(name), self.faults.bounds) {
+            Ok(text) => {
+                quoted(text.strip_suffix('\n').unwrap_or(&text), &mut self.out);
+                self.files.push(name.to_owned());
+            }
             Err(_) if !self.faults.shows_errors() => {}
             Err(problem) => {
                 let problem = format!("failed to read {}: {problem}", quote(name));
@@ -327,20 +341,21 @@ impl Writer<'_> {
 }
 
 /// The text of a file. What is read of one that is no such text counts as settings.
-fn read(path: &Path, bounds: &Bounds) -> Result<String, String> {
+fn read(config: &ConfigFile, name: &Path, bounds: &Bounds) -> Result<String, String> {
     let refused = |length: usize, why: String| {
         let _ = bounds.settings(length);
         why
     };
-    let bytes = files::read(path, LARGEST_SETTINGS as u64).map_err(|unread| match unread {
-        Unread::Refused(error) => advice::words(&error),
-        Unread::Directory | Unread::NoFile => "it is no regular file".to_owned(),
-        Unread::TooLarge(_) => {
-            refused(LARGEST_SETTINGS, format!("it has more than {LARGEST_SETTINGS} bytes"))
-        }
-    })?;
+    let bytes =
+        config.read_beside(name, LARGEST_SETTINGS as u64).map_err(|unread| match unread {
+            Unread::Refused(error) => advice::words(&error),
+            Unread::Directory | Unread::NoFile => "it is no regular file".to_owned(),
+            Unread::TooLarge(_) => {
+                refused(LARGEST_SETTINGS, format!("it has more than {LARGEST_SETTINGS} bytes"))
+            }
+        })?;
     let length = bytes.len();
-    String::from_utf8(bytes).map_err(|_| refused(length, "it is not UTF-8".to_owned()))
+    String::from_utf8(bytes.into()).map_err(|_| refused(length, "it is not UTF-8".to_owned()))
 }
 
 fn quoted(text: &str, out: &mut String) {

@@ -30,6 +30,7 @@ fn was_there(dir: &Path, guest: &str) -> bool {
         name: "guest",
         file: Path::new("guest"),
         places: &[files.path()],
+        held: None,
         pin: None,
         settings: "{}",
         data: &[],

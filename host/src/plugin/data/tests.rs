@@ -241,6 +241,7 @@ fn plugin(folder: &Folder, limits: Limits) -> Plugin {
         name: "zone",
         file: Path::new("guest.wasm"),
         places: &[folder.0.path()],
+        held: None,
         pin: None,
         settings: "{}",
         data: &[folder.plan("pods")],

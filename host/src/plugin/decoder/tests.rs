@@ -32,6 +32,7 @@ fn limited(guest: &str, limits: Limits) -> Plugin {
         name: "zone",
         file: Path::new("guest.wasm"),
         places: &[dir.path()],
+        held: None,
         pin: None,
         settings: "{}",
         data: &[],

@@ -33,6 +33,7 @@ fn loaded(
         name: "pods",
         file: Path::new("guest.wasm"),
         places: &[dir.path()],
+        held: None,
         pin: None,
         settings: "{}",
         data: &[],

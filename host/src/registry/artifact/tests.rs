@@ -40,7 +40,7 @@ fn pretty(bytes: &[u8]) -> String {
 #[test]
 fn is_what_the_working_group_wrote() {
     let made = artifact(0);
-    insta::assert_snapshot!(pretty(&made.config.bytes), @r#"
+    insta::assert_snapshot!(pretty(&made.blobs[0].bytes), @r#"
     {
       "architecture": "wasm",
       "author": "A. Author",

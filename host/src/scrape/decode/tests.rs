@@ -60,7 +60,7 @@ struct Scene {
 impl Scene {
     fn new(on_error: OnError) -> Self {
         let text = "metrics: {counters: [{name: a, help: A, labels: [{name: l, size: 1}]}]}";
-        let file = ConfigFile { path: "x.yaml".into(), text: text.into() };
+        let file = ConfigFile::new("x.yaml", text);
         let (configs, _) = config::load(vec![file], &[]);
         let (mut linked, _) =
             link::metrics(&configs[0], &mut link::Plugins::new(), &System::default());

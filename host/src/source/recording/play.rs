@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
 
 use super::{END, Head, MAGIC, ROUND, RecordedMap};
 use crate::advice::{self, Advice, Advise};
@@ -122,6 +124,16 @@ impl Tape {
             Self::begin(file, Box::new(input))
         };
         open().map_err(|fault| PlayError { file: file.to_owned(), fault })
+    }
+
+    /// The recording in these bytes, which messages call so. No round of it is played yet.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or its head says what cannot be.
+    pub fn held(file: &Path, bytes: Bytes) -> Result<Self, PlayError> {
+        let begun = Self::begin(file, Box::new(Cursor::new(bytes)));
+        begun.map_err(|fault| PlayError { file: file.to_owned(), fault })
     }
 
     fn begin(file: &Path, mut packed: Box<dyn Read + Send>) -> Result<Self, RecordingFault> {

@@ -12,7 +12,7 @@ use crate::system::System;
 /// A config of one span with these labels.
 fn maker(labels: &str) -> SpanMaker {
     let text = format!("tracing: {{spans: [{{name: s, ringbuf: r, labels: [\n{labels}\n]}}]}}");
-    let file = ConfigFile { path: "x.yaml".into(), text: text.into() };
+    let file = ConfigFile::new("x.yaml", text);
     let (configs, faults) = config::load(vec![file], &[]);
     assert!(faults.iter().all(|fault| fault.severity == Severity::Warning), "{faults:?}");
     let (mut linked, faults) = link::spans(&configs[0], &mut Plugins::new(), &System::default());

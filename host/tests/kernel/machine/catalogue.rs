@@ -39,9 +39,9 @@ pub fn each_example() {
 /// An example's object with the addresses that its config asks for, or why the kernel takes none of it.
 fn start(name: &str, system: &System) -> Result<Attached, String> {
     let path = PathBuf::from(object::EXAMPLES).join(format!("{name}.yaml"));
-    let text = fs::read_to_string(&path).unwrap().into();
+    let text = fs::read_to_string(&path).unwrap();
     // A plugin that is not built is no matter of the kernel's.
-    let (configs, _) = config::load(vec![ConfigFile { path, text }], &[]);
+    let (configs, _) = config::load(vec![ConfigFile::new(path, text)], &[]);
     let mut opened = object::open_example(name);
     let addresses = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
     for config in &configs {

@@ -1,0 +1,192 @@
+//! Whether a bundle proves itself: its parts fit, and its recording becomes what was packed.
+//!
+//! All of it is done with what is in the bundle. No name of this host is looked up, so that the recording
+//! becomes the same wherever it is replayed.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Points;
+use crate::advice::{Advice, Advise as _, plain};
+use crate::bpf::MapSpec;
+use crate::bundle::{Bundle, Part};
+use crate::config::{ConfigFile, Fault, Severity};
+use crate::plugin::Compiler;
+use crate::scrape::Scraper;
+use crate::source::recording::{Head, Tape};
+use crate::startup::{self, Places};
+use crate::system::System;
+use crate::tools::{ToolError, lines};
+
+/// How long all plugins may run in a reading: as long as a scrape could give them. What does not get its turn
+/// on a slow machine would become something else.
+const BUDGET: Duration = Duration::from_secs(60);
+/// Lines that are shown of those that differ, and bytes of each.
+const MOST_LINES: usize = 3;
+const LONGEST_LINE: usize = 200;
+
+/// A bundle that is looked at, and what messages call it.
+pub(super) struct Subject<'a> {
+    pub(super) bundle: &'a Bundle,
+    pub(super) called: &'a Path,
+    pub(super) compiler: &'a Compiler,
+}
+
+impl Subject<'_> {
+    /// Notes what was found of each point, as far as it can be told.
+    pub(super) fn prove(&self, points: &mut Points) {
+        let maps = match self.maps() {
+            Ok(maps) => maps,
+            Err(faults) => return points.note("config", Err(lines(&faults))),
+        };
+        points.note("config", Ok("fits the object and the plugins".to_owned()));
+        let now = self.tape().and_then(|tape| self.exposition(tape, &maps));
+        let (readings, now) = match now {
+            Ok(played) => played,
+            Err(error) => return points.note("recording", Err(error.advice().to_string())),
+        };
+        points.note("recording", Ok(format!("{readings} readings of maps that the object has")));
+        let packed = self.bundle.file(Part::Exposition).map(|file| &*file.bytes);
+        points.note("exposition", same(packed.unwrap_or_default(), &now));
+    }
+
+    /// The maps of the object, if config, object and plugins fit, as far as can be told without a kernel.
+    pub(super) fn maps(&self) -> Result<Vec<MapSpec>, Vec<Fault>> {
+        let files = (vec![self.config()], Vec::new());
+        let (checked, mut faults) =
+            startup::check_files(files, false, self.places(), &System::nowhere(), None);
+        faults.retain(|fault| fault.severity == Severity::Error);
+        if faults.is_empty() {
+            Ok(checked.iter().flat_map(startup::Checked::maps).collect())
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// The recording, of which nothing was played yet.
+    pub(super) fn tape(&self) -> Result<Tape, ToolError> {
+        let path = self.bundle.path(self.called, Part::Recording);
+        let recording = self.bundle.file(Part::Recording).map(|file| file.bytes.clone());
+        Ok(Tape::held(&path, recording.unwrap_or_default())?)
+    }
+
+    /// How many readings the recording has, and what the maps have become at the last one. They have to be
+    /// maps of the object.
+    pub(super) fn exposition(
+        &self,
+        tape: Tape,
+        maps: &[MapSpec],
+    ) -> Result<(u64, Vec<u8>), ToolError> {
+        let config = self.config();
+        belong(&config, tape.head(), maps).map_err(|fault| ToolError::Configs(vec![*fault]))?;
+        let tape = Arc::new(Mutex::new(tape));
+        let (units, mut faults) =
+            startup::replay::units(&tape, vec![config], self.places(), &System::nowhere());
+        faults.retain(|fault| fault.severity == Severity::Error);
+        if !faults.is_empty() {
+            return Err(ToolError::Configs(faults));
+        }
+        let mut scraper = Scraper::new(units).with_plugin_budget(BUDGET);
+        let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
+        while !tape().has_ended() {
+            scraper.read_maps();
+            if let Some(advice) = tape().fault() {
+                return Err(ToolError::Unplayed(advice));
+            }
+        }
+        Ok((tape().rounds(), scraper.maps_text()))
+    }
+
+    fn config(&self) -> ConfigFile {
+        self.bundle.config(self.called)
+    }
+
+    fn places(&self) -> Places<'static> {
+        Places { compiler: self.compiler.clone(), ..Places::default() }
+    }
+}
+
+/// Whether the maps that were recorded of a config are those of its object.
+fn belong(config: &ConfigFile, head: &Head, maps: &[MapSpec]) -> Result<(), Box<Fault>> {
+    let name = config.name();
+    let refuse = |problem: String, remedy: &str| {
+        let advice = Advice::new(problem, remedy);
+        let (severity, file, path) = (Severity::Error, config.path.clone(), String::new());
+        Err(Box::new(Fault { severity, file, line: None, path, advice, count: 1 }))
+    };
+    let Some(recorded) = head.configs.iter().find(|config| config.name == name) else {
+        let all = head.configs.iter().map(|config| plain(&config.name, 64)).take(8);
+        let all = all.collect::<Vec<_>>().join(", ");
+        return refuse(
+            format!("the recording has no config `{name}`, it has {all}"),
+            "record this config",
+        );
+    };
+    for map in &recorded.maps {
+        let shown = plain(&map.name, 64);
+        match maps.iter().find(|spec| spec.name == map.name) {
+            None => {
+                let problem =
+                    format!("the recording has a map `{shown}`, which the object has not");
+                return refuse(problem, "record it again with this object");
+            }
+            Some(spec) if spec.kind != map.kind.into() => {
+                let problem = format!(
+                    "map `{shown}` is a {} in the object, and another one in the recording",
+                    spec.kind
+                );
+                return refuse(problem, "record it again with this object");
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether what was packed is what it becomes now, or where they differ.
+fn same(packed: &[u8], now: &[u8]) -> Result<String, String> {
+    let split = |text: &[u8]| String::from_utf8_lossy(text).lines().map(str::to_owned).collect();
+    let (one, other): (Vec<String>, Vec<String>) = (split(packed), split(now));
+    if packed == now {
+        return Ok(format!("{} lines, as packed", one.len()));
+    }
+    let line = |lines: &[String], n: usize| {
+        lines.get(n).map_or("nothing".to_owned(), |line| format!("`{}`", plain(line, LONGEST_LINE)))
+    };
+    let differ = (0..one.len().max(other.len())).filter(|&n| one.get(n) != other.get(n));
+    let mut said = "the recording becomes something else than what was packed".to_owned();
+    for n in differ.clone().take(MOST_LINES) {
+        let (packed, now) = (line(&one, n), line(&other, n));
+        said.push_str(&format!("\nline {}: packed {packed}, now {now}", n + 1));
+    }
+    match differ.count().saturating_sub(MOST_LINES) {
+        0 => {}
+        more => said.push_str(&format!("\nand {more} more")),
+    }
+    Err(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_lines_that_differ_are_told() {
+        assert_eq!(same(b"a 1\nb 2\n", b"a 1\nb 2\n").as_deref(), Ok("2 lines, as packed"));
+        insta::assert_snapshot!(same(b"a 1\nb 2\n", b"a 1\nb 3\nc 4\n").unwrap_err(), @"
+        the recording becomes something else than what was packed
+        line 2: packed `b 2`, now `b 3`
+        line 3: packed nothing, now `c 4`
+        ");
+        insta::assert_snapshot!(same(b"1\n2\n3\n4\n5\n", b"\x1b[2J").unwrap_err(), @r"
+        the recording becomes something else than what was packed
+        line 1: packed `1`, now `\u{1b}[2J`
+        line 2: packed `2`, now nothing
+        line 3: packed `3`, now nothing
+        and 2 more
+        ");
+        // The last line's end is part of it.
+        assert!(same(b"a 1\n", b"a 1").is_err());
+    }
+}
