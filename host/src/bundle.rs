@@ -25,7 +25,7 @@ pub use error::BundleError;
 pub use form::{Bundle, BundleManifest, BundledFile, ListedFile};
 pub(crate) use part::LARGEST_TAR;
 pub use part::Part;
-pub use place::{BundlePlace, PlaceError, file_name};
+pub use place::{BundlePlace, PlaceError, file_name, signatures_of};
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use crate::config::{Beside, ConfigFile};
 use crate::digest::Digest;
 use crate::files::{BundleId, HeldFiles, inner_name};
 use crate::manifest::{Annotations, Descriptor, MANIFEST, Manifest};
+use crate::reference::Repository;
 
 /// What kind of artifact a bundle is.
 pub(super) const ARTIFACT: &str = "application/vnd.ebpf-wasm-exporter.bundle.v1";
@@ -121,11 +122,13 @@ impl Bundle {
         self.files.iter().find(|file| file.part == part)
     }
 
-    /// Its config, with all that it names, of a bundle that messages call so.
-    pub fn config(&self, called: &Path) -> ConfigFile {
+    /// Its config, with all that it names, of a bundle that messages call so, and that was asked for of this
+    /// repository, if of any.
+    pub fn config(&self, called: &Path, repository: Option<&Repository>) -> ConfigFile {
         let held = self.files.iter().filter(|file| file.part.is_served());
         let held = held.map(|file| (file.name.clone(), file.bytes.clone()));
-        let id = BundleId { digest: self.digest(), version: self.manifest.version() };
+        let (digest, version) = (self.digest(), self.manifest.version());
+        let id = BundleId { digest, version, repository: repository.cloned() };
         let beside = Beside::Bundle(Arc::new(HeldFiles::new(id, held)));
         let path = self.path(called, Part::Config);
         let text = self.file(Part::Config).map(|file| String::from_utf8_lossy(&file.bytes));

@@ -93,6 +93,14 @@ impl BundlePlace {
     }
 }
 
+/// Where the signatures of a bundle are that was kept by its digest: a bundle of Sigstore a line, each about its
+/// manifest, in whatever number a registry had.
+pub fn signatures_of(file: &Path) -> PathBuf {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".sigstore.jsonl");
+    beside.into()
+}
+
 /// What a bundle's file is called that is kept by its digest.
 pub fn file_name(digest: Digest) -> String {
     format!("sha256-{digest}.tar")

@@ -126,7 +126,7 @@ fn what_is_written_is_read_and_always_the_same() {
     assert_eq!(Bundle::new(turned, annotations()).unwrap().to_tar().unwrap(), tar);
     // Somebody who relies on a digest relies on this.
     insta::assert_snapshot!(bundle.digest(), @"0fe2e0b40c7b6eff0476e356645d6ecfb99212288b1287bfffd2ed210c515379");
-    let config = read.config(Path::new("x/work.tar"));
+    let config = read.config(Path::new("x/work.tar"), None);
     assert_eq!(
         (config.path.to_str(), config.name()),
         (Some("x/work.tar/work.yaml"), "work".into())

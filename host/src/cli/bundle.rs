@@ -20,6 +20,10 @@ pub enum BundleTool {
         /// The file, or oci:REGISTRY/REPOSITORY:TAG of one in a registry
         bundle: String,
 
+        /// Who has to have signed it: a file of rules
+        #[arg(long = "plugins.policy", value_name = "FILE")]
+        policy: Option<PathBuf>,
+
         /// How a registry is asked.
         #[command(flatten)]
         registry: RegistryFlags,
@@ -69,6 +73,10 @@ pub enum BundleTool {
         /// Directory to put it into by its digest, where --config.bundle=oci:… looks for it
         #[arg(long = "plugins.dir", value_name = "DIR", conflicts_with = "output")]
         plugins_dir: Option<PathBuf>,
+
+        /// Who has to have signed it: a file of rules
+        #[arg(long = "plugins.policy", value_name = "FILE")]
+        policy: Option<PathBuf>,
 
         /// How the registry is asked.
         #[command(flatten)]

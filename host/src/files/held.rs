@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::Unread;
 use crate::digest::Digest;
+use crate::reference::Repository;
 
 /// Which bundle something is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct BundleId {
     pub digest: Digest,
     /// The version that it says it has; empty if it says none. Whoever packed it chose the text.
     pub version: String,
+    /// The repository whose it is, if it was asked for by a reference.
+    pub repository: Option<Repository>,
 }
 
 /// The files of a bundle.
@@ -92,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_is_not_held_is_not_there() {
-        let id = BundleId { digest: Digest::of(b""), version: String::new() };
+        let (digest, version) = (Digest::of(b""), String::new());
+        let id = BundleId { digest, version, repository: None };
         let held = HeldFiles::new(id, [("a".to_owned(), Bytes::from_static(b"abc"))]);
         let read = |name: &str, most| held.read(Path::new(name), most).map_err(|why| why.why());
         assert_eq!(read("./a", 3).as_deref(), Ok(&b"abc"[..]));

@@ -212,7 +212,7 @@ impl Configs<'_> {
     /// Which bundles they are of.
     fn bundles(&self, report: &mut Report) {
         let of = |config: &&ConfigStats| {
-            let BundleId { digest, version } = config.bundle.as_ref()?;
+            let BundleId { digest, version, .. } = config.bundle.as_ref()?;
             Some((config.name.clone(), digest.tagged(), version.clone()))
         };
         let known: Vec<_> = self.0.iter().filter_map(of).collect();

@@ -3,23 +3,28 @@
 //! Each file is read once, and its digests are checked. What is served is made of those bytes: nothing of a
 //! bundle is looked for on disk again. Its recording is not replayed here: see `bundle verify`.
 
+use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
 
 use super::plugins;
 use crate::advice::{Advice, Advise as _};
-use crate::bundle::{Bundle, BundleError, BundleId, BundlePlace, LARGEST_TAR};
+use crate::bundle::{self, Bundle, BundleError, BundleId, BundlePlace, LARGEST_TAR};
 use crate::config::{Config, ConfigFile, Fault, Severity};
-use crate::files;
-use crate::signature::Policy;
+use crate::files::{self, Unread};
+use crate::signature::{LARGEST_BUNDLE, MOST_BUNDLES, Policy, SignedAs, Signer};
 
 /// The configs of these bundles, and what is wrong with those that cannot be used.
 pub fn configs(places: &[BundlePlace]) -> (Vec<ConfigFile>, Vec<Fault>) {
     let (mut configs, mut faults) = (Vec::new(), Vec::new());
     for place in places {
         match place.open() {
-            Ok(bundle) => configs.push(bundle.config(&place.file)),
+            Ok(bundle) => {
+                let named = place.reference.as_ref();
+                let repository = named.map(|named| &named.reference().repository);
+                configs.push(bundle.config(&place.file, repository));
+            }
             Err(error) => faults.push(fault(&place.file, error.advice())),
         }
     }
@@ -34,7 +39,7 @@ pub(super) fn signed(configs: Vec<Config>, policy: Option<&Policy>) -> (Vec<Conf
     for config in configs {
         let file = config.file.folder().to_owned();
         let checked = match config.file.bundle() {
-            Some(held) => signature(policy, &file, held.id()),
+            Some(held) => signer(policy, &file, held.id()).map(drop),
             None => Ok(()),
         };
         match checked {
@@ -45,15 +50,42 @@ pub(super) fn signed(configs: Vec<Config>, policy: Option<&Policy>) -> (Vec<Conf
     (good, faults)
 }
 
-/// Looks for the signature of a bundle beside its file. The file is read again for it, and has to be the same bundle.
-fn signature(policy: &Policy, file: &Path, id: &BundleId) -> Result<(), Advice> {
+/// Who has signed a bundle. The file is read again for it, and has to be the same bundle.
+///
+/// # Errors
+///
+/// When the policy refuses it, or a file cannot be read.
+pub(crate) fn signer(policy: &Policy, file: &Path, id: &BundleId) -> Result<Signer, Advice> {
     let bytes = files::read(file, LARGEST_TAR);
     let bytes = Bytes::from(bytes.map_err(|unread| BundleError::Unreadable(unread.why()))?);
-    let found = Bundle::read(&bytes)?.digest();
-    if found != id.digest {
-        return Err(BundleError::Pin { wanted: id.digest, found }.into());
+    let bundle = Bundle::read(&bytes)?;
+    if bundle.digest() != id.digest {
+        return Err(BundleError::Pin { wanted: id.digest, found: bundle.digest() }.into());
     }
-    plugins::signer_of_file(policy, file, &bytes).map(drop)
+    match &id.repository {
+        None => plugins::signer_of_file(policy, file, &bytes),
+        Some(repository) => {
+            let (manifest, signatures) = (&bundle.manifest().bytes, fetched_signatures(file)?);
+            Ok(policy.check(SignedAs::Repository(repository), manifest, &signatures)?)
+        }
+    }
+}
+
+/// The signatures that `bundle pull` has put beside a bundle.
+fn fetched_signatures(bundle: &Path) -> Result<Vec<Vec<u8>>, Advice> {
+    let file = bundle::signatures_of(bundle);
+    match files::read(&file, (MOST_BUNDLES * LARGEST_BUNDLE) as u64) {
+        Ok(lines) => Ok(lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect()),
+        Err(Unread::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(unread) => {
+            let problem = format!("{} {}", file.display(), unread.why());
+            Err(Advice::new(problem, "remove it, and run `ebpf_wasm_exporter bundle pull` again"))
+        }
+    }
 }
 
 fn fault(file: &Path, advice: Advice) -> Fault {

@@ -7,11 +7,14 @@
 use std::path::{Path, PathBuf};
 
 use super::points::{Broken, Points};
-use super::{ToolError, remote as registry};
-use crate::bundle::{Bundle, BundleError, BundlePlace};
+use super::{ToolError, policy_of, remote as registry};
+use crate::advice::Advice;
+use crate::bundle::{Bundle, BundleError, BundleId, BundlePlace};
 use crate::cli::{BundleTool, RegistryFlags};
 use crate::plugin::Compiler;
 use crate::reference::SCHEME;
+use crate::signature::Policy;
+use crate::startup::bundles;
 
 mod inspect;
 mod pack;
@@ -28,7 +31,9 @@ use proof::Subject;
 pub fn run(tool: &BundleTool, compiler: &Compiler) -> Result<String, ToolError> {
     match tool {
         BundleTool::Pack(order) => pack::pack(order, compiler),
-        BundleTool::Verify { bundle, registry } => verify(bundle, registry, compiler),
+        BundleTool::Verify { bundle, policy, registry } => {
+            verify(bundle, policy_of(policy.as_deref())?.as_ref(), registry, compiler)
+        }
         BundleTool::Inspect { bundle, json, registry } => {
             let manifest = match bundle.strip_prefix(SCHEME) {
                 Some(reference) => remote::manifest(reference, registry)?,
@@ -42,9 +47,9 @@ pub fn run(tool: &BundleTool, compiler: &Compiler) -> Result<String, ToolError> 
             let rules = registry::rules(registry::tag_of(&reference)?, *force, *move_tags)?;
             remote::push(&open(file)?, &reference, rules, &way)
         }
-        BundleTool::Pull { reference, output, plugins_dir, registry } => {
+        BundleTool::Pull { reference, output, plugins_dir, policy, registry } => {
             let to = remote::Goal { output: output.as_deref(), store: plugins_dir.as_deref() };
-            remote::pull(reference, to, registry)
+            remote::pull(reference, to, policy_of(policy.as_deref())?.as_ref(), registry)
         }
     }
 }
@@ -52,16 +57,31 @@ pub fn run(tool: &BundleTool, compiler: &Compiler) -> Result<String, ToolError> 
 /// `bundle verify`.
 fn verify(
     bundle: &str,
+    policy: Option<&Policy>,
     registry: &RegistryFlags,
     compiler: &Compiler,
 ) -> Result<String, ToolError> {
-    let (called, bundle) = match bundle.strip_prefix(SCHEME) {
-        Some(reference) => (PathBuf::from(reference), remote::fetch(reference, registry)?.1),
-        None => (PathBuf::from(bundle), open(Path::new(bundle))?),
+    let called = PathBuf::from(bundle.strip_prefix(SCHEME).unwrap_or(bundle));
+    let (bundle, signer) = match bundle.strip_prefix(SCHEME) {
+        Some(reference) => {
+            let got = remote::fetch(reference, policy.is_some(), registry)?;
+            let signer = policy.map(|policy| got.signer(policy).map_err(Advice::from));
+            (got.bundle, signer)
+        }
+        None => {
+            let bundle = open(&called)?;
+            let (digest, version) = (bundle.digest(), bundle.manifest().version());
+            let id = BundleId { digest, version, repository: None };
+            (bundle, policy.map(|policy| bundles::signer(policy, &called, &id)))
+        }
     };
     let mut points = Points::default();
     let count = bundle.files().len();
     points.note("digests", Ok(format!("{count} files of {}", bundle.digest().tagged())));
+    if let Some(signer) = signer {
+        let told = signer.map(|signer| signer.to_string());
+        points.note("signer", told.map_err(|advice| advice.to_string()));
+    }
     Subject { bundle: &bundle, called: &called, compiler }.prove(&mut points);
     points.finish().map_err(|Broken { report, faults, points }| ToolError::Proof {
         report,

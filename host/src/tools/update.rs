@@ -54,7 +54,7 @@ pub(super) fn update(order: &Update) -> Result<String, ToolError> {
                 Err(advice) => faults.push(config.refuse("", advice)),
             },
             Ok(None) => {}
-            Err(fault) => faults.push(fault),
+            Err((path, advice)) => faults.push(config.refuse(&path, advice)),
         }
     }
     if found.is_empty() && faults.is_empty() {
@@ -126,8 +126,8 @@ fn key(plan: &PluginPlan) -> String {
 ///
 /// # Errors
 ///
-/// When it would not become what it is to.
-fn rewritten(config: &Config, found: &[Found]) -> Result<Option<String>, Fault> {
+/// When it would not become what it is to: where, and why.
+fn rewritten(config: &Config, found: &[Found]) -> Result<Option<String>, (String, Advice)> {
     let (mut wanted, mut text) = (config.clone(), config.file.text.to_string());
     for plan in &mut wanted.plugins {
         let PluginOrigin::Registry(reference) = &plan.origin else { continue };
@@ -136,9 +136,7 @@ fn rewritten(config: &Config, found: &[Found]) -> Result<Option<String>, Fault> 
         if plan.sha256.is_some() {
             let problem = "`sha256` pins the file of the plugin that is named now";
             let remedy = format!("write {newer}, and the other plugin's `sha256` or none");
-            return Err(
-                config.refuse(&format!("{}.sha256", plan.path), Advice::new(problem, remedy))
-            );
+            return Err((format!("{}.sha256", plan.path), Advice::new(problem, remedy)));
         }
         text = in_place(&text, &reference.to_string(), &newer.to_string());
         plan.origin = PluginOrigin::Registry(newer.clone());
@@ -153,7 +151,7 @@ fn rewritten(config: &Config, found: &[Found]) -> Result<Option<String>, Fault> 
     }
     let problem = "a reference is not written here as the exporter would write it";
     let remedy = "write what stands behind the arrow by hand";
-    Err(config.refuse("plugins", Advice::new(problem, remedy)))
+    Err(("plugins".to_owned(), Advice::new(problem, remedy)))
 }
 
 /// `text` with `new` wherever `old` stands alone and in no comment.

@@ -222,6 +222,65 @@ pub fn a_policy_is_for_bundles_too() {
     ");
 }
 
+pub fn a_bundle_is_signed_in_its_registry() {
+    let (registry, desk) = packed();
+    let host = registry.host();
+    exporter(&desk, &format!("bundle push work.tar {host}/work:1.2.0 --plain-http"), &host);
+    let bundle = BundlePlace { file: desk.path("work.tar"), reference: None }.open().unwrap();
+    let pinned = format!("{host}/work:1.2.0@{}", bundle.digest().tagged());
+    let dir = desk.path("");
+    ["signer", "other"].iter().for_each(|name| signer::key(&dir, name));
+    desk.write("policy.yaml", "rules: [{repositories: ['*'], keys: [{file: signer.pub}]}]");
+    let by = "--plugins.policy=policy.yaml";
+    let verify = |bundle: &str| {
+        let said = exporter(&desk, &format!("bundle verify {bundle} {by} --plain-http"), &host);
+        let told = said.lines().find(|line| line.contains("signer")).unwrap_or(&said);
+        lettered(told.trim())
+    };
+    let oci = format!("oci:{pinned}");
+    insta::assert_snapshot!(verify(&oci), @"FAIL    signer      HOST/work has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    signer::sign(&dir, "other", &pinned);
+    insta::assert_snapshot!(verify(&oci), @"FAIL    signer      HOST/work has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    let pull = format!("bundle pull {pinned} --plugins.dir=kept {by} --plain-http");
+    insta::assert_snapshot!(lettered(&exporter(&desk, &pull, &host)), @"3 error: HOST/work has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    assert!(!desk.path("kept").exists());
+    signer::sign(&dir, "signer", &pinned);
+    insta::assert_snapshot!(verify(&oci), @"ok      signer      the key signer.pub (sha256:B)");
+    insta::assert_snapshot!(lettered(&exporter(&desk, &pull, &host)), @"
+    0 pulled HOST/work:1.2.0@sha256:A to kept/sha256-A.tar
+    signed by the key signer.pub (sha256:B)
+    ");
+    // Nobody is asked any more.
+    drop(registry);
+    let check = || {
+        let words = format!("--config.bundle={oci} --plugins.dir=kept {by} --config.check");
+        lettered(&exporter(&desk, &words, &host))
+    };
+    assert!(check().starts_with("0 ok"), "{}", check());
+    desk.write("policy.yaml", "rules: [{repositories: ['*'], keys: [{file: other.pub}]}]");
+    assert!(check().starts_with("0 ok"), "{}", check());
+    desk.write("policy.yaml", "rules: [{repositories: [ghcr.io/*], keys: [{file: signer.pub}]}]");
+    insta::assert_snapshot!(check(), @"
+    3 kept/sha256-A.tar: the policy has no rule for HOST/work; add one to the file of --plugins.policy, with who may sign it or `unsigned: true`
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    desk.write("policy.yaml", "rules: [{repositories: ['*'], keys: [{file: signer.pub}]}]");
+    let signatures = desk.path("kept").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let mut signatures =
+        signatures.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    std::fs::write(signatures.next().unwrap(), "{}\nnone\n").unwrap();
+    insta::assert_snapshot!(check(), @"
+    3 kept/sha256-A.tar: HOST/work has no signature that the policy trusts: a bundle is damaged: it has no `mediaType` / a bundle is damaged: expected ident at line 1 column 2; do not use it, unless you know who has signed it; then add them to the policy's rule
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    // The same bytes as a file have a signature of their own.
+    insta::assert_snapshot!(verify("work.tar"), @"FAIL    signer      the policy has no rule for work.tar; add one to the file of --plugins.policy, with who may sign it or `unsigned: true`");
+    desk.write("policy.yaml", signed::KEYS);
+    let signature = signed::of_file(&dir, "signer", &desk.read("work.tar"));
+    desk.write("work.tar.sigstore.json", &signature);
+    insta::assert_snapshot!(verify("work.tar"), @"ok      signer      the key signer.pub (sha256:B)");
+}
+
 pub fn what_a_registry_gives_otherwise_is_refused() {
     let desk = Desk::new();
     lay_out(&desk.path("cfg"), "file: echo.wasm");

@@ -99,7 +99,7 @@ impl Subject<'_> {
     }
 
     fn config(&self) -> ConfigFile {
-        self.bundle.config(self.called)
+        self.bundle.config(self.called, None)
     }
 
     fn places(&self) -> Places<'static> {

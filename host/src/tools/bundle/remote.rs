@@ -9,12 +9,17 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+use serde_json::Value;
+
 use super::refused;
 use crate::bundle::{self, Bundle, BundleManifest};
 use crate::cli::RegistryFlags;
+use crate::digest::Digest;
 use crate::files;
 use crate::reference::ArtifactReference;
 use crate::registry::{Artifact, Purpose, PushRules};
+use crate::signature::{Policy, SignatureError, SignedAs, Signer};
 use crate::tools::ToolError;
 use crate::tools::remote::{Way, put, said_otherwise, tag_of};
 
@@ -36,11 +41,29 @@ pub(super) fn manifest(
     BundleManifest::read(found).map_err(|fault| refused(Path::new(reference), fault))
 }
 
-/// The bundle that a reference means, and its digest in the reference.
+/// A bundle of a registry.
+pub(super) struct Got {
+    /// What it is called, by its digest.
+    pub(super) pinned: ArtifactReference,
+    pub(super) bundle: Bundle,
+    /// Those of its manifest, if they were asked for. None is believed.
+    signatures: Vec<Bytes>,
+}
+
+impl Got {
+    /// Who has signed it.
+    pub(super) fn signer(&self, policy: &Policy) -> Result<Signer, SignatureError> {
+        let subject = SignedAs::Repository(&self.pinned.repository);
+        policy.check(subject, &self.bundle.manifest().bytes, &self.signatures)
+    }
+}
+
+/// The bundle that a reference means, with its signatures if they are wanted.
 pub(super) fn fetch(
     reference: &str,
+    with_signatures: bool,
     flags: &RegistryFlags,
-) -> Result<(ArtifactReference, Bundle), ToolError> {
+) -> Result<Got, ToolError> {
     let named: ArtifactReference = reference.parse()?;
     let got = Way::of(flags)?.with(named.repository.clone(), Purpose::Pull, async |session| {
         let manifest = match BundleManifest::read(session.find_any(&named).await?.1) {
@@ -53,19 +76,27 @@ pub(super) fn fetch(
                 free.insert(session.bytes("file", file.digest, file.size).await?);
             }
         }
-        Ok(manifest.fill(&blobs))
+        let signatures = match with_signatures {
+            true => session.signatures(Digest::of(&manifest.bytes)).await?,
+            false => Vec::new(),
+        };
+        Ok(manifest.fill(&blobs).map(|bundle| (bundle, signatures)))
     })?;
-    let bundle = got.map_err(|fault| refused(Path::new(reference), fault))?;
-    Ok((named.pinned(bundle.digest()), bundle))
+    let (bundle, signatures) = got.map_err(|fault| refused(Path::new(reference), fault))?;
+    Ok(Got { pinned: named.pinned(bundle.digest()), bundle, signatures })
 }
 
 /// `bundle pull`.
 pub(super) fn pull(
     reference: &str,
     to: Goal<'_>,
+    policy: Option<&Policy>,
     flags: &RegistryFlags,
 ) -> Result<String, ToolError> {
-    let (pinned, bundle) = fetch(reference, flags)?;
+    // Who has them on disk may have a policy later.
+    let got = fetch(reference, policy.is_some() || to.store.is_some(), flags)?;
+    let signer = policy.map(|policy| got.signer(policy)).transpose()?;
+    let Got { pinned, bundle, signatures } = got;
     let name = format!("{}.tar", pinned.repository.name());
     let file = match (to.store, to.output) {
         (Some(dir), _) => {
@@ -77,8 +108,24 @@ pub(super) fn pull(
         (None, Some(file)) => file.to_owned(),
         (None, None) => PathBuf::from(name),
     };
+    if to.store.is_some() && !signatures.is_empty() {
+        let beside = bundle::signatures_of(&file);
+        let written = files::replace(&beside, &lines_of(&signatures));
+        written.map_err(|source| ToolError::Unwritten { file: beside, source })?;
+    }
     write(&bundle, &file)?;
-    Ok(format!("pulled {pinned} to {}\n", file.display()))
+    let mut out = format!("pulled {pinned} to {}\n", file.display());
+    out.extend(signer.map(|signer| format!("signed by {signer}\n")));
+    Ok(out)
+}
+
+/// Signatures, one a line. What is no JSON is none.
+fn lines_of(signatures: &[Bytes]) -> Vec<u8> {
+    let lines = signatures.iter().filter_map(|signature| {
+        let value: Value = serde_json::from_slice(signature).ok()?;
+        Some(format!("{value}\n"))
+    });
+    lines.collect::<String>().into_bytes()
 }
 
 /// Writes a bundle in the place of what is there, whole or not at all.
