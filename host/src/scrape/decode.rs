@@ -73,6 +73,8 @@ struct Decoding {
     holds: Option<Duration>,
     /// Whether a plugin did not get to it.
     deferred: bool,
+    /// Whether a plugin gave no answer, for the same reason or as its call failed.
+    unanswered: bool,
     /// Whether a part of it has no name now.
     nameless: bool,
     /// Whether it is not looked at further: it was decided before, and that stands.
@@ -126,7 +128,7 @@ impl KeyDecoder {
 
     /// Decides the fates of these rows, which are `known`. Those that a plugin did not get to
     /// keep what they had, or if they are new get what `on_error` says, and wait. Whether there are none
-    /// such. Those that had names for all of their keys keep them when a name is gone: what it named is
+    /// such. Those whose calls failed do the same, and are asked again later. Those that had names for all of their keys keep them when a name is gone: what it named is
     /// still what was counted.
     pub(super) fn decide(
         &mut self,
@@ -143,8 +145,8 @@ impl KeyDecoder {
         let Known { rows: all, decided } = known;
         let cpus = self.cpu_labels(rows.len());
         for (row, key) in rows.iter().zip(&mut self.keys) {
-            key.stands =
-                key.deferred && decided.is_decided(*row) || key.nameless && decided.is_known(*row);
+            key.stands = key.unanswered && decided.is_decided(*row)
+                || key.nameless && decided.is_known(*row);
         }
         self.transform(rows.len(), &cpus);
         let Self { keys, cpu, transforms, transformed, first_error, bounds, refused, .. } = self;
@@ -167,7 +169,7 @@ impl KeyDecoder {
                 waiting.push(*row);
             }
             let due = key.holds.filter(|_| !key.deferred).map(|holds| now + holds);
-            if key.stands || key.deferred && decided.is_decided(*row) {
+            if key.stands || key.unanswered && decided.is_decided(*row) {
                 Fate::undo(&fates, family);
                 due.into_iter().for_each(|due| decided.keep_until(*row, due));
                 continue;
@@ -253,6 +255,7 @@ impl KeyDecoder {
         }
         for key in self.keys[..count].iter_mut().filter(|key| !key.out) {
             key.deferred |= all.deferred;
+            key.unanswered |= all.unanswered;
             key.errors = key.errors.saturating_add(all.errors);
             key.holds = [key.holds, all.holds].into_iter().flatten().min();
         }
@@ -373,6 +376,7 @@ impl Decoding {
         if let Some(error) = error {
             self.errors = self.errors.saturating_add(1);
             self.deferred |= error.is_deferred();
+            self.unanswered |= error.is_unanswered();
             holds = Some(error.holds());
             if !error.is_deferred() {
                 first_error.get_or_insert_with(|| error.clone());

@@ -18,6 +18,8 @@ struct Busy {
     asked: Vec<u8>,
     /// Whether it answers the same each time.
     steady: bool,
+    /// Whether its calls fail.
+    fails: bool,
 }
 
 struct Shared(Arc<Mutex<Busy>>);
@@ -29,6 +31,9 @@ impl Decoder for Shared {
             return Err(DecodeError::new("no time").deferred());
         }
         busy.time -= 1;
+        if busy.fails {
+            return Err(DecodeError::new("it trapped").unanswered(Duration::from_secs(1)));
+        }
         busy.asked.push(input[0]);
         let turn = if busy.steady { 0 } else { busy.asked.len() };
         out.extend_from_slice(format!("{}-{turn}", input[0]).as_bytes());
@@ -132,6 +137,34 @@ fn who_did_not_get_its_turn_keeps_its_label_and_comes_first() {
     assert_eq!(scene.known.decided.waiting(), 2);
     assert_eq!(scene.known.decided.errors(), 0, "what it has is no error");
     assert_eq!(scene.scrape(&[1, 2, 3, 4], 0), (vec![], labels), "nobody has a turn, and all stay");
+}
+
+/// Rows have labels, what those depend on changes, and the call that asks all of them again fails.
+#[test]
+fn a_call_that_fails_takes_no_label_from_who_has_one() {
+    let mut scene = Scene::new(label());
+    let (_, labels) = scene.scrape(&[1, 2], 2);
+    let numbers = |scene: &Scene| -> Vec<_> {
+        scene.family.live().map(|id| scene.family.numbers(id)[0]).collect()
+    };
+    for _ in 0..3 {
+        let Known { rows, decided } = &mut scene.known;
+        decided.ask_again(rows, scene.now);
+        scene.busy.lock().unwrap().fails = true;
+        let (_, now) = scene.scrape(&[1, 2], 2);
+        assert_eq!(now, labels);
+        assert_eq!(numbers(&scene), [1, 1]);
+        assert_eq!(scene.known.decided.errors(), 0, "what it has is no error");
+        assert_eq!(scene.known.decided.waiting(), 0, "it waits for no turn");
+        let said = scene.decoder.take_first_error().map(|error| error.to_string());
+        assert_eq!(said.as_deref(), Some("it trapped"));
+    }
+    // Who was never decided has nothing to keep.
+    let (_, now) = scene.scrape(&[1, 2, 3], 9);
+    assert_eq!(now, ["1-1", "2-2", "error"]);
+    scene.busy.lock().unwrap().fails = false;
+    let (asked, _) = scene.scrape(&[1, 2, 3], 9);
+    assert_eq!(asked, [1, 2, 3], "as soon as the failure is over");
 }
 
 #[test]
