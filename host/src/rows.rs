@@ -11,6 +11,7 @@
 mod decided;
 mod ends;
 mod fate;
+mod names;
 mod table;
 mod walk;
 

@@ -146,12 +146,13 @@ impl KeyDecoder {
         let cpus = self.cpu_labels(rows.len());
         for (row, key) in rows.iter().zip(&mut self.keys) {
             key.stands = key.unanswered && decided.is_decided(*row)
-                || key.nameless && decided.is_known(*row);
+                || key.nameless && decided.is_known(*row) && !key.recall(decided.last_names(*row));
         }
         self.transform(rows.len(), &cpus);
         let Self { keys, cpu, transforms, transformed, first_error, bounds, refused, .. } = self;
         let parts = &*self.labels;
-        let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
+        let asks_transforms = !transforms.is_empty();
+        let mut transformed = asks_transforms.then(|| transformed.iter());
         // Label sets that are whole now: no transform changes them, and no CPU's labels come behind them.
         if transformed.is_none() && cpu.is_empty() {
             keys[..rows.len()].iter().for_each(|key| family.touch(&key.labels));
@@ -177,6 +178,9 @@ impl KeyDecoder {
             let grounds = key.grounds();
             let decision = Decision { fates: &fates, errors: key.errors, due, grounds };
             decided.decide(*row, decision, all, family);
+            if asks_transforms && grounds == Grounds::Known && !key.out {
+                decided.remember(*row, &key.labels);
+            }
         }
         decided.wait(&waiting, now);
         waiting.is_empty()
@@ -308,6 +312,16 @@ impl Decoding {
     /// Whether it has labels that are to be transformed and joined.
     fn goes_on(&self) -> bool {
         !self.out && !self.stands
+    }
+
+    /// Takes the labels that it had when all of its key had names, if they are remembered, so that transforms
+    /// are asked with those; whether they are.
+    fn recall(&mut self, last: Option<&LabelSet>) -> bool {
+        let Some(last) = last.filter(|_| !self.out) else { return false };
+        self.labels.clone_from(last);
+        self.nameless = false;
+        self.errors = 0;
+        true
     }
 
     /// What its fates are decided by.

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::bpf::Value;
-use crate::config::{self, ConfigFile};
+use crate::config::name::LabelName;
+use crate::config::{self, ConfigFile, OnRowError};
 use crate::decode::{Decoder, OnError, Step};
 use crate::link;
 use crate::source::Chunk;
 use crate::system::System;
+use crate::transform::{RowAnswers, Transform, TransformStep};
 
 /// A plugin that has time for so many inputs, and answers anew each time.
 #[derive(Default)]
@@ -218,6 +220,47 @@ fn the_last_name_stays_when_there_is_none() {
     assert_eq!(labels(None), "eth0");
     assert_eq!(labels(Some("eth1")), "eth1", "its number was given to another");
     assert_eq!(labels(None), "eth1");
+}
+
+/// A transform that passes rows on, or leaves all of them out.
+struct Listing(Arc<Mutex<bool>>);
+
+impl Transform for Listing {
+    fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers) {
+        let listed = *self.0.lock().unwrap();
+        let outcome = if listed { Outcome::Label } else { Outcome::Drop };
+        rows.iter().for_each(|row| answers.push(Ok(outcome), row));
+    }
+}
+
+/// A cgroup that is gone for long has no name any more; its pod goes from the list, and comes back.
+#[test]
+fn a_transform_is_asked_with_the_last_name_when_there_is_none() {
+    let mut scene = Scene::new(label());
+    let (name, listed) = (Arc::new(Mutex::new(Some("web"))), Arc::new(Mutex::new(true)));
+    let decoder = Box::new(Named(Arc::clone(&name)));
+    let step = Step { name: "cgroup", decoder, on_error: OnError::default() };
+    scene.decoder.labels[0].chain = Chain::new(vec![step]);
+    scene.decoder.transforms = Transforms::new(vec![TransformStep {
+        name: "pods".to_owned(),
+        transform: Box::new(Listing(Arc::clone(&listed))),
+        labels: vec![LabelName::new("l").unwrap()],
+        on_error: OnRowError::Drop,
+    }]);
+    let mut counted = |now, is_listed| {
+        (*name.lock().unwrap(), *listed.lock().unwrap()) = (now, is_listed);
+        let (_, labels) = scene.scrape(&[1], 0);
+        scene.family.let_go();
+        labels.first().map(|label| (label.clone(), scene.family.numbers(0)[0]))
+    };
+    let web = || Some(("web".to_owned(), 1));
+    assert_eq!(counted(Some("web"), true), web());
+    assert_eq!(counted(None, true), web());
+    assert_eq!(counted(None, false), None, "its pod has gone");
+    assert_eq!(counted(None, true), web());
+    assert_eq!(counted(Some("web"), true), web());
+    *name.lock().unwrap() = None;
+    assert_eq!(scene.scrape(&[2], 0).1, ["unknown"], "what never had a name");
 }
 
 #[test]
