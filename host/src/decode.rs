@@ -174,7 +174,18 @@ pub struct DecodeError {
     /// What is said instead where no part of an input may be shown, if `text` has any.
     bare: Option<&'static str>,
     retry: Option<Duration>,
-    deferred: bool,
+    of: Of,
+}
+
+/// What an error tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// Its input has no answer.
+    Input,
+    /// The input was asked in vain: whether it has an answer is not known.
+    Call,
+    /// The input did not get its turn.
+    Turn,
 }
 
 /// How long an error stands that does not say so itself.
@@ -183,7 +194,7 @@ pub const RETRY: Duration = Duration::from_secs(30);
 impl DecodeError {
     /// An error with this text.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { plugin: None, text: text.into(), bare: None, retry: None, deferred: false }
+        Self { plugin: None, text: text.into(), bare: None, retry: None, of: Of::Input }
     }
 
     /// An error whose text shows of its input; `bare` says the same and shows nothing.
@@ -213,15 +224,26 @@ impl DecodeError {
         Self { retry: Some(retry), ..self }
     }
 
+    /// The same error, of an input that was asked in vain: what was answered before still holds, and it is
+    /// to be asked again in so long.
+    pub fn unanswered(self, retry: Duration) -> Self {
+        Self { retry: Some(retry), of: Of::Call, ..self }
+    }
+
     /// The same error, of an input that did not get its turn: what was answered before still holds, and
     /// it is to be asked first the next time.
     pub fn deferred(self) -> Self {
-        Self { retry: Some(Duration::ZERO), deferred: true, ..self }
+        Self { retry: Some(Duration::ZERO), of: Of::Turn, ..self }
+    }
+
+    /// Whether it says nothing of its input, which did not get its turn or was asked in vain.
+    pub fn is_unanswered(&self) -> bool {
+        self.of != Of::Input
     }
 
     /// Whether its input only did not get its turn.
     pub fn is_deferred(&self) -> bool {
-        self.deferred
+        self.of == Of::Turn
     }
 
     /// How long it says that it stands.

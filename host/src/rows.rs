@@ -10,10 +10,13 @@
 
 mod decided;
 mod ends;
+mod fate;
+mod names;
 mod table;
 mod walk;
 
-pub use decided::{Adding, Decided, Decision, Fate, Grounds};
+pub use decided::{Adding, Decided, Decision, Grounds};
+pub use fate::{Fate, Parting};
 pub use walk::{Met, Walk, Walked};
 
 use table::Table;

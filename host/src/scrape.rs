@@ -85,7 +85,7 @@ impl Scraper {
             return false;
         };
         self.units.remove(at).leave(&mut self.families);
-        self.families.let_go();
+        self.let_go();
         let feeds = self.units.iter().flat_map(|unit| &unit.feeds);
         self.families.keep(feeds.map(|feed| &feed.filled));
         true
@@ -186,7 +186,7 @@ impl Scraper {
             }
         }
         Deciding { units, families, phases, guests }.all(start, patience);
-        families.let_go();
+        self.let_go();
         self.compact();
         self.tell();
         self.unfinished = false;
@@ -213,6 +213,12 @@ impl Scraper {
         self.guests.budget.end();
         self.units.iter_mut().flat_map(|unit| &mut unit.feeds).for_each(Feed::forget);
         self.families.clear();
+    }
+
+    /// Lets go of series that no row is in and that none may be in that waits.
+    fn let_go(&mut self) {
+        let feeds = self.units.iter().flat_map(|unit| &unit.feeds);
+        self.families.let_go(feeds.filter(|feed| feed.waits()).map(|feed| &feed.filled));
     }
 
     /// Gives back the memory of families that have lost many series.

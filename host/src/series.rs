@@ -32,6 +32,8 @@ pub struct Family {
     cells: Vec<u64>,
     /// How many rows belong to each series; a series without rows is not exposed.
     rows: Vec<u32>,
+    /// How often each series was let go of.
+    lives: Vec<u32>,
     /// How many series have no rows.
     dead: usize,
     /// Series whose last row has gone since [`Family::let_go`].
@@ -74,6 +76,13 @@ pub struct Bounds {
 /// A number of a series of a family: where a row's value is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell(u32);
+
+/// A series for as long as it is not let go of: what comes after that with its labels is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    id: u32,
+    life: u32,
+}
 
 /// One histogram as Prometheus wants it.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +137,7 @@ impl Family {
             sets,
             cells: Vec::new(),
             rows: Vec::new(),
+            lives: Vec::new(),
             dead: 0,
             emptied: Vec::new(),
             changed: Marks::default(),
@@ -202,6 +212,7 @@ impl Family {
         let width = self.kind.cells();
         if id == self.rows.len() {
             self.rows.push(0);
+            self.lives.push(0);
             self.dead += 1;
             self.cells.resize((id + 1) * width, 0);
         }
@@ -236,11 +247,36 @@ impl Family {
     /// Has series without rows begin at 0 if any comes again: they are not exposed now.
     pub fn let_go(&mut self) {
         let width = self.kind.cells();
+        self.forget_filled();
         for id in std::mem::take(&mut self.emptied) {
-            if self.rows[id] == 0 {
-                self.cells[id * width..(id + 1) * width].fill(0);
-            }
+            self.cells[id * width..(id + 1) * width].fill(0);
+            self.lives[id] = self.lives[id].wrapping_add(1);
         }
+    }
+
+    /// Has series without rows go on where they were if any comes again before [`Family::let_go`], though they
+    /// are not exposed now: rows wait that may belong to them.
+    pub fn hold(&mut self) {
+        self.forget_filled();
+    }
+
+    /// Keeps of the series that were emptied those that still are, each once.
+    fn forget_filled(&mut self) {
+        let Self { emptied, rows, .. } = self;
+        emptied.retain(|id| rows[*id] == 0);
+        emptied.sort_unstable();
+        emptied.dedup();
+    }
+
+    /// The series of a cell, as it is now.
+    pub fn life(&self, cell: Cell) -> Life {
+        let id = self.series_of(cell);
+        Life { id: id as u32, life: self.lives[id] }
+    }
+
+    /// Whether that series was not let go of since.
+    pub fn has_life(&self, Life { id, life }: Life) -> bool {
+        self.lives.get(id as usize) == Some(&life)
     }
 
     /// Adds to a number, which may be signed. Wraps at 2^64, as the kernel's own counters do.
@@ -357,14 +393,16 @@ impl Family {
         self.let_go();
         let width = self.kind.cells();
         let mut sets = LabelSets::default();
-        let (mut cells, mut rows) = (Vec::new(), Vec::new());
+        let (mut cells, mut rows, mut lives) = (Vec::new(), Vec::new(), Vec::new());
         let mut to = vec![u32::MAX; self.rows.len()];
         for id in self.live() {
             to[id] = sets.push(self.sets.get(id)) as u32;
             cells.extend_from_slice(self.numbers(id));
             rows.push(self.rows[id]);
+            lives.push(self.lives[id]);
         }
         (self.sets, self.cells, self.rows, self.dead) = (sets, cells, rows, 0);
+        self.lives = lives;
         (self.changed, self.turned) = (Marks::default(), Marks::default());
         Moves { to, width: width as u32 }
     }
@@ -381,6 +419,11 @@ impl Moves {
     /// The new place of a cell whose series has rows.
     pub fn to(&self, cell: Cell) -> Cell {
         Cell(self.to[(cell.0 / self.width) as usize] * self.width + cell.0 % self.width)
+    }
+
+    /// A series after the move; one that no series is if it had no rows.
+    pub fn life(&self, Life { id, life }: Life) -> Life {
+        Life { id: self.to.get(id as usize).copied().unwrap_or(u32::MAX), life }
     }
 }
 

@@ -49,7 +49,8 @@
 //! left out while its pod is not in the list, and while its container is not, if `container` is among the labels.
 //! So the series of a pod end with it, and what a new one counts before it is listed comes later, and whole. A
 //! pod's sandbox (the `pause` container) is in no list, so it is left out too. With `unlisted: keep` such labels
-//! are empty. Rows that are no pod's stay, and have no names.
+//! are empty. Rows that are no pod's stay, and have no names. A row whose cgroup the host does not know may be a pod's,
+//! so `unlisted: drop` leaves it out as well.
 //!
 //! A Deployment is found by the hash that its ReplicaSet's name ends with, and a CronJob by the time that its
 //! Job's does. The latter is a guess.
@@ -157,6 +158,9 @@ impl Fact {
     }
 }
 
+/// How long a row is left out whose cgroup the host does not know, in seconds. It may be a pod's.
+const UNKNOWN: u32 = 5;
+
 /// The transform.
 pub struct CgroupPod {
     names: Vec<String>,
@@ -202,6 +206,9 @@ impl Transform for CgroupPod {
     }
 
     fn transform(&mut self, row: &[&str], out: &mut Labels) -> Result<RowOutcome, String> {
+        if self.pods.is_some() && self.unlisted == Unlisted::Drop && !is_path(row[self.path]) {
+            return Ok(RowOutcome::DropFor(UNKNOWN));
+        }
         let place = Place::of(row[self.path]);
         let names = match &mut self.pods {
             None => Some(Names::default()),
@@ -218,6 +225,11 @@ impl Transform for CgroupPod {
         }
         Ok(RowOutcome::Labels)
     }
+}
+
+/// Whether the host knows the cgroup: of one that it does not the label says so (`unknown_cgroup_id:7`).
+fn is_path(label: &str) -> bool {
+    label.starts_with('/')
 }
 
 /// The names of a row; none if it is left out.

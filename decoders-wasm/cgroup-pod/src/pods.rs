@@ -1,6 +1,8 @@
 //! The list of pods as the host gives it, read anew when it has changed.
 //!
-//! A file that is no list changes nothing: the one before stays, and the log says so.
+//! A file that is no list changes nothing: the one before stays, and the log says so. An instance that takes the
+//! place of one that failed has none before, and knows no pod then. It answers no error: what is left out brings all
+//! of its counts once there is a list, and what was counted as an error would stay there.
 
 use ebpf_exporter_plugin::{Data, log};
 

@@ -224,3 +224,20 @@ fn names_come_and_go_with_the_list() {
     set_data("pods", moved.to_string().as_bytes());
     names.check(&[(&[&web], "(drop)"), (&[&new], r#"{pod="new"}"#)]);
 }
+
+/// A cgroup that the host does not know yet may be a pod's.
+#[test]
+fn what_has_no_path_yet_waits_for_one() {
+    set_data("pods", NODE.as_bytes());
+    let mut names = adding(&["pod"]);
+    names.check(&[
+        (&["unknown_cgroup_id:7"], "(drop for 5 s)"),
+        (&["/sys/fs/cgroup/init.scope"], "{}"),
+        (&[&scope(WEB, APP)], r#"{pod="web-6d4cf56db6-x7k2p"}"#),
+    ]);
+    let keep = json!({"add": ["pod"], "unlisted": "keep"});
+    let mut keeping = TestTransform::<CgroupPod>::new(keep, &["cgroup"]).unwrap();
+    keeping.check(&[(&["unknown_cgroup_id:7"], "{}")]);
+    let mut facts = adding(&["qos"]);
+    facts.check(&[(&["unknown_cgroup_id:7"], "{}")]);
+}

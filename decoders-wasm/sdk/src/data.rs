@@ -9,22 +9,24 @@
 //! /// A line a pod: `UID NAME`.
 //! struct Pods {
 //!     file: Data,
-//!     text: String,
+//!     /// What came of the last version, which is given once.
+//!     text: Result<String, String>,
 //! }
 //!
 //! impl Decoder for Pods {
 //!     type Settings = ();
 //!
 //!     fn configure((): ()) -> Result<Self, String> {
-//!         Ok(Self { file: Data::required("pods")?, text: String::new() })
+//!         Ok(Self { file: Data::required("pods")?, text: Ok(String::new()) })
 //!     }
 //!
 //!     fn decode(&mut self, uid: &[u8]) -> Result<Outcome, String> {
 //!         if let Some(bytes) = self.file.changed() {
-//!             self.text = String::from_utf8(bytes).map_err(|_| "the list of pods is no text")?;
+//!             self.text = String::from_utf8(bytes).map_err(|_| "the list of pods is no text".to_owned());
 //!         }
+//!         let text = self.text.as_ref().map_err(String::clone)?;
 //!         let line = |line: &str| line.split_once(' ').filter(|(of, _)| of.as_bytes() == uid).map(|(_, name)| name.to_owned());
-//!         Ok(self.text.lines().find_map(line).map_or(Outcome::DropFor(10), Outcome::Label))
+//!         Ok(text.lines().find_map(line).map_or(Outcome::DropFor(10), Outcome::Label))
 //!     }
 //! }
 //!
@@ -35,6 +37,9 @@
 //! pods.check(&[(b"17", "web"), (b"19", "(drop for 10 s)")]);
 //! set_data("pods", b"19 cache\n");
 //! pods.check(&[(b"19", "cache")]);
+//! set_data("pods", b"\xff");
+//! pods.check(&[(b"19", "(error: the list of pods is no text)")]);
+//! pods.check(&[(b"19", "(error: the list of pods is no text)")]);
 //! ```
 
 use std::cell::Cell;

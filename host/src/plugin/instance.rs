@@ -284,10 +284,10 @@ impl Failure {
 
 impl Failure {
     /// The same, of a guest that was given so many bytes of files in the call: if they may be what it had
-    /// too little memory for, it is said.
+    /// too little memory or time for, it is said.
     fn having(self, bytes: usize) -> Self {
         match self.cause {
-            Cause::Memory if bytes > 0 => {
+            Cause::Memory | Cause::Deadline if bytes > 0 => {
                 let text =
                     format!("{}; it was given {bytes} bytes of data in that call", self.text);
                 Self { text, ..self }
@@ -353,8 +353,8 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
-    /// As the error of each input. It is asked again as soon as the plugin is. What only did not get
-    /// its turn is deferred.
+    /// As the error of each input, of which it says nothing. It is asked again as soon as the plugin is. What
+    /// only did not get its turn is deferred.
     pub(super) fn error(&self, plugin: &Arc<str>) -> DecodeError {
         let error = match self {
             Self::Failed(failure) => DecodeError::new(failure.text.clone()),
@@ -371,8 +371,8 @@ impl Unanswered {
             Self::Failed(Failure { cause: Cause::Budget, .. })
             | Self::NotInTime
             | Self::Paused(Pause::Spent(_)) => error.deferred(),
-            Self::Failed(_) => error.again_in(FIRST_RETRY),
-            Self::Paused(Pause::Broken(left)) => error.again_in(*left),
+            Self::Failed(_) => error.unanswered(FIRST_RETRY),
+            Self::Paused(Pause::Broken(left)) => error.unanswered(*left),
         }
     }
 }

@@ -1,28 +1,15 @@
 //! What was decided for each row of one map: where its numbers are added, and until when.
 //!
-//! Nothing here takes from a series what a counter has counted in it. A key that goes leaves it behind. A
-//! row that is decided anew brings to its next series only what it counts from then on, but all of it if it
-//! was in none yet. A gauge's number goes with its row.
+//! Nothing here takes from a series what a counter has counted in it. A key that goes leaves it behind. What
+//! a row that is decided anew brings to its next series is [`Past`]'s to say. A gauge's number goes with its row.
 
 use std::time::Instant;
 
 use super::ends::Ends;
+use super::fate::{Fate, Past};
+use super::names::LastNames;
 use super::{Column, Receiver, Row, Rows};
-use crate::series::{Cell, Family, Moves};
-
-/// What is to be done with a number of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Nothing was decided yet.
-    Undecided,
-    /// It is added nowhere, and never was: a decoder left the row out, or it is in no bucket. All that it
-    /// has counted is still to be added once it has a series.
-    Out,
-    /// It is added nowhere any more. What it had counted before stays where it was added.
-    Parted,
-    /// It is added here.
-    Add(Cell),
-}
+use crate::series::{Family, LabelSet, Moves};
 
 /// What the fates of a row were decided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +40,8 @@ pub struct Decided {
     columns: Box<[Column]>,
     /// The fates of each row, end to end.
     fates: Vec<Fate>,
+    past: Past,
+    names: LastNames,
     /// What else is known of each row.
     notes: Vec<Note>,
     ends: Ends,
@@ -78,8 +67,10 @@ impl Receiver for Adding<'_> {
     fn moved(&mut self, row: Row, column: usize, difference: u64) {
         let Self { decided, family } = self;
         let at = row.0 as usize * decided.columns.len() + column;
-        if let Some(Fate::Add(cell)) = decided.fates.get(at) {
-            family.add(*cell, difference);
+        match decided.fates.get(at) {
+            Some(Fate::Add(cell)) => family.add(*cell, difference),
+            Some(Fate::Parted(parting)) => decided.past.count(*parting, difference),
+            Some(Fate::Out | Fate::Undecided) | None => {}
         }
     }
 
@@ -95,23 +86,14 @@ impl Receiver for Adding<'_> {
     }
 }
 
-impl Fate {
-    /// Takes back the places of fates that are not decided after all.
-    pub fn undo(fates: &[Self], family: &mut Family) {
-        for fate in fates {
-            if let Self::Add(cell) = *fate {
-                family.leave(cell);
-            }
-        }
-    }
-}
-
 impl Decided {
     /// Nothing, of rows with these columns.
     pub fn new(columns: &[Column]) -> Self {
         Self {
             columns: columns.into(),
             fates: Vec::new(),
+            past: Past::default(),
+            names: LastNames::default(),
             notes: Vec::new(),
             ends: Ends::default(),
             errors: 0,
@@ -149,25 +131,21 @@ impl Decided {
         family: &mut Family,
     ) {
         let Decision { fates, errors, due, grounds } = decision;
-        for (column, fate) in fates.iter().enumerate() {
-            if let Fate::Add(cell) = *fate
-                && (self.owes(row, column) || self.columns[column] == Column::Gauge)
-            {
-                family.add(cell, rows.number(row, column));
-            }
-        }
-        self.take_back(row, rows, family);
-        self.part(row, family);
+        self.forget_notes(row);
         rows.settle(row);
-        let at = row.0 as usize;
-        let width = self.columns.len();
-        if at >= self.notes.len() {
-            self.notes.resize(at + 1, Note::default());
-            self.fates.resize((at + 1) * width, Fate::Undecided);
+        let (place, width) = (row.0 as usize, self.columns.len());
+        if place >= self.notes.len() {
+            self.notes.resize(place + 1, Note::default());
+            self.fates.resize((place + 1) * width, Fate::Undecided);
         }
-        self.notes[at] = Note { errors, grounds };
-        for (is, fate) in self.fates[at * width..(at + 1) * width].iter_mut().zip(fates) {
-            *is = if (*is, *fate) == (Fate::Parted, Fate::Out) { Fate::Parted } else { *fate };
+        self.notes[place] = Note { errors, grounds };
+        for (column, now) in fates.iter().enumerate() {
+            let (at, number) = (place * width + column, rows.number(row, column));
+            let turn = (self.fates[at], *now);
+            self.fates[at] = match self.columns[column] {
+                Column::Counter => self.past.turn(at, number, turn, family),
+                Column::Gauge => turn_gauge(number, turn, family),
+            };
         }
         self.errors += u64::from(errors);
         if let Some(due) = due {
@@ -194,31 +172,34 @@ impl Decided {
         }
     }
 
-    /// Whether all that a number has counted is still to be added.
-    fn owes(&self, row: Row, column: usize) -> bool {
-        !matches!(self.fates(row).get(column), Some(Fate::Add(_) | Fate::Parted))
-    }
-
     /// Takes a row out of its series, and makes it undecided again.
     fn leave(&mut self, row: Row, family: &mut Family) {
-        self.part(row, family);
-        let (at, width) = (row.0 as usize, self.columns.len());
-        let fates = self.fates.get_mut(at * width..(at + 1) * width).unwrap_or_default();
-        fates.fill(Fate::Undecided);
+        self.forget_notes(row);
+        self.names.forget(row);
+        let (place, width) = (row.0 as usize, self.columns.len());
+        let fates = self.fates.get_mut(place * width..(place + 1) * width).unwrap_or_default();
+        Fate::undo(fates, family);
+        for (column, fate) in fates.iter_mut().enumerate() {
+            self.past.forget(place * width + column, *fate);
+            *fate = Fate::Undecided;
+        }
     }
 
-    /// Takes a row out of its series, and forgets what else was noted of it.
-    fn part(&mut self, row: Row, family: &mut Family) {
+    /// Remembers the labels of a row that is known, before transforms.
+    pub fn remember(&mut self, row: Row, labels: &LabelSet) {
+        self.names.set(row, labels);
+    }
+
+    /// The labels that a row had, before transforms, when it was last known, if they are remembered.
+    pub fn last_names(&self, row: Row) -> Option<&LabelSet> {
+        self.names.get(row).filter(|_| self.is_known(row))
+    }
+
+    /// Forgets what else was noted of a row than its fates.
+    fn forget_notes(&mut self, row: Row) {
         self.ends.clear(row);
-        let at = row.0 as usize;
-        let Some(note) = self.notes.get_mut(at) else { return };
-        self.errors -= u64::from(std::mem::take(note).errors);
-        let width = self.columns.len();
-        for fate in &mut self.fates[at * width..(at + 1) * width] {
-            if let Fate::Add(cell) = *fate {
-                family.leave(cell);
-                *fate = Fate::Parted;
-            }
+        if let Some(note) = self.notes.get_mut(row.0 as usize) {
+            self.errors -= u64::from(std::mem::take(note).errors);
         }
     }
 
@@ -274,6 +255,18 @@ impl Decided {
         self.ends.kept()
     }
 
+    /// How many numbers are kept that are not all in the series that they are added to.
+    #[cfg(test)]
+    pub(super) fn kept_past(&self) -> usize {
+        self.past.kept()
+    }
+
+    /// How many labels are remembered, with some that no row has any more.
+    #[cfg(test)]
+    pub(super) fn kept_names(&self) -> usize {
+        self.names.kept()
+    }
+
     /// Follows a family that has moved its cells.
     pub fn follow(&mut self, moves: &Moves) {
         for fate in &mut self.fates {
@@ -281,5 +274,18 @@ impl Decided {
                 *cell = moves.to(*cell);
             }
         }
+        self.past.follow(moves);
     }
+}
+
+/// Turns the fate of a gauge: its number goes from series to series with it.
+fn turn_gauge(number: u64, (before, now): (Fate, Fate), family: &mut Family) -> Fate {
+    if let Fate::Add(cell) = now {
+        family.add(cell, number);
+    }
+    if let Fate::Add(cell) = before {
+        family.add(cell, number.wrapping_neg());
+        family.leave(cell);
+    }
+    now
 }

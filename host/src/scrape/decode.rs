@@ -73,6 +73,8 @@ struct Decoding {
     holds: Option<Duration>,
     /// Whether a plugin did not get to it.
     deferred: bool,
+    /// Whether a plugin gave no answer, for the same reason or as its call failed.
+    unanswered: bool,
     /// Whether a part of it has no name now.
     nameless: bool,
     /// Whether it is not looked at further: it was decided before, and that stands.
@@ -126,7 +128,7 @@ impl KeyDecoder {
 
     /// Decides the fates of these rows, which are `known`. Those that a plugin did not get to
     /// keep what they had, or if they are new get what `on_error` says, and wait. Whether there are none
-    /// such. Those that had names for all of their keys keep them when a name is gone: what it named is
+    /// such. Those whose calls failed do the same, and are asked again later. Those that had names for all of their keys keep them when a name is gone: what it named is
     /// still what was counted.
     pub(super) fn decide(
         &mut self,
@@ -143,13 +145,14 @@ impl KeyDecoder {
         let Known { rows: all, decided } = known;
         let cpus = self.cpu_labels(rows.len());
         for (row, key) in rows.iter().zip(&mut self.keys) {
-            key.stands =
-                key.deferred && decided.is_decided(*row) || key.nameless && decided.is_known(*row);
+            key.stands = key.unanswered && decided.is_decided(*row)
+                || key.nameless && decided.is_known(*row) && !key.recall(decided.last_names(*row));
         }
         self.transform(rows.len(), &cpus);
         let Self { keys, cpu, transforms, transformed, first_error, bounds, refused, .. } = self;
         let parts = &*self.labels;
-        let mut transformed = (!transforms.is_empty()).then(|| transformed.iter());
+        let asks_transforms = !transforms.is_empty();
+        let mut transformed = asks_transforms.then(|| transformed.iter());
         // Label sets that are whole now: no transform changes them, and no CPU's labels come behind them.
         if transformed.is_none() && cpu.is_empty() {
             keys[..rows.len()].iter().for_each(|key| family.touch(&key.labels));
@@ -167,7 +170,7 @@ impl KeyDecoder {
                 waiting.push(*row);
             }
             let due = key.holds.filter(|_| !key.deferred).map(|holds| now + holds);
-            if key.stands || key.deferred && decided.is_decided(*row) {
+            if key.stands || key.unanswered && decided.is_decided(*row) {
                 Fate::undo(&fates, family);
                 due.into_iter().for_each(|due| decided.keep_until(*row, due));
                 continue;
@@ -175,6 +178,9 @@ impl KeyDecoder {
             let grounds = key.grounds();
             let decision = Decision { fates: &fates, errors: key.errors, due, grounds };
             decided.decide(*row, decision, all, family);
+            if asks_transforms && grounds == Grounds::Known && !key.out {
+                decided.remember(*row, &key.labels);
+            }
         }
         decided.wait(&waiting, now);
         waiting.is_empty()
@@ -253,6 +259,7 @@ impl KeyDecoder {
         }
         for key in self.keys[..count].iter_mut().filter(|key| !key.out) {
             key.deferred |= all.deferred;
+            key.unanswered |= all.unanswered;
             key.errors = key.errors.saturating_add(all.errors);
             key.holds = [key.holds, all.holds].into_iter().flatten().min();
         }
@@ -305,6 +312,16 @@ impl Decoding {
     /// Whether it has labels that are to be transformed and joined.
     fn goes_on(&self) -> bool {
         !self.out && !self.stands
+    }
+
+    /// Takes the labels that it had when all of its key had names, if they are remembered, so that transforms
+    /// are asked with those; whether they are.
+    fn recall(&mut self, last: Option<&LabelSet>) -> bool {
+        let Some(last) = last.filter(|_| !self.out) else { return false };
+        self.labels.clone_from(last);
+        self.nameless = false;
+        self.errors = 0;
+        true
     }
 
     /// What its fates are decided by.
@@ -373,6 +390,7 @@ impl Decoding {
         if let Some(error) = error {
             self.errors = self.errors.saturating_add(1);
             self.deferred |= error.is_deferred();
+            self.unanswered |= error.is_unanswered();
             holds = Some(error.holds());
             if !error.is_deferred() {
                 first_error.get_or_insert_with(|| error.clone());

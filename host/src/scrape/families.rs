@@ -56,9 +56,16 @@ impl Families {
         self.0.values_mut()
     }
 
-    /// Has series without rows begin at 0 if any comes again.
-    pub(super) fn let_go(&mut self) {
-        self.iter_mut().for_each(|kept| kept.family_mut().let_go());
+    /// Has series without rows begin at 0 if any comes again, but not in families for which rows wait to be
+    /// decided: they may belong there.
+    pub(super) fn let_go<'a>(&mut self, waiting: impl Iterator<Item = &'a Filled>) {
+        let waiting: BTreeSet<_> = waiting.map(|filled| &*filled.name).collect();
+        for (name, kept) in &mut self.0 {
+            match waiting.contains(&**name) {
+                true => kept.family_mut().hold(),
+                false => kept.family_mut().let_go(),
+            }
+        }
     }
 
     /// Gives back the memory of families that have lost many series. Which they are, and where their cells

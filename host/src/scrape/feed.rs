@@ -173,7 +173,12 @@ impl Feed {
 
     /// Whether rows are to be decided.
     pub(super) fn has_work(&self) -> bool {
-        !self.new.is_empty() || self.known.decided.waiting() > 0
+        !self.new.is_empty() || self.waits()
+    }
+
+    /// Whether rows wait that are to be decided anew, or have not had their turn.
+    pub(super) fn waits(&self) -> bool {
+        self.known.decided.waiting() > 0
     }
 
     /// Rows that this scrape met for the first time and that are to be decided.

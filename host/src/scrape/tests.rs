@@ -1,11 +1,17 @@
 //! Configs that come and go while others are scraped, without a kernel.
 
+use std::sync::{Arc, Mutex};
+
 use super::*;
 use crate::bpf::{self, MapSpec};
 use crate::config::{self, ConfigFile};
+use crate::decode::{Chain, DecodeError, Decoder, OnError, Outcome, Step};
 use crate::link;
 use crate::source::testing::Held;
 use crate::system::System;
+
+/// How long answers hold: each scrape asks again.
+const SOON: Duration = Duration::ZERO;
 
 /// A map of keys of one byte.
 type Map = Held<1, 1>;
@@ -41,6 +47,30 @@ fn unit(name: &str, metric: &str, held: &Map) -> Unit {
         plugins: Vec::new(),
         enrolled: None,
         bundle: None,
+    }
+}
+
+/// A plugin: it leaves out an input that a test says, and has time for so many inputs.
+#[derive(Clone, Default)]
+struct Sieve(Arc<Mutex<Sieved>>);
+
+#[derive(Default)]
+struct Sieved {
+    out: u8,
+    time: usize,
+}
+
+impl Decoder for Sieve {
+    fn decode(&mut self, input: &[u8], text: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let Sieved { out, time } = &mut *self.0.lock().unwrap();
+        let Some(left) = time.checked_sub(1) else {
+            return Err(DecodeError::new("no time").deferred());
+        };
+        *time = left;
+        let outcome =
+            if input == [*out] { Outcome::DropFor(SOON) } else { Outcome::LabelFor(SOON) };
+        text.extend_from_slice(b"pod");
+        Ok(outcome)
     }
 }
 
@@ -104,4 +134,31 @@ fn no_config_may_take_a_name_that_the_exporter_has() {
     for name in ["ebpf_exporter_plugin_call_seconds_bucket", "ebpf_exporter_http_connections"] {
         assert!(own.iter().any(|own| own == name), "{name}");
     }
+}
+
+/// A container is started again: its old row leaves the series in a scrape that has no time for the new one.
+#[test]
+fn a_series_whose_rows_are_decided_one_by_one_goes_on_where_it_was() {
+    let map = Map::default();
+    let sieve = Sieve::default();
+    let mut unit = unit("one", "x", &map);
+    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
+    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
+    let mut scraper = Scraper::new(vec![unit]);
+    let mut scraped = |out, time| {
+        *sieve.0.lock().unwrap() = Sieved { out, time };
+        scraped(&mut scraper)
+    };
+    let pod = |n| vec![format!("ebpf_exporter_x{{l=\"pod\"}} {n}")];
+    hold(&map, &[(1, 10)]);
+    assert_eq!(scraped(0, 9), pod(10));
+    hold(&map, &[(1, 10), (2, 3)]);
+    assert_eq!(scraped(2, 9), pod(10));
+    assert_eq!(scraped(1, 1), Vec::<String>::new());
+    assert_eq!(scraped(1, 9), pod(13));
+    // Nobody waits any more.
+    hold(&map, &[(1, 10)]);
+    assert_eq!(scraped(1, 9), Vec::<String>::new());
+    hold(&map, &[(1, 10), (3, 4)]);
+    assert_eq!(scraped(1, 9), pod(4));
 }

@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 use crate::index::{Hash, Index};
 
 /// The label values of one row, built up value by value and used again for the next row.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LabelSet {
     text: String,
     ends: Vec<usize>,

@@ -22,6 +22,9 @@ use crate::trust::{Identity, TrustError};
 
 /// Where Kubernetes puts what a pod is to show, and whom it is to trust.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// How many answers in a row have to say that there are no pods before a list that has some is replaced: a
+/// kubelet that has just started may not know of them yet.
+const EMPTY: u32 = 3;
 /// The longest wait behind a failure, unless `--refresh` is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
@@ -34,6 +37,9 @@ pub enum PodsError {
     /// The kubelet gives none.
     #[error(transparent)]
     Kubelet(#[from] KubeletError),
+    /// The kubelet says that there are no pods, and not often enough to be believed.
+    #[error("the kubelet says that there are no pods, and {} has some", .0.display())]
+    Emptied(PathBuf),
     /// It cannot be put where it belongs.
     #[error("failed to write {}", file.display())]
     Unwritten {
@@ -66,6 +72,9 @@ impl Advise for PodsError {
             Self::Unwritten { .. } => {
                 Some("name a file with -o, in a directory that you may write into".to_owned())
             }
+            Self::Emptied(_) => {
+                Some(format!("it is believed when {EMPTY} answers in a row say so"))
+            }
             Self::System(_) => None,
         }
     }
@@ -83,8 +92,8 @@ impl Pods {
         let done = runtime.block_on(async {
             match file {
                 None => Ok(String::from_utf8_lossy(&kubelet.pods().await?.text).into_owned()),
-                Some(file) if self.once => Ok(format!("{}\n", renew(&kubelet, &file).await?)),
-                Some(file) => Keeper { kubelet, file, refresh }.keep().await,
+                Some(file) if self.once => Ok(format!("{}\n", put(kubelet.pods().await?, &file)?)),
+                Some(file) => Keeper { kubelet, file, refresh, empty: 0 }.keep().await,
             }
         });
         // A name that is still looked up is not waited for.
@@ -174,9 +183,8 @@ impl fmt::Display for Renewed {
     }
 }
 
-/// Asks, and puts the answer into the file unless it is there.
-async fn renew(kubelet: &Kubelet, file: &Path) -> Result<Renewed, PodsError> {
-    let KeptPods { count, text } = kubelet.pods().await?;
+/// Puts a list into the file unless it is there.
+fn put(KeptPods { count, text }: KeptPods, file: &Path) -> Result<Renewed, PodsError> {
     let there = files::read(file, LARGEST_LIST as u64);
     let written = !there.is_ok_and(|there| there == text);
     if written {
@@ -198,10 +206,22 @@ struct Keeper {
     kubelet: Kubelet,
     file: PathBuf,
     refresh: Duration,
+    /// How many answers in a row have said that there are no pods.
+    empty: u32,
 }
 
 impl Keeper {
-    async fn keep(&self) -> Result<String, PodsError> {
+    /// Asks, and puts the answer into the file, if it is to be believed.
+    async fn renew(&mut self) -> Result<Renewed, PodsError> {
+        let list = self.kubelet.pods().await?;
+        self.empty = if list.count == 0 { self.empty.saturating_add(1) } else { 0 };
+        if (1..EMPTY).contains(&self.empty) && has_pods(&self.file) {
+            return Err(PodsError::Emptied(self.file.clone()));
+        }
+        put(list, &self.file)
+    }
+
+    async fn keep(mut self) -> Result<String, PodsError> {
         let mut ended = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
         if self.kubelet.unchecked {
@@ -213,7 +233,7 @@ impl Keeper {
         let mut course = Course::default();
         let renewing = async {
             loop {
-                let result = renew(&self.kubelet, &self.file).await;
+                let result = self.renew().await;
                 let (wait, line) = course.goes_on(result, self.refresh);
                 match line {
                     Some(Line::Well(text)) => info!("{text}"),
@@ -230,6 +250,12 @@ impl Keeper {
         }
         Ok(String::new())
     }
+}
+
+/// Whether a file is a list of pods that has some.
+fn has_pods(file: &Path) -> bool {
+    let there = files::read(file, LARGEST_LIST as u64);
+    there.is_ok_and(|there| KeptPods::read(&there).is_ok_and(|list| list.count > 0))
 }
 
 /// How it has gone so far.

@@ -1,5 +1,5 @@
 ;; Answers all inputs with what the file `data` holds, up to 256 bytes of it. If that begins with `-` it drops
-;; for ever, with `~` for a second. Without a file it is an error that says why. Reads in `configure` too.
+;; for ever, with `~` for a second. With `^` it traps, and with `!` it never comes to an end of reading. Without a file it is an error that says why. Reads in `configure` too.
 (data (i32.const 64) "data")
 (data (i32.const 72) "unnamed")
 (data (i32.const 80) "unread")
@@ -22,6 +22,8 @@
   (if (i32.gt_u (global.get $len) (i32.const 256)) (then (global.set $len (i32.const 256))))
   (memory.copy (i32.const 256) (i32.load (i32.const 144)) (global.get $len))
   (local.set $first (i32.load8_u (i32.const 256)))
+  (if (i32.eq (local.get $first) (i32.const 94)) (then (unreachable)))
+  (if (i32.eq (local.get $first) (i32.const 33)) (then (loop $ever (br $ever))))
   (global.set $outcome (i32.const 0))
   (if (i32.eq (local.get $first) (i32.const 45)) (then (global.set $outcome (i32.const 2))))
   (if (i32.eq (local.get $first) (i32.const 126)) (then (global.set $outcome (i32.const 3)))))

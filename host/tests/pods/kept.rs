@@ -87,3 +87,16 @@ pub fn what_there_is_stays_until_there_is_better() {
     // The same failure is said once.
     assert_eq!((code, said), (0, Vec::new()));
 }
+
+pub fn a_list_is_emptied_when_it_was_said_three_times() {
+    let (kubelet, desk) = (Kubelet::start(""), Desk::new());
+    let mut running =
+        desk.start(&format!("pods --kubelet.url={} -o pods.json --refresh=100ms", kubelet.plain()));
+    assert_eq!(running.line(), "INFO wrote pods.json: 8 pods");
+    let before = kubelet.asked();
+    kubelet.change(Vec::clear);
+    insta::assert_snapshot!(running.line(), @"WARN the kubelet says that there are no pods, and pods.json has some; it is believed when 3 answers in a row say so; the file stays as it is meanwhile; it is tried again, after 100ms at first");
+    assert_eq!(running.line(), "INFO wrote pods.json: 0 pods");
+    assert!(kubelet.asked() > before + 1, "one answer may have been on its way");
+    assert_eq!(running.end(), (0, Vec::new()));
+}

@@ -53,6 +53,7 @@ fn plain() -> impl Iterator<Item = Trial> {
     let kept = trials![kept:
         a_list_is_printed,
         what_there_is_stays_until_there_is_better,
+        a_list_is_emptied_when_it_was_said_three_times,
     ];
     let refused = trials![refused: answers, what_has_no_end];
     kept.into_iter().chain(refused)

@@ -133,21 +133,25 @@ pub fn labels_follow_a_file_that_is_replaced() {
     assert_eq!(exporter.until(None), 0);
     folder.put("web");
     assert_eq!(exporter.until(Some("web")), ROWS * EACH, "what was in no series brings all");
+    folder.put("-");
+    exporter.until(None);
+    folder.put("web");
+    assert_eq!(exporter.until(Some("web")), ROWS * EACH, "and so does what is in none any more");
     folder.put("db");
     assert_eq!(exporter.until(Some("db")), 0, "what was counted before was counted elsewhere");
     folder.put("-");
     exporter.until(None);
     folder.put("db");
-    exporter.until(Some("db"));
+    assert_eq!(exporter.until(Some("db")), 0, "and it still was");
     fs::remove_file(folder.file()).unwrap();
     let begun = Instant::now();
     while exporter.series("plugin_data_failures_total")[0].1 == 0 {
         assert!(begun.elapsed() < HANG, "nobody misses the file");
         thread::sleep(Duration::from_millis(20));
     }
-    exporter.until(Some("db"));
+    assert_eq!(exporter.until(Some("db")), 0);
     let one = |name: &str| exporter.series(name)[0].1;
-    assert_eq!((one("plugin_data_bytes"), one("plugin_data_changes_total")), (2, 5));
+    assert_eq!((one("plugin_data_bytes"), one("plugin_data_changes_total")), (2, 7));
     assert!(one("plugin_data_read_timestamp_seconds") > 0);
     // As Kubernetes mounts a ConfigMap, and changes it.
     for (version, label) in [("..1", "pod-1"), ("..2", "pod-2")] {
@@ -161,6 +165,16 @@ pub fn labels_follow_a_file_that_is_replaced() {
         }
         exporter.until(Some(label));
     }
+    // What it traps over takes no labels away.
+    folder.put("^");
+    let begun = Instant::now();
+    let failures = || exporter.series("plugin_failures_total").iter().map(|(_, n)| n).sum::<u64>();
+    while failures() == 0 {
+        assert!(begun.elapsed() < HANG, "nothing fails");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(exporter.until(Some("pod-2")), 0);
+    assert_eq!(one("decoder_errors_total"), 0);
     let worker = |(labels, up): &(String, u64)| labels.contains("plugin-data") && *up == 1;
     assert!(exporter.series("worker_up").iter().any(worker));
 }

@@ -317,3 +317,18 @@ fn memory_for_what_a_guest_reads_is_its_own() {
     files.again();
     assert_eq!(answer(&mut *decoder, b"b"), "back", "another instance sees it");
 }
+
+#[test]
+fn time_for_what_a_guest_reads_is_its_own() {
+    let folder = Folder::new();
+    folder.put("pods", "web");
+    let limits = Limits { deadline: Duration::from_millis(100), ..patient() };
+    let mut plugin = plugin(&folder, limits);
+    let (mut decoder, files) = (plugin.decoder().unwrap(), Arc::clone(&plugin.shared.given.data));
+    folder.put("pods", "!ever");
+    files.again();
+    assert_eq!(
+        answer(&mut *decoder, b"a"),
+        "error: it ran longer than `limits.deadline` allows; it was given 5 bytes of data in that call"
+    );
+}

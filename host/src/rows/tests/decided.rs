@@ -49,6 +49,60 @@ fn hold(scene: &mut Scene, content: &Content, placed: bool, now: Instant) {
     scene.family.let_go();
 }
 
+/// What is in each series, and what becomes of what rows have counted.
+#[derive(Default)]
+struct Twins {
+    series: BTreeMap<u8, u64>,
+    rows: BTreeMap<u8, Twin>,
+}
+
+#[derive(Default)]
+struct Twin {
+    now: Option<u8>,
+    /// The series that it was in last, if that has gone on since.
+    last: Option<u8>,
+    /// What it has counted there, with no other series in between.
+    there: u64,
+    /// What it is to bring to the next one.
+    owed: u64,
+}
+
+impl Twins {
+    fn count(&mut self, row: u8, more: u64) {
+        let Twin { now, there, owed, .. } = self.rows.entry(row).or_default();
+        match now {
+            Some(now) => {
+                *self.series.entry(*now).or_default() += more;
+                *there += more;
+            }
+            None => *owed += more,
+        }
+    }
+
+    fn turn(&mut self, row: u8, to: Option<u8>) {
+        let Twin { now, last, there, owed } = self.rows.entry(row).or_default();
+        if let Some(to) = to {
+            *self.series.entry(to).or_default() += *owed;
+            *there = if *last == Some(to) { *there + *owed } else { *owed };
+            *owed = 0;
+            *last = Some(to);
+        }
+        *now = to;
+    }
+
+    /// Series that no row is in go; rows that are in none since then still have what they had there.
+    fn let_go(&mut self) {
+        let Self { series, rows } = self;
+        series.retain(|id, _| rows.values().any(|twin| twin.now == Some(*id)));
+        for twin in
+            rows.values_mut().filter(|twin| twin.last.is_some_and(|id| !series.contains_key(&id)))
+        {
+            twin.owed += std::mem::take(&mut twin.there);
+            twin.last = None;
+        }
+    }
+}
+
 proptest! {
     /// Rows are merged, go, come again, fall, and move from series to series: what was counted stays
     /// counted, once.
@@ -64,6 +118,46 @@ proptest! {
             for (series, total) in &live {
                 prop_assert!(last.get(series).is_none_or(|before| before <= total));
             }
+            last = live;
+        }
+    }
+
+    /// Rows are left out for a while, too: no series falls while it has rows, what is counted in a series is
+    /// counted in no other, and what is in none is lost only with its series.
+    #[test]
+    fn no_row_that_is_left_out_loses_a_count(
+        history in prop::collection::vec(prop::collection::vec((0..9u64, 0..5u8), 4), 1..25),
+        compact in prop::bool::ANY,
+    ) {
+        let mut scene = Scene::new(1);
+        let mut twins = Twins::default();
+        let mut values = [0; 4];
+        let mut last: BTreeMap<u8, u64> = BTreeMap::new();
+        for content in history {
+            (0..).zip(&content).for_each(|(n, (more, _))| { let n: usize = n; values[n] += more; });
+            scene.walk(|walk| (0..).zip(values).for_each(|(key, value)| meet(walk, &[key], &[value])));
+            for (key, (more, to)) in (0..).zip(&content) {
+                let row = scene.known.rows.find(&[key]).unwrap();
+                // Two of the five are that it is left out.
+                match to {
+                    0..3 => scene.add_to(row, &to.to_string(), 0, None),
+                    _ => scene.decide(row, decision(&[Fate::Out], 0, None)),
+                }
+                twins.count(key, *more);
+            }
+            (0..).zip(&content).for_each(|(key, (_, to))| twins.turn(key, Some(*to).filter(|to| *to < 3)));
+            twins.let_go();
+            scene.family.let_go();
+            if compact {
+                let moves = scene.family.compact();
+                scene.known.decided.follow(&moves);
+            }
+            let live = scene.series();
+            prop_assert_eq!(&live, &twins.series);
+            for (series, total) in &live {
+                prop_assert!(last.get(series).is_none_or(|before| before <= total));
+            }
+            prop_assert!(live.values().sum::<u64>() <= values.iter().sum());
             last = live;
         }
     }
@@ -131,27 +225,109 @@ fn a_row_that_was_in_no_series_brings_all_that_it_counted() {
     }
 }
 
-#[test]
-fn a_row_that_was_left_out_for_a_while_brings_what_it_counts_from_then_on() {
+/// A row leaves a series with another one in it, counts while it is left out, and comes into `series`; what
+/// is in each series then.
+fn left_out_and_back(series: &str) -> BTreeMap<String, u64> {
     let mut scene = Scene::new(1);
-    let rows = scene.walk(|walk| {
-        meet(walk, &[1], &[7]);
-        meet(walk, &[2], &[1]);
-    });
-    rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
-    for value in [9, 10] {
-        scene.decide(rows[0], decision(&[Fate::Out], 0, None));
+    let counts = |scene: &mut Scene, value| {
         scene.walk(|walk| {
             meet(walk, &[1], &[value]);
             meet(walk, &[2], &[1]);
-        });
+        })
+    };
+    let rows = counts(&mut scene, 7);
+    rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
+    for value in [9, 10] {
+        scene.decide(rows[0], decision(&[Fate::Out], 0, None));
+        counts(&mut scene, value);
+        scene.family.let_go();
     }
-    scene.add_to(rows[0], "b", 0, None);
-    scene.walk(|walk| {
-        meet(walk, &[1], &[15]);
-        meet(walk, &[2], &[1]);
-    });
-    assert_eq!(scene.series(), BTreeMap::from([("a".to_owned(), 8), ("b".to_owned(), 5)]));
+    scene.add_to(rows[0], series, 0, None);
+    counts(&mut scene, 15);
+    scene.series()
+}
+
+#[test]
+fn a_row_that_was_left_out_for_a_while_brings_what_it_has_counted_since() {
+    let of = |label: &str, number| (label.to_owned(), number);
+    assert_eq!(left_out_and_back("b"), BTreeMap::from([of("a", 8), of("b", 8)]));
+    assert_eq!(left_out_and_back("a"), BTreeMap::from([of("a", 16)]));
+}
+
+/// All rows leave their series, which are let go of, or not as rows wait; and come again.
+#[test]
+fn rows_that_come_again_bring_what_went_with_their_series() {
+    for (goes, a, b) in [(true, 9, 7), (false, 16, 7)] {
+        let mut scene = Scene::new(1);
+        let counts = |scene: &mut Scene, values: [u64; 2]| {
+            scene.walk(|walk| (1..).zip(values).for_each(|(key, n)| meet(walk, &[key], &[n])))
+        };
+        let rows = counts(&mut scene, [3, 7]);
+        rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
+        // The second one's 7 were counted in `a`, and stay there.
+        scene.add_to(rows[1], "b", 0, None);
+        rows.iter().for_each(|row| scene.decide(*row, decision(&[Fate::Out], 0, None)));
+        if goes {
+            scene.family.let_go()
+        } else {
+            scene.family.hold()
+        }
+        assert!(scene.family.is_empty());
+        counts(&mut scene, [4, 9]);
+        rows.iter().zip(["a", "b"]).for_each(|(row, label)| scene.add_to(*row, label, 0, None));
+        counts(&mut scene, [9, 14]);
+        let of = |label: &str, number| (label.to_owned(), number);
+        assert_eq!(scene.series(), BTreeMap::from([of("a", a), of("b", b)]), "{goes}");
+    }
+}
+
+/// A row is left out twice: its series goes on the first time, and goes the second time.
+#[test]
+fn a_row_still_has_what_it_counted_before_it_was_left_out_for_a_while() {
+    let mut scene = Scene::new(1);
+    let rows = scene.walk(|walk| (1..3).for_each(|key| meet(walk, &[key], &[7])));
+    rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
+    scene.decide(rows[0], decision(&[Fate::Out], 0, None));
+    scene.family.let_go();
+    scene.add_to(rows[0], "a", 0, None);
+    assert_eq!(scene.series(), BTreeMap::from([("a".to_owned(), 14)]));
+    rows.iter().for_each(|row| scene.decide(*row, decision(&[Fate::Out], 0, None)));
+    scene.family.let_go();
+    rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
+    assert_eq!(scene.series(), BTreeMap::from([("a".to_owned(), 14)]));
+}
+
+#[test]
+fn a_count_that_falls_while_its_row_is_left_out_is_all_new() {
+    let mut scene = Scene::new(1);
+    let rows = scene.walk(|walk| (1..3).for_each(|key| meet(walk, &[key], &[7])));
+    rows.iter().for_each(|row| scene.add_to(*row, "a", 0, None));
+    scene.decide(rows[0], decision(&[Fate::Out], 0, None));
+    for value in [9, 2, 20] {
+        scene.walk(|walk| (1..).zip([value, 7]).for_each(|(key, n)| meet(walk, &[key], &[n])));
+    }
+    scene.add_to(rows[0], "a", 0, None);
+    assert_eq!(scene.series(), BTreeMap::from([("a".to_owned(), 14 + 2 + 20)]));
+}
+
+#[test]
+fn what_is_kept_of_rows_that_were_left_out_goes_with_them() {
+    let mut scene = Scene::new(2);
+    for n in 0..1000u16 {
+        for row in scene.walk(|walk| meet(walk, &n.to_ne_bytes(), &[7])) {
+            for label in ["a", "b"] {
+                scene.add_to(row, label, 0, None);
+                scene.decide(row, decision(&[Fate::Out], 0, None));
+            }
+            if n % 2 == 0 {
+                scene.add_to(row, "a", 0, None);
+                scene.add_to(row, "b", 0, None);
+            }
+        }
+        scene.family.let_go();
+    }
+    let kept = scene.known.decided.kept_past();
+    assert!(kept <= 4, "{kept} of 1 key");
 }
 
 #[test]
@@ -292,4 +468,20 @@ fn ends_of_gone_keys_are_forgotten() {
     }
     let ends = scene.known.decided.ends();
     assert!(ends <= 200, "{ends} ends for 1 key");
+}
+
+#[test]
+fn last_names_are_kept_once_and_go_with_their_rows() {
+    let mut scene = Scene::new(2);
+    for n in 0..1000u16 {
+        for row in scene.walk(|walk| meet(walk, &n.to_ne_bytes(), &[7])) {
+            assert_eq!(scene.known.decided.last_names(row), None);
+            scene.decide(row, decision(&[Fate::Out], 0, None));
+            let labels = LabelSet::of([&*n.to_string()]);
+            scene.known.decided.remember(row, &labels);
+            assert_eq!(scene.known.decided.last_names(row), Some(&labels));
+        }
+    }
+    let kept = scene.known.decided.kept_names();
+    assert!(kept <= 70, "{kept} of 1 key");
 }

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::bpf::Value;
-use crate::config::{self, ConfigFile};
+use crate::config::name::LabelName;
+use crate::config::{self, ConfigFile, OnRowError};
 use crate::decode::{Decoder, OnError, Step};
 use crate::link;
 use crate::source::Chunk;
 use crate::system::System;
+use crate::transform::{RowAnswers, Transform, TransformStep};
 
 /// A plugin that has time for so many inputs, and answers anew each time.
 #[derive(Default)]
@@ -18,6 +20,8 @@ struct Busy {
     asked: Vec<u8>,
     /// Whether it answers the same each time.
     steady: bool,
+    /// Whether its calls fail.
+    fails: bool,
 }
 
 struct Shared(Arc<Mutex<Busy>>);
@@ -29,6 +33,9 @@ impl Decoder for Shared {
             return Err(DecodeError::new("no time").deferred());
         }
         busy.time -= 1;
+        if busy.fails {
+            return Err(DecodeError::new("it trapped").unanswered(Duration::from_secs(1)));
+        }
         busy.asked.push(input[0]);
         let turn = if busy.steady { 0 } else { busy.asked.len() };
         out.extend_from_slice(format!("{}-{turn}", input[0]).as_bytes());
@@ -134,6 +141,34 @@ fn who_did_not_get_its_turn_keeps_its_label_and_comes_first() {
     assert_eq!(scene.scrape(&[1, 2, 3, 4], 0), (vec![], labels), "nobody has a turn, and all stay");
 }
 
+/// Rows have labels, what those depend on changes, and the call that asks all of them again fails.
+#[test]
+fn a_call_that_fails_takes_no_label_from_who_has_one() {
+    let mut scene = Scene::new(label());
+    let (_, labels) = scene.scrape(&[1, 2], 2);
+    let numbers = |scene: &Scene| -> Vec<_> {
+        scene.family.live().map(|id| scene.family.numbers(id)[0]).collect()
+    };
+    for _ in 0..3 {
+        let Known { rows, decided } = &mut scene.known;
+        decided.ask_again(rows, scene.now);
+        scene.busy.lock().unwrap().fails = true;
+        let (_, now) = scene.scrape(&[1, 2], 2);
+        assert_eq!(now, labels);
+        assert_eq!(numbers(&scene), [1, 1]);
+        assert_eq!(scene.known.decided.errors(), 0, "what it has is no error");
+        assert_eq!(scene.known.decided.waiting(), 0, "it waits for no turn");
+        let said = scene.decoder.take_first_error().map(|error| error.to_string());
+        assert_eq!(said.as_deref(), Some("it trapped"));
+    }
+    // Who was never decided has nothing to keep.
+    let (_, now) = scene.scrape(&[1, 2, 3], 9);
+    assert_eq!(now, ["1-1", "2-2", "error"]);
+    scene.busy.lock().unwrap().fails = false;
+    let (asked, _) = scene.scrape(&[1, 2, 3], 9);
+    assert_eq!(asked, [1, 2, 3], "as soon as the failure is over");
+}
+
 #[test]
 fn a_new_key_has_what_on_error_says_until_its_turn() {
     let mut scene = Scene::new(label());
@@ -185,6 +220,47 @@ fn the_last_name_stays_when_there_is_none() {
     assert_eq!(labels(None), "eth0");
     assert_eq!(labels(Some("eth1")), "eth1", "its number was given to another");
     assert_eq!(labels(None), "eth1");
+}
+
+/// A transform that passes rows on, or leaves all of them out.
+struct Listing(Arc<Mutex<bool>>);
+
+impl Transform for Listing {
+    fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers) {
+        let listed = *self.0.lock().unwrap();
+        let outcome = if listed { Outcome::Label } else { Outcome::Drop };
+        rows.iter().for_each(|row| answers.push(Ok(outcome), row));
+    }
+}
+
+/// A cgroup that is gone for long has no name any more; its pod goes from the list, and comes back.
+#[test]
+fn a_transform_is_asked_with_the_last_name_when_there_is_none() {
+    let mut scene = Scene::new(label());
+    let (name, listed) = (Arc::new(Mutex::new(Some("web"))), Arc::new(Mutex::new(true)));
+    let decoder = Box::new(Named(Arc::clone(&name)));
+    let step = Step { name: "cgroup", decoder, on_error: OnError::default() };
+    scene.decoder.labels[0].chain = Chain::new(vec![step]);
+    scene.decoder.transforms = Transforms::new(vec![TransformStep {
+        name: "pods".to_owned(),
+        transform: Box::new(Listing(Arc::clone(&listed))),
+        labels: vec![LabelName::new("l").unwrap()],
+        on_error: OnRowError::Drop,
+    }]);
+    let mut counted = |now, is_listed| {
+        (*name.lock().unwrap(), *listed.lock().unwrap()) = (now, is_listed);
+        let (_, labels) = scene.scrape(&[1], 0);
+        scene.family.let_go();
+        labels.first().map(|label| (label.clone(), scene.family.numbers(0)[0]))
+    };
+    let web = || Some(("web".to_owned(), 1));
+    assert_eq!(counted(Some("web"), true), web());
+    assert_eq!(counted(None, true), web());
+    assert_eq!(counted(None, false), None, "its pod has gone");
+    assert_eq!(counted(None, true), web());
+    assert_eq!(counted(Some("web"), true), web());
+    *name.lock().unwrap() = None;
+    assert_eq!(scene.scrape(&[2], 0).1, ["unknown"], "what never had a name");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn series(row: Row, known: &Known, family: &Family, out: &mut String) {
     for fate in known.decided.fates(row) {
         let cell = match fate {
             Fate::Add(cell) => *cell,
-            Fate::Out | Fate::Parted => {
+            Fate::Out | Fate::Parted(_) => {
                 out.push_str("    left out\n");
                 continue;
             }
