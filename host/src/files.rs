@@ -2,12 +2,14 @@
 //! kernel's that has no end never holds up who reads, nor does a large one take more than it may. Written
 //! whole or not at all.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::advice::words;
+
+pub(crate) mod below;
 
 /// What is read while serving.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,18 +61,22 @@ impl From<io::Error> for Unread {
 ///
 /// See [`Unread`].
 pub(crate) fn open(path: &Path, most: u64) -> Result<File, Unread> {
-    let looked_at = |metadata: &std::fs::Metadata| match metadata {
+    is_readable(&path.metadata()?, most)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // Another file may have come there meanwhile.
+    is_readable(&file.metadata()?, most)?;
+    Ok(file)
+}
+
+/// Whether it is a file of `most` bytes at the most.
+fn is_readable(metadata: &Metadata, most: u64) -> Result<(), Unread> {
+    match metadata {
         data if data.is_dir() => Err(Unread::Directory),
         data if !data.is_file() => Err(Unread::NoFile),
         data if data.len() > most => Err(Unread::TooLarge(data.len())),
         _ => Ok(()),
-    };
-    looked_at(&path.metadata()?)?;
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    // Another file may have come there meanwhile.
-    looked_at(&file.metadata()?)?;
-    Ok(file)
+    }
 }
 
 /// The bytes of a file, if it has `most` of them at the most.

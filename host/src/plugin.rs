@@ -318,6 +318,12 @@ impl Plugin {
         self.shared.given.data.faults(told)
     }
 
+    /// What is wrong with the places of the files that it reads, for an exporter that serves, with the place of
+    /// each in the config.
+    pub(crate) fn data_misplaced<T>(&self, told: impl Fn(&str, &DataError) -> T) -> Vec<T> {
+        self.shared.given.data.misplaced(told)
+    }
+
     /// It as a decoder. All of one plugin share an instance.
     ///
     /// # Errors

@@ -3,8 +3,11 @@
 //! [`watch`] looks at them, and guests are given what it found. A content stays until there is another: a
 //! file that goes away, or cannot be read any more, costs a line in the log. A guest never names a path,
 //! never has a file read, and never waits for one.
+//!
+//! Whoever writes into the directory of a file decides what is in the file, and of nothing else that is read: no
+//! link is followed out of that directory, and nothing becomes readable because of one.
 
-use std::fs::{self, File};
+use std::fs::{File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +20,7 @@ use tracing::{info, warn};
 use super::bindings::data::{DataContent, DataReading};
 use crate::advice::Advise;
 use crate::config::DataPlan;
+use crate::files::below::{self, Lost};
 use crate::files::{self, Readable, Unread};
 
 pub(super) mod watch;
@@ -38,6 +42,8 @@ pub(super) struct DataFiles {
 #[derive(Debug)]
 struct DataFile {
     plan: DataPlan,
+    /// Where its directory was at the start, behind all links, if it was there.
+    dir: Option<PathBuf>,
     known: Mutex<Known>,
 }
 
@@ -71,6 +77,10 @@ pub(crate) enum DataError {
     NotThere { file: PathBuf, refresh: Duration },
     #[error("the directory of {} is not there", file.display())]
     NoDirectory { file: PathBuf },
+    #[error("{} lies in `/`, all of which would be readable", file.display())]
+    InRoot { file: PathBuf },
+    #[error("{} is a link that leads out of its directory, or begins with `/`", file.display())]
+    LeadsOut { file: PathBuf },
     #[error("{} {}", file.display(), unread.why())]
     Unread { file: PathBuf, unread: Unread },
     #[error("{} was changed while it was read", file.display())]
@@ -97,6 +107,8 @@ impl Advise for DataError {
                 "make the directory first: an exporter that serves can read no other than those that \
                  were there at its start"
             }
+            Self::InRoot { .. } => "put it into a directory of its own",
+            Self::LeadsOut { .. } => "name the file that it leads to in its place",
             Self::Unread { unread: Unread::TooLarge(_), .. } => "shorten it, or raise its `size`",
             Self::Unread { unread: Unread::Refused(_), .. } => {
                 "let the user read it whom the exporter runs as, or becomes with --user"
@@ -118,7 +130,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &fs::Metadata) -> Self {
+    fn of(metadata: &Metadata) -> Self {
         Self {
             file: (metadata.dev(), metadata.ino()),
             size: metadata.size(),
@@ -149,8 +161,7 @@ impl DataFiles {
     /// The files of a plugin that a config calls so, each looked at once.
     pub(super) fn open(config: &str, plugin: &str, plans: &[DataPlan]) -> Self {
         let (config, plugin) = (config.to_owned(), plugin.to_owned());
-        let file = |plan: &DataPlan| DataFile { plan: plan.clone(), known: Mutex::default() };
-        let files = plans.iter().map(file).collect();
+        let files = plans.iter().map(DataFile::new).collect();
         let all = Self { config, plugin, files, changes: AtomicU64::default() };
         all.files.iter().for_each(|file| drop(all.look(file)));
         all
@@ -162,20 +173,21 @@ impl DataFiles {
         self.files.iter().filter_map(fault).collect()
     }
 
+    /// Those that nobody may be served with, as the sandbox would be none, each with its place in the config.
+    pub(super) fn misplaced<T>(&self, told: impl Fn(&str, &DataError) -> T) -> Vec<T> {
+        let in_root = self.files.iter().filter(|file| file.dir.as_deref() == Some(Path::new("/")));
+        let error = |file: &DataFile| DataError::InRoot { file: file.plan.file.clone() };
+        in_root.map(|file| told(&file.plan.path, &error(file))).collect()
+    }
+
     /// How often any of them has changed: another number for other contents.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// What is to be readable while they are watched: their directories, and those of what they lead to.
+    /// What is to be readable while they are watched: their directories.
     pub(super) fn readable(&self) -> Vec<Readable> {
-        let mut places = Vec::new();
-        for file in self.files.iter().map(|file| &file.plan.file) {
-            let leads_to = file.canonicalize().ok();
-            let found = [Some(file), leads_to.as_ref()].into_iter().flatten();
-            places.extend(found.map(|file| directory(file).to_owned()));
-        }
-        places.retain(|place| place != Path::new("/"));
+        let mut places: Vec<_> = self.files.iter().filter_map(|file| file.dir.clone()).collect();
         places.sort();
         places.dedup();
         places.into_iter().map(Readable::Content).collect()
@@ -252,15 +264,13 @@ impl DataFiles {
 }
 
 impl DataFile {
+    fn new(plan: &DataPlan) -> Self {
+        let dir = files::directory(&plan.file).canonicalize().ok();
+        Self { plan: plan.clone(), dir, known: Mutex::default() }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn directory(file: &Path) -> &Path {
-    match file.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
     }
 }
 
@@ -274,18 +284,22 @@ fn look(
     let DataPlan { file, refresh, size, .. } = plan;
     let failed = |unread: Unread| match unread {
         Unread::Refused(error) if error.kind() == ErrorKind::NotFound => {
-            match directory(file).is_dir() {
+            match files::directory(file).is_dir() {
                 true => DataError::NotThere { file: file.clone(), refresh: *refresh },
                 false => DataError::NoDirectory { file: file.clone() },
             }
         }
         unread => DataError::Unread { file: file.clone(), unread },
     };
-    let is = fs::metadata(file).map_err(|error| failed(error.into()))?;
-    if stamp == Some(Stamp::of(&is)) {
+    let name = file.file_name().unwrap_or_default();
+    let found = below::find(files::directory(file), name).map_err(|lost| match lost {
+        Lost::LeadsOut => DataError::LeadsOut { file: file.clone() },
+        Lost::Unread(unread) => failed(unread),
+    })?;
+    if stamp == Some(Stamp::of(found.metadata())) {
         return Ok(Look::Same);
     }
-    let open = files::open(file, *size as u64).map_err(failed)?;
+    let open = found.open(*size as u64).map_err(failed)?;
     let stamp = |open: &File| {
         let metadata = open.metadata().map_err(|error| failed(error.into()))?;
         Ok::<_, DataError>(Stamp::of(&metadata))

@@ -190,6 +190,16 @@ pub fn a_file_that_is_missing_is_told_of() {
         command.arg("--config.dir").arg(folder.0.path()).args(["--config.names", "workload"]);
         told(&folder, &command.arg("--config.check").output().unwrap().stderr)
     };
+    let go_to = |place: &str| {
+        let _ = fs::remove_file(folder.0.path().join("files"));
+        symlink(place, folder.0.path().join("files")).unwrap();
+    };
+    go_to("/");
+    insta::assert_snapshot!(check("data"), @"
+    DIR/workload.yaml:3: plugins.guest.data.file: DIR/files/pods lies in `/`, all of which would be readable; put it into a directory of its own
+    DIR/workload.yaml:3: warning: plugins.guest.data.file: DIR/files/pods is not there; see to it that it comes; it is looked for every 1 s
+    ");
+    go_to("gone");
     insta::assert_snapshot!(check("data"), @"DIR/workload.yaml:3: plugins.guest.data.file: the directory of DIR/files/pods is not there; make the directory first: an exporter that serves can read no other than those that were there at its start");
     insta::assert_snapshot!(check("echo"), @"DIR/workload.yaml:3: plugins.guest.data: the plugin reads no data: it does not import the interface for it; remove it, or use a version of the plugin that does");
 }
