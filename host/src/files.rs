@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write as _};
+use std::mem::discriminant;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,14 @@ pub(crate) enum Unread {
 }
 
 impl Unread {
+    /// Whether it is the same, whatever the file's size is.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Refused(error), Self::Refused(other)) => error.kind() == other.kind(),
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
+
     /// The end of a sentence that begins with the file's name.
     pub(crate) fn why(&self) -> String {
         match self {

@@ -8,7 +8,8 @@
 //! link is followed out of that directory, and nothing becomes readable because of one.
 
 use std::fs::{File, Metadata};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Seek as _};
+use std::mem::discriminant;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +63,9 @@ struct Known {
 pub struct DataStats {
     /// When it was last found to be readable, if it ever was.
     pub read: Option<SystemTime>,
+    /// When it was last written, or marked as still right, as its file system says. The time of the last
+    /// file that could be read.
+    pub modified: Option<SystemTime>,
     /// Bytes of its content.
     pub bytes: usize,
     /// How often there was another content, the first included.
@@ -88,6 +92,16 @@ pub(crate) enum DataError {
 }
 
 impl DataError {
+    /// Whether it is of the same kind, whatever its numbers are.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unread { unread, .. }, Self::Unread { unread: other, .. }) => {
+                unread.is_like(other)
+            }
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
+
     /// Whether it may come right by itself: a file that comes later.
     pub(crate) fn is_early(&self) -> bool {
         matches!(self, Self::NotThere { .. } | Self::Torn { .. })
@@ -153,8 +167,27 @@ impl Stamp {
 enum Look {
     /// The file that was read last.
     Same,
-    /// What is in it, if that is another content than before, and its stamp as in [`Known::stamp`].
-    Read(Option<Arc<[u8]>>, Option<Stamp>),
+    Read(FileRead),
+}
+
+/// A file that was read.
+struct FileRead {
+    /// What is in it, if that is another content than before.
+    content: Option<Arc<[u8]>>,
+    /// As in [`Known::stamp`].
+    stamp: Option<Stamp>,
+    modified: Option<SystemTime>,
+}
+
+/// That it is another matter with a file than before.
+#[derive(Debug)]
+enum News {
+    /// It was read for the first time.
+    Come,
+    /// It could not be read, and can again.
+    Back,
+    /// It cannot be read, for this reason.
+    Fault(String),
 }
 
 impl DataFiles {
@@ -210,9 +243,8 @@ impl DataFiles {
         self.files.iter().map(|file| (&*file.plan.name, file.known().counts.clone()))
     }
 
-    /// Looks at a file. What is wrong with it, if it is not what was wrong with it before; nothing inside if
-    /// it has come right.
-    fn look(&self, file: &DataFile) -> Option<Option<String>> {
+    /// Looks at a file. What there is to say of it, if that is another matter than before.
+    fn look(&self, file: &DataFile) -> Option<News> {
         let (stamp, content) = {
             let known = file.known();
             (known.stamp, known.content.as_ref().map(|content| Arc::clone(&content.bytes)))
@@ -221,22 +253,24 @@ impl DataFiles {
         // Nobody who is given the content waits for this.
         let looked = look(&file.plan, stamp, content.as_deref(), now);
         let mut known = file.known();
-        let old = known.fault.take().map(|fault| fault.to_string());
+        let (is_first, before) = (known.content.is_none(), known.fault.take());
         match looked {
             Err(error) => {
-                (known.stamp, known.fault) = (None, Some(error));
                 known.counts.failures += 1;
+                known.stamp = None;
+                let is_known = before.is_some_and(|before| before.is_like(&error));
+                let news = (!is_known).then(|| News::Fault(error.advice().to_string()));
+                known.fault = Some(error);
+                return news;
             }
-            Ok(look) => {
-                known.counts.read = Some(now);
-                if let Look::Read(content, stamp) = look {
-                    known.stamp = stamp;
-                    content.into_iter().for_each(|content| self.take(&mut known, content));
-                }
+            Ok(Look::Same) => {}
+            Ok(Look::Read(read)) => {
+                (known.stamp, known.counts.modified) = (read.stamp, read.modified);
+                read.content.into_iter().for_each(|content| self.take(&mut known, content));
             }
         }
-        let new = known.fault.as_ref().map(|fault| fault.to_string());
-        (old != new).then(|| known.fault.as_ref().map(|fault| fault.advice().to_string()))
+        known.counts.read = Some(now);
+        before.map(|_| if is_first { News::Come } else { News::Back })
     }
 
     /// Notes another content.
@@ -254,11 +288,14 @@ impl DataFiles {
         let (name, path) = (&file.plan.name, file.plan.file.display());
         match self.look(file) {
             None => {}
-            Some(None) => info!(config, plugin, "its data `{name}` is read from {path} again"),
-            Some(Some(fault)) if file.known().content.is_some() => {
+            Some(News::Come) => info!(config, plugin, "its data `{name}` has come: {path}"),
+            Some(News::Back) => {
+                info!(config, plugin, "its data `{name}` is read from {path} again")
+            }
+            Some(News::Fault(fault)) if file.known().content.is_some() => {
                 warn!(config, plugin, "its data `{name}` stays as it was: {fault}");
             }
-            Some(Some(fault)) => warn!(config, plugin, "it has no data `{name}`: {fault}"),
+            Some(News::Fault(fault)) => warn!(config, plugin, "it has no data `{name}`: {fault}"),
         }
     }
 }
@@ -300,19 +337,30 @@ fn look(
         return Ok(Look::Same);
     }
     let open = found.open(*size as u64).map_err(failed)?;
-    let stamp = |open: &File| {
-        let metadata = open.metadata().map_err(|error| failed(error.into()))?;
-        Ok::<_, DataError>(Stamp::of(&metadata))
+    let torn = || DataError::Torn { file: file.clone() };
+    let whole = || whole(&open, *size as u64).map_err(failed);
+    // One that was only marked as still right meanwhile is whole the second time.
+    let (bytes, is) = match whole()? {
+        Some(read) => read,
+        None => whole()?.ok_or_else(torn)?,
     };
-    let before = stamp(&open)?;
-    let bytes = files::read_open(&open, *size as u64).map_err(failed)?;
-    let after = stamp(&open)?;
-    if (before.size, before.written) != (after.size, after.written) {
-        return Err(DataError::Torn { file: file.clone() });
-    }
     let is_new = content != Some(&*bytes);
-    let stamp = Some(after).filter(|stamp| stamp.is_settled(now));
-    Ok(Look::Read(is_new.then(|| bytes.into()), stamp))
+    Ok(Look::Read(FileRead {
+        content: is_new.then(|| bytes.into()),
+        stamp: Some(Stamp::of(&is)).filter(|stamp| stamp.is_settled(now)),
+        modified: is.modified().ok(),
+    }))
+}
+
+/// All of a file, and what it is then, unless it was changed while it was read.
+fn whole(mut file: &File, most: u64) -> Result<Option<(Vec<u8>, Metadata)>, Unread> {
+    file.rewind()?;
+    let before = Stamp::of(&file.metadata()?);
+    let bytes = files::read_open(file, most)?;
+    let is = file.metadata()?;
+    let after = Stamp::of(&is);
+    let is_whole = (before.size, before.written) == (after.size, after.written);
+    Ok(is_whole.then_some((bytes, is)))
 }
 
 #[cfg(test)]

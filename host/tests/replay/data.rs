@@ -148,7 +148,9 @@ pub fn labels_follow_a_file_that_is_replaced() {
     exporter.until(Some("db"));
     let one = |name: &str| exporter.series(name)[0].1;
     assert_eq!((one("plugin_data_bytes"), one("plugin_data_changes_total")), (2, 5));
-    assert!(one("plugin_data_read_timestamp_seconds") > 0);
+    let (read, modified) =
+        (one("plugin_data_read_timestamp_seconds"), one("plugin_data_modified_timestamp_seconds"));
+    assert!(0 < modified && modified <= read, "{modified} {read}");
     // As Kubernetes mounts a ConfigMap, and changes it.
     for (version, label) in [("..1", "pod-1"), ("..2", "pod-2")] {
         let at = |name: &str| folder.file().with_file_name(name);

@@ -117,7 +117,9 @@ fn a_file_that_rests_is_not_read_again() {
     let plan = folder.plan("pods");
     assert!(matches!(look(&plan, Some(stamp), None, now), Ok(Look::Same)));
     let later = look(&plan, None, Some(b"one"), now + UNSETTLED * 2);
-    assert!(matches!(later, Ok(Look::Read(None, Some(found))) if found == stamp));
+    assert!(
+        matches!(later, Ok(Look::Read(FileRead { content: None, stamp: Some(found), .. })) if found == stamp)
+    );
 }
 
 #[test]
@@ -128,7 +130,7 @@ fn what_cannot_be_read_stays_what_it_was() {
     assert!(matches!(files.read("data", None), DataReading::Unread));
     assert!(!files.again(), "it was said");
     folder.put("pods", "one");
-    assert!(files.again(), "it has come");
+    assert!(matches!(files.look(&files.files[0]), Some(News::Come)));
     assert_eq!(
         (files.content().unwrap().1, folder.fault(&files)),
         ("one".to_owned(), String::new())
@@ -152,8 +154,39 @@ fn what_cannot_be_read_stays_what_it_was() {
     let failures = files.stats().next().unwrap().1.failures;
     assert_eq!(failures, 2 + 4 * 2);
     folder.put("pods", "two");
-    assert!(files.again());
+    assert!(matches!(files.look(&files.files[0]), Some(News::Back)));
     assert_eq!(files.content(), Some((2, "two".to_owned())));
+}
+
+#[test]
+fn a_file_that_grows_beyond_its_size_is_told_of_once() {
+    let folder = Folder::new();
+    let grow = |bytes| File::create(folder.at("pods")).unwrap().set_len(bytes).unwrap();
+    grow((1 << 20) + 1);
+    let files = folder.open("pods");
+    grow((1 << 20) + 2);
+    assert!(!files.again(), "it is the same fault");
+    assert!(folder.fault(&files).contains("1048578 bytes"), "with the size that it has now");
+    fs::remove_file(folder.at("pods")).unwrap();
+    assert!(files.again(), "it is another fault");
+}
+
+#[test]
+fn a_file_that_is_marked_as_still_right_is_no_change() {
+    let folder = Folder::new();
+    folder.put("pods", "one");
+    let files = folder.open("pods");
+    let modified = || files.stats().next().unwrap().1.modified;
+    for seconds in [1_000_000_000, 1_000_000_010] {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        File::options().write(true).open(folder.at("pods")).unwrap().set_modified(time).unwrap();
+        assert!(!files.again(), "nothing is wrong");
+        assert_eq!((modified(), files.changes()), (Some(time), 1));
+    }
+    fs::remove_file(folder.at("pods")).unwrap();
+    let before = modified();
+    files.again();
+    assert_eq!(modified(), before, "its content is still as old");
 }
 
 #[test]
