@@ -52,6 +52,7 @@ fn safe() -> impl Iterator<Item = Trial> {
 fn plain() -> impl Iterator<Item = Trial> {
     let kept = trials![kept:
         a_list_is_printed,
+        only_a_file_is_replaced,
         what_there_is_stays_until_there_is_better,
     ];
     let refused = trials![refused: answers, what_has_no_end];
