@@ -28,14 +28,14 @@ pub(crate) struct Found {
 
 /// Why nothing is found.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub(crate) enum Astray {
     /// A link leads out of the directory, or is written from `/` on.
     LeadsOut,
     /// What is there is not read, or nothing is there.
     Unread(Unread),
 }
 
-impl From<io::Error> for Lost {
+impl From<io::Error> for Astray {
     fn from(error: io::Error) -> Self {
         Self::Unread(error.into())
     }
@@ -45,8 +45,8 @@ impl From<io::Error> for Lost {
 ///
 /// # Errors
 ///
-/// See [`Lost`].
-pub(crate) fn find(dir: &Path, name: &OsStr) -> Result<Found, Lost> {
+/// See [`Astray`].
+pub(crate) fn find(dir: &Path, name: &OsStr) -> Result<Found, Astray> {
     let top = openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let mut dirs = vec![File::from(top.map_err(io::Error::from)?)];
     // The next one is the last.
@@ -63,14 +63,14 @@ pub(crate) fn find(dir: &Path, name: &OsStr) -> Result<Found, Lost> {
             link if link.is_symlink() => names.extend(target(&entry)?),
             _ if !names.is_empty() => dirs.push(entry),
             metadata => {
-                let dir = dirs.pop().ok_or(Lost::LeadsOut)?;
+                let dir = dirs.pop().ok_or(Astray::LeadsOut)?;
                 return Ok(Found { dir, name, metadata });
             }
         }
     }
     Err(match (dirs.is_empty(), names.is_empty()) {
-        (true, _) => Lost::LeadsOut,
-        (false, true) => Lost::Unread(Unread::Directory),
+        (true, _) => Astray::LeadsOut,
+        (false, true) => Astray::Unread(Unread::Directory),
         (false, false) => io::Error::from(Errno::LOOP).into(),
     })
 }
@@ -102,12 +102,12 @@ fn enter(dir: &File, name: &OsStr, flags: OFlags) -> io::Result<File> {
 }
 
 /// The names of the way that a link leads, the last of them first.
-fn target(link: &File) -> Result<Vec<OsString>, Lost> {
+fn target(link: &File) -> Result<Vec<OsString>, Astray> {
     let text = readlinkat(link, "", Vec::new()).map_err(io::Error::from)?;
     let components = Path::new(OsStr::from_bytes(text.as_bytes())).components();
     let names = components.rev().filter(|component| *component != Component::CurDir);
     let name = |component: Component<'_>| match component {
-        Component::RootDir => Err(Lost::LeadsOut),
+        Component::RootDir => Err(Astray::LeadsOut),
         component => Ok(component.as_os_str().to_owned()),
     };
     names.map(name).collect()
@@ -122,10 +122,10 @@ mod tests {
 
     fn text(dir: &Path, name: &str) -> String {
         let found = find(dir, OsStr::new(name));
-        match found.and_then(|found| found.open(99).map_err(Lost::Unread)) {
+        match found.and_then(|found| found.open(99).map_err(Astray::Unread)) {
             Ok(file) => io::read_to_string(file).unwrap(),
-            Err(Lost::LeadsOut) => "leads out".to_owned(),
-            Err(Lost::Unread(unread)) => unread.why(),
+            Err(Astray::LeadsOut) => "leads out".to_owned(),
+            Err(Astray::Unread(unread)) => unread.why(),
         }
     }
 

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 use super::bindings::data::{DataContent, DataReading};
 use crate::advice::Advise;
 use crate::config::DataPlan;
-use crate::files::below::{self, Lost};
+use crate::files::below::{self, Astray};
 use crate::files::{self, Readable, Unread};
 
 pub(super) mod watch;
@@ -329,9 +329,9 @@ fn look(
         unread => DataError::Unread { file: file.clone(), unread },
     };
     let name = file.file_name().unwrap_or_default();
-    let found = below::find(files::directory(file), name).map_err(|lost| match lost {
-        Lost::LeadsOut => DataError::LeadsOut { file: file.clone() },
-        Lost::Unread(unread) => failed(unread),
+    let found = below::find(files::directory(file), name).map_err(|astray| match astray {
+        Astray::LeadsOut => DataError::LeadsOut { file: file.clone() },
+        Astray::Unread(unread) => failed(unread),
     })?;
     if stamp == Some(Stamp::of(found.metadata())) {
         return Ok(Look::Same);

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use super::{faults, file, good, lines};
 use crate::config::limits::{CompileLimits, Limits};
-use crate::config::{DataPlan, DecoderStep, OnRowError, PluginOrigin, PluginStep, load};
+use crate::config::{DataPlan, DecoderStep, OnRowError, PluginOrigin, PluginStep, data_file, load};
 use crate::decode::{OnError, builtin};
 use crate::digest::Digest;
 
@@ -231,7 +231,7 @@ fn files_that_a_plugin_reads_are_relative_to_the_config() {
         path: format!("plugins.zone.data{below}"),
         file: file.into(),
         refresh: Duration::from_secs(10),
-        size: 16 << 20,
+        size: 4 << 20,
     };
     assert_eq!(data("{file: pods.json}"), [plan("data", "", "/etc/pods.json")]);
     let own = DataPlan {
@@ -244,6 +244,18 @@ fn files_that_a_plugin_reads_are_relative_to_the_config() {
         [own, plan("file", ".file", "/etc/d/file")]
     );
     assert_eq!(data("{}"), []);
+    // Where nothing is served there is no sandbox that `/` would open.
+    assert!(data_file("pods", "/pods.json").is_ok());
+}
+
+#[test]
+fn many_configs_may_each_have_a_plugin_that_reads_a_file() {
+    let text = with("  zone: {file: f, data: {file: pods.json}}", "{name: wasm, plugin: zone}");
+    let files = |count| (0..count).map(|n| file(&format!("/etc/{n}.yaml"), &text)).collect();
+    let (configs, faults) = load(files(256), &[]);
+    assert_eq!((configs.len(), lines(&faults)), (256, String::new()));
+    let (_, faults) = load(files(257), &[]);
+    assert_snapshot!(lines(&faults), @"/etc/256.yaml:2: plugins.zone.data: the files that plugins read may have more than 1GiB, all together; write a smaller `size`, or serve fewer configs in one process");
 }
 
 #[test]
