@@ -32,7 +32,7 @@ typedef struct ebpf_exporter_plugin_data_content_t {
   // Which version of the file it is: another number for other bytes. It only grows while the exporter
   // runs, and begins anew when that does.
   uint64_t   version;
-  // All of the file, at most the `size` of the config (16 MiB unless it says otherwise, 64 MiB at
+  // All of the file, at most the `size` of the config (4 MiB unless it says otherwise, 64 MiB at
   // most). It lies in the guest's memory, and counts toward `limits.memory` there.
   transform_list_u8_t   bytes;
 } ebpf_exporter_plugin_data_content_t;
@@ -47,7 +47,8 @@ typedef struct ebpf_exporter_plugin_data_reading_t {
 
 // The config names no such file for this plugin.
 #define EBPF_EXPORTER_PLUGIN_DATA_READING_UNNAMED 0
-// It could not be read yet: it is not there, not a file, or too large. The exporter's log says why.
+// It could not be read yet: it is not there, not a file, too large, not allowed to be read, or was changed
+// while it was read. The exporter's log says why.
 #define EBPF_EXPORTER_PLUGIN_DATA_READING_UNREAD 1
 // It is still the version that the guest knows.
 #define EBPF_EXPORTER_PLUGIN_DATA_READING_UNCHANGED 2

@@ -14,6 +14,12 @@
     // Seconds of one scrape. Prometheus gives up after its scrape_timeout, 10 s by default.
     scrapeSlow: '5',
 
+    // What plugins call files that are written, or marked as still right, all the time, as `pods` does: a pattern.
+    // Others may be right for years.
+    freshData: 'pods',
+    // Seconds after which such a file is old. `pods` asks every 10 s, and at least every 2 minutes after failures.
+    dataOld: '600',
+
     quantiles: ['0.5', '0.99'],
 
     // Where alerts say to read more.

@@ -2,13 +2,17 @@
 //! kernel's that has no end never holds up who reads, nor does a large one take more than it may. Written
 //! whole or not at all.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
+use std::mem::discriminant;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
 
 use crate::advice::words;
 
+pub(crate) mod below;
 mod held;
 
 pub(crate) use held::inner_name;
@@ -37,6 +41,14 @@ pub(crate) enum Unread {
 }
 
 impl Unread {
+    /// Whether it is the same, whatever the file's size is.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Refused(error), Self::Refused(other)) => error.kind() == other.kind(),
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
+
     /// The end of a sentence that begins with the file's name.
     pub(crate) fn why(&self) -> String {
         match self {
@@ -64,18 +76,22 @@ impl From<io::Error> for Unread {
 ///
 /// See [`Unread`].
 pub(crate) fn open(path: &Path, most: u64) -> Result<File, Unread> {
-    let looked_at = |metadata: &std::fs::Metadata| match metadata {
+    is_readable(&path.metadata()?, most)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // Another file may have come there meanwhile.
+    is_readable(&file.metadata()?, most)?;
+    Ok(file)
+}
+
+/// Whether it is a file of `most` bytes at the most.
+fn is_readable(metadata: &Metadata, most: u64) -> Result<(), Unread> {
+    match metadata {
         data if data.is_dir() => Err(Unread::Directory),
         data if !data.is_file() => Err(Unread::NoFile),
         data if data.len() > most => Err(Unread::TooLarge(data.len())),
         _ => Ok(()),
-    };
-    looked_at(&path.metadata()?)?;
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    // Another file may have come there meanwhile.
-    looked_at(&file.metadata()?)?;
-    Ok(file)
+    }
 }
 
 /// The bytes of a file, if it has `most` of them at the most.
@@ -101,25 +117,65 @@ pub(crate) fn read_open(file: &File, most: u64) -> Result<Vec<u8>, Unread> {
     }
 }
 
-/// Puts these bytes where `path` leads, whole or not at all and for good, in the place of what is there. Who could
-/// read that can read it then; if there is nothing, that is for the umask to say.
+/// Puts these bytes into the file `path`, whole or not at all and for good. What was there is another file then, of
+/// the same user, group and mode; if there is nothing, those are the process's own and what its umask says.
 ///
 /// # Errors
 ///
-/// When the directory cannot be written into, or is full.
+/// When something else than a file is there, a link too, the directory cannot be written into or is full, or the
+/// file would be somebody else's.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let before = replaceable(path)?;
     let dir = directory(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let (prefix, mode) = (format!(".{name}."), Permissions::from_mode(0o644));
     let mut new = tempfile::Builder::new();
     let mut file = new.prefix(&prefix).suffix(".new").permissions(mode).tempfile_in(dir)?;
-    if let Ok(before) = fs::metadata(path) {
+    if let Some(before) = before {
+        belong(file.as_file(), &before)?;
         file.as_file().set_permissions(before.permissions())?;
     }
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
     File::open(dir)?.sync_all()
+}
+
+/// Says that the file `path` is still right: it was written now.
+///
+/// # Errors
+///
+/// As [`replace`], and when the file is neither the user's own nor one to write.
+pub(crate) fn touch(path: &Path) -> io::Result<()> {
+    replaceable(path)?;
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// What is there, if it is a file that another may take the place of.
+fn replaceable(path: &Path) -> io::Result<Option<Metadata>> {
+    let refused = |why| Err(io::Error::other(why));
+    match fs::symlink_metadata(path) {
+        Ok(is) if is.is_file() => Ok(Some(is)),
+        Ok(is) if is.is_symlink() => refused("it is a link, which is not replaced"),
+        Ok(_) => refused("it is there, and no regular file"),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a file to the user and group of another.
+fn belong(file: &File, to: &Metadata) -> io::Result<()> {
+    let (user, group) = (to.uid(), to.gid());
+    let is = file.metadata()?;
+    if (is.uid(), is.gid()) == (user, group) {
+        return Ok(());
+    }
+    fchown(file, Some(user), Some(group)).map_err(|error| {
+        let why = words(&error);
+        io::Error::new(error.kind(), format!("it belongs to {user}:{group}, and would not: {why}"))
+    })
 }
 
 /// Where a file lies.
@@ -133,8 +189,9 @@ pub(crate) fn directory(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::time::UNIX_EPOCH;
 
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use rustix::fs::{FileType, Mode, mknodat};
 
     use super::*;
 
@@ -159,6 +216,58 @@ mod tests {
         assert!(replace(&dir.path().join("gone/a.json"), b"three").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert_eq!(directory(Path::new("a.json")), Path::new("."));
+    }
+
+    #[test]
+    fn nothing_but_a_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "one").unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        std::os::unix::fs::symlink("gone", at("none")).unwrap();
+        mknodat(CWD, at("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        for (name, why) in [
+            ("link", "it is a link, which is not replaced"),
+            ("none", "it is a link, which is not replaced"),
+            ("pipe", "it is there, and no regular file"),
+            (".", "it is there, and no regular file"),
+        ] {
+            assert_eq!(replace(&at(name), b"two").unwrap_err().to_string(), why, "{name}");
+            assert_eq!(touch(&at(name)).unwrap_err().to_string(), why, "{name}");
+        }
+        assert_eq!(fs::read(at("file")).unwrap(), b"one");
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_belongs_to_whom_it_did() {
+        if !rustix::process::geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "it takes root");
+            eprintln!("SKIPPED a_file_that_is_replaced_belongs_to_whom_it_did: it takes root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        fs::write(&path, "one").unwrap();
+        std::os::unix::fs::chown(&path, Some(1234), Some(2345)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        replace(&path, b"two").unwrap();
+        let is = fs::metadata(&path).unwrap();
+        assert_eq!((is.uid(), is.gid(), is.mode() & 0o7777), (1234, 2345, 0o640));
+    }
+
+    #[test]
+    fn a_file_that_is_touched_was_written_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        assert_eq!(touch(&path).unwrap_err().kind(), ErrorKind::NotFound);
+        fs::write(&path, "one").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        touch(&path).unwrap();
+        let is = fs::metadata(&path).unwrap();
+        assert!(is.modified().unwrap() > UNIX_EPOCH);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
     }
 
     #[test]

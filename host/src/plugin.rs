@@ -33,7 +33,7 @@
 //! | text of its labels in a metric | 32 MiB, `limits.text` | rows beyond it get `on_error` |
 //! | time that an answer holds | from 5 s on, `limits.hold` | it holds so long |
 //! | answers that are remembered | 4 MiB, `limits.answers` | the one wanted longest ago is forgotten |
-//! | files that it reads | 8 of 16 MiB each, `data.size` | it keeps what it had |
+//! | files that it reads | 8 of 4 MiB each, `data.size` | it keeps what it had |
 //! | lines in the log | 10 a second, 1 KiB each | left out, and counted |
 //!
 //! A call that fails costs the instance, and all its inputs get `on_error`. After three failures in
@@ -326,6 +326,12 @@ impl Plugin {
     /// the config.
     pub(crate) fn data_faults<T>(&self, told: impl Fn(&str, &DataError) -> T) -> Vec<T> {
         self.shared.given.data.faults(told)
+    }
+
+    /// What is wrong with the places of the files that it reads, for an exporter that serves, with the place of
+    /// each in the config.
+    pub(crate) fn data_misplaced<T>(&self, told: impl Fn(&str, &DataError) -> T) -> Vec<T> {
+        self.shared.given.data.misplaced(told)
     }
 
     /// It as a decoder. All of one plugin share an instance.

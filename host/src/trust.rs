@@ -101,8 +101,12 @@ pub(crate) fn config(
     };
     let secret = PrivateKeyDer::from_pem_slice(&read(key)?);
     let secret = secret.map_err(|_| bad(key, "holds no private key in PEM format"))?;
+    let shown = certificates(certificate)?;
+    if shown.is_empty() {
+        return Err(bad(certificate, "holds no certificate in PEM format"));
+    }
     let unfit = |error| bad(certificate, format!("is of no use with its key: {error}"));
-    builder.with_client_auth_cert(certificates(certificate)?, secret).map_err(unfit)
+    builder.with_client_auth_cert(shown, secret).map_err(unfit)
 }
 
 fn roots(trusted: Trusted<'_>) -> Result<RootCertStore, TrustError> {

@@ -44,5 +44,15 @@ function(config)
         'The plugin has what was read last, or nothing. The log has the reason: the file is gone, too large, or not '
         + 'readable for the user of the exporter.',
       ),
+      lib.alert(
+        'EbpfExporterPluginDataOld',
+        'warning',
+        'time() - ebpf_exporter_plugin_data_modified_timestamp_seconds{data=~"%s"} > %s'
+        % [config.freshData, config.dataOld],
+        '5m',
+        'the data {{ $labels.data }} of the plugin {{ $labels.plugin }} of {{ $labels.config }} on {{ $labels.instance }} was last renewed {{ $value | humanizeDuration }} ago',
+        'What is new since then has no labels, or is left out. See whether `ebpf_wasm_exporter pods` runs there: its '
+        + 'log says why the kubelet gives no list, as when a token has expired.',
+      ),
     ],
   }

@@ -40,7 +40,10 @@ function(config)
       panel.lines('Answers that changed', 'In a second. Each may be a new series.', 'short',
                   [query.rate('plugin_answers_changed_total', by)]),
       panel.lines('Lines of the log', 'Of guests, in a second.', 'short', [query.rate('plugin_log_lines_total', by + ['state'])]),
-      panel.lines('Age of data', 'How long ago the files that they read could be read.', 's', [
+      panel.lines('Age of data', 'How long ago the files that they read were written, or marked as still right.', 's', [
+        query.expr('time() - ebpf_exporter_plugin_data_modified_timestamp_seconds{}', '{{instance}} {{config}} {{plugin}} {{data}}'),
+      ]),
+      panel.lines('Data looked at', 'How long ago the files that they read could be read.', 's', [
         query.expr('time() - ebpf_exporter_plugin_data_read_timestamp_seconds{}', '{{instance}} {{config}} {{plugin}} {{data}}'),
       ]),
       panel.lines('Data', 'What they are given of a file.', 'bytes', [query.series('plugin_data_bytes', by + ['data'])]),

@@ -81,7 +81,7 @@ pub const MOST_DATA: usize = 8;
 /// How often a file of the host is looked at that a plugin reads, if the config does not say (`refresh:`).
 pub const DATA_REFRESH: Duration = Duration::from_secs(10);
 /// The most bytes that such a file may have, if the config does not say (`size:`).
-pub const DATA_SIZE: usize = 16 << 20;
+pub const DATA_SIZE: usize = 4 << 20;
 
 /// The most that [`Limits::instances`] can be: what has more is not compiled.
 pub const MOST_INSTANCES: usize = 10_000;

@@ -3,9 +3,13 @@
 //! [`watch`] looks at them, and guests are given what it found. A content stays until there is another: a
 //! file that goes away, or cannot be read any more, costs a line in the log. A guest never names a path,
 //! never has a file read, and never waits for one.
+//!
+//! Whoever writes into the directory of a file decides what is in the file, and of nothing else that is read: no
+//! link is followed out of that directory, and nothing becomes readable because of one.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Seek as _};
+use std::mem::discriminant;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +21,7 @@ use tracing::{info, warn};
 use super::bindings::data::{DataContent, DataReading};
 use crate::advice::Advise;
 use crate::config::DataPlan;
+use crate::files::below::{self, Astray};
 use crate::files::{self, Readable, Unread};
 
 pub(super) mod watch;
@@ -38,6 +43,8 @@ pub(super) struct DataFiles {
 #[derive(Debug)]
 struct DataFile {
     plan: DataPlan,
+    /// Where its directory was at the start, behind all links, if it was there.
+    dir: Option<PathBuf>,
     known: Mutex<Known>,
 }
 
@@ -56,6 +63,9 @@ struct Known {
 pub struct DataStats {
     /// When it was last found to be readable, if it ever was.
     pub read: Option<SystemTime>,
+    /// When it was last written, or marked as still right, as its file system says. The time of the last
+    /// file that could be read.
+    pub modified: Option<SystemTime>,
     /// Bytes of its content.
     pub bytes: usize,
     /// How often there was another content, the first included.
@@ -71,6 +81,10 @@ pub(crate) enum DataError {
     NotThere { file: PathBuf, refresh: Duration },
     #[error("the directory of {} is not there", file.display())]
     NoDirectory { file: PathBuf },
+    #[error("{} lies in `/`, all of which would be readable", file.display())]
+    InRoot { file: PathBuf },
+    #[error("{} is a link that leads out of its directory, or begins with `/`", file.display())]
+    LeadsOut { file: PathBuf },
     #[error("{} {}", file.display(), unread.why())]
     Unread { file: PathBuf, unread: Unread },
     #[error("{} was changed while it was read", file.display())]
@@ -78,6 +92,16 @@ pub(crate) enum DataError {
 }
 
 impl DataError {
+    /// Whether it is of the same kind, whatever its numbers are.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unread { unread, .. }, Self::Unread { unread: other, .. }) => {
+                unread.is_like(other)
+            }
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
+
     /// Whether it may come right by itself: a file that comes later.
     pub(crate) fn is_early(&self) -> bool {
         matches!(self, Self::NotThere { .. } | Self::Torn { .. })
@@ -97,6 +121,8 @@ impl Advise for DataError {
                 "make the directory first: an exporter that serves can read no other than those that \
                  were there at its start"
             }
+            Self::InRoot { .. } => "put it into a directory of its own",
+            Self::LeadsOut { .. } => "name the file that it leads to in its place",
             Self::Unread { unread: Unread::TooLarge(_), .. } => "shorten it, or raise its `size`",
             Self::Unread { unread: Unread::Refused(_), .. } => {
                 "let the user read it whom the exporter runs as, or becomes with --user"
@@ -118,7 +144,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &fs::Metadata) -> Self {
+    fn of(metadata: &Metadata) -> Self {
         Self {
             file: (metadata.dev(), metadata.ino()),
             size: metadata.size(),
@@ -141,16 +167,34 @@ impl Stamp {
 enum Look {
     /// The file that was read last.
     Same,
-    /// What is in it, if that is another content than before, and its stamp as in [`Known::stamp`].
-    Read(Option<Arc<[u8]>>, Option<Stamp>),
+    Read(FileRead),
+}
+
+/// A file that was read.
+struct FileRead {
+    /// What is in it, if that is another content than before.
+    content: Option<Arc<[u8]>>,
+    /// As in [`Known::stamp`].
+    stamp: Option<Stamp>,
+    modified: Option<SystemTime>,
+}
+
+/// That it is another matter with a file than before.
+#[derive(Debug)]
+enum News {
+    /// It was read for the first time.
+    Come,
+    /// It could not be read, and can again.
+    Back,
+    /// It cannot be read, for this reason.
+    Fault(String),
 }
 
 impl DataFiles {
     /// The files of a plugin that a config calls so, each looked at once.
     pub(super) fn open(config: &str, plugin: &str, plans: &[DataPlan]) -> Self {
         let (config, plugin) = (config.to_owned(), plugin.to_owned());
-        let file = |plan: &DataPlan| DataFile { plan: plan.clone(), known: Mutex::default() };
-        let files = plans.iter().map(file).collect();
+        let files = plans.iter().map(DataFile::new).collect();
         let all = Self { config, plugin, files, changes: AtomicU64::default() };
         all.files.iter().for_each(|file| drop(all.look(file)));
         all
@@ -162,20 +206,21 @@ impl DataFiles {
         self.files.iter().filter_map(fault).collect()
     }
 
+    /// Those that nobody may be served with, as the sandbox would be none, each with its place in the config.
+    pub(super) fn misplaced<T>(&self, told: impl Fn(&str, &DataError) -> T) -> Vec<T> {
+        let in_root = self.files.iter().filter(|file| file.dir.as_deref() == Some(Path::new("/")));
+        let error = |file: &DataFile| DataError::InRoot { file: file.plan.file.clone() };
+        in_root.map(|file| told(&file.plan.path, &error(file))).collect()
+    }
+
     /// How often any of them has changed: another number for other contents.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// What is to be readable while they are watched: their directories, and those of what they lead to.
+    /// What is to be readable while they are watched: their directories.
     pub(super) fn readable(&self) -> Vec<Readable> {
-        let mut places = Vec::new();
-        for file in self.files.iter().map(|file| &file.plan.file) {
-            let leads_to = file.canonicalize().ok();
-            let found = [Some(file), leads_to.as_ref()].into_iter().flatten();
-            places.extend(found.map(|file| directory(file).to_owned()));
-        }
-        places.retain(|place| place != Path::new("/"));
+        let mut places: Vec<_> = self.files.iter().filter_map(|file| file.dir.clone()).collect();
         places.sort();
         places.dedup();
         places.into_iter().map(Readable::Content).collect()
@@ -198,9 +243,8 @@ impl DataFiles {
         self.files.iter().map(|file| (&*file.plan.name, file.known().counts.clone()))
     }
 
-    /// Looks at a file. What is wrong with it, if it is not what was wrong with it before; nothing inside if
-    /// it has come right.
-    fn look(&self, file: &DataFile) -> Option<Option<String>> {
+    /// Looks at a file. What there is to say of it, if that is another matter than before.
+    fn look(&self, file: &DataFile) -> Option<News> {
         let (stamp, content) = {
             let known = file.known();
             (known.stamp, known.content.as_ref().map(|content| Arc::clone(&content.bytes)))
@@ -209,22 +253,24 @@ impl DataFiles {
         // Nobody who is given the content waits for this.
         let looked = look(&file.plan, stamp, content.as_deref(), now);
         let mut known = file.known();
-        let old = known.fault.take().map(|fault| fault.to_string());
+        let (is_first, before) = (known.content.is_none(), known.fault.take());
         match looked {
             Err(error) => {
-                (known.stamp, known.fault) = (None, Some(error));
                 known.counts.failures += 1;
+                known.stamp = None;
+                let is_known = before.is_some_and(|before| before.is_like(&error));
+                let news = (!is_known).then(|| News::Fault(error.advice().to_string()));
+                known.fault = Some(error);
+                return news;
             }
-            Ok(look) => {
-                known.counts.read = Some(now);
-                if let Look::Read(content, stamp) = look {
-                    known.stamp = stamp;
-                    content.into_iter().for_each(|content| self.take(&mut known, content));
-                }
+            Ok(Look::Same) => {}
+            Ok(Look::Read(read)) => {
+                (known.stamp, known.counts.modified) = (read.stamp, read.modified);
+                read.content.into_iter().for_each(|content| self.take(&mut known, content));
             }
         }
-        let new = known.fault.as_ref().map(|fault| fault.to_string());
-        (old != new).then(|| known.fault.as_ref().map(|fault| fault.advice().to_string()))
+        known.counts.read = Some(now);
+        before.map(|_| if is_first { News::Come } else { News::Back })
     }
 
     /// Notes another content.
@@ -242,25 +288,26 @@ impl DataFiles {
         let (name, path) = (&file.plan.name, file.plan.file.display());
         match self.look(file) {
             None => {}
-            Some(None) => info!(config, plugin, "its data `{name}` is read from {path} again"),
-            Some(Some(fault)) if file.known().content.is_some() => {
+            Some(News::Come) => info!(config, plugin, "its data `{name}` has come: {path}"),
+            Some(News::Back) => {
+                info!(config, plugin, "its data `{name}` is read from {path} again")
+            }
+            Some(News::Fault(fault)) if file.known().content.is_some() => {
                 warn!(config, plugin, "its data `{name}` stays as it was: {fault}");
             }
-            Some(Some(fault)) => warn!(config, plugin, "it has no data `{name}`: {fault}"),
+            Some(News::Fault(fault)) => warn!(config, plugin, "it has no data `{name}`: {fault}"),
         }
     }
 }
 
 impl DataFile {
+    fn new(plan: &DataPlan) -> Self {
+        let dir = files::directory(&plan.file).canonicalize().ok();
+        Self { plan: plan.clone(), dir, known: Mutex::default() }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn directory(file: &Path) -> &Path {
-    match file.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
     }
 }
 
@@ -274,31 +321,46 @@ fn look(
     let DataPlan { file, refresh, size, .. } = plan;
     let failed = |unread: Unread| match unread {
         Unread::Refused(error) if error.kind() == ErrorKind::NotFound => {
-            match directory(file).is_dir() {
+            match files::directory(file).is_dir() {
                 true => DataError::NotThere { file: file.clone(), refresh: *refresh },
                 false => DataError::NoDirectory { file: file.clone() },
             }
         }
         unread => DataError::Unread { file: file.clone(), unread },
     };
-    let is = fs::metadata(file).map_err(|error| failed(error.into()))?;
-    if stamp == Some(Stamp::of(&is)) {
+    let name = file.file_name().unwrap_or_default();
+    let found = below::find(files::directory(file), name).map_err(|astray| match astray {
+        Astray::LeadsOut => DataError::LeadsOut { file: file.clone() },
+        Astray::Unread(unread) => failed(unread),
+    })?;
+    if stamp == Some(Stamp::of(found.metadata())) {
         return Ok(Look::Same);
     }
-    let open = files::open(file, *size as u64).map_err(failed)?;
-    let stamp = |open: &File| {
-        let metadata = open.metadata().map_err(|error| failed(error.into()))?;
-        Ok::<_, DataError>(Stamp::of(&metadata))
+    let open = found.open(*size as u64).map_err(failed)?;
+    let torn = || DataError::Torn { file: file.clone() };
+    let whole = || whole(&open, *size as u64).map_err(failed);
+    // One that was only marked as still right meanwhile is whole the second time.
+    let (bytes, is) = match whole()? {
+        Some(read) => read,
+        None => whole()?.ok_or_else(torn)?,
     };
-    let before = stamp(&open)?;
-    let bytes = files::read_open(&open, *size as u64).map_err(failed)?;
-    let after = stamp(&open)?;
-    if (before.size, before.written) != (after.size, after.written) {
-        return Err(DataError::Torn { file: file.clone() });
-    }
     let is_new = content != Some(&*bytes);
-    let stamp = Some(after).filter(|stamp| stamp.is_settled(now));
-    Ok(Look::Read(is_new.then(|| bytes.into()), stamp))
+    Ok(Look::Read(FileRead {
+        content: is_new.then(|| bytes.into()),
+        stamp: Some(Stamp::of(&is)).filter(|stamp| stamp.is_settled(now)),
+        modified: is.modified().ok(),
+    }))
+}
+
+/// All of a file, and what it is then, unless it was changed while it was read.
+fn whole(mut file: &File, most: u64) -> Result<Option<(Vec<u8>, Metadata)>, Unread> {
+    file.rewind()?;
+    let before = Stamp::of(&file.metadata()?);
+    let bytes = files::read_open(file, most)?;
+    let is = file.metadata()?;
+    let after = Stamp::of(&is);
+    let is_whole = (before.size, before.written) == (after.size, after.written);
+    Ok(is_whole.then_some((bytes, is)))
 }
 
 #[cfg(test)]

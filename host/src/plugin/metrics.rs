@@ -1,6 +1,6 @@
 //! What plugins have done and cost.
 
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{BreakerState, Cause, DataStats, Gauge, OutcomeKind, Stats};
 use crate::config::buckets::{Buckets, Scale};
@@ -122,7 +122,13 @@ fn data(read: &[DataRead<'_>], report: &mut Report) {
         "data_read_timestamp_seconds",
         "When a file that a plugin reads was last found to be readable; absent if it never was",
         Type::Gauge,
-        |stats| Some(stats.read?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64()),
+        |stats| seconds(stats.read),
+    );
+    tell(
+        "data_modified_timestamp_seconds",
+        "When the content that a plugin is given of a file was written, or last marked as still right, by the file's own time",
+        Type::Gauge,
+        |stats| seconds(stats.modified),
     );
     tell("data_bytes", "What a plugin is given of a file that it reads", Type::Gauge, |stats| {
         Some(stats.bytes as f64)
@@ -139,6 +145,11 @@ fn data(read: &[DataRead<'_>], report: &mut Report) {
         Type::RealCounter,
         |stats| Some(stats.failures as f64),
     );
+}
+
+/// Seconds since 1970.
+fn seconds(time: Option<SystemTime>) -> Option<f64> {
+    Some(time?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
 }
 
 /// A plugin's numbers at one moment.

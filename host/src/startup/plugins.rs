@@ -20,7 +20,7 @@ use crate::files::{self, HeldFiles, Unread};
 use crate::link::Plugins;
 use crate::lock::{self, LockError, PluginLock};
 use crate::manifest::FoundArtifact;
-use crate::plugin::{self, Gauge, Loader, Plugin, PluginError, Request};
+use crate::plugin::{self, DataError, Gauge, Loader, Plugin, PluginError, Request};
 use crate::reference::PinnedReference;
 use crate::signature::{LARGEST_BUNDLE, Policy, SignedAs, Signer};
 
@@ -348,9 +348,12 @@ fn faults_of(plugin: &Plugin, config: &Config, plan: &PluginPlan, unread: Severi
         ));
         return faults;
     }
+    let refuse =
+        |path: &str, error: &DataError| config.refuse(&format!("{path}.file"), error.advice());
+    faults.extend(plugin.data_misplaced(refuse));
     faults.extend(plugin.data_faults(|path, error| {
         let severity = if error.is_early() { Severity::Warning } else { unread };
-        Fault { severity, ..config.refuse(&format!("{path}.file"), error.advice()) }
+        Fault { severity, ..refuse(path, error) }
     }));
     faults
 }

@@ -58,8 +58,19 @@ impl PodsError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Kubelet(KubeletError::Address(_)) => Exit::Usage,
-            Self::Kubelet(KubeletError::Trust(TrustError::File { .. })) => Exit::Usage,
+            _ if self.file().is_some() => Exit::Usage,
             _ => Exit::Unexpected,
+        }
+    }
+
+    /// The file of no use that says who asks, or whom to trust.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Kubelet(
+                KubeletError::Token { file, .. }
+                | KubeletError::Trust(TrustError::File { file, .. }),
+            ) => Some(file),
+            _ => None,
         }
     }
 }
@@ -68,6 +79,11 @@ impl Advise for PodsError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Usage(advice) => advice.remedy.clone(),
+            _ if self.file().is_some_and(|file| file.starts_with(SERVICE_ACCOUNT)) => Some(
+                "see what Kubernetes has put there for the pod's service account, or name other files with \
+                 --kubelet.token-file and --kubelet.ca-file"
+                    .to_owned(),
+            ),
             Self::Kubelet(error) => error.remedy(),
             Self::Unwritten { .. } => {
                 Some("name a file with -o, in a directory that you may write into".to_owned())
@@ -88,6 +104,12 @@ impl Pods {
     /// See [`PodsError`]. Once it has begun to keep the list, none ends it.
     pub fn work(&self) -> Result<String, PodsError> {
         let Order { kubelet, file, refresh } = Order::of(self)?;
+        if kubelet.unchecked {
+            warn!(
+                "--kubelet.insecure-skip-verify: whoever is between here and the kubelet can read the token, \
+                 and name pods"
+            );
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let done = runtime.block_on(async {
             match file {
@@ -183,11 +205,12 @@ impl fmt::Display for Renewed {
     }
 }
 
-/// Puts a list into the file unless it is there.
+/// Puts a list into the file. One that has it is marked as still right.
 fn put(KeptPods { count, text }: KeptPods, file: &Path) -> Result<Renewed, PodsError> {
     let there = files::read(file, LARGEST_LIST as u64);
     let written = !there.is_ok_and(|there| there == text);
-    if written {
+    // Who reads it is to know that it is still right.
+    if written || files::touch(file).is_err() {
         files::replace(file, &text).map_err(|source| unwritten(file, source))?;
     }
     Ok(Renewed { file: file.to_owned(), count, written })
@@ -224,12 +247,6 @@ impl Keeper {
     async fn keep(mut self) -> Result<String, PodsError> {
         let mut ended = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
-        if self.kubelet.unchecked {
-            warn!(
-                "--kubelet.insecure-skip-verify: whoever is between here and the kubelet can read the token, \
-                 and name pods"
-            );
-        }
         let mut course = Course::default();
         let renewing = async {
             loop {
@@ -331,6 +348,16 @@ mod tests {
         insta::assert_snapshot!(said(&["--kubelet.url=http://a", "--kubelet.token-file=t"]), @"2 --kubelet.token-file is for TLS, and http:// has none; write https:// in --kubelet.url, or leave it out");
         insta::assert_snapshot!(said(&["--kubelet.url=http://a", "--kubelet.insecure-skip-verify"]), @"2 --kubelet.insecure-skip-verify is for TLS, and http:// has none; write https:// in --kubelet.url, or leave it out");
         insta::assert_snapshot!(said(&["-o", "/gone/pods.json"]), @"1 failed to write /gone/pods.json: no such file or directory; name a file with -o, in a directory that you may write into");
+    }
+
+    #[test]
+    fn files_that_nobody_typed_have_a_remedy_of_their_own() {
+        let own = |name: &str| Path::new(SERVICE_ACCOUNT).join(name);
+        let said = |error: KubeletError| PodsError::from(error).advice().to_string();
+        let token = KubeletError::Token { file: own("token"), why: "holds no token".to_owned() };
+        let trust = TrustError::File { file: own("ca.crt"), why: "is a directory".to_owned() };
+        insta::assert_snapshot!(said(token), @"/var/run/secrets/kubernetes.io/serviceaccount/token holds no token; see what Kubernetes has put there for the pod's service account, or name other files with --kubelet.token-file and --kubelet.ca-file");
+        insta::assert_snapshot!(said(trust.into()), @"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt is a directory; see what Kubernetes has put there for the pod's service account, or name other files with --kubelet.token-file and --kubelet.ca-file");
     }
 
     #[test]

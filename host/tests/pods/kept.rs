@@ -1,11 +1,17 @@
 //! Lists that are kept.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::time::UNIX_EPOCH;
 
 use crate::certificates::{certify, openssl};
 use crate::kubelet::Kubelet;
 use crate::tls;
 use crate::typed::{Desk, until};
+
+/// The list of a node without pods.
+const NOBODY: &str = "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":[\n\n]}\n";
 
 pub fn a_list_is_printed() {
     let (kubelet, desk) = (Kubelet::start(""), Desk::new());
@@ -24,12 +30,19 @@ pub fn a_list_is_kept_once() {
     assert_eq!(desk.done(&words), "wrote pods.json: 8 pods\n");
     let list = desk.read("pods.json");
     assert_eq!(list.lines().count(), 10);
-    let written = || fs::metadata(desk.path("pods.json")).unwrap().modified().unwrap();
-    let before = written();
+    let is = || fs::metadata(desk.path("pods.json")).unwrap();
+    let number = is().ino();
+    File::options()
+        .write(true)
+        .open(desk.path("pods.json"))
+        .unwrap()
+        .set_modified(UNIX_EPOCH)
+        .unwrap();
     // Kubelets list their pods in any order.
     kubelet.change(|pods| pods.reverse());
     assert_eq!(desk.done(&words), "pods.json is as it was: 8 pods\n");
-    assert_eq!((written(), desk.read("pods.json")), (before, list));
+    assert_eq!((is().ino(), desk.read("pods.json")), (number, list));
+    assert!(is().modified().unwrap() > UNIX_EPOCH, "it is marked as still right");
     kubelet.change(|pods| drop(pods.pop()));
     assert_eq!(desk.done(&words), "wrote pods.json: 7 pods\n");
     assert!(!desk.files().iter().any(|file| file.ends_with(".new")));
@@ -48,7 +61,7 @@ pub fn tokens_are_read_anew() {
     fs::rename(desk.path("new"), desk.path("token")).unwrap();
     kubelet.set_token("second");
     kubelet.change(Vec::clear);
-    until("the list is empty", || !desk.read("pods.json").contains("uid"));
+    until("the list is empty", || desk.read("pods.json") == NOBODY);
     let (code, _) = running.end();
     assert_eq!(code, 0);
 }
@@ -68,7 +81,31 @@ pub fn certificates_may_say_who_asks() {
     assert_eq!(desk.done(&known), "wrote pods.json: 8 pods\n");
     let other = format!("{words} --kubelet.cert-file=me.pem --kubelet.key-file=ca.key");
     insta::assert_snapshot!(desk.refused(&other), @"2 me.pem is of no use with its key: keys may not be consistent: KeyMismatch; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
-    assert_ne!(desk.pods(&words).0, 0);
+    let none = format!("{words} --kubelet.cert-file=me.key --kubelet.key-file=me.key");
+    insta::assert_snapshot!(desk.refused(&none), @"2 me.key holds no certificate in PEM format; name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file");
+    let said = desk.refused(&words);
+    assert!(
+        said.starts_with("1 failed to ask the kubelet at HOST: ")
+            && said.contains("CertificateRequired"),
+        "{said}"
+    );
+}
+
+pub fn only_a_file_is_replaced() {
+    let (kubelet, desk) = (Kubelet::start(""), Desk::new());
+    let put = |file: &str| {
+        desk.refused(&format!("--kubelet.url={} -o {file} --once", kubelet.plain()))
+            .replace(&kubelet.host(), "HOST")
+    };
+    desk.write("file", "");
+    symlink("file", desk.path("link")).unwrap();
+    let _socket = UnixListener::bind(desk.path("socket")).unwrap();
+    insta::assert_snapshot!(put("link"), @"1 failed to write link: it is a link, which is not replaced; name a file with -o, in a directory that you may write into");
+    insta::assert_snapshot!(put("socket"), @"1 failed to write socket: it is there, and no regular file; name a file with -o, in a directory that you may write into");
+    assert_eq!(
+        (desk.read("file"), desk.files()),
+        (String::new(), ["file", "link", "socket"].map(str::to_owned).to_vec())
+    );
 }
 
 pub fn what_there_is_stays_until_there_is_better() {

@@ -52,6 +52,7 @@ fn safe() -> impl Iterator<Item = Trial> {
 fn plain() -> impl Iterator<Item = Trial> {
     let kept = trials![kept:
         a_list_is_printed,
+        only_a_file_is_replaced,
         what_there_is_stays_until_there_is_better,
         a_list_is_emptied_when_it_was_said_three_times,
     ];

@@ -112,9 +112,9 @@ pub fn whom_a_kubelet_does_not_let_in() {
     };
     insta::assert_snapshot!(desk.refused(&words), @"1 the kubelet at HOST does not know somebody without a token: Unauthorized; name a file with a token in --kubelet.token-file, or a certificate in --kubelet.cert-file");
     insta::assert_snapshot!(with("wrong"), @"1 the kubelet at HOST does not know who has this token: Unauthorized; see whether the token is one of this cluster, and whether the kubelet takes tokens: authentication.webhook.enabled in its configuration");
-    insta::assert_snapshot!(with("\n"), @"1 token holds no token; name a file with a token in --kubelet.token-file");
-    insta::assert_snapshot!(with("two\nlines"), @"1 token holds no token; name a file with a token in --kubelet.token-file");
-    insta::assert_snapshot!(desk.refused(&format!("{words} --kubelet.token-file=gone")), @"1 gone cannot be read: no such file or directory; name a file with a token in --kubelet.token-file");
+    insta::assert_snapshot!(with("\n"), @"2 token holds no token; name a file with a token in --kubelet.token-file");
+    insta::assert_snapshot!(with("two\nlines"), @"2 token holds no token; name a file with a token in --kubelet.token-file");
+    insta::assert_snapshot!(desk.refused(&format!("{words} --kubelet.token-file=gone")), @"2 gone cannot be read: no such file or directory; name a file with a token in --kubelet.token-file");
     kubelet.forbid();
     insta::assert_snapshot!(with("secret"), @"1 the kubelet at HOST forbids who has this token to list pods: Forbidden (user=system:serviceaccount:monitoring:exporter, verb=get, resource=nodes, subresource(s)=[pods proxy]); bind who asks to a ClusterRole that may `get` the resource `nodes/pods`; before Kubernetes 1.33 that is `nodes/proxy`, which lets it do far more");
     assert!(!desk.path("pods.json").exists());
@@ -137,8 +137,15 @@ pub fn certificates() {
     insta::assert_snapshot!(desk.refused(&no_tls), @"1 failed to ask the kubelet at HOST: client error (Connect): received corrupt message of type InvalidContentType; write http:// in --kubelet.url if it is the port that only reads");
     assert!(!desk.path("pods.json").exists());
     // Whoever wants it so asks anybody.
-    let said = desk.done(&ask(&by_number, " --kubelet.insecure-skip-verify"));
+    let (said, log) = desk.said(&format!(
+        "--kubelet.url={by_number} --once -o pods.json --kubelet.insecure-skip-verify"
+    ));
     assert_eq!(said, "wrote pods.json: 8 pods\n");
+    assert!(log.contains("WARN --kubelet.insecure-skip-verify: whoever is between"), "{log}");
+    let (said, log) =
+        desk.said(&format!("--kubelet.url={by_number} --kubelet.insecure-skip-verify"));
+    assert!(said.starts_with("{\"kind\":\"PodList\""), "{said}");
+    assert!(log.contains("WARN --kubelet.insecure-skip-verify: whoever is between"), "{log}");
 }
 
 /// A server that has no TLS, as those in Go answer somebody who speaks it.

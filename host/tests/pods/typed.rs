@@ -48,9 +48,22 @@ impl Desk {
 
     /// The exit code of `pods WORDS`, and all that it says.
     pub fn pods(&self, words: &str) -> (i32, String) {
+        let (code, out, log) = self.run(words);
+        (code, out + &log)
+    }
+
+    /// What it prints, and what it says beside that, when it goes well.
+    pub fn said(&self, words: &str) -> (String, String) {
+        let (code, out, log) = self.run(words);
+        assert_eq!(code, 0, "{words}: {log}");
+        (out, log)
+    }
+
+    fn run(&self, words: &str) -> (i32, String, String) {
         let Output { status, stdout, stderr } =
             self.command(&format!("pods {words}")).output().unwrap();
-        (status.code().unwrap(), String::from_utf8([stdout, stderr].concat()).unwrap())
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
     }
 
     /// What is said of something that goes well.

@@ -95,6 +95,15 @@ impl Exporter {
         series.map(|(labels, value)| (labels.to_owned(), number(value))).collect()
     }
 
+    /// Waits until its file could not be read more than so many times.
+    fn until_failed(&self, times: u64) {
+        let begun = Instant::now();
+        while self.series("plugin_data_failures_total")[0].1 <= times {
+            assert!(begun.elapsed() < HANG, "nobody misses the file");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until all rows are in series with this label, or in none if there is no label. What is counted
     /// in all of them then.
     fn until(&self, label: Option<&str>) -> u64 {
@@ -144,15 +153,13 @@ pub fn labels_follow_a_file_that_is_replaced() {
     folder.put("db");
     assert_eq!(exporter.until(Some("db")), 0, "and it still was");
     fs::remove_file(folder.file()).unwrap();
-    let begun = Instant::now();
-    while exporter.series("plugin_data_failures_total")[0].1 == 0 {
-        assert!(begun.elapsed() < HANG, "nobody misses the file");
-        thread::sleep(Duration::from_millis(20));
-    }
+    exporter.until_failed(0);
     assert_eq!(exporter.until(Some("db")), 0);
     let one = |name: &str| exporter.series(name)[0].1;
     assert_eq!((one("plugin_data_bytes"), one("plugin_data_changes_total")), (2, 7));
-    assert!(one("plugin_data_read_timestamp_seconds") > 0);
+    let (read, modified) =
+        (one("plugin_data_read_timestamp_seconds"), one("plugin_data_modified_timestamp_seconds"));
+    assert!(0 < modified && modified <= read, "{modified} {read}");
     // As Kubernetes mounts a ConfigMap, and changes it.
     for (version, label) in [("..1", "pod-1"), ("..2", "pod-2")] {
         let at = |name: &str| folder.file().with_file_name(name);
@@ -175,6 +182,14 @@ pub fn labels_follow_a_file_that_is_replaced() {
     }
     assert_eq!(exporter.until(Some("pod-2")), 0);
     assert_eq!(one("decoder_errors_total"), 0);
+    // Who may write the file has no other one read by it.
+    let failures = one("plugin_data_failures_total");
+    fs::write(folder.0.path().join("secret"), "secret").unwrap();
+    let link = folder.file().with_extension("new");
+    symlink("../secret", &link).unwrap();
+    fs::rename(&link, folder.file()).unwrap();
+    exporter.until_failed(failures);
+    exporter.until(Some("pod-2"));
     let worker = |(labels, up): &(String, u64)| labels.contains("plugin-data") && *up == 1;
     assert!(exporter.series("worker_up").iter().any(worker));
 }
@@ -196,6 +211,10 @@ pub fn a_file_that_is_missing_is_told_of() {
     let folder = Folder::new();
     insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: DIR/files/pods is not there; see to it that it comes; it is looked for every 1 s");
     // What would be a fault where it is served may be of another host in a replay.
+    fs::write(folder.0.path().join("secret"), "secret").unwrap();
+    symlink("../secret", folder.file()).unwrap();
+    insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: DIR/files/pods is a link that leads out of its directory, or begins with `/`; name the file that it leads to in its place");
+    fs::remove_file(folder.file()).unwrap();
     fs::remove_dir(folder.0.path().join("files")).unwrap();
     insta::assert_snapshot!(said(&folder), @"DIR/workload.yaml:3: warning: plugins.guest.data.file: the directory of DIR/files/pods is not there; make the directory first: an exporter that serves can read no other than those that were there at its start");
     let check = |guest: &str| {
@@ -204,6 +223,16 @@ pub fn a_file_that_is_missing_is_told_of() {
         command.arg("--config.dir").arg(folder.0.path()).args(["--config.names", "workload"]);
         told(&folder, &command.arg("--config.check").output().unwrap().stderr)
     };
+    let go_to = |place: &str| {
+        let _ = fs::remove_file(folder.0.path().join("files"));
+        symlink(place, folder.0.path().join("files")).unwrap();
+    };
+    go_to("/");
+    insta::assert_snapshot!(check("data"), @"
+    DIR/workload.yaml:3: plugins.guest.data.file: DIR/files/pods lies in `/`, all of which would be readable; put it into a directory of its own
+    DIR/workload.yaml:3: warning: plugins.guest.data.file: DIR/files/pods is not there; see to it that it comes; it is looked for every 1 s
+    ");
+    go_to("gone");
     insta::assert_snapshot!(check("data"), @"DIR/workload.yaml:3: plugins.guest.data.file: the directory of DIR/files/pods is not there; make the directory first: an exporter that serves can read no other than those that were there at its start");
     insta::assert_snapshot!(check("echo"), @"DIR/workload.yaml:3: plugins.guest.data: the plugin reads no data: it does not import the interface for it; remove it, or use a version of the plugin that does");
 }

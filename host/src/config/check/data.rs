@@ -82,15 +82,11 @@ fn named(name: &str) -> Result<(), Advice> {
 /// The file that is named so in a config of this folder.
 fn place(name: &str, folder: &Path) -> Result<PathBuf, Advice> {
     let file = folder.join(name);
-    match (file.file_name(), file.parent()) {
-        (None, _) => {
+    match file.file_name() {
+        None => {
             let problem = format!("{} names no file", quote(name));
             Err(Advice::new(problem, "write the path of a file"))
         }
-        (Some(_), Some(dir)) if dir == Path::new("/") => {
-            let problem = format!("{} lies in `/`, all of which would be readable", quote(name));
-            Err(Advice::new(problem, "put it into a directory of its own"))
-        }
-        _ => Ok(file),
+        Some(_) => Ok(file),
     }
 }

@@ -335,7 +335,7 @@ pub(in crate::config) static DATA: Section = section(
         key(
             "size",
             ValueKind::Size(ranges::DATA_SIZE),
-            Written("16MiB"),
+            Written("4MiB"),
             "The most that the file may have. A larger one is not read.",
         ),
     ],

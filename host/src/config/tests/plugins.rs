@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use super::{faults, file, good, lines};
 use crate::config::limits::{CompileLimits, Limits};
-use crate::config::{DataPlan, DecoderStep, OnRowError, PluginOrigin, PluginStep, load};
+use crate::config::{DataPlan, DecoderStep, OnRowError, PluginOrigin, PluginStep, data_file, load};
 use crate::decode::{OnError, builtin};
 use crate::digest::Digest;
 
@@ -231,7 +231,7 @@ fn files_that_a_plugin_reads_are_relative_to_the_config() {
         path: format!("plugins.zone.data{below}"),
         file: file.into(),
         refresh: Duration::from_secs(10),
-        size: 16 << 20,
+        size: 4 << 20,
     };
     assert_eq!(data("{file: pods.json}"), [plan("data", "", "/etc/pods.json")]);
     let own = DataPlan {
@@ -244,6 +244,18 @@ fn files_that_a_plugin_reads_are_relative_to_the_config() {
         [own, plan("file", ".file", "/etc/d/file")]
     );
     assert_eq!(data("{}"), []);
+    // Where nothing is served there is no sandbox that `/` would open.
+    assert!(data_file("pods", "/pods.json").is_ok());
+}
+
+#[test]
+fn many_configs_may_each_have_a_plugin_that_reads_a_file() {
+    let text = with("  zone: {file: f, data: {file: pods.json}}", "{name: wasm, plugin: zone}");
+    let files = |count| (0..count).map(|n| file(&format!("/etc/{n}.yaml"), &text)).collect();
+    let (configs, faults) = load(files(256), &[]);
+    assert_eq!((configs.len(), lines(&faults)), (256, String::new()));
+    let (_, faults) = load(files(257), &[]);
+    assert_snapshot!(lines(&faults), @"/etc/256.yaml:2: plugins.zone.data: the files that plugins read may have more than 1GiB, all together; write a smaller `size`, or serve fewer configs in one process");
 }
 
 #[test]
@@ -253,12 +265,11 @@ fn files_that_a_plugin_reads_are_checked() {
         "  a: {{file: f, data: pods.json}}
   b: {{file: f, data: {{file: pods.json, refresh: 1ms, size: 1GiB, path: x}}}}
   c: {{file: f, data: {{'p/q': {{file: x}}, pods: {{}}, list: [x]}}}}
-  d: {{file: f, data: {{file: /pods.json}}}}
-  e: {{file: f, data: {{pods: {{file: pods/..}}}}}}
-  f: {{file: f, data: {{{many}}}}}
-  g: {{file: f, data: {{file: x, refresh: 25h, size: 0}}}}"
+  d: {{file: f, data: {{pods: {{file: pods/..}}}}}}
+  e: {{file: f, data: {{{many}}}}}
+  f: {{file: f, data: {{file: x, refresh: 25h, size: 0}}}}"
     );
-    let steps = ["a", "b", "c", "d", "e", "f", "g"]
+    let steps = ["a", "b", "c", "d", "e", "f"]
         .map(|name| format!("{{name: wasm, plugin: {name}}}"))
         .join(", ");
     assert_snapshot!(faults(&with(&plugins, &steps)), @"
@@ -269,11 +280,10 @@ fn files_that_a_plugin_reads_are_checked() {
     x.yaml:4: plugins.c.data.list: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     x.yaml:4: plugins.c.data.p/q: `p/q` cannot be what a plugin calls a file; use letters, digits, `_`, `-` and `.`, 128 of them at most
     x.yaml:4: plugins.c.data.pods: no file is named; add `file:` with its path
-    x.yaml:5: plugins.d.data.file: `/pods.json` lies in `/`, all of which would be readable; put it into a directory of its own
-    x.yaml:6: plugins.e.data.pods.file: `pods/..` names no file; write the path of a file
-    x.yaml:7: plugins.f.data: the plugin reads 9 files, more than 8; write what it needs into fewer files
-    x.yaml:8: plugins.g.data.refresh: `25h` is no time that can lie between two looks at a file; write one from 1s to 24h
-    x.yaml:8: plugins.g.data.size: `0` is no size that this can have; write one from 1 to 64MiB
+    x.yaml:5: plugins.d.data.pods.file: `pods/..` names no file; write the path of a file
+    x.yaml:6: plugins.e.data: the plugin reads 9 files, more than 8; write what it needs into fewer files
+    x.yaml:7: plugins.f.data.refresh: `25h` is no time that can lie between two looks at a file; write one from 1s to 24h
+    x.yaml:7: plugins.f.data.size: `0` is no size that this can have; write one from 1 to 64MiB
     ");
 }
 
