@@ -174,7 +174,10 @@ fn belong(file: &File, to: &Metadata) -> io::Result<()> {
     }
     fchown(file, Some(user), Some(group)).map_err(|error| {
         let why = words(&error);
-        io::Error::new(error.kind(), format!("it belongs to {user}:{group}, and would not: {why}"))
+        io::Error::new(
+            error.kind(),
+            format!("no file of user {user} and group {group} can be put there: {why}"),
+        )
     })
 }
 
@@ -191,6 +194,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::time::UNIX_EPOCH;
 
+    use caps::{CapSet, Capability};
     use rustix::fs::{FileType, Mode, mknodat};
 
     use super::*;
@@ -255,6 +259,15 @@ mod tests {
         replace(&path, b"two").unwrap();
         let is = fs::metadata(&path).unwrap();
         assert_eq!((is.uid(), is.gid(), is.mode() & 0o7777), (1234, 2345, 0o640));
+        // Who may not give a file away leaves it as it is.
+        let at = path.clone();
+        let refused = std::thread::spawn(move || {
+            caps::drop(None, CapSet::Effective, Capability::CAP_CHOWN).unwrap();
+            replace(&at, b"three").unwrap_err().to_string()
+        });
+        insta::assert_snapshot!(refused.join().unwrap(), @"no file of user 1234 and group 2345 can be put there: operation not permitted");
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

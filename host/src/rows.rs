@@ -11,7 +11,6 @@
 mod decided;
 mod ends;
 mod fate;
-mod names;
 mod table;
 mod walk;
 

@@ -25,6 +25,7 @@ mod decide;
 mod decode;
 mod families;
 mod feed;
+mod last_names;
 mod stats;
 mod text_bound;
 mod turns;

@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use super::ends::Ends;
 use super::fate::{Fate, Past};
-use super::names::LastNames;
 use super::{Column, Receiver, Row, Rows};
-use crate::series::{Family, LabelSet, Moves};
+use crate::series::{Family, Moves};
 
 /// What the fates of a row were decided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +40,6 @@ pub struct Decided {
     /// The fates of each row, end to end.
     fates: Vec<Fate>,
     past: Past,
-    names: LastNames,
     /// What else is known of each row.
     notes: Vec<Note>,
     ends: Ends,
@@ -93,7 +91,6 @@ impl Decided {
             columns: columns.into(),
             fates: Vec::new(),
             past: Past::default(),
-            names: LastNames::default(),
             notes: Vec::new(),
             ends: Ends::default(),
             errors: 0,
@@ -175,7 +172,6 @@ impl Decided {
     /// Takes a row out of its series, and makes it undecided again.
     fn leave(&mut self, row: Row, family: &mut Family) {
         self.forget_notes(row);
-        self.names.forget(row);
         let (place, width) = (row.0 as usize, self.columns.len());
         let fates = self.fates.get_mut(place * width..(place + 1) * width).unwrap_or_default();
         Fate::undo(fates, family);
@@ -183,16 +179,6 @@ impl Decided {
             self.past.forget(place * width + column, *fate);
             *fate = Fate::Undecided;
         }
-    }
-
-    /// Remembers the labels of a row that is known, before transforms.
-    pub fn remember(&mut self, row: Row, labels: &LabelSet) {
-        self.names.set(row, labels);
-    }
-
-    /// The labels that a row had, before transforms, when it was last known, if they are remembered.
-    pub fn last_names(&self, row: Row) -> Option<&LabelSet> {
-        self.names.get(row).filter(|_| self.is_known(row))
     }
 
     /// Forgets what else was noted of a row than its fates.
@@ -259,12 +245,6 @@ impl Decided {
     #[cfg(test)]
     pub(super) fn kept_past(&self) -> usize {
         self.past.kept()
-    }
-
-    /// How many labels are remembered, with some that no row has any more.
-    #[cfg(test)]
-    pub(super) fn kept_names(&self) -> usize {
-        self.names.kept()
     }
 
     /// Follows a family that has moved its cells.

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::last_names::LastNames;
 use super::text_bound::TextBound;
 use crate::bpf::{Field, Key, Layout, Role};
 use crate::config::MetricKind;
@@ -28,6 +29,8 @@ pub(super) struct KeyDecoder {
     /// The numbers of a row: one, or one for each CPU.
     columns: Vec<Column>,
     transforms: Transforms,
+    /// What rows were called last, if transforms are asked.
+    names: LastNames,
     inputs: Batch,
     decodings: Decodings,
     /// The keys in hand; kept for their memory.
@@ -110,6 +113,7 @@ impl KeyDecoder {
             cpu,
             cpus,
             transforms,
+            names: LastNames::default(),
             inputs: Batch::default(),
             decodings: Decodings::default(),
             keys: Vec::new(),
@@ -128,8 +132,9 @@ impl KeyDecoder {
 
     /// Decides the fates of these rows, which are `known`. Those that a plugin did not get to
     /// keep what they had, or if they are new get what `on_error` says, and wait. Whether there are none
-    /// such. Those whose calls failed do the same, and are asked again later. Those that had names for all of their keys keep them when a name is gone: what it named is
-    /// still what was counted.
+    /// such. Those whose calls failed do the same, and are asked again later. Those that had names for all
+    /// of their keys keep them when a name is gone: what it named is still what was counted. Transforms are
+    /// asked with those names.
     pub(super) fn decide(
         &mut self,
         rows: &[Row],
@@ -146,10 +151,12 @@ impl KeyDecoder {
         let cpus = self.cpu_labels(rows.len());
         for (row, key) in rows.iter().zip(&mut self.keys) {
             key.stands = key.unanswered && decided.is_decided(*row)
-                || key.nameless && decided.is_known(*row) && !key.recall(decided.last_names(*row));
+                || key.nameless && decided.is_known(*row) && !key.recall(self.names.get(*row));
         }
         self.transform(rows.len(), &cpus);
-        let Self { keys, cpu, transforms, transformed, first_error, bounds, refused, .. } = self;
+        let Self {
+            keys, cpu, transforms, names, transformed, first_error, bounds, refused, ..
+        } = self;
         let parts = &*self.labels;
         let asks_transforms = !transforms.is_empty();
         let mut transformed = asks_transforms.then(|| transformed.iter());
@@ -178,11 +185,13 @@ impl KeyDecoder {
             let grounds = key.grounds();
             let decision = Decision { fates: &fates, errors: key.errors, due, grounds };
             decided.decide(*row, decision, all, family);
-            if asks_transforms && grounds == Grounds::Known && !key.out {
-                decided.remember(*row, &key.labels);
+            if asks_transforms {
+                let is_named = grounds == Grounds::Known && !key.out;
+                names.note(*row, is_named.then_some(&key.labels));
             }
         }
         decided.wait(&waiting, now);
+        names.prune(known);
         waiting.is_empty()
     }
 

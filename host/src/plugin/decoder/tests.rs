@@ -197,7 +197,14 @@ fn a_label_that_is_too_long_is_an_error_of_its_own() {
 
 #[test]
 fn what_cannot_be_read_is_told() {
-    let error = plugin("wild").error();
+    let mut wild = plugin("wild");
+    let error = wild.error();
+    // Of what an input is it says nothing, and nor does that it is not asked for a while.
+    for _ in 0..4 {
+        let answers = wild.answers(&[b"a"]);
+        let (_, outcome) = answers.get(0);
+        assert!(outcome.as_ref().is_err_and(|error| error.is_unanswered() && !error.is_deferred()));
+    }
     assert!(error.starts_with("plugin `zone`: it returned what cannot be read: "), "{error}");
     let mut echo = plugin("echo");
     let answers = echo.answers(&[b"\xff"]);

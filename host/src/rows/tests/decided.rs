@@ -469,19 +469,3 @@ fn ends_of_gone_keys_are_forgotten() {
     let ends = scene.known.decided.ends();
     assert!(ends <= 200, "{ends} ends for 1 key");
 }
-
-#[test]
-fn last_names_are_kept_once_and_go_with_their_rows() {
-    let mut scene = Scene::new(2);
-    for n in 0..1000u16 {
-        for row in scene.walk(|walk| meet(walk, &n.to_ne_bytes(), &[7])) {
-            assert_eq!(scene.known.decided.last_names(row), None);
-            scene.decide(row, decision(&[Fate::Out], 0, None));
-            let labels = LabelSet::of([&*n.to_string()]);
-            scene.known.decided.remember(row, &labels);
-            assert_eq!(scene.known.decided.last_names(row), Some(&labels));
-        }
-    }
-    let kept = scene.known.decided.kept_names();
-    assert!(kept <= 70, "{kept} of 1 key");
-}

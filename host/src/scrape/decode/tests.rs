@@ -261,6 +261,11 @@ fn a_transform_is_asked_with_the_last_name_when_there_is_none() {
     assert_eq!(counted(Some("web"), true), web());
     *name.lock().unwrap() = None;
     assert_eq!(scene.scrape(&[2], 0).1, ["unknown"], "what never had a name");
+    // What is kept is bounded by the rows.
+    *name.lock().unwrap() = Some("web");
+    (0..=255).for_each(|key| drop(scene.scrape(&[key], 0)));
+    let kept = scene.decoder.names.kept();
+    assert!(kept <= 70, "{kept} of 1 key");
 }
 
 #[test]
