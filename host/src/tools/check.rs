@@ -2,7 +2,8 @@
 
 use super::plugin::{Inspection, Metadata};
 use super::points::{Broken, Points};
-use super::{Answer, Bench, Guest, Loader, ToolError, plain};
+use super::{Answer, Bench, Guest, ToolError, plain};
+use crate::plugin::Loader;
 
 /// Calls between two looks at an instance's memory.
 const ROUND: usize = 64;

@@ -1,10 +1,12 @@
 //! What a person who has a plugin sees.
 
+use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser;
 
 use super::*;
+use crate::advice::Advise as _;
 use crate::cli::{Command, Flags};
 use crate::plugin::guests;
 
