@@ -127,7 +127,7 @@ impl Repository {
             path if path.len() > LONGEST_PATH || !path.split('/').all(is_word) => {
                 Err(ReferenceFault::Path)
             }
-            path => Ok(Self { host: host.to_owned(), path: path.to_owned() }),
+            path => Ok(Self { host: one_spelling(host), path: path.to_owned() }),
         }
     }
 }
@@ -252,6 +252,15 @@ impl fmt::Display for PinnedReference {
     }
 }
 
+/// A host in the one way in which policies compare it, whichever way it was typed.
+pub(crate) fn one_spelling(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    match host.strip_suffix(":443") {
+        Some(name) if is_host(name) => name.to_owned(),
+        _ => host,
+    }
+}
+
 /// Whether a word can only be a host: it has a dot or a port, or is `localhost`.
 fn is_host(text: &str) -> bool {
     let (name, port) = match text.rsplit_once(':') {
@@ -306,6 +315,8 @@ mod tests {
             ("localhost/a", ("localhost", "a", None, false)),
             ("localhost:5000/a:x", ("localhost:5000", "a", Some("x"), false)),
             ("host:5000/a", ("host:5000", "a", None, false)),
+            ("GHCR.io:443/a/b", ("ghcr.io", "a/b", None, false)),
+            ("host:443/a", ("host:443", "a", None, false)),
             ("[::1]:5000/a__b/c--d.e:T_", ("[::1]:5000", "a__b/c--d.e", Some("T_"), false)),
             ("oci:a.b/c:1", ("a.b", "c", Some("1"), false)),
             (&format!("a.b/c@sha256:{HEX}"), ("a.b", "c", None, true)),

@@ -150,7 +150,7 @@ impl Entries {
     fn read(tar: &Bytes) -> Result<Self, BundleError> {
         // Its own words name fields of headers.
         let no_tar = |_: io::Error| BundleError::NoTar;
-        let (mut entries, mut count) = (Self::default(), 0);
+        let (mut entries, mut count, mut last) = (Self::default(), 0, 0);
         let mut archive = Archive::new(Cursor::new(&tar[..]));
         // As they are: nothing that a header says of another one is followed.
         for entry in archive.entries().map_err(no_tar)?.raw(true) {
@@ -171,8 +171,10 @@ impl Entries {
             };
             let range = at.zip(end).filter(is_there).ok_or_else(cut)?;
             entries.take(&name, kind, tar.slice(range.0..range.1))?;
+            last = range.1;
         }
-        if count == 0 {
+        // Some readers go on behind the end.
+        if count == 0 || tar[last..].iter().any(|byte| *byte != 0) {
             return Err(BundleError::NoTar);
         }
         Ok(entries)

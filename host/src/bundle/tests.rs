@@ -180,6 +180,9 @@ fn tars_of_something_else_are_refused() {
     insta::assert_snapshot!(refused(with(EntryType::XHeader, "index.json")), @"it has index.json, which is an extended header; write it with `bundle pack` or `bundle pull`, which put nothing else into it");
     insta::assert_snapshot!(refused(with(EntryType::Directory, "etc")), @"it has etc, which is a directory that no bundle has; write it with `bundle pack` or `bundle pull`, which put nothing else into it");
     insta::assert_snapshot!(refused(with(EntryType::Regular, "./index.json")), @"it has ./index.json, which is there twice; write it with `bundle pack` or `bundle pull`, which put nothing else into it");
+    // Other readers may go on behind the end.
+    let twice = [&tar()[..], &tar()[..]].concat();
+    insta::assert_snapshot!(refused(twice), @"it is no tar, or a damaged one; name what `bundle pack` or `bundle pull` has written");
     let unnamed = format!("blobs/sha256/{}", Digest::of(b""));
     insta::assert_snapshot!(refused(with(EntryType::Regular, &unnamed)), @"it has the blob sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855, which its manifest does not name; write it with `bundle pack` or `bundle pull`, which put nothing else into it");
 }

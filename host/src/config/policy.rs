@@ -14,7 +14,7 @@ use super::raw::Field;
 use super::raw::policy as raw;
 use crate::advice::{Advice, quote};
 use crate::files;
-use crate::reference::Repository;
+use crate::reference::{Repository, one_spelling};
 
 /// Bytes of a file that holds a key.
 const LARGEST_KEY: u64 = 64 << 10;
@@ -194,7 +194,12 @@ impl Check<'_> {
     /// A rule. `known` are the kinds and names that others are for.
     fn rule(&self, raw: raw::Rule, known: &mut Vec<(bool, String)>) -> Option<RulePlan> {
         let before = self.faults.errors();
-        let raw::Rule { path, repositories, files, keys, identities, unsigned } = raw;
+        let raw::Rule { path, mut repositories, files, keys, identities, unsigned } = raw;
+        for (_, text) in &mut repositories {
+            if let Some((host, below)) = text.split_once('/') {
+                *text = format!("{}/{below}", one_spelling(host));
+            }
+        }
         if repositories.is_empty() && files.is_empty() {
             let remedy = "add `repositories:` or `files:` with the names that it is for";
             self.faults.error(&path, "the rule is for nothing", remedy);

@@ -45,6 +45,11 @@ impl HeldFiles {
         self.files.get(&inner_name(name)?)
     }
 
+    /// All files whose names end so.
+    pub(crate) fn ending_in<'a>(&'a self, end: &'a str) -> impl Iterator<Item = &'a Bytes> {
+        self.files.iter().filter(move |(name, _)| name.ends_with(end)).map(|(_, bytes)| bytes)
+    }
+
     /// The bytes of a file, as [`super::read`] has those of one on disk.
     ///
     /// # Errors

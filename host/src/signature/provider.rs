@@ -26,10 +26,18 @@ thread_local! {
 /// `ring` checks messages, and `sigstore-verify` asks for some by their digest alone. Such a digest is that of the
 /// artifact, which whoever asks has. So the message is laid here, and taken if its digest is the one asked for.
 pub(super) fn with_message<T>(message: &[u8], work: impl FnOnce() -> T) -> T {
+    let _laid = Laid;
     AT_HAND.set(message.to_vec());
-    let done = work();
-    AT_HAND.take();
-    done
+    work()
+}
+
+/// Takes the message away again, also where the work panics.
+struct Laid;
+
+impl Drop for Laid {
+    fn drop(&mut self) {
+        AT_HAND.take();
+    }
 }
 
 #[derive(Debug)]

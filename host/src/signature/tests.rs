@@ -241,7 +241,7 @@ fn the_nearest_rule_counts() {
     let policy = policy(
         "rules:
 - {repositories: ['*'], unsigned: true}
-- {repositories: [ghcr.io/*], keys: [{file: cosign/cosign.pub}]}
+- {repositories: ['GHCR.io:443/*'], keys: [{file: cosign/cosign.pub}]}
 - {repositories: [ghcr.io/acme/*], keys: [{file: cosign/other.pub}]}
 - {repositories: [ghcr.io/acme/zone], unsigned: true}
 - {files: [zone.wasm], unsigned: true}",
@@ -256,6 +256,9 @@ fn the_nearest_rule_counts() {
     assert_eq!(said("docker.io/acme/zone"), "nobody");
     assert_eq!(said("ghcr.io/other/zone"), "the key cosi");
     assert_eq!(said("ghcr.io/acme2/zone"), "the key cosi");
+    // Another spelling of a registry is no other registry.
+    assert_eq!(said("GHCR.io/other/zone"), "the key cosi");
+    assert_eq!(said("ghcr.io:443/other/zone"), "the key cosi");
     insta::assert_snapshot!(said("ghcr.io/acme/pods"), @"ghcr.io/acme/pods has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed");
     assert_eq!(said("ghcr.io/acme/zone"), "nobody");
     insta::assert_snapshot!(said("ghcr.io/acme/zone/more"), @"ghcr.io/acme/zone/more has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed");

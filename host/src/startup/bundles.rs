@@ -1,12 +1,13 @@
 //! The bundles that were asked for, as configs with all that they name.
 //!
-//! Each file is read once, and its digests are checked. What is served is made of those bytes: nothing of a
+//! Each file's digests are checked when it is read. What is served is made of those bytes: nothing of a
 //! bundle is looked for on disk again. Its recording is not replayed here: see `bundle verify`.
 
 use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
+use tracing::warn;
 
 use super::plugins;
 use crate::advice::{Advice, Advise as _};
@@ -32,18 +33,29 @@ pub fn configs(places: &[BundlePlace]) -> (Vec<ConfigFile>, Vec<Fault>) {
 }
 
 /// Those of these configs that are of no bundle, or of one that is signed as the policy wants; and what is wrong with
-/// the others. Nothing of them was compiled or opened yet.
+/// the others. In a bundle that nobody needs to have signed, each plugin is held against the policy. Nothing of them
+/// was compiled or opened yet.
 pub(super) fn signed(configs: Vec<Config>, policy: Option<&Policy>) -> (Vec<Config>, Vec<Fault>) {
-    let Some(policy) = policy else { return (configs, Vec::new()) };
+    let Some(policy) = policy else {
+        let mut held = configs.iter().filter_map(|config| config.file.bundle());
+        if held.any(|held| held.id().repository.is_some()) {
+            warn!(
+                "bundles of registries are used whoever has signed them; say who may in a file of --plugins.policy"
+            );
+        }
+        return (configs, Vec::new());
+    };
     let (mut good, mut faults) = (Vec::new(), Vec::new());
     for config in configs {
         let file = config.file.folder().to_owned();
-        let checked = match config.file.bundle() {
-            Some(held) => signer(policy, &file, held.id()).map(drop),
-            None => Ok(()),
-        };
-        match checked {
-            Ok(()) => good.push(config),
+        let checked = config.file.bundle().map(|held| signer(policy, &file, held.id()));
+        match checked.transpose() {
+            // Nobody vouches for what is in it.
+            Ok(Some(Signer::Nobody)) => match plugins::untrusted_in_bundle(&config, policy) {
+                found if found.is_empty() => good.push(config),
+                found => faults.extend(found),
+            },
+            Ok(_) => good.push(config),
             Err(advice) => faults.push(fault(&file, advice)),
         }
     }
@@ -78,6 +90,7 @@ fn fetched_signatures(bundle: &Path) -> Result<Vec<Vec<u8>>, Advice> {
         Ok(lines) => Ok(lines
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
+            .take(MOST_BUNDLES)
             .map(<[u8]>::to_vec)
             .collect()),
         Err(Unread::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

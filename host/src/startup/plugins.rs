@@ -123,6 +123,35 @@ fn packed<'a>(
     Ok(Sought { config, plan, file, places: Vec::new(), held: Some(held), pin })
 }
 
+/// The plugins of a config in a bundle that are not signed as the policy wants, by the signatures that were packed with
+/// them.
+pub(super) fn untrusted_in_bundle(config: &Config, policy: &Policy) -> Vec<Fault> {
+    let Some(bundle) = config.file.bundle() else { return Vec::new() };
+    let checked = |plan: &PluginPlan| {
+        let missing = |name: &Path| missing_in_bundle(plan, name);
+        let signer = match &plan.origin {
+            PluginOrigin::Registry(reference) => {
+                named(plan, reference, bundle)?;
+                let name = PathBuf::from(lock::manifest_name(reference.digest()));
+                let manifest = bundle.get(&name).ok_or_else(|| missing(&name))?;
+                let signatures: Vec<_> = bundle.ending_in(BESIDE).collect();
+                let repository = &reference.reference().repository;
+                policy.check(SignedAs::Repository(repository), manifest, &signatures)
+            }
+            PluginOrigin::File(file) => {
+                let component = bundle.get(file).ok_or_else(|| missing(file))?;
+                let mut beside = file.as_os_str().to_owned();
+                beside.push(BESIDE);
+                let signature = bundle.get(Path::new(&beside));
+                policy.check(SignedAs::File(file), component, signature.as_slice())
+            }
+        };
+        signer.map(drop).map_err(|error| Refusal::new(plan, plan.origin.key(), error))
+    };
+    let refusals = config.plugins.iter().filter_map(|plan| checked(plan).err());
+    refusals.map(|Refusal { path, advice }| config.refuse(&path, advice)).collect()
+}
+
 /// The component that a reference means, by its manifest, which is in the bundle.
 fn named(
     plan: &PluginPlan,

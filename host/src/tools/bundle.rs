@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use super::points::{Broken, Points};
 use super::{ToolError, policy_of, remote as registry};
-use crate::advice::Advice;
 use crate::bundle::{Bundle, BundleError, BundleId, BundlePlace};
 use crate::cli::{BundleTool, RegistryFlags};
 use crate::plugin::Compiler;
@@ -64,23 +63,22 @@ fn verify(
     let called = PathBuf::from(bundle.strip_prefix(SCHEME).unwrap_or(bundle));
     let (bundle, signer) = match bundle.strip_prefix(SCHEME) {
         Some(reference) => {
-            let got = remote::fetch(reference, policy.is_some(), registry)?;
-            let signer = policy.map(|policy| got.signer(policy).map_err(Advice::from));
-            (got.bundle, signer)
+            let got = remote::fetch(reference, policy, false, registry)?;
+            (got.bundle, got.signer)
         }
         None => {
             let bundle = open(&called)?;
             let (digest, version) = (bundle.digest(), bundle.manifest().version());
             let id = BundleId { digest, version, repository: None };
-            (bundle, policy.map(|policy| bundles::signer(policy, &called, &id)))
+            let signer = policy.map(|policy| bundles::signer(policy, &called, &id));
+            (bundle, signer.transpose().map_err(ToolError::Untrusted)?)
         }
     };
     let mut points = Points::default();
     let count = bundle.files().len();
     points.note("digests", Ok(format!("{count} files of {}", bundle.digest().tagged())));
     if let Some(signer) = signer {
-        let told = signer.map(|signer| signer.to_string());
-        points.note("signer", told.map_err(|advice| advice.to_string()));
+        points.note("signer", Ok(signer.to_string()));
     }
     Subject { bundle: &bundle, called: &called, compiler }.prove(&mut points);
     points.finish().map_err(|Broken { report, faults, points }| ToolError::Proof {

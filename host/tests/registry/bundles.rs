@@ -238,9 +238,9 @@ pub fn a_bundle_is_signed_in_its_registry() {
         lettered(told.trim())
     };
     let oci = format!("oci:{pinned}");
-    insta::assert_snapshot!(verify(&oci), @"FAIL    signer      HOST/work has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    insta::assert_snapshot!(verify(&oci), @"3 error: HOST/work has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
     signer::sign(&dir, "other", &pinned);
-    insta::assert_snapshot!(verify(&oci), @"FAIL    signer      HOST/work has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(verify(&oci), @"3 error: HOST/work has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed; do not use it, unless you know who has signed it; then add them to the policy's rule");
     let pull = format!("bundle pull {pinned} --plugins.dir=kept {by} --plain-http");
     insta::assert_snapshot!(lettered(&exporter(&desk, &pull, &host)), @"3 error: HOST/work has no signature that the policy trusts: a signature is made with a key that the rule does not have, or was changed; do not use it, unless you know who has signed it; then add them to the policy's rule");
     assert!(!desk.path("kept").exists());
@@ -274,11 +274,40 @@ pub fn a_bundle_is_signed_in_its_registry() {
     error: 1 fault in the configs; nothing was loaded
     ");
     // The same bytes as a file have a signature of their own.
-    insta::assert_snapshot!(verify("work.tar"), @"FAIL    signer      the policy has no rule for work.tar; add one to the file of --plugins.policy, with who may sign it or `unsigned: true`");
+    insta::assert_snapshot!(verify("work.tar"), @"3 error: the policy has no rule for work.tar; add one to the file of --plugins.policy, with who may sign it or `unsigned: true`");
     desk.write("policy.yaml", signed::KEYS);
     let signature = signed::of_file(&dir, "signer", &desk.read("work.tar"));
     desk.write("work.tar.sigstore.json", &signature);
     insta::assert_snapshot!(verify("work.tar"), @"ok      signer      the key signer.pub (sha256:B)");
+}
+
+/// A rule that lets bundles be unsigned says nothing of the plugins that they bring.
+pub fn plugins_in_an_unsigned_bundle_are_held_against_the_policy() {
+    let (registry, desk) = packed();
+    let (host, dir) = (registry.host(), desk.path(""));
+    signer::key(&dir, "signer");
+    let check = |rules: &str| {
+        let bundles = "{files: [work.tar], unsigned: true}";
+        desk.write("policy.yaml", &format!("rules: [{bundles}, {rules}]"));
+        let words = "--config.bundle=work.tar --plugins.policy=policy.yaml --config.check";
+        lettered(&exporter(&desk, words, &host))
+    };
+    let signed = "{repositories: ['*'], keys: [{file: signer.pub}]}";
+    insta::assert_snapshot!(check(signed), @"
+    3 work.tar/work.yaml:1: plugins.zone.oci: HOST/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    assert!(check("{repositories: ['*'], unsigned: true}").starts_with("0 ok"));
+    // As it is packed again with a signature.
+    let lock = String::from_utf8(desk.read("plugins/plugins.lock")).unwrap();
+    let lock: serde_json::Value = serde_json::from_str(&lock).unwrap();
+    let manifest = lock["plugins"][0]["manifest"].as_str().unwrap();
+    signer::sign(&dir, "signer", &format!("{host}/zone:1.0.0@{manifest}"));
+    std::fs::remove_dir_all(desk.path("plugins")).unwrap();
+    let fetch = "fetch --config.dir=cfg --config.names=work --plugins.dir=plugins --plain-http";
+    desk.done(fetch, &host);
+    exporter(&desk, PACK, &host);
+    assert!(check(signed).starts_with("0 ok"), "{}", check(signed));
 }
 
 pub fn what_a_registry_gives_otherwise_is_refused() {

@@ -74,7 +74,7 @@ fn real() -> impl Iterator<Item = Trial> {
     let read = trials![oras: oras_reads_what_was_pushed, what_oras_pushes_is_read];
     let read = read
         .into_iter()
-        .chain(trials![bundles: oras_reads_a_bundle, a_bundle_is_signed_in_its_registry]);
+        .chain(trials![bundles: oras_reads_a_bundle, a_bundle_is_signed_in_its_registry, plugins_in_an_unsigned_bundle_are_held_against_the_policy]);
     let attached =
         trials![signed: what_is_signed_is_fetched_and_served, other_pushes_keep_no_signature_away];
     let read = read.chain(attached).map(|trial| unless(signer::lacks(), trial));

@@ -146,25 +146,40 @@ fn belong(config: &ConfigFile, head: &Head, maps: &[MapSpec]) -> Result<(), Box<
 
 /// Whether what was packed is what it becomes now, or where they differ.
 fn same(packed: &[u8], now: &[u8]) -> Result<String, String> {
-    let split = |text: &[u8]| String::from_utf8_lossy(text).lines().map(str::to_owned).collect();
-    let (one, other): (Vec<String>, Vec<String>) = (split(packed), split(now));
     if packed == now {
-        return Ok(format!("{} lines, as packed", one.len()));
+        return Ok(format!("{} lines, as packed", lines_of(packed).count()));
     }
-    let line = |lines: &[String], n: usize| {
-        lines.get(n).map_or("nothing".to_owned(), |line| format!("`{}`", plain(line, LONGEST_LINE)))
+    let shown = |line: Option<&[u8]>| match line {
+        None => "nothing".to_owned(),
+        Some(line) => format!("`{}`", plain(&String::from_utf8_lossy(line), LONGEST_LINE)),
     };
-    let differ = (0..one.len().max(other.len())).filter(|&n| one.get(n) != other.get(n));
     let mut said = "the recording becomes something else than what was packed".to_owned();
-    for n in differ.clone().take(MOST_LINES) {
-        let (packed, now) = (line(&one, n), line(&other, n));
-        said.push_str(&format!("\nline {}: packed {packed}, now {now}", n + 1));
+    let (mut one, mut other, mut differ) = (lines_of(packed), lines_of(now), 0usize);
+    for n in 1usize.. {
+        let (packed, now) = (one.next(), other.next());
+        if packed.is_none() && now.is_none() {
+            break;
+        }
+        if packed != now {
+            differ += 1;
+            if differ <= MOST_LINES {
+                let (packed, now) = (shown(packed), shown(now));
+                said.push_str(&format!("\nline {n}: packed {packed}, now {now}"));
+            }
+        }
     }
-    match differ.count().saturating_sub(MOST_LINES) {
+    match differ.saturating_sub(MOST_LINES) {
         0 => {}
         more => said.push_str(&format!("\nand {more} more")),
     }
     Err(said)
+}
+
+/// The lines of a text, the last with or without an end.
+fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let is_empty = text.is_empty();
+    text.split(|byte| *byte == b'\n').filter(move |_| !is_empty)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::digest::Digest;
 use crate::files;
 use crate::reference::ArtifactReference;
 use crate::registry::{Artifact, Purpose, PushRules};
-use crate::signature::{Policy, SignatureError, SignedAs, Signer};
+use crate::signature::{self, LARGEST_BUNDLE, Policy, SignedAs, Signer};
 use crate::tools::ToolError;
 use crate::tools::remote::{Way, put, said_otherwise, tag_of};
 
@@ -46,29 +46,40 @@ pub(super) struct Got {
     /// What it is called, by its digest.
     pub(super) pinned: ArtifactReference,
     pub(super) bundle: Bundle,
-    /// Those of its manifest, if they were asked for. None is believed.
+    /// Who has signed it, if there is a policy.
+    pub(super) signer: Option<Signer>,
+    /// What says that it is a signature of its manifest, if that was asked for. None is believed.
     signatures: Vec<Bytes>,
 }
 
-impl Got {
-    /// Who has signed it.
-    pub(super) fn signer(&self, policy: &Policy) -> Result<Signer, SignatureError> {
-        let subject = SignedAs::Repository(&self.pinned.repository);
-        policy.check(subject, &self.bundle.manifest().bytes, &self.signatures)
-    }
-}
-
-/// The bundle that a reference means, with its signatures if they are wanted.
+/// The bundle that a reference means. With a policy, what it does not trust is not even fetched. Signatures are asked for
+/// if there is one, or they are to be `kept`.
 pub(super) fn fetch(
     reference: &str,
-    with_signatures: bool,
+    policy: Option<&Policy>,
+    kept: bool,
     flags: &RegistryFlags,
 ) -> Result<Got, ToolError> {
     let named: ArtifactReference = reference.parse()?;
     let got = Way::of(flags)?.with(named.repository.clone(), Purpose::Pull, async |session| {
         let manifest = match BundleManifest::read(session.find_any(&named).await?.1) {
             Ok(manifest) => manifest,
-            Err(fault) => return Ok(Err(fault)),
+            Err(fault) => return Ok(Err(refused(Path::new(reference), fault))),
+        };
+        let signatures = match policy.is_some() || kept {
+            true => session.signatures(Digest::of(&manifest.bytes)).await,
+            false => Ok(Vec::new()),
+        };
+        // Without a policy nobody is asked for one.
+        let signatures = signatures.or_else(|error| match policy {
+            Some(_) => Err(error),
+            None => Ok(Vec::new()),
+        })?;
+        let subject = SignedAs::Repository(&named.repository);
+        let check = |policy: &Policy| policy.check(subject, &manifest.bytes, &signatures);
+        let signer = match policy.map(check).transpose() {
+            Ok(signer) => signer,
+            Err(error) => return Ok(Err(error.into())),
         };
         let mut blobs = HashMap::new();
         for file in &manifest.files {
@@ -76,14 +87,11 @@ pub(super) fn fetch(
                 free.insert(session.bytes("file", file.digest, file.size).await?);
             }
         }
-        let signatures = match with_signatures {
-            true => session.signatures(Digest::of(&manifest.bytes)).await?,
-            false => Vec::new(),
-        };
-        Ok(manifest.fill(&blobs).map(|bundle| (bundle, signatures)))
+        let filled = manifest.fill(&blobs).map_err(|fault| refused(Path::new(reference), fault));
+        Ok(filled.map(|bundle| (bundle, signer, signatures)))
     })?;
-    let (bundle, signatures) = got.map_err(|fault| refused(Path::new(reference), fault))?;
-    Ok(Got { pinned: named.pinned(bundle.digest()), bundle, signatures })
+    let (bundle, signer, signatures) = got?;
+    Ok(Got { pinned: named.pinned(bundle.digest()), bundle, signer, signatures })
 }
 
 /// `bundle pull`.
@@ -93,10 +101,9 @@ pub(super) fn pull(
     policy: Option<&Policy>,
     flags: &RegistryFlags,
 ) -> Result<String, ToolError> {
-    // Who has them on disk may have a policy later.
-    let got = fetch(reference, policy.is_some() || to.store.is_some(), flags)?;
-    let signer = policy.map(|policy| got.signer(policy)).transpose()?;
-    let Got { pinned, bundle, signatures } = got;
+    // Who has signatures on disk may have a policy later.
+    let Got { pinned, bundle, signer, signatures } =
+        fetch(reference, policy, to.store.is_some(), flags)?;
     let name = format!("{}.tar", pinned.repository.name());
     let file = match (to.store, to.output) {
         (Some(dir), _) => {
@@ -110,7 +117,7 @@ pub(super) fn pull(
     };
     if to.store.is_some() && !signatures.is_empty() {
         let beside = bundle::signatures_of(&file);
-        let written = files::replace(&beside, &lines_of(&signatures));
+        let written = files::replace(&beside, &lines_of(&signatures, &bundle.manifest().bytes));
         written.map_err(|source| ToolError::Unwritten { file: beside, source })?;
     }
     write(&bundle, &file)?;
@@ -119,11 +126,12 @@ pub(super) fn pull(
     Ok(out)
 }
 
-/// Signatures, one a line. What is no JSON is none.
-fn lines_of(signatures: &[Bytes]) -> Vec<u8> {
-    let lines = signatures.iter().filter_map(|signature| {
-        let value: Value = serde_json::from_slice(signature).ok()?;
-        Some(format!("{value}\n"))
+/// What says that it is a signature of this manifest, one a line.
+fn lines_of(signatures: &[Bytes], manifest: &[u8]) -> Vec<u8> {
+    let of_it = signatures.iter().filter(|bundle| signature::is_of(bundle, manifest));
+    let lines = of_it.filter_map(|bundle| {
+        let value: Value = serde_json::from_slice(bundle).ok()?;
+        Some(format!("{value}\n")).filter(|line| line.len() <= LARGEST_BUNDLE)
     });
     lines.collect::<String>().into_bytes()
 }
