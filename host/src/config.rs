@@ -174,6 +174,5 @@ fn same_name(file: &ConfigFile, earlier: &ConfigFile) -> Fault {
         format!("`{name}` is the name of two configs, {other} too"),
         "name each config once in --config.names, and give each file its own name",
     );
-    let (severity, file, path) = (Severity::Error, file.path.clone(), String::new());
-    Fault { severity, file, line: None, path, advice, count: 1 }
+    Fault::of_file(&file.path, advice)
 }

@@ -153,6 +153,22 @@ impl PluginLock {
         self.plugins.iter().find(|plugin| plugin.reference.digest() == reference.digest())
     }
 
+    /// The same, of the lock in this directory.
+    ///
+    /// # Errors
+    ///
+    /// When it was not fetched there.
+    pub fn entry(
+        &self,
+        dir: &Path,
+        reference: &PinnedReference,
+    ) -> Result<&LockedPlugin, LockError> {
+        self.find(reference).ok_or_else(|| LockError::NoEntry {
+            file: dir.join(NAME),
+            reference: Box::new(reference.clone()),
+        })
+    }
+
     /// All of them.
     pub fn plugins(&self) -> &[LockedPlugin] {
         &self.plugins

@@ -25,6 +25,7 @@ use crate::files::BundleId;
 use crate::link::{self, Linked, LinkedSpan};
 use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
 use crate::scrape::{self, Fed, Unit};
+use crate::signature::Policy;
 use crate::source::{EventSource, MapReader, Source, events};
 use crate::source::{ReadError, Reading, Sink, Way};
 use crate::spans::{ConfigTimes, RingError, TracedRing};
@@ -117,6 +118,30 @@ pub fn check(
     check_files(files(selection), *selection == Selection::DefaultSet, places, system, addresses)
 }
 
+/// Configs that may be served, as far as can be told from them and from who has signed the bundles that they are of.
+struct Admitted {
+    configs: Vec<Config>,
+    policy: Option<Policy>,
+    faults: Vec<Fault>,
+}
+
+/// Reads configs, and has the system know what they want of it. None may be served by a policy that is faulty.
+fn admit(files: Vec<ConfigFile>, policy: Option<&Path>, system: &System) -> Admitted {
+    let (configs, mut faults) = config::load(files, &scrape::own_series());
+    let policy = match plugins::policy(policy) {
+        Ok(policy) => policy,
+        Err(found) => {
+            faults.extend(found);
+            return Admitted { configs: Vec::new(), policy: None, faults };
+        }
+    };
+    let (mut configs, found) = bundles::signed(configs, policy.as_ref());
+    faults.extend(found);
+    leave_host(&mut configs, system);
+    link::want(&configs, system);
+    Admitted { configs, policy, faults }
+}
+
 /// The same of these files, and of the faults that were met when they were read. `lenient` is whether nobody
 /// asked for them.
 pub(crate) fn check_files(
@@ -126,19 +151,8 @@ pub(crate) fn check_files(
     system: &System,
     addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
-    let (configs, found) = config::load(files, &scrape::own_series());
+    let Admitted { mut configs, policy, faults: found } = admit(files, places.policy, system);
     faults.extend(found);
-    let policy = match plugins::policy(places.policy) {
-        Ok(policy) => policy,
-        Err(found) => {
-            faults.extend(found);
-            return (Vec::new(), config::shown(faults));
-        }
-    };
-    let (mut configs, found) = bundles::signed(configs, policy.as_ref());
-    faults.extend(found);
-    leave_host(&mut configs, system);
-    link::want(&configs, system);
     if addresses.is_some() {
         system.prepare_ahead(printer);
     }

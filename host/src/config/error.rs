@@ -97,6 +97,14 @@ pub struct Fault {
     pub count: u32,
 }
 
+impl Fault {
+    /// One that stops the exporter, of a file as a whole.
+    pub fn of_file(file: &Path, advice: Advice) -> Self {
+        let (severity, file, path) = (Severity::Error, file.to_owned(), String::new());
+        Self { severity, file, line: None, path, advice, count: 1 }
+    }
+}
+
 impl fmt::Display for Fault {
     /// One line: `FILE:LINE: PATH: PROBLEM; REMEDY`, warnings marked as such.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

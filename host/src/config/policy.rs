@@ -125,8 +125,7 @@ pub fn policy(path: &Path) -> Result<PolicyPlan, Vec<Fault>> {
             format!("the policy {problem}"),
             "name a file of --plugins.policy that can be read",
         );
-        let (severity, file) = (Severity::Error, path.to_owned());
-        vec![Fault { severity, file, line: None, path: String::new(), advice, count: 1 }]
+        vec![Fault::of_file(path, advice)]
     })?;
     parse(ConfigFile::new(path, text))
 }

@@ -12,7 +12,7 @@ use tracing::warn;
 use super::plugins;
 use crate::advice::{Advice, Advise as _};
 use crate::bundle::{self, Bundle, BundleError, BundleId, BundlePlace, LARGEST_TAR};
-use crate::config::{Config, ConfigFile, Fault, Severity};
+use crate::config::{Config, ConfigFile, Fault};
 use crate::files::{self, Unread};
 use crate::signature::{LARGEST_BUNDLE, MOST_BUNDLES, Policy, SignedAs, Signer};
 
@@ -26,7 +26,7 @@ pub fn configs(places: &[BundlePlace]) -> (Vec<ConfigFile>, Vec<Fault>) {
                 let repository = named.map(|named| &named.reference().repository);
                 configs.push(bundle.config(&place.file, repository));
             }
-            Err(error) => faults.push(fault(&place.file, error.advice())),
+            Err(error) => faults.push(Fault::of_file(&place.file, error.advice())),
         }
     }
     (configs, faults)
@@ -56,7 +56,7 @@ pub(super) fn signed(configs: Vec<Config>, policy: Option<&Policy>) -> (Vec<Conf
                 found => faults.extend(found),
             },
             Ok(_) => good.push(config),
-            Err(advice) => faults.push(fault(&file, advice)),
+            Err(advice) => faults.push(Fault::of_file(&file, advice)),
         }
     }
     (good, faults)
@@ -99,9 +99,4 @@ fn fetched_signatures(bundle: &Path) -> Result<Vec<Vec<u8>>, Advice> {
             Err(Advice::new(problem, "remove it, and run `ebpf_wasm_exporter bundle pull` again"))
         }
     }
-}
-
-fn fault(file: &Path, advice: Advice) -> Fault {
-    let (severity, path) = (Severity::Error, String::new());
-    Fault { severity, file: file.to_owned(), line: None, path, advice, count: 1 }
 }

@@ -108,7 +108,7 @@ fn packed<'a>(
     let (name, pin): (Cow<'_, Path>, _) = match &plan.origin {
         PluginOrigin::File(file) => (file.into(), plan.sha256),
         PluginOrigin::Registry(reference) => {
-            let component = named(plan, reference, bundle)?;
+            let component = named(plan, reference, bundle)?.component;
             (PathBuf::from(lock::file_name(component)).into(), Some(component))
         }
     };
@@ -128,21 +128,16 @@ fn packed<'a>(
 pub(super) fn untrusted_in_bundle(config: &Config, policy: &Policy) -> Vec<Fault> {
     let Some(bundle) = config.file.bundle() else { return Vec::new() };
     let checked = |plan: &PluginPlan| {
-        let missing = |name: &Path| missing_in_bundle(plan, name);
         let signer = match &plan.origin {
             PluginOrigin::Registry(reference) => {
-                named(plan, reference, bundle)?;
-                let name = PathBuf::from(lock::manifest_name(reference.digest()));
-                let manifest = bundle.get(&name).ok_or_else(|| missing(&name))?;
+                let found = named(plan, reference, bundle)?;
                 let signatures: Vec<_> = bundle.ending_in(BESIDE).collect();
-                let repository = &reference.reference().repository;
-                policy.check(SignedAs::Repository(repository), manifest, &signatures)
+                let repository = SignedAs::Repository(&reference.reference().repository);
+                policy.check(repository, &found.manifest, &signatures)
             }
             PluginOrigin::File(file) => {
-                let component = bundle.get(file).ok_or_else(|| missing(file))?;
-                let mut beside = file.as_os_str().to_owned();
-                beside.push(BESIDE);
-                let signature = bundle.get(Path::new(&beside));
+                let component = bundle.get(file).ok_or_else(|| missing_in_bundle(plan, file))?;
+                let signature = bundle.get(&beside(file));
                 policy.check(SignedAs::File(file), component, signature.as_slice())
             }
         };
@@ -152,12 +147,12 @@ pub(super) fn untrusted_in_bundle(config: &Config, policy: &Policy) -> Vec<Fault
     refusals.map(|Refusal { path, advice }| config.refuse(&path, advice)).collect()
 }
 
-/// The component that a reference means, by its manifest, which is in the bundle.
+/// What a reference means, by its manifest, which is in the bundle.
 fn named(
     plan: &PluginPlan,
     reference: &PinnedReference,
     bundle: &HeldFiles,
-) -> Result<Digest, Refusal> {
+) -> Result<FoundArtifact, Refusal> {
     let (key, digest) = (plan.origin.key(), reference.digest());
     let name = PathBuf::from(lock::manifest_name(digest));
     let bytes = bundle.get(&name).ok_or_else(|| missing_in_bundle(plan, &name))?;
@@ -166,7 +161,7 @@ fn named(
         return Err(Refusal::new(plan, key, Advice::new(problem, PACK)));
     }
     let found = FoundArtifact::read(digest, bytes.clone());
-    found.map(|found| found.component).map_err(|fault| Refusal::new(plan, key, fault))
+    found.map_err(|fault| Refusal::new(plan, key, fault))
 }
 
 /// What to do about a bundle that lacks something.
@@ -204,11 +199,7 @@ impl Keeper<'_> {
     fn fetched(&self, reference: &PinnedReference) -> Result<Digest, Advice> {
         let lock = self.lock.as_ref().map_err(LockError::advice)?;
         let dir = self.dir.ok_or(LockError::NoDirectory)?;
-        let no_entry = || LockError::NoEntry {
-            file: dir.join(lock::NAME),
-            reference: Box::new(reference.clone()),
-        };
-        let plugin = lock.find(reference).ok_or_else(no_entry)?;
+        let plugin = lock.entry(dir, reference)?;
         let found = plugin.manifest(dir)?;
         if let Some(policy) = self.policy {
             let repository = &reference.reference().repository;
@@ -234,15 +225,20 @@ impl Keeper<'_> {
     }
 }
 
+/// The file with the signature of a file.
+fn beside(file: &Path) -> PathBuf {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(BESIDE);
+    beside.into()
+}
+
 /// Who has signed a file that holds these bytes, by the bundle beside it.
 ///
 /// # Errors
 ///
 /// When the policy refuses it, or the bundle cannot be read.
 pub(crate) fn signer_of_file(policy: &Policy, file: &Path, bytes: &[u8]) -> Result<Signer, Advice> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(BESIDE);
-    let beside = PathBuf::from(beside);
+    let beside = beside(file);
     let bundle = match files::read(&beside, LARGEST_BUNDLE as u64) {
         Ok(bundle) => Some(bundle),
         Err(Unread::Refused(error)) if error.kind() == io::ErrorKind::NotFound => None,

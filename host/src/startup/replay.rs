@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::plugins::Shelf;
-use super::{Places, bundles, leave_host, plugins};
+use super::{Admitted, Places, admit, plugins};
 use crate::bpf::{self, MapSpec};
 use crate::config::{self, Config, ConfigFile, Fault, Severity};
 use crate::link;
 use crate::plugin::Loader;
-use crate::scrape::{self, Fed, Unit};
+use crate::scrape::{Fed, Unit};
 use crate::source::recording::{Head, Player, RecordedConfig, RecordedMap, Tape};
 use crate::system::System;
 
@@ -33,18 +33,7 @@ pub fn units(
 ) -> (Vec<Unit>, Vec<Fault>) {
     let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
     let maps = recorded_maps(&head);
-    let (configs, mut faults) = config::load(files, &scrape::own_series());
-    let policy = match plugins::policy(places.policy) {
-        Ok(policy) => policy,
-        Err(found) => {
-            faults.extend(found);
-            return (Vec::new(), config::shown(faults));
-        }
-    };
-    let (mut configs, found) = bundles::signed(configs, policy.as_ref());
-    faults.extend(found);
-    leave_host(&mut configs, system);
-    link::want(&configs, system);
+    let Admitted { configs, policy, mut faults } = admit(files, places.policy, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
     let shelf = Shelf::of(&configs, places.plugins, policy.as_ref());
     plugins::prepare(&configs, &mut loader, &shelf);

@@ -60,6 +60,7 @@ fn verify(
     registry: &RegistryFlags,
     compiler: &Compiler,
 ) -> Result<String, ToolError> {
+    let timeout = registry::time_of(registry)?;
     let called = PathBuf::from(bundle.strip_prefix(SCHEME).unwrap_or(bundle));
     let (bundle, signer) = match bundle.strip_prefix(SCHEME) {
         Some(reference) => {
@@ -80,7 +81,7 @@ fn verify(
     if let Some(signer) = signer {
         points.note("signer", Ok(signer.to_string()));
     }
-    Subject { bundle: &bundle, called: &called, compiler }.prove(&mut points);
+    Subject { bundle: &bundle, called: &called, compiler, timeout }.prove(&mut points);
     points.finish().map_err(|Broken { report, faults, points }| ToolError::Proof {
         report,
         faults,

@@ -36,10 +36,8 @@ pub(super) struct Way {
 
 impl Way {
     pub(super) fn of(flags: &RegistryFlags) -> Result<Self, ToolError> {
-        let RegistryFlags { plain_http, ca_file, timeout } = flags.clone();
-        let time = config::time(&timeout).filter(|time| !time.is_zero()).ok_or_else(|| {
-            usage(format!("--timeout={timeout} is no time to wait"), "write one such as 30s or 5m")
-        })?;
+        let time = time_of(flags)?;
+        let RegistryFlags { plain_http, ca_file, .. } = flags.clone();
         let keychain = Keychain::of(&|name| env::var_os(name));
         let reach = Reach { plain_http, authorities: ca_file };
         Ok(Self { reach, keychain, timeout: time })
@@ -55,6 +53,15 @@ impl Way {
         let mut session = Session::new(repository, purpose, &self.reach, self.keychain.clone())?;
         Ok(registry::run(self.timeout, work(&mut session))?)
     }
+}
+
+/// What `--timeout` says.
+pub(super) fn time_of(
+    RegistryFlags { timeout, .. }: &RegistryFlags,
+) -> Result<Duration, ToolError> {
+    config::time(timeout).filter(|time| !time.is_zero()).ok_or_else(|| {
+        usage(format!("--timeout={timeout} is no time to wait"), "write one such as 30s or 5m")
+    })
 }
 
 /// What stands behind [`SCHEME`], if that is what an argument begins with. Anything else is a file.

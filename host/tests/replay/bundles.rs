@@ -181,6 +181,13 @@ pub fn what_becomes_something_else_is_told() {
                         and 4 more
     error: the bundle does not prove itself, in 1 of 4 points
     "#);
+    insta::assert_snapshot!(shop.refused("bundle verify work.tar --timeout=1ms"), @"
+    3 RESULT  POINT      FOUND
+    ok      digests    6 files of sha256:HEX
+    ok      config     fits the object and the plugins
+    FAIL    recording  the recording is not played within 1ms; raise --timeout, or have it recorded for a shorter time
+    error: the bundle does not prove itself, in 1 of 3 points
+    ");
     shop.replaced(Part::Exposition, b"ebpf_exporter_work_hash_total 1\n".to_vec());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @r#"
     3 RESULT  POINT       FOUND
@@ -254,7 +261,7 @@ pub fn what_cannot_be_packed_is_said() {
     with("file: /zone.wasm");
     insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: /zone.wasm is outside of what is packed; put the file beside the config, and name it without a directory");
     with("file: gone.wasm");
-    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: cfg/gone.wasm cannot be read: no such file or directory; put it there as a file that can be read, or correct the config");
+    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: there is no cfg/gone.wasm; put the file beside the config, or into the directory of --plugins.dir");
     with("file: zone.wasm, settings: {key: {file: ../cfg/key.txt}}");
     insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.settings: ../cfg/key.txt is outside of what is packed; put the file beside the config, and name it without a directory");
     with(&format!("oci: 'a.b/c@sha256:{}'", "0".repeat(64)));

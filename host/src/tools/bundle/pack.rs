@@ -5,24 +5,28 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::proof::Subject;
 use super::remote::write;
-use crate::advice::{Advice, words};
+use crate::advice::{Advice, Advise as _, words};
 use crate::bundle::{Bundle, BundledFile, Part};
 use crate::cli::{Pack, names_in};
 use crate::config::{self, Config, PluginOrigin, PluginPlan, Severity};
 use crate::files::{self, inner_name};
 use crate::lock::{self, LockError, PluginLock};
 use crate::manifest::Annotations;
-use crate::plugin::Compiler;
+use crate::plugin::{self, Compiler};
 use crate::reference::PinnedReference;
 use crate::registry::timestamp;
 use crate::scrape;
 use crate::tools::ToolError;
 use crate::tools::remote::{created, typed, usage};
+
+/// How long the recording of one's own bundle may be played.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// What annotations of OCI begin with.
 const OCI: &str = "org.opencontainers.image.";
@@ -48,7 +52,7 @@ pub(super) fn pack(order: &Pack, compiler: &Compiler) -> Result<String, ToolErro
         bundle.map_err(|fault| ToolError::Bundle { file: file.clone(), fault })
     };
     let draft = made(packing.files.clone())?;
-    let subject = Subject { bundle: &draft, called: &order.dir, compiler };
+    let subject = Subject { bundle: &draft, called: &order.dir, compiler, timeout: PATIENCE };
     let maps = subject.maps().map_err(ToolError::Configs)?;
     let (readings, text) = subject.exposition(subject.tape()?, &maps)?;
     let lines = text.iter().filter(|byte| **byte == b'\n').count();
@@ -165,10 +169,8 @@ impl Packing<'_> {
             PluginOrigin::File(file) => {
                 let name = inside(file).map_err(|advice| (key, advice))?;
                 let places = [Some(config.file.folder()), self.order.plugins_dir.as_deref()];
-                let places: Vec<_> =
-                    places.into_iter().flatten().map(|dir| dir.join(file)).collect();
-                let found = places.iter().find(|path| path.exists()).or(places.first());
-                let found = found.cloned().unwrap_or_default();
+                let places: Vec<_> = places.into_iter().flatten().collect();
+                let found = plugin::find(file, &places).map_err(|error| (key, error.advice()))?;
                 self.put(Part::Plugin, name, &found).map_err(|advice| (key, advice))?;
             }
             PluginOrigin::Registry(reference) => {
@@ -191,11 +193,7 @@ impl Packing<'_> {
     ) -> Result<(), Advice> {
         let dir = self.order.plugins_dir.as_deref().ok_or(LockError::NoDirectory)?;
         let all = PluginLock::read(dir)?;
-        let no_entry = || LockError::NoEntry {
-            file: dir.join(lock::NAME),
-            reference: Box::new(reference.clone()),
-        };
-        let plugin = all.find(reference).ok_or_else(no_entry)?;
+        let plugin = all.entry(dir, reference)?;
         lock.put(plugin.clone());
         // Whether it is the one that the config names is found in the proof.
         for name in plugin.files() {

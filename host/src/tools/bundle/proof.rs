@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Points;
 use crate::advice::{Advice, Advise as _, plain};
@@ -31,6 +31,8 @@ pub(super) struct Subject<'a> {
     pub(super) bundle: &'a Bundle,
     pub(super) called: &'a Path,
     pub(super) compiler: &'a Compiler,
+    /// How long it may take until its recording is played.
+    pub(super) timeout: Duration,
 }
 
 impl Subject<'_> {
@@ -78,7 +80,7 @@ impl Subject<'_> {
         tape: Tape,
         maps: &[MapSpec],
     ) -> Result<(u64, Vec<u8>), ToolError> {
-        let config = self.config();
+        let (config, begun) = (self.config(), Instant::now());
         belong(&config, tape.head(), maps).map_err(|fault| ToolError::Configs(vec![*fault]))?;
         let tape = Arc::new(Mutex::new(tape));
         let (units, mut faults) =
@@ -90,6 +92,11 @@ impl Subject<'_> {
         let mut scraper = Scraper::new(units).with_plugin_budget(BUDGET);
         let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
         while !tape().has_ended() {
+            if begun.elapsed() > self.timeout {
+                let problem = format!("the recording is not played within {:?}", self.timeout);
+                let remedy = "raise --timeout, or have it recorded for a shorter time";
+                return Err(ToolError::Unplayed(Advice::new(problem, remedy)));
+            }
             scraper.read_maps();
             if let Some(advice) = tape().fault() {
                 return Err(ToolError::Unplayed(advice));
@@ -111,9 +118,7 @@ impl Subject<'_> {
 fn belong(config: &ConfigFile, head: &Head, maps: &[MapSpec]) -> Result<(), Box<Fault>> {
     let name = config.name();
     let refuse = |problem: String, remedy: &str| {
-        let advice = Advice::new(problem, remedy);
-        let (severity, file, path) = (Severity::Error, config.path.clone(), String::new());
-        Err(Box::new(Fault { severity, file, line: None, path, advice, count: 1 }))
+        Err(Box::new(Fault::of_file(&config.path, Advice::new(problem, remedy))))
     };
     let Some(recorded) = head.configs.iter().find(|config| config.name == name) else {
         let all = head.configs.iter().map(|config| plain(&config.name, 64)).take(8);
