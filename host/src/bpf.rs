@@ -56,6 +56,7 @@ pub use types::KernelTypes;
 
 use crate::advice::{Advice, Advise};
 use crate::config::{Fault, Severity};
+use crate::digest::Digest;
 use crate::files::{self, Unread};
 
 use attach::Attachment;
@@ -84,6 +85,7 @@ pub struct Opened {
     btf_path: Option<PathBuf>,
     /// Bytes of the object.
     size: usize,
+    digest: Digest,
     object: OpenObject,
 }
 
@@ -251,7 +253,8 @@ impl Opened {
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
         let (name, btf_path) = (name.to_owned(), btf_path.map(Path::to_owned));
-        Ok(Self { name, btf_path, file, size: bytes.len(), object })
+        let (size, digest) = (bytes.len(), Digest::of(&bytes));
+        Ok(Self { name, btf_path, file, size, digest, object })
     }
 
     /// The object's file, or `<built-in>/NAME.bpf.o`, or `BUNDLE/NAME.bpf.o`.
@@ -262,6 +265,11 @@ impl Opened {
     /// Bytes of the object.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// What the object is known by.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// The maps, libbpf's own (`.rodata` and the like) left out, in the object's order.
@@ -315,6 +323,11 @@ impl Opened {
 }
 
 impl Loaded {
+    /// Its maps, libbpf's own left out, in the object's order.
+    pub fn maps(&self) -> &[MapRef] {
+        &self.maps
+    }
+
     /// The map of this name.
     pub fn map(&self, name: &str) -> Option<&MapRef> {
         self.maps.iter().find(|map| map.spec.name == name)

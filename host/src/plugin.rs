@@ -191,6 +191,7 @@ impl Loader {
             return;
         }
         let Ok(Running { engine, cache }) = self.running() else { return };
+        let known: HashSet<_> = self.linked.keys().copied().collect();
         let forge = Forge { engine: &engine, compiler: &self.compiler, cache: cache.as_deref() };
         let (queue, seen) = (Mutex::new(requests.iter()), Mutex::new(HashSet::new()));
         let (made, memory) = (Mutex::new(Vec::new()), Memory::new(CHILDREN_MEMORY));
@@ -200,6 +201,9 @@ impl Loader {
                 let Ok(Read { path, digest, bytes }) = Read::of(request) else { continue };
                 let limits = request.limits.compile;
                 let key = (digest, limits);
+                if known.contains(&digest) {
+                    continue;
+                }
                 if !seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
                     continue;
                 }
@@ -257,6 +261,12 @@ impl Loader {
         if let Some(Running { engine, .. }) = &self.running {
             engine.rest();
         }
+    }
+
+    /// Forgets the machine code of all plugins but these, and what did not compile: it may be another file's now.
+    pub fn keep_only(&mut self, digests: &HashSet<Digest>) {
+        self.linked.retain(|digest, _| digests.contains(digest));
+        self.failed.clear();
     }
 
     /// Whether anything was compiled yet.
@@ -483,21 +493,35 @@ impl Gauge {
         self.shared.given.data.readable()
     }
 
-    /// Has a worker look at the files that these plugins read, if they read any.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no thread for it.
-    pub fn hire_data<'a>(
-        plugins: impl Iterator<Item = &'a Self>,
-        hired: &mut Hired,
-    ) -> Result<(), HireError> {
-        watch::hire(plugins.map(|plugin| Arc::clone(&plugin.shared.given.data)).collect(), hired)
+    /// Has its files looked at by this worker too.
+    pub fn watched_by(&self, watch: &DataWatch) {
+        watch.0.add(&self.shared.given.data);
     }
 
     /// Its numbers now.
     pub fn read(&self) -> Stats {
         self.shared.stats()
+    }
+}
+
+/// A worker that looks at the files that plugins read.
+#[derive(Clone, Debug)]
+pub struct DataWatch(watch::DataWatch);
+
+impl DataWatch {
+    /// Hires it for these plugins, and for those that come later; `later` is whether any may. There is none if there is
+    /// nothing to look at.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    pub fn hire<'a>(
+        plugins: impl Iterator<Item = &'a Gauge>,
+        later: bool,
+        hired: &mut Hired,
+    ) -> Result<Option<Self>, HireError> {
+        let all: Vec<_> = plugins.map(|plugin| Arc::clone(&plugin.shared.given.data)).collect();
+        Ok(watch::hire(&all, later, hired)?.map(Self))
     }
 }
 

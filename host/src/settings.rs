@@ -11,7 +11,7 @@ use crate::bpf::stats::How;
 use crate::bundle::BundlePlace;
 use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
-use crate::plugin::{CacheDir, Compiler};
+use crate::plugin::{CacheDir, Compiler, Loader};
 use crate::privileges::{Keep, Privileges, Sandbox};
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
@@ -44,6 +44,8 @@ pub struct Settings {
     pub plugin_budget: Duration,
     /// Where spans go.
     pub tracing: Variables,
+    /// Whether configs are read again when somebody asks for it.
+    pub reload: bool,
     /// Whether warnings, and programs that do not attach, are fatal.
     pub strict: bool,
     cache: Option<CacheDir>,
@@ -73,6 +75,8 @@ impl Settings {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
                 maps: maps != Maps::No,
                 openmetrics: flags.web_enable_openmetrics,
+                lifecycle: flags.web_enable_lifecycle,
+                reloads: None,
             }
             .checked()?,
             privileges: Privileges {
@@ -94,6 +98,7 @@ impl Settings {
             ),
             plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
             tracing: Variables::read(&|name| env::var(name).ok())?,
+            reload: !flags.no_config_reload,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
@@ -111,6 +116,11 @@ impl Settings {
             cache: self.cache.as_ref(),
             compiler: Compiler::default(),
         }
+    }
+
+    /// What loads plugins.
+    pub fn loader(&self) -> Loader {
+        Loader::new(Compiler::default(), self.cache.clone())
     }
 
     /// Decides whether there is `/maps`, now that it is known who can connect: this host alone if

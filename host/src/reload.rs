@@ -1,0 +1,241 @@
+//! Configs read again while they are served: what has changed is made anew, and all else is not touched.
+//!
+//! All is read, checked and loaded before anything changes. Whatever fails until then leaves all as it was. Runs on a
+//! worker of its own, which keeps what a start takes; the thread that scrapes only waits while programs change.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
+
+use tracing::{info, warn};
+
+use crate::advice::{self, Advice, Advise as _};
+use crate::bpf::{self, Addresses, Attached, KernelTypes};
+use crate::plugin::{DataWatch, Digest, Gauge, Loader};
+use crate::privileges::{self, Needs};
+use crate::scrape::{Change, Exchange, Renewal};
+use crate::serve::{Reloader, Scrapes};
+use crate::settings::Settings;
+use crate::source::{Drains, ReadError};
+use crate::startup::{self, Checked, Checking, Ready, Running, report};
+use crate::system::System;
+
+mod difference;
+
+pub use difference::Standing;
+
+use difference::{Comparison, Difference, Likeness};
+
+/// What reads configs again.
+pub struct ConfigReloader {
+    /// What was decided for the process.
+    pub settings: Arc<Settings>,
+    /// The names of this host.
+    pub system: System,
+    /// What has loaded the plugins that are at work.
+    pub loader: Loader,
+    /// The configs at work.
+    pub standing: Vec<Standing>,
+    /// Whom the thread that scrapes is told by what is to change.
+    pub exchanges: Sender<Exchange>,
+    /// That thread.
+    pub scrapes: Scrapes,
+    /// What the process has kept for serving, once that is decided.
+    pub kept: Arc<OnceLock<Needs>>,
+    /// Who drains the buffers of units that come.
+    pub drains: Option<Drains>,
+    /// Who looks at the files of plugins that come.
+    pub data: Option<DataWatch>,
+}
+
+/// All that is loaded, and waits to take the place of what there is.
+#[derive(Default)]
+struct Prepared {
+    gone: Vec<String>,
+    new: Vec<Running>,
+    renewed: Vec<(Checked, Comparison)>,
+    replaced: Vec<(Ready, Comparison)>,
+}
+
+impl Reloader for ConfigReloader {
+    fn reload(&mut self) -> Result<String, Advice> {
+        let types = KernelTypes::share();
+        let done = self.anew().map_err(|advice| advice.about("failed to reload, the old configs go on"));
+        drop(types);
+        self.forget();
+        done
+    }
+}
+
+impl ConfigReloader {
+    fn anew(&mut self) -> Result<String, Advice> {
+        let difference = Difference::of(&self.standing, self.checked()?);
+        if difference.is_none() {
+            return Ok("nothing has changed".to_owned());
+        }
+        self.allow(&difference)?;
+        let told = difference.told();
+        let prepared = self.loaded(difference)?;
+        self.exchange(prepared)?;
+        Ok(told)
+    }
+
+    /// Lets go of what only the configs of before needed.
+    fn forget(&mut self) {
+        let plugins = self.standing.iter().flat_map(|standing| &standing.made_of.plugins);
+        self.loader.keep_only(&plugins.copied().collect::<HashSet<Digest>>());
+        bpf::give_back_memory();
+    }
+
+    fn checked(&mut self) -> Result<Vec<Checked>, Advice> {
+        let Self { settings, system, loader, .. } = self;
+        let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
+        let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
+        let checking = Checking { places: settings.places(), system, addresses, loader };
+        let (checked, faults) = checking.check(&settings.selection);
+        system.prepare();
+        match report::faults(&faults, |fault| settings.is_fatal(fault)) {
+            0 => Ok(checked),
+            n => {
+                let problem = format!("{} in the configs", report::counted(n, "fault"));
+                let lines = faults.iter().filter(|fault| settings.is_fatal(fault));
+                let evidence = lines.map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                Err(Advice { evidence: Some(evidence), ..Advice::plain(problem) })
+            }
+        }
+    }
+
+    /// Whether the process may still do what it takes.
+    fn allow(&self, difference: &Difference) -> Result<(), Advice> {
+        const RESTART: &str = "restart the exporter to have it";
+        if let Some(config) = difference.to_load().next()
+            && !privileges::can_load()
+        {
+            let problem = format!("loading the object of config `{}` takes CAP_BPF, which was given up", config.name());
+            return Err(Advice::new(problem, "restart the exporter, or have it keep what a start takes: --capabilities.keep"));
+        }
+        let before = |name: &str| self.standing.iter().find(|standing| standing.name() == name);
+        let spans = difference.checked().find(|config| {
+            let before = before(config.name()).map(|standing| &*standing.made_of.config.spans);
+            before.unwrap_or_default() != config.spans()
+        });
+        if let Some(config) = spans {
+            let problem = format!("the spans of config `{}` have changed, which are not made anew while it serves", config.name());
+            return Err(Advice::new(problem, RESTART));
+        }
+        let compared = difference.renewed.iter().chain(&difference.replaced);
+        let streams = compared.clone().find(|(_, now)| now.metrics.contains(&Likeness::Stream));
+        if let Some((config, _)) = streams {
+            let problem = format!("config `{}` counts the records of a buffer by other labels, or keeps them for another time, which does not change while it serves", config.name());
+            return Err(Advice::new(problem, RESTART));
+        }
+        let needs = Needs {
+            readable: difference.checked().flat_map(Checked::plugins).flat_map(Gauge::readable).collect(),
+            changes_maps: difference.checked().any(|config| config.has_cgroup_map()),
+            ..Needs::default()
+        };
+        let lack = self.kept.get().and_then(|kept| kept.lack(&needs, self.settings.privileges.sandbox));
+        match lack {
+            Some(what) => Err(Advice::new(format!("a config {what}, which the sandbox of this exporter does not allow, since none did when it began"), RESTART)),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands to the kernel what it is to have, and attaches what takes nobody's place.
+    fn loaded(&self, difference: Difference) -> Result<Prepared, Advice> {
+        let Difference { gone, new, renewed, replaced } = difference;
+        let mut prepared = Prepared { gone, renewed, ..Prepared::default() };
+        for (mut checked, comparison) in replaced {
+            let before = self.standing.iter().find(|standing| standing.name() == checked.name());
+            let maps = before.map(|standing| &*standing.maps).unwrap_or_default();
+            let taken = checked.take_over(maps).map_err(|error| error.advice())?;
+            let comparison = comparison.of_taken(&taken, checked.layouts());
+            let read = comparison.read(checked.layouts());
+            let ready = checked.load(&self.system, &read).map_err(|error| error.advice())?;
+            prepared.replaced.push((ready, comparison));
+        }
+        for checked in new {
+            match checked.start(&self.system) {
+                Ok(running) => prepared.new.push(running),
+                Err(error) if self.settings.may_skip() => warn!("{}; skipped", error.advice()),
+                Err(error) => return Err(error.advice()),
+            }
+        }
+        if let Some(programs) = report::unattached(&prepared.new)
+            && self.settings.strict
+        {
+            return Err(Advice::plain(format!("{programs}; each has a line above")));
+        }
+        Ok(prepared)
+    }
+
+    /// Has all of it take the place of what there is, between two scrapes.
+    fn exchange(&mut self, prepared: Prepared) -> Result<(), Advice> {
+        let Prepared { gone, new, renewed, replaced } = prepared;
+        let reading = self.settings.reading;
+        let unread = |error: ReadError| {
+            let why = advice::words(&error.source);
+            Advice::plain(format!("map {} cannot be made ready for reading: {why}", error.map))
+        };
+        let mut standing: Vec<_> = new.iter().map(Standing::of).collect();
+        if !new.is_empty() {
+            bpf::post_attach_mark();
+            new.iter().for_each(|config| info!("{}", report::line(config)));
+        }
+        let units = startup::units(new, reading).map_err(unread)?;
+        let mut changes: Vec<_> = gone.iter().cloned().map(Change::Remove).collect();
+        for (checked, comparison) in renewed {
+            let before = self.standing.iter().find(|standing| standing.name() == checked.name());
+            let maps = before.map(|standing| standing.maps.clone()).unwrap_or_default();
+            let made_of = checked.made_of();
+            let layouts = checked.layouts().to_vec();
+            let renewal = checked.renew(&comparison.how(), &maps, reading).map_err(unread)?;
+            let renewal = Renewal { plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins), ..renewal };
+            standing.push(Standing { made_of, layouts, maps });
+            changes.push(Change::Renew(renewal));
+        }
+        changes.extend(units.into_iter().map(Change::Add));
+        let (lend, lent) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let wanted = replaced.iter().map(|(ready, _)| ready.name.clone()).collect();
+        let stopping = || Advice::plain("the exporter is stopping");
+        self.exchanges.send(Exchange { wanted, lent: lend, changes: told }).map_err(|_| stopping())?;
+        self.scrapes.settle();
+        let mut lent: BTreeMap<String, Attached> = lent.recv().map_err(|_| stopping())?;
+        for (ready, comparison) in replaced {
+            let running = match lent.remove(&ready.name) {
+                Some(old) => ready.attach_by(|loaded| loaded.attach_instead(old)),
+                None => ready.attach(),
+            };
+            info!("{}", report::line(&running));
+            standing.push(Standing::of(&running));
+            match startup::renewal(running, &comparison.how(), reading) {
+                Ok(renewal) => changes.push(Change::Renew(Renewal { plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins), ..renewal })),
+                Err(error) => warn!("{}; its metrics stay without it", unread(error)),
+            }
+        }
+        self.watch(&changes);
+        // Who scrapes has waited for this.
+        let _ = tell.send(changes);
+        let changed = |name: &str| gone.iter().any(|it| it == name) || standing.iter().any(|it| it.name() == name);
+        self.standing.retain(|before| !changed(before.name()));
+        self.standing.extend(standing);
+        Ok(())
+    }
+
+    /// Has workers see to what comes.
+    fn watch(&self, changes: &[Change]) {
+        for change in changes {
+            if let Some(drains) = &self.drains {
+                for drained in change.drained() {
+                    if let Err(error) = drains.add(&drained) {
+                        warn!("events are drained at scrapes only: {error}");
+                    }
+                }
+            }
+            if let Some(data) = &self.data {
+                change.plugins().iter().for_each(|plugin| plugin.watched_by(data));
+            }
+        }
+    }
+}
