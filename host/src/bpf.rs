@@ -5,6 +5,7 @@
 //! and maps to read. Never decodes a key, and never lets libbpf write to standard error.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ mod cgroup_ids;
 pub mod check;
 mod cpus;
 pub mod filter;
+mod form;
+mod handover;
 mod heap;
 mod hook;
 mod host;
@@ -45,6 +48,7 @@ pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo, post_attach_mark};
 pub use cgroup_ids::{CgroupEntry, CgroupIds};
 pub use check::{check, check_maps, check_spans};
+pub use handover::{Anew, Handover};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use kind::MapKind;
@@ -60,6 +64,7 @@ use crate::digest::Digest;
 use crate::files::{self, Unread};
 
 use attach::Attachment;
+use form::Form;
 use host::Host;
 use reason::load::Failure;
 
@@ -86,6 +91,8 @@ pub struct Opened {
     /// Bytes of the object.
     size: usize,
     digest: Digest,
+    /// What its maps hold, by name: the object tells no more once a map stands for another.
+    forms: BTreeMap<String, Form>,
     object: OpenObject,
 }
 
@@ -137,6 +144,8 @@ pub struct MapSpec {
 pub struct MapRef {
     /// What it is.
     pub spec: MapSpec,
+    /// What its keys and values are, as far as its object says.
+    form: Option<Form>,
     fd: Arc<OwnedFd>,
 }
 
@@ -253,8 +262,8 @@ impl Opened {
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
         let (name, btf_path) = (name.to_owned(), btf_path.map(Path::to_owned));
-        let (size, digest) = (bytes.len(), Digest::of(&bytes));
-        Ok(Self { name, btf_path, file, size, digest, object })
+        let (size, digest, forms) = (bytes.len(), Digest::of(&bytes), form::of(&object));
+        Ok(Self { name, btf_path, file, size, digest, forms, object })
     }
 
     /// The object's file, or `<built-in>/NAME.bpf.o`, or `BUNDLE/NAME.bpf.o`.
@@ -288,7 +297,7 @@ impl Opened {
     ///
     /// When the kernel or libbpf refuses any part of it. Nothing of it stays then.
     pub fn load(self) -> Result<Loaded, LoadError> {
-        let Self { name, btf_path, mut object, .. } = self;
+        let Self { name, btf_path, forms, mut object, .. } = self;
         let unloadable = unloadable::switch_off(&mut object);
         let places = admitted::Places::of(&object);
         // libbpf-rs hides errno, and closing the object overwrites it: call libbpf directly.
@@ -310,7 +319,7 @@ impl Opened {
         }
         // SAFETY: the object is loaded, and the pointer's only owner gives it up.
         let object = unsafe { Object::from_ptr(object.take_ptr()) };
-        match (users_maps(&object), attach::describe(&object, &unloadable)) {
+        match (users_maps(&object, &forms), attach::describe(&object, &unloadable)) {
             (Ok(maps), Ok(programs)) => {
                 let admitted = Admitted::of(&object, places);
                 Ok(Loaded { name, object, maps, admitted, programs, unloadable })
@@ -354,10 +363,15 @@ impl Attached {
     pub fn map(&self, name: &str) -> Option<&MapRef> {
         self.maps.iter().find(|map| map.spec.name == name)
     }
+
+    /// Its maps, libbpf's own left out, in the object's order: see [`Opened::take_over`].
+    pub fn maps(&self) -> &[MapRef] {
+        &self.maps
+    }
 }
 
 /// The maps that the object's author made, each with a descriptor that outlives the object.
-fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
+fn users_maps(object: &Object, forms: &BTreeMap<String, Form>) -> io::Result<Vec<MapRef>> {
     let mut maps = Vec::new();
     for map in object.maps() {
         let raw = map.as_libbpf_object();
@@ -378,7 +392,8 @@ fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
             max_entries: map.max_entries(),
             flags,
         };
-        maps.push(MapRef::new(spec, map.as_fd())?);
+        let form = forms.get(&spec.name).copied();
+        maps.push(MapRef { form, ..MapRef::new(spec, map.as_fd())? });
     }
     Ok(maps)
 }
@@ -390,7 +405,7 @@ impl MapRef {
     ///
     /// When no descriptor is left.
     pub fn new(spec: MapSpec, fd: BorrowedFd<'_>) -> io::Result<Self> {
-        Ok(Self { spec, fd: Arc::new(fd.try_clone_to_owned()?) })
+        Ok(Self { spec, form: None, fd: Arc::new(fd.try_clone_to_owned()?) })
     }
 }
 

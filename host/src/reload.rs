@@ -148,7 +148,7 @@ impl ConfigReloader {
         for (mut checked, comparison) in replaced {
             let before = self.standing.iter().find(|standing| standing.name() == checked.name());
             let maps = before.map(|standing| &*standing.maps).unwrap_or_default();
-            let taken = checked.take_over(maps).map_err(|error| error.advice())?;
+            let taken = checked.take_over(maps).map_err(|error| Advice::plain(advice::words(&error)))?;
             let comparison = comparison.of_taken(&taken, checked.layouts());
             let read = comparison.read(checked.layouts());
             let ready = checked.load(&self.system, &read).map_err(|error| error.advice())?;
@@ -204,7 +204,7 @@ impl ConfigReloader {
         let mut lent: BTreeMap<String, Attached> = lent.recv().map_err(|_| stopping())?;
         for (ready, comparison) in replaced {
             let running = match lent.remove(&ready.name) {
-                Some(old) => ready.attach_by(|loaded| loaded.attach_instead(old)),
+                Some(old) => ready.attach_by(|loaded| { drop(old); loaded.attach() }),
                 None => ready.attach(),
             };
             info!("{}", report::line(&running));

@@ -30,6 +30,7 @@ mod exits;
 mod exporter;
 mod fired;
 mod format;
+mod handover;
 mod hooks;
 mod load;
 mod machine;
@@ -176,6 +177,10 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         programs_are_described,
         costs_are_measured,
     ];
+    let handover = trials![handover:
+        counts_go_on_in_maps_that_are_handed_over,
+        maps_of_another_shape_begin_anew,
+    ];
     let events = trials![events:
         all_are_in_the_next_scrape,
         what_is_lost_is_counted,
@@ -203,6 +208,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         top_shows_what_runs,
     ];
     let read = read.into_iter().chain(copied).chain(symbols).chain(surveyor);
+    let attach = attach.into_iter().chain(handover);
     read.chain(load).chain(attach).chain(events).chain(uncounted).chain(pipeline()).chain(binary())
 }
 
