@@ -48,6 +48,7 @@ pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo, post_attach_mark};
 pub use cgroup_ids::{CgroupEntry, CgroupIds};
 pub use check::{check, check_maps, check_spans};
+pub(crate) use cpus::stay as leave_cpus;
 pub use handover::{Anew, Handover};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};

@@ -23,7 +23,9 @@ use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::reload::{ConfigReloader, Standing};
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
-use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic};
+use ebpf_wasm_exporter::serve::{
+    self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic,
+};
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::source::recording::Tape;
@@ -288,7 +290,15 @@ impl Serving<'_> {
         let (settings, system) = (Arc::clone(&self.settings), self.system.clone());
         let (kept, by) = (Arc::clone(kept), scrapes.clone());
         let reloader = ConfigReloader {
-            settings, system, loader, standing, exchanges, scrapes: by, kept, drains, data,
+            settings,
+            system,
+            loader,
+            standing,
+            exchanges,
+            scrapes: by,
+            kept,
+            drains,
+            data,
         };
         Ok((scrapes, Some(Reloads::hire(reloader, reloaded, hired)?)))
     }

@@ -26,6 +26,7 @@ pub use capabilities::{CapabilityChange, DropError, Keep, KeepError, can_load};
 pub use user::{User, UserError};
 
 use crate::bpf::filter::Threads;
+use crate::bpf::leave_cpus;
 use crate::workers::Hired;
 
 /// How long threads that have done their work may take to end.
@@ -156,6 +157,9 @@ impl Privileges {
         });
         let left = left.into_iter().collect::<Result<Vec<_>, _>>()?;
         let own = self.leave(needs)?;
+        if self.sandbox.seccomp && !needs.cpu_events {
+            leave_cpus();
+        }
         // The last: it refuses what the others are made with.
         let threads = if needs.reloader.is_some() { Threads::This } else { Threads::All };
         let seccomp = self.sandbox.refuse_calls(needs, &own, threads);

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::advice::{self, Advice, Advise as _};
 use crate::bpf::{self, Addresses, Attached, KernelTypes};
+use crate::config::{Fault, Severity};
 use crate::plugin::{DataWatch, Digest, Gauge, Loader};
 use crate::privileges::{self, Needs};
 use crate::scrape::{Change, Exchange, Renewal};
@@ -25,6 +26,25 @@ mod difference;
 pub use difference::Standing;
 
 use difference::{Comparison, Difference, Likeness};
+
+/// Says every fault, and whether none of them is fatal.
+fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
+    for fault in faults {
+        match fault.severity {
+            Severity::Error => error!("{fault}"),
+            Severity::Warning => warn!("{fault}"),
+        }
+    }
+    let fatal: Vec<_> = faults.iter().filter(|fault| settings.is_fatal(fault)).collect();
+    match fatal.iter().map(|fault| fault.count as usize).sum() {
+        0 => Ok(()),
+        n => {
+            let problem = format!("{} in the configs", report::counted(n, "fault"));
+            let lines: Vec<_> = fatal.iter().map(ToString::to_string).collect();
+            Err(Advice::plain(problem).said(lines.join("\n")))
+        }
+    }
+}
 
 /// What reads configs again.
 pub struct ConfigReloader {
@@ -60,7 +80,8 @@ struct Prepared {
 impl Reloader for ConfigReloader {
     fn reload(&mut self) -> Result<String, Advice> {
         let types = KernelTypes::share();
-        let done = self.anew().map_err(|advice| advice.about("failed to reload, the old configs go on"));
+        let done =
+            self.anew().map_err(|advice| advice.about("failed to reload, the old configs go on"));
         drop(types);
         self.forget();
         done
@@ -69,7 +90,8 @@ impl Reloader for ConfigReloader {
 
 impl ConfigReloader {
     fn anew(&mut self) -> Result<String, Advice> {
-        let difference = Difference::of(&self.standing, self.checked()?);
+        let checked = self.checked()?;
+        let difference = Difference::of(&self.standing, checked);
         if difference.is_none() {
             return Ok("nothing has changed".to_owned());
         }
@@ -94,15 +116,7 @@ impl ConfigReloader {
         let checking = Checking { places: settings.places(), system, addresses, loader };
         let (checked, faults) = checking.check(&settings.selection);
         system.prepare();
-        match report::faults(&faults, |fault| settings.is_fatal(fault)) {
-            0 => Ok(checked),
-            n => {
-                let problem = format!("{} in the configs", report::counted(n, "fault"));
-                let lines = faults.iter().filter(|fault| settings.is_fatal(fault));
-                let evidence = lines.map(ToString::to_string).collect::<Vec<_>>().join("\n");
-                Err(Advice { evidence: Some(evidence), ..Advice::plain(problem) })
-            }
-        }
+        told(&faults, settings).map(|()| checked)
     }
 
     /// Whether the process may still do what it takes.
@@ -111,8 +125,14 @@ impl ConfigReloader {
         if let Some(config) = difference.to_load().next()
             && !privileges::can_load()
         {
-            let problem = format!("loading the object of config `{}` takes CAP_BPF, which was given up", config.name());
-            return Err(Advice::new(problem, "restart the exporter, or have it keep what a start takes: --capabilities.keep"));
+            let problem = format!(
+                "loading the object of config `{}` takes CAP_BPF, which was given up",
+                config.name()
+            );
+            return Err(Advice::new(
+                problem,
+                "restart the exporter, or have it keep what a start takes: --capabilities.keep",
+            ));
         }
         let before = |name: &str| self.standing.iter().find(|standing| standing.name() == name);
         let spans = difference.checked().find(|config| {
@@ -120,23 +140,39 @@ impl ConfigReloader {
             before.unwrap_or_default() != config.spans()
         });
         if let Some(config) = spans {
-            let problem = format!("the spans of config `{}` have changed, which are not made anew while it serves", config.name());
+            let problem = format!(
+                "the spans of config `{}` have changed, which are not made anew while it serves",
+                config.name()
+            );
             return Err(Advice::new(problem, RESTART));
         }
         let compared = difference.renewed.iter().chain(&difference.replaced);
         let streams = compared.clone().find(|(_, now)| now.metrics.contains(&Likeness::Stream));
         if let Some((config, _)) = streams {
-            let problem = format!("config `{}` counts the records of a buffer by other labels, or keeps them for another time, which does not change while it serves", config.name());
+            let problem = format!(
+                "config `{}` counts the records of a buffer by other labels, or keeps them for another time, which does not change while it serves",
+                config.name()
+            );
             return Err(Advice::new(problem, RESTART));
         }
         let needs = Needs {
-            readable: difference.checked().flat_map(Checked::plugins).flat_map(Gauge::readable).collect(),
+            readable: difference
+                .checked()
+                .flat_map(Checked::plugins)
+                .flat_map(Gauge::readable)
+                .collect(),
             changes_maps: difference.checked().any(|config| config.has_cgroup_map()),
             ..Needs::default()
         };
-        let lack = self.kept.get().and_then(|kept| kept.lack(&needs, self.settings.privileges.sandbox));
+        let lack =
+            self.kept.get().and_then(|kept| kept.lack(&needs, self.settings.privileges.sandbox));
         match lack {
-            Some(what) => Err(Advice::new(format!("a config {what}, which the sandbox of this exporter does not allow, since none did when it began"), RESTART)),
+            Some(what) => Err(Advice::new(
+                format!(
+                    "a config {what}, which the sandbox of this exporter does not allow, since none did when it began"
+                ),
+                RESTART,
+            )),
             None => Ok(()),
         }
     }
@@ -148,7 +184,8 @@ impl ConfigReloader {
         for (mut checked, comparison) in replaced {
             let before = self.standing.iter().find(|standing| standing.name() == checked.name());
             let maps = before.map(|standing| &*standing.maps).unwrap_or_default();
-            let taken = checked.take_over(maps).map_err(|error| Advice::plain(advice::words(&error)))?;
+            let taken =
+                checked.take_over(maps).map_err(|error| Advice::plain(advice::words(&error)))?;
             let comparison = comparison.of_taken(&taken, checked.layouts());
             let read = comparison.read(checked.layouts());
             let ready = checked.load(&self.system, &read).map_err(|error| error.advice())?;
@@ -190,7 +227,10 @@ impl ConfigReloader {
             let made_of = checked.made_of();
             let layouts = checked.layouts().to_vec();
             let renewal = checked.renew(&comparison.how(), &maps, reading).map_err(unread)?;
-            let renewal = Renewal { plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins), ..renewal };
+            let renewal = Renewal {
+                plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins),
+                ..renewal
+            };
             standing.push(Standing { made_of, layouts, maps });
             changes.push(Change::Renew(renewal));
         }
@@ -199,25 +239,35 @@ impl ConfigReloader {
         let (tell, told) = mpsc::channel();
         let wanted = replaced.iter().map(|(ready, _)| ready.name.clone()).collect();
         let stopping = || Advice::plain("the exporter is stopping");
-        self.exchanges.send(Exchange { wanted, lent: lend, changes: told }).map_err(|_| stopping())?;
+        self.exchanges
+            .send(Exchange { wanted, lent: lend, changes: told })
+            .map_err(|_| stopping())?;
         self.scrapes.settle();
         let mut lent: BTreeMap<String, Attached> = lent.recv().map_err(|_| stopping())?;
         for (ready, comparison) in replaced {
             let running = match lent.remove(&ready.name) {
-                Some(old) => ready.attach_by(|loaded| { drop(old); loaded.attach() }),
+                Some(old) => ready.attach_by(|loaded| {
+                    drop(old);
+                    loaded.attach()
+                }),
                 None => ready.attach(),
             };
             info!("{}", report::line(&running));
             standing.push(Standing::of(&running));
             match startup::renewal(running, &comparison.how(), reading) {
-                Ok(renewal) => changes.push(Change::Renew(Renewal { plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins), ..renewal })),
+                Ok(renewal) => changes.push(Change::Renew(Renewal {
+                    plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins),
+                    ..renewal
+                })),
                 Err(error) => warn!("{}; its metrics stay without it", unread(error)),
             }
         }
         self.watch(&changes);
         // Who scrapes has waited for this.
         let _ = tell.send(changes);
-        let changed = |name: &str| gone.iter().any(|it| it == name) || standing.iter().any(|it| it.name() == name);
+        let changed = |name: &str| {
+            gone.iter().any(|it| it == name) || standing.iter().any(|it| it.name() == name)
+        };
         self.standing.retain(|before| !changed(before.name()));
         self.standing.extend(standing);
         Ok(())

@@ -25,10 +25,9 @@ use crate::digest::Digest;
 use crate::files::BundleId;
 use crate::link::{self, Linked, LinkedSpan};
 use crate::plugin::{CacheDir, Compiler, DataWatch, Gauge, Loader};
-use crate::scrape::{self, Fed, Unit};
+use crate::scrape::{self, Unit};
 use crate::signature::Policy;
-use crate::source::{Drains, EventSource, MapReader, Source, events};
-use crate::source::{ReadError, Reading, Sink, Way};
+use crate::source::{Drains, EventSource, ReadError, Reading, Sink, events};
 use crate::spans::{ConfigTimes, RingError, TracedRing};
 use crate::system::cgroups::Enrolled;
 use crate::system::{Printer, System};
@@ -389,11 +388,6 @@ impl Checked {
     /// The maps of its object.
     pub(crate) fn maps(&self) -> Vec<MapSpec> {
         self.opened.maps()
-    }
-
-    /// The config's name.
-    pub fn name(&self) -> &str {
-        &self.config.name
     }
 
     /// How each of its metrics is to read its map.

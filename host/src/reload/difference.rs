@@ -77,7 +77,8 @@ impl Difference {
         let gone = standing.iter().map(Standing::name).filter(|name| !names.contains(*name));
         let mut difference = Self { gone: gone.map(str::to_owned).collect(), ..Self::default() };
         for checked in checked {
-            let Some(before) = standing.iter().find(|before| before.name() == checked.name()) else {
+            let Some(before) = standing.iter().find(|before| before.name() == checked.name())
+            else {
                 difference.new.push(checked);
                 continue;
             };
@@ -119,7 +120,8 @@ impl Difference {
             ("removed", self.gone.iter().map(String::as_str).collect()),
         ];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-        let told: Vec<_> = parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect();
+        let told: Vec<_> =
+            parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect();
         told.join("; ")
     }
 }
@@ -153,13 +155,11 @@ impl Comparison {
         let asks = |metric: &Metric| {
             metric.decoder_plugins().next().is_some() || !metric.transforms.is_empty()
         };
-        let remade = |(metric, likeness): (&Metric, &Likeness)| {
-            *likeness != Likeness::Same && asks(metric)
-        };
+        let remade =
+            |(metric, likeness): (&Metric, &Likeness)| *likeness != Likeness::Same && asks(metric);
         let same_plugins =
             old.plugins == now.config.plugins && before.made_of.plugins == now.plugins;
-        let keeps_plugins =
-            same_plugins && !now.config.metrics.iter().zip(&metrics).any(remade);
+        let keeps_plugins = same_plugins && !now.config.metrics.iter().zip(&metrics).any(remade);
         if !keeps_plugins {
             // All that ask plugins ask the new ones: a plugin that is there twice would be told twice.
             let asking = now.config.metrics.iter().zip(&mut metrics).filter(|(it, _)| asks(it));
@@ -199,16 +199,12 @@ impl Comparison {
     }
 }
 
-fn likeness(
-    (old, before): (&Metric, &Layout),
-    (metric, layout): (&Metric, &Layout),
-) -> Likeness {
+fn likeness((old, before): (&Metric, &Layout), (metric, layout): (&Metric, &Layout)) -> Likeness {
     if before == layout && without_places(old) == without_places(metric) {
         return Likeness::Same;
     }
-    let streams = |metric: &Metric, layout: &Layout| {
-        metric.events.map(|events| (events, layout.decoded()))
-    };
+    let streams =
+        |metric: &Metric, layout: &Layout| metric.events.map(|events| (events, layout.decoded()));
     match (streams(old, before), streams(metric, layout)) {
         (None, None) => Likeness::Map,
         (old, new) if old == new => Likeness::Map,

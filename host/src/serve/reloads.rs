@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::advice::Advice;
-use crate::logging::{self, Level};
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
 use crate::workers::{HireError, Hired, LARGE_STACK, Post};
@@ -108,7 +107,8 @@ fn reload(reloader: &mut impl Reloader) -> Outcome {
     });
     match &outcome {
         Ok(changed) => info!("reloaded: {changed}"),
-        Err(advice) => logging::say(Level::Error, "", &advice.to_string()),
+        // What stood in the configs has been told line by line.
+        Err(advice) => error!("{}", Advice { evidence: None, ..advice.clone() }),
     }
     outcome
 }
@@ -175,14 +175,14 @@ impl Collect for Reloaded {
             Kind::Gauge,
             [([], since.as_secs_f64())],
         );
-        report.family(
+        report.numbers(
             about(
                 "ebpf_exporter_config_reloads_total",
                 "Reloads of configs, by what became of them",
                 ["outcome"],
             ),
             Kind::Counter,
-            [(["success"], counts.successes as f64), (["failure"], counts.failures as f64)],
+            &[(["success"], [counts.successes]), (["failure"], [counts.failures])],
         );
     }
 }
