@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::stats::{self, How, Measuring};
-use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, PinDir};
 use ebpf_wasm_exporter::bundle::BundlePlace;
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay};
 use ebpf_wasm_exporter::config::{self, ConfigFile, Fault, Severity};
@@ -85,6 +85,10 @@ fn act(flags: Flags) -> Result<(), Failure> {
             let text = order.work().map_err(|error| fail(error.exit(), error))?;
             print(&text)
         }
+        Some(Command::Unpin(order)) => {
+            let text = tools::unpin(order).map_err(|error| fail(error.exit(), error))?;
+            print(&text)
+        }
         Some(Command::Record(order)) => record(order),
         Some(Command::Replay(order)) => replay(order),
         // Obeyed before anything else was begun.
@@ -129,13 +133,15 @@ fn run(flags: Flags) -> Result<(), Failure> {
     info!("{}", report::announcement());
     let system = System::default();
     let types = KernelTypes::share();
-    let fit = checked(&settings, &system)?;
+    let mut fit = checked(&settings, &system)?;
     let read = Instant::now();
     noted.tell();
     let listener = listen(&settings)?;
     if let Some(left_out) = settings.settle_maps(listener.is_local()) {
         info!("{left_out}");
     }
+    // Held to the end: while it is open, no other exporter has what is pinned there.
+    let _pins = pinned(&settings, &mut fit)?;
     let Started { mut running, .. } = start(&settings, fit, &system)?;
     bpf::post_attach_mark();
     running.iter().for_each(|config| info!("{}", report::line(config)));
@@ -149,6 +155,15 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let (settings, system, noted) = (&settings, &system, &noted);
     let serving = Serving { settings, system, spans, measuring, host, listener, noted };
     serving.units(units, &status, began)
+}
+
+/// The directory where these configs stay when the exporter ends, if there is to be one.
+fn pinned(settings: &Settings, configs: &mut [Checked]) -> Result<Option<PinDir>, Failure> {
+    let Some(dir) = &settings.pin_dir else { return Ok(None) };
+    let dir = PinDir::open(dir, settings.strict);
+    let dir = dir.map_err(|error| fail(tools::exit_of_pins(&error), error))?;
+    startup::pin(configs, &dir);
+    Ok(Some(dir))
 }
 
 /// What has the kernel measure programs, and what tells of all programs of the host, as far as they are wanted.

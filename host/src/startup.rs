@@ -34,10 +34,13 @@ use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 pub mod bundles;
+mod pinning;
 pub(crate) mod plugins;
 pub mod replay;
 pub mod report;
 mod rolls;
+
+pub use pinning::pin;
 
 /// A config that the binary carries.
 #[derive(Debug)]
