@@ -34,10 +34,12 @@ mod key;
 mod kind;
 mod layout;
 pub(crate) mod log;
+mod pin_dir;
 mod pins;
 mod reason;
 pub mod stats;
 mod stream;
+mod succession;
 mod symbols;
 pub(crate) mod sys;
 mod types;
@@ -54,7 +56,9 @@ pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use kind::MapKind;
 pub use layout::{Field, Key, Layout, RecordLayout, Role, Value};
+pub use pin_dir::{NotUnpinned, PinDir, PinDirError, Unpinned};
 pub use stream::{Ring, Stream};
+pub use succession::{NotSwapped, Passage, Swapped};
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 pub use types::KernelTypes;
@@ -65,8 +69,9 @@ use crate::digest::Digest;
 use crate::files::{self, Unread};
 
 use attach::Attachment;
-use form::Form;
+use form::EntryForm;
 use host::Host;
+use pin_dir::{ConfigPins, Taken};
 use reason::load::Failure;
 
 /// Bytes of an object's file.
@@ -93,7 +98,9 @@ pub struct Opened {
     size: usize,
     digest: Digest,
     /// What its maps hold, by name: the object tells no more once a map stands for another.
-    forms: BTreeMap<String, Form>,
+    forms: BTreeMap<String, EntryForm>,
+    /// What has it stay in the kernel when this process ends.
+    pins: Option<ConfigPins>,
     object: OpenObject,
 }
 
@@ -107,6 +114,8 @@ pub struct Loaded {
     programs: Vec<ProgramInfo>,
     /// The programs that were switched off before, for want of a hook.
     unloadable: Vec<AttachError>,
+    /// What has it stay in the kernel when this process ends.
+    pins: Option<Arc<ConfigPins>>,
 }
 
 /// An object whose programs run, as far as they could be attached. Dropping it detaches them.
@@ -116,7 +125,7 @@ pub struct Attached {
     links: Vec<Attachment>,
     /// Held only where a link needs it: it has descriptors of its own for all that it made, those of
     /// its constants and types too.
-    _object: Option<Object>,
+    object: Option<Object>,
     maps: Vec<MapRef>,
     admitted: Admitted,
     programs: Vec<ProgramInfo>,
@@ -146,7 +155,7 @@ pub struct MapRef {
     /// What it is.
     pub spec: MapSpec,
     /// What its keys and values are, as far as its object says.
-    form: Option<Form>,
+    form: Option<EntryForm>,
     fd: Arc<OwnedFd>,
 }
 
@@ -264,7 +273,7 @@ impl Opened {
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
         let (name, btf_path) = (name.to_owned(), btf_path.map(Path::to_owned));
         let (size, digest, forms) = (bytes.len(), Digest::of(&bytes), form::of(&object));
-        Ok(Self { name, btf_path, file, size, digest, forms, object })
+        Ok(Self { name, btf_path, file, size, digest, forms, pins: None, object })
     }
 
     /// The object's file, or `<built-in>/NAME.bpf.o`, or `BUNDLE/NAME.bpf.o`.
@@ -292,12 +301,23 @@ impl Opened {
         self.maps().into_iter().find(|map| map.name == name)
     }
 
-    /// Hands the object to the kernel: maps are made, programs verified.
+    /// Has all of it that can be pinned stay in this directory when the process ends, and takes over what is there of
+    /// this config already.
+    pub fn pin_in(&mut self, dir: &PinDir) {
+        self.pins = Some(dir.of(&self.name));
+    }
+
+    /// Hands the object to the kernel: maps are made, or taken over, and programs verified.
     ///
     /// # Errors
     ///
-    /// When the kernel or libbpf refuses any part of it. Nothing of it stays then.
-    pub fn load(self) -> Result<Loaded, LoadError> {
+    /// When the kernel or libbpf refuses any part of it. Nothing of it stays then. Or when something cannot be pinned,
+    /// or what is pinned is of another shape and that is a fault.
+    pub fn load(mut self) -> Result<Loaded, LoadError> {
+        let taken = match self.pins.take() {
+            Some(pins) => Some(Taken::of(pins, &mut self)?),
+            None => None,
+        };
         let Self { name, btf_path, forms, mut object, .. } = self;
         let unloadable = unloadable::switch_off(&mut object);
         let places = admitted::Places::of(&object);
@@ -323,7 +343,8 @@ impl Opened {
         match (users_maps(&object, &forms), attach::describe(&object, &unloadable)) {
             (Ok(maps), Ok(programs)) => {
                 let admitted = Admitted::of(&object, places);
-                Ok(Loaded { name, object, maps, admitted, programs, unloadable })
+                let pins = taken.map(|taken| taken.keep(&object)).transpose()?.map(Arc::new);
+                Ok(Loaded { name, object, maps, admitted, programs, unloadable, pins })
             }
             (Err(error), _) | (_, Err(error)) => {
                 Err(LoadError { name, advice: reason::of_system(&error) })
@@ -372,7 +393,7 @@ impl Attached {
 }
 
 /// The maps that the object's author made, each with a descriptor that outlives the object.
-fn users_maps(object: &Object, forms: &BTreeMap<String, Form>) -> io::Result<Vec<MapRef>> {
+fn users_maps(object: &Object, forms: &BTreeMap<String, EntryForm>) -> io::Result<Vec<MapRef>> {
     let mut maps = Vec::new();
     for map in object.maps() {
         let raw = map.as_libbpf_object();

@@ -27,7 +27,9 @@ pub use plugin::{Compile, LimitFlags, Subject, Tool};
 pub use pods::Pods;
 pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 pub use selection::{Configs, Selection, SelectionError, names_in};
-pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};
+pub use tool::{
+    Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top, Unpin,
+};
 
 /// What stands below the flags.
 fn after() -> String {
@@ -204,6 +206,11 @@ pub struct Flags {
     /// Tell of all BPF programs and maps of this host, not of the exporter's alone
     #[arg(long = "bpf.host", overrides_with = "no_bpf_host", help_heading = KERNEL)]
     pub bpf_host: bool,
+
+    /// Directory of a BPF file system where maps and programs stay when the exporter ends, for the next to go on
+    /// with
+    #[arg(long = "bpf.pin-dir", value_name = "DIR", help_heading = KERNEL)]
+    pub bpf_pin_dir: Option<PathBuf>,
 
     /// How to read maps: auto, or all by copy, harvest, batch or keys, to compare them
     #[arg(

@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::stats::{self, How, Measuring};
-use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, PinDir};
 use ebpf_wasm_exporter::bundle::BundlePlace;
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay};
 use ebpf_wasm_exporter::config::{self, ConfigFile, Fault};
@@ -88,6 +88,10 @@ fn act(flags: Flags) -> Result<(), Failure> {
             let text = order.work().map_err(|error| fail(error.exit(), error))?;
             print(&text)
         }
+        Some(Command::Unpin(order)) => {
+            let text = tools::unpin(order).map_err(|error| fail(error.exit(), error))?;
+            print(&text)
+        }
         Some(Command::Record(order)) => record(order),
         Some(Command::Replay(order)) => replay(order),
         // Obeyed before anything else was begun.
@@ -133,13 +137,15 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let types = KernelTypes::share();
     let mut loader = settings.loader();
-    let fit = checked(&settings, &system, &mut loader)?;
+    let mut fit = checked(&settings, &system, &mut loader)?;
     let read = Instant::now();
     noted.tell();
     let listener = listen(&settings)?;
     if let Some(left_out) = settings.settle_maps(listener.is_local()) {
         info!("{left_out}");
     }
+    // Held to the end: while it is open, no other exporter has what is pinned there.
+    let pins = pinned(&settings, &mut fit)?.map(Arc::new);
     let Started { mut running, .. } = start(&settings, fit, &system)?;
     bpf::post_attach_mark();
     running.iter().for_each(|config| info!("{}", report::line(config)));
@@ -148,13 +154,22 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let (measuring, host) = looked_at(&settings, &system)?;
     let status = format!("serving {}", counted(running.len(), "config"));
     let standing = running.iter().map(Standing::of).collect();
-    let reloading = settings.reload.then_some(Reloading { loader, standing });
+    let reloading = settings.reload.then(|| Reloading { loader, standing, pins: pins.clone() });
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
     let (settings, system, noted) = (Arc::new(settings), &system, &noted);
     let serving = Serving { settings, system, spans, measuring, host, reloading, listener, noted };
     serving.units(units, &status, began)
+}
+
+/// The directory where these configs stay when the exporter ends, if there is to be one.
+fn pinned(settings: &Settings, configs: &mut [Checked]) -> Result<Option<PinDir>, Failure> {
+    let Some(dir) = &settings.pin_dir else { return Ok(None) };
+    let dir = PinDir::open(dir, settings.strict);
+    let dir = dir.map_err(|error| fail(tools::exit_of_pins(&error), error))?;
+    startup::pin(configs, &dir);
+    Ok(Some(dir))
 }
 
 /// What has the kernel measure programs, and what tells of all programs of the host, as far as they are wanted.
@@ -215,6 +230,8 @@ struct Serving<'a> {
 struct Reloading {
     loader: Loader,
     standing: Vec<Standing>,
+    /// Where configs stay in the kernel, if anywhere.
+    pins: Option<Arc<PinDir>>,
 }
 
 impl Serving<'_> {
@@ -284,7 +301,7 @@ impl Serving<'_> {
         }
         let scraper = scraper.with_plugin_budget(self.settings.plugin_budget);
         let scrapes = Scrapes::hire(scraper, hired)?;
-        let Some(Reloading { loader, standing }) = self.reloading.take() else {
+        let Some(Reloading { loader, standing, pins }) = self.reloading.take() else {
             return Ok((scrapes, None));
         };
         let (settings, system) = (Arc::clone(&self.settings), self.system.clone());
@@ -294,6 +311,7 @@ impl Serving<'_> {
             system,
             loader,
             standing,
+            pins,
             exchanges,
             scrapes: by,
             kept,

@@ -10,14 +10,14 @@ use std::sync::{Arc, OnceLock};
 use tracing::{error, info, warn};
 
 use crate::advice::{self, Advice, Advise as _};
-use crate::bpf::{self, Addresses, Attached, KernelTypes};
+use crate::bpf::{self, Addresses, Attached, KernelTypes, NotSwapped, Passage, PinDir};
 use crate::config::{Fault, Severity};
 use crate::plugin::{DataWatch, Digest, Gauge, Loader};
 use crate::privileges::{self, Needs};
 use crate::scrape::{Change, Exchange, Renewal};
 use crate::serve::{Reloader, Scrapes};
 use crate::settings::Settings;
-use crate::source::{Drains, ReadError};
+use crate::source::{Drains, ReadError, Reading};
 use crate::startup::{self, Checked, Checking, Ready, Running, report};
 use crate::system::System;
 
@@ -56,6 +56,8 @@ pub struct ConfigReloader {
     pub loader: Loader,
     /// The configs at work.
     pub standing: Vec<Standing>,
+    /// Where configs stay in the kernel, if anywhere.
+    pub pins: Option<Arc<PinDir>>,
     /// Whom the thread that scrapes is told by what is to change.
     pub exchanges: Sender<Exchange>,
     /// That thread.
@@ -182,6 +184,9 @@ impl ConfigReloader {
         let Difference { gone, new, renewed, replaced } = difference;
         let mut prepared = Prepared { gone, renewed, ..Prepared::default() };
         for (mut checked, comparison) in replaced {
+            if let Some(pins) = &self.pins {
+                checked.pin_in(pins);
+            }
             let before = self.standing.iter().find(|standing| standing.name() == checked.name());
             let maps = before.map(|standing| &*standing.maps).unwrap_or_default();
             let taken =
@@ -191,7 +196,10 @@ impl ConfigReloader {
             let ready = checked.load(&self.system, &read).map_err(|error| error.advice())?;
             prepared.replaced.push((ready, comparison));
         }
-        for checked in new {
+        for mut checked in new {
+            if let Some(pins) = &self.pins {
+                checked.pin_in(pins);
+            }
             match checked.start(&self.system) {
                 Ok(running) => prepared.new.push(running),
                 Err(error) if self.settings.may_skip() => warn!("{}; skipped", error.advice()),
@@ -209,68 +217,74 @@ impl ConfigReloader {
     /// Has all of it take the place of what there is, between two scrapes.
     fn exchange(&mut self, prepared: Prepared) -> Result<(), Advice> {
         let Prepared { gone, new, renewed, replaced } = prepared;
-        let reading = self.settings.reading;
-        let unread = |error: ReadError| {
-            let why = advice::words(&error.source);
-            Advice::plain(format!("map {} cannot be made ready for reading: {why}", error.map))
-        };
         let mut standing: Vec<_> = new.iter().map(Standing::of).collect();
         if !new.is_empty() {
             bpf::post_attach_mark();
             new.iter().for_each(|config| info!("{}", report::line(config)));
         }
-        let units = startup::units(new, reading).map_err(unread)?;
+        let units = startup::units(new, self.settings.reading).map_err(unread)?;
         let mut changes: Vec<_> = gone.iter().cloned().map(Change::Remove).collect();
+        changes.extend(units.into_iter().map(Change::Add));
         for (checked, comparison) in renewed {
-            let before = self.standing.iter().find(|standing| standing.name() == checked.name());
-            let maps = before.map(|standing| standing.maps.clone()).unwrap_or_default();
-            let made_of = checked.made_of();
-            let layouts = checked.layouts().to_vec();
-            let renewal = checked.renew(&comparison.how(), &maps, reading).map_err(unread)?;
-            let renewal = Renewal {
-                plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins),
-                ..renewal
-            };
-            standing.push(Standing { made_of, layouts, maps });
+            let (now, renewal) = self.renewed(checked, &comparison)?;
+            standing.push(now);
             changes.push(Change::Renew(renewal));
         }
-        changes.extend(units.into_iter().map(Change::Add));
-        let (lend, lent) = mpsc::channel();
-        let (tell, told) = mpsc::channel();
-        let wanted = replaced.iter().map(|(ready, _)| ready.name.clone()).collect();
-        let stopping = || Advice::plain("the exporter is stopping");
-        self.exchanges
-            .send(Exchange { wanted, lent: lend, changes: told })
-            .map_err(|_| stopping())?;
-        self.scrapes.settle();
-        let mut lent: BTreeMap<String, Attached> = lent.recv().map_err(|_| stopping())?;
-        for (ready, comparison) in replaced {
-            let running = match lent.remove(&ready.name) {
-                Some(old) => ready.attach_by(|loaded| {
-                    drop(old);
-                    loaded.attach()
-                }),
-                None => ready.attach(),
-            };
-            info!("{}", report::line(&running));
-            standing.push(Standing::of(&running));
-            match startup::renewal(running, &comparison.how(), reading) {
-                Ok(renewal) => changes.push(Change::Renew(Renewal {
-                    plugins: renewal.plugins.filter(|_| !comparison.keeps_plugins),
-                    ..renewal
-                })),
-                Err(error) => warn!("{}; its metrics stay without it", unread(error)),
-            }
+        let (lent, tell) = self.borrow(&replaced)?;
+        let Exchanged { standing: swapped, changes: exchanged, refused } =
+            exchanged(lent, replaced, self.settings.reading);
+        standing.extend(swapped);
+        changes.extend(exchanged);
+        if refused.is_some() {
+            // What has changed hands has; nothing else does.
+            changes.retain(|change| {
+                matches!(change, Change::Renew(it) if it.attached.is_some())
+                    || matches!(change, Change::Return(..))
+            });
+            standing.retain(|standing| {
+                changes
+                    .iter()
+                    .any(|change| matches!(change, Change::Renew(it) if it.name == standing.name()))
+            });
         }
         self.watch(&changes);
         // Who scrapes has waited for this.
         let _ = tell.send(changes);
-        let changed = |name: &str| {
-            gone.iter().any(|it| it == name) || standing.iter().any(|it| it.name() == name)
-        };
-        self.standing.retain(|before| !changed(before.name()));
+        let gone = gone.iter().filter(|_| refused.is_none());
+        let changed: HashSet<_> =
+            gone.cloned().chain(standing.iter().map(|it| it.name().to_owned())).collect();
+        self.standing.retain(|before| !changed.contains(before.name()));
         self.standing.extend(standing);
-        Ok(())
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// A config whose object stays: what it is now, and what changes.
+    fn renewed(
+        &self,
+        checked: Checked,
+        comparison: &Comparison,
+    ) -> Result<(Standing, Renewal), Advice> {
+        let before = self.standing.iter().find(|standing| standing.name() == checked.name());
+        let maps = before.map(|standing| standing.maps.clone()).unwrap_or_default();
+        let (made_of, layouts) = (checked.made_of(), checked.layouts().to_vec());
+        let renewal = checked.renew(&comparison.how(), &maps, self.settings.reading);
+        let renewal = comparison.keep(renewal.map_err(unread)?);
+        Ok((Standing { made_of, layouts, maps }, renewal))
+    }
+
+    /// Has the thread that scrapes wait, and lend the programs that these are to take the place of. What it is told then
+    /// is what changes.
+    fn borrow(
+        &self,
+        replaced: &[(Ready, Comparison)],
+    ) -> Result<(Lent, Sender<Vec<Change>>), Advice> {
+        let ((lend, lent), (tell, changes)) = (mpsc::channel(), mpsc::channel());
+        let wanted = replaced.iter().map(|(ready, _)| ready.name.clone()).collect();
+        let stopping = || Advice::plain("the exporter is stopping");
+        let exchange = Exchange { wanted, lent: lend, changes };
+        self.exchanges.send(exchange).map_err(|_| stopping())?;
+        self.scrapes.settle();
+        Ok((lent.recv().map_err(|_| stopping())?, tell))
     }
 
     /// Has workers see to what comes.
@@ -288,4 +302,71 @@ impl ConfigReloader {
             }
         }
     }
+}
+
+type Lent = BTreeMap<String, Attached>;
+
+/// What has come of programs that take the place of others.
+#[derive(Default)]
+struct Exchanged {
+    standing: Vec<Standing>,
+    changes: Vec<Change>,
+    /// Why not all of them have, if they have not.
+    refused: Option<Advice>,
+}
+
+/// Has these take the place of what was lent, until one cannot.
+fn exchanged(mut lent: Lent, replaced: Vec<(Ready, Comparison)>, reading: Reading) -> Exchanged {
+    let mut done = Exchanged::default();
+    for (ready, comparison) in replaced {
+        let name = ready.name.clone();
+        let Some(old) = lent.remove(&name) else { continue };
+        if done.refused.is_some() {
+            done.changes.push(Change::Return(name, old));
+            continue;
+        }
+        match ready.attach_in_place_of(old) {
+            Ok((running, passages)) => {
+                tell(&running, &passages);
+                let standing = Standing::of(&running);
+                // Its maps were read before, or are like those that are read.
+                match startup::renewal(running, &comparison.how(), reading) {
+                    Ok(renewal) => {
+                        done.standing.push(standing);
+                        done.changes.push(Change::Renew(comparison.keep(renewal)));
+                    }
+                    Err(error) => {
+                        done.refused = Some(unread(error).about(format_args!("config `{name}`")))
+                    }
+                }
+            }
+            Err(kept) => {
+                let NotSwapped { attached, failures } = *kept;
+                done.changes.push(Change::Return(name.clone(), attached));
+                let why = failures.first().map(|error| error.advice());
+                let why = why.unwrap_or_else(|| Advice::plain("its programs do not attach"));
+                done.refused = Some(why.about(format_args!("config `{name}`")));
+            }
+        }
+    }
+    done
+}
+
+/// Says what runs now, and what was missed meanwhile.
+fn tell(running: &Running, passages: &[(String, Passage)]) {
+    info!("{}", report::line(running));
+    for (program, passage) in passages {
+        if let Passage::After(gap) = passage {
+            info!(
+                config = running.name,
+                "program {program} was not attached for {} µs",
+                gap.as_micros()
+            );
+        }
+    }
+}
+
+fn unread(error: ReadError) -> Advice {
+    let why = advice::words(&error.source);
+    Advice::plain(format!("map {} cannot be made ready for reading: {why}", error.map))
 }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub stats: Option<How>,
     /// Whether all BPF programs and maps of the host are told.
     pub host_wide: bool,
+    /// Where programs and maps stay when the exporter ends, if they are to.
+    pub pin_dir: Option<PathBuf>,
     /// How long all plugins may run in a scrape.
     pub plugin_budget: Duration,
     /// Where spans go.
@@ -92,6 +94,7 @@ impl Settings {
             fanotify: !flags.no_cgroup_fanotify,
             stats: flags.bpf_stats,
             host_wide: flags.bpf_host,
+            pin_dir: flags.bpf_pin_dir.clone(),
             cache: CacheDir::chosen(
                 flags.plugins_cache_dir.as_deref(),
                 env::var_os("CACHE_DIRECTORY").as_deref(),

@@ -5,6 +5,7 @@
 //! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -15,8 +16,8 @@ use tracing::{debug, info, warn};
 
 use crate::advice::{self, Advice};
 use crate::bpf::{
-    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, MapSpec, ObjectSource, Opened,
-    RecordLayout, Ring, Symbols,
+    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, MapSpec, NotSwapped,
+    ObjectSource, Opened, Passage, PinDir, RecordLayout, Ring, Symbols,
 };
 use crate::cli::Selection;
 use crate::config::{self, Beside, Config, ConfigFile, EventStream, Fault, Severity, SpanPlan};
@@ -34,12 +35,14 @@ use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 pub mod bundles;
+mod pinning;
 pub(crate) mod plugins;
 mod renew;
 pub mod replay;
 pub mod report;
 mod rolls;
 
+pub use pinning::pin;
 pub use renew::{How, renewal};
 
 /// A config that the binary carries.
@@ -410,6 +413,11 @@ impl Checked {
         self.config.cgroup_id_map.is_some()
     }
 
+    /// Has all that can be pinned of it stay in this directory, once it is loaded.
+    pub fn pin_in(&mut self, dir: &PinDir) {
+        self.opened.pin_in(dir);
+    }
+
     /// Has its object go on with those of these maps that are like its own. Which they are; what is not is logged.
     ///
     /// # Errors
@@ -495,16 +503,37 @@ pub struct Ready {
 impl Ready {
     /// Attaches its programs.
     pub fn attach(self) -> Running {
-        self.attach_by(Loaded::attach)
+        let Ok(running) = self.attach_by(|loaded| Ok::<_, Infallible>(loaded.attach()));
+        running
     }
 
-    /// Attaches its programs in this way.
-    pub fn attach_by(self, attach: impl FnOnce(Loaded) -> Attached) -> Running {
+    /// Attaches its programs in the place of those of an object before it. How each has come to run.
+    ///
+    /// # Errors
+    ///
+    /// When a program does not attach that ran before: all that ran goes on.
+    pub fn attach_in_place_of(
+        self,
+        old: Attached,
+    ) -> Result<(Running, Vec<(String, Passage)>), Box<NotSwapped>> {
+        let mut passages = Vec::new();
+        let running = self.attach_by(|loaded| {
+            let swapped = loaded.attach_in_place_of(old)?;
+            passages = swapped.passages;
+            Ok::<_, Box<NotSwapped>>(swapped.attached)
+        })?;
+        Ok((running, passages))
+    }
+
+    fn attach_by<E>(
+        self,
+        attach: impl FnOnce(Loaded) -> Result<Attached, E>,
+    ) -> Result<Running, E> {
         let Self { name, metrics, streams, spans, object, .. } = self;
         let Self { plugins, enrolled, bundle, times: (began, loaded), made_of, .. } = self;
-        let attached = attach(object);
+        let attached = attach(object)?;
         let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Running {
+        Ok(Running {
             name,
             metrics,
             streams,
@@ -515,7 +544,7 @@ impl Ready {
             bundle,
             times,
             made_of,
-        }
+        })
     }
 }
 

@@ -22,10 +22,11 @@ const DEEPEST: usize = 16;
 
 /// The types of a map's key and value. Equal ones have the same fields at the same places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Form([u8; 8]);
+pub(super) struct EntryForm([u8; 8]);
 
-impl Form {
-    fn of(told: &str) -> Self {
+impl EntryForm {
+    /// Of what is told of them.
+    pub(super) fn of(told: &str) -> Self {
         let mut first = [0; 8];
         first.copy_from_slice(&Digest::of(told.as_bytes()).as_bytes()[..8]);
         Self(first)
@@ -33,14 +34,14 @@ impl Form {
 }
 
 /// As 16 hexadecimal digits.
-impl fmt::Display for Form {
+impl fmt::Display for EntryForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
 /// The forms of an object's maps, by name. Those of whose types nothing is known have none.
-pub(super) fn of(object: &OpenObject) -> BTreeMap<String, Form> {
+pub(super) fn of(object: &OpenObject) -> BTreeMap<String, EntryForm> {
     // SAFETY: the object is alive for as long as `btf`.
     let raw = unsafe { object.as_libbpf_object().as_ref() };
     let Ok(Some(btf)) = Btf::from_bpf_object(raw) else { return BTreeMap::new() };
@@ -59,7 +60,7 @@ pub(super) fn of(object: &OpenObject) -> BTreeMap<String, Form> {
         told.tell(TypeId::from(key), DEEPEST);
         told.text.push('>');
         told.tell(TypeId::from(value), DEEPEST);
-        Some((text(map.name()), Form::of(&told.text)))
+        Some((text(map.name()), EntryForm::of(&told.text)))
     };
     object.maps().filter_map(form).collect()
 }

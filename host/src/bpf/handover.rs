@@ -9,12 +9,14 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use libbpf_rs::{AsRawLibbpf, OpenMap, libbpf_sys};
 
-use super::form::Form;
+use super::form::EntryForm;
 use super::{MapKind, MapRef, MapSpec, Opened, is_users, sys, text};
 
 /// What libbpf writes for its own use into maps that look like the author's: who has attached a USDT last knows
 /// what stands there.
 const USDT: &str = "__bpf_usdt_";
+/// What is told of maps that have the same sizes.
+pub(super) const OTHER_FIELDS: &str = "the fields of its keys or values are others";
 
 /// What came of maps that were to be handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl fmt::Display for Anew {
 
 /// All that has to be equal, but for the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct MapShape {
     kind: MapKind,
     key_size: u32,
     value_size: u32,
@@ -51,7 +53,7 @@ pub(super) struct Shape {
     /// What else maps of this type are made with: a bloom filter's number of hashes.
     extra: u64,
     /// None if nothing is known of its types.
-    form: Option<Form>,
+    form: Option<EntryForm>,
 }
 
 impl Opened {
@@ -69,11 +71,16 @@ impl Opened {
         for mut map in self.object.maps_mut() {
             let name = text(map.name());
             let Some(old) = maps.iter().find(|old| old.spec.name == name) else { continue };
-            if !is_users(&map) || name.starts_with(USDT) {
+            if !is_users(&map) || is_of_libbpf(&name) {
                 continue;
             }
-            let form = forms.get(&name).copied();
-            match difference(&map, form, &Shape::of_fd(old.as_fd(), old.form)?) {
+            let kind = MapSpec::of_open(&map).kind;
+            let why = match kind.holds_data() {
+                false => Some(format!("a {kind} is not handed over")),
+                true => MapShape::of_open(&map, forms.get(&name).copied())
+                    .difference(&MapShape::of_fd(old.as_fd(), old.form)?),
+            };
+            match why {
                 None => {
                     map.reuse_fd(old.as_fd()).map_err(io::Error::other)?;
                     handover.taken.push(name);
@@ -85,19 +92,27 @@ impl Opened {
     }
 }
 
-/// Why a map of an object cannot be the one of this shape, if it cannot.
-pub(super) fn difference(map: &OpenMap<'_>, form: Option<Form>, was: &Shape) -> Option<String> {
-    let kind = MapSpec::of_open(map).kind;
-    if !kind.holds_data() {
-        return Some(format!("a {kind} is not handed over"));
-    }
-    let told = Shape::of_open(map, form).told_from(was);
-    (!told.is_empty()).then(|| told.join(", "))
+/// How a map of an object differs from one of this shape, but for the fields of its entries.
+pub(super) fn difference(map: &OpenMap<'_>, was: &MapShape) -> Option<String> {
+    MapShape::of_open(map, None).difference(was)
 }
 
-impl Shape {
+/// The map that this map of an object was made to be, if it was.
+pub(super) fn descriptor<'a>(map: &'a OpenMap<'_>) -> Option<BorrowedFd<'a>> {
+    // SAFETY: the map belongs to an object that is alive.
+    let fd = unsafe { libbpf_sys::bpf_map__fd(map.as_libbpf_object().as_ptr()) };
+    // SAFETY: libbpf keeps it open as long as the map's object lives.
+    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Whether only libbpf knows what a map holds.
+pub(super) fn is_of_libbpf(name: &str) -> bool {
+    name.starts_with(USDT)
+}
+
+impl MapShape {
     /// What a map of an object will be.
-    fn of_open(map: &OpenMap<'_>, form: Option<Form>) -> Self {
+    fn of_open(map: &OpenMap<'_>, form: Option<EntryForm>) -> Self {
         let MapSpec { kind, key_size, value_size, max_entries, flags, .. } = MapSpec::of_open(map);
         // SAFETY: the map belongs to an object that is alive.
         let extra = unsafe { libbpf_sys::bpf_map__map_extra(map.as_libbpf_object().as_ptr()) };
@@ -113,7 +128,7 @@ impl Shape {
     }
 
     /// What the map behind a descriptor is, as the kernel tells.
-    pub(super) fn of_fd(fd: BorrowedFd<'_>, form: Option<Form>) -> io::Result<Self> {
+    pub(super) fn of_fd(fd: BorrowedFd<'_>, form: Option<EntryForm>) -> io::Result<Self> {
         let info = sys::map_info(fd)?;
         Ok(Self {
             kind: info.type_.into(),
@@ -126,7 +141,12 @@ impl Shape {
         })
     }
 
-    /// What tells it from what was there, in words.
+    /// How it differs from what was there, in words, if it does.
+    fn difference(&self, was: &Self) -> Option<String> {
+        let told = self.told_from(was);
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
     fn told_from(&self, was: &Self) -> Vec<String> {
         let mut told = Vec::new();
         if self.kind != was.kind {
@@ -150,7 +170,7 @@ impl Shape {
             && let (Some(is), Some(was)) = (self.form, was.form)
             && is != was
         {
-            told.push("the fields of its keys or values are others".to_owned());
+            told.push(OTHER_FIELDS.to_owned());
         }
         told
     }
@@ -164,7 +184,7 @@ mod tests {
     fn what_differs_is_told_in_words() {
         let shape = |kind, sizes: [u32; 4], extra| {
             let [key_size, value_size, max_entries, flags] = sizes;
-            Shape { kind, key_size, value_size, max_entries, flags, extra, form: None }
+            MapShape { kind, key_size, value_size, max_entries, flags, extra, form: None }
         };
         let was = shape(MapKind::HASH, [8, 8, 512, 0], 0);
         let told = [
@@ -184,14 +204,14 @@ mod tests {
 
     #[test]
     fn fields_are_compared_where_they_are_known() {
-        let shape = |form: Option<&str>| Shape {
+        let shape = |form: Option<&str>| MapShape {
             kind: MapKind::HASH,
             key_size: 8,
             value_size: 8,
             max_entries: 1,
             flags: 0,
             extra: 0,
-            form: form.map(Form::of),
+            form: form.map(EntryForm::of),
         };
         let told = |is, was| shape(is).told_from(&shape(was)).join(", ");
         assert_eq!(told(Some("{a@0:u64;}"), Some("{a@0:u64;}")), "");

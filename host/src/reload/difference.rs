@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use crate::bpf::{Layout, MapRef};
 use crate::config::{Config, DecoderStep, Metric};
+use crate::scrape::Renewal;
 use crate::startup::{Checked, How, MadeOf, Running};
 
 /// A config at work.
@@ -179,6 +180,12 @@ impl Comparison {
             }
         }
         self
+    }
+
+    /// The renewal, without the plugins that go on.
+    pub(super) fn keep(&self, renewal: Renewal) -> Renewal {
+        let plugins = renewal.plugins.filter(|_| !self.keeps_plugins);
+        Renewal { plugins, ..renewal }
     }
 
     /// How each metric is made.

@@ -36,6 +36,8 @@ pub enum Change {
     Remove(String),
     /// Some of it is made anew.
     Renew(Renewal),
+    /// Its programs were lent in vain.
+    Return(String, Attached),
 }
 
 impl Change {
@@ -43,7 +45,7 @@ impl Change {
     pub fn plugins(&self) -> &[Gauge] {
         match self {
             Self::Add(unit) => &unit.plugins,
-            Self::Remove(_) => &[],
+            Self::Remove(_) | Self::Return(..) => &[],
             Self::Renew(renewal) => renewal.plugins.as_deref().unwrap_or_default(),
         }
     }
@@ -52,7 +54,7 @@ impl Change {
     pub fn drained(&self) -> Vec<Drained> {
         let fed: Vec<&Fed> = match self {
             Self::Add(unit) => unit.metrics.iter().collect(),
-            Self::Remove(_) => Vec::new(),
+            Self::Remove(_) | Self::Return(..) => Vec::new(),
             Self::Renew(renewal) => renewal.metrics.iter().filter_map(Renewed::fed).collect(),
         };
         fed.into_iter().filter_map(|fed| fed.source.drained()).collect()
@@ -130,6 +132,12 @@ impl Scraper {
             Change::Add(unit) => self.add(unit),
             Change::Remove(config) => _ = self.remove(&config),
             Change::Renew(renewal) => self.renew(renewal),
+            Change::Return(config, attached) => {
+                let unit = self.units.iter_mut().find(|unit| unit.name() == config);
+                if let Some(unit) = unit {
+                    unit.take_back(attached);
+                }
+            }
         }
     }
 

@@ -104,6 +104,11 @@ impl Active {
         self.attached.take()
     }
 
+    /// Takes back what it has lent.
+    pub(super) fn take_back(&mut self, attached: Attached) {
+        self.attached = Some(attached);
+    }
+
     /// The config's name.
     pub(super) fn name(&self) -> &str {
         &self.stats.name

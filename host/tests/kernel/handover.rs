@@ -1,7 +1,12 @@
 //! Maps that go from one object to the next, and programs that take the place of others.
 
-use ebpf_wasm_exporter::bpf::{Attached, Loaded, Stream};
+use std::sync::PoisonError;
+
+use ebpf_wasm_exporter::advice::Advise as _;
+use ebpf_wasm_exporter::bpf::{Attached, Loaded, Passage, Stream};
 use insta::assert_snapshot;
+
+use crate::attach::LOOPBACK;
 
 use crate::object;
 use crate::workload::{Rows, Session, rows};
@@ -68,5 +73,66 @@ pub fn maps_of_another_shape_begin_anew() {
     assert_eq!(sums(&new, "kept_total"), [(7, 13)]);
     for map in ["kept_sized_total", "kept_struct_total", "kept_more_total"] {
         assert_eq!(sums(&new, map), [(7, 10)], "{map}");
+    }
+}
+
+/// One program at a time counts, and what the first has counted stays.
+pub fn programs_take_the_place_of_others() {
+    let (one, other) = (Session::new(), Session::new());
+    let old = start("kept", one);
+    one.keep(7, 3);
+    let (new, _) = after(&old, "kept", other);
+    let swapped = new.attach_in_place_of(old).unwrap();
+    let [(name, Passage::After(gap))] = &swapped.passages[..] else {
+        panic!("{:?}", swapped.passages);
+    };
+    assert_eq!((&**name, gap.is_zero()), ("kept", false));
+    one.keep(7, 10);
+    other.keep(7, 100);
+    assert_eq!(sums(&swapped.attached, "kept_total"), [(7, 103)]);
+}
+
+/// As it does for packets, and for all whose new program is the one that runs.
+pub fn the_kernel_puts_one_in_the_place_of_another_where_it_can() {
+    let _lone = LOOPBACK.lock().unwrap_or_else(PoisonError::into_inner);
+    for (object, expected) in [("packets", Passage::InPlace), ("bare", Passage::Kept)] {
+        let old = object::attach(object);
+        let attached = |all: &Attached| {
+            let attached = all.programs().iter().filter(|program| program.attached);
+            attached.map(|program| program.id).collect::<Vec<_>>()
+        };
+        let before = attached(&old);
+        let failed = old.failures().to_vec();
+        let mut new = object::open(object);
+        new.take_over(old.maps()).unwrap();
+        let swapped = new.load().unwrap().attach_in_place_of(old).unwrap();
+        let all: Vec<_> = swapped.passages.iter().map(|(_, how)| *how).collect();
+        assert!(!all.is_empty() && all.iter().all(|how| *how == expected), "{object}: {all:?}");
+        assert_eq!(swapped.attached.failures(), failed);
+        let after = attached(&swapped.attached);
+        assert_eq!(before == after, expected == Passage::Kept, "{object}: {before:?} {after:?}");
+    }
+}
+
+/// Of a new program that does not attach nothing is left, and the old one counts.
+pub fn what_does_not_attach_leaves_all_as_it_was() {
+    for (object, expected) in [
+        ("kept_beyond", "failed to attach program `kept` (tracepoint/syscalls/sys_enter_prctl): "),
+        ("kept_elsewhere", "failed to attach program `elsewhere` (uprobe//no/such/file:nothing): "),
+    ] {
+        let (one, other) = (Session::new(), Session::new());
+        let old = start("kept", one);
+        one.keep(7, 3);
+        let (new, _) = after(&old, object, other);
+        let refused = *new.attach_in_place_of(old).unwrap_err();
+        let said: Vec<_> =
+            refused.failures.iter().map(|error| error.advice().to_string()).collect();
+        assert!(said.len() == 1 && said[0].starts_with(expected), "{said:?}");
+        other.keep(7, 10);
+        one.keep(7, 100);
+        assert_eq!(sums(&refused.attached, "kept_total"), [(7, 103)], "{object}");
+        assert!(refused.attached.programs().iter().all(|program| program.attached));
+        drop(refused);
+        one.keep(7, 1000);
     }
 }

@@ -40,6 +40,7 @@ mod object;
 mod open;
 mod otelcol;
 mod own_cgroup;
+mod pins;
 mod plan;
 mod plugins;
 mod process;
@@ -181,6 +182,9 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
     let handover = trials![handover:
         counts_go_on_in_maps_that_are_handed_over,
         maps_of_another_shape_begin_anew,
+        programs_take_the_place_of_others,
+        the_kernel_puts_one_in_the_place_of_another_where_it_can,
+        what_does_not_attach_leaves_all_as_it_was,
     ];
     let events = trials![events:
         all_are_in_the_next_scrape,
@@ -320,6 +324,15 @@ fn binary() -> impl Iterator<Item = Trial> {
     let examples =
         examples.into_iter().chain(named).chain(rstat()).chain(cgroup_id_maps()).chain(fired());
     let examples = examples.chain(records()).chain(traced());
+    let pins = trials![pins:
+        counts_go_on_while_no_exporter_runs,
+        a_changed_object_goes_on_with_what_it_can,
+        a_program_at_a_file_stays_there_and_goes_with_it,
+        what_is_unpinned_counts_no_more,
+        what_is_not_its_own_is_left_alone,
+        a_directory_that_cannot_be_had_is_said,
+        a_check_pins_nothing,
+    ];
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,
@@ -338,7 +351,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_full_map_is_said_once,
     ];
     let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
-    let process = process.chain(descriptors).chain(watched);
+    let process = process.chain(pins).chain(descriptors).chain(watched);
     process
         .chain(exits)
         .chain(recorded)
