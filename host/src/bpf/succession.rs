@@ -79,7 +79,10 @@ impl Loaded {
         }
         let links = mem::take(&mut old.links);
         match self.succeed(links, Some(&mut old)) {
-            Ended::Succeeded(swapped) => Ok(swapped),
+            Ended::Succeeded(mut swapped) => {
+                swapped.attached.admitted.follow(&old.admitted);
+                Ok(swapped)
+            }
             Ended::Refused { restored, failures, .. } => {
                 old.take_back(restored);
                 Err(Box::new(NotSwapped { attached: old, failures }))

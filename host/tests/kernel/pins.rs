@@ -96,7 +96,7 @@ fn served(exporter: &Exporter, metrics: &[&str]) -> Vec<Option<u64>> {
 
 /// What is said of pins, and of how programs came to run.
 fn of_pins(log: &str) -> String {
-    let about = ["on with", "run on", "anew", "program `", "pin"];
+    let about = ["on with", "run on", "anew", "program `", " pin"];
     let lines = log.lines().filter(|line| about.iter().any(|word| line.contains(word)));
     let lines: Vec<_> = lines.filter(|line| !line.contains("ebpf_wasm_exporter 0")).collect();
     Regex::new("within [^ ]+").unwrap().replace_all(&lines.join("\n"), "within TIME").into_owned()
@@ -172,7 +172,12 @@ pub fn a_changed_object_goes_on_with_what_it_can() {
     assert_eq!(served(&next, &ALL), [Some(113), Some(113), Some(100), Some(100)]);
     next.terminate();
     let (_, log) = next.wait();
-    assert_snapshot!(of_pins(&log), @"");
+    assert_snapshot!(of_pins(&log), @r#"
+     WARN map `kept_sized_total` begins anew: max_entries 1024, was 512; what is pinned of it is let go config="kept"
+     WARN map `kept_struct_total` begins anew: the fields of its keys or values are others; what is pinned of it is let go config="kept"
+     INFO 3 maps go on with what they hold config="kept"
+     INFO program `kept` was replaced; it missed what came within TIME config="kept"
+    "#);
     session.keep(7, 1000);
     let last = bpffs.start(BINARY, &grown);
     assert_eq!(served(&last, &ALL), [Some(1113), Some(1113), Some(1100), Some(1100)]);
@@ -218,10 +223,10 @@ pub fn what_is_unpinned_counts_no_more() {
     assert!(ProgramHandle::from_prog_id(programs[0]).is_ok());
     let (code, said) = bpffs.unpin(&["kpet"]);
     assert_eq!(code, Some(2), "{said}");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"error: nothing is pinned of config `kpet` in /sys/fs/bpf/ebpf_exporter; it has pins of kept");
     let (code, said) = bpffs.unpin(&["kept"]);
     assert_eq!(code, Some(0), "{said}");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"kept: let go of program kept; maps kept.bss, kept.rodata, kept_cpu_total, kept_events, kept_sized_total, kept_struct_total, kept_total");
     until_gone(&programs);
     assert_eq!(fs::read_dir(bpffs.file("ebpf_exporter")).unwrap().count(), 0);
 
@@ -230,7 +235,10 @@ pub fn what_is_unpinned_counts_no_more() {
     let programs = exporter.programs();
     let (code, said) = bpffs.unpin(&["--all"]);
     assert_eq!(code, Some(0), "{said}");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"
+    kept: let go of program kept; maps kept.bss, kept.rodata, kept_cpu_total, kept_events, kept_sized_total, kept_struct_total, kept_total
+    an exporter has this directory: what it serves goes when it ends
+    ");
     session.keep(7, 3);
     assert_eq!(served(&exporter, &ALL[..1]), [Some(3)]);
     exporter.terminate();
@@ -253,7 +261,7 @@ pub fn what_is_not_its_own_is_left_alone() {
     fs::create_dir(bpffs.file("ebpf_exporter/kept/mine")).unwrap();
     let (code, said) = bpffs.unpin(&["--all"]);
     assert_eq!(code, Some(1), "{said}");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"error: no exporter has put /sys/fs/bpf/ebpf_exporter/kept/mine there; see whose it is, and remove it by hand");
     assert!(bpffs.file("ebpf_exporter/kept/links").exists());
 }
 
