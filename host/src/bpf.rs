@@ -35,6 +35,7 @@ mod kind;
 mod layout;
 pub(crate) mod log;
 mod pin_dir;
+mod pin_file;
 mod pins;
 mod reason;
 pub mod stats;
@@ -115,7 +116,7 @@ pub struct Loaded {
     /// The programs that were switched off before, for want of a hook.
     unloadable: Vec<AttachError>,
     /// What has it stay in the kernel when this process ends.
-    pins: Option<Arc<ConfigPins>>,
+    pins: Option<ConfigPins>,
 }
 
 /// An object whose programs run, as far as they could be attached. Dropping it detaches them.
@@ -343,7 +344,7 @@ impl Opened {
         match (users_maps(&object, &forms), attach::describe(&object, &unloadable)) {
             (Ok(maps), Ok(programs)) => {
                 let admitted = Admitted::of(&object, places);
-                let pins = taken.map(|taken| taken.keep(&object)).transpose()?.map(Arc::new);
+                let pins = taken.map(|taken| taken.keep(&object)).transpose()?;
                 Ok(Loaded { name, object, maps, admitted, programs, unloadable, pins })
             }
             (Err(error), _) | (_, Err(error)) => {

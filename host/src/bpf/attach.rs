@@ -13,7 +13,7 @@ use libbpf_rs::{AsRawLibbpf, Link, Object, ProgramMut};
 
 use super::hook::HookSpec;
 use super::host::Host;
-use super::pin_dir::LinkPin;
+use super::pin_file::LinkPin;
 use super::reason::attach::{Attempt, explain};
 use super::{Attached, log, stats, sys, text};
 use crate::advice::{Advice, Advise};

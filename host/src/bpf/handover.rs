@@ -60,7 +60,7 @@ impl Opened {
     /// Has the object's maps be these, those of them that have the same name and shape. The others of the object
     /// are made when it is loaded. Programs that have these maps already, and readers, go on with them.
     ///
-    /// Counters that an object keeps in variables ([`super::Admitted`]) are not handed over.
+    /// Variables of the object are not handed over.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@
 
 use std::fs::{self, DirBuilder, DirEntry};
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,9 +25,10 @@ mod config;
 mod names;
 mod unpin;
 
-pub(super) use config::{ConfigPins, LinkPin, Taken};
+pub(super) use config::{ConfigPins, Taken};
 pub use unpin::{NotUnpinned, Unpinned};
 
+use super::pin_file::{self, PinFile};
 use crate::advice::{self, Advise};
 
 /// The directories of a config. Links come first: what counts no more may go.
@@ -71,7 +72,7 @@ pub struct PinDir {
 pub enum PinDirError {
     /// It cannot be made or opened.
     #[error("failed to open the directory of pins {}: {}", .0.display(), advice::words(.1))]
-    System(PathBuf, #[source] io::Error),
+    System(PathBuf, io::Error),
     /// It is of another file system.
     #[error("the directory of pins {} is not in a BPF file system", .0.display())]
     NotBpf(PathBuf),
@@ -175,9 +176,10 @@ impl PinDir {
         &self.path
     }
 
-    /// The path by which the kernel finds it whatever has become of its name.
-    fn place(&self) -> PathBuf {
-        format!("/proc/self/fd/{}", self.dir.as_fd().as_raw_fd()).into()
+    /// A file or directory of a config.
+    fn file(&self, config: &str, below: impl AsRef<Path>) -> PinFile {
+        let below = Path::new(&names::directory(config)).join(below);
+        PinFile::new(&self.dir, &self.path, below)
     }
 
     /// The configs that have pins here, by name, in their order.
@@ -186,7 +188,7 @@ impl PinDir {
     ///
     /// When the directory cannot be read.
     pub fn configs(&self) -> Result<Vec<String>, PinDirError> {
-        let names = names_in(&self.place());
+        let names = names_in(&pin_file::place(&self.dir));
         let names = names.map_err(|error| PinDirError::System(self.path.clone(), error))?;
         Ok(names.iter().filter_map(|name| names::text(name)).collect())
     }

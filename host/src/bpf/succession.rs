@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libbpf_rs::{Object, ProgramMut};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::attach::{AttachError, Attachment, HookPlace, ProgramInfo, attach, failure};
 use super::pin_dir::ConfigPins;
@@ -79,7 +79,10 @@ impl Loaded {
         }
         let links = mem::take(&mut old.links);
         match self.succeed(links, Some(&mut old)) {
-            Ended::Succeeded(swapped) => Ok(swapped),
+            Ended::Succeeded(mut swapped) => {
+                swapped.attached.admitted.follow(&old.admitted);
+                Ok(swapped)
+            }
             Ended::Refused { restored, failures, .. } => {
                 old.take_back(restored);
                 Err(Box::new(NotSwapped { attached: old, failures }))
@@ -98,7 +101,7 @@ impl Loaded {
         let Succession { infos, runs, passed, mut failures, .. } = succession;
         failures.sort_by_key(|error| infos.iter().position(|info| info.name == error.program));
         let links: Vec<_> = runs.into_iter().flatten().collect();
-        let passages = passed.iter().filter_map(|step| step.told(&infos)).collect();
+        let passages: Vec<_> = passed.iter().filter_map(|step| step.told(&infos)).collect();
         // What libbpf keeps for these in the object is asked for when they are detached.
         let needed = links.iter().any(Attachment::needs_object);
         let object = needed.then_some(object);
@@ -107,6 +110,9 @@ impl Loaded {
             None => {
                 let warned = attached.failures.iter();
                 warned.for_each(|error| warn!(config = name, "{}", error.advice()));
+                if pins.is_some() {
+                    tell(&name, &passages);
+                }
                 Ended::Succeeded(Swapped { attached, passages })
             }
             Some(Refusal { restored, failures }) => Ended::Refused { attached, restored, failures },
@@ -186,7 +192,7 @@ struct Succession<'a> {
     runs: Vec<Option<Attachment>>,
     passed: Vec<Passed>,
     failures: Vec<AttachError>,
-    pins: Option<&'a Arc<ConfigPins>>,
+    pins: Option<&'a ConfigPins>,
 }
 
 impl Succession<'_> {
@@ -335,6 +341,29 @@ fn pair(candidates: &mut [Candidate<'_>], mut before: Vec<Attachment>) -> Vec<At
         }
     }
     before
+}
+
+/// Tells the log which programs have run on, and what those that did not have missed.
+fn tell(config: &str, passages: &[(String, Passage)]) {
+    match passages.iter().filter(|(_, how)| *how == Passage::Kept).count() {
+        0 => {}
+        1 => info!(config, "1 program has run on"),
+        n => info!(config, "{n} programs have run on"),
+    }
+    for (program, how) in passages {
+        match how {
+            Passage::InPlace => {
+                info!(config, "program `{program}` was replaced, and nothing missed")
+            }
+            Passage::After(gap) => {
+                info!(
+                    config,
+                    "program `{program}` was replaced; it missed what came within {gap:.0?}"
+                );
+            }
+            Passage::New | Passage::Kept => {}
+        }
+    }
 }
 
 /// Whether what runs at a link is this program: the same instructions, which use the same maps.

@@ -90,6 +90,8 @@ pub fn programs_take_the_place_of_others() {
     one.keep(7, 10);
     other.keep(7, 100);
     assert_eq!(sums(&swapped.attached, "kept_total"), [(7, 103)]);
+    // One call each: variables begin anew, and what they tell goes on.
+    assert_eq!(swapped.attached.admitted().insert_failures(), Some(2));
 }
 
 /// As it does for packets, and for all whose new program is the one that runs.

@@ -59,9 +59,16 @@ impl Bpffs {
         Exporter::serve(command.arg("--web.listen-address=127.0.0.1:0"))
     }
 
-    /// What an exporter says that does not come to serve, or `unpin`.
-    fn told(&self, arguments: &[&str]) -> Said {
-        run(self.command(BINARY).args(arguments))
+    /// What an exporter says that does not come to serve.
+    fn told(&self, flags: &[&str]) -> Said {
+        run(self.command(BINARY).args(flags))
+    }
+
+    /// What `unpin` says: its exit code, and what it has printed.
+    fn unpin(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(BINARY).args(["unpin", PINS]).args(arguments).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
     }
 }
 
@@ -89,10 +96,10 @@ fn served(exporter: &Exporter, metrics: &[&str]) -> Vec<Option<u64>> {
 
 /// What is said of pins, and of how programs came to run.
 fn of_pins(log: &str) -> String {
-    let about = ["map", "pin", "goes on", "go on", "program `", "stop"];
+    let about = ["on with", "run on", "anew", "program `", " pin"];
     let lines = log.lines().filter(|line| about.iter().any(|word| line.contains(word)));
-    let lines: Vec<_> = lines.filter(|line| !line.contains("attached")).collect();
-    Regex::new("[0-9.]+ [mµn]?s").unwrap().replace_all(&lines.join("\n"), "TIME").into_owned()
+    let lines: Vec<_> = lines.filter(|line| !line.contains("ebpf_wasm_exporter 0")).collect();
+    Regex::new("within [^ ]+").unwrap().replace_all(&lines.join("\n"), "within TIME").into_owned()
 }
 
 /// However the exporter ends, and another binary goes on.
@@ -121,7 +128,10 @@ pub fn counts_go_on_while_no_exporter_runs() {
     next.terminate();
     let (status, log) = next.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert_snapshot!(of_pins(&log), @"");
+    assert_snapshot!(of_pins(&log), @r#"
+     INFO 5 maps go on with what they hold config="kept"
+     INFO 1 program has run on config="kept"
+    "#);
     session.keep(7, 1000);
 
     let last = bpffs.start(BINARY, &configs);
@@ -152,7 +162,7 @@ pub fn a_changed_object_goes_on_with_what_it_can() {
     let said = bpffs.told(&strict);
     assert_eq!(said.code, Some(4), "{said:?}");
     let error = said.stderr.lines().last().unwrap();
-    assert_snapshot!(error, @"");
+    assert_snapshot!(error, @"error: failed to load config `kept`: the map that is pinned of `kept_sized_total` has another shape: max_entries 1024, was 512; have it begin anew with `ebpf_wasm_exporter unpin --bpf.pin-dir=/sys/fs/bpf/ebpf_exporter kept`, or leave out --config.strict");
     // Nothing has changed by that.
     session.keep(7, 10);
 
@@ -162,7 +172,12 @@ pub fn a_changed_object_goes_on_with_what_it_can() {
     assert_eq!(served(&next, &ALL), [Some(113), Some(113), Some(100), Some(100)]);
     next.terminate();
     let (_, log) = next.wait();
-    assert_snapshot!(of_pins(&log), @"");
+    assert_snapshot!(of_pins(&log), @r#"
+     WARN map `kept_sized_total` begins anew: max_entries 1024, was 512; what is pinned of it is let go config="kept"
+     WARN map `kept_struct_total` begins anew: the fields of its keys or values are others; what is pinned of it is let go config="kept"
+     INFO 3 maps go on with what they hold config="kept"
+     INFO program `kept` was replaced; it missed what came within TIME config="kept"
+    "#);
     session.keep(7, 1000);
     let last = bpffs.start(BINARY, &grown);
     assert_eq!(served(&last, &ALL), [Some(1113), Some(1113), Some(1100), Some(1100)]);
@@ -178,11 +193,15 @@ pub fn a_program_at_a_file_stays_there_and_goes_with_it() {
         let page = exporter.metrics();
         page.lines().filter(|line| line.starts_with("ebpf_exporter_marks_total{")).count()
     };
+    // Of their own: at the same file the exporters of other tests would be counted.
     let elsewhere = tempfile::tempdir().unwrap();
-    let binary = elsewhere.path().join("another");
-    copy_program(BINARY, &binary);
+    let [one, other] = ["one", "other"].map(|name| {
+        let binary = elsewhere.path().join(name);
+        copy_program(BINARY, &binary);
+        binary.to_str().unwrap().to_owned()
+    });
     let mut programs = Vec::new();
-    for (started, binary) in [BINARY, BINARY, binary.to_str().unwrap(), BINARY].iter().enumerate() {
+    for (started, binary) in [&one, &one, &other, &one].into_iter().enumerate() {
         let exporter = bpffs.start(binary, &configs);
         // One mark of each start until then.
         assert_eq!(marks(&exporter), started + 1);
@@ -202,20 +221,24 @@ pub fn what_is_unpinned_counts_no_more() {
     exporter.kill();
     drop(exporter);
     assert!(ProgramHandle::from_prog_id(programs[0]).is_ok());
-    let said = bpffs.told(&["unpin", PINS, "kpet"]);
-    assert_eq!(said.code, Some(2), "{said:?}");
-    assert_snapshot!(said.stderr, @"");
-    let said = bpffs.told(&["unpin", PINS, "kept"]);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert_snapshot!(said.stdout, @"");
+    let (code, said) = bpffs.unpin(&["kpet"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert_snapshot!(said, @"error: nothing is pinned of config `kpet` in /sys/fs/bpf/ebpf_exporter; it has pins of kept");
+    let (code, said) = bpffs.unpin(&["kept"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_snapshot!(said, @"kept: let go of program kept; maps kept.bss, kept.rodata, kept_cpu_total, kept_events, kept_sized_total, kept_struct_total, kept_total");
     until_gone(&programs);
     assert_eq!(fs::read_dir(bpffs.file("ebpf_exporter")).unwrap().count(), 0);
 
     // While one serves, nothing of it goes before it ends.
     let exporter = bpffs.start(BINARY, &configs("kept", session));
     let programs = exporter.programs();
-    let said = bpffs.told(&["unpin", PINS, "--all"]);
-    assert_snapshot!(said.stdout, @"");
+    let (code, said) = bpffs.unpin(&["--all"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_snapshot!(said, @"
+    kept: let go of program kept; maps kept.bss, kept.rodata, kept_cpu_total, kept_events, kept_sized_total, kept_struct_total, kept_total
+    an exporter has this directory: what it serves goes when it ends
+    ");
     session.keep(7, 3);
     assert_eq!(served(&exporter, &ALL[..1]), [Some(3)]);
     exporter.terminate();
@@ -234,18 +257,18 @@ pub fn what_is_not_its_own_is_left_alone() {
     second.terminate();
     let (_, log) = second.wait();
     let told = log.lines().find(|line| line.contains("not served")).unwrap();
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @" INFO 1 config that is not served goes on counting in /sys/fs/bpf/ebpf_exporter: kept; to let go of it: ebpf_wasm_exporter unpin --bpf.pin-dir=/sys/fs/bpf/ebpf_exporter CONFIG");
     fs::create_dir(bpffs.file("ebpf_exporter/kept/mine")).unwrap();
-    let said = bpffs.told(&["unpin", PINS, "--all"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert_snapshot!(said.stderr, @"");
+    let (code, said) = bpffs.unpin(&["--all"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert_snapshot!(said, @"error: no exporter has put /sys/fs/bpf/ebpf_exporter/kept/mine there; see whose it is, and remove it by hand");
     assert!(bpffs.file("ebpf_exporter/kept/links").exists());
 }
 
 pub fn a_directory_that_cannot_be_had_is_said() {
     let (bpffs, session) = (Bpffs::mount(), Session::new());
     let configs = configs("kept", session);
-    let (mut flags, mut all) = (configs.flags(), String::new());
+    let (mut flags, mut all) = (configs.flags().to_vec(), String::new());
     flags.push("--web.listen-address=127.0.0.1:0".into());
     let mut tell = |dir: &str, code: i32| {
         let dir = format!("--bpf.pin-dir={dir}");
@@ -269,7 +292,14 @@ pub fn a_directory_that_cannot_be_had_is_said() {
     tell("/sys/fs/bpf/theirs", 2);
     let _first = bpffs.start(BINARY, &configs);
     tell("/sys/fs/bpf/ebpf_exporter", 1);
-    assert_snapshot!(all, @"");
+    assert_snapshot!(all, @"
+    error: the directory of pins /tmp/nobody-makes-this is not in a BPF file system; mount -t bpf bpf /sys/fs/bpf, and give a directory there: /sys/fs/bpf/ebpf_exporter
+    error: failed to open the directory of pins /sys/fs/bpf/with.dot: operation not permitted; names in a BPF file system have no dots: give another
+    error: failed to open the directory of pins /sys/fs/bpf/no/such: no such file or directory; make the directory above it
+    error: others may write into the directory of pins /sys/fs/bpf/open: its mode is 777; if nobody else was there: chmod 700 /sys/fs/bpf/open; else remove it
+    error: the directory of pins /sys/fs/bpf/theirs belongs to the user 65534, not to 0, who runs the exporter; give another, or remove it: rm -r /sys/fs/bpf/theirs
+    error: another exporter has the directory of pins /sys/fs/bpf/ebpf_exporter; stop it, or give each a directory of its own
+    ");
 }
 
 /// What is only tried leaves nothing behind, and takes nothing over.

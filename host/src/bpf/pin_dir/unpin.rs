@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::config::read_name;
-use super::{KINDS, Kind, PinDir, names, names_in};
+use super::{KINDS, Kind, PinDir, names_in};
 use crate::advice::{self, Advise};
 
 /// What was let go of.
@@ -27,7 +27,7 @@ pub enum NotUnpinned {
     Foreign(PathBuf),
     /// It cannot be read or removed.
     #[error("failed to remove {}: {}", .0.display(), advice::words(.1))]
-    System(PathBuf, #[source] io::Error),
+    System(PathBuf, io::Error),
 }
 
 impl Advise for NotUnpinned {
@@ -46,8 +46,8 @@ impl PinDir {
     ///
     /// See [`NotUnpinned`].
     pub fn unpin(&self, config: &str) -> Result<Unpinned, NotUnpinned> {
-        let name = names::directory(config);
-        let (at, shown) = (self.place().join(&name), self.path.join(&name));
+        let own = self.file(config, "");
+        let (at, shown) = (own.path(), own.shown().to_owned());
         let failed = |error| NotUnpinned::System(shown.clone(), error);
         let known = |dir: &String| KINDS.iter().any(|kind| kind.name() == dir);
         let dirs = names_in(&at).map_err(failed)?;

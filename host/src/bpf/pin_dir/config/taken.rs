@@ -51,11 +51,11 @@ impl Taken {
     /// Has a map be the one that is pinned with this mark; whether it is.
     fn take(&self, map: &mut OpenMapMut<'_>, name: &str, pinned: &str) -> Result<bool, Advice> {
         let Some(mark) = self.marks.get(name) else { return Ok(false) };
-        let file = pin_of(name, pinned);
+        let file = self.pins.file(Kind::Maps, &pin_of(name, pinned));
         let failed = |error: io::Error| {
-            self.pins.failed("take over the map that is pinned at", Kind::Maps, &file, &error)
+            self.pins.failed("take over the map that is pinned at", &file, &error)
         };
-        let fd = sys::pinned(&self.pins.place(Kind::Maps).join(&file)).map_err(failed)?;
+        let fd = file.open().map_err(failed)?;
         if let Some(own) = handover::descriptor(map) {
             // It was handed over already.
             return is_one(own, fd.as_fd()).map_err(failed);
@@ -91,28 +91,10 @@ impl Taken {
             1 => info!(config = pins.config, "1 map goes on with what it holds"),
             n => info!(config = pins.config, "{n} maps go on with what they hold"),
         }
-        let pin = || -> Result<(), Advice> {
-            for kind in KINDS {
-                let made = DirBuilder::new().recursive(true).mode(0o700).create(pins.place(kind));
-                made.map_err(|error| pins.failed("make", kind, "", &error))?;
-            }
-            let stays = |file: &&String| parts(file).is_some_and(|(name, _)| maps.contains(&name));
-            let found = pins.found(Kind::Maps);
-            found.iter().filter(|file| !stays(file)).for_each(|file| pins.remove(Kind::Maps, file));
-            for map in object.maps() {
-                let name = text(map.name());
-                let Some(mark) = marks.get(&name).filter(|_| !maps.contains(&name)) else {
-                    continue;
-                };
-                let file = pin_of(&name, mark.as_str());
-                sys::pin(map.as_fd(), &pins.place(Kind::Maps).join(&file))
-                    .map_err(|error| pins.failed("pin a map at", Kind::Maps, &file, &error))?;
-            }
-            Ok(())
-        };
-        let pinned = pin();
-        pinned.map_err(|advice| pins.refuse(advice))?;
-        Ok(pins)
+        match pins.replace(object, &marks, &maps) {
+            Ok(()) => Ok(pins),
+            Err(advice) => Err(pins.refuse(advice)),
+        }
     }
 
     fn other_shape(&self, map: &str, why: &str) -> Advice {
@@ -128,6 +110,32 @@ impl Taken {
 }
 
 impl ConfigPins {
+    /// Takes away the pins of all maps but `maps`, and pins those of the object that have none then.
+    fn replace(
+        &self,
+        object: &Object,
+        marks: &BTreeMap<String, Mark>,
+        maps: &BTreeSet<String>,
+    ) -> Result<(), Advice> {
+        for kind in KINDS {
+            let dir = self.file(kind, "");
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
+            made.map_err(|error| self.failed("make", &dir, &error))?;
+        }
+        let stays = |name: &&String| parts(name).is_some_and(|(map, _)| maps.contains(&map));
+        let found = self.found(Kind::Maps);
+        let gone = found.iter().filter(|name| !stays(name));
+        gone.for_each(|name| self.file(Kind::Maps, name).remove());
+        for map in object.maps() {
+            let name = text(map.name());
+            let Some(mark) = marks.get(&name).filter(|_| !maps.contains(&name)) else { continue };
+            let file = self.file(Kind::Maps, &pin_of(&name, mark.as_str()));
+            let pinned = file.pin(map.as_fd());
+            pinned.map_err(|error| self.failed("pin a map at", &file, &error))?;
+        }
+        Ok(())
+    }
+
     fn refuse(&self, advice: Advice) -> LoadError {
         LoadError { name: self.config.clone(), advice }
     }
@@ -136,4 +144,27 @@ impl ConfigPins {
 /// Whether both are descriptors of the same map.
 fn is_one(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(sys::map_info(one)?.id == sys::map_info(other)?.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::super::super::PinDir;
+    use super::*;
+    use crate::advice::Advise as _;
+
+    #[test]
+    fn what_cannot_be_kept_says_where_it_is() {
+        let (path, dir) = (PathBuf::from("/sys/fs/bpf/x"), File::open("/").unwrap().into());
+        let pins = PinDir { path, dir: Arc::new(dir), strict: true }.of("tcp");
+        let file = pins.file(Kind::Maps, &pin_of("tcp_total", "untyped"));
+        let error = io::Error::from_raw_os_error(libc::EACCES);
+        let advice = pins.failed("pin a map at", &file, &error);
+        insta::assert_snapshot!(pins.refuse(advice).advice(), @"failed to load config `tcp`: failed to pin a map at /sys/fs/bpf/x/tcp/maps/tcp_total-untyped: permission denied");
+        let taken = Taken { pins, marks: BTreeMap::new(), maps: BTreeSet::new() };
+        insta::assert_snapshot!(taken.other_shape("tcp_total", "max_entries 1024, was 512"), @"the map that is pinned of `tcp_total` has another shape: max_entries 1024, was 512; have it begin anew with `ebpf_wasm_exporter unpin --bpf.pin-dir=/sys/fs/bpf/x tcp`, or leave out --config.strict");
+    }
 }
