@@ -256,7 +256,16 @@ impl Serving<'_> {
         let readable = [system.readable(), process::prepare(), switch, names, data].concat();
         let changes_maps = system.cgroups().has_rolls();
         let reloader = reloads.is_some().then_some(RELOADER.name);
-        let needs = Needs { readable, cpu_events, changes_maps, ports, surveys: false, reloader };
+        let read_again = settings.read_again();
+        let needs = Needs {
+            readable,
+            cpu_events,
+            changes_maps,
+            ports,
+            surveys: false,
+            reloader,
+            read_again,
+        };
         let needs = kept.get_or_init(|| needs);
         let given_up = settings.privileges.give_up(needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;

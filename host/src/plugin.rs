@@ -144,6 +144,8 @@ pub struct Loader {
     linked: HashMap<Digest, Linked>,
     /// What does not compile, so that it is tried once.
     failed: HashMap<(Digest, CompileLimits), CompileError>,
+    /// Whether it makes no machine code any more.
+    sealed: bool,
 }
 
 /// What is there once there is a plugin.
@@ -187,7 +189,7 @@ impl Loader {
     /// Compiles what all of these need, some at a time. What is wrong with one of them is told when
     /// it is loaded.
     pub fn prepare(&mut self, requests: &[Request<'_>]) {
-        if requests.is_empty() {
+        if requests.is_empty() || self.sealed {
             return;
         }
         let Ok(Running { engine, cache }) = self.running() else { return };
@@ -240,6 +242,7 @@ impl Loader {
         }
         let linked = match self.linked.get(&digest) {
             Some(linked) => linked.clone(),
+            None if self.sealed => return Err(CompileError::Sealed.into()),
             None => {
                 let (compiler, cache) = (&self.compiler, cache.as_deref());
                 let forge = Forge { engine: &engine, compiler, cache };
@@ -261,6 +264,12 @@ impl Loader {
         if let Some(Running { engine, .. }) = &self.running {
             engine.rest();
         }
+    }
+
+    /// Has it load from now on only what it has loaded before: the process may start no child any more, and take in no
+    /// machine code.
+    pub fn seal(&mut self) {
+        self.sealed = true;
     }
 
     /// Forgets the machine code of all plugins but these, and what did not compile: it may be another file's now.

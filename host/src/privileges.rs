@@ -67,9 +67,11 @@ pub struct Needs {
     pub ports: Vec<u16>,
     /// Whether all BPF programs, maps and links of the host are looked at.
     pub surveys: bool,
-    /// The worker that reads configs again, if there is one. It does what a start does, so it keeps the files and the
-    /// system calls for it, and its capabilities like the others.
+    /// The worker that reads configs again, if there is one. As long as it may load programs it does what a start does,
+    /// so it keeps files and system calls for it.
     pub reloader: Option<&'static str>,
+    /// What that worker reads if it may not: configs and what they name.
+    pub read_again: Vec<Readable>,
 }
 
 impl Needs {
@@ -190,21 +192,29 @@ impl Privileges {
         Ok(Left { capabilities, no_new_privs, landlock })
     }
 
-    /// As [`Privileges::leave`], and gives up system calls for the calling worker alone. One that reloads keeps files,
-    /// and calls that a start makes.
+    /// As [`Privileges::leave`], and gives up system calls for the calling worker alone. One that `reloads` and may
+    /// load programs keeps files, and calls that a start makes.
     fn leave_apart(&self, needs: &Needs, reloads: bool) -> Result<Left, DropError> {
-        if !reloads {
-            let left = self.leave(needs)?;
-            // What comes of it for the main thread is told.
-            let _ = self.sandbox.refuse_calls(needs, &left, Threads::This);
+        if reloads && self.may_load() {
+            let open =
+                Self { sandbox: Sandbox { landlock: false, ..self.sandbox }, ..self.clone() };
+            let left = open.leave(needs)?;
+            let _ = based(&left.no_new_privs, self.sandbox.seccomp, || {
+                seccomp::restrict_reloading().map(|()| None)
+            });
             return Ok(left);
         }
-        let open = Self { sandbox: Sandbox { landlock: false, ..self.sandbox }, ..self.clone() };
-        let left = open.leave(needs)?;
-        let _ = based(&left.no_new_privs, self.sandbox.seccomp, || {
-            seccomp::restrict_reloading().map(|()| None)
-        });
+        let more = if reloads { &*needs.read_again } else { &[] };
+        let needs = Needs { readable: [&needs.readable, more].concat(), ..needs.clone() };
+        let left = self.leave(&needs)?;
+        // What comes of it for the main thread is told.
+        let _ = self.sandbox.refuse_calls(&needs, &left, Threads::This);
         Ok(left)
+    }
+
+    /// Whether programs may be loaded once all is given up.
+    fn may_load(&self) -> bool {
+        can_load() && self.keep.loads(self.user.is_some())
     }
 }
 

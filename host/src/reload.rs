@@ -92,6 +92,10 @@ impl Reloader for ConfigReloader {
 
 impl ConfigReloader {
     fn anew(&mut self) -> Result<String, Advice> {
+        if !privileges::can_load() {
+            // Nor may it start the process that compiles.
+            self.loader.seal();
+        }
         let checked = self.checked()?;
         let difference = Difference::of(&self.standing, checked);
         if difference.is_none() {

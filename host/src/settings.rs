@@ -3,7 +3,7 @@
 //! Never acts on it: `main` does.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::advice::Advice;
@@ -12,7 +12,7 @@ use crate::bundle::BundlePlace;
 use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler, Loader};
-use crate::privileges::{Keep, Privileges, Sandbox};
+use crate::privileges::{Keep, Privileges, Readable, Sandbox};
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::spans::Variables;
@@ -124,6 +124,22 @@ impl Settings {
     /// What loads plugins.
     pub fn loader(&self) -> Loader {
         Loader::new(Compiler::default(), self.cache.clone())
+    }
+
+    /// What is read when configs are read again: their directory, bundles, and where plugins are.
+    pub fn read_again(&self) -> Vec<Readable> {
+        let others = [&self.btf, &self.plugins, &self.policy].into_iter().flatten();
+        let all = self.selection.places().into_iter().chain(others.map(|path| path.as_path()));
+        // Files are replaced, so it is their directory that counts.
+        let place = |path: &Path| match path.is_dir() {
+            true => path.to_owned(),
+            false => path
+                .parent()
+                .filter(|dir| *dir != Path::new(""))
+                .unwrap_or(Path::new("."))
+                .to_owned(),
+        };
+        all.map(|path| Readable::Content(place(path))).collect()
     }
 
     /// Decides whether there is `/maps`, now that it is known who can connect: this host alone if
