@@ -43,7 +43,7 @@ pub mod report;
 mod rolls;
 
 pub use pinning::pin;
-pub use renew::{How, renewal};
+pub use renew::{Making, renewal};
 
 /// A config that the binary carries.
 #[derive(Debug)]

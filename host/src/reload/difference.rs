@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use crate::bpf::{Layout, MapRef};
 use crate::config::{Config, DecoderStep, Metric};
 use crate::scrape::Renewal;
-use crate::startup::{Checked, How, MadeOf, Running};
+use crate::startup::{Checked, Making, MadeOf, Running};
 
 /// A config at work.
 #[derive(Debug)]
 pub struct Standing {
     /// What it was made of.
     pub(super) made_of: MadeOf,
-    /// How each of its metrics reads its map.
+    /// Making each of its metrics reads its map.
     pub(super) layouts: Vec<Layout>,
     /// The maps of its object.
     pub(super) maps: Vec<MapRef>,
@@ -188,12 +188,12 @@ impl Comparison {
         Renewal { plugins, ..renewal }
     }
 
-    /// How each metric is made.
-    pub(super) fn how(&self) -> Vec<How> {
+    /// Making each metric is made.
+    pub(super) fn how(&self) -> Vec<Making> {
         let how = |likeness: &Likeness| match likeness {
-            Likeness::Same => How::Kept,
-            Likeness::Map | Likeness::Stream => How::Linked,
-            Likeness::None => How::Fed,
+            Likeness::Same => Making::Kept,
+            Likeness::Map | Likeness::Stream => Making::Linked,
+            Likeness::None => Making::Fed,
         };
         self.metrics.iter().map(how).collect()
     }

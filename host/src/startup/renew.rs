@@ -11,9 +11,9 @@ use crate::link::Linked;
 use crate::scrape::{Fed, Renewal, Renewed};
 use crate::source::{EventSource, MapReader, ReadError, Reading, Sink, Source, Way};
 
-/// How a metric is made of what there is.
+/// Making a metric is made of what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum Making {
     /// It goes on.
     Kept,
     /// It is made anew, and its map is read as before.
@@ -22,7 +22,7 @@ pub enum How {
     Fed,
 }
 
-/// How maps are read.
+/// Making maps are read.
 pub(super) struct With {
     pub(super) reading: Reading,
     pub(super) sink: Option<Sink>,
@@ -48,16 +48,16 @@ impl With {
     fn renewed(
         &self,
         metrics: Vec<(Linked, Layout)>,
-        how: &[How],
+        how: &[Making],
         streams: &mut BTreeMap<String, EventSource>,
         maps: &[MapRef],
     ) -> Result<Vec<Renewed>, ReadError> {
         let pairs = metrics.into_iter().zip(how);
         let renewed = pairs.map(|(made, how)| {
             Ok(match how {
-                How::Kept => Renewed::Kept(made.1.map),
-                How::Linked => Renewed::Linked(Box::new(made)),
-                How::Fed => Renewed::Fed(self.fed(made, streams, maps)?),
+                Making::Kept => Renewed::Kept(made.1.map),
+                Making::Linked => Renewed::Linked(Box::new(made)),
+                Making::Fed => Renewed::Fed(self.fed(made, streams, maps)?),
             })
         });
         renewed.collect()
@@ -75,9 +75,9 @@ fn named<'a>(maps: &'a [MapRef], layout: &Layout) -> Result<&'a MapRef, ReadErro
 /// Those of these metrics whose maps were not read before.
 fn fed<'a>(
     metrics: &'a [(Linked, Layout)],
-    how: &'a [How],
+    how: &'a [Making],
 ) -> impl Iterator<Item = &'a (Linked, Layout)> {
-    metrics.iter().zip(how).filter(|(_, how)| **how == How::Fed).map(|(made, _)| made)
+    metrics.iter().zip(how).filter(|(_, how)| **how == Making::Fed).map(|(made, _)| made)
 }
 
 /// What is exchanged of a config whose object was loaded anew.
@@ -85,7 +85,7 @@ fn fed<'a>(
 /// # Errors
 ///
 /// If a map cannot be made ready for reading.
-pub fn renewal(running: Running, how: &[How], reading: Reading) -> Result<Renewal, ReadError> {
+pub fn renewal(running: Running, how: &[Making], reading: Reading) -> Result<Renewal, ReadError> {
     let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } = running;
     let sink = sink(read(fed(&metrics, how), attached.maps()), reading);
     let metrics = With { reading, sink }.renewed(metrics, how, &mut streams, attached.maps())?;
@@ -101,7 +101,7 @@ impl Checked {
     /// If a map cannot be made ready for reading.
     pub fn renew(
         self,
-        how: &[How],
+        how: &[Making],
         maps: &[MapRef],
         reading: Reading,
     ) -> Result<Renewal, ReadError> {
