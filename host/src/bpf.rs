@@ -51,6 +51,7 @@ pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo, post_attach_mark};
 pub use cgroup_ids::{CgroupEntry, CgroupIds};
 pub use check::{check, check_maps, check_spans};
+pub(crate) use cpus::stay as leave_cpus;
 pub use handover::{Anew, Handover};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
@@ -65,6 +66,7 @@ pub use types::KernelTypes;
 
 use crate::advice::{Advice, Advise};
 use crate::config::{Fault, Severity};
+use crate::digest::Digest;
 use crate::files::{self, Unread};
 
 use attach::Attachment;
@@ -95,6 +97,7 @@ pub struct Opened {
     btf_path: Option<PathBuf>,
     /// Bytes of the object.
     size: usize,
+    digest: Digest,
     /// What its maps hold, by name: the object tells no more once a map stands for another.
     forms: BTreeMap<String, EntryForm>,
     /// What has it stay in the kernel when this process ends.
@@ -270,8 +273,8 @@ impl Opened {
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
         let (name, btf_path) = (name.to_owned(), btf_path.map(Path::to_owned));
-        let forms = form::of(&object);
-        Ok(Self { name, btf_path, file, size: bytes.len(), forms, pins: None, object })
+        let (size, digest, forms) = (bytes.len(), Digest::of(&bytes), form::of(&object));
+        Ok(Self { name, btf_path, file, size, digest, forms, pins: None, object })
     }
 
     /// The object's file, or `<built-in>/NAME.bpf.o`, or `BUNDLE/NAME.bpf.o`.
@@ -282,6 +285,11 @@ impl Opened {
     /// Bytes of the object.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// What the object is known by.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// The maps, libbpf's own (`.rodata` and the like) left out, in the object's order.
@@ -347,6 +355,11 @@ impl Opened {
 }
 
 impl Loaded {
+    /// Its maps, libbpf's own left out, in the object's order.
+    pub fn maps(&self) -> &[MapRef] {
+        &self.maps
+    }
+
     /// The map of this name.
     pub fn map(&self, name: &str) -> Option<&MapRef> {
         self.maps.iter().find(|map| map.spec.name == name)

@@ -81,6 +81,10 @@ pub struct Flags {
     #[arg(long = "config.strict", overrides_with = "no_config_strict", help_heading = CONFIGS)]
     pub config_strict: bool,
 
+    /// Do not read configs again on SIGHUP: no thread keeps the files and system calls for it
+    #[arg(long = "no-config.reload", overrides_with = "config_reload", help_heading = CONFIGS)]
+    pub no_config_reload: bool,
+
     /// Accepted for compatibility, without effect: dropped rows need no cache here
     #[arg(
         long = "config.skip-cache-size", value_name = "N", default_value_t = 0,
@@ -141,6 +145,13 @@ pub struct Flags {
         long = "web.enable-maps", overrides_with = "no_web_enable_maps", help_heading = WEB
     )]
     pub web_enable_maps: bool,
+
+    /// Reload configs on POST and PUT of /-/reload, for whoever can connect
+    #[arg(
+        long = "web.enable-lifecycle", overrides_with = "no_web_enable_lifecycle",
+        help_heading = WEB
+    )]
+    pub web_enable_lifecycle: bool,
 
     /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
     #[arg(
@@ -262,6 +273,10 @@ struct Negations {
     no_web_enable_openmetrics: bool,
     #[arg(long = "no-web.enable-maps", overrides_with = "web_enable_maps", hide = true)]
     no_web_enable_maps: bool,
+    #[arg(long = "no-web.enable-lifecycle", overrides_with = "web_enable_lifecycle", hide = true)]
+    no_web_enable_lifecycle: bool,
+    #[arg(long = "config.reload", overrides_with = "no_config_reload", hide = true)]
+    config_reload: bool,
     #[arg(long = "no-bpf.stats", overrides_with = "bpf_stats", hide = true)]
     no_bpf_stats: bool,
     #[arg(long = "no-bpf.host", overrides_with = "bpf_host", hide = true)]

@@ -48,6 +48,7 @@ mod prometheus;
 mod read;
 mod recording;
 mod records;
+mod reload;
 mod sandbox;
 mod schema;
 mod shipped;
@@ -303,9 +304,21 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_user_has_the_capabilities_that_are_named,
         each_wall_can_be_left_out,
     ];
+    let reloaded = trials![reload:
+        what_is_the_same_goes_on,
+        a_metric_that_has_not_changed_keeps_what_its_map_has_forgotten,
+        metrics_come_and_go,
+        after_a_fault_the_old_goes_on,
+        another_object_counts_on,
+        no_count_is_lost_in_two_hundred_reloads,
+        another_plugin_is_asked,
+        who_has_no_capabilities_reloads_what_takes_none,
+        by_a_signal_and_only_if_it_may,
+    ];
+    let process = process.into_iter().chain(reloaded);
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
-    let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
+    let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
     let examples =
