@@ -226,7 +226,7 @@ mod tests {
         }
 
         fn found(&self) -> Vec<u64> {
-            self.0.clone()
+            self.on.lock().unwrap().iter().copied().collect()
         }
 
         fn room(&self) -> usize {
