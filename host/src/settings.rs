@@ -10,7 +10,7 @@ use crate::advice::Advice;
 use crate::bpf::stats::How;
 use crate::bundle::BundlePlace;
 use crate::cli::{Flags, Selection};
-use crate::config::{self, Fault, Severity};
+use crate::config::{self, Fault, SeriesRules, Severity};
 use crate::plugin::{CacheDir, Compiler, Loader};
 use crate::privileges::{Keep, Privileges, Readable, Sandbox};
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
@@ -54,6 +54,7 @@ pub struct Settings {
     btf: Option<PathBuf>,
     plugins: Option<PathBuf>,
     policy: Option<PathBuf>,
+    rules: SeriesRules,
     maps: Maps,
 }
 
@@ -106,6 +107,7 @@ impl Settings {
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
             policy: flags.plugins_policy.clone(),
+            rules: SeriesRules::parse(flags.metrics_max_series, &flags.metrics_label_drop)?,
             maps,
         })
     }
@@ -118,6 +120,7 @@ impl Settings {
             policy: self.policy.as_deref(),
             cache: self.cache.as_ref(),
             compiler: Compiler::default(),
+            rules: Some(&self.rules),
         }
     }
 

@@ -69,6 +69,7 @@ pub(super) struct Metric {
     pub(super) name: Field<String>,
     pub(super) help: Field<String>,
     pub(super) labels: Field<Vec<Label>>,
+    pub(super) max_series: Field<i128>,
     pub(super) transforms: Field<Vec<Transform>>,
     pub(super) kind: Kind,
     /// Whether a fault was found in it, so that its parts may lack something.
@@ -289,6 +290,7 @@ fn metric(fields: &Fields<'_, '_>, kind: Kind, before: usize) -> Metric {
         name: fields.word("name"),
         help: fields.word("help"),
         labels: labels(fields),
+        max_series: fields.integer("max_series"),
         transforms: fields.items("transforms", transform),
         kind,
         faulty: false,

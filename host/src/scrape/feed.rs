@@ -73,6 +73,8 @@ pub(super) struct Feed {
     told: bool,
     /// Whether it was said that plugins make too much text.
     told_of_text: bool,
+    /// Whether it was said that there are too many series.
+    told_of_series: bool,
     /// Whether it was said that the map is nearly full.
     told_of_fill: bool,
     /// The parts of its keys.
@@ -101,6 +103,7 @@ impl Feed {
             new: Vec::new(),
             told: false,
             told_of_text: false,
+            told_of_series: false,
             told_of_fill: false,
             fields,
         }
@@ -123,7 +126,8 @@ impl Feed {
         let fill = (full != WhenFull::Always)
             .then(|| Fill { entries: entries.unwrap_or_default(), most: source.max_entries() });
         let evicted = (full == WhenFull::Evicts).then_some(*vanished);
-        MapStats { config, map: source.name(), way: *way, fill, evicted }
+        let folded = self.decoder.folded();
+        MapStats { config, map: source.name(), way: *way, fill, evicted, folded }
     }
 
     /// Says once that the map is about to be full, if that costs it new entries.
@@ -225,6 +229,16 @@ impl Feed {
         phases.decode += took;
         stats.duration += took;
         stats.decoder_failed(source.name(), known.decided.errors(), decoder.take_first_error());
+        if decoder.folded().is_some_and(|rows| rows > 0)
+            && !std::mem::replace(&mut self.told_of_series, true)
+        {
+            warn!(
+                config = stats.name,
+                "{} has more series than its `max_series`: rows with other labels go into the series `other`; \
+                 raise it, or have it make fewer labels; this is said once, ebpf_exporter_series_folded_total counts on",
+                source.name()
+            );
+        }
         if decoder.take_refused() && !std::mem::replace(&mut self.told_of_text, true) {
             warn!(
                 config = stats.name,
