@@ -7,10 +7,12 @@
 
 use std::ops::Range;
 
+use crate::config::buckets::native::Native;
 use crate::config::buckets::{Buckets, Slot};
 
 mod labels;
 mod marks;
+mod native;
 
 use marks::Marks;
 
@@ -71,6 +73,8 @@ pub struct Bounds {
     pub upper: Vec<f64>,
     /// What the sum is multiplied with.
     pub multiplier: f64,
+    /// What they are in a native histogram, if it is one too.
+    pub native: Option<Native>,
 }
 
 /// A number of a series of a family: where a row's value is added.
@@ -95,7 +99,9 @@ pub struct Histogram<'a> {
 impl Kind {
     /// Histograms with these buckets.
     pub fn histogram(buckets: &Buckets) -> Self {
-        Self::Histogram(Bounds { upper: buckets.bounds(), multiplier: buckets.multiplier })
+        let Buckets { multiplier, native, .. } = buckets;
+        let (upper, native) = (buckets.bounds(), native.clone());
+        Self::Histogram(Bounds { upper, multiplier: *multiplier, native })
     }
 
     /// What Prometheus calls it.

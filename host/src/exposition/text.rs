@@ -291,7 +291,8 @@ mod tests {
         # TYPE "x.y" counter
         {"x.y"} 0
         "#);
-        let buckets = Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0 };
+        let buckets =
+            Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0, native: None };
         let kind = Kind::histogram(&buckets);
         insta::assert_snapshot!(allowed(&[], kind.clone()), @r#"
         # HELP "x.y" h
@@ -322,7 +323,8 @@ mod tests {
 
     #[test]
     fn histograms() {
-        let buckets = Buckets { scale: Scale::Exp2 { min: 0, max: 2 }, multiplier: 1e-6 };
+        let buckets =
+            Buckets { scale: Scale::Exp2 { min: 0, max: 2 }, multiplier: 1e-6, native: None };
         let mut family = family(&["device"], Kind::histogram(&buckets));
         add(&mut family, &["sda"], Some(Slot::Bucket(2)), 5);
         add(&mut family, &["sda"], Some(Slot::Bucket(0)), 1);
@@ -348,7 +350,8 @@ mod tests {
 
     #[test]
     fn a_histogram_without_labels() {
-        let buckets = Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0 };
+        let buckets =
+            Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0, native: None };
         let mut family = family(&[], Kind::histogram(&buckets));
         add(&mut family, &[], Some(Slot::Bucket(0)), 3);
         insta::assert_snapshot!(encoded(&family), @r#"

@@ -47,7 +47,7 @@ metrics:
     assert_snapshot!(shown.concat(), @r#"
     metrics.counters[0] things_total [] Counter
     metrics.counters[1] others_total [] Counter
-    metrics.histograms[0] latency_seconds ["device", "operation"] Histogram(Buckets { scale: Exp2 { min: 0, max: 26 }, multiplier: 1e-6 })
+    metrics.histograms[0] latency_seconds ["device", "operation"] Histogram(Buckets { scale: Exp2 { min: 0, max: 26 }, multiplier: 1e-6, native: None })
     "#);
     let labels = &config.metrics[2].labels;
     let sizes: Vec<_> = labels.iter().map(|label| (label.size, label.padding)).collect();

@@ -7,10 +7,11 @@
 
 use bytes::Bytes;
 
+use crate::config::buckets::native::Native;
 use crate::escaping::Escaping;
 use crate::exposition::names::Names;
 use crate::exposition::script::Script;
-use crate::series::{Family, Histogram, Kind, LabelValues};
+use crate::series::{Bounds, Family, Histogram, Kind, LabelValues};
 
 /// The tags of fields, as the bytes they begin with: their number and what they hold.
 mod tag {
@@ -38,6 +39,13 @@ mod tag {
     pub(super) const HISTOGRAM_COUNT: u8 = varint(1);
     pub(super) const HISTOGRAM_SUM: u8 = double(2);
     pub(super) const HISTOGRAM_BUCKET: u8 = bytes(3);
+    pub(super) const HISTOGRAM_SCHEMA: u8 = varint(5);
+    pub(super) const HISTOGRAM_ZERO_THRESHOLD: u8 = double(6);
+    pub(super) const HISTOGRAM_ZERO_COUNT: u8 = varint(7);
+    pub(super) const HISTOGRAM_SPAN: u8 = bytes(12);
+    pub(super) const HISTOGRAM_DELTAS: u8 = bytes(13);
+    pub(super) const SPAN_OFFSET: u8 = varint(1);
+    pub(super) const SPAN_LENGTH: u8 = varint(2);
     pub(super) const BUCKET_COUNT: u8 = varint(1);
     pub(super) const BUCKET_BOUND: u8 = double(2);
 }
@@ -112,12 +120,20 @@ impl Script for ProtobufScript {
             Kind::RealCounter | Kind::Gauge => then(0, &cells[0].to_le_bytes()),
             Kind::Histogram(bounds) => {
                 let histogram = Histogram::new(bounds, cells);
-                let all = histogram.count();
-                then(0, &whole(all));
-                then(1, &histogram.sum().to_le_bytes());
-                let counts = histogram.cumulative().map(|(_, count)| count).chain([all]);
-                for (bucket, count) in counts.enumerate() {
-                    then(2 + bucket, &whole(count));
+                let mut place = 0;
+                let mut next = |number: &[u8]| {
+                    then(place, number);
+                    place += 1;
+                };
+                next(&whole(histogram.told_count()));
+                next(&histogram.sum().to_le_bytes());
+                if has_classic(bounds) {
+                    histogram.cumulative().for_each(|(_, count)| next(&whole(count)));
+                    next(&whole(histogram.count()));
+                }
+                if bounds.native.is_some() {
+                    next(&whole(histogram.native_counts().next().unwrap_or_default()));
+                    histogram.native_deltas().for_each(|delta| next(&whole(zigzag(delta))));
                 }
             }
         }
@@ -173,17 +189,50 @@ fn before(kind: &Kind) -> Vec<Vec<u8>> {
         Kind::Counter | Kind::RealCounter => value(tag::METRIC_COUNTER),
         Kind::Gauge | Kind::IntegerGauge => value(tag::METRIC_GAUGE),
         Kind::Histogram(bounds) => {
-            let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
-            let buckets: Vec<_> = bounds.map(bucket).collect();
+            let mut parts = Vec::new();
+            if has_classic(bounds) {
+                let ends = bounds.upper.iter().copied().chain([f64::INFINITY]);
+                parts.extend(ends.map(bucket));
+            }
+            if let Some(native) = &bounds.native {
+                parts.extend(before_native(bounds, native));
+            }
             let totals = [tag::HISTOGRAM_COUNT, tag::HISTOGRAM_SUM];
-            let inside = buckets.iter().map(|before| before.len() + WHOLE).sum::<usize>();
+            let inside = parts.iter().map(|before| before.len() + WHOLE).sum::<usize>();
             let mut first = Vec::new();
             begin(tag::METRIC_HISTOGRAM, totals.len() + WHOLE + REAL + inside, &mut first);
             let [count, sum] = totals;
             first.push(count);
-            [first, vec![sum]].into_iter().chain(buckets).collect()
+            [first, vec![sum]].into_iter().chain(parts).collect()
         }
     }
+}
+
+/// Whether classic buckets are told.
+fn has_classic(bounds: &Bounds) -> bool {
+    bounds.native.as_ref().is_none_or(|native| native.classic)
+}
+
+/// What stands before each number of a native histogram: the zero bucket's, then those of all others. All are told,
+/// empty ones too, so that none moves. The span that says which they are stands there even if there are none: so
+/// it is a native histogram whatever it has counted.
+fn before_native(bounds: &Bounds, native: &Native) -> Vec<Vec<u8>> {
+    let others = bounds.upper.len() - 1;
+    let mut first = vec![tag::HISTOGRAM_SCHEMA, zigzag(native.schema.into()) as u8];
+    first.push(tag::HISTOGRAM_ZERO_THRESHOLD);
+    first.extend_from_slice(&bounds.upper[0].to_le_bytes());
+    let mut span = vec![tag::SPAN_OFFSET];
+    varint(zigzag(native.second.into()), &mut span);
+    span.push(tag::SPAN_LENGTH);
+    varint(others as u64, &mut span);
+    put(tag::HISTOGRAM_SPAN, &span, &mut first);
+    first.push(tag::HISTOGRAM_ZERO_COUNT);
+    let mut before = vec![Vec::new(); others];
+    if let Some(first) = before.first_mut() {
+        begin(tag::HISTOGRAM_DELTAS, others * WHOLE, first);
+    }
+    before.insert(0, first);
+    before
 }
 
 /// What stands before the number of a bucket: its bound comes first, so that nothing stands behind.
@@ -210,8 +259,17 @@ fn put(tag: u8, text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a length.
 fn length(len: usize, out: &mut Vec<u8>) {
-    // It fails only where memory has a fixed size.
-    let _ = prost::encode_length_delimiter(len, out);
+    varint(len as u64, out);
+}
+
+/// Appends a whole number in as few bytes as it needs.
+fn varint(value: u64, out: &mut Vec<u8>) {
+    prost::encoding::encode_varint(value, out);
+}
+
+/// A signed number as protobuf has it: small numbers are small, whatever their sign.
+fn zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63).cast_unsigned()
 }
 
 /// A whole number: seven bits in each byte, the lowest first, and a bit that says that more follows.
