@@ -2,7 +2,7 @@
 //! messages, each behind its length. Names and labels are those of the text format, without its quotes.
 //!
 //! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is
-//! put right. It knows no native histograms: they are added. The client holds a message for each series, hundreds of bytes, so a family is encoded
+//! put right. It knows neither native histograms nor when a series began: both are added. The client holds a message for each series, hundreds of bytes, so a family is encoded
 //! some series at a time. Large families are kept and written by a `script`, which the client's
 //! messages are the twin of.
 
@@ -77,6 +77,15 @@ fn message(family: &Arc<Family>, names: &Names, start: usize) -> MetricFamily {
 
 /// Adds to a series what the client does not know of.
 fn complete(metric: &mut Metric, family: &Family, id: usize) {
+    if let Some(time) = family.begun(id) {
+        let (counter, histogram) = (&mut metric.counter, &mut metric.histogram);
+        let counter = counter.iter_mut().map(|counter| &mut counter.start_timestamp);
+        let histogram = histogram.iter_mut().map(|histogram| &mut histogram.start_timestamp);
+        for begun in counter.chain(histogram).map(Option::get_or_insert_default) {
+            begun.seconds = (time / 1000).cast_signed();
+            begun.nanos = (time % 1000 * 1_000_000) as i32;
+        }
+    }
     if let (Kind::Histogram(bounds), Some(message)) = (&family.kind, &mut metric.histogram)
         && let Some(Native { schema, second, classic }) = bounds.native
     {

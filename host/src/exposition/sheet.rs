@@ -371,6 +371,9 @@ mod tests {
                             3 => Slot::Sum,
                             slot => Slot::Bucket(slot.into()),
                         });
+                        // Of some it is not known when they began.
+                        family
+                            .begin_at((label % 4 > 0).then_some(u64::from(label) * 6_789_012_345));
                         let label = LabelSet::of([format!("\"{label}").as_str()]);
                         rows.push(family.join(&label, slot));
                     }

@@ -11,7 +11,7 @@ use super::lines::{Lines, braced, escape};
 use super::names::{Names, commented};
 use super::script::Script;
 use crate::escaping::Escaping;
-use crate::series::{Family, Histogram, Kind, LabelValues};
+use crate::series::{Family, Histogram, Kind};
 
 /// Appends all families to `out`. Those without series are left out, as Prometheus clients do.
 pub fn encode<'a>(
@@ -78,8 +78,8 @@ impl Script for TextScript {
         }
     }
 
-    fn begin(&mut self, labels: LabelValues<'_>, _: &mut Vec<u8>) {
-        self.lines.begin(labels);
+    fn begin(&mut self, family: &Family, id: usize, _: &mut Vec<u8>) {
+        self.lines.begin(family.label_values(id));
     }
 
     fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {

@@ -1,6 +1,6 @@
 //! One metric of one config: from the entries of its map to the numbers of its family.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tracing::warn;
 
@@ -67,6 +67,8 @@ pub(super) struct Feed {
     known: Known,
     /// When this scrape began to read the map.
     start: Instant,
+    /// The same by the clock, in milliseconds since 1970, and of the scrape before: what is new has begun since.
+    times: [Option<u64>; 2],
     /// Rows that this scrape met for the first time and that are to be decided.
     new: Vec<Row>,
     /// Whether it was said that keys wait for their turn.
@@ -98,6 +100,7 @@ impl Feed {
             reader: Reader::new(source),
             decoder,
             start: Instant::now(),
+            times: [None; 2],
             new: Vec::new(),
             told: false,
             told_of_text: false,
@@ -151,6 +154,8 @@ impl Feed {
         phases: &mut Phases,
     ) {
         self.start = Instant::now();
+        self.times = [milliseconds(), self.times[0]];
+        family.begin_at(self.times[1]);
         let Self {
             reader, known: Known { rows, decided }, start, asks, data_changes: before, ..
         } = self;
@@ -195,6 +200,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> bool {
         let begun = Instant::now();
+        family.begin_at(self.times[1]);
         let Self { decoder, known, new, start, .. } = self;
         let mut rows = known.decided.take_waiting(BATCH);
         if rows.is_empty() {
@@ -216,6 +222,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> usize {
         let begun = Instant::now();
+        family.begin_at(self.times[1]);
         let Self { reader: Reader { source, .. }, decoder, known, new, start, .. } = self;
         for rows in new.chunks(BATCH) {
             decoder.decide(rows, known, family, *start);
@@ -245,6 +252,7 @@ impl Feed {
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
         self.known = Known::new(self.reader.source.key_size(), self.decoder.columns());
+        self.times = [None; 2];
         self.new.clear();
         self.reader.forget();
     }
@@ -270,6 +278,12 @@ impl Feed {
             entries: *entries,
         }
     }
+}
+
+/// The clock; none if it is set to a time before 1970.
+fn milliseconds() -> Option<u64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 /// How often the files have changed that these plugins read.

@@ -2,17 +2,10 @@
 //!
 //! Never counts anything anew: a bucket has what the classic one has.
 
-use super::{Bounds, Histogram};
+use super::Histogram;
 
 /// What Prometheus counts a native histogram's observations with: more than that it refuses, and the scrape with it.
 const MOST: u64 = i64::MAX as u64;
-
-impl Bounds {
-    /// How many numbers a native histogram has beside count and sum: one for each bucket.
-    pub fn native_numbers(&self) -> usize {
-        self.native.as_ref().map_or(0, |_| self.upper.len())
-    }
-}
 
 impl<'a> Histogram<'a> {
     /// How many observations there are, as told to clients that know native histograms.
@@ -47,6 +40,7 @@ impl<'a> Histogram<'a> {
 mod tests {
     use super::*;
     use crate::config::buckets::native::Native;
+    use crate::series::Bounds;
 
     #[test]
     fn what_is_too_much_for_prometheus_is_left_out() {

@@ -220,7 +220,10 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
     let exact = trials![exact: every_type_of_map, a_number_without_labels_may_be_set_lower];
-    let native = trials![native: each_nanosecond_is_in_its_bucket];
+    let native = trials![native:
+        each_nanosecond_is_in_its_bucket,
+        the_example_has_the_bounds_of_its_schema,
+    ];
     let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
     let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:

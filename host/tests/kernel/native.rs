@@ -188,7 +188,8 @@ pub fn each_nanosecond_is_in_its_bucket() {
     // The last in each bucket of the finest schema, which all others have too, and the first in the next.
     let last = |key| first(u64::MAX, |value| !is_within(value, key, 3)).wrapping_sub(1);
     let bounds = (0..512).map(last).flat_map(|last| [last, last.wrapping_add(1)]);
-    let any = (0..64).flat_map(|n| [1 << n, ((1u128 << n) * 1_000_003 / 999_983) as u64, u64::MAX >> n]);
+    let any =
+        (0..64).flat_map(|n| [1 << n, ((1u128 << n) * 1_000_003 / 999_983) as u64, u64::MAX >> n]);
     let values: Vec<u64> = bounds.chain(any).collect();
     values.iter().for_each(|value| session.observe(DURATION, *value));
 
@@ -212,7 +213,8 @@ pub fn each_nanosecond_is_in_its_bucket() {
 fn numbers(least: f64, octaves: f64) -> Vec<u64> {
     let mut state = 14u64;
     let number = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let share = (state >> 11) as f64 / (1u64 << 53) as f64;
         (least * (share * octaves).exp2()) as u64
     };
@@ -321,7 +323,10 @@ pub fn a_server_has_every_bucket_and_finds_quantiles() {
 
     let empty = "histogram_count(ebpf_exporter_native_empty_size)";
     until_it_is(&prometheus, empty, number, 0.0);
-    assert_eq!(prometheus.result("ebpf_exporter_native_empty_size_bucket").unwrap(), [] as [Value; 0]);
+    assert_eq!(
+        prometheus.result("ebpf_exporter_native_empty_size_bucket").unwrap(),
+        [] as [Value; 0]
+    );
 }
 
 pub fn a_server_makes_native_ones_of_classic_ones() {
@@ -340,11 +345,27 @@ pub fn a_server_makes_native_ones_of_classic_ones() {
 pub fn a_server_knows_when_a_counter_began() {
     let (_exporter, prometheus, session) = start(CONFIG);
     session.observe(ADD, 1000);
-    let at = |n: usize| {
-        move |series: &Value| series["values"][n][1].as_str()?.parse().ok()
-    };
+    let at = |n: usize| move |series: &Value| series["values"][n][1].as_str()?.parse().ok();
     // It was read once without it: so it was 0 then, and `increase` sees all that it has counted.
     let samples = "ebpf_exporter_native_calls_total[5m]";
     until_it_is(&prometheus, samples, at(1), 1000.0);
     until_it_is(&prometheus, samples, at(0), 0.0);
+}
+
+pub fn the_example_has_the_bounds_of_its_schema() {
+    let exporter = crate::examples::serve("runqlat-native");
+    let metrics = exporter.metrics();
+    // From a microsecond to 64 seconds, four from a power of two to the next, and what is above.
+    let bounds: Vec<_> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("ebpf_exporter_run_queue_wait_seconds_bucket{le=\""))
+        .map(|line| line.split('"').next().unwrap())
+        .collect();
+    assert_eq!(bounds.len(), 4 * 26 + 2);
+    assert_eq!(bounds[..2], ["9.5367431640625e-07", "1.1341162824656687e-06"]);
+    assert_eq!(bounds[bounds.len() - 3..], ["53.81737057623772", "64", "+Inf"]);
+    let count = "ebpf_exporter_run_queue_wait_seconds_count";
+    crate::exporter::until("tasks have waited", || {
+        crate::examples::value(&exporter.metrics(), count) > 0
+    });
 }

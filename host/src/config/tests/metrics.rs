@@ -86,7 +86,7 @@ metrics:
     assert_snapshot!(faults(text), @"
     x.yaml:4: metrics.counters[1].name: `a` is the name of metrics.counters[0] on line 3 too; give each its own name and map
     x.yaml:6: metrics.histograms[0].name: `a` is the name of metrics.counters[0] on line 3 too; give each its own name and map
-    x.yaml:6: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed
+    x.yaml:6: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed, native
     x.yaml:6: metrics.histograms[0]: the histogram has no labels; add a last label, before `cpu` if there is one, with the bucket's number, decoded by `uint`
     ");
 }
