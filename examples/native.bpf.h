@@ -1,7 +1,7 @@
 /* Histograms of durations whose buckets are those of native histograms: `bucket_type: native`.
  *
- * Bucket k of schema s takes what is above 2^((k-1)/2^s - 30) seconds, up to 2^(k/2^s - 30) seconds. Bucket 0 takes 0
- * alone. No bound but a few is a whole number of nanoseconds, yet each nanosecond is counted where it belongs: it
+ * Bucket k of schema s takes what is above 2^((k-1)/2^s - 30) seconds, up to 2^(k/2^s - 30) seconds. Bucket 0
+ * takes 0 alone. Few bounds are a whole number of nanoseconds, yet each nanosecond is counted where it belongs: it
  * is compared with the last nanosecond that is not above the bound. */
 #pragma once
 
@@ -18,9 +18,9 @@ struct native_buckets {
 	__u32 max; /* at most 64 << schema */
 };
 
-/* 2^(n/8) seconds in nanoseconds, for n from 0 to 7, with 33 bits behind the point, rounded down. Shifted to the right it
- * is any bound in nanoseconds, rounded down: the last nanosecond that is not above the bound.
- * host/tests/kernel/native.rs holds them against exact arithmetic. */
+/* 2^(n/8) seconds in nanoseconds, for n from 0 to 7, with 33 bits behind the point, rounded down. Shifted to the
+ * right it is any bound in nanoseconds, rounded down: the last nanosecond that is not above the bound.
+ * host/tests/kernel/native.rs holds all of them against exact arithmetic. */
 static const __u64 native_eighths[8] = {
 	0x7735940000000000, 0x81ffa7a9549ca6e3, 0x8dc3b8960164a7d9, 0x9a9867054d512391,
 	0xa8965f74bf065071, 0xb7d88a12d0dd9ea0, 0xc87c3e7d03cdbec3, 0xdaa17c2cd19555db,

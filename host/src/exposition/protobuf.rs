@@ -1,10 +1,10 @@
 //! Prometheus' protobuf format, for those who ask for it first: `io.prometheus.client.MetricFamily`
 //! messages, each behind its length. Names and labels are those of the text format, without its quotes.
 //!
-//! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is
-//! put right. It knows neither native histograms nor when a series began: both are added. The client holds a message for each series, hundreds of bytes, so a family is encoded
-//! some series at a time. Large families are kept and written by a `script`, which the client's
-//! messages are the twin of.
+//! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is put
+//! right. It knows neither native histograms nor when a series began: both are added. The client holds a
+//! message for each series, hundreds of bytes, so a family is encoded some series at a time. Large families
+//! are kept and written by a `script`, which the client's messages are the twin of.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-/* Observes what a test tells it to: prctl(NATIVE, 0, nanoseconds, session, 0) observes a duration in a histogram of each
- * schema, prctl(NATIVE, 1, value, session, 0) a number in histograms of exp2 and exp2zero, and prctl(NATIVE, 2, add,
- * session, 0) adds to a counter. The kernel knows no such prctl and answers EINVAL. */
+/* Observes what a test tells it to: prctl(NATIVE, 0, nanoseconds, session, 0) observes a duration in a histogram
+ * of each schema, prctl(NATIVE, 1, value, session, 0) a number in histograms of exp2 and exp2zero, and
+ * prctl(NATIVE, 2, add, session, 0) adds to a counter. The kernel knows no such prctl and answers EINVAL. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include "native.bpf.h"

@@ -141,13 +141,6 @@ fn step(part: &u32, factor: u32, carry: &mut u32) -> u32 {
     product as u32
 }
 
-/// Whether so many nanoseconds are at most 2^(key/2^schema - 30) seconds: both sides to the power of 2^schema.
-fn is_within(nanoseconds: u64, key: u32, schema: u32) -> bool {
-    let steps = 1 << schema;
-    let here = Wide::power(nanoseconds, steps, 30 * steps);
-    here.at_most(&Wide::power(1_000_000_000, steps, key))
-}
-
 /// The first of the numbers from 0 to `most` that this holds for, as it does for all behind it; `most` if for none.
 fn first(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, most);
@@ -161,9 +154,24 @@ fn first(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
     low
 }
 
+/// The last nanosecond in each bucket of schema 3 but the last, which all others have too. So many nanoseconds are at
+/// most 2^(key/8 - 30) seconds if they are so to the power of eight, and those are whole numbers.
+fn bounds() -> Vec<u64> {
+    let bound = |key: u32| {
+        let end = Wide::power(1_000_000_000, 8, key);
+        let is_within = |nanoseconds| Wide::power(nanoseconds, 8, 8 * 30).at_most(&end);
+        let near = 1e9 * (f64::from(key) / 8.0 - 30.0).exp2();
+        let slack = (near * 1e-12) as u64 + 2;
+        let low = (near as u64).saturating_sub(slack);
+        assert!(is_within(low));
+        low + first(2 * slack, |more| !is_within(low + more)) - 1
+    };
+    (0..8 * 64).map(bound).collect()
+}
+
 /// The bucket of a duration.
-fn key(nanoseconds: u64, schema: u32) -> u32 {
-    first(64 << schema, |key| is_within(nanoseconds, key as u32, schema)) as u32
+fn key(nanoseconds: u64, schema: u32, bounds: &[u64]) -> usize {
+    bounds.iter().step_by(8 >> schema).filter(|bound| **bound < nanoseconds).count()
 }
 
 fn configs(yaml: &str) -> (Configs, Session) {
@@ -185,19 +193,18 @@ pub fn each_nanosecond_is_in_its_bucket() {
     let (configs, session) = configs(&format!("metrics:\n  histograms:\n{yaml}"));
     let pipeline = Pipeline::of(&configs, Reading::Auto);
 
-    // The last in each bucket of the finest schema, which all others have too, and the first in the next.
-    let last = |key| first(u64::MAX, |value| !is_within(value, key, 3)).wrapping_sub(1);
-    let bounds = (0..512).map(last).flat_map(|last| [last, last.wrapping_add(1)]);
+    let bounds = bounds();
+    let around = bounds.iter().flat_map(|last| [*last, last + 1]);
     let any =
         (0..64).flat_map(|n| [1 << n, ((1u128 << n) * 1_000_003 / 999_983) as u64, u64::MAX >> n]);
-    let values: Vec<u64> = bounds.chain(any).collect();
+    let values: Vec<u64> = around.chain(any).collect();
     values.iter().for_each(|value| session.observe(DURATION, *value));
 
     for schema in 0..4 {
         let (sum, entries) = (64 << schema | 1, (64 << schema) + 2);
         let mut expected = vec![0u64; entries];
         for value in &values {
-            expected[key(*value, schema) as usize] += 1;
+            expected[key(*value, schema, &bounds)] += 1;
             expected[sum] = expected[sum].wrapping_add(*value);
         }
         let map = pipeline.maps.map(&format!("native_schema{schema}_seconds"));
