@@ -67,8 +67,10 @@ pub(super) struct Feed {
     known: Known,
     /// When this scrape began to read the map.
     start: Instant,
-    /// The same by the clock, in milliseconds since 1970, and of the scrape before: what is new has begun since.
-    times: [Option<u64>; 2],
+    /// The same by the clock, milliseconds since 1970, if all was read.
+    read_at: Option<u64>,
+    /// The same of the scrape before, if nothing waited then: what is new now has begun since.
+    since: Option<u64>,
     /// Rows that this scrape met for the first time and that are to be decided.
     new: Vec<Row>,
     /// Whether it was said that keys wait for their turn.
@@ -100,7 +102,8 @@ impl Feed {
             reader: Reader::new(source),
             decoder,
             start: Instant::now(),
-            times: [None; 2],
+            read_at: None,
+            since: None,
             new: Vec::new(),
             told: false,
             told_of_text: false,
@@ -154,8 +157,10 @@ impl Feed {
         phases: &mut Phases,
     ) {
         self.start = Instant::now();
-        self.times = [milliseconds(), self.times[0]];
-        family.begin_at(self.times[1]);
+        let last = self.read_at.take();
+        self.since = last.filter(|_| !self.waits());
+        family.begin_at(self.since);
+        let read_at = milliseconds();
         let Self {
             reader, known: Known { rows, decided }, start, asks, data_changes: before, ..
         } = self;
@@ -163,7 +168,10 @@ impl Feed {
         self.new = new;
         stats.entries += rows.met() as u64;
         match result {
-            Ok(()) => stats.read_worked(reader.source.name()),
+            Ok(()) => {
+                stats.read_worked(reader.source.name());
+                self.read_at = read_at;
+            }
             Err(error) => stats.read_failed(&error),
         }
         // After the walk: a row that it did not meet but that stays is to be decided again too.
@@ -200,7 +208,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> bool {
         let begun = Instant::now();
-        family.begin_at(self.times[1]);
+        family.begin_at(self.since);
         let Self { decoder, known, new, start, .. } = self;
         let mut rows = known.decided.take_waiting(BATCH);
         if rows.is_empty() {
@@ -222,7 +230,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> usize {
         let begun = Instant::now();
-        family.begin_at(self.times[1]);
+        family.begin_at(self.since);
         let Self { reader: Reader { source, .. }, decoder, known, new, start, .. } = self;
         for rows in new.chunks(BATCH) {
             decoder.decide(rows, known, family, *start);
@@ -252,7 +260,7 @@ impl Feed {
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
         self.known = Known::new(self.reader.source.key_size(), self.decoder.columns());
-        self.times = [None; 2];
+        (self.read_at, self.since) = (None, None);
         self.new.clear();
         self.reader.forget();
     }
