@@ -3,6 +3,7 @@
 //!
 //! Never a bound of all configs together: those stand in [`super::bounds`].
 
+use super::buckets::native;
 use super::limits::MOST_INSTANCES;
 
 /// The least and the most, in bytes.
@@ -45,3 +46,5 @@ pub(super) const INSTANCES: Count = (1, MOST_INSTANCES as u64);
 pub(super) const SERIES: Count = (1, u32::MAX as u64);
 /// What `bucket_min` and `bucket_max` may be, before their type is looked at.
 pub(super) const BUCKET: Count = (0, u32::MAX as u64);
+/// What `bucket_schema` may be.
+pub(super) const SCHEMA: Count = (0, native::FINEST as u64);

@@ -87,8 +87,11 @@ pub(super) enum Kind {
         bucket_multiplier: Field<f64>,
         bucket_min: Field<i128>,
         bucket_max: Field<i128>,
+        bucket_schema: Field<i128>,
         /// Those that are no numbers have been told.
         bucket_keys: Field<Vec<Option<f64>>>,
+        native: Field<bool>,
+        classic: Field<bool>,
     },
 }
 
@@ -278,7 +281,10 @@ fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric>
         bucket_multiplier: fields.number("bucket_multiplier"),
         bucket_min: fields.integer("bucket_min"),
         bucket_max: fields.integer("bucket_max"),
+        bucket_schema: fields.integer("bucket_schema"),
         bucket_keys: fields.numbers("bucket_keys"),
+        native: fields.boolean("native"),
+        classic: fields.boolean("classic"),
     };
     Some(metric(&fields, kind, before))
 }

@@ -1,6 +1,6 @@
 //! One metric of one config: from the entries of its map to the numbers of its family.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tracing::warn;
 
@@ -67,6 +67,10 @@ pub(super) struct Feed {
     known: Known,
     /// When this scrape began to read the map.
     start: Instant,
+    /// The same by the clock, milliseconds since 1970, if all was read.
+    read_at: Option<u64>,
+    /// The same of the scrape before, if nothing waited then: what is new now has begun since.
+    since: Option<u64>,
     /// Rows that this scrape met for the first time and that are to be decided.
     new: Vec<Row>,
     /// Whether it was said that keys wait for their turn.
@@ -100,6 +104,8 @@ impl Feed {
             reader: Reader::new(source),
             decoder,
             start: Instant::now(),
+            read_at: None,
+            since: None,
             new: Vec::new(),
             told: false,
             told_of_text: false,
@@ -155,6 +161,10 @@ impl Feed {
         phases: &mut Phases,
     ) {
         self.start = Instant::now();
+        let last = self.read_at.take();
+        self.since = last.filter(|_| !self.waits());
+        family.begin_at(self.since);
+        let read_at = milliseconds();
         let Self {
             reader, known: Known { rows, decided }, start, asks, data_changes: before, ..
         } = self;
@@ -162,7 +172,10 @@ impl Feed {
         self.new = new;
         stats.entries += rows.met() as u64;
         match result {
-            Ok(()) => stats.read_worked(reader.source.name()),
+            Ok(()) => {
+                stats.read_worked(reader.source.name());
+                self.read_at = read_at;
+            }
             Err(error) => stats.read_failed(&error),
         }
         // After the walk: a row that it did not meet but that stays is to be decided again too.
@@ -199,6 +212,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> bool {
         let begun = Instant::now();
+        family.begin_at(self.since);
         let Self { decoder, known, new, start, .. } = self;
         let mut rows = known.decided.take_waiting(BATCH);
         if rows.is_empty() {
@@ -220,6 +234,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> usize {
         let begun = Instant::now();
+        family.begin_at(self.since);
         let Self { reader: Reader { source, .. }, decoder, known, new, start, .. } = self;
         for rows in new.chunks(BATCH) {
             decoder.decide(rows, known, family, *start);
@@ -259,6 +274,7 @@ impl Feed {
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
         self.known = Known::new(self.reader.source.key_size(), self.decoder.columns());
+        (self.read_at, self.since) = (None, None);
         self.new.clear();
         self.reader.forget();
     }
@@ -289,6 +305,12 @@ impl Feed {
             entries: *entries,
         }
     }
+}
+
+/// The clock; none if it is set to a time before 1970.
+fn milliseconds() -> Option<u64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 /// How often the files have changed that these plugins read.

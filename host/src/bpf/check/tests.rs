@@ -34,7 +34,8 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
 }
 
 fn histogram(labels: &[(&str, usize, usize)]) -> Metric {
-    let buckets = Buckets { scale: Scale::Linear { min: 0, max: 4 }, multiplier: 1.0 };
+    let buckets =
+        Buckets { scale: Scale::Linear { min: 0, max: 4 }, multiplier: 1.0, native: None };
     Metric { kind: MetricKind::Histogram(buckets), ..counter(labels) }
 }
 
