@@ -3,6 +3,7 @@
 //! One thread owns the [`Scraper`] and scrapes one at a time. A map that cannot be read, or a key
 //! that cannot be decoded, costs its own series; never the scrape.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bpf::stats::{Measuring, Programs, enabled};
@@ -12,6 +13,7 @@ use crate::exposition::{Body, Format, page, text};
 use crate::logging::Lost;
 use crate::plugin::Gauges;
 use crate::process::Myself;
+use crate::push::PushStats;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Traffic};
 use crate::spans::SpanStats;
@@ -57,6 +59,7 @@ pub struct Scraper {
     traffic: Traffic,
     cgroups: Cgroups,
     spans: SpanStats,
+    pushes: PushStats,
     /// What has the kernel measure, if anything of ours does.
     measuring: Option<Measuring>,
     /// Whether anybody does, as of the last reading.
@@ -105,6 +108,11 @@ impl Scraper {
     /// The same, telling in each scrape what has become of spans.
     pub fn tracing(self, spans: SpanStats) -> Self {
         Self { spans, ..self }
+    }
+
+    /// The same, telling in each scrape what has become of pushes.
+    pub fn pushing(self, pushes: PushStats) -> Self {
+        Self { pushes, ..self }
     }
 
     /// The same, while the kernel measures what programs cost.
@@ -237,7 +245,7 @@ impl Collect for Scraper {
         let programs = units().flat_map(|unit| unit.programs(self.measured)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
-        let all: [&dyn Collect; 14] = [
+        let all: [&dyn Collect; 15] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
             &Programs(programs),
             &self.host,
@@ -249,6 +257,7 @@ impl Collect for Scraper {
             &Counted(self.cgroups.census()),
             &self.traffic,
             &self.spans,
+            &self.pushes,
             &Staff,
             &Lost,
             &Myself,
@@ -277,6 +286,11 @@ impl serve::Gatherer for Scraper {
     fn page(&mut self, page: serve::Page) -> Body {
         let serve::Page::Metrics(format, escaping) = page;
         self.whole(|scraper| scraper.render(format, escaping))
+    }
+
+    fn families(&mut self) -> Vec<Arc<Family>> {
+        let families = self.families.iter().chain(self.report.families());
+        families.map(|kept| Arc::clone(kept.family())).collect()
     }
 
     fn maps(&mut self) -> Vec<MapSummary> {

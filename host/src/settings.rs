@@ -13,6 +13,7 @@ use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler};
 use crate::privileges::{Keep, Privileges, Sandbox};
+use crate::push::PushVariables;
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::spans::Variables;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub plugin_budget: Duration,
     /// Where spans go.
     pub tracing: Variables,
+    /// Where metrics are pushed to.
+    pub pushing: PushVariables,
     /// Whether warnings, and programs that do not attach, are fatal.
     pub strict: bool,
     cache: Option<CacheDir>,
@@ -94,6 +97,7 @@ impl Settings {
             ),
             plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
             tracing: Variables::read(&|name| env::var(name).ok())?,
+            pushing: PushVariables::read(&|name| env::var(name).ok())?,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
