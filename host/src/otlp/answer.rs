@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
+};
 use prost::Message as _;
 
 use super::variables::{Protocol, Signal};
@@ -73,7 +75,32 @@ pub(super) fn of_http(
         502 | 504 => Again::Soon,
         _ => Again::Never,
     };
-    Err(Untaken { why: format!("it answered {status}"), again })
+    let text = status_text(body, protocol).filter(|text| !text.is_empty());
+    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
+    Err(Untaken { why: format!("it answered {status}{text}"), again })
+}
+
+/// What a status with an error says, which has a code and a text, as what was rejected has.
+fn status_text(body: &[u8], protocol: Protocol) -> Option<String> {
+    let text = match protocol {
+        Protocol::HttpJson => {
+            let status: serde_json::Value = serde_json::from_slice(body).ok()?;
+            status.get("message")?.as_str()?.to_owned()
+        }
+        Protocol::HttpProtobuf | Protocol::Grpc => {
+            ExportTracePartialSuccess::decode(body).ok()?.error_message
+        }
+    };
+    Some(shortened(&text))
+}
+
+/// As much of a text as a line of the log takes.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 300;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// What an answer of gRPC says: its message, and the headers or trailers that hold its status.
@@ -93,7 +120,8 @@ pub(super) fn of_grpc(
     let why = match code {
         Some(code) => {
             let text = said("grpc-message").map(|text| String::from_utf8_lossy(text.as_bytes()));
-            format!("it answered the gRPC status {code}: {}", text.unwrap_or_default())
+            let text = shortened(&text.unwrap_or_default());
+            format!("it answered the gRPC status {code}: {text}")
         }
         None => "it answered without a status of gRPC".to_owned(),
     };
@@ -119,7 +147,7 @@ fn taken(body: &[u8], protocol: Protocol, signal: Signal) -> Taken {
 fn partial_of_protobuf(body: &[u8]) -> Option<Taken> {
     let partial = ExportTraceServiceResponse::decode(body).ok()?.partial_success?;
     let rejected = u64::try_from(partial.rejected_spans).unwrap_or_default();
-    Some(Taken { rejected, text: partial.error_message })
+    Some(Taken { rejected, text: shortened(&partial.error_message) })
 }
 
 /// Numbers of 64 bits are texts there, which the generated types do not read.
@@ -130,7 +158,8 @@ fn partial_of_json(body: &[u8], signal: Signal) -> Option<Taken> {
     });
     let rejected = partial.get(signal.rejected()).map(text);
     let rejected = rejected.and_then(|number| number.parse().ok()).unwrap_or_default();
-    Some(Taken { rejected, text: partial.get("errorMessage").map(text).unwrap_or_default() })
+    let said = partial.get("errorMessage").map(text).unwrap_or_default();
+    Some(Taken { rejected, text: shortened(&said) })
 }
 
 #[cfg(test)]
@@ -169,6 +198,18 @@ mod tests {
         }
         insta::assert_snapshot!(http(413, None).unwrap_err().why, @"it answered 413 Payload Too Large");
         assert_eq!(http(204, None), Ok(Taken::default()));
+        let heard = |body: &[u8], how| {
+            let heard = of_http(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, how);
+            heard.unwrap_err().why
+        };
+        let said = |text: &str| {
+            ExportTracePartialSuccess { rejected_spans: 3, error_message: text.into() }
+                .encode_to_vec()
+        };
+        insta::assert_snapshot!(heard(&said("no"), PROTOBUF), @"it answered 400 Bad Request: no");
+        insta::assert_snapshot!(heard(br#"{"code":3,"message":"no"}"#, JSON), @"it answered 400 Bad Request: no");
+        insta::assert_snapshot!(heard(br#"{"code":3}"#, JSON), @"it answered 400 Bad Request");
+        assert!(heard(&said(&"ä".repeat(9999)), PROTOBUF).len() < 700);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use prost::Message;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::{Again, Taken, Untaken};
@@ -58,36 +59,58 @@ impl OtlpSender {
         }
     }
 
-    /// Sends a message. Drop the future, and it is not known whether it was taken.
+    /// Sends a message, in no more time than the variables give one, and before `until`. Drop the future, and it is
+    /// not known whether it was taken.
     ///
     /// # Errors
     ///
     /// Why it was not taken, or, if no answer came, why that is not known.
-    pub(crate) async fn send<M: Message + Serialize>(&self, message: &M) -> Result<Taken, Untaken> {
+    pub(crate) async fn send<M: Message + Serialize>(
+        &self,
+        message: &M,
+        until: Instant,
+    ) -> Result<Taken, Untaken> {
         match &self.0 {
             To::Console => {
-                let line = serde_json::to_string(message);
-                let line = line.map_err(|error| Untaken::never(error.to_string()))?;
-                let printed = output::print(&(line + "\n"));
+                let printed = output::print(&(json(message)? + "\n"));
                 printed.map_err(|error| Untaken::never(error.to_string()))?;
                 Ok(Taken::default())
             }
             To::Collector(client) => {
                 let bytes = match client.collector().protocol {
-                    Protocol::HttpJson => serde_json::to_vec(message),
-                    Protocol::HttpProtobuf | Protocol::Grpc => Ok(message.encode_to_vec()),
+                    Protocol::HttpJson => json(message)?.into_bytes(),
+                    Protocol::HttpProtobuf | Protocol::Grpc => message.encode_to_vec(),
                 };
-                let bytes = bytes.map_err(|error| Untaken::never(error.to_string()))?;
-                tries(client, client.packed(bytes)).await
+                let until = until.min(Instant::now() + client.collector().timeout);
+                tries(client, client.packed(bytes), until).await
             }
         }
     }
 }
 
+/// A message in JSON. What is not set is left out: collectors do not take a `null` for it.
+fn json(message: &impl Serialize) -> Result<String, Untaken> {
+    let mut value = serde_json::to_value(message);
+    if let Ok(value) = &mut value {
+        leave_out_nulls(value);
+    }
+    value.map(|value| value.to_string()).map_err(|error| Untaken::never(error.to_string()))
+}
+
+/// A message is no deeper than its types say, but for attributes that we make.
+fn leave_out_nulls(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(leave_out_nulls),
+        Value::Object(values) => {
+            values.retain(|_, value| !value.is_null());
+            values.values_mut().for_each(leave_out_nulls);
+        }
+        _ => {}
+    }
+}
+
 /// Makes a request, again and again as far as that may do.
-async fn tries(client: &CollectorClient, body: Bytes) -> Result<Taken, Untaken> {
-    let timeout = client.collector().timeout;
-    let until = Instant::now() + timeout;
+async fn tries(client: &CollectorClient, body: Bytes, until: Instant) -> Result<Taken, Untaken> {
     let mut wait = FIRST_WAIT;
     for _ in 0..MORE_TRIES {
         let untaken = match one_try(client, body.clone(), until).await {
@@ -105,8 +128,7 @@ async fn tries(client: &CollectorClient, body: Bytes) -> Result<Taken, Untaken> 
 }
 
 async fn one_try(client: &CollectorClient, body: Bytes, until: Instant) -> Result<Taken, Untaken> {
-    let timeout = client.collector().timeout;
-    let late = |_| Err(Untaken::soon(format!("it did not answer within {timeout:?}")));
+    let late = |_| Err(Untaken::soon("it did not answer in time"));
     timeout_at(until, client.exchange(body)).await.unwrap_or_else(late)
 }
 

@@ -1,7 +1,7 @@
 //! The worker that pushes: asks for a reading, and gives it to a collector, message by message.
 //!
-//! Nothing waits for it, and nothing is queued: what could not be sent is read anew next time. A push never lasts
-//! longer than until the next one begins.
+//! Nothing waits for it, and nothing is queued: what could not be sent is read anew next time. There is one push at
+//! a time, and one that lasts longer than the interval delays the next.
 
 use std::time::SystemTime;
 
@@ -97,7 +97,7 @@ impl Delivery {
                 self.told.read(&families, time);
                 for batch in Batches::of(&families) {
                     let request = self.request(&batch, time);
-                    let result = within(until, end, self.sender.send(&request)).await;
+                    let result = within(until, end, self.sender.send(&request, until)).await;
                     if !self.settle(&batch, time, result, &mut came) {
                         break;
                     }

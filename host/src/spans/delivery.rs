@@ -12,7 +12,7 @@ use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_sc
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::outbox::Outbox;
@@ -101,15 +101,13 @@ impl Delivery {
     async fn send_of_one(&mut self, service: usize, batch: Vec<Made>, end: &watch::Receiver<End>) {
         let (kinds, spans): (Vec<usize>, Vec<SpanData>) =
             batch.into_iter().map(|made| (made.kind, made.span)).unzip();
-        let patience = self.patience;
+        let until = Instant::now() + self.patience;
         let resource_spans = group_spans_by_resource_and_scope(spans, &self.services[service]);
         let request = ExportTraceServiceRequest { resource_spans };
         let result = tokio::select! {
-            result = timeout(patience, self.sender.send(&request)) => match result {
-                Ok(Ok(taken)) => Ok(taken),
-                Ok(Err(untaken)) => Err((Cause::Failed, untaken.why)),
-                Err(_) => Err((Cause::Failed, format!("it took longer than {patience:?}"))),
-            },
+            result = self.sender.send(&request, until) => {
+                result.map_err(|untaken| (Cause::Failed, untaken.why))
+            }
             () = over(end.clone()) => Err((Cause::Exit, "the exporter ends".to_owned())),
         };
         self.settle(&kinds, result);

@@ -37,6 +37,7 @@ mod merged;
 mod names;
 mod object;
 mod open;
+#[path = "../servers/otelcol.rs"]
 mod otelcol;
 mod own_cgroup;
 mod plan;
