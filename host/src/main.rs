@@ -22,7 +22,7 @@ use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::{Compiler, Gauge};
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
-use ebpf_wasm_exporter::push::Push;
+use ebpf_wasm_exporter::push::Pusher;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
 use ebpf_wasm_exporter::settings::Settings;
@@ -195,10 +195,10 @@ fn spans(
 }
 
 /// What pushes metrics where the variables say, if they do, of an exporter that began then.
-fn pushed(settings: &Settings, began: Instant) -> Result<Option<Push>, Failure> {
+fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure> {
     let now = SystemTime::now();
     let began = now.checked_sub(began.elapsed()).unwrap_or(now);
-    Push::new(&settings.pushing, began).map_err(|advice| refuse(Exit::Usage, advice))
+    Pusher::new(&settings.pushing, began).map_err(|advice| refuse(Exit::Usage, advice))
 }
 
 /// All that is needed to serve, but for what is served.
@@ -208,7 +208,7 @@ struct Serving<'a> {
     /// None if there are none.
     spans: Option<Spans>,
     /// As well.
-    push: Option<Push>,
+    push: Option<Pusher>,
     measuring: Option<Measuring>,
     host: HostWide,
     listener: Listener,
@@ -219,7 +219,7 @@ impl Serving<'_> {
     /// Gives up privileges with all workers, and serves these units until a signal comes. The start
     /// began at `began`.
     fn units(mut self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
-        let ports = [self.spans.as_ref().map(Spans::ports), self.push.as_ref().map(Push::ports)];
+        let ports = [self.spans.as_ref().map(Spans::ports), self.push.as_ref().map(Pusher::ports)];
         let ports = ports.map(Option::unwrap_or_default).concat();
         let cpu_events = units.iter().any(Unit::opens_events);
         let data = units.iter().flat_map(|unit| &unit.plugins).flat_map(Gauge::readable).collect();

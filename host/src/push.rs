@@ -39,14 +39,14 @@ const PUSHER: Post =
 
 /// All that pushes, ready to begin.
 #[derive(Debug)]
-pub struct Push {
+pub struct Pusher {
     delivery: Delivery,
     stats: PushStats,
     runtime: Runtime,
     ports: Vec<u16>,
 }
 
-impl Push {
+impl Pusher {
     /// Gets ready to push where the variables say. Nothing if they do not ask for it. The exporter began at
     /// `began`.
     ///
