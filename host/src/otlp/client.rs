@@ -4,6 +4,7 @@
 //! one client does for both. Never reads a variable, and no file once it was made.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
@@ -16,6 +17,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
+use tokio::time::timeout;
 
 use super::answer::{self, Taken, Untaken};
 use super::variables::{Collector, Protocol, Signal, TlsFiles};
@@ -24,6 +26,8 @@ use crate::trust::{self, TrustError, Trusted};
 
 /// Bytes of an answer.
 const MOST: usize = 4 << 20;
+/// How long an answer may take once it has begun.
+const LONGEST_BODY: Duration = Duration::from_secs(2);
 /// Bytes before a message of gRPC: whether it is compressed, and its length.
 const FRAME: usize = 5;
 /// Who the exporter says that it is.
@@ -79,10 +83,18 @@ impl CollectorClient {
     pub(super) async fn exchange(&self, body: Bytes) -> Result<Taken, Untaken> {
         let response = self.client.request(self.request(body)?).await;
         let (parts, body) = response.map_err(|error| Untaken::soon(causes(&error)))?.into_parts();
-        let body = Limited::new(body, MOST).collect().await;
-        let body = body.map_err(|error| Untaken::soon(causes(&*error)))?;
+        let protocol = self.collector.protocol;
+        let body = match timeout(LONGEST_BODY, Limited::new(body, MOST).collect()).await {
+            Ok(Ok(body)) => body,
+            // By its status it has the message, whatever it goes on to say.
+            _ if protocol != Protocol::Grpc && parts.status.is_success() => {
+                return Ok(Taken::default());
+            }
+            Ok(Err(error)) => return Err(Untaken::soon(causes(&*error))),
+            Err(_) => return Err(Untaken::soon("its answer did not end in time")),
+        };
         let trailers = body.trailers().cloned().unwrap_or_default();
-        let (bytes, protocol) = (body.to_bytes(), self.collector.protocol);
+        let bytes = body.to_bytes();
         if protocol == Protocol::Grpc && parts.status.is_success() {
             let message = bytes.get(FRAME..).unwrap_or_default();
             return answer::of_grpc(&[&trailers, &parts.headers], message, self.signal);

@@ -6,6 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::Uri;
 use prost::Message;
 use serde::Serialize;
 use serde_json::Value;
@@ -55,7 +56,7 @@ impl OtlpSender {
     pub(crate) fn place(&self) -> String {
         match &self.0 {
             To::Console => "standard output".to_owned(),
-            To::Collector(client) => client.collector().endpoint.to_string(),
+            To::Collector(client) => shown(&client.collector().endpoint),
         }
     }
 
@@ -88,7 +89,15 @@ impl OtlpSender {
     }
 }
 
-/// A message in JSON. What is not set is left out: collectors do not take a `null` for it.
+/// A URL without who asks and the password, which it may have.
+fn shown(endpoint: &Uri) -> String {
+    let (scheme, host) = (endpoint.scheme_str().unwrap_or_default(), endpoint.host());
+    let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{}{port}{}", host.unwrap_or_default(), endpoint.path())
+}
+
+/// A message in JSON. What is not set is left out: collectors do not take a `null` for it. So is a point that is
+/// infinite, for which JSON has no number.
 fn json(message: &impl Serialize) -> Result<String, Untaken> {
     let mut value = serde_json::to_value(message);
     if let Ok(value) = &mut value {
@@ -100,7 +109,10 @@ fn json(message: &impl Serialize) -> Result<String, Untaken> {
 /// A message is no deeper than its types say, but for attributes that we make.
 fn leave_out_nulls(value: &mut Value) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(leave_out_nulls),
+        Value::Array(values) => {
+            values.retain(|value| !value.get("asDouble").is_some_and(Value::is_null));
+            values.iter_mut().for_each(leave_out_nulls);
+        }
         Value::Object(values) => {
             values.retain(|_, value| !value.is_null());
             values.values_mut().for_each(leave_out_nulls);
@@ -136,4 +148,29 @@ async fn one_try(client: &CollectorClient, body: Bytes, until: Instant) -> Resul
 fn jitter() -> Duration {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Duration::from_millis(u64::from(now.subsec_micros() % JITTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
+    use opentelemetry_proto::tonic::metrics::v1::{Gauge, NumberDataPoint};
+
+    use super::*;
+
+    #[test]
+    fn json_has_neither_nulls_nor_points_without_a_number() {
+        let point = |value| NumberDataPoint {
+            value: Some(Number::AsDouble(value)),
+            ..NumberDataPoint::default()
+        };
+        let gauge = Gauge { data_points: [f64::INFINITY, 0.5, f64::NAN].map(point).into() };
+        insta::assert_snapshot!(json(&gauge).unwrap(), @r#"{"dataPoints":[{"asDouble":0.5,"attributes":[],"exemplars":[],"flags":0,"startTimeUnixNano":"0","timeUnixNano":"0"}]}"#);
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        let shown = |url: &str| shown(&url.parse().unwrap());
+        insta::assert_snapshot!(shown("https://us:secret@host:4318/v1/metrics?key=secret"), @"https://host:4318/v1/metrics");
+        insta::assert_snapshot!(shown("http://[::1]/x"), @"http://[::1]/x");
+    }
 }

@@ -60,7 +60,8 @@ fn points<'a>(chosen: Chosen<'a>, told: &'a Told) -> impl Iterator<Item = Point>
     (first..).zip(ids).map(move |(place, id)| {
         let id = *id as usize;
         let labels = family.labels.iter().zip(family.label_values(id));
-        let (start, before) = before.map_or((0, &[][..]), |told| told.series(place));
+        let before = before.and_then(|told| told.series(place));
+        let (start, before) = before.unwrap_or_default();
         let numbers = match delta {
             true => difference(&family.kind, family.numbers(id), before),
             false => family.numbers(id).to_vec(),

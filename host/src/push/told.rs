@@ -102,10 +102,10 @@ impl Told {
         }
         let Some(told) = self.families.get_mut(&family.name) else { return };
         let width = family.kind.cells();
-        for (place, id) in (first..).zip(ids) {
-            told.series[place].start = time;
-            let numbers = family.numbers(*id as usize);
-            told.numbers[place * width..(place + 1) * width].copy_from_slice(numbers);
+        let series = told.series.iter_mut().zip(told.numbers.chunks_exact_mut(width)).skip(first);
+        for ((series, told), id) in series.zip(ids) {
+            series.start = time;
+            told.copy_from_slice(family.numbers(*id as usize));
         }
     }
 }
@@ -116,11 +116,17 @@ fn is_counted(family: &Family) -> bool {
 }
 
 impl ToldFamily {
-    /// Since when the series counts that is the `place`-th of those that are there, and the numbers that it was
-    /// told with; none if all of them are told each time.
-    pub(super) fn series(&self, place: usize) -> (u64, &[u64]) {
-        let width = self.numbers.len().checked_div(self.series.len()).unwrap_or_default();
-        (self.series[place].start, &self.numbers[place * width..(place + 1) * width])
+    /// Since when the series counts that is the `place`-th of those that are there, and the numbers that were kept
+    /// of it.
+    pub(super) fn series(&self, place: usize) -> Option<(u64, &[u64])> {
+        let (series, numbers) = self.at(place)?;
+        Some((series.start, numbers))
+    }
+
+    fn at(&self, place: usize) -> Option<(ToldSeries, &[u64])> {
+        let series = self.series.get(place)?;
+        let width = self.numbers.len() / self.series.len();
+        Some((*series, self.numbers.get(place * width..(place + 1) * width)?))
     }
 
     /// The same of the series that the family has now. Those that were not there when it was `read` last, or began
@@ -165,9 +171,7 @@ impl ToldFamily {
         let values = family.label_values(id);
         let stands = place < self.sets.len() && self.sets.get(place).same(values);
         let place = if stands { place } else { self.sets.find(values)? };
-        let (series, width) = (self.series[place], self.numbers.len() / self.series.len());
-        let numbers = &self.numbers[place * width..(place + 1) * width];
-        (series.life == family.life_of(id)).then_some((series, numbers))
+        self.at(place).filter(|(series, _)| series.life == family.life_of(id))
     }
 }
 

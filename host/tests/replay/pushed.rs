@@ -432,6 +432,8 @@ pub fn whatever_a_collector_answers_nothing_is_lost_or_doubled() {
         // A body without end.
         refused("HTTP/1.1 503 Full\r\nconnection: close\r\n\r\n\u{0}garbage and more of it"),
         Fate::Taken("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 9\r\n\r\n<garbage>"),
+        // By its status it has been taken.
+        Fate::Taken("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\u{0}garbage and more of it"),
     ]);
     let variables = own(&endpoint);
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, &**value)).collect();
