@@ -36,10 +36,12 @@ pub struct Family {
     cells: Vec<u64>,
     /// How many rows belong to each series; a series without rows is not exposed.
     rows: Vec<u32>,
-    /// How often each series was let go of.
+    /// How often each series was let go of, and more for those that came after others were forgotten.
     lives: Vec<u32>,
     /// When each series began.
     begun: Begun,
+    /// What a new series begins with of that: more than any that was forgotten had.
+    first_life: u32,
     /// How many series have no rows.
     dead: usize,
     /// Series whose last row has gone since [`Family::let_go`].
@@ -149,6 +151,7 @@ impl Family {
             rows: Vec::new(),
             lives: Vec::new(),
             begun: Begun::default(),
+            first_life: 0,
             dead: 0,
             emptied: Vec::new(),
             changed: Marks::default(),
@@ -200,7 +203,7 @@ impl Family {
 
     /// Whether a series with these labels has rows.
     pub fn has(&self, labels: &LabelSet) -> bool {
-        self.sets.find(labels).is_some_and(|id| self.is_live(id))
+        self.sets.find(labels.values()).is_some_and(|id| self.is_live(id))
     }
 
     /// Counts a series that has come, or gone.
@@ -234,7 +237,7 @@ impl Family {
         let width = self.kind.cells();
         if id == self.rows.len() {
             self.rows.push(0);
-            self.lives.push(0);
+            self.lives.push(self.first_life);
             self.begun.push();
             self.dead += 1;
             self.cells.resize((id + 1) * width, 0);
@@ -297,6 +300,12 @@ impl Family {
     pub fn life(&self, cell: Cell) -> Life {
         let id = self.series_of(cell);
         Life { id: id as u32, life: self.lives[id] }
+    }
+
+    /// Which life the `id`-th series has: another number than any that had its labels before and was let go
+    /// of.
+    pub fn life_of(&self, id: usize) -> u32 {
+        self.lives[id]
     }
 
     /// Whether that series was not let go of since.
@@ -420,6 +429,7 @@ impl Family {
         let mut sets = LabelSets::default();
         let (mut cells, mut rows, mut lives) = (Vec::new(), Vec::new(), Vec::new());
         let mut to = vec![u32::MAX; self.rows.len()];
+        self.first_life = self.lives.iter().max().map_or(0, |life| life.wrapping_add(1));
         for id in self.live() {
             to[id] = sets.push(self.sets.get(id)) as u32;
             cells.extend_from_slice(self.numbers(id));

@@ -13,6 +13,7 @@ use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, SeriesRules, Severity};
 use crate::plugin::{CacheDir, Compiler, Loader};
 use crate::privileges::{Keep, Privileges, Readable, Sandbox};
+use crate::push::PushVariables;
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::spans::Variables;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub tracing: Variables,
     /// Whether configs are read again when somebody asks for it.
     pub reload: bool,
+    /// Where metrics are pushed to.
+    pub pushing: PushVariables,
     /// Whether warnings, and programs that do not attach, are fatal.
     pub strict: bool,
     cache: Option<CacheDir>,
@@ -103,6 +106,7 @@ impl Settings {
             plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
             tracing: Variables::read(&|name| env::var(name).ok())?,
             reload: !flags.no_config_reload,
+            pushing: PushVariables::read(&|name| env::var(name).ok())?,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),

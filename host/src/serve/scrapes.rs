@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tracing::error;
 use crate::advice::Advise;
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
+use crate::series::Family;
 use crate::workers::{HireError, Hired, LARGE_STACK, Post, Workers};
 
 /// The thread that scrapes. When it ends it detaches programs, for which the kernel may take a while.
@@ -34,6 +36,12 @@ pub trait Gatherer: Send + 'static {
 
     /// A page of what was read.
     fn page(&mut self, page: Page) -> Body;
+
+    /// All families of what was read, as they are now: whoever holds one keeps it as it is, and should not hold
+    /// it for long. For those who want numbers and no page.
+    fn families(&mut self) -> Vec<Arc<Family>> {
+        Vec::new()
+    }
 
     /// The maps that there are, as they were last read.
     fn maps(&mut self) -> Vec<MapSummary>;
@@ -124,8 +132,12 @@ type Errand = Box<dyn FnOnce(&mut dyn Gatherer) + Send>;
 
 enum Asked {
     Page(Request),
+    Families(FamiliesReply),
     Errand(Errand),
 }
+
+/// Who has asked for families hears of them by this.
+type FamiliesReply = oneshot::Sender<Result<Vec<Arc<Family>>, ScrapeError>>;
 
 #[derive(Debug)]
 struct Request {
@@ -192,6 +204,18 @@ impl Scrapes {
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
     }
 
+    /// All families of a reading that begins after this was asked for; whoever asks for a page meanwhile shares
+    /// it. Drop the future, and nothing is read for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ScrapeError`].
+    pub async fn families(&self) -> Result<Vec<Arc<Family>>, ScrapeError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Asked::Families(reply)).map_err(|_| ScrapeError::Stopping)?;
+        answer.await.unwrap_or(Err(ScrapeError::Stopping))
+    }
+
     /// What `errand` makes of the gatherer. Between two errands the pages are made that are asked for,
     /// so an errand should be short. Drop the future, and it is not run.
     ///
@@ -229,30 +253,43 @@ impl Scrapes {
 struct Waiting<'a> {
     queue: &'a Receiver<Asked>,
     pages: Vec<Request>,
+    families: Vec<FamiliesReply>,
     errands: VecDeque<Errand>,
 }
 
-impl Waiting<'_> {
+impl<'a> Waiting<'a> {
+    /// Nothing was asked for yet.
+    fn on(queue: &'a Receiver<Asked>) -> Self {
+        Self { queue, pages: Vec::new(), families: Vec::new(), errands: VecDeque::new() }
+    }
+
     /// Takes in what has been asked for meanwhile.
     fn look(&mut self) {
-        self.queue.try_iter().for_each(|asked| put(&mut self.pages, &mut self.errands, asked));
+        self.queue.try_iter().for_each(|asked| self.put(asked));
     }
 
     /// Waits until there is something to do; `false` once nobody can ask any more.
     fn wait(&mut self) -> bool {
-        if self.pages.is_empty() && self.errands.is_empty() {
+        if self.pages.is_empty() && self.families.is_empty() && self.errands.is_empty() {
             let Ok(asked) = self.queue.recv() else { return false };
-            put(&mut self.pages, &mut self.errands, asked);
+            self.put(asked);
         }
         self.look();
         true
     }
-}
 
-fn put(pages: &mut Vec<Request>, errands: &mut VecDeque<Errand>, asked: Asked) {
-    match asked {
-        Asked::Page(request) => pages.push(request),
-        Asked::Errand(errand) => errands.push_back(errand),
+    fn put(&mut self, asked: Asked) {
+        match asked {
+            Asked::Page(request) => self.pages.push(request),
+            Asked::Families(reply) => self.families.push(reply),
+            Asked::Errand(errand) => self.errands.push_back(errand),
+        }
+    }
+
+    /// Whether anybody wants a reading. Who has gone is forgotten.
+    fn wants_reading(&mut self) -> bool {
+        self.families.retain(|reply| !reply.is_closed());
+        next_page(&mut self.pages, &[]).is_some() || !self.families.is_empty()
     }
 }
 
@@ -265,11 +302,11 @@ fn live(mut gatherer: impl Gatherer, requests: &Receiver<Asked>, alive: watch::S
 }
 
 fn work(gatherer: &mut impl Gatherer, queue: &Receiver<Asked>, alive: watch::Sender<()>) {
-    let mut waiting = Waiting { queue, pages: Vec::new(), errands: VecDeque::new() };
+    let mut waiting = Waiting::on(queue);
     // Dropped before what waits is: who gets no page finds the thread dead.
     let _alive = alive;
     while waiting.wait() {
-        if next_page(&mut waiting.pages, &[]).is_some() {
+        if waiting.wants_reading() {
             answer_all(gatherer, &mut waiting);
         }
         if let Some(errand) = waiting.errands.pop_front() {
@@ -292,7 +329,13 @@ fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
     // Who comes later takes it as it is.
     waiting.look();
     let patience = waiting.pages.iter().filter_map(|request| request.patience).min();
+    // Who wants families and comes later gets the next reading, or it would be of another moment than asked for.
+    let families = std::mem::take(&mut waiting.families);
     let read = call(|| gatherer.read(patience));
+    for reply in families {
+        // Who has gone meanwhile misses nothing.
+        let _ = reply.send(read.clone().and_then(|()| call(|| gatherer.families())));
+    }
     let mut made = Vec::new();
     while let Some(page) = next_page(&mut waiting.pages, &made) {
         let body = read.clone().and_then(|()| call(|| gatherer.page(page)));

@@ -39,6 +39,7 @@ mod names;
 mod native;
 mod object;
 mod open;
+#[path = "../servers/otelcol.rs"]
 mod otelcol;
 mod own_cgroup;
 mod pins;
