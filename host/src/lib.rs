@@ -27,6 +27,7 @@
 //! | [`scrape`] | joins all these, one unit for each config | is run twice at once |
 //! | [`spans`] | turns records of ring buffers into spans, and sends them | keeps a ring buffer waiting |
 //! | [`surveyor`] | looks at all BPF programs and maps of the host, in a process of its own | takes any input but the question |
+//! | [`status`] | the state of the exporter as one value, as JSON and as a page | asks anybody |
 //! | [`serve`] | HTTP | holds logic |
 //! | `bell` | has a worker that waits end | says why |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
@@ -79,6 +80,7 @@ pub mod signature;
 pub mod source;
 pub mod spans;
 pub mod startup;
+pub mod status;
 pub mod surveyor;
 pub mod system;
 pub mod telemetry;

@@ -209,6 +209,8 @@ impl Serving<'_> {
     fn units(mut self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
         let ports = self.spans.as_ref().map(|spans| spans.ports().to_vec()).unwrap_or_default();
         let cpu_events = units.iter().any(Unit::opens_events);
+        // A recording has one reading for each that is asked for.
+        let counts = units.iter().any(|unit| unit.attached.is_some());
         let data = units.iter().flat_map(|unit| &unit.plugins).flat_map(Gauge::readable).collect();
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
         let scrapes = self.hire(units, &traffic, &mut hired);
@@ -228,6 +230,9 @@ impl Serving<'_> {
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
+        if counts {
+            scrapes.read_ahead();
+        }
         given_up.tell();
         let took = report::spent(began.elapsed());
         info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,6 +81,8 @@ pub struct Running {
     pub enrolled: Option<Enrolled>,
     /// The bundle that it is of, if it is of one.
     pub bundle: Option<BundleId>,
+    /// Its file, as the user gave it.
+    pub file: PathBuf,
     /// When the kernel loaded it and attached it.
     pub times: ConfigTimes,
 }
@@ -357,12 +359,23 @@ impl Checked {
         // Before anything counts: what comes to a buffer that is not open is lost, and nobody says so.
         let enrolled = rolls::enroll(&config, &object, system);
         let bundle = config.file.bundle().map(|held| held.id().clone());
-        let name = config.name;
+        let (name, file) = (config.name, config.file.path);
         let streams = streams(&metrics, &object)
             .map_err(|error| LoadError { name: name.clone(), advice: unopened(&error) })?;
         let attached: Attached = object.attach();
         let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Ok(Running { name, metrics, streams, spans, attached, plugins, enrolled, bundle, times })
+        Ok(Running {
+            name,
+            metrics,
+            streams,
+            spans,
+            attached,
+            plugins,
+            enrolled,
+            bundle,
+            file,
+            times,
+        })
     }
 }
 
@@ -396,8 +409,9 @@ fn unopened(error: &ReadError) -> Advice {
 pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
     let sink = sink(&configs, reading);
     let unit = |running: Running| {
-        let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } =
-            running;
+        let Running {
+            name, metrics, mut streams, attached, plugins, enrolled, bundle, file, ..
+        } = running;
         let fed = |(linked, layout): (Linked, Layout)| {
             let source: Box<dyn Source> = match streams.remove(&layout.map) {
                 Some(events) => Box::new(events),
@@ -406,7 +420,7 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
             Ok(Fed { linked, layout, source })
         };
         let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
-        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle })
+        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle, file })
     };
     configs.into_iter().map(unit).collect()
 }
