@@ -7,7 +7,7 @@ function(config)
     panel.section('Is all well', [
       panel.number('Exporters', 'That answer.', 'none', query.expr('count(ebpf_exporter_build_info{})')),
       panel.number('Configs', 'That are at work.', 'none', query.expr('sum(ebpf_exporter_enabled_configs{})')),
-      panel.fault('Programs not attached', 'The log has the reason.', 'none',
+      panel.fault('Programs not attached', 'The table below has the reasons.', 'none',
                   query.expr('count(ebpf_exporter_ebpf_program_info{} * on (job, instance, id) group_left () (ebpf_exporter_ebpf_program_attached{} == 0))')),
       panel.fault('Configs not read', 'A map of them could not be read.', 'none',
                   query.expr('count(ebpf_exporter_scrape_success{} == 0)')),
@@ -15,6 +15,11 @@ function(config)
                   query.expr('sum(rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval]))')),
       panel.fault('Threads that died', 'A bug, which the log tells of.', 'none',
                   query.expr('count(ebpf_exporter_worker_up{} == 0)')),
+      panel.table('Not attached, and why', 'Programs that do not run.', 'none',
+                  query.expr('ebpf_exporter_program_attached_info{} unless ebpf_exporter_program_attached_info{reason=""}'), ['Value']),
+      panel.lines('Since a whole reading', 'Of all maps of a config. It grows where one cannot be read.', 's', [
+        query.expr('time() - ebpf_exporter_scrape_last_success_timestamp_seconds{}', '{{instance}} {{config}}'),
+      ]),
     ]),
     panel.section('Scrapes', [
       panel.stack('Time by config', 'How long a scrape took to read and decode the maps of each config.', 's',

@@ -15,7 +15,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::board::Notes;
-use super::pages::Site;
 use super::parts::Parts;
 use super::responses::{failure, typed};
 use super::room::Handle;
@@ -24,7 +23,7 @@ use super::traffic::Traffic;
 use crate::logging::{self, Level, RecentLine};
 use crate::process;
 use crate::status::{
-    self, Build, Connections, Health, Known, Links, LogTail, LoggedWarning, Moment, Status,
+    self, Build, Connections, Health, Links, Live, LogTail, LoggedWarning, Moment, Status,
     WorkerState,
 };
 use crate::{exposition, version, workers};
@@ -52,9 +51,8 @@ struct Made {
 }
 
 impl Overview {
-    /// That of this site, which has pages of maps if `maps`.
-    pub(super) fn new(site: &Site, maps: bool) -> Self {
-        let links = Links { metrics: site.telemetry_path.as_str().to_owned(), maps };
+    /// With links to these.
+    pub(super) fn new(links: Links) -> Self {
         Self(Arc::new(Inner { links, page: Mutex::default(), json: Mutex::default() }))
     }
 
@@ -121,7 +119,7 @@ fn guards() -> [(HeaderName, HeaderValue); 3] {
 /// The state now, as `write` has it.
 fn render(scrapes: &Scrapes, seat: &Handle, write: impl FnOnce(&Status<'_>) -> String) -> Bytes {
     let notes = scrapes.notes();
-    let known = Known {
+    let known = Live {
         now: Moment::now(),
         exporter: build(),
         health: health(scrapes),

@@ -22,6 +22,7 @@ use super::responses::{failure, refusal, typed};
 use super::room::Handle;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::advice::Advise;
+use crate::status::Links;
 
 const MAPS: &str = "/maps";
 /// What the paths of the maps begin with.
@@ -134,7 +135,8 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
     // A path that begins with a colon or a star is meant as it is.
     let mut router = Router::new().without_v07_checks().route(&path, metrics(site.openmetrics));
     let has_maps = site.maps && path != MAPS;
-    let overview = Overview::new(site, has_maps);
+    let metrics_path = site.telemetry_path.as_str().to_owned();
+    let overview = Overview::new(Links { metrics: metrics_path, maps: has_maps });
     let page = overview.clone();
     let others = [
         ("/", get(async |scrapes, seat| page.page(scrapes, seat).await)),

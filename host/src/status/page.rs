@@ -179,7 +179,7 @@ fn problems(status: &Status<'_>) -> Markup {
             @if status.problems.is_empty() {
                 p.card.well { "Nothing: all programs are attached, and all maps could be read." }
             } @else {
-                ul.problems {
+                ul.card.problems {
                     @for problem in &status.problems { (entry(problem)) }
                     @if status.more_problems > 0 {
                         li { p { "And " (counted(status.more_problems as u64, "other")) "." } }
@@ -187,7 +187,7 @@ fn problems(status: &Status<'_>) -> Markup {
                 }
             }
             @if let Some(busy) = status.scrapes.busy_seconds.filter(|busy| *busy >= 1.0) {
-                p.dim { "A reading or a page has been under way for " (spent(busy)) ". What is below is of the reading before." }
+                p.note { "A reading or a page has been under way for " (spent(busy)) ". What is below is of the reading before." }
             }
         }
     }
@@ -196,11 +196,11 @@ fn problems(status: &Status<'_>) -> Markup {
 fn entry(Problem { config, subject, problem, remedy }: &Problem) -> Markup {
     html! {
         li {
-            p {
-                @if !config.is_empty() { b { (config) } " " }
-                (subject) ": " (problem)
+            p { @if config.is_empty() { b { (subject) } } @else { b { (config) } " " (subject) } }
+            div {
+                p { (problem) }
+                @if let Some(remedy) = remedy { p.dim { "To do: " (remedy) } }
             }
-            @if let Some(remedy) = remedy { p.dim { "To do: " (remedy) "." } }
         }
     }
 }

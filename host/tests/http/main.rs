@@ -107,7 +107,8 @@ fn gzip_goes_with_any_format() {
 #[test]
 fn head_is_get_without_the_body() {
     let server = Server::start(Options::default());
-    for request in ["/metrics HTTP/1.1", "/metrics HTTP/1.1\r\nAccept-Encoding: gzip", "/ HTTP/1.1"]
+    for request in
+        ["/metrics HTTP/1.1", "/metrics HTTP/1.1\r\nAccept-Encoding: gzip", "/-/healthy HTTP/1.1"]
     {
         let get = server.ask(&format!("GET {request}"));
         let head = server.ask(&format!("HEAD {request}"));

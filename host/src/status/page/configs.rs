@@ -82,7 +82,7 @@ fn programs(programs: &[ProgramState]) -> Markup {
         "Programs",
         &columns,
         programs.iter().map(|program| {
-            html! { tr {
+            html! {
                 (first(html! { (program.name) }))
                 (cell("Hook", html! { code { (program.section) } }))
                 (cell("State", attachment(program)))
@@ -92,7 +92,7 @@ fn programs(programs: &[ProgramState]) -> Markup {
                     (number("A run", mean(program.run_seconds, program.runs).map(spent)))
                 }
                 @if missed { (number("Missed", program.missed.map(grouped))) }
-            } }
+            }
         }),
     )
 }
@@ -121,7 +121,7 @@ fn maps(maps: &[MapState], now: Moment) -> Markup {
         "Maps",
         &columns,
         maps.iter().map(|map| {
-            html! { tr {
+            html! {
                 (first(html! { (map.name) @if map.metric != map.name { p.dim { (map.metric) } } }))
                 (cell("Type", html! { code { (map.r#type) } }))
                 (cell("Entries", entries(map)))
@@ -131,7 +131,7 @@ fn maps(maps: &[MapState], now: Moment) -> Markup {
                     @if map.waiting > 0 { p.dim { (grouped(map.waiting)) " wait for a plugin" } }
                 }))
                 (cell("Last read", last_read(map, now)))
-            } }
+            }
         }),
     )
 }
@@ -193,7 +193,7 @@ fn plugins(plugins: &[PluginState]) -> Markup {
     let columns = ["Plugin", "State", "Calls", "A call", "Failures", "Memory", "Limits"];
     table("Plugins", &columns, plugins.iter().map(|plugin| {
         let seconds = mean(Some(plugin.call_seconds), Some(plugin.calls));
-        html! { tr {
+        html! {
             (first(html! {
                 (plugin.name)
                 p.dim { (plugin.world) @if !plugin.says.is_empty() { ", " (plugin.says) " " (plugin.version) } }
@@ -205,7 +205,7 @@ fn plugins(plugins: &[PluginState]) -> Markup {
             (cell("Failures", failures(plugin)))
             (cell("Memory", memory(plugin)))
             (cell("Limits", limits(plugin)))
-        } }
+        }
     }))
 }
 

@@ -34,28 +34,30 @@ pub(super) fn bar(percent: u128, state: &str) -> Markup {
     }
 }
 
-/// A table in a box that scrolls by itself if it has to.
+/// A table. On a phone each row becomes a block, of which browsers forget that it is one: the roles say so.
 pub(super) fn table(caption: &str, columns: &[&str], rows: impl Iterator<Item = Markup>) -> Markup {
     html! {
-        table {
+        table role="table" {
             caption { (caption) }
-            thead { tr { @for column in columns { th scope="col" { (column) } } } }
-            tbody { @for row in rows { (row) } }
+            thead role="rowgroup" {
+                tr role="row" { @for column in columns { th scope="col" role="columnheader" { (column) } } }
+            }
+            tbody role="rowgroup" { @for row in rows { tr role="row" { (row) } } }
         }
     }
 }
 
 /// The cell that a row is called by.
 pub(super) fn first(content: Markup) -> Markup {
-    html! { th scope="row" { (content) } }
+    html! { th scope="row" role="rowheader" { (content) } }
 }
 
 /// A cell of this column.
 pub(super) fn cell(column: &str, content: Markup) -> Markup {
-    html! { td data-label=(column) { div { (content) } } }
+    html! { td role="cell" data-label=(column) { div { (content) } } }
 }
 
 /// A cell of this column with a number, or a dash.
 pub(super) fn number(column: &str, text: Option<String>) -> Markup {
-    html! { td.number data-label=(column) { div { (text.as_deref().unwrap_or("–")) } } }
+    html! { td.number role="cell" data-label=(column) { div { (text.as_deref().unwrap_or("–")) } } }
 }
