@@ -216,7 +216,7 @@ fn browse(flags: &[&str], address: &str) -> (String, String) {
             "--disable-gpu",
             "--no-first-run",
         ])
-        .args(["--enable-logging=stderr", "--virtual-time-budget=5000"])
+        .args(["--hide-scrollbars", "--enable-logging=stderr", "--virtual-time-budget=5000"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(flags)
         .arg(address)
