@@ -8,15 +8,17 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// The way to the service manager, if there is one.
-#[derive(Debug, Default)]
+/// The way to the service manager, if there is one. Cheap to clone.
+#[derive(Clone, Debug, Default)]
 pub struct Manager {
-    socket: Option<UnixDatagram>,
+    socket: Option<Arc<UnixDatagram>>,
     status: String,
     /// How long it waits for a sign of life, if it waits for any.
     watchdog: Option<Duration>,
@@ -32,7 +34,11 @@ impl Manager {
             let socket = connect(&name);
             socket.inspect_err(|error| debug!("failed to reach the service manager: {error}")).ok()
         });
-        Self { socket, status: String::new(), watchdog: sd_notify::watchdog_enabled() }
+        Self {
+            socket: socket.map(Arc::new),
+            status: String::new(),
+            watchdog: sd_notify::watchdog_enabled(),
+        }
     }
 
     /// How long to wait between two signs of life, if any are wanted: half of what the manager waits.
@@ -54,6 +60,13 @@ impl Manager {
     /// Gives a sign of life.
     pub(super) fn alive(&self) {
         self.tell(&[NotifyState::Watchdog]);
+    }
+
+    /// Of a reload the manager hears when it begins, and by [`Manager::ready`] when it is over.
+    pub(super) fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        self.tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
     }
 
     pub(super) fn stopping(&self) {
@@ -86,7 +99,7 @@ mod tests {
 
     fn told(name: &str, manager: &UnixDatagram) -> String {
         let socket = connect(name.as_ref()).unwrap();
-        let exporter = Manager { socket: Some(socket), ..Manager::default() };
+        let exporter = Manager { socket: Some(socket.into()), ..Manager::default() };
         exporter.with("serving 1 config").ready();
         let mut buffer = [0; 64];
         let length = manager.recv(&mut buffer).unwrap();
