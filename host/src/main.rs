@@ -254,6 +254,8 @@ impl Serving<'_> {
         let ports = [self.spans.as_ref().map(Spans::ports), self.push.as_ref().map(Pusher::ports)];
         let ports = ports.map(Option::unwrap_or_default).concat();
         let cpu_events = units.iter().any(Unit::opens_events);
+        // A recording has one reading for each that is asked for.
+        let counts = units.iter().any(|unit| unit.attached.is_some());
         let data = units.iter().flat_map(|unit| &unit.plugins).flat_map(Gauge::readable).collect();
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
         let kept = Arc::new(OnceLock::new());
@@ -285,6 +287,9 @@ impl Serving<'_> {
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
+        if counts {
+            scrapes.read_ahead();
+        }
         given_up.tell();
         let took = report::spent(began.elapsed());
         info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::bpf::stats::{Measuring, Programs, enabled};
 use crate::escaping::Escaping;
@@ -18,6 +18,7 @@ use crate::push::PushStats;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Reloaded, Traffic};
 use crate::spans::SpanStats;
+use crate::status::Findings;
 use crate::surveyor::HostWide;
 use crate::system::{Cgroups, System};
 use crate::telemetry::{Collect, Report};
@@ -29,6 +30,7 @@ mod decide;
 mod decode;
 mod families;
 mod feed;
+mod findings;
 mod last_names;
 mod stats;
 mod text_bound;
@@ -73,6 +75,8 @@ pub struct Scraper {
     reloads: Reloaded,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
+    /// When the last reading was, if there was one.
+    last: Option<findings::Read>,
 }
 
 impl Scraper {
@@ -189,7 +193,7 @@ impl Scraper {
     /// Reads every map. Guests may run for less than their budget if the client waits only for
     /// `patience`.
     fn read(&mut self, patience: Option<Duration>) {
-        let start = Instant::now();
+        let (start, began) = (Instant::now(), SystemTime::now());
         if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
@@ -202,11 +206,13 @@ impl Scraper {
             for feed in feeds {
                 feed.read(families.of(&feed.filled), stats, phases);
             }
+            stats.end_reading(began);
         }
         Deciding { units, families, phases, guests }.all(start, patience);
         self.let_go();
         self.compact();
         self.tell();
+        self.last = Some(findings::Read { began, took: start.elapsed() });
         self.unfinished = false;
     }
 
@@ -218,6 +224,7 @@ impl Scraper {
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
         self.measured = self.measuring.is_some() || enabled();
+        self.units.iter_mut().for_each(|unit| unit.ask_costs(self.measured));
         self.host.end(self.units.iter().flat_map(Active::ours), self.measured);
         let mut report = std::mem::take(&mut self.report);
         report.begin();
@@ -251,7 +258,7 @@ impl Scraper {
 impl Collect for Scraper {
     fn collect(&self, report: &mut Report) {
         let units = || self.units.iter();
-        let programs = units().flat_map(|unit| unit.programs(self.measured)).collect();
+        let programs = units().flat_map(|unit| Active::programs(unit)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
         let all: [&dyn Collect; 16] = [
@@ -318,6 +325,10 @@ impl serve::Gatherer for Scraper {
         let unit = self.units.iter().find(|unit| unit.name() == config)?;
         let feed = unit.feeds.iter().find(|feed| feed.map() == map)?;
         Some(feed.piece(config, self.families.get(&feed.filled), from))
+    }
+
+    fn findings(&mut self) -> Option<Arc<Findings>> {
+        self.found().map(Arc::new)
     }
 
     fn gzip(&mut self, _: serve::Page, body: &Body) -> Body {

@@ -336,11 +336,21 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
     let read = configs.iter().flat_map(|config| read(&config.metrics, config.attached.maps()));
     let reading = renew::With { reading, sink: sink(read, reading) };
     let unit = |running: Running| {
-        let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } =
-            running;
+        let Running {
+            name,
+            metrics,
+            mut streams,
+            attached,
+            plugins,
+            enrolled,
+            bundle,
+            made_of,
+            ..
+        } = running;
+        let file = made_of.config.file.path;
         let fed = |made| reading.fed(made, &mut streams, attached.maps());
         let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
-        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle })
+        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle, file })
     };
     configs.into_iter().map(unit).collect()
 }

@@ -89,8 +89,8 @@ fn unit(
     }
     let plugins = plugins::gauges(config, &loaded);
     let bundle = config.file.bundle().map(|held| held.id().clone());
-    let name = config.name.clone();
-    (Some(Unit { name, metrics, attached: None, plugins, enrolled: None, bundle }), faults)
+    let (name, file) = (config.name.clone(), config.file.path.clone());
+    (Some(Unit { name, metrics, attached: None, plugins, enrolled: None, bundle, file }), faults)
 }
 
 fn spec(map: &RecordedMap) -> MapSpec {

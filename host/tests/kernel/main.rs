@@ -55,6 +55,7 @@ mod sandbox;
 mod schema;
 mod shipped;
 mod spans;
+mod status;
 mod steady;
 mod surveyor;
 mod switch;
@@ -325,6 +326,12 @@ fn binary() -> impl Iterator<Item = Trial> {
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
     let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
+    let [ready, told, shown] = trials![status:
+        it_is_ready_once_it_has_read_its_maps,
+        all_that_runs_is_told,
+        a_browser_shows_it_on_a_phone_and_in_the_dark,
+    ];
+    let status = [ready, told, unless(status::lacks(), shown)];
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
     let examples =
@@ -359,6 +366,7 @@ fn binary() -> impl Iterator<Item = Trial> {
     let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
     let process = process.chain(pins).chain(descriptors).chain(watched);
     process
+        .chain(status)
         .chain(exits)
         .chain(recorded)
         .chain(examples)
