@@ -106,12 +106,24 @@ pub struct Flags {
     )]
     pub plugins_scrape_budget: String,
 
-    /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd, TCP or UNIX
+    /// Where to listen: HOST:PORT, :PORT for all, unix:PATH, vsock://:PORT, or fd://0 for a socket from
+    /// systemd, TCP or UNIX; may be given again
     #[arg(
         long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",
         help_heading = WEB
     )]
-    pub web_listen_address: String,
+    pub web_listen_address: Vec<String>,
+
+    /// Listen at all sockets that systemd passes, and nowhere else
+    #[arg(
+        long = "web.systemd-socket", overrides_with = "no_web_systemd_socket", help_heading = WEB
+    )]
+    pub web_systemd_socket: bool,
+
+    /// File with certificates, users and headers, as exporters of Prometheus have it; without it, plain
+    /// HTTP for all
+    #[arg(long = "web.config.file", value_name = "FILE", help_heading = WEB)]
+    pub web_config_file: Option<PathBuf>,
 
     /// Path of the metrics
     #[arg(
@@ -255,6 +267,8 @@ struct Negations {
     no_web_enable_openmetrics: bool,
     #[arg(long = "no-web.enable-maps", overrides_with = "web_enable_maps", hide = true)]
     no_web_enable_maps: bool,
+    #[arg(long = "no-web.systemd-socket", overrides_with = "web_systemd_socket", hide = true)]
+    no_web_systemd_socket: bool,
     #[arg(long = "no-bpf.stats", overrides_with = "bpf_stats", hide = true)]
     no_bpf_stats: bool,
     #[arg(long = "no-bpf.host", overrides_with = "bpf_host", hide = true)]

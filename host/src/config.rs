@@ -25,6 +25,7 @@ pub mod schema;
 pub(crate) mod size;
 #[cfg(test)]
 mod tests;
+pub mod web;
 
 pub use error::{Beside, ConfigFile, Fault, Severity, shown};
 pub use plan::{

@@ -22,7 +22,7 @@ use ebpf_wasm_exporter::plugin::{Compiler, Gauge};
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
-use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
+use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic, Web};
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::source::recording::Tape;
@@ -129,11 +129,13 @@ fn run(flags: Flags) -> Result<(), Failure> {
     info!("{}", report::announcement());
     let system = System::default();
     let types = KernelTypes::share();
-    let fit = checked(&settings, &system)?;
+    // Its faults and those of configs are told together.
+    let web = web(&settings);
+    let (fit, web) = (checked(&settings, &system)?, web?);
     let read = Instant::now();
     noted.tell();
-    let listener = listen(&settings)?;
-    if let Some(left_out) = settings.settle_maps(listener.is_local()) {
+    let listeners = listen(&settings)?;
+    if let Some(left_out) = settings.settle_maps(listeners.iter().all(Listener::is_local)) {
         info!("{left_out}");
     }
     let Started { mut running, .. } = start(&settings, fit, &system)?;
@@ -147,7 +149,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
     let (settings, system, noted) = (&settings, &system, &noted);
-    let serving = Serving { settings, system, spans, measuring, host, listener, noted };
+    let serving = Serving { settings, system, spans, measuring, host, listeners, web, noted };
     serving.units(units, &status, began)
 }
 
@@ -199,7 +201,9 @@ struct Serving<'a> {
     spans: Option<Spans>,
     measuring: Option<Measuring>,
     host: HostWide,
-    listener: Listener,
+    listeners: Vec<Listener>,
+    /// None if everybody is let in, without TLS.
+    web: Option<Web>,
     noted: &'a Noted,
 }
 
@@ -213,7 +217,7 @@ impl Serving<'_> {
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
         let scrapes = self.hire(units, &traffic, &mut hired);
         let scrapes = scrapes.map_err(|error| fail(Exit::Unexpected, error))?;
-        let Self { settings, system, listener, noted, .. } = self;
+        let Self { settings, system, listeners, web, noted, .. } = self;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
         system.prepare();
@@ -221,17 +225,23 @@ impl Serving<'_> {
         bpf::give_back_memory();
         let names = if ports.is_empty() { Vec::new() } else { Spans::readable() };
         let switch = vec![Readable::Content(stats::SWITCH.into())];
-        let readable = [system.readable(), process::prepare(), switch, names, data].concat();
+        let web_files = web.as_ref().map(Web::readable).unwrap_or_default();
+        let readable =
+            [system.readable(), process::prepare(), switch, names, data, web_files].concat();
         let changes_maps = system.cgroups().has_rolls();
         let needs = Needs { readable, cpu_events, changes_maps, ports, surveys: false };
         let given_up = settings.privileges.give_up(&needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
+        // What can be read no more is known now, and not when certificates change.
+        web.as_ref().map_or(Ok(()), Web::reopen).map_err(|faults| faulty_web(&faults))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
         given_up.tell();
         let took = report::spent(began.elapsed());
-        info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
-        let door = Door { listener, limits: settings.limits, traffic };
+        let (path, tls) = (settings.site.telemetry_path.as_str(), web.as_ref().is_some_and(Web::speaks_tls));
+        let places: Vec<_> = listeners.iter().map(|listener| listener.place(path, tls)).collect();
+        info!("{status} after {took} at {}", places.join(", "));
+        let door = Door { listeners, limits: settings.limits, traffic, web };
         let served = serve::run(door, &settings.site, scrapes, &manager.with(status), noted);
         if let Ok(false) = served {
             Scrapes::abandon(&mut workers);
@@ -252,6 +262,7 @@ impl Serving<'_> {
         startup::hire_data(&units, hired)?;
         startup::hire_drain(&units, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
+        self.web.as_ref().map_or(Ok(()), |web| web.hire(hired))?;
         let scraper = Scraper::new(units).telling(traffic.clone());
         let host = std::mem::take(&mut self.host);
         let scraper = scraper.knowing(self.system).surveying(host);
@@ -268,7 +279,9 @@ impl Serving<'_> {
 fn check(flags: Flags) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let system = System::default();
+    let web = web(&settings);
     let fit = checked(&settings, &system)?;
+    web?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit, &system)?;
@@ -324,6 +337,7 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     let began = Instant::now();
     let mut flags = flags_of(&order.configs)?;
     flags.web_listen_address.clone_from(&order.listen_address);
+    flags.web_config_file.clone_from(&order.web_config_file);
     // Nothing is selected: the recording says what there is.
     (flags.config_dir, flags.config_names) = (None, Vec::new());
     let tape = Tape::open(&order.file).map_err(|error| fail(Exit::Config, error))?;
@@ -337,10 +351,10 @@ fn replay(order: &Replay) -> Result<(), Failure> {
         return print_replay(scraper, &tape, order.at.unwrap_or(u64::MAX));
     }
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
-    let listener = listen(&settings)?;
+    let (web, listeners) = (web(&settings)?, listen(&settings)?);
     let (settings, system, noted) = (&settings, &system, &noted);
     let (measuring, host) = (None, HostWide::default());
-    let serving = Serving { settings, system, spans: None, measuring, host, listener, noted };
+    let serving = Serving { settings, system, spans: None, measuring, host, listeners, web, noted };
     serving.units(units, "replaying", began)
 }
 
@@ -411,8 +425,22 @@ fn settled(flags: &Flags) -> Result<Settings, Failure> {
     Settings::parse(flags).map_err(|advice| refuse(Exit::Usage, advice))
 }
 
-fn listen(settings: &Settings) -> Result<Listener, Failure> {
-    settings.address.listen().map_err(|error| fail(Exit::Listen, error))
+fn listen(settings: &Settings) -> Result<Vec<Listener>, Failure> {
+    settings.listen.open().map_err(|error| fail(Exit::Listen, error))
+}
+
+/// Who is let in, and with what TLS, if a file says so.
+fn web(settings: &Settings) -> Result<Option<Web>, Failure> {
+    let web = settings.web_config.as_deref().map(Web::open).transpose();
+    web.map_err(|faults| faulty_web(&faults))
+}
+
+/// Says every fault of a web config.
+fn faulty_web(faults: &[Fault]) -> Failure {
+    faults.iter().for_each(|fault| logging::say(Level::Error, "", &fault.to_string()));
+    let faults = counted(faults.iter().map(|fault| fault.count as usize).sum(), "fault");
+    let problem = format!("{faults} in the web config; nobody is served");
+    refuse(Exit::Config, Advice::plain(problem))
 }
 
 fn checked(settings: &Settings, system: &System) -> Result<Vec<Checked>, Failure> {

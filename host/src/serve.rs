@@ -5,9 +5,13 @@
 
 mod accept;
 mod address;
+mod answer;
+mod client;
 mod connections;
 mod encoding;
+mod frames;
 mod limits;
+mod listen;
 mod manager;
 mod maps;
 mod metrics;
@@ -20,18 +24,22 @@ mod room;
 mod scrapes;
 mod seldom;
 mod socket;
+mod tls;
 mod traffic;
 mod turns;
 mod unsent;
+mod web;
 
-pub use address::{AddressError, ListenAddress, ListenError};
+pub use address::{AddressError, ListenAddress};
 pub use connections::{Door, serve};
+pub use listen::{Listen, ListenError};
 pub use limits::{ClientLimits, UnsentError};
 pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
 pub use scrapes::{Answer, Gatherer, MapSummary, Page, Piece, ScrapeError, Scrapes};
 pub use socket::Listener;
 pub use traffic::{CloseCause, Traffic};
+pub use web::Web;
 
 use std::io;
 

@@ -13,7 +13,7 @@ use crate::cli::{Flags, Selection};
 use crate::config::{self, Fault, Severity};
 use crate::plugin::{CacheDir, Compiler};
 use crate::privileges::{Keep, Privileges, Sandbox};
-use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
+use crate::serve::{ClientLimits, Listen, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::spans::Variables;
 use crate::startup::{self, Places};
@@ -25,7 +25,9 @@ pub struct Settings {
     /// The configs.
     pub selection: Selection,
     /// Where to listen.
-    pub address: ListenAddress,
+    pub listen: Listen,
+    /// The file that says who is let in, and with what TLS.
+    pub web_config: Option<PathBuf>,
     /// What clients may take.
     pub limits: ClientLimits,
     /// What is served.
@@ -67,7 +69,8 @@ impl Settings {
         let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?.with(bundles),
-            address: flags.web_listen_address.parse()?,
+            listen: listen(flags)?,
+            web_config: flags.web_config_file.clone(),
             limits: ClientLimits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
@@ -135,6 +138,23 @@ impl Settings {
     pub fn may_skip(&self) -> bool {
         matches!(self.selection, Selection::DefaultSet | Selection::BuiltIn(_)) && !self.strict
     }
+}
+
+/// Where to listen.
+fn listen(flags: &Flags) -> Result<Listen, Advice> {
+    if flags.web_systemd_socket {
+        return Ok(Listen::Passed);
+    }
+    let mut all: Vec<ListenAddress> = Vec::new();
+    for text in &flags.web_listen_address {
+        let address = text.parse()?;
+        if all.contains(&address) {
+            let problem = format!("--web.listen-address={text} comes twice");
+            return Err(Advice::new(problem, "leave one of them out"));
+        }
+        all.push(address);
+    }
+    Ok(Listen::At(all))
 }
 
 /// Whether there is `/maps`.

@@ -39,7 +39,7 @@ fn defaults_are_those_of_the_peer() {
     assert_eq!(flags.config_names, Vec::<String>::new());
     assert!(!flags.config_check && !flags.config_strict);
     assert!(!flags.debug && !flags.log_no_timestamps && !flags.web_enable_openmetrics);
-    assert_eq!(flags.web_listen_address, ":9435");
+    assert_eq!(flags.web_listen_address, [":9435"]);
     assert_eq!(flags.web_telemetry_path, "/metrics");
     assert_eq!(flags.web_max_unsent, "64MiB");
     assert_eq!(flags.capabilities_keep, "all");

@@ -166,7 +166,11 @@ pub struct Replay {
 
     /// Where to listen, as in serving
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435")]
-    pub listen_address: String,
+    pub listen_address: Vec<String>,
+
+    /// File with certificates, users and headers, as in serving
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// What can be said of configs.
@@ -227,4 +231,6 @@ pub enum Reference {
     Config,
     /// The keys of a policy of signatures
     Policy,
+    /// The keys of a web config
+    Web,
 }

@@ -80,6 +80,8 @@ struct State {
     moved: Instant,
     /// Whether a request is being answered, or its answer not given to the connection whole.
     answering: bool,
+    /// Whether requests come in frames: HTTP/2.
+    framed: bool,
     /// Since when it has the last answer, if it had one.
     answered: Option<Instant>,
     /// Why it ends, once that is known.
@@ -312,8 +314,8 @@ impl Seats {
 impl State {
     /// That of one that has come just now.
     fn new(now: Instant) -> Self {
-        let (phase, answering) = (Phase::Asking, false);
-        Self { phase, since: now, moved: now, answering, answered: None, cause: None }
+        let (phase, answering, framed) = (Phase::Asking, false, false);
+        Self { phase, since: now, moved: now, answering, framed, answered: None, cause: None }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -365,10 +367,15 @@ impl Drop for Seat {
 }
 
 impl Handle {
+    /// Notes that requests come in frames, between others: that bytes come does not say that a request does.
+    pub(super) fn is_framed(&self) {
+        lock(&self.guest.state).framed = true;
+    }
+
     /// Notes that some of a request came.
     pub(super) fn asks(&self) {
         let mut state = lock(&self.guest.state);
-        if state.phase == Phase::Idle {
+        if state.phase == Phase::Idle && !state.framed {
             state.enter(Phase::Asking);
         }
     }
@@ -387,10 +394,13 @@ impl Handle {
         lock(&self.guest.state).enter(Phase::Answering);
     }
 
-    /// Notes that the connection has all of the answer.
+    /// Notes that the connection has all of the answer. In frames it is written then, or its client has given it up.
     pub(super) fn has_answer(&self) {
         let mut state = lock(&self.guest.state);
         state.answering = false;
+        if state.framed {
+            state.enter(Phase::Idle);
+        }
         state.answered = Some(Instant::now());
     }
 

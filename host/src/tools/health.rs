@@ -58,6 +58,7 @@ pub fn health(address: &str) -> Result<(), HealthError> {
     let (host, port) = match &address {
         ListenAddress::All { port } => ("localhost", *port),
         ListenAddress::Host { host, port } => (host.as_str(), *port),
+        ListenAddress::Unix(_) | ListenAddress::Vsock { .. } => ("x", 1),
         ListenAddress::Systemd(_) => return Err(HealthError::Systemd(address)),
     };
     match ask(host, port) {

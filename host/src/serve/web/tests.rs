@@ -1,0 +1,1 @@
+//! Web configs that change while they are at work.
