@@ -27,7 +27,9 @@ pub use plugin::{Compile, LimitFlags, Subject, Tool};
 pub use pods::Pods;
 pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 pub use selection::{Configs, Selection, SelectionError, names_in};
-pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};
+pub use tool::{
+    Command, ConfigTool, DocsPage, Healthcheck, Record, Reference, Replay, Shell, SortBy, Top,
+};
 
 /// What stands below the flags.
 fn after() -> String {

@@ -74,8 +74,8 @@ fn act(flags: Flags) -> Result<(), Failure> {
             let text = tools::manual::page(page).map_err(|error| fail(Exit::Usage, error))?;
             print(&text)
         }
-        Some(Command::Healthcheck { address }) => {
-            tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
+        Some(Command::Healthcheck(order)) => {
+            order.ask().map_err(|error| fail(Exit::Unexpected, error))
         }
         Some(Command::Top(top)) => top.show().map_err(|error| match error {
             TopError::Interval(_) => fail(Exit::Usage, error),
@@ -238,7 +238,8 @@ impl Serving<'_> {
         workers::watch(workers.roster());
         given_up.tell();
         let took = report::spent(began.elapsed());
-        let (path, tls) = (settings.site.telemetry_path.as_str(), web.as_ref().is_some_and(Web::speaks_tls));
+        let (path, tls) =
+            (settings.site.telemetry_path.as_str(), web.as_ref().is_some_and(Web::speaks_tls));
         let places: Vec<_> = listeners.iter().map(|listener| listener.place(path, tls)).collect();
         info!("{status} after {took} at {}", places.join(", "));
         let door = Door { listeners, limits: settings.limits, traffic, web };

@@ -32,8 +32,8 @@ mod web;
 
 pub use address::{AddressError, ListenAddress};
 pub use connections::{Door, serve};
-pub use listen::{Listen, ListenError};
 pub use limits::{ClientLimits, UnsentError};
+pub use listen::{Listen, ListenError};
 pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
 pub use scrapes::{Answer, Gatherer, MapSummary, Page, Piece, ScrapeError, Scrapes};

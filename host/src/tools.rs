@@ -35,7 +35,7 @@ mod update;
 mod workbench;
 
 pub use error::ToolError;
-pub use health::{HealthError, health};
+pub use health::HealthError;
 pub use pods::PodsError;
 
 use error::{lines, plain};

@@ -330,6 +330,25 @@ fn the_chapter_of_signatures_has_the_keys_of_a_policy() {
     assert_eq!(told, words(answers));
 }
 
+/// Asks a web config in the same way.
+#[test]
+fn the_chapter_of_tls_has_the_keys_of_a_web_config() {
+    const EVERYWHERE: &str = "{_: 1, tls_server_config: {_: 1}, rate_limit: {_: 1}, \
+         http_server_config: {_: 1, headers: {_: 1}}}";
+    let dir = tempfile::tempdir().unwrap();
+    let web = dir.path().join("web.yml");
+    fs::write(&web, EVERYWHERE.replace("_: 1", "nobody-knows-this-key: 1")).unwrap();
+    let said = said(&["--web.config.file", web.to_str().unwrap(), "--config.check"]);
+    let answers: Vec<_> = found("unknown key, .* write one of (.*)", &said);
+    assert_eq!(answers.len(), EVERYWHERE.matches("_: 1").count(), "{said}");
+    let words = |texts: Vec<String>| -> Names { found("([A-Za-z0-9_-]+)", &texts.join(" ")) };
+    let chapter = read("docs/src/operate/web-config.md");
+    let rows = between(&chapter, "\n## Keys\n", "\nWhat differs from the toolkit");
+    let told: Names = found("`([A-Za-z0-9_-]+)`", rows);
+    let unsaid: Vec<_> = words(answers).difference(&told).cloned().collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}");
+}
+
 #[test]
 fn the_chapter_of_decoders_has_all() {
     let chapter = read("docs/src/reference/decoders.md");

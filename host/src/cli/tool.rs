@@ -48,11 +48,7 @@ pub enum Command {
         tool: ConfigTool,
     },
     /// Ask an exporter whether it serves, and exit with 0 if it does
-    Healthcheck {
-        /// Where it listens, as in --web.listen-address
-        #[arg(default_value = ":9435")]
-        address: String,
-    },
+    Healthcheck(Healthcheck),
 
     /// Print what the program knows of itself: a man page, completions for a shell, tables
     ///
@@ -233,4 +229,28 @@ pub enum Reference {
     Policy,
     /// The keys of a web config
     Web,
+}
+
+/// How to ask an exporter whether it serves.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Healthcheck {
+    /// Where it listens, as in --web.listen-address, with https:// in front if it speaks TLS; may be several
+    #[arg(value_name = "ADDRESS", default_value = ":9435")]
+    pub addresses: Vec<String>,
+
+    /// Believe a certificate of these authorities, and of no others; without it, of those of this host
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Believe any certificate
+    #[arg(long)]
+    pub insecure: bool,
+
+    /// Certificate to show
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub cert_file: Option<PathBuf>,
+
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub key_file: Option<PathBuf>,
 }

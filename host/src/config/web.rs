@@ -60,8 +60,7 @@ pub struct RatePlan {
 /// Every fault that it has.
 pub fn parse(file: &ConfigFile) -> Result<WebPlan, Vec<Fault>> {
     let bounds = Bounds::default();
-    let document =
-        node::parse(&file.text, &bounds).map_err(|error| vec![no_yaml(file, &error)])?;
+    let document = node::parse(&file.text, &bounds).map_err(|error| vec![no_yaml(file, &error)])?;
     let faults = Faults::new(file, &document, &bounds);
     if document.more || !document.shadowed.named.is_empty() || document.shadowed.more > 0 {
         let problem = "the file holds several documents, or a key twice";

@@ -137,8 +137,15 @@ impl Client {
 }
 
 /// What who is at the other end speaks TLS over, if it does.
-async fn greet(stream: Patient, house: &House, handle: &Handle) -> Option<Box<tls::Secure<Patient>>> {
-    let config = house.web.as_ref().and_then(Web::tls)?;
+async fn greet(
+    stream: Patient,
+    house: &House,
+    handle: &Handle,
+) -> Option<Box<tls::Secure<Patient>>> {
+    let Some(config) = house.web.as_ref().and_then(Web::tls) else {
+        handle.ends(CloseCause::Handshake);
+        return None;
+    };
     match tls::greet(stream, config).await {
         Ok(Greeting::Tls(stream)) => Some(stream),
         Ok(Greeting::Other) => {
@@ -185,10 +192,14 @@ where
     let http = house.http2(streams.clone());
     let connection = http.serve_connection(TokioIo::new(stream), service);
     let ended = {
-        let connection = pin!(watcher.watch(connection));
-        tokio::select! {
-            ended = connection => ended,
-            () = seat.told() => Ok(()),
+        let mut connection = pin!(watcher.watch(connection));
+        loop {
+            tokio::select! {
+                ended = &mut connection => break ended,
+                () = seat.told() => break Ok(()),
+                // Its stream is to know how long it waits now.
+                () = handle.turns_over() => {}
+            }
         }
     };
     streams.end();

@@ -230,6 +230,5 @@ fn take(sockets: &mut ListenFd, index: usize) -> Result<Listener, ListenError> {
     socket.ok_or(ListenError::NotListening(index))
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -69,6 +69,8 @@ struct Guest {
     company: Arc<AtomicUsize>,
     state: Mutex<State>,
     told: Notify,
+    /// Told when an answer in frames is over, by whichever task ends it.
+    turned: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +152,8 @@ impl Room {
         let company = Arc::clone(seats.peers.entry(peer).or_default());
         company.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::new(now));
-        let guest = Arc::new(Guest { peer, company, state, told: Notify::new() });
+        let (told, turned) = (Notify::new(), Notify::new());
+        let guest = Arc::new(Guest { peer, company, state, told, turned });
         let id = seats.next;
         seats.next += 1;
         seats.taken.insert(id, Arc::clone(&guest));
@@ -389,6 +392,11 @@ impl Handle {
         state.answered.map(|answered| state.since.duration_since(answered))
     }
 
+    /// Returns when an answer in frames is over: what the connection waits for is another thing then.
+    pub(super) async fn turns_over(&self) {
+        self.guest.turned.notified().await;
+    }
+
     /// Notes that it is its turn.
     pub(super) fn is_answered(&self) {
         lock(&self.guest.state).enter(Phase::Answering);
@@ -400,6 +408,7 @@ impl Handle {
         state.answering = false;
         if state.framed {
             state.enter(Phase::Idle);
+            self.guest.turned.notify_one();
         }
         state.answered = Some(Instant::now());
     }

@@ -1,7 +1,7 @@
 //! Sockets of the kinds that are served, TCP, UNIX and of virtual machines, as one.
 
-use std::io::{self, IoSlice};
 use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;

@@ -122,9 +122,9 @@ pub(super) fn config(
     let Texts { certificate, key, authorities } = texts;
     let chain = certificate.read(trust::chain).map_err(|error| told(certificate, error)).ok();
     let secret = key.read(trust::secret).map_err(|error| told(key, error)).ok();
-    let roots = authorities.as_ref().map(|pem| {
-        pem.read(trust::authorities).map_err(|error| told(pem, error)).ok()
-    });
+    let roots = authorities
+        .as_ref()
+        .map(|pem| pem.read(trust::authorities).map_err(|error| told(pem, error)).ok());
     let (Some(chain), Some(secret), None | Some(Some(_))) = (chain, secret, &roots) else {
         return Err(faults);
     };
@@ -151,7 +151,8 @@ pub(super) fn config(
     };
     let mut config = builder.with_single_cert(chain, secret).map_err(unfit)?;
     config.ignore_client_order = plan.prefers;
-    config.alpn_protocols = if http2 { vec![H2.to_vec(), HTTP1.to_vec()] } else { vec![HTTP1.to_vec()] };
+    config.alpn_protocols =
+        if http2 { vec![H2.to_vec(), HTTP1.to_vec()] } else { vec![HTTP1.to_vec()] };
     // Whoever is let in by its certificate is looked at each time, and no client takes room while it is away.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -10,6 +10,8 @@ mod contents;
 mod login;
 mod pace;
 mod passwords;
+mod protection;
+mod said;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,17 +22,18 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use rustls::ServerConfig;
-use tracing::{error, info};
 
 use self::contents::{Contents, places};
 use self::login::Login;
 use self::pace::Pace;
 use self::passwords::{Passwords, Verdict};
+use self::protection::Protection;
+use self::said::Said;
 use super::responses::refusal;
 use super::socket::Peer;
 use super::tls::{self, Pem, Texts};
 use crate::advice::{Advice, Advise as _};
-use crate::config::web::{ClientAuth, PemPlan, TlsPlan, UserPlan, WebPlan};
+use crate::config::web::{PemPlan, TlsPlan, UserPlan, WebPlan};
 use crate::config::{self, ConfigFile, Fault};
 use crate::files::Readable;
 use crate::workers::{HireError, Hired};
@@ -74,17 +77,6 @@ pub(super) struct Rules {
     pace: Option<Arc<Pace>>,
 }
 
-/// What keeps others out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Protection {
-    clients: Option<ClientAuth>,
-    users: bool,
-}
-
-/// The faults that the log knows of.
-#[derive(Debug, Default)]
-struct Said(Vec<String>);
-
 /// Why a request is not answered.
 pub(super) struct Refused {
     response: Response,
@@ -110,7 +102,8 @@ impl Web {
             said_rules: Said::default(),
             said_tls: Said::default(),
         };
-        let web = Self(Arc::new(Inner { path: path.to_owned(), state: Mutex::new(state), passwords }));
+        let web =
+            Self(Arc::new(Inner { path: path.to_owned(), state: Mutex::new(state), passwords }));
         web.reopen()?;
         let mut state = web.state();
         state.began = state.rules.as_ref().map(|rules| Protection::of(&rules.plan));
@@ -173,7 +166,11 @@ impl Web {
     /// # Errors
     ///
     /// What is answered instead.
-    pub(super) async fn admit(&self, headers: &HeaderMap, peer: Peer) -> Result<Arc<Rules>, Refused> {
+    pub(super) async fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: Peer,
+    ) -> Result<Arc<Rules>, Refused> {
         let rules = self.look(&mut self.state());
         let rules = rules.ok_or_else(|| {
             let text = "the web config has a fault; the exporter's log says which\n".to_owned();
@@ -229,7 +226,8 @@ impl Web {
             return Err(vec![Fault::of_file(&self.0.path, gone)]);
         }
         let rules = Rules::new(plan, before.as_deref());
-        let named: Vec<_> = named(&rules.plan).into_iter().flat_map(|pem| pem.file.clone()).collect();
+        let named: Vec<_> =
+            named(&rules.plan).into_iter().flat_map(|pem| pem.file.clone()).collect();
         if !state.named.iter().map(Contents::path).eq(named.iter().map(|path| &**path)) {
             state.named = named.iter().map(|path| Contents::of(path, LARGEST_PEM)).collect();
         }
@@ -261,7 +259,8 @@ impl Web {
 
     fn config_file(&self, state: &State) -> Result<ConfigFile, Vec<Fault>> {
         let path = &self.0.path;
-        let remedy = "name a file of --web.config.file that can be read, as the user whom it becomes";
+        let remedy =
+            "name a file of --web.config.file that can be read, as the user whom it becomes";
         let fault = |why: String| {
             vec![Fault::of_file(path, Advice::new(format!("the web config {why}"), remedy))]
         };
@@ -348,61 +347,6 @@ impl Refused {
             rules.dress(&mut self.response);
         }
         self.response
-    }
-}
-
-impl Protection {
-    fn of(plan: &WebPlan) -> Self {
-        let clients = plan.tls.as_ref().map(|tls| tls.clients);
-        Self { clients, users: !plan.users.is_empty() }
-    }
-
-    /// What of it another plan lacks, and what to do.
-    fn lost(self, plan: &WebPlan) -> Option<Advice> {
-        let now = Self::of(plan);
-        let problem = if self.clients.is_some() && now.clients.is_none() {
-            "the exporter has started with TLS, and the file has no certificate now"
-        } else if self.clients > now.clients && self.clients.is_some_and(ClientAuth::needs) {
-            "the exporter has started with certificates of clients, which the file does not ask for as much now"
-        } else if self.users && !now.users {
-            "the exporter has started with users, and the file has none now"
-        } else {
-            return None;
-        };
-        Some(Advice::new(problem, "restart it if it is to go without"))
-    }
-}
-
-/// What there is to say of a file that was read again.
-enum News {
-    Nothing,
-    Faults(Vec<String>),
-    Good,
-}
-
-impl Said {
-    /// What is new about what came of reading it.
-    fn take(&mut self, settled: Result<(), Vec<Fault>>) -> News {
-        let faults = settled.err().unwrap_or_default();
-        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        if faults == self.0 {
-            return News::Nothing;
-        }
-        self.0.clone_from(&faults);
-        if faults.is_empty() { News::Good } else { News::Faults(faults) }
-    }
-}
-
-impl News {
-    fn tell(self, path: &Path, so: &str) {
-        match self {
-            Self::Nothing => {}
-            Self::Faults(faults) => {
-                faults.iter().for_each(|fault| error!("{fault}"));
-                error!("{}: {so}", path.display());
-            }
-            Self::Good => info!("{}: all is good again", path.display()),
-        }
     }
 }
 

@@ -13,8 +13,8 @@ use axum::extract::Request;
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::{Body, Format};
 use ebpf_wasm_exporter::serve::{
-    ClientLimits, CloseCause, Door, Gatherer, Listener, MapSummary, Page, Piece, Scrapes, Site, Web,
-    TelemetryPath, Traffic, router, serve,
+    ClientLimits, CloseCause, Door, Gatherer, Listener, MapSummary, Page, Piece, Scrapes, Site,
+    TelemetryPath, Traffic, Web, router, serve,
 };
 use tokio::sync::mpsc as stops;
 

@@ -3,9 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{self, JoinHandle};
 
-use ebpf_wasm_exporter::serve::{
-    Door, Listener, Scrapes, Site, TelemetryPath, router, serve,
-};
+use ebpf_wasm_exporter::serve::{Door, Listener, Scrapes, Site, TelemetryPath, router, serve};
 use tokio::sync::oneshot;
 
 use crate::tape::Replay;

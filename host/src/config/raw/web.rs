@@ -122,12 +122,7 @@ pub(in crate::config) static HEADERS: Section = section(
         key("X-Content-Type-Options", ValueKind::Word, Nothing, "`nosniff`."),
         key("X-Frame-Options", ValueKind::Word, Nothing, "`deny` or `sameorigin`."),
         key("X-XSS-Protection", ValueKind::Word, Nothing, "What old browsers looked for."),
-        key(
-            "Content-Security-Policy",
-            ValueKind::Word,
-            Nothing,
-            "What pages may load.",
-        ),
+        key("Content-Security-Policy", ValueKind::Word, Nothing, "What pages may load."),
     ],
 );
 
@@ -207,9 +202,7 @@ pub(in crate::config) fn web(root: &Node<'_>, faults: &Faults<'_>) -> Option<Web
         Fields::open(node, key, section, faults)
     };
     let (http, rate) = (below("http_server_config", &HTTP), below("rate_limit", &RATE));
-    let named = |(name, hash): (String, String)| {
-        (format!("basic_auth_users.{name}"), name, hash)
-    };
+    let named = |(name, hash): (String, String)| (format!("basic_auth_users.{name}"), name, hash);
     Some(Web {
         tls: below("tls_server_config", &TLS).map(|fields| tls(&fields)),
         http2: http.as_ref().map_or(Field::Absent, |fields| fields.boolean("http2")),

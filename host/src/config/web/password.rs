@@ -65,7 +65,10 @@ mod tests {
     fn a_hash_has_its_form() {
         let tail = "abcdefghijklmnopqrstuu0123456789./ABCDEFGHIJKLMNOPQRO";
         let hash = |head: &str| cost(&format!("{head}{tail}"));
-        assert_eq!((hash("$2y$10$"), hash("$2a$04$"), hash("$2b$31$")), (Some(10), Some(4), Some(31)));
+        assert_eq!(
+            (hash("$2y$10$"), hash("$2a$04$"), hash("$2b$31$")),
+            (Some(10), Some(4), Some(31))
+        );
         for head in ["", "$2$10$", "$2c$10$", "$1$10$", "$2y$1$", "$2y$-1$", "$2y$010$", "2y$10$"] {
             assert_eq!(hash(head), None, "{head}");
         }

@@ -3,9 +3,8 @@
 use super::*;
 
 fn read(text: &str) -> Result<WebPlan, String> {
-    parse(&ConfigFile::new("dir/web.yml", text)).map_err(|faults| {
-        faults.iter().map(|fault| format!("{fault}\n")).collect()
-    })
+    parse(&ConfigFile::new("dir/web.yml", text))
+        .map_err(|faults| faults.iter().map(|fault| format!("{fault}\n")).collect())
 }
 
 fn said(text: &str) -> String {

@@ -128,10 +128,8 @@ impl Check<'_> {
             (raw.cert_file, "tls_server_config.cert_file"),
             (raw.cert, "tls_server_config.cert"),
         );
-        let key = self.pem(
-            (raw.key_file, "tls_server_config.key_file"),
-            (raw.key, "tls_server_config.key"),
-        );
+        let key = self
+            .pem((raw.key_file, "tls_server_config.key_file"), (raw.key, "tls_server_config.key"));
         let authorities = self.pem(
             (raw.client_ca_file, "tls_server_config.client_ca_file"),
             (raw.client_ca, "tls_server_config.client_ca"),
@@ -140,7 +138,8 @@ impl Check<'_> {
         if let (Ok(clients), Ok(authorities)) = (&clients, &authorities) {
             self.clients_fit(*clients, authorities.as_ref());
         }
-        let (authorities, clients) = (authorities.ok().flatten(), clients.unwrap_or(ClientAuth::NeededAndVerified));
+        let (authorities, clients) =
+            (authorities.ok().flatten(), clients.unwrap_or(ClientAuth::NeededAndVerified));
         let names = self.names(raw.client_allowed_sans, clients);
         TlsPlan {
             certificate: self.needed(certificate, "the certificate", "cert"),

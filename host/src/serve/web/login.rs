@@ -52,7 +52,8 @@ mod tests {
         assert_eq!(basic(":").as_deref(), Some(" "));
         assert_eq!(of("bAsIc YTpi").as_deref(), Some("a b"));
         assert_eq!(basic("a"), None);
-        for value in ["", "Basic", "Basic ", "Basic YTpi!", "Basic YTp", "Bearer YTpi", "BasicYTpi"] {
+        for value in ["", "Basic", "Basic ", "Basic YTpi!", "Basic YTp", "Bearer YTpi", "BasicYTpi"]
+        {
             assert_eq!(of(value), None, "{value}");
         }
         assert_eq!(Login::of(&HeaderMap::new()), None);

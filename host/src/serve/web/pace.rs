@@ -52,8 +52,7 @@ mod tests {
         let (pace, start) = (Pace::new(RatePlan { interval, burst: 2 }), Instant::now());
         let allowed = [0, 0, 0, 1, 4, 5, 7, 8, 400, 400, 400, 399]
             .map(|parts| pace.allows(start + interval / 4 * parts));
-        let wanted =
-            [true, true, false, false, true, false, false, true, true, true, false, false];
+        let wanted = [true, true, false, false, true, false, false, true, true, true, false, false];
         assert_eq!(allowed, wanted);
     }
 }
