@@ -274,6 +274,7 @@ fn subcommands_explain_themselves() {
               - metrics:    The metrics about the exporter itself
               - config:     The keys of a config
               - policy:     The keys of a policy of signatures
+              - web:        The keys of a web config
 
     Options:
       -h, --help

@@ -111,13 +111,20 @@ impl House {
 impl Client {
     /// Serves it until it ends, or has to go.
     pub(super) async fn serve(self, house: House) {
+        if house.speaks_tls() {
+            // What TLS and HTTP/2 take is not taken by connections without.
+            return Box::pin(self.serve_tls(house)).await;
+        }
+        let Self { stream, seat, watcher, .. } = self;
+        plain(Patient::new(stream, seat.handle()), &house, &seat, watcher).await;
+        // The place is free once the stream is closed and nothing of an answer is held any more.
+        drop(seat);
+    }
+
+    async fn serve_tls(self, house: House) {
         let Self { stream, seat, watcher, mut closing } = self;
         let handle = seat.handle();
         let stream = Patient::new(stream, handle.clone());
-        if !house.speaks_tls() {
-            plain(stream, &house, &seat, watcher).await;
-            return;
-        }
         let greeted = tokio::select! {
             greeted = greet(stream, &house, &handle) => greeted,
             () = seat.told() => None,
@@ -131,7 +138,6 @@ impl Client {
             Some(stream) => plain(*stream, &house, &seat, watcher).await,
             None => {}
         }
-        // The place is free once the stream is closed and nothing of an answer is held any more.
         drop(seat);
     }
 }

@@ -47,6 +47,9 @@ pub enum ListenError {
         /// Why not.
         source: io::Error,
     },
+    /// Somebody listens at a path already.
+    #[error("failed to listen on {0}: somebody listens there")]
+    Taken(ListenAddress),
     /// Something else than a socket is where one is to be.
     #[error("failed to listen on {0}: something else than a socket is there")]
     NoSocket(ListenAddress),
@@ -80,7 +83,7 @@ pub enum ListenError {
 impl Advise for ListenError {
     fn remedy(&self) -> Option<String> {
         let remedy = match self {
-            Self::InUse(ListenAddress::Unix(_)) => "stop who serves there, or choose another path",
+            Self::Taken(_) => "stop who serves there, or choose another path",
             Self::Denied(ListenAddress::Unix(_)) => {
                 "name a path in a directory that the exporter can write into"
             }
@@ -176,6 +179,7 @@ impl ListenAddress {
     fn explain(&self, source: io::Error) -> ListenError {
         let address = self.clone();
         match source.kind() {
+            ErrorKind::AddrInUse if matches!(self, Self::Unix(_)) => ListenError::Taken(address),
             ErrorKind::AddrInUse => ListenError::InUse(address),
             ErrorKind::PermissionDenied => ListenError::Denied(address),
             ErrorKind::AddrNotAvailable => ListenError::NotOurs(address),

@@ -46,9 +46,6 @@ pub(super) enum TlsError {
         /// Why.
         source: rustls::Error,
     },
-    /// TLS 1.2 alone, without any of its suites.
-    #[error("no suite of TLS 1.2 is left, and there is no other TLS")]
-    NoSuite,
     /// Something else that rustls does not do.
     #[error("TLS cannot be spoken so: {0}")]
     Other(#[from] rustls::Error),
@@ -62,7 +59,6 @@ impl Advise for TlsError {
             }
             Self::Bad { .. } => "write it in PEM format, a key without a passphrase",
             Self::Unfit { .. } => "write a certificate and the key that it was made with",
-            Self::NoSuite => "name one of TLS 1.2 in `cipher_suites`, or leave `max_version` out",
             Self::Other(_) => return None,
         };
         Some(remedy.to_owned())
@@ -130,9 +126,6 @@ pub(super) fn config(
     };
     let whole = |error| vec![("tls_server_config".to_owned(), error)];
     let provider = Arc::new(provider(plan));
-    if plan.versions == (true, false) && !has_old_suites(&provider) {
-        return Err(whole(TlsError::NoSuite));
-    }
     let clients = clients::verifier(plan, roots.flatten(), &provider);
     let clients = clients.map_err(|error| match authorities {
         Some(pem) => vec![(pem.at(), error)],
@@ -169,21 +162,31 @@ fn versions(plan: &TlsPlan) -> Vec<&'static SupportedProtocolVersion> {
     new.into_iter().chain(old.then_some(&version::TLS12)).collect()
 }
 
+/// Suites of TLS 1.2 where a plan names none, the best first: as in Go, 128 bits of AES are enough, and they are
+/// quicker than 256.
+const OLD_SUITES: [SuitePlan; 6] = [
+    SuitePlan::EcdsaAes128,
+    SuitePlan::RsaAes128,
+    SuitePlan::EcdsaAes256,
+    SuitePlan::RsaAes256,
+    SuitePlan::EcdsaChacha,
+    SuitePlan::RsaChacha,
+];
+
 /// What is usual, but for the suites and curves that the plan names.
 fn provider(plan: &TlsPlan) -> CryptoProvider {
+    use ring::cipher_suite as known;
     let usual = ring::default_provider();
-    let mut suites = usual.cipher_suites.clone();
-    if !plan.suites.is_empty() {
-        suites.retain(|suite| suite.tls13().is_some());
-        suites.extend(plan.suites.iter().map(|suite| old_suite(*suite)));
-    }
+    let mut suites = vec![
+        known::TLS13_AES_128_GCM_SHA256,
+        known::TLS13_AES_256_GCM_SHA384,
+        known::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    let old = if plan.suites.is_empty() { &OLD_SUITES[..] } else { &plan.suites };
+    suites.extend(old.iter().map(|suite| old_suite(*suite)));
     let curves: Vec<_> = plan.curves.iter().map(|curve| group(*curve)).collect();
     let kx_groups = if curves.is_empty() { usual.kx_groups.clone() } else { curves };
     CryptoProvider { cipher_suites: suites, kx_groups, ..usual }
-}
-
-fn has_old_suites(provider: &CryptoProvider) -> bool {
-    provider.cipher_suites.iter().any(|suite| suite.tls13().is_none())
 }
 
 fn old_suite(suite: SuitePlan) -> SupportedCipherSuite {

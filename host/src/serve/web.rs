@@ -259,13 +259,13 @@ impl Web {
 
     fn config_file(&self, state: &State) -> Result<ConfigFile, Vec<Fault>> {
         let path = &self.0.path;
-        let remedy =
-            "name a file of --web.config.file that can be read, as the user whom it becomes";
-        let fault = |why: String| {
+        let fault = |why: &str, remedy: &str| {
             vec![Fault::of_file(path, Advice::new(format!("the web config {why}"), remedy))]
         };
-        let bytes = state.file.bytes().map_err(|why| fault(why.to_owned()))?;
-        let text = str::from_utf8(bytes).map_err(|_| fault("is not UTF-8".to_owned()))?;
+        let unread =
+            "name a file of at most 1 MiB that can be read, as the user whom the exporter becomes";
+        let bytes = state.file.bytes().map_err(|why| fault(why, unread))?;
+        let text = str::from_utf8(bytes).map_err(|_| fault("is not UTF-8", "write it as UTF-8"))?;
         Ok(ConfigFile::new(path, text))
     }
 

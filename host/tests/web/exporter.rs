@@ -119,3 +119,45 @@ pub fn several_addresses_are_one_server() {
     assert_eq!(came.came, "200 1.1");
     assert!(UnixStream::connect(exporter.dir.path().join("s.sock")).is_ok());
 }
+
+pub fn health_is_asked_wherever_it_listens() {
+    let web =
+        format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n");
+    let flags = ["--web.listen-address=127.0.0.1:0", "--web.listen-address=unix:s.sock"];
+    let exporter = Exporter::start(&web, &[&flags[..], &["--web.config.file=web.yml"]].concat());
+    let port = exporter.places.split(['/', ':']).nth(4).unwrap();
+    let asked = |arguments: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter"));
+        command.arg("healthcheck").args(arguments.split(' ')).current_dir(&exporter.dir);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap().replace(port, "PORT");
+        let said = said
+            .split_once("error: ")
+            .map_or(said.trim_end(), |(_, said)| said.trim_end())
+            .to_owned();
+        (output.status.code().unwrap(), said)
+    };
+    let both = format!("https://localhost:{port} https://unix:s.sock");
+    let shown = "--cert-file client.pem --key-file client.key";
+    assert_eq!(asked(&format!("--ca-file ca.pem {shown} {both}")), (0, String::new()));
+    assert_eq!(asked(&format!("--insecure {shown} {both}")), (0, String::new()));
+    for (arguments, code, told) in [
+        (format!("{shown} https://localhost:{port}"), 1, "name its authority with --ca-file"),
+        (
+            format!("--ca-file other.pem {shown} https://localhost:{port}"),
+            1,
+            "name its authority with --ca-file",
+        ),
+        (
+            format!("--ca-file ca.pem https://localhost:{port}"),
+            1,
+            "nobody serves at localhost:PORT",
+        ),
+        (format!("localhost:{port}"), 1, "answers \"HTTP/1.1 400 Bad Request\""),
+        (format!("--ca-file gone.pem https://localhost:{port}"), 1, "gone.pem cannot be read"),
+        (format!("--ca-file ca.pem --insecure https://localhost:{port}"), 2, "cannot be used with"),
+    ] {
+        let (came, said) = asked(&arguments);
+        assert!(came == code && said.contains(told), "{arguments}: {came} {said}");
+    }
+}

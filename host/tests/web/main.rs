@@ -66,6 +66,7 @@ fn main() -> ExitCode {
         the_exporter_itself_serves_so,
         faults_are_told_together,
         several_addresses_are_one_server,
+        health_is_asked_wherever_it_listens,
     ];
     let scraped = trials![scraped: prometheus_logs_in, prometheus_shows_its_certificate];
     let all = all.into_iter().chain(clients).chain(users).chain(changes);

@@ -129,7 +129,9 @@ impl Drop for Site {
 /// What comes of asking there with these arguments.
 pub fn curl(dir: &Path, url: &str, arguments: &str) -> Curl {
     let mut command = Command::new("curl");
-    command.args(["-4", "-sS", "--max-time", "60", "--cacert", "ca.pem"]);
+    command.args(["-sS", "--max-time", "60", "--cacert", "ca.pem"]);
+    // It takes a UNIX socket for no address of IPv4.
+    command.args((!arguments.contains("--unix-socket")).then_some("-4"));
     command.args(["-w", "\n%{http_code} %{http_version}", url]).current_dir(dir);
     command.args(arguments.split(' ').filter(|argument| !argument.is_empty()));
     let Output { status, stdout, stderr } = command.output().unwrap();

@@ -141,14 +141,16 @@ impl Check<'_> {
         let (authorities, clients) =
             (authorities.ok().flatten(), clients.unwrap_or(ClientAuth::NeededAndVerified));
         let names = self.names(raw.client_allowed_sans, clients);
+        let versions = self.versions(raw.min_version, raw.max_version);
+        let suites = self.suites(&raw.cipher_suites, versions);
         TlsPlan {
             certificate: self.needed(certificate, "the certificate", "cert"),
             key: self.needed(key, "the private key", "key"),
             clients,
             authorities: authorities.filter(|_| clients.verifies()),
             names,
-            versions: self.versions(raw.min_version, raw.max_version),
-            suites: raw.cipher_suites.iter().filter_map(|suite| self.suite(suite)).collect(),
+            versions,
+            suites,
             prefers: raw.prefer_server_cipher_suites.given().unwrap_or(true),
             curves: raw.curve_preferences.iter().filter_map(|curve| self.curve(curve)).collect(),
         }
@@ -270,6 +272,19 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// Those of TLS 1.2. If there are any at all, one is to be of it if it is spoken.
+    fn suites(&self, named: &[(String, String)], versions: (bool, bool)) -> Vec<SuitePlan> {
+        let before = self.faults.errors();
+        let suites: Vec<_> = named.iter().filter_map(|suite| self.suite(suite)).collect();
+        let lacks = suites.is_empty() && !named.is_empty() && versions.0;
+        if lacks && self.faults.errors() == before {
+            let problem = "TLS 1.2 is spoken, and none of its suites is named";
+            let remedy = "add one, or `min_version: TLS13`";
+            self.faults.error("tls_server_config.cipher_suites", problem, remedy);
+        }
+        suites
     }
 
     fn suite(&self, (path, word): &(String, String)) -> Option<SuitePlan> {

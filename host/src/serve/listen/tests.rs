@@ -82,7 +82,15 @@ fn says_what_is_wrong_with_a_text() {
     --web.listen-address=:65536 has a port that is no number from 0 to 65535
     --web.listen-address=fd:// has no number behind fd://; write fd://0 for the first
     --web.listen-address=fd://x has no number behind fd://; write fd://0 for the first
-    --web.listen-address=http://localhost:9435 is a URL; write [HOST]:PORT, or fd://0
+    --web.listen-address=http://localhost:9435 is a URL; write [HOST]:PORT, fd://0, unix:PATH or vsock://:PORT
+    --web.listen-address=unix: has no path behind unix:, or one beyond 107 bytes; write unix:/run/ebpf-exporter/metrics.sock
+    --web.listen-address=unix:// has no path behind unix:, or one beyond 107 bytes; write unix:/run/ebpf-exporter/metrics.sock
+    --web.listen-address=vsock:// has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://: has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://a:1 has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://:-1 has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://:4294967295 has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://1:2:3 has no number of a port behind vsock://; write vsock://:9435
     ");
 }
 
@@ -151,7 +159,11 @@ fn says_why_it_cannot_listen() {
         [ErrorKind::AddrInUse, ErrorKind::AlreadyExists, ErrorKind::PermissionDenied]
             .map(|kind| unix.explain(kind.into()).advice().to_string())
             .join("\n"),
-        @""
+        @"
+        failed to listen on unix:/run/a.sock: somebody listens there; stop who serves there, or choose another path
+        failed to listen on unix:/run/a.sock: something else than a socket is there; name a path where nothing is
+        failed to listen on unix:/run/a.sock: permission denied; name a path in a directory that the exporter can write into
+        "
     );
     insta::assert_snapshot!(
         ListenError::NotListening(0).advice(),

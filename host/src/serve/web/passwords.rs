@@ -97,8 +97,8 @@ impl Passwords {
 
     /// Hires the worker that checks them.
     pub(super) fn hire(&self, hired: &mut Hired) -> Result<(), HireError> {
-        let (work, tell) = (self.clone(), self.clone());
-        hired.hire(POST, move || work.work(), move || tell.end())
+        let (worker, tell) = (Worker(self.clone()), self.clone());
+        hired.hire(POST, move || worker.0.work(), move || tell.end())
     }
 
     /// Forgets the users that are not among these.
@@ -169,6 +169,15 @@ impl Passwords {
         line.waiting.clear();
         drop(line);
         self.0.bell.notify_one();
+    }
+}
+
+/// Who checks. If it is gone, of whatever, nobody waits for it.
+struct Worker(Passwords);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -81,20 +81,30 @@ fn hired(web: &Web) -> Workers {
 fn files_that_are_none_are_named() {
     let folder = Folder::new();
     let said = || folder.open().unwrap_err();
-    insta::assert_snapshot!(said(), @"");
+    insta::assert_snapshot!(said(), @"DIR/web.yml: the web config cannot be read: no such file or directory; name a file of at most 1 MiB that can be read, as the user whom the exporter becomes");
     folder.put("web.yml", "tls_server_config:\n  cert_file: a.pem\n  key_file: a.key\n");
-    insta::assert_snapshot!(said(), @"");
+    insta::assert_snapshot!(said(), @"
+    DIR/web.yml:2: tls_server_config.cert_file: DIR/a.pem cannot be read: no such file or directory; let it be a file that the exporter can read, as the user whom it becomes
+    DIR/web.yml:3: tls_server_config.key_file: DIR/a.key cannot be read: no such file or directory; let it be a file that the exporter can read, as the user whom it becomes
+    ");
     folder.put("a.pem", "");
     folder.put("a.key", "x");
-    insta::assert_snapshot!(said(), @"");
+    insta::assert_snapshot!(said(), @"
+    DIR/web.yml:2: tls_server_config.cert_file: DIR/a.pem holds no certificate in PEM format; write it in PEM format, a key without a passphrase
+    DIR/web.yml:3: tls_server_config.key_file: DIR/a.key holds no private key in PEM format; write it in PEM format, a key without a passphrase
+    ");
     folder.put("web.yml", "tls_server_config: {cert: a, key: b, client_ca: c, client_auth_type: RequireAndVerifyClientCert}");
-    insta::assert_snapshot!(said(), @"");
+    insta::assert_snapshot!(said(), @"
+    DIR/web.yml:1: tls_server_config.cert: it holds no certificate in PEM format; write it in PEM format, a key without a passphrase
+    DIR/web.yml:1: tls_server_config.key: it holds no private key in PEM format; write it in PEM format, a key without a passphrase
+    DIR/web.yml:1: tls_server_config.client_ca: it holds no certificate that can be trusted; write it in PEM format, a key without a passphrase
+    ");
     let mut bytes = b"basic_auth_users: {a: ".to_vec();
     bytes.push(0xff);
     fs::write(folder.0.path().join("web.yml"), bytes).unwrap();
-    insta::assert_snapshot!(said(), @"");
+    insta::assert_snapshot!(said(), @"DIR/web.yml: the web config is not UTF-8; write it as UTF-8");
     fs::write(folder.0.path().join("web.yml"), vec![b'#'; 2 << 20]).unwrap();
-    insta::assert_snapshot!(said(), @"");
+    insta::assert_snapshot!(said(), @"DIR/web.yml: the web config is too large, with 2097152 bytes; name a file of at most 1 MiB that can be read, as the user whom the exporter becomes");
 }
 
 #[test]
@@ -162,7 +172,7 @@ fn what_protects_it_is_not_lost() {
             "{text}"
         );
     }
-    insta::assert_snapshot!(web.state().said_rules.0[0].replace(&folder.0.path().display().to_string(), "DIR"), @"");
+    insta::assert_snapshot!(web.state().said_rules.0[0].replace(&folder.0.path().display().to_string(), "DIR"), @"DIR/web.yml: the exporter has started with users, and the file has none now; restart it if it is to go without");
     folder.put("web.yml", &users);
     assert_eq!(at_once(&web, &HeaderMap::new(), Peer::Local).as_deref(), Some("401"));
     assert!(web.state().said_rules.0.is_empty());
@@ -175,8 +185,8 @@ fn what_protects_it_is_not_lost() {
     };
     let lost =
         |from, to: &WebPlan| Protection::of(&plan(from)).lost(to).map(|advice| advice.to_string());
-    insta::assert_snapshot!(lost("RequestClientCert", &WebPlan::default()).unwrap(), @"");
-    insta::assert_snapshot!(lost("RequireAndVerifyClientCert", &plan("RequireAnyClientCert")).unwrap(), @"");
+    insta::assert_snapshot!(lost("RequestClientCert", &WebPlan::default()).unwrap(), @"the exporter has started with TLS, and the file has no certificate now; restart it if it is to go without");
+    insta::assert_snapshot!(lost("RequireAndVerifyClientCert", &plan("RequireAnyClientCert")).unwrap(), @"the exporter has started with clients who need certificates, and the file asks for less now; restart it if it is to go without");
     assert_eq!(lost("RequestClientCert", &plan("RequireAndVerifyClientCert")), None);
     assert_eq!(lost("VerifyClientCertIfGiven", &plan("RequestClientCert")), None);
 }
