@@ -70,7 +70,8 @@ impl Settings {
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?.with(bundles),
             listen: listen(flags)?,
-            web_config: flags.web_config_file.clone(),
+            // An empty name is none, as in the toolkit.
+            web_config: flags.web_config_file.clone().filter(|file| !file.as_os_str().is_empty()),
             limits: ClientLimits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
@@ -237,6 +238,22 @@ mod tests {
         ] {
             assert_eq!(settings(flags).fanotify, watched, "{flags:?}");
         }
+    }
+
+    #[test]
+    fn it_listens_where_it_is_told() {
+        let at =
+            |texts: &[&str]| Listen::At(texts.iter().map(|text| text.parse().unwrap()).collect());
+        assert_eq!(settings(&[]).listen, at(&[":9435"]));
+        let two = ["--web.listen-address=:1", "--web.listen-address=unix:s"];
+        assert_eq!(settings(&two).listen, at(&[":1", "unix:s"]));
+        assert_eq!(settings(&["--web.systemd-socket"]).listen, Listen::Passed);
+        let off = ["--web.systemd-socket", "--no-web.systemd-socket"];
+        assert_eq!(settings(&off).listen, at(&[":9435"]));
+        assert_eq!(settings(&["--web.config.file="]).web_config, None);
+        let twice = ["ebpf_wasm_exporter", "--web.listen-address=:1", "--web.listen-address=:1"];
+        let twice = Settings::parse(&Flags::try_parse_from(twice).unwrap()).unwrap_err();
+        insta::assert_snapshot!(twice, @"--web.listen-address=:1 comes twice; leave one of them out");
     }
 
     #[test]

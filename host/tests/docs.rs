@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use clap::Parser as _;
 use ebpf_wasm_exporter::cli::{Command, Flags, Tool};
+use ebpf_wasm_exporter::config::{self, ConfigFile};
 use ebpf_wasm_exporter::decode::builtin;
 use regex::Regex;
 
@@ -347,6 +348,18 @@ fn the_chapter_of_tls_has_the_keys_of_a_web_config() {
     let told: Names = found("`([A-Za-z0-9_-]+)`", rows);
     let unsaid: Vec<_> = words(answers).difference(&told).cloned().collect();
     assert!(unsaid.is_empty(), "{unsaid:?}");
+}
+
+#[test]
+fn web_configs_of_the_book_are_read() {
+    let chapter = read("docs/src/operate/web-config.md");
+    let blocks = chapter.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let all: Vec<_> =
+        blocks.map(|(text, _)| text).filter(|text| text.starts_with("tls_")).collect();
+    assert_eq!(all.len(), 2);
+    for text in all {
+        config::web::parse(&ConfigFile::new("web.yml", text)).unwrap();
+    }
 }
 
 #[test]

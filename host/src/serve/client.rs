@@ -36,8 +36,8 @@ use super::web::Web;
 
 /// Requests that may wait on one connection of HTTP/2.
 const STREAMS: u32 = 8;
-/// Bytes of the bodies of requests that are taken before somebody reads them, who never does.
-const REQUEST_BODY: u32 = 16 << 10;
+/// Bytes of the body of a request that are taken before somebody reads them, who never does.
+const REQUEST_BODY: u32 = 1 << 10;
 
 /// What all connections are served with. Cheap to clone.
 #[derive(Clone)]

@@ -276,7 +276,8 @@ impl Web {
 
 /// Reads all of them again, and says whether something else came of any.
 fn read_all(files: &mut [Contents]) -> bool {
-    files.iter_mut().fold(false, |is_new, file| file.read() || is_new)
+    let new = files.iter_mut().map(Contents::read).filter(|is_new| *is_new);
+    new.count() > 0
 }
 
 /// That one has to say who one is.

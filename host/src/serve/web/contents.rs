@@ -129,6 +129,6 @@ mod tests {
         assert_eq!(places(&live.join("a")), [live.clone(), archive.clone()]);
         assert_eq!(places(&archive.join("a1")), [archive]);
         assert_eq!(places(&live.join("gone")), [live]);
-        assert_eq!(places(Path::new("/gone")), [PathBuf::new(); 0]);
+        assert!(places(Path::new("/gone")).is_empty());
     }
 }
