@@ -43,6 +43,14 @@ function(config)
         + 'are closed. Let fewer clients scrape it, or ones that read faster.',
       ),
       lib.alert(
+        'EbpfExporterReloadFailed',
+        'warning',
+        'ebpf_exporter_config_last_reload_successful == 0',
+        '5m',
+        'the last reload of {{ $labels.instance }} failed',
+        'It serves the configs that it had before. The log has every fault of the new ones: mend them, and reload again.',
+      ),
+      lib.alert(
         'EbpfExporterWorkerDown',
         'critical',
         'ebpf_exporter_worker_up == 0',

@@ -15,8 +15,13 @@ function(config)
                   query.expr('sum(rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval]))')),
       panel.fault('Threads that died', 'A bug, which the log tells of.', 'none',
                   query.expr('count(ebpf_exporter_worker_up{} == 0)')),
+      panel.fault('Reloads that failed', 'The last one. The old configs go on, and the log has the faults.', 'none',
+                  query.expr('count(ebpf_exporter_config_last_reload_successful{} == 0)')),
     ]),
     panel.section('Scrapes', [
+      panel.lines('Age of the configs', 'Since they were read.', 's',
+                  [query.expr('time() - ebpf_exporter_config_last_reload_success_timestamp_seconds{}')]),
+      panel.lines('Reloads', 'By what became of them.', 'short', [query.rate('config_reloads_total', ['outcome'])]),
       panel.stack('Time by config', 'How long a scrape took to read and decode the maps of each config.', 's',
                   [query.sum('scrape_duration_seconds', ['config'])]),
       panel.stack('Time by phase', 'What scrapes spend their time on.', 'percentunit',
