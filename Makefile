@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins test test-kernels bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
+.PHONY: help run build examples plugins rust-plugins deb release test test-kernels bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -50,6 +50,16 @@ plugins: rust-plugins ## build all plugins of decoders-wasm as components, targe
 rust-plugins: ## build those in Rust alone, which need neither npm nor pip
 	@.ci/install plugins
 	@$(MAKE) --no-print-directory -C decoders-wasm $(ROUTE:%=ROUTE=%) rust
+
+# What packages hold beside the binary is laid out by deploy/stage.
+deb: examples rust-plugins ## build the Debian package, target/dist/*.deb
+	@.ci/install package
+	deploy/stage $(TARGET)/release/ebpf_wasm_exporter examples $(TARGET)/plugins $(TARGET)/release/package
+	cargo deb --no-build $(LOCKED) --output $(abspath $(TARGET))/dist/ --manifest-path host/Cargo.toml
+
+release: rust-plugins ## build what a release holds, target/dist: an archive, the Debian package, a list of parts
+	@.ci/install release
+	deploy/release $(TARGET)/plugins $(TARGET)/dist
 
 test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
 	@.ci/install test
