@@ -27,7 +27,9 @@ pub use plugin::{Compile, LimitFlags, Subject, Tool};
 pub use pods::Pods;
 pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 pub use selection::{Configs, Selection, SelectionError, names_in};
-pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};
+pub use tool::{
+    Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top, Unpin,
+};
 
 /// What stands below the flags.
 fn after() -> String {
@@ -78,6 +80,10 @@ pub struct Flags {
     /// Take a program that does not attach, or a warning about a config, as fatal
     #[arg(long = "config.strict", overrides_with = "no_config_strict", help_heading = CONFIGS)]
     pub config_strict: bool,
+
+    /// Do not read configs again on SIGHUP: no thread keeps the files and system calls for it
+    #[arg(long = "no-config.reload", overrides_with = "config_reload", help_heading = CONFIGS)]
+    pub no_config_reload: bool,
 
     /// Accepted for compatibility, without effect: dropped rows need no cache here
     #[arg(
@@ -140,6 +146,13 @@ pub struct Flags {
     )]
     pub web_enable_maps: bool,
 
+    /// Reload configs on POST and PUT of /-/reload, for whoever can connect
+    #[arg(
+        long = "web.enable-lifecycle", overrides_with = "no_web_enable_lifecycle",
+        help_heading = WEB
+    )]
+    pub web_enable_lifecycle: bool,
+
     /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
     #[arg(
         long = "capabilities.keep", value_name = "CAPS", default_value = "all",
@@ -193,6 +206,11 @@ pub struct Flags {
     /// Tell of all BPF programs and maps of this host, not of the exporter's alone
     #[arg(long = "bpf.host", overrides_with = "no_bpf_host", help_heading = KERNEL)]
     pub bpf_host: bool,
+
+    /// Directory of a BPF file system where maps and programs stay when the exporter ends, for the next to go on
+    /// with
+    #[arg(long = "bpf.pin-dir", value_name = "DIR", help_heading = KERNEL)]
+    pub bpf_pin_dir: Option<PathBuf>,
 
     /// How to read maps: auto, or all by copy, harvest, batch or keys, to compare them
     #[arg(
@@ -255,6 +273,10 @@ struct Negations {
     no_web_enable_openmetrics: bool,
     #[arg(long = "no-web.enable-maps", overrides_with = "web_enable_maps", hide = true)]
     no_web_enable_maps: bool,
+    #[arg(long = "no-web.enable-lifecycle", overrides_with = "web_enable_lifecycle", hide = true)]
+    no_web_enable_lifecycle: bool,
+    #[arg(long = "config.reload", overrides_with = "no_config_reload", hide = true)]
+    config_reload: bool,
     #[arg(long = "no-bpf.stats", overrides_with = "bpf_stats", hide = true)]
     no_bpf_stats: bool,
     #[arg(long = "no-bpf.host", overrides_with = "bpf_host", hide = true)]

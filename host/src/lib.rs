@@ -31,6 +31,7 @@
 //! | `bell` | has a worker that waits end | says why |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
+//! | [`reload`] | configs read again while they are served: what has changed is made anew | touches what has not |
 //! | `index` | finds numbers by the hash of what they stand for | knows what that is |
 //! | `files` | reads files that users name | waits for one |
 //! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
@@ -69,6 +70,7 @@ pub mod privileges;
 pub mod process;
 pub mod reference;
 pub mod registry;
+pub mod reload;
 pub mod rows;
 pub mod scrape;
 pub mod series;

@@ -3,6 +3,7 @@
 //! One thread owns the [`Scraper`] and scrapes one at a time. A map that cannot be read, or a key
 //! that cannot be decoded, costs its own series; never the scrape.
 
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::bpf::stats::{Measuring, Programs, enabled};
@@ -13,7 +14,7 @@ use crate::logging::Lost;
 use crate::plugin::Gauges;
 use crate::process::Myself;
 use crate::series::Family;
-use crate::serve::{self, MapSummary, Piece, Traffic};
+use crate::serve::{self, MapSummary, Piece, Reloaded, Traffic};
 use crate::spans::SpanStats;
 use crate::surveyor::HostWide;
 use crate::system::{Cgroups, System};
@@ -21,6 +22,7 @@ use crate::telemetry::{Collect, Report};
 use crate::workers::Staff;
 
 mod cgroups;
+mod change;
 mod decide;
 mod decode;
 mod families;
@@ -31,6 +33,7 @@ mod text_bound;
 mod turns;
 mod unit;
 
+pub use change::{Change, Exchange, Renewal, Renewed};
 pub use decide::PLUGIN_BUDGET;
 pub use feed::Fed;
 pub use unit::Unit;
@@ -62,6 +65,9 @@ pub struct Scraper {
     /// Whether anybody does, as of the last reading.
     measured: bool,
     host: HostWide,
+    /// What is to change, if anybody may change anything.
+    exchanges: Option<Receiver<Exchange>>,
+    reloads: Reloaded,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
 }
@@ -86,9 +92,7 @@ impl Scraper {
             return false;
         };
         self.units.remove(at).leave(&mut self.families);
-        self.let_go();
-        let feeds = self.units.iter().flat_map(|unit| &unit.feeds);
-        self.families.keep(feeds.map(|feed| &feed.filled));
+        self.forget_unfilled();
         true
     }
 
@@ -105,6 +109,11 @@ impl Scraper {
     /// The same, telling in each scrape what has become of spans.
     pub fn tracing(self, spans: SpanStats) -> Self {
         Self { spans, ..self }
+    }
+
+    /// The same, telling in each scrape what has become of reloads.
+    pub fn reloading(self, reloads: Reloaded) -> Self {
+        Self { reloads, ..self }
     }
 
     /// The same, while the kernel measures what programs cost.
@@ -237,8 +246,9 @@ impl Collect for Scraper {
         let programs = units().flat_map(|unit| unit.programs(self.measured)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
-        let all: [&dyn Collect; 14] = [
+        let all: [&dyn Collect; 15] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
+            &self.reloads,
             &Programs(programs),
             &self.host,
             &Maps(units().flat_map(Active::maps).collect()),
@@ -277,6 +287,10 @@ impl serve::Gatherer for Scraper {
     fn page(&mut self, page: serve::Page) -> Body {
         let serve::Page::Metrics(format, escaping) = page;
         self.whole(|scraper| scraper.render(format, escaping))
+    }
+
+    fn settle(&mut self) {
+        self.whole(Self::settle);
     }
 
     fn maps(&mut self) -> Vec<MapSummary> {

@@ -1,7 +1,7 @@
 //! HTTP: the listener, the pages, the connections, and the one thread that scrapes.
 //!
 //! Nothing here knows what a metric is: the text comes from a [`Gatherer`]. No thread is started here but
-//! by [`Scrapes::hire`].
+//! by [`Scrapes::hire`] and [`Reloads::hire`].
 
 mod accept;
 mod address;
@@ -15,6 +15,7 @@ mod pages;
 mod parts;
 mod paths;
 mod patience;
+mod reloads;
 mod responses;
 mod room;
 mod scrapes;
@@ -29,6 +30,7 @@ pub use connections::{Door, serve};
 pub use limits::{ClientLimits, UnsentError};
 pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
+pub use reloads::{RELOADER, Reloaded, Reloader, Reloads};
 pub use scrapes::{Answer, Gatherer, MapSummary, Page, Piece, ScrapeError, Scrapes};
 pub use socket::Listener;
 pub use traffic::{CloseCause, Traffic};
@@ -89,9 +91,12 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(failed("start the server"))?;
     let drained = runtime.block_on(async {
-        let mut signals = Signals::new().map_err(failed("prepare for signals"))?;
+        let mut signals = Signals::new(site, manager).map_err(failed("prepare for signals"))?;
         noted.tell();
         manager.ready();
+        if noted.take_reload() {
+            signals.reload();
+        }
         let stop = async || {
             signals.next().await;
             manager.stopping();
@@ -111,38 +116,58 @@ pub fn run(
     Ok(drained)
 }
 
-/// The signals that end the process in order, and those that change nothing.
-struct Signals {
+/// The signals that end the process in order, the one that has configs read again, and those that change nothing.
+struct Signals<'a> {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
     user1: Signal,
     user2: Signal,
+    reloads: Option<&'a Reloads>,
+    manager: &'a Manager,
 }
 
-impl Signals {
-    fn new() -> io::Result<Self> {
+impl<'a> Signals<'a> {
+    fn new(site: &'a Site, manager: &'a Manager) -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
+            reloads: site.reloads.as_ref(),
+            manager,
         })
     }
 
     /// Returns when one came that ends the process, having told the log.
     async fn next(&mut self) {
         let name = loop {
-            let harmless = tokio::select! {
+            tokio::select! {
                 _ = self.interrupt.recv() => break "SIGINT",
                 _ = self.terminate.recv() => break "SIGTERM",
-                _ = self.hangup.recv() => Harmless::Hangup,
-                _ = self.user1.recv() => Harmless::User1,
-                _ = self.user2.recv() => Harmless::User2,
-            };
-            harmless.tell();
+                _ = self.hangup.recv() => self.reload(),
+                _ = self.user1.recv() => Harmless::User1.tell(),
+                _ = self.user2.recv() => Harmless::User2.tell(),
+            }
         };
         info!("received {name}, stopping");
+    }
+
+    /// Has configs read again, and waits for nothing.
+    fn reload(&self) {
+        let Some(reloads) = self.reloads.cloned() else {
+            return info!(
+                "received SIGHUP and went on: nothing is reloaded here; restart it to change configs"
+            );
+        };
+        info!("received SIGHUP: configs are read again");
+        let manager = self.manager.clone();
+        tokio::spawn(async move {
+            manager.reloading();
+            // What has become of it is in the log.
+            let _ = reloads.ask().await;
+            manager.ready();
+        });
     }
 }

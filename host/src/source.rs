@@ -16,7 +16,7 @@ pub(crate) mod testing;
 mod ways;
 
 pub use entries::{Chunk, Entry};
-pub use events::{Drained, EventSource};
+pub use events::{Drained, Drains, EventSource};
 pub use map::{MapReader, Sink};
 pub use ways::{ReadError, Reading, UnknownWay, Way, Why};
 

@@ -5,39 +5,45 @@
 //! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::advice::{self, Advice};
 use crate::bpf::{
-    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, MapSpec, ObjectSource, Opened,
-    RecordLayout, Ring, Symbols,
+    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, MapSpec, NotSwapped,
+    ObjectSource, Opened, Passage, PinDir, RecordLayout, Ring, Symbols,
 };
 use crate::cli::Selection;
-use crate::config::{self, Beside, Config, ConfigFile, EventStream, Fault, Severity};
+use crate::config::{self, Beside, Config, ConfigFile, EventStream, Fault, Severity, SpanPlan};
 use crate::descriptors;
+use crate::digest::Digest;
 use crate::files::BundleId;
 use crate::link::{self, Linked, LinkedSpan};
-use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
-use crate::scrape::{self, Fed, Unit};
+use crate::plugin::{CacheDir, Compiler, DataWatch, Gauge, Loader};
+use crate::scrape::{self, Unit};
 use crate::signature::Policy;
-use crate::source::{EventSource, MapReader, Source, events};
-use crate::source::{ReadError, Reading, Sink, Way};
+use crate::source::{Drains, EventSource, ReadError, Reading, Sink, events};
 use crate::spans::{ConfigTimes, RingError, TracedRing};
 use crate::system::cgroups::Enrolled;
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 pub mod bundles;
+mod pinning;
 pub(crate) mod plugins;
+mod renew;
 pub mod replay;
 pub mod report;
 mod rolls;
+
+pub use pinning::pin;
+pub use renew::{How, renewal};
 
 /// A config that the binary carries.
 #[derive(Debug)]
@@ -83,6 +89,19 @@ pub struct Running {
     pub bundle: Option<BundleId>,
     /// When the kernel loaded it and attached it.
     pub times: ConfigTimes,
+    /// What it was made of.
+    pub made_of: MadeOf,
+}
+
+/// What a config at work was made of: what is the same when configs are read again need not be made anew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MadeOf {
+    /// The config.
+    pub config: Config,
+    /// Its object.
+    pub object: Digest,
+    /// The files of its plugins, in its order.
+    pub plugins: Vec<Digest>,
 }
 
 /// Where to look for what configs name.
@@ -115,7 +134,23 @@ pub fn check(
     system: &System,
     addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
-    check_files(files(selection), *selection == Selection::DefaultSet, places, system, addresses)
+    let mut loader = Loader::new(places.compiler.clone(), places.cache.cloned());
+    let checking = Checking { places, system, addresses, loader: &mut loader };
+    let found = checking.check(selection);
+    loader.rest();
+    found
+}
+
+/// With what configs are checked.
+pub struct Checking<'a> {
+    /// Where to look for what they name.
+    pub places: Places<'a>,
+    /// The names that they want of the host.
+    pub system: &'a System,
+    /// See [`check`].
+    pub addresses: Option<Addresses<'a>>,
+    /// What loads their plugins; it has kept those that it has loaded before.
+    pub loader: &'a mut Loader,
 }
 
 /// Configs that may be served, as far as can be told from them and from who has signed the bundles that they are of.
@@ -142,73 +177,90 @@ fn admit(files: Vec<ConfigFile>, policy: Option<&Path>, system: &System) -> Admi
     Admitted { configs, policy, faults }
 }
 
-/// The same of these files, and of the faults that were met when they were read. `lenient` is whether nobody
-/// asked for them.
+/// The same of these files, and of the faults that were met when they were read, none of which belongs to the default
+/// set.
 pub(crate) fn check_files(
-    (files, mut faults): (Vec<ConfigFile>, Vec<Fault>),
-    lenient: bool,
+    files: (Vec<ConfigFile>, Vec<Fault>),
     places: Places<'_>,
     system: &System,
-    addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
-    let Admitted { mut configs, policy, faults: found } = admit(files, places.policy, system);
-    faults.extend(found);
-    if addresses.is_some() {
-        system.prepare_ahead(printer);
+    let mut loader = Loader::new(places.compiler.clone(), places.cache.cloned());
+    let checking = Checking { places, system, addresses: None, loader: &mut loader };
+    let found = checking.files(files, false);
+    loader.rest();
+    found
+}
+
+impl Checking<'_> {
+    /// See [`check`], which this is with a loader that may be used again.
+    pub fn check(self, selection: &Selection) -> (Vec<Checked>, Vec<Fault>) {
+        self.files(files(selection), *selection == Selection::DefaultSet)
     }
-    if lenient {
-        configs.retain(|config| is_wanted(config, places.plugins));
-    }
-    let mut checked = Vec::new();
-    let mut loader = Loader::new(places.compiler, places.cache.cloned());
-    let shelf = plugins::Shelf::of(&configs, places.plugins, policy.as_ref());
-    plugins::prepare(&configs, &mut loader, &shelf);
-    for config in configs {
-        let (mut loaded, mut found) = plugins::load(&config, &mut loader, &shelf, Severity::Error);
-        let (metrics, more) = link::metrics(&config, &mut loaded, system);
-        found.extend(more);
-        let (spans, more) = link::spans(&config, &mut loaded, system);
-        // A plugin that does not start is told once.
-        let more = more.into_iter().filter(|fault| !found.contains(fault)).collect::<Vec<_>>();
-        found.extend(more);
-        if lenient && !found.is_empty() {
-            found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
-            faults.extend(found);
-            info!("left out config `{}`: its plugin cannot be used", config.name);
-            continue;
-        }
+
+    /// `lenient` is whether nobody asked for these files.
+    fn files(
+        self,
+        (files, mut faults): (Vec<ConfigFile>, Vec<Fault>),
+        lenient: bool,
+    ) -> (Vec<Checked>, Vec<Fault>) {
+        let Self { places, system, addresses, loader } = self;
+        let Admitted { mut configs, policy, faults: found } = admit(files, places.policy, system);
         faults.extend(found);
-        let object = object(&config);
-        let mut opened = match Opened::open(&config.name, &object, places.btf) {
-            Ok(opened) => opened,
-            Err(error) => {
-                faults.push(error.into_fault());
+        if addresses.is_some() {
+            system.prepare_ahead(printer);
+        }
+        if lenient {
+            configs.retain(|config| is_wanted(config, places.plugins));
+        }
+        let mut checked = Vec::new();
+        let shelf = plugins::Shelf::of(&configs, places.plugins, policy.as_ref());
+        plugins::prepare(&configs, loader, &shelf);
+        for config in configs {
+            let (mut loaded, mut found) = plugins::load(&config, loader, &shelf, Severity::Error);
+            let (metrics, more) = link::metrics(&config, &mut loaded, system);
+            found.extend(more);
+            let (spans, more) = link::spans(&config, &mut loaded, system);
+            // A plugin that does not start is told once.
+            let more = more.into_iter().filter(|fault| !found.contains(fault)).collect::<Vec<_>>();
+            found.extend(more);
+            if lenient && !found.is_empty() {
+                found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
+                faults.extend(found);
+                info!("left out config `{}`: its plugin cannot be used", config.name);
                 continue;
             }
-        };
-        faults.extend(opened.set_kaddrs(&config, addresses));
-        faults.extend(bpf::check::warnings(&config, &opened));
-        let records = bpf::check_spans(&config, &opened);
-        match (bpf::check(&config, &opened), records) {
-            (Ok(layouts), Ok(records)) => {
-                let plugins = plugins::gauges(&config, &loaded);
-                let spans = spans.into_iter().zip(records).collect();
-                checked.push(Checked { config, opened, layouts, metrics, spans, plugins });
-            }
-            (layouts, records) => {
-                faults.extend(layouts.err().into_iter().chain(records.err()).flatten());
+            faults.extend(found);
+            let object = object(&config);
+            let mut opened = match Opened::open(&config.name, &object, places.btf) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    faults.push(error.into_fault());
+                    continue;
+                }
+            };
+            faults.extend(opened.set_kaddrs(&config, addresses));
+            faults.extend(bpf::check::warnings(&config, &opened));
+            let records = bpf::check_spans(&config, &opened);
+            match (bpf::check(&config, &opened), records) {
+                (Ok(layouts), Ok(records)) => {
+                    let plugins = plugins::gauges(&config, &loaded);
+                    let spans = spans.into_iter().zip(records).collect();
+                    checked.push(Checked { config, opened, layouts, metrics, spans, plugins });
+                }
+                (layouts, records) => {
+                    faults.extend(layouts.err().into_iter().chain(records.err()).flatten());
+                }
             }
         }
+        let linked = checked.iter().map(|checked| (&checked.config, &*checked.metrics));
+        faults.extend(link::compare(linked));
+        faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+        let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+        let faulty: HashSet<_> = errors.map(|fault| &fault.file).collect();
+        checked.retain(|checked| !faulty.contains(&checked.config.file.path));
+        let faults = config::shown(faults);
+        (checked, faults)
     }
-    loader.rest();
-    let linked = checked.iter().map(|checked| (&checked.config, &*checked.metrics));
-    faults.extend(link::compare(linked));
-    faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
-    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
-    let faulty: HashSet<_> = errors.map(|fault| &fault.file).collect();
-    checked.retain(|checked| !faulty.contains(&checked.config.file.path));
-    let faults = config::shown(faults);
-    (checked, faults)
 }
 
 /// Takes out what plugins read of the host, where there is none.
@@ -341,14 +393,59 @@ impl Checked {
         self.opened.maps()
     }
 
-    /// Loads the object, fills its map of cgroups if it is to have one, opens the buffers that its programs
-    /// stream to, and attaches them. Those that do not attach have been logged, and are found in
-    /// [`Attached::failures`].
+    /// How each of its metrics is to read its map.
+    pub fn layouts(&self) -> &[Layout] {
+        &self.layouts
+    }
+
+    /// Its spans, as they were asked for.
+    pub fn spans(&self) -> &[SpanPlan] {
+        &self.config.spans
+    }
+
+    /// Its plugins.
+    pub fn plugins(&self) -> &[Gauge] {
+        &self.plugins
+    }
+
+    /// Whether it has a map that is to be kept filled with cgroups.
+    pub fn has_cgroup_map(&self) -> bool {
+        self.config.cgroup_id_map.is_some()
+    }
+
+    /// Has all that can be pinned of it stay in this directory, once it is loaded.
+    pub fn pin_in(&mut self, dir: &PinDir) {
+        self.opened.pin_in(dir);
+    }
+
+    /// Has its object go on with those of these maps that are like its own. Which they are; what is not is logged.
+    ///
+    /// # Errors
+    ///
+    /// When no descriptor is left, or the kernel does not tell of a map.
+    pub fn take_over(&mut self, maps: &[MapRef]) -> io::Result<Vec<String>> {
+        let handover = self.opened.take_over(maps)?;
+        handover.anew.iter().for_each(|map| warn!(config = self.config.name, "{map}"));
+        Ok(handover.taken)
+    }
+
+    /// What it is made of.
+    pub fn made_of(&self) -> MadeOf {
+        MadeOf {
+            config: self.config.clone(),
+            object: self.opened.digest(),
+            plugins: self.plugins.iter().map(Gauge::digest).collect(),
+        }
+    }
+
+    /// Loads the object, fills its map of cgroups if it is to have one, and opens the buffers that its programs
+    /// stream to, but those that are `read` already.
     ///
     /// # Errors
     ///
     /// When the kernel does not take the object, or opens no buffer.
-    pub fn start(self, system: &System) -> Result<Running, LoadError> {
+    pub fn load(self, system: &System, read: &[String]) -> Result<Ready, LoadError> {
+        let made_of = self.made_of();
         let Self { config, opened, layouts, metrics, spans, plugins } = self;
         let began = Instant::now();
         let object = opened.load()?;
@@ -358,21 +455,107 @@ impl Checked {
         let enrolled = rolls::enroll(&config, &object, system);
         let bundle = config.file.bundle().map(|held| held.id().clone());
         let name = config.name;
-        let streams = streams(&metrics, &object)
+        let unread = metrics.iter().filter(|(_, layout)| !read.contains(&layout.map));
+        let streams = streams(unread, object.maps())
             .map_err(|error| LoadError { name: name.clone(), advice: unopened(&error) })?;
-        let attached: Attached = object.attach();
+        let times = (began, loaded);
+        Ok(Ready {
+            name,
+            metrics,
+            streams,
+            spans,
+            object,
+            plugins,
+            enrolled,
+            bundle,
+            times,
+            made_of,
+        })
+    }
+
+    /// Loads it, and attaches its programs. Those that do not attach have been logged, and are found in
+    /// [`Attached::failures`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Checked::load`].
+    pub fn start(self, system: &System) -> Result<Running, LoadError> {
+        Ok(self.load(system, &[])?.attach())
+    }
+}
+
+/// A config whose object the kernel has, and whose programs do not run yet.
+#[derive(Debug)]
+pub struct Ready {
+    /// The config's name.
+    pub name: String,
+    metrics: Vec<(Linked, Layout)>,
+    streams: BTreeMap<String, EventSource>,
+    spans: Vec<(LinkedSpan, RecordLayout)>,
+    object: Loaded,
+    plugins: Vec<Gauge>,
+    enrolled: Option<Enrolled>,
+    bundle: Option<BundleId>,
+    times: (Instant, Instant),
+    made_of: MadeOf,
+}
+
+impl Ready {
+    /// Attaches its programs.
+    pub fn attach(self) -> Running {
+        let Ok(running) = self.attach_by(|loaded| Ok::<_, Infallible>(loaded.attach()));
+        running
+    }
+
+    /// Attaches its programs in the place of those of an object before it. How each has come to run.
+    ///
+    /// # Errors
+    ///
+    /// When a program does not attach that ran before: all that ran goes on.
+    pub fn attach_in_place_of(
+        self,
+        old: Attached,
+    ) -> Result<(Running, Vec<(String, Passage)>), Box<NotSwapped>> {
+        let mut passages = Vec::new();
+        let running = self.attach_by(|loaded| {
+            let swapped = loaded.attach_in_place_of(old)?;
+            passages = swapped.passages;
+            Ok::<_, Box<NotSwapped>>(swapped.attached)
+        })?;
+        Ok((running, passages))
+    }
+
+    fn attach_by<E>(
+        self,
+        attach: impl FnOnce(Loaded) -> Result<Attached, E>,
+    ) -> Result<Running, E> {
+        let Self { name, metrics, streams, spans, object, .. } = self;
+        let Self { plugins, enrolled, bundle, times: (began, loaded), made_of, .. } = self;
+        let attached = attach(object)?;
         let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Ok(Running { name, metrics, streams, spans, attached, plugins, enrolled, bundle, times })
+        Ok(Running {
+            name,
+            metrics,
+            streams,
+            spans,
+            attached,
+            plugins,
+            enrolled,
+            bundle,
+            times,
+            made_of,
+        })
     }
 }
 
 /// Opens the buffers that these metrics count the records of.
-fn streams(
-    metrics: &[(Linked, Layout)],
-    object: &Loaded,
+fn streams<'a>(
+    metrics: impl Iterator<Item = &'a (Linked, Layout)>,
+    maps: &[MapRef],
 ) -> Result<BTreeMap<String, EventSource>, ReadError> {
-    let streamed = metrics.iter().filter_map(|(linked, layout)| {
-        Some((linked.metric.events?, object.map(&layout.map)?, layout))
+    let streamed = metrics.filter_map(|(linked, layout)| {
+        let map = maps.iter().find(|map| map.spec.name == layout.map)?;
+        Some((linked.metric.events?, map, layout))
     });
     let open = |(events, map, layout): (EventStream, &MapRef, &Layout)| {
         let source = EventSource::new(map, layout.decoded(), events.flush_interval)?;
@@ -394,17 +577,12 @@ fn unopened(error: &ReadError) -> Advice {
 ///
 /// If a map cannot be made ready for reading.
 pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
-    let sink = sink(&configs, reading);
+    let read = configs.iter().flat_map(|config| read(&config.metrics, config.attached.maps()));
+    let reading = renew::With { reading, sink: sink(read, reading) };
     let unit = |running: Running| {
         let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } =
             running;
-        let fed = |(linked, layout): (Linked, Layout)| {
-            let source: Box<dyn Source> = match streams.remove(&layout.map) {
-                Some(events) => Box::new(events),
-                None => Box::new(MapReader::new(map(&attached, &layout)?, reading, sink.as_ref())?),
-            };
-            Ok(Fed { linked, layout, source })
-        };
+        let fed = |made| reading.fed(made, &mut streams, attached.maps());
         let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
         Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle })
     };
@@ -441,23 +619,32 @@ pub fn hire_clock(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
     plugins.next().map_or(Ok(()), |plugin| plugin.hire_clock(hired))
 }
 
-/// Has a worker look at the files that plugins of these units read, if they read any.
+/// Has a worker look at the files that plugins of these units read, if they read any or units may come `later`.
 ///
 /// # Errors
 ///
 /// When the system has no thread for it.
-pub fn hire_data(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
-    Gauge::hire_data(units.iter().flat_map(|unit| &unit.plugins), hired)
+pub fn hire_data(
+    units: &[Unit],
+    later: bool,
+    hired: &mut Hired,
+) -> Result<Option<DataWatch>, HireError> {
+    DataWatch::hire(units.iter().flat_map(|unit| &unit.plugins), later, hired)
 }
 
-/// Has a worker drain the records that these units count, if they count any.
+/// Has a worker drain the records that these units count, if they count any or units may come `later`.
 ///
 /// # Errors
 ///
 /// When the system has no thread or descriptor for it.
-pub fn hire_drain(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
+pub fn hire_drain(
+    units: &[Unit],
+    later: bool,
+    hired: &mut Hired,
+) -> Result<Option<Drains>, HireError> {
     let metrics = units.iter().flat_map(|unit| &unit.metrics);
-    events::hire(metrics.filter_map(|fed| fed.source.drained()).collect(), hired)
+    let all: Vec<_> = metrics.filter_map(|fed| fed.source.drained()).collect();
+    events::hire(&all, later, hired)
 }
 
 /// Has a worker keep up with cgroups, by fanotify if it may, if anything asks for them. To be called while
@@ -477,20 +664,17 @@ pub fn hire_watcher(system: &System, fanotify: bool, hired: &mut Hired) -> Resul
 const WATCHER: Post =
     Post { name: "cgroups", stack: SMALL_STACK, patience: Duration::from_secs(1) };
 
-fn map<'a>(attached: &'a Attached, layout: &Layout) -> Result<&'a MapRef, ReadError> {
-    attached.map(&layout.map).ok_or_else(|| ReadError {
-        map: layout.map.clone(),
-        way: Way::Batch,
-        source: io::ErrorKind::NotFound.into(),
-    })
+/// The maps among these that metrics read.
+fn read<'a>(
+    metrics: impl IntoIterator<Item = &'a (Linked, Layout)>,
+    maps: &'a [MapRef],
+) -> impl Iterator<Item = &'a MapRef> {
+    let kept = metrics.into_iter().filter(|(linked, _)| linked.metric.events.is_none());
+    kept.filter_map(|(_, layout)| maps.iter().find(|map| map.spec.name == layout.map))
 }
 
-/// Memory for programs to read the maps of these configs into; none on kernels that have none such.
-fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
-    let maps = configs.iter().flat_map(|config| {
-        let kept = config.metrics.iter().filter(|(linked, _)| linked.metric.events.is_none());
-        kept.filter_map(|(_, layout)| config.attached.map(&layout.map))
-    });
+/// Memory for programs to read these maps into; none on kernels that have none such.
+fn sink<'a>(maps: impl Iterator<Item = &'a MapRef>, reading: Reading) -> Option<Sink> {
     Sink::for_maps(maps, reading).unwrap_or_else(|error| {
         debug!("no memory to read maps into: {error}");
         None

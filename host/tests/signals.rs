@@ -100,7 +100,8 @@ fn child() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("\nport {}", listener.local_addr().unwrap().port());
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
-    let site = Site { telemetry_path, maps: false, openmetrics: false };
+    let site =
+        Site { telemetry_path, maps: false, openmetrics: false, lifecycle: false, reloads: None };
     let manager = Manager::connect().with("serving one config");
     // As the exporter ends.
     let served = serve::run(listener, &site, scrapes.unwrap(), &manager, &noted);

@@ -254,6 +254,11 @@ impl Feed {
         self.known.decided.leave_all(&self.known.rows, family);
     }
 
+    /// What fed it, for another metric.
+    pub(super) fn into_source(self) -> Box<dyn Source> {
+        self.reader.source
+    }
+
     /// Follows its family, which has moved its cells.
     pub(super) fn follow(&mut self, moves: &Moves) {
         self.known.decided.follow(moves);

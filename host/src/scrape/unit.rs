@@ -45,7 +45,7 @@ pub(super) struct Active {
     pub(super) plugins: Vec<Asked>,
     attached: Option<Attached>,
     /// Held for its drop.
-    _enrolled: Option<Enrolled>,
+    enrolled: Option<Enrolled>,
 }
 
 /// Gives numbers that were not given before.
@@ -63,14 +63,50 @@ impl Active {
     /// This unit at work, whose plugins share this budget.
     pub(super) fn new(unit: Unit, ids: &mut Ids, budget: &Arc<Budget>) -> Self {
         let Unit { name, metrics, attached, plugins, enrolled, bundle } = unit;
-        plugins.iter().for_each(|plugin| plugin.join(budget));
-        let plugin = |gauge| Asked { id: ids.next(), gauge };
-        let plugins: Vec<_> = plugins.into_iter().map(plugin).collect();
+        let plugins = asked(plugins, ids, budget);
         let feed = |fed| Feed::new(fed, ids.next(), &plugins);
         let feeds = metrics.into_iter().map(feed).collect();
         let mut stats = ConfigStats::new(&name);
         stats.bundle = bundle;
-        Self { stats, feeds, plugins, attached, _enrolled: enrolled }
+        Self { stats, feeds, plugins, attached, enrolled }
+    }
+
+    /// A metric of it, at work.
+    pub(super) fn feed(&self, fed: Fed, ids: &mut Ids) -> Feed {
+        Feed::new(fed, ids.next(), &self.plugins)
+    }
+
+    /// Has another object from now on, and what keeps its map of cgroups in step, if they are given.
+    pub(super) fn exchange_object(
+        &mut self,
+        attached: Option<Attached>,
+        enrolled: Option<Enrolled>,
+    ) {
+        if attached.is_some() {
+            (self.attached, self.enrolled) = (attached, enrolled);
+        }
+    }
+
+    /// Has other plugins from now on, if they are given, which share this budget.
+    pub(super) fn exchange_plugins(
+        &mut self,
+        plugins: Option<Vec<Gauge>>,
+        ids: &mut Ids,
+        budget: &Arc<Budget>,
+    ) {
+        if let Some(plugins) = plugins {
+            self.plugins = asked(plugins, ids, budget);
+        }
+    }
+
+    /// Gives away its object in the kernel.
+    pub(super) fn lend(&mut self) -> Option<Attached> {
+        self.attached.take()
+    }
+
+    /// Takes back what it has lent.
+    pub(super) fn take_back(&mut self, attached: Attached) {
+        self.attached = Some(attached);
     }
 
     /// The config's name.
@@ -124,4 +160,10 @@ impl Active {
         let stats = self.attached.iter().flat_map(|object| object.stats(self.name()));
         stats.map(move |stats| ProgramStats { cost: stats.cost.filter(|_| counted), ..stats })
     }
+}
+
+/// These plugins, which share this budget from now on.
+fn asked(plugins: Vec<Gauge>, ids: &mut Ids, budget: &Arc<Budget>) -> Vec<Asked> {
+    plugins.iter().for_each(|plugin| plugin.join(budget));
+    plugins.into_iter().map(|gauge| Asked { id: ids.next(), gauge }).collect()
 }

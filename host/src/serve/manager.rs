@@ -8,14 +8,16 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
 
+use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// The way to the service manager, if there is one.
-#[derive(Debug, Default)]
+/// The way to the service manager, if there is one. Cheap to clone.
+#[derive(Clone, Debug, Default)]
 pub struct Manager {
-    socket: Option<UnixDatagram>,
+    socket: Option<Arc<UnixDatagram>>,
     status: String,
 }
 
@@ -26,7 +28,7 @@ impl Manager {
             let socket = connect(&name);
             socket.inspect_err(|error| debug!("failed to reach the service manager: {error}")).ok()
         });
-        Self { socket, status: String::new() }
+        Self { socket: socket.map(Arc::new), status: String::new() }
     }
 
     /// With what it is to show once the exporter serves, such as `serving 6 configs`.
@@ -37,6 +39,13 @@ impl Manager {
 
     pub(super) fn ready(&self) {
         self.tell(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
+    }
+
+    /// Of a reload the manager hears when it begins, and by [`Manager::ready`] when it is over.
+    pub(super) fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        self.tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
     }
 
     pub(super) fn stopping(&self) {
@@ -69,7 +78,7 @@ mod tests {
 
     fn told(name: &str, manager: &UnixDatagram) -> String {
         let socket = connect(name.as_ref()).unwrap();
-        let exporter = Manager { socket: Some(socket), ..Manager::default() };
+        let exporter = Manager { socket: Some(socket.into()), ..Manager::default() };
         exporter.with("serving 1 config").ready();
         let mut buffer = [0; 64];
         let length = manager.recv(&mut buffer).unwrap();

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -16,13 +16,16 @@ use super::encoding::wants_gzip;
 use super::maps;
 use super::parts::Parts;
 use super::paths::{self, Meant};
-use super::responses::{escaped, failure, refusal, typed};
+use super::reloads::Reloads;
+use super::responses::{TEXT_TYPE, escaped, failure, refusal, typed};
 use super::room::Handle;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::advice::Advise;
 use crate::version;
 
 const MAPS: &str = "/maps";
+/// Where configs are had read again.
+const RELOAD: &str = "/-/reload";
 /// What the paths of the maps begin with.
 const BELOW_MAPS: &str = "/maps/";
 /// Who waits for less is taken to wait for this: a reading is shared, and one client is not to leave no
@@ -38,6 +41,10 @@ pub struct Site {
     pub maps: bool,
     /// Whether clients that ask for OpenMetrics get it.
     pub openmetrics: bool,
+    /// Whether whoever can connect may have configs read again.
+    pub lifecycle: bool,
+    /// Who reads them again, if anybody does.
+    pub reloads: Option<Reloads>,
 }
 
 /// The value of `--web.telemetry-path`: an absolute path of characters that stand for themselves
@@ -143,10 +150,17 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
         router = router.route(&format!("{BELOW_MAPS}{{*map}}"), get(maps::entries));
         pages.push(MAPS.to_owned());
     }
+    if path != RELOAD {
+        let (reloads, lifecycle) = (site.reloads.clone(), site.lifecycle);
+        let answer = async move || reload(reloads.filter(|_| lifecycle)).await;
+        router = router.route(RELOAD, post(answer.clone()).put(answer));
+        pages.push(RELOAD.to_owned());
+    }
     let below = has_maps.then_some(BELOW_MAPS);
     let router = router
         .method_not_allowed_fallback(async |uri: Uri| {
-            let text = format!("only GET and HEAD are served at {}\n", uri.path());
+            let methods = if uri.path() == RELOAD { "POST and PUT" } else { "GET and HEAD" };
+            let text = format!("only {methods} are served at {}\n", uri.path());
             refusal(StatusCode::METHOD_NOT_ALLOWED, text)
         })
         .with_state(scrapes);
@@ -181,6 +195,20 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
         response.headers_mut().insert(header::VARY, vary);
         response
     })
+}
+
+/// Has configs read again, if that may be asked for here.
+async fn reload(reloads: Option<Reloads>) -> Response {
+    let Some(reloads) = reloads else {
+        let text = "reloading by HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n";
+        return refusal(StatusCode::FORBIDDEN, text.to_owned());
+    };
+    match reloads.ask().await {
+        Ok(changed) => {
+            typed(TEXT_TYPE.to_owned(), format!("reloaded: {changed}\n")).into_response()
+        }
+        Err(advice) => refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{advice}\n")),
+    }
 }
 
 /// How long the client says it waits, if what it says makes sense: Prometheus' own timeout for the
@@ -238,7 +266,8 @@ mod tests {
     use super::*;
 
     fn site(path: &str, maps: bool) -> Site {
-        Site { telemetry_path: TelemetryPath::parse(path).unwrap(), maps, openmetrics: false }
+        let telemetry_path = TelemetryPath::parse(path).unwrap();
+        Site { telemetry_path, maps, openmetrics: false, lifecycle: false, reloads: None }
     }
 
     #[test]

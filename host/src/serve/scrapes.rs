@@ -29,6 +29,9 @@ pub trait Gatherer: Send + 'static {
     /// any says for how long.
     fn read(&mut self, patience: Option<Duration>);
 
+    /// Changes what there is to read, if anybody has told it to.
+    fn settle(&mut self) {}
+
     /// A page of what was read.
     fn page(&mut self, page: Page) -> Body;
 
@@ -208,6 +211,17 @@ impl Scrapes {
         });
         self.queue.send(Asked::Errand(errand)).map_err(|_| ScrapeError::Stopping)?;
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
+    }
+
+    /// Has the gatherer make the changes that it was told to make, as soon as it makes no page. Returns
+    /// before.
+    pub fn settle(&self) {
+        let errand: Errand = Box::new(|gatherer| {
+            // A panic was told of.
+            let _ = call(|| gatherer.settle());
+        });
+        // A thread that has ended changes nothing any more.
+        let _ = self.queue.send(Asked::Errand(errand));
     }
 }
 
