@@ -137,6 +137,9 @@ pub fn it_is_installed_serves_and_goes() {
     ebpf_wasm_exporter.service: enabled, active
     programs: 4
     of others: 0
+    # reload
+    ebpf_wasm_exporter.service: enabled, active
+    programs: 4
     # standalone
     ebpf_wasm_exporter.socket: enabled, inactive
     ebpf_wasm_exporter-standalone.service: disabled, active

@@ -41,6 +41,11 @@ state $unit.service
 echo "programs: $(count '^ebpf_exporter_ebpf_program_info\{config="(raw-tracepoints|softirq-latency)"')"
 echo "of others: $(count '^ebpf_exporter_ebpf_program_info\{config="timers"')"
 
+step reload
+quietly systemctl reload $unit.service
+state $unit.service
+echo "programs: $(count '^ebpf_exporter_ebpf_program_info\{config="(raw-tracepoints|softirq-latency)"')"
+
 step standalone
 quietly systemctl start $unit-standalone.service
 state $unit.socket

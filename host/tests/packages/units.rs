@@ -17,13 +17,15 @@ const SERVICES: [&str; 3] = [
     "ebpf_wasm_exporter-pods.service",
 ];
 
-/// A root directory that has the units, those of systemd's own that they name, and a program of the exporter's name.
+/// A root directory that has the units, those of systemd's own that they name, and programs of the names that they start.
 fn root() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let units = root.path().join("usr/lib/systemd/system");
     fs::create_dir_all(&units).unwrap();
     fs::create_dir_all(root.path().join("usr/bin")).unwrap();
-    fs::copy("/bin/true", root.path().join("usr/bin/ebpf_wasm_exporter")).unwrap();
+    for program in ["ebpf_wasm_exporter", "kill"] {
+        fs::copy("/bin/true", root.path().join("usr/bin").join(program)).unwrap();
+    }
     symlink("usr/lib", root.path().join("lib")).unwrap();
     let ours = files(&Path::new(ROOT).join(UNITS)).into_iter();
     let theirs = files(Path::new("/usr/lib/systemd/system")).into_iter();
