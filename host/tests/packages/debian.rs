@@ -52,7 +52,7 @@ static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
         .args(["--no-build", "--fast", "--locked", "--profile", profile, "--output"])
         .arg(&package)
         .args(["--manifest-path", "host/Cargo.toml"])
-        .env("SOURCE_DATE_EPOCH", "1")
+        .env("SOURCE_DATE_EPOCH", "1000000000")
         .current_dir(ROOT));
     packed.expect("it is packed");
     package
