@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use crate::bpf::{Layout, MapRef};
 use crate::config::{Config, DecoderStep, Metric};
 use crate::scrape::Renewal;
-use crate::startup::{Checked, Making, MadeOf, Running};
+use crate::startup::{Checked, MadeOf, Making, Running};
 
 /// A config at work.
 #[derive(Debug)]
