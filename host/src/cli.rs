@@ -112,6 +112,17 @@ pub struct Flags {
     )]
     pub plugins_scrape_budget: String,
 
+    /// How many series a metric may have, beside one for all others; 0 for any number
+    #[arg(
+        long = "metrics.max-series", value_name = "N", default_value_t = 0,
+        hide_default_value = true, help_heading = CONFIGS
+    )]
+    pub metrics_max_series: u32,
+
+    /// A label to leave out of a metric's series, which are summed: CONFIG/METRIC/LABEL; may be given again
+    #[arg(long = "metrics.label-drop", value_name = "LABEL", help_heading = CONFIGS)]
+    pub metrics_label_drop: Vec<String>,
+
     /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd, TCP or UNIX
     #[arg(
         long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",

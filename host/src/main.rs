@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
@@ -17,10 +17,12 @@ use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay};
 use ebpf_wasm_exporter::config::{self, ConfigFile, Fault};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
+use ebpf_wasm_exporter::otlp;
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::{Compiler, Gauge, Loader};
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
+use ebpf_wasm_exporter::push::Pusher;
 use ebpf_wasm_exporter::reload::{ConfigReloader, Standing};
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{
@@ -158,8 +160,10 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
+    let push = pushed(&settings, began)?;
     let (settings, system, noted) = (Arc::new(settings), &system, &noted);
-    let serving = Serving { settings, system, spans, measuring, host, reloading, listener, noted };
+    let serving =
+        Serving { settings, system, spans, push, measuring, host, reloading, listener, noted };
     serving.units(units, &status, began)
 }
 
@@ -212,12 +216,21 @@ fn spans(
     spans.map_err(|advice| refuse(Exit::Usage, advice))
 }
 
+/// What pushes metrics where the variables say, if they do, of an exporter that began then.
+fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure> {
+    let now = SystemTime::now();
+    let began = now.checked_sub(began.elapsed()).unwrap_or(now);
+    Pusher::new(&settings.pushing, began).map_err(|advice| refuse(Exit::Usage, advice))
+}
+
 /// All that is needed to serve, but for what is served.
 struct Serving<'a> {
     settings: Arc<Settings>,
     system: &'a System,
     /// None if there are none.
     spans: Option<Spans>,
+    /// As well.
+    push: Option<Pusher>,
     measuring: Option<Measuring>,
     host: HostWide,
     /// None if configs are not read again.
@@ -238,8 +251,11 @@ impl Serving<'_> {
     /// Gives up privileges with all workers, and serves these units until a signal comes. The start
     /// began at `began`.
     fn units(mut self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
-        let ports = self.spans.as_ref().map(|spans| spans.ports().to_vec()).unwrap_or_default();
+        let ports = [self.spans.as_ref().map(Spans::ports), self.push.as_ref().map(Pusher::ports)];
+        let ports = ports.map(Option::unwrap_or_default).concat();
         let cpu_events = units.iter().any(Unit::opens_events);
+        // A recording has one reading for each that is asked for.
+        let counts = units.iter().any(|unit| unit.attached.is_some());
         let data = units.iter().flat_map(|unit| &unit.plugins).flat_map(Gauge::readable).collect();
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
         let kept = Arc::new(OnceLock::new());
@@ -251,7 +267,7 @@ impl Serving<'_> {
         system.prepare();
         let manager = Manager::connect();
         bpf::give_back_memory();
-        let names = if ports.is_empty() { Vec::new() } else { Spans::readable() };
+        let names = if ports.is_empty() { Vec::new() } else { otlp::readable() };
         let switch = vec![Readable::Content(stats::SWITCH.into())];
         let readable = [system.readable(), process::prepare(), switch, names, data].concat();
         let changes_maps = system.cgroups().has_rolls();
@@ -271,6 +287,9 @@ impl Serving<'_> {
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
+        if counts {
+            scrapes.read_ahead();
+        }
         given_up.tell();
         let took = report::spent(began.elapsed());
         info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
@@ -308,8 +327,15 @@ impl Serving<'_> {
             scraper = scraper.tracing(spans.stats());
             spans.hire(hired)?;
         }
+        let push = self.push.take();
+        if let Some(push) = &push {
+            scraper = scraper.pushing(push.stats());
+        }
         let scraper = scraper.with_plugin_budget(self.settings.plugin_budget);
         let scrapes = Scrapes::hire(scraper, hired)?;
+        if let Some(push) = push {
+            push.hire(scrapes.clone(), hired)?;
+        }
         let Some(Reloading { loader, standing, pins }) = self.reloading.take() else {
             return Ok((scrapes, None));
         };
@@ -405,9 +431,11 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     }
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
     let listener = listen(&settings)?;
+    let push = pushed(&settings, began)?;
     let (settings, system, noted) = (Arc::new(settings), &system, &noted);
     let (spans, measuring, host, reloading) = (None, None, HostWide::default(), None);
-    let serving = Serving { settings, system, spans, measuring, host, reloading, listener, noted };
+    let serving =
+        Serving { settings, system, spans, push, measuring, host, reloading, listener, noted };
     serving.units(units, "replaying", began)
 }
 

@@ -462,6 +462,11 @@ impl Gauge {
         self.shared.time()
     }
 
+    /// What it may take.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
     /// Bytes of text that its labels may have in a metric.
     pub fn most_text(&self) -> usize {
         self.shared.limits.text

@@ -5,12 +5,15 @@
 
 mod accept;
 mod address;
+mod board;
 mod connections;
 mod encoding;
+mod health;
 mod limits;
 mod manager;
 mod maps;
 mod metrics;
+mod overview;
 mod pages;
 mod parts;
 mod paths;
@@ -27,6 +30,7 @@ mod unsent;
 
 pub use address::{AddressError, ListenAddress, ListenError};
 pub use connections::{Door, serve};
+pub use health::HEALTHY;
 pub use limits::{ClientLimits, UnsentError};
 pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
@@ -35,9 +39,12 @@ pub use scrapes::{Answer, Gatherer, MapSummary, Page, Piece, ScrapeError, Scrape
 pub use socket::Listener;
 pub use traffic::{CloseCause, Traffic};
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::advice::Advise;
@@ -103,7 +110,8 @@ pub fn run(
         };
         tokio::select! {
             biased;
-            () = scrapes.died() => Err(ServeError::Died),
+            () = scrapes.clone().died() => Err(ServeError::Died),
+            never = give_signs(manager, &scrapes) => match never {},
             drained = serve(door.into(), router, stop) => drained.map_err(failed("serve")),
         }
     })?;
@@ -114,6 +122,19 @@ pub fn run(
         warn!("left requests unanswered");
     }
     Ok(drained)
+}
+
+/// Gives signs of life to a manager that waits for them, as long as pages can be made. Never returns.
+async fn give_signs(manager: &Manager, scrapes: &Scrapes) -> Infallible {
+    let Some(pause) = manager.pause() else { return pending().await };
+    let mut ticks = interval(pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if scrapes.ailment().is_none() {
+            manager.alive();
+        }
+    }
 }
 
 /// The signals that end the process in order, the one that has configs read again, and those that change nothing.

@@ -10,9 +10,10 @@ use crate::advice::Advice;
 use crate::bpf::stats::How;
 use crate::bundle::BundlePlace;
 use crate::cli::{Flags, Selection};
-use crate::config::{self, Fault, Severity};
+use crate::config::{self, Fault, SeriesRules, Severity};
 use crate::plugin::{CacheDir, Compiler, Loader};
 use crate::privileges::{Keep, Privileges, Readable, Sandbox};
+use crate::push::PushVariables;
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::spans::Variables;
@@ -48,12 +49,15 @@ pub struct Settings {
     pub tracing: Variables,
     /// Whether configs are read again when somebody asks for it.
     pub reload: bool,
+    /// Where metrics are pushed to.
+    pub pushing: PushVariables,
     /// Whether warnings, and programs that do not attach, are fatal.
     pub strict: bool,
     cache: Option<CacheDir>,
     btf: Option<PathBuf>,
     plugins: Option<PathBuf>,
     policy: Option<PathBuf>,
+    rules: SeriesRules,
     maps: Maps,
 }
 
@@ -102,10 +106,12 @@ impl Settings {
             plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
             tracing: Variables::read(&|name| env::var(name).ok())?,
             reload: !flags.no_config_reload,
+            pushing: PushVariables::read(&|name| env::var(name).ok())?,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
             policy: flags.plugins_policy.clone(),
+            rules: SeriesRules::parse(flags.metrics_max_series, &flags.metrics_label_drop)?,
             maps,
         })
     }
@@ -118,6 +124,7 @@ impl Settings {
             policy: self.policy.as_deref(),
             cache: self.cache.as_ref(),
             compiler: Compiler::default(),
+            rules: Some(&self.rules),
         }
     }
 

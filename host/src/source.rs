@@ -45,6 +45,15 @@ pub enum WhenFull {
 }
 
 impl WhenFull {
+    /// The word for it in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "none_come",
+            Self::Evicts => "evicts",
+            Self::Refuses => "refuses",
+        }
+    }
+
     /// Of a map of this type, as the kernel names it.
     fn of(kind: &str) -> Self {
         match kind {

@@ -104,9 +104,13 @@ pub fn watch(roster: Roster) {
     let _ = STAFF.set(roster);
 }
 
+/// All who work in this process, and whether they do.
+pub fn all() -> impl Iterator<Item = (&'static str, bool)> {
+    STAFF.get().into_iter().flat_map(Roster::iter)
+}
+
 impl Collect for Staff {
     fn collect(&self, report: &mut Report) {
-        let workers = STAFF.get().into_iter().flat_map(Roster::iter);
         report.family(
             about(
                 "ebpf_exporter_worker_up",
@@ -114,7 +118,7 @@ impl Collect for Staff {
                 ["worker"],
             ),
             Kind::Gauge,
-            workers.map(|(name, up)| ([name], f64::from(u8::from(up)))),
+            all().map(|(name, up)| ([name], f64::from(u8::from(up)))),
         );
     }
 }

@@ -131,6 +131,11 @@ struct Service {
 
 impl Service {
     fn start(kind: &str) -> Self {
+        Self::watched(kind, None)
+    }
+
+    /// One of which signs of life are expected within so many microseconds.
+    fn watched(kind: &str, watchdog: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("notify");
         let notifications = UnixDatagram::bind(&socket).unwrap();
@@ -139,6 +144,7 @@ impl Service {
             .args(["child", "--exact", "--nocapture"])
             .env("SERVE_CHILD", kind)
             .env("NOTIFY_SOCKET", &socket)
+            .envs(watchdog.map(|time| ("WATCHDOG_USEC", time)))
             .env_remove("RUST_LOG")
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::piped())
@@ -229,6 +235,22 @@ fn either_signal_drains_and_ends_in_order() {
         assert!(response.starts_with("HTTP/1.1 200") && response.ends_with(TEXT), "{response}");
         assert!(service.rest().starts_with("dropped\nreturned\n"));
     }
+}
+
+/// A reading that takes a while is no reason to be restarted.
+#[test]
+fn signs_of_life_are_given_while_it_serves() {
+    let mut service = Service::watched("tells", Some("20000"));
+    let alive = |service: &Service| {
+        (0..3).for_each(|_| assert_eq!(service.notification(), "WATCHDOG=1\n"));
+    };
+    alive(&service);
+    let _client = service.scrape();
+    alive(&service);
+    service.signal("TERM");
+    while service.notification() != "STOPPING=1\n" {}
+    service.go_on();
+    assert!(service.rest().starts_with("dropped\nreturned\n"));
 }
 
 #[test]

@@ -74,7 +74,7 @@ function(config)
         % lib.on(['id']),
         '5m',
         'the program {{ $labels.program }} of {{ $labels.config }} is not attached on {{ $labels.instance }}',
-        'Its metrics do not count. The log has the reason, once, from the start: a kernel that lacks the function, '
+        'Its metrics do not count. `ebpf_exporter_program_attached_info` has the reason, and the status page what to do: a kernel that lacks the function, '
         + 'a missing capability, an interface that is not there. `--config.strict` makes it a reason not to start.',
       ),
       lib.alert(

@@ -31,6 +31,8 @@ use samples::Sampled;
 pub struct ProgramInfo {
     /// Its function's name.
     pub name: String,
+    /// Its section, which says where it is to be attached.
+    pub section: String,
     /// The hash of its instructions: 16 hex digits; empty if it is not in the kernel.
     pub tag: String,
     /// The kernel's id of it, unique until reboot; none if it is not in the kernel, for want of a hook
@@ -214,13 +216,14 @@ pub(super) fn describe(
 ) -> io::Result<Vec<ProgramInfo>> {
     let mut programs = Vec::new();
     for program in object.progs() {
-        let name = text(program.name());
+        let (name, section) = (text(program.name()), text(program.section()));
         if program.autoload() {
             // The kernel took the program a moment ago; that it does not tell of it is not expected,
             // and no reason to do without its metrics.
             let info = stats::info(program.as_fd()).unwrap_or_default().info;
             programs.push(ProgramInfo {
                 name,
+                section,
                 tag: stats::tag(&info),
                 id: Some(info.id),
                 attached: false,
@@ -229,6 +232,7 @@ pub(super) fn describe(
         } else if unloadable.iter().any(|error| error.program == name) {
             programs.push(ProgramInfo {
                 name,
+                section,
                 tag: String::new(),
                 id: None,
                 attached: false,

@@ -86,7 +86,7 @@ pub enum Renewed {
     /// It is another one, and its map is read as before.
     Linked(Box<(Linked, Layout)>),
     /// It is another one, of a map that was not read before.
-    Fed(Fed),
+    Fed(Box<Fed>),
 }
 
 impl Renewed {
@@ -173,7 +173,7 @@ impl Scraper {
             let map = metric.map().to_owned();
             let feed = match metric {
                 Renewed::Kept(_) => stay.remove(&map),
-                Renewed::Fed(fed) => Some(unit.feed(fed, ids)),
+                Renewed::Fed(fed) => Some(unit.feed(*fed, ids)),
                 Renewed::Linked(linked) => sources.remove(&map).map(|source| {
                     let (linked, layout) = *linked;
                     unit.feed(Fed { linked, layout, source }, ids)

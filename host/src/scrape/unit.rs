@@ -1,11 +1,12 @@
 //! One config at work: its metrics with what feeds them, its object in the kernel, its plugins.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::families::Families;
 use super::feed::{Asked, Fed, Feed};
 use super::stats::{ConfigStats, EventStats, MapStats};
-use crate::bpf::stats::ProgramStats;
+use crate::bpf::stats::{Misses, ProgramCost, ProgramStats};
 use crate::bpf::{Admitted, Attached};
 use crate::files::BundleId;
 use crate::plugin::{Budget, Gauge};
@@ -27,6 +28,8 @@ pub struct Unit {
     pub enrolled: Option<Enrolled>,
     /// The bundle that it is of, if it is of one.
     pub bundle: Option<BundleId>,
+    /// Its file, as the user gave it.
+    pub file: PathBuf,
 }
 
 impl Unit {
@@ -41,9 +44,12 @@ impl Unit {
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) stats: ConfigStats,
+    pub(super) file: PathBuf,
     pub(super) feeds: Vec<Feed>,
     pub(super) plugins: Vec<Asked>,
     attached: Option<Attached>,
+    /// What its programs had cost when this was last looked at, in their order.
+    costs: Vec<(Option<ProgramCost>, Option<Misses>)>,
     /// Held for its drop.
     enrolled: Option<Enrolled>,
 }
@@ -62,13 +68,13 @@ impl Ids {
 impl Active {
     /// This unit at work, whose plugins share this budget.
     pub(super) fn new(unit: Unit, ids: &mut Ids, budget: &Arc<Budget>) -> Self {
-        let Unit { name, metrics, attached, plugins, enrolled, bundle } = unit;
+        let Unit { name, metrics, attached, plugins, enrolled, bundle, file } = unit;
         let plugins = asked(plugins, ids, budget);
         let feed = |fed| Feed::new(fed, ids.next(), &plugins);
         let feeds = metrics.into_iter().map(feed).collect();
         let mut stats = ConfigStats::new(&name);
         stats.bundle = bundle;
-        Self { stats, feeds, plugins, attached, enrolled }
+        Self { stats, file, feeds, plugins, attached, costs: Vec::new(), enrolled }
     }
 
     /// A metric of it, at work.
@@ -155,10 +161,26 @@ impl Active {
         })
     }
 
-    /// What its programs are, and what they cost if the kernel counts it.
-    pub(super) fn programs(&self, counted: bool) -> impl Iterator<Item = ProgramStats<'_>> {
-        let stats = self.attached.iter().flat_map(|object| object.stats(self.name()));
-        stats.map(move |stats| ProgramStats { cost: stats.cost.filter(|_| counted), ..stats })
+    /// Asks the kernel what its programs have cost. What it says of costs means nothing unless it counts them.
+    pub(super) fn ask_costs(&mut self, counted: bool) {
+        let stats = self.attached.iter().flat_map(|object| object.stats(&self.stats.name));
+        self.costs.clear();
+        self.costs.extend(stats.map(|stats| (stats.cost.filter(|_| counted), stats.misses)));
+    }
+
+    /// What its programs are, and what they had cost when the kernel was asked.
+    pub(super) fn programs(&self) -> impl Iterator<Item = ProgramStats<'_>> {
+        let programs = self
+            .attached
+            .iter()
+            .flat_map(|object| object.programs().iter().zip(std::iter::repeat(object)));
+        programs.zip(&self.costs).map(|((program, object), (cost, misses))| ProgramStats {
+            config: self.name(),
+            program,
+            cost: *cost,
+            misses: *misses,
+            failure: object.failure(program),
+        })
     }
 }
 

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Checked, Running, read, sink, streams};
+use super::phases::streams;
+use super::{Checked, Running, read, sink};
 use crate::bpf::{Layout, MapRef};
 use crate::link::Linked;
 use crate::scrape::{Fed, Renewal, Renewed};
@@ -57,7 +58,7 @@ impl With {
             Ok(match how {
                 Making::Kept => Renewed::Kept(made.1.map),
                 Making::Linked => Renewed::Linked(Box::new(made)),
-                Making::Fed => Renewed::Fed(self.fed(made, streams, maps)?),
+                Making::Fed => Renewed::Fed(Box::new(self.fed(made, streams, maps)?)),
             })
         });
         renewed.collect()

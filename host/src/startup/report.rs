@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use rustix::system::uname;
-
 use super::Running;
 use crate::advice;
 use crate::bpf::AttachError;
 use crate::config::{Fault, Severity};
 use crate::logging::{self, Level};
+use crate::process;
 use crate::version;
 
 /// How many names a line has.
@@ -19,15 +18,12 @@ const LONGEST: usize = 64;
 
 /// Which build this is, and where it runs.
 pub fn announcement() -> String {
-    let system = uname();
     format!(
-        "ebpf_wasm_exporter {} (branch {}, revision {}) on {} {} ({})",
+        "ebpf_wasm_exporter {} (branch {}, revision {}) on {}",
         version::VERSION,
         version::BRANCH,
         version::REVISION,
-        system.sysname().to_string_lossy(),
-        system.release().to_string_lossy(),
-        system.machine().to_string_lossy(),
+        process::system(),
     )
 }
 

@@ -103,7 +103,7 @@ fn each_does_on_its_own_thread_what_comes_first() {
     let mut hired = Hired::default();
     ["one", "two"].iter().for_each(|name| hire(&mut hired, name, &said));
     let names = hired.each(|name| (name, thread::current().name().map(str::to_owned)));
-    assert_eq!(names, [Some("one".to_owned()), Some("two".to_owned())]);
+    assert_eq!(names, [("one", Some("one".to_owned())), ("two", Some("two".to_owned()))]);
     assert_eq!(hired.each(|_| 7), [7, 7], "and again");
     drop((hired, said));
     assert_eq!(heard.recv(), Err(mpsc::RecvError), "and none has worked, or will");

@@ -36,8 +36,10 @@ mod load;
 mod machine;
 mod merged;
 mod names;
+mod native;
 mod object;
 mod open;
+#[path = "../servers/otelcol.rs"]
 mod otelcol;
 mod own_cgroup;
 mod pins;
@@ -53,6 +55,7 @@ mod sandbox;
 mod schema;
 mod shipped;
 mod spans;
+mod status;
 mod steady;
 mod surveyor;
 mod switch;
@@ -230,6 +233,10 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
     let exact = trials![exact: every_type_of_map, a_number_without_labels_may_be_set_lower];
+    let native = trials![native:
+        each_nanosecond_is_in_its_bucket,
+        the_example_has_the_bounds_of_its_schema,
+    ];
     let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
     let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:
@@ -241,7 +248,7 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         a_replay_gives_the_bytes_that_were_served,
         those_of_the_repository_are_what_this_kernel_counts,
     ];
-    exact.into_iter().chain(merged).chain(plugins).chain(steady).chain(recording)
+    exact.into_iter().chain(native).chain(merged).chain(plugins).chain(steady).chain(recording)
 }
 
 /// Spans that come to a collector.
@@ -319,6 +326,12 @@ fn binary() -> impl Iterator<Item = Trial> {
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
     let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
+    let [ready, told, shown] = trials![status:
+        it_is_ready_once_it_has_read_its_maps,
+        all_that_runs_is_told,
+        a_browser_shows_it_on_a_phone_and_in_the_dark,
+    ];
+    let status = [ready, told, unless(status::lacks(), shown)];
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
     let examples =
@@ -354,6 +367,7 @@ fn binary() -> impl Iterator<Item = Trial> {
     let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
     let process = process.chain(pins).chain(descriptors).chain(watched);
     process
+        .chain(status)
         .chain(exits)
         .chain(recorded)
         .chain(examples)
@@ -467,11 +481,17 @@ fn judged() -> impl Iterator<Item = Trial> {
         sees_names_as_they_are_documented,
         takes_hostile_labels,
     ];
+    let native = trials![native:
+        a_server_has_every_bucket_and_finds_quantiles,
+        a_server_makes_native_ones_of_classic_ones,
+        a_server_knows_when_a_counter_began,
+    ];
+    let native = native.map(|trial| unless(native::lacks(), trial));
     let format = trials![format:
         the_default_set,
         the_default_set_in_openmetrics,
     ];
-    prometheus.into_iter().chain(format).chain(examples)
+    prometheus.into_iter().chain(native).chain(format).chain(examples)
 }
 
 /// Why programs cannot be loaded here.
