@@ -22,6 +22,7 @@ mod raw;
 mod read;
 mod scalar;
 pub mod schema;
+mod series_rules;
 pub(crate) mod size;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use plan::{
     SpanPart, SpanPlan, StreamKind,
 };
 pub use read::read;
+pub use series_rules::SeriesRules;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -5,33 +5,36 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Instant, SystemTime};
 
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::stats::{self, How, Measuring};
-use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, PinDir};
 use ebpf_wasm_exporter::bundle::BundlePlace;
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay};
-use ebpf_wasm_exporter::config::{self, ConfigFile, Fault, Severity};
+use ebpf_wasm_exporter::config::{self, ConfigFile, Fault};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
 use ebpf_wasm_exporter::otlp;
 use ebpf_wasm_exporter::output;
-use ebpf_wasm_exporter::plugin::{Compiler, Gauge};
+use ebpf_wasm_exporter::plugin::{Compiler, Gauge, Loader};
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::push::Pusher;
+use ebpf_wasm_exporter::reload::{ConfigReloader, Standing};
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
-use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
+use ebpf_wasm_exporter::serve::{
+    self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic,
+};
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::source::{Reading, Way};
 use ebpf_wasm_exporter::spans::{Spans, StartTimes};
 use ebpf_wasm_exporter::startup::report::{self, counted};
-use ebpf_wasm_exporter::startup::{self, Checked, Running};
+use ebpf_wasm_exporter::startup::{self, Checked, Checking, Running};
 use ebpf_wasm_exporter::surveyor::{Charge, HostWide, Surveyor};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record::Recording;
@@ -87,6 +90,10 @@ fn act(flags: Flags) -> Result<(), Failure> {
             let text = order.work().map_err(|error| fail(error.exit(), error))?;
             print(&text)
         }
+        Some(Command::Unpin(order)) => {
+            let text = tools::unpin(order).map_err(|error| fail(error.exit(), error))?;
+            print(&text)
+        }
         Some(Command::Record(order)) => record(order),
         Some(Command::Replay(order)) => replay(order),
         // Obeyed before anything else was begun.
@@ -131,13 +138,16 @@ fn run(flags: Flags) -> Result<(), Failure> {
     info!("{}", report::announcement());
     let system = System::default();
     let types = KernelTypes::share();
-    let fit = checked(&settings, &system)?;
+    let mut loader = settings.loader();
+    let mut fit = checked(&settings, &system, &mut loader)?;
     let read = Instant::now();
     noted.tell();
     let listener = listen(&settings)?;
     if let Some(left_out) = settings.settle_maps(listener.is_local()) {
         info!("{left_out}");
     }
+    // Held to the end: while it is open, no other exporter has what is pinned there.
+    let pins = pinned(&settings, &mut fit)?.map(Arc::new);
     let Started { mut running, .. } = start(&settings, fit, &system)?;
     bpf::post_attach_mark();
     running.iter().for_each(|config| info!("{}", report::line(config)));
@@ -145,13 +155,25 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let spans = spans(&settings, &mut running, began, read)?;
     let (measuring, host) = looked_at(&settings, &system)?;
     let status = format!("serving {}", counted(running.len(), "config"));
+    let standing = running.iter().map(Standing::of).collect();
+    let reloading = settings.reload.then(|| Reloading { loader, standing, pins: pins.clone() });
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
     let push = pushed(&settings, began)?;
-    let (settings, system, noted) = (&settings, &system, &noted);
-    let serving = Serving { settings, system, spans, push, measuring, host, listener, noted };
+    let (settings, system, noted) = (Arc::new(settings), &system, &noted);
+    let serving =
+        Serving { settings, system, spans, push, measuring, host, reloading, listener, noted };
     serving.units(units, &status, began)
+}
+
+/// The directory where these configs stay when the exporter ends, if there is to be one.
+fn pinned(settings: &Settings, configs: &mut [Checked]) -> Result<Option<PinDir>, Failure> {
+    let Some(dir) = &settings.pin_dir else { return Ok(None) };
+    let dir = PinDir::open(dir, settings.strict);
+    let dir = dir.map_err(|error| fail(tools::exit_of_pins(&error), error))?;
+    startup::pin(configs, &dir);
+    Ok(Some(dir))
 }
 
 /// What has the kernel measure programs, and what tells of all programs of the host, as far as they are wanted.
@@ -203,7 +225,7 @@ fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure
 
 /// All that is needed to serve, but for what is served.
 struct Serving<'a> {
-    settings: &'a Settings,
+    settings: Arc<Settings>,
     system: &'a System,
     /// None if there are none.
     spans: Option<Spans>,
@@ -211,8 +233,18 @@ struct Serving<'a> {
     push: Option<Pusher>,
     measuring: Option<Measuring>,
     host: HostWide,
+    /// None if configs are not read again.
+    reloading: Option<Reloading>,
     listener: Listener,
     noted: &'a Noted,
+}
+
+/// What was made at the start and is needed to read configs again.
+struct Reloading {
+    loader: Loader,
+    standing: Vec<Standing>,
+    /// Where configs stay in the kernel, if anywhere.
+    pins: Option<Arc<PinDir>>,
 }
 
 impl Serving<'_> {
@@ -222,10 +254,13 @@ impl Serving<'_> {
         let ports = [self.spans.as_ref().map(Spans::ports), self.push.as_ref().map(Pusher::ports)];
         let ports = ports.map(Option::unwrap_or_default).concat();
         let cpu_events = units.iter().any(Unit::opens_events);
+        // A recording has one reading for each that is asked for.
+        let counts = units.iter().any(|unit| unit.attached.is_some());
         let data = units.iter().flat_map(|unit| &unit.plugins).flat_map(Gauge::readable).collect();
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
-        let scrapes = self.hire(units, &traffic, &mut hired);
-        let scrapes = scrapes.map_err(|error| fail(Exit::Unexpected, error))?;
+        let kept = Arc::new(OnceLock::new());
+        let hiring = self.hire(units, &traffic, &kept, &mut hired);
+        let (scrapes, reloads) = hiring.map_err(|error| fail(Exit::Unexpected, error))?;
         let Self { settings, system, listener, noted, .. } = self;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
@@ -236,16 +271,31 @@ impl Serving<'_> {
         let switch = vec![Readable::Content(stats::SWITCH.into())];
         let readable = [system.readable(), process::prepare(), switch, names, data].concat();
         let changes_maps = system.cgroups().has_rolls();
-        let needs = Needs { readable, cpu_events, changes_maps, ports, surveys: false };
-        let given_up = settings.privileges.give_up(&needs, &hired);
+        let reloader = reloads.is_some().then_some(RELOADER.name);
+        let read_again = settings.read_again();
+        let needs = Needs {
+            readable,
+            cpu_events,
+            changes_maps,
+            ports,
+            surveys: false,
+            reloader,
+            read_again,
+        };
+        let needs = kept.get_or_init(|| needs);
+        let given_up = settings.privileges.give_up(needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
+        if counts {
+            scrapes.read_ahead();
+        }
         given_up.tell();
         let took = report::spent(began.elapsed());
         info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
         let door = Door { listener, limits: settings.limits, traffic };
-        let served = serve::run(door, &settings.site, scrapes, &manager.with(status), noted);
+        let site = Site { reloads, ..settings.site.clone() };
+        let served = serve::run(door, &site, scrapes, &manager.with(status), noted);
         if let Ok(false) = served {
             Scrapes::abandon(&mut workers);
         }
@@ -253,21 +303,25 @@ impl Serving<'_> {
         served.map(drop).map_err(|error| fail(Exit::from(&error), error))
     }
 
-    /// Hires all who work while it serves. The last one ends first.
+    /// Hires all who work while it serves. The last one ends first. `kept` will say what the process keeps.
     fn hire(
         &mut self,
         units: Vec<Unit>,
         traffic: &Traffic,
+        kept: &Arc<OnceLock<Needs>>,
         hired: &mut Hired,
-    ) -> Result<Scrapes, HireError> {
+    ) -> Result<(Scrapes, Option<Reloads>), HireError> {
         logging::hire(hired);
+        let later = self.reloading.is_some();
         startup::hire_clock(&units, hired)?;
-        startup::hire_data(&units, hired)?;
-        startup::hire_drain(&units, hired)?;
+        let data = startup::hire_data(&units, later, hired)?;
+        let drains = startup::hire_drain(&units, later, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
-        let scraper = Scraper::new(units).telling(traffic.clone());
+        let (exchanges, exchanged) = mpsc::channel();
+        let reloaded = Reloaded::default();
+        let scraper = Scraper::new(units).telling(traffic.clone()).changed_by(exchanged);
         let host = std::mem::take(&mut self.host);
-        let scraper = scraper.knowing(self.system).surveying(host);
+        let scraper = scraper.knowing(self.system).surveying(host).reloading(reloaded.clone());
         let mut scraper = scraper.measuring(self.measuring.take());
         if let Some(spans) = self.spans.take() {
             scraper = scraper.tracing(spans.stats());
@@ -282,7 +336,24 @@ impl Serving<'_> {
         if let Some(push) = push {
             push.hire(scrapes.clone(), hired)?;
         }
-        Ok(scrapes)
+        let Some(Reloading { loader, standing, pins }) = self.reloading.take() else {
+            return Ok((scrapes, None));
+        };
+        let (settings, system) = (Arc::clone(&self.settings), self.system.clone());
+        let (kept, by) = (Arc::clone(kept), scrapes.clone());
+        let reloader = ConfigReloader {
+            settings,
+            system,
+            loader,
+            standing,
+            pins,
+            exchanges,
+            scrapes: by,
+            kept,
+            drains,
+            data,
+        };
+        Ok((scrapes, Some(Reloads::hire(reloader, reloaded, hired)?)))
     }
 }
 
@@ -290,7 +361,7 @@ impl Serving<'_> {
 fn check(flags: Flags) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let system = System::default();
-    let fit = checked(&settings, &system)?;
+    let fit = checked(&settings, &system, &mut settings.loader())?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit, &system)?;
@@ -323,15 +394,15 @@ fn record(order: &Record) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let _types = KernelTypes::share();
     let system = System::default();
-    let fit = checked(&settings, &system)?;
+    let fit = checked(&settings, &system, &mut settings.loader())?;
     let files: Vec<_> = fit.iter().map(|checked| checked.file().clone()).collect();
     let Started { running, .. } = start(&settings, fit, &system)?;
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
     let mut hired = Hired::default();
-    startup::hire_drain(&units, &mut hired)
-        .and_then(|()| startup::hire_watcher(&system, settings.fanotify, &mut hired))
+    startup::hire_drain(&units, false, &mut hired)
+        .and_then(|_| startup::hire_watcher(&system, settings.fanotify, &mut hired))
         .map_err(|error| fail(Exit::Unexpected, error))?;
     let workers = hired.begin();
     let made = recording.make(&files, &mut units);
@@ -360,9 +431,11 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     }
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
     let listener = listen(&settings)?;
-    let (push, measuring, host) = (pushed(&settings, began)?, None, HostWide::default());
-    let (settings, system, noted) = (&settings, &system, &noted);
-    let serving = Serving { settings, system, spans: None, push, measuring, host, listener, noted };
+    let push = pushed(&settings, began)?;
+    let (settings, system, noted) = (Arc::new(settings), &system, &noted);
+    let (spans, measuring, host, reloading) = (None, None, HostWide::default(), None);
+    let serving =
+        Serving { settings, system, spans, push, measuring, host, reloading, listener, noted };
     serving.units(units, "replaying", began)
 }
 
@@ -437,30 +510,23 @@ fn listen(settings: &Settings) -> Result<Listener, Failure> {
     settings.address.listen().map_err(|error| fail(Exit::Listen, error))
 }
 
-fn checked(settings: &Settings, system: &System) -> Result<Vec<Checked>, Failure> {
+fn checked(
+    settings: &Settings,
+    system: &System,
+    loader: &mut Loader,
+) -> Result<Vec<Checked>, Failure> {
     let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
     let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
-    let (checked, faults) =
-        startup::check(&settings.selection, settings.places(), system, addresses);
+    let checking = Checking { places: settings.places(), system, addresses, loader };
+    let (checked, faults) = checking.check(&settings.selection);
+    loader.rest();
     report(settings, &faults)?;
     Ok(checked)
 }
 
 /// Says every fault, and fails if any of them is fatal.
 fn report(settings: &Settings, faults: &[Fault]) -> Result<(), Failure> {
-    for fault in faults {
-        let level = match fault.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warn,
-        };
-        logging::say(level, "", &fault.to_string());
-    }
-    match faults
-        .iter()
-        .filter(|fault| settings.is_fatal(fault))
-        .map(|fault| fault.count as usize)
-        .sum()
-    {
+    match report::faults(faults, |fault| settings.is_fatal(fault)) {
         0 => Ok(()),
         n => {
             let faults = counted(n, "fault");

@@ -4,7 +4,8 @@
 //! that cannot be decoded, costs its own series; never the scrape.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::bpf::stats::{Measuring, Programs, enabled};
 use crate::escaping::Escaping;
@@ -15,24 +16,28 @@ use crate::plugin::Gauges;
 use crate::process::Myself;
 use crate::push::PushStats;
 use crate::series::Family;
-use crate::serve::{self, MapSummary, Piece, Traffic};
+use crate::serve::{self, MapSummary, Piece, Reloaded, Traffic};
 use crate::spans::SpanStats;
+use crate::status::Findings;
 use crate::surveyor::HostWide;
 use crate::system::{Cgroups, System};
 use crate::telemetry::{Collect, Report};
 use crate::workers::Staff;
 
 mod cgroups;
+mod change;
 mod decide;
 mod decode;
 mod families;
 mod feed;
+mod findings;
 mod last_names;
 mod stats;
 mod text_bound;
 mod turns;
 mod unit;
 
+pub use change::{Change, Exchange, Renewal, Renewed};
 pub use decide::PLUGIN_BUDGET;
 pub use feed::Fed;
 pub use unit::Unit;
@@ -65,8 +70,13 @@ pub struct Scraper {
     /// Whether anybody does, as of the last reading.
     measured: bool,
     host: HostWide,
+    /// What is to change, if anybody may change anything.
+    exchanges: Option<Receiver<Exchange>>,
+    reloads: Reloaded,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
+    /// When the last reading was, if there was one.
+    last: Option<findings::Read>,
 }
 
 impl Scraper {
@@ -89,9 +99,7 @@ impl Scraper {
             return false;
         };
         self.units.remove(at).leave(&mut self.families);
-        self.let_go();
-        let feeds = self.units.iter().flat_map(|unit| &unit.feeds);
-        self.families.keep(feeds.map(|feed| &feed.filled));
+        self.forget_unfilled();
         true
     }
 
@@ -108,6 +116,11 @@ impl Scraper {
     /// The same, telling in each scrape what has become of spans.
     pub fn tracing(self, spans: SpanStats) -> Self {
         Self { spans, ..self }
+    }
+
+    /// The same, telling in each scrape what has become of reloads.
+    pub fn reloading(self, reloads: Reloaded) -> Self {
+        Self { reloads, ..self }
     }
 
     /// The same, telling in each scrape what has become of pushes.
@@ -180,7 +193,7 @@ impl Scraper {
     /// Reads every map. Guests may run for less than their budget if the client waits only for
     /// `patience`.
     fn read(&mut self, patience: Option<Duration>) {
-        let start = Instant::now();
+        let (start, began) = (Instant::now(), SystemTime::now());
         if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
@@ -193,11 +206,13 @@ impl Scraper {
             for feed in feeds {
                 feed.read(families.of(&feed.filled), stats, phases);
             }
+            stats.end_reading(began);
         }
         Deciding { units, families, phases, guests }.all(start, patience);
         self.let_go();
         self.compact();
         self.tell();
+        self.last = Some(findings::Read { began, took: start.elapsed() });
         self.unfinished = false;
     }
 
@@ -209,6 +224,7 @@ impl Scraper {
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
         self.measured = self.measuring.is_some() || enabled();
+        self.units.iter_mut().for_each(|unit| unit.ask_costs(self.measured));
         self.host.end(self.units.iter().flat_map(Active::ours), self.measured);
         let mut report = std::mem::take(&mut self.report);
         report.begin();
@@ -242,11 +258,12 @@ impl Scraper {
 impl Collect for Scraper {
     fn collect(&self, report: &mut Report) {
         let units = || self.units.iter();
-        let programs = units().flat_map(|unit| unit.programs(self.measured)).collect();
+        let programs = units().flat_map(|unit| Active::programs(unit)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
-        let all: [&dyn Collect; 15] = [
+        let all: [&dyn Collect; 16] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
+            &self.reloads,
             &Programs(programs),
             &self.host,
             &Maps(units().flat_map(Active::maps).collect()),
@@ -288,6 +305,10 @@ impl serve::Gatherer for Scraper {
         self.whole(|scraper| scraper.render(format, escaping))
     }
 
+    fn settle(&mut self) {
+        self.whole(Self::settle);
+    }
+
     fn families(&mut self) -> Vec<Arc<Family>> {
         let families = self.families.iter().chain(self.report.families());
         families.map(|kept| Arc::clone(kept.family())).collect()
@@ -304,6 +325,10 @@ impl serve::Gatherer for Scraper {
         let unit = self.units.iter().find(|unit| unit.name() == config)?;
         let feed = unit.feeds.iter().find(|feed| feed.map() == map)?;
         Some(feed.piece(config, self.families.get(&feed.filled), from))
+    }
+
+    fn findings(&mut self) -> Option<Arc<Findings>> {
+        self.found().map(Arc::new)
     }
 
     fn gzip(&mut self, _: serve::Page, body: &Body) -> Body {

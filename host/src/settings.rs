@@ -3,16 +3,16 @@
 //! Never acts on it: `main` does.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::advice::Advice;
 use crate::bpf::stats::How;
 use crate::bundle::BundlePlace;
 use crate::cli::{Flags, Selection};
-use crate::config::{self, Fault, Severity};
-use crate::plugin::{CacheDir, Compiler};
-use crate::privileges::{Keep, Privileges, Sandbox};
+use crate::config::{self, Fault, SeriesRules, Severity};
+use crate::plugin::{CacheDir, Compiler, Loader};
+use crate::privileges::{Keep, Privileges, Readable, Sandbox};
 use crate::push::PushVariables;
 use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
@@ -41,10 +41,14 @@ pub struct Settings {
     pub stats: Option<How>,
     /// Whether all BPF programs and maps of the host are told.
     pub host_wide: bool,
+    /// Where programs and maps stay when the exporter ends, if they are to.
+    pub pin_dir: Option<PathBuf>,
     /// How long all plugins may run in a scrape.
     pub plugin_budget: Duration,
     /// Where spans go.
     pub tracing: Variables,
+    /// Whether configs are read again when somebody asks for it.
+    pub reload: bool,
     /// Where metrics are pushed to.
     pub pushing: PushVariables,
     /// Whether warnings, and programs that do not attach, are fatal.
@@ -53,6 +57,7 @@ pub struct Settings {
     btf: Option<PathBuf>,
     plugins: Option<PathBuf>,
     policy: Option<PathBuf>,
+    rules: SeriesRules,
     maps: Maps,
 }
 
@@ -76,6 +81,8 @@ impl Settings {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
                 maps: maps != Maps::No,
                 openmetrics: flags.web_enable_openmetrics,
+                lifecycle: flags.web_enable_lifecycle,
+                reloads: None,
             }
             .checked()?,
             privileges: Privileges {
@@ -91,17 +98,20 @@ impl Settings {
             fanotify: !flags.no_cgroup_fanotify,
             stats: flags.bpf_stats,
             host_wide: flags.bpf_host,
+            pin_dir: flags.bpf_pin_dir.clone(),
             cache: CacheDir::chosen(
                 flags.plugins_cache_dir.as_deref(),
                 env::var_os("CACHE_DIRECTORY").as_deref(),
             ),
             plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
             tracing: Variables::read(&|name| env::var(name).ok())?,
+            reload: !flags.no_config_reload,
             pushing: PushVariables::read(&|name| env::var(name).ok())?,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
             policy: flags.plugins_policy.clone(),
+            rules: SeriesRules::parse(flags.metrics_max_series, &flags.metrics_label_drop)?,
             maps,
         })
     }
@@ -114,7 +124,29 @@ impl Settings {
             policy: self.policy.as_deref(),
             cache: self.cache.as_ref(),
             compiler: Compiler::default(),
+            rules: Some(&self.rules),
         }
+    }
+
+    /// What loads plugins.
+    pub fn loader(&self) -> Loader {
+        Loader::new(Compiler::default(), self.cache.clone())
+    }
+
+    /// What is read when configs are read again: their directory, bundles, and where plugins are.
+    pub fn read_again(&self) -> Vec<Readable> {
+        let others = [&self.btf, &self.plugins, &self.policy].into_iter().flatten();
+        let all = self.selection.places().into_iter().chain(others.map(|path| path.as_path()));
+        // Files are replaced, so it is their directory that counts.
+        let place = |path: &Path| match path.is_dir() {
+            true => path.to_owned(),
+            false => path
+                .parent()
+                .filter(|dir| *dir != Path::new(""))
+                .unwrap_or(Path::new("."))
+                .to_owned(),
+        };
+        all.map(|path| Readable::Content(place(path))).collect()
     }
 
     /// Decides whether there is `/maps`, now that it is known who can connect: this host alone if

@@ -357,6 +357,33 @@ fn the_chapter_of_metrics_has_all() {
     assert_eq!(told, named(&said(&["docs", "reference", "metrics"])));
 }
 
+/// The fields of a value, by their ways from the top. What is by causes or phases is one field.
+fn fields(value: &serde_json::Value, way: &str, all: &mut Names) {
+    const BY_WORD: [&str; 3] = ["phases", "closed", "failures"];
+    match value {
+        serde_json::Value::Object(inner) if !BY_WORD.iter().any(|word| way.ends_with(word)) => {
+            let dot = if way.is_empty() { "" } else { "." };
+            inner.iter().for_each(|(name, value)| fields(value, &format!("{way}{dot}{name}"), all));
+        }
+        serde_json::Value::Array(inner) => {
+            inner.iter().for_each(|value| fields(value, &format!("{way}[]"), all));
+        }
+        _ => drop(all.insert(way.to_owned())),
+    }
+}
+
+#[test]
+fn the_chapter_of_the_status_has_its_fields() {
+    let snapshot = "host/src/status/snapshots/ebpf_wasm_exporter__status__tests__all_json.snap";
+    let snapshot = read(snapshot);
+    let (_, json) = snapshot.split_once("\n---\n").expect("a head");
+    let mut known = Names::new();
+    fields(&serde_json::from_str(json).expect("JSON"), "", &mut known);
+    // Of one config it is null, of the other not.
+    known.retain(|way| !["configs[].bundle", "configs[].maps[].events"].contains(&way.as_str()));
+    assert_eq!(named(&read("docs/src/reference/status.md")), known);
+}
+
 /// A message is shortened: each piece of what is left has to be there.
 #[test]
 fn the_chapter_of_messages_says_what_is_said() {

@@ -186,7 +186,8 @@ fn serve() {
     let address = env::args().nth(2).unwrap();
     let listener = address.parse::<ListenAddress>().unwrap().listen().unwrap();
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
-    let site = Site { telemetry_path, maps: false, openmetrics: false };
+    let site =
+        Site { telemetry_path, maps: false, openmetrics: false, lifecycle: false, reloads: None };
     let parts = env::args().nth(3).unwrap().parse().unwrap();
     let parts = (0..parts).map(|_: usize| Bytes::from(vec![b'a'; PART])).collect();
     let (mut hired, manager) = (Hired::default(), Manager::default());

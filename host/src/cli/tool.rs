@@ -41,6 +41,8 @@ pub enum Command {
     /// Plugins name pods by it. It needs no privilege: only to read its token, and to write into the file's
     /// directory. SIGTERM ends it.
     Pods(Pods),
+    /// Let go of what --bpf.pin-dir has kept: programs are detached, and what they have counted is gone
+    Unpin(Unpin),
     /// Say what a config may hold
     Config {
         /// What to say.
@@ -75,6 +77,22 @@ pub enum Command {
     /// For the exporter itself, which starts itself anew to look at all BPF programs of the host
     #[command(hide = true)]
     SurveyHost(Charge),
+}
+
+/// What is let go of.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Unpin {
+    /// The directory, as the exporter has it
+    #[arg(long = "bpf.pin-dir", value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Configs to let go of
+    #[arg(value_name = "CONFIG", required_unless_present = "all")]
+    pub configs: Vec<String>,
+
+    /// Let go of all configs that are there
+    #[arg(long, conflicts_with = "configs")]
+    pub all: bool,
 }
 
 /// What is shown, and how often.

@@ -364,6 +364,13 @@ impl Drop for Seat {
     }
 }
 
+impl Room {
+    /// Where it is counted what connections come to.
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+}
+
 impl Handle {
     /// Notes that some of a request came.
     pub(super) fn asks(&self) {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::advice::Advise;
-use crate::serve::{AddressError, ListenAddress};
+use crate::serve::{AddressError, HEALTHY, ListenAddress};
 
 /// How long each of connecting, asking and being answered may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -48,7 +48,7 @@ impl Advise for HealthError {
     }
 }
 
-/// Asks the exporter that listens at `address`, written as for `--web.listen-address`, for its first page.
+/// Asks the exporter that listens at `address`, written as for `--web.listen-address`, whether it is well.
 ///
 /// # Errors
 ///
@@ -72,7 +72,8 @@ fn ask(host: &str, port: u16) -> io::Result<String> {
     let mut server = connect((host, port).to_socket_addrs()?)?;
     server.set_read_timeout(Some(PATIENCE))?;
     server.set_write_timeout(Some(PATIENCE))?;
-    server.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET {HEALTHY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    server.write_all(request.as_bytes())?;
     let mut answer = [0; 64];
     let mut length = 0;
     while length < answer.len() && !answer[..length].contains(&b'\n') {

@@ -30,16 +30,19 @@ mod exits;
 mod exporter;
 mod fired;
 mod format;
+mod handover;
 mod hooks;
 mod load;
 mod machine;
 mod merged;
 mod names;
+mod native;
 mod object;
 mod open;
 #[path = "../servers/otelcol.rs"]
 mod otelcol;
 mod own_cgroup;
+mod pins;
 mod plan;
 mod plugins;
 mod process;
@@ -47,10 +50,12 @@ mod prometheus;
 mod read;
 mod recording;
 mod records;
+mod reload;
 mod sandbox;
 mod schema;
 mod shipped;
 mod spans;
+mod status;
 mod steady;
 mod surveyor;
 mod switch;
@@ -177,6 +182,13 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         programs_are_described,
         costs_are_measured,
     ];
+    let handover = trials![handover:
+        counts_go_on_in_maps_that_are_handed_over,
+        maps_of_another_shape_begin_anew,
+        programs_take_the_place_of_others,
+        the_kernel_puts_one_in_the_place_of_another_where_it_can,
+        what_does_not_attach_leaves_all_as_it_was,
+    ];
     let events = trials![events:
         all_are_in_the_next_scrape,
         what_is_lost_is_counted,
@@ -204,6 +216,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         top_shows_what_runs,
     ];
     let read = read.into_iter().chain(copied).chain(symbols).chain(surveyor);
+    let attach = attach.into_iter().chain(handover);
     read.chain(load).chain(attach).chain(events).chain(uncounted).chain(pipeline()).chain(binary())
 }
 
@@ -220,6 +233,10 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
     let exact = trials![exact: every_type_of_map, a_number_without_labels_may_be_set_lower];
+    let native = trials![native:
+        each_nanosecond_is_in_its_bucket,
+        the_example_has_the_bounds_of_its_schema,
+    ];
     let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
     let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:
@@ -231,7 +248,7 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         a_replay_gives_the_bytes_that_were_served,
         those_of_the_repository_are_what_this_kernel_counts,
     ];
-    exact.into_iter().chain(merged).chain(plugins).chain(steady).chain(recording)
+    exact.into_iter().chain(native).chain(merged).chain(plugins).chain(steady).chain(recording)
 }
 
 /// Spans that come to a collector.
@@ -294,14 +311,41 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_user_has_the_capabilities_that_are_named,
         each_wall_can_be_left_out,
     ];
+    let reloaded = trials![reload:
+        what_is_the_same_goes_on,
+        a_metric_that_has_not_changed_keeps_what_its_map_has_forgotten,
+        metrics_come_and_go,
+        after_a_fault_the_old_goes_on,
+        another_object_counts_on,
+        no_count_is_lost_in_two_hundred_reloads,
+        another_plugin_is_asked,
+        who_has_no_capabilities_reloads_what_takes_none,
+        by_a_signal_and_only_if_it_may,
+    ];
+    let process = process.into_iter().chain(reloaded);
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
-    let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
+    let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
+    let [ready, told, shown] = trials![status:
+        it_is_ready_once_it_has_read_its_maps,
+        all_that_runs_is_told,
+        a_browser_shows_it_on_a_phone_and_in_the_dark,
+    ];
+    let status = [ready, told, unless(status::lacks(), shown)];
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
     let examples =
         examples.into_iter().chain(named).chain(rstat()).chain(cgroup_id_maps()).chain(fired());
     let examples = examples.chain(records()).chain(traced());
+    let pins = trials![pins:
+        counts_go_on_while_no_exporter_runs,
+        a_changed_object_goes_on_with_what_it_can,
+        a_program_at_a_file_stays_there_and_goes_with_it,
+        what_is_unpinned_counts_no_more,
+        what_is_not_its_own_is_left_alone,
+        a_directory_that_cannot_be_had_is_said,
+        a_check_pins_nothing,
+    ];
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,
@@ -320,8 +364,9 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_full_map_is_said_once,
     ];
     let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
-    let process = process.chain(descriptors).chain(watched);
+    let process = process.chain(pins).chain(descriptors).chain(watched);
     process
+        .chain(status)
         .chain(exits)
         .chain(recorded)
         .chain(examples)
@@ -435,11 +480,17 @@ fn judged() -> impl Iterator<Item = Trial> {
         sees_names_as_they_are_documented,
         takes_hostile_labels,
     ];
+    let native = trials![native:
+        a_server_has_every_bucket_and_finds_quantiles,
+        a_server_makes_native_ones_of_classic_ones,
+        a_server_knows_when_a_counter_began,
+    ];
+    let native = native.map(|trial| unless(native::lacks(), trial));
     let format = trials![format:
         the_default_set,
         the_default_set_in_openmetrics,
     ];
-    prometheus.into_iter().chain(format).chain(examples)
+    prometheus.into_iter().chain(native).chain(format).chain(examples)
 }
 
 /// Why programs cannot be loaded here.
