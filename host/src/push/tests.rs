@@ -136,6 +136,28 @@ fn a_family_that_became_another_is_told_anew() {
 }
 
 #[test]
+fn a_family_that_takes_the_place_of_another_goes_on() {
+    let mut told = Told::new(DELTA, BEGAN);
+    let labels = LabelSet::of(["one"]);
+    let mut before = family(Kind::Counter);
+    // It was let go of once, so its life is another one than that of the next family's.
+    let cell = before.join(&labels, None);
+    before.leave(cell);
+    before.let_go();
+    let cell = before.join(&labels, None);
+    before.add(cell, 5);
+    push(&mut told, &before, 2000);
+    let mut after = before.without_series();
+    let cell = after.join(&labels, None);
+    after.add(cell, 6);
+    insta::assert_snapshot!(lines(&push(&mut told, &after, 3000)), @"one 2000..3000 [1.0]");
+    let mut anew = after.without_series();
+    let cell = anew.join(&labels, None);
+    anew.add(cell, 4);
+    insta::assert_snapshot!(lines(&push(&mut told, &anew, 4000)), @"one 3000..4000 [4.0]");
+}
+
+#[test]
 fn numbers_keep_their_kind_and_gauges_have_no_start() {
     let told = |kind: Kind, number: u64| {
         let mut family = family(kind);
