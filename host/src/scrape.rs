@@ -265,7 +265,7 @@ impl Scraper {
 impl Collect for Scraper {
     fn collect(&self, report: &mut Report) {
         let units = || self.units.iter();
-        let programs = units().flat_map(|unit| Active::programs(unit)).collect();
+        let programs = units().flat_map(Active::programs).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
         let all: [&dyn Collect; 16] = [

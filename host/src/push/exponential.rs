@@ -61,8 +61,8 @@ mod tests {
     use crate::config::buckets::{self, Scale};
 
     fn bounds(scale: Scale, multiplier: f64) -> Bounds {
-        let upper = buckets::Buckets { scale, multiplier }.bounds();
-        Bounds { upper, multiplier }
+        let upper = buckets::Buckets { scale, multiplier, native: None }.bounds();
+        Bounds { upper, multiplier, native: None }
     }
 
     fn of(scale: Scale, multiplier: f64) -> Option<(f64, i32)> {
