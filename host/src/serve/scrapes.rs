@@ -169,7 +169,8 @@ impl Scrapes {
         (Self { queue, life, board }, move || live(gatherer, (&requests, shown), alive))
     }
 
-    /// Has the maps read though nobody has asked for a page yet. Who asks meanwhile shares the reading.
+    /// Has the maps read though nobody has asked for a page yet. Who asks meanwhile has a reading of their own, which
+    /// begins after they asked. One that already waits then is for both.
     pub fn read_ahead(&self) {
         // A thread that has died is told of elsewhere.
         let _ = self.queue.send(Asked::Reading);
@@ -325,8 +326,11 @@ fn work(gatherer: &mut impl Gatherer, mut waiting: Waiting<'_>, alive: watch::Se
     // Dropped before what waits is: who gets no page finds the thread dead.
     let _alive = alive;
     while waiting.wait() {
-        if next_page(&mut waiting.pages, &[]).is_some() || waiting.reading {
+        if next_page(&mut waiting.pages, &[]).is_some() {
             answer_all(gatherer, &mut waiting);
+        } else if std::mem::take(&mut waiting.reading) {
+            let read = waiting.call(|| gatherer.read(None));
+            put_up(gatherer, &waiting, read.is_ok());
         }
         if let Some(errand) = waiting.errands.pop_front() {
             waiting.board.begin();
@@ -352,19 +356,21 @@ fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
     waiting.reading = false;
     let patience = waiting.pages.iter().filter_map(|request| request.patience).min();
     let read = waiting.call(|| gatherer.read(patience));
-    waiting.look();
     let mut made = Vec::new();
     while let Some(page) = next_page(&mut waiting.pages, &made) {
         let body = read.clone().and_then(|()| waiting.call(|| gatherer.page(page)));
         answer(gatherer, page, body, waiting);
         made.push(page);
     }
-    if read.is_ok()
-        && let Ok(Some(findings)) = waiting.call(|| gatherer.findings())
-    {
+    put_up(gatherer, waiting, read.is_ok());
+}
+
+/// Shows what a reading has found, if it was finished.
+fn put_up(gatherer: &mut impl Gatherer, waiting: &Waiting<'_>, finished: bool) {
+    if finished && let Ok(Some(findings)) = waiting.call(|| gatherer.findings()) {
         waiting.board.put_up(findings);
     }
-    waiting.board.count(read.is_ok());
+    waiting.board.count(finished);
 }
 
 fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
