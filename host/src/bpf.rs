@@ -116,7 +116,7 @@ pub struct Loaded {
     /// The programs that were switched off before, for want of a hook.
     unloadable: Vec<AttachError>,
     /// What has it stay in the kernel when this process ends.
-    pins: Option<ConfigPins>,
+    pins: Option<Taken>,
 }
 
 /// An object whose programs run, as far as they could be attached. Dropping it detaches them.
@@ -131,6 +131,8 @@ pub struct Attached {
     admitted: Admitted,
     programs: Vec<ProgramInfo>,
     failures: Vec<AttachError>,
+    /// What has it stay in the kernel when this process ends.
+    pins: Option<ConfigPins>,
 }
 
 /// A map as its object describes it.
@@ -315,7 +317,7 @@ impl Opened {
     /// When the kernel or libbpf refuses any part of it. Nothing of it stays then. Or when something cannot be pinned,
     /// or what is pinned is of another shape and that is a fault.
     pub fn load(mut self) -> Result<Loaded, LoadError> {
-        let taken = match self.pins.take() {
+        let mut pins = match self.pins.take() {
             Some(pins) => Some(Taken::of(pins, &mut self)?),
             None => None,
         };
@@ -344,7 +346,9 @@ impl Opened {
         match (users_maps(&object, &forms), attach::describe(&object, &unloadable)) {
             (Ok(maps), Ok(programs)) => {
                 let admitted = Admitted::of(&object, places);
-                let pins = taken.map(|taken| taken.keep(&object)).transpose()?;
+                if let Some(pins) = &mut pins {
+                    pins.begin(&object)?;
+                }
                 Ok(Loaded { name, object, maps, admitted, programs, unloadable, pins })
             }
             (Err(error), _) | (_, Err(error)) => {

@@ -25,7 +25,9 @@
 //! | [`escaping`] | names what not every client can name | knows a format |
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins all these, one unit for each config | is run twice at once |
+//! | [`otlp`] | sends messages to a collector of OpenTelemetry | knows what is in one |
 //! | [`spans`] | turns records of ring buffers into spans, and sends them | keeps a ring buffer waiting |
+//! | [`push`] | sends everything that is served to a collector, again and again | keeps a scrape waiting |
 //! | [`surveyor`] | looks at all BPF programs and maps of the host, in a process of its own | takes any input but the question |
 //! | [`status`] | the state of the exporter as one value, as JSON and as a page | asks anybody |
 //! | [`serve`] | HTTP | holds logic |
@@ -65,10 +67,12 @@ pub mod link;
 pub mod lock;
 pub mod logging;
 pub mod manifest;
+pub mod otlp;
 pub mod output;
 pub mod plugin;
 pub mod privileges;
 pub mod process;
+pub mod push;
 pub mod reference;
 pub mod registry;
 pub mod reload;

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
@@ -17,14 +17,16 @@ use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay};
 use ebpf_wasm_exporter::config::{self, ConfigFile, Fault};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
+use ebpf_wasm_exporter::otlp;
 use ebpf_wasm_exporter::output;
 use ebpf_wasm_exporter::plugin::{Compiler, Gauge, Loader};
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
+use ebpf_wasm_exporter::push::Pusher;
 use ebpf_wasm_exporter::reload::{ConfigReloader, Standing};
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{
-    self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic,
+    self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic, Web,
 };
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
@@ -77,8 +79,8 @@ fn act(flags: Flags) -> Result<(), Failure> {
             let text = tools::manual::page(page).map_err(|error| fail(Exit::Usage, error))?;
             print(&text)
         }
-        Some(Command::Healthcheck { address }) => {
-            tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
+        Some(Command::Healthcheck(order)) => {
+            order.ask().map_err(|error| fail(Exit::Unexpected, error))
         }
         Some(Command::Top(top)) => top.show().map_err(|error| match error {
             TopError::Interval(_) => fail(Exit::Usage, error),
@@ -137,11 +139,13 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let types = KernelTypes::share();
     let mut loader = settings.loader();
-    let mut fit = checked(&settings, &system, &mut loader)?;
+    // Its faults and those of configs are told together.
+    let web = web(&settings);
+    let (mut fit, web) = (checked(&settings, &system, &mut loader)?, web?);
     let read = Instant::now();
     noted.tell();
-    let listener = listen(&settings)?;
-    if let Some(left_out) = settings.settle_maps(listener.is_local()) {
+    let listeners = listen(&settings)?;
+    if let Some(left_out) = settings.settle_maps(listeners.iter().all(Listener::is_local)) {
         info!("{left_out}");
     }
     // Held to the end: while it is open, no other exporter has what is pinned there.
@@ -158,8 +162,20 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
+    let push = pushed(&settings, began)?;
     let (settings, system, noted) = (Arc::new(settings), &system, &noted);
-    let serving = Serving { settings, system, spans, measuring, host, reloading, listener, noted };
+    let serving = Serving {
+        settings,
+        system,
+        spans,
+        push,
+        measuring,
+        host,
+        reloading,
+        listeners,
+        web,
+        noted,
+    };
     serving.units(units, &status, began)
 }
 
@@ -212,17 +228,28 @@ fn spans(
     spans.map_err(|advice| refuse(Exit::Usage, advice))
 }
 
+/// What pushes metrics where the variables say, if they do, of an exporter that began then.
+fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure> {
+    let now = SystemTime::now();
+    let began = now.checked_sub(began.elapsed()).unwrap_or(now);
+    Pusher::new(&settings.pushing, began).map_err(|advice| refuse(Exit::Usage, advice))
+}
+
 /// All that is needed to serve, but for what is served.
 struct Serving<'a> {
     settings: Arc<Settings>,
     system: &'a System,
     /// None if there are none.
     spans: Option<Spans>,
+    /// As well.
+    push: Option<Pusher>,
     measuring: Option<Measuring>,
     host: HostWide,
     /// None if configs are not read again.
     reloading: Option<Reloading>,
-    listener: Listener,
+    listeners: Vec<Listener>,
+    /// None if everybody is let in, without TLS.
+    web: Option<Web>,
     noted: &'a Noted,
 }
 
@@ -238,7 +265,8 @@ impl Serving<'_> {
     /// Gives up privileges with all workers, and serves these units until a signal comes. The start
     /// began at `began`.
     fn units(mut self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
-        let ports = self.spans.as_ref().map(|spans| spans.ports().to_vec()).unwrap_or_default();
+        let ports = [self.spans.as_ref().map(Spans::ports), self.push.as_ref().map(Pusher::ports)];
+        let ports = ports.map(Option::unwrap_or_default).concat();
         let cpu_events = units.iter().any(Unit::opens_events);
         // A recording has one reading for each that is asked for.
         let counts = units.iter().any(|unit| unit.attached.is_some());
@@ -247,15 +275,17 @@ impl Serving<'_> {
         let kept = Arc::new(OnceLock::new());
         let hiring = self.hire(units, &traffic, &kept, &mut hired);
         let (scrapes, reloads) = hiring.map_err(|error| fail(Exit::Unexpected, error))?;
-        let Self { settings, system, listener, noted, .. } = self;
+        let Self { settings, system, listeners, web, noted, .. } = self;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
         bpf::give_back_memory();
-        let names = if ports.is_empty() { Vec::new() } else { Spans::readable() };
+        let names = if ports.is_empty() { Vec::new() } else { otlp::readable() };
         let switch = vec![Readable::Content(stats::SWITCH.into())];
-        let readable = [system.readable(), process::prepare(), switch, names, data].concat();
+        let web_files = web.as_ref().map(Web::readable).unwrap_or_default();
+        let readable =
+            [system.readable(), process::prepare(), switch, names, data, web_files].concat();
         let changes_maps = system.cgroups().has_rolls();
         let reloader = reloads.is_some().then_some(RELOADER.name);
         let read_again = settings.read_again();
@@ -271,6 +301,8 @@ impl Serving<'_> {
         let needs = kept.get_or_init(|| needs);
         let given_up = settings.privileges.give_up(needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
+        // What can be read no more is known now, and not when certificates change.
+        web.as_ref().map_or(Ok(()), Web::reopen).map_err(|faults| faulty_web(&faults))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
         if counts {
@@ -278,8 +310,11 @@ impl Serving<'_> {
         }
         given_up.tell();
         let took = report::spent(began.elapsed());
-        info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
-        let door = Door { listener, limits: settings.limits, traffic };
+        let (path, tls) =
+            (settings.site.telemetry_path.as_str(), web.as_ref().is_some_and(Web::speaks_tls));
+        let places: Vec<_> = listeners.iter().map(|listener| listener.place(path, tls)).collect();
+        info!("{status} after {took} at {}", places.join(", "));
+        let door = Door { listeners, limits: settings.limits, traffic, web };
         let site = Site { reloads, ..settings.site.clone() };
         let served = serve::run(door, &site, scrapes, &manager.with(status), noted);
         if let Ok(false) = served {
@@ -303,6 +338,7 @@ impl Serving<'_> {
         let data = startup::hire_data(&units, later, hired)?;
         let drains = startup::hire_drain(&units, later, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
+        self.web.as_ref().map_or(Ok(()), |web| web.hire(hired))?;
         let (exchanges, exchanged) = mpsc::channel();
         let reloaded = Reloaded::default();
         let scraper = Scraper::new(units).telling(traffic.clone()).changed_by(exchanged);
@@ -313,8 +349,15 @@ impl Serving<'_> {
             scraper = scraper.tracing(spans.stats());
             spans.hire(hired)?;
         }
+        let push = self.push.take();
+        if let Some(push) = &push {
+            scraper = scraper.pushing(push.stats());
+        }
         let scraper = scraper.with_plugin_budget(self.settings.plugin_budget);
         let scrapes = Scrapes::hire(scraper, hired)?;
+        if let Some(push) = push {
+            push.hire(scrapes.clone(), hired)?;
+        }
         let Some(Reloading { loader, standing, pins }) = self.reloading.take() else {
             return Ok((scrapes, None));
         };
@@ -340,7 +383,9 @@ impl Serving<'_> {
 fn check(flags: Flags) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let system = System::default();
+    let web = web(&settings);
     let fit = checked(&settings, &system, &mut settings.loader())?;
+    web?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit, &system)?;
@@ -396,6 +441,7 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     let began = Instant::now();
     let mut flags = flags_of(&order.configs)?;
     flags.web_listen_address.clone_from(&order.listen_address);
+    flags.web_config_file.clone_from(&order.web_config_file);
     // Nothing is selected: the recording says what there is.
     (flags.config_dir, flags.config_names) = (None, Vec::new());
     let tape = Tape::open(&order.file).map_err(|error| fail(Exit::Config, error))?;
@@ -409,10 +455,22 @@ fn replay(order: &Replay) -> Result<(), Failure> {
         return print_replay(scraper, &tape, order.at.unwrap_or(u64::MAX));
     }
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
-    let listener = listen(&settings)?;
+    let (web, listeners) = (web(&settings)?, listen(&settings)?);
+    let push = pushed(&settings, began)?;
     let (settings, system, noted) = (Arc::new(settings), &system, &noted);
     let (spans, measuring, host, reloading) = (None, None, HostWide::default(), None);
-    let serving = Serving { settings, system, spans, measuring, host, reloading, listener, noted };
+    let serving = Serving {
+        settings,
+        system,
+        spans,
+        push,
+        measuring,
+        host,
+        reloading,
+        listeners,
+        web,
+        noted,
+    };
     serving.units(units, "replaying", began)
 }
 
@@ -483,8 +541,22 @@ fn settled(flags: &Flags) -> Result<Settings, Failure> {
     Settings::parse(flags).map_err(|advice| refuse(Exit::Usage, advice))
 }
 
-fn listen(settings: &Settings) -> Result<Listener, Failure> {
-    settings.address.listen().map_err(|error| fail(Exit::Listen, error))
+fn listen(settings: &Settings) -> Result<Vec<Listener>, Failure> {
+    settings.listen.open().map_err(|error| fail(Exit::Listen, error))
+}
+
+/// Who is let in, and with what TLS, if a file says so.
+fn web(settings: &Settings) -> Result<Option<Web>, Failure> {
+    let web = settings.web_config.as_deref().map(Web::open).transpose();
+    web.map_err(|faults| faulty_web(&faults))
+}
+
+/// Says every fault of a web config.
+fn faulty_web(faults: &[Fault]) -> Failure {
+    faults.iter().for_each(|fault| logging::say(Level::Error, "", &fault.to_string()));
+    let faults = counted(faults.iter().map(|fault| fault.count as usize).sum(), "fault");
+    let problem = format!("{faults} in the web config; nobody is served");
+    refuse(Exit::Config, Advice::plain(problem))
 }
 
 fn checked(

@@ -14,6 +14,7 @@ use crate::exposition::{Body, Format, page, text};
 use crate::logging::Lost;
 use crate::plugin::Gauges;
 use crate::process::Myself;
+use crate::push::PushStats;
 use crate::series::Family;
 use crate::serve::{self, MapSummary, Piece, Reloaded, Traffic};
 use crate::spans::SpanStats;
@@ -63,6 +64,7 @@ pub struct Scraper {
     traffic: Traffic,
     cgroups: Cgroups,
     spans: SpanStats,
+    pushes: PushStats,
     /// What has the kernel measure, if anything of ours does.
     measuring: Option<Measuring>,
     /// Whether anybody does, as of the last reading.
@@ -119,6 +121,11 @@ impl Scraper {
     /// The same, telling in each scrape what has become of reloads.
     pub fn reloading(self, reloads: Reloaded) -> Self {
         Self { reloads, ..self }
+    }
+
+    /// The same, telling in each scrape what has become of pushes.
+    pub fn pushing(self, pushes: PushStats) -> Self {
+        Self { pushes, ..self }
     }
 
     /// The same, while the kernel measures what programs cost.
@@ -254,7 +261,7 @@ impl Collect for Scraper {
         let programs = units().flat_map(|unit| Active::programs(unit)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
-        let all: [&dyn Collect; 15] = [
+        let all: [&dyn Collect; 16] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
             &self.reloads,
             &Programs(programs),
@@ -267,6 +274,7 @@ impl Collect for Scraper {
             &Counted(self.cgroups.census()),
             &self.traffic,
             &self.spans,
+            &self.pushes,
             &Staff,
             &Lost,
             &Myself,
@@ -299,6 +307,11 @@ impl serve::Gatherer for Scraper {
 
     fn settle(&mut self) {
         self.whole(Self::settle);
+    }
+
+    fn families(&mut self) -> Vec<Arc<Family>> {
+        let families = self.families.iter().chain(self.report.families());
+        families.map(|kept| Arc::clone(kept.family())).collect()
     }
 
     fn maps(&mut self) -> Vec<MapSummary> {

@@ -6,12 +6,17 @@
 //! last written out. Label sets are compared value by value, never as joined text.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::config::buckets::native::Native;
 use crate::config::buckets::{Buckets, Slot};
 
+mod begun;
 mod labels;
 mod marks;
+mod native;
 
+use begun::Begun;
 use marks::Marks;
 
 pub use labels::{LabelSet, LabelSets, LabelValues};
@@ -32,8 +37,14 @@ pub struct Family {
     cells: Vec<u64>,
     /// How many rows belong to each series; a series without rows is not exposed.
     rows: Vec<u32>,
-    /// How often each series was let go of.
+    /// How often each series was let go of, and more for those that came after others were forgotten.
     lives: Vec<u32>,
+    /// When each series began.
+    begun: Begun,
+    /// What a new series begins with of that: more than any that was forgotten had.
+    first_life: u32,
+    /// Which of all families that were made this is, and its clones.
+    made: u64,
     /// How many series have no rows.
     dead: usize,
     /// Series whose last row has gone since [`Family::let_go`].
@@ -45,6 +56,9 @@ pub struct Family {
     /// For each label, the bytes of its values in all series that have rows, if they are counted.
     text: Option<Vec<usize>>,
 }
+
+/// How many families were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of label sets without rows that are kept, beside as many as those with rows have.
 const SPARE_TEXT: usize = 1 << 20;
@@ -71,6 +85,8 @@ pub struct Bounds {
     pub upper: Vec<f64>,
     /// What the sum is multiplied with.
     pub multiplier: f64,
+    /// What they are in a native histogram, if it is one too.
+    pub native: Option<Native>,
 }
 
 /// A number of a series of a family: where a row's value is added.
@@ -95,7 +111,9 @@ pub struct Histogram<'a> {
 impl Kind {
     /// Histograms with these buckets.
     pub fn histogram(buckets: &Buckets) -> Self {
-        Self::Histogram(Bounds { upper: buckets.bounds(), multiplier: buckets.multiplier })
+        let Buckets { multiplier, native, .. } = buckets;
+        let (upper, native) = (buckets.bounds(), native.clone());
+        Self::Histogram(Bounds { upper, multiplier: *multiplier, native })
     }
 
     /// What Prometheus calls it.
@@ -138,6 +156,9 @@ impl Family {
             cells: Vec::new(),
             rows: Vec::new(),
             lives: Vec::new(),
+            begun: Begun::default(),
+            first_life: 0,
+            made: MADE.fetch_add(1, Ordering::Relaxed),
             dead: 0,
             emptied: Vec::new(),
             changed: Marks::default(),
@@ -189,7 +210,7 @@ impl Family {
 
     /// Whether a series with these labels has rows.
     pub fn has(&self, labels: &LabelSet) -> bool {
-        self.sets.find(labels).is_some_and(|id| self.is_live(id))
+        self.sets.find(labels.values()).is_some_and(|id| self.is_live(id))
     }
 
     /// Counts a series that has come, or gone.
@@ -198,6 +219,17 @@ impl Family {
         for (bytes, value) in text.iter_mut().zip(self.sets.get(id)) {
             *bytes = if has_come { *bytes + value.len() } else { *bytes - value.len() };
         }
+    }
+
+    /// Has series that come from now on have begun at this time, milliseconds since 1970; not known at first. Each
+    /// had counted nothing then that was told of.
+    pub fn begin_at(&mut self, time: Option<u64>) {
+        self.begun.at(time);
+    }
+
+    /// When the `id`-th series began, milliseconds since 1970, if that is known.
+    pub fn begun(&self, id: usize) -> Option<u64> {
+        self.begun.of(id)
     }
 
     /// Brings near what joining the series of these labels needs. It is called for many before the first joins.
@@ -212,12 +244,14 @@ impl Family {
         let width = self.kind.cells();
         if id == self.rows.len() {
             self.rows.push(0);
-            self.lives.push(0);
+            self.lives.push(self.first_life);
+            self.begun.push();
             self.dead += 1;
             self.cells.resize((id + 1) * width, 0);
         }
         if self.rows[id] == 0 {
             self.dead -= 1;
+            self.begun.begin(id);
             self.turned.mark(id);
             self.weigh(id, true);
         }
@@ -251,6 +285,7 @@ impl Family {
         for id in std::mem::take(&mut self.emptied) {
             self.cells[id * width..(id + 1) * width].fill(0);
             self.lives[id] = self.lives[id].wrapping_add(1);
+            self.begun.end(id);
         }
     }
 
@@ -272,6 +307,18 @@ impl Family {
     pub fn life(&self, cell: Cell) -> Life {
         let id = self.series_of(cell);
         Life { id: id as u32, life: self.lives[id] }
+    }
+
+    /// Which family this is of all that were made; its clones have the same number. One that takes the place of
+    /// another has another.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Which life the `id`-th series has: another number than any of this family that had its labels before and
+    /// was let go of.
+    pub fn life_of(&self, id: usize) -> u32 {
+        self.lives[id]
     }
 
     /// Whether that series was not let go of since.
@@ -395,12 +442,14 @@ impl Family {
         let mut sets = LabelSets::default();
         let (mut cells, mut rows, mut lives) = (Vec::new(), Vec::new(), Vec::new());
         let mut to = vec![u32::MAX; self.rows.len()];
+        self.first_life = self.lives.iter().max().map_or(0, |life| life.wrapping_add(1));
         for id in self.live() {
             to[id] = sets.push(self.sets.get(id)) as u32;
             cells.extend_from_slice(self.numbers(id));
             rows.push(self.rows[id]);
             lives.push(self.lives[id]);
         }
+        self.begun = self.begun.only(self.live());
         (self.sets, self.cells, self.rows, self.dead) = (sets, cells, rows, 0);
         self.lives = lives;
         (self.changed, self.turned) = (Marks::default(), Marks::default());
@@ -490,6 +539,36 @@ mod tests {
         assert_eq!(family.text_of(0), 4);
         family.compact();
         assert_eq!([family.text_of(0), family.text_of(1)], [4, 2]);
+    }
+
+    #[test]
+    fn a_series_has_begun_when_it_came_and_begins_anew_when_it_was_let_go_of() {
+        let mut family = measured();
+        let [one, other, third] = ["a", "b", "c"].map(|label| LabelSet::of([label, ""]));
+        let first = family.join(&one, None);
+        family.begin_at(Some(1_000));
+        let second = family.join(&other, None);
+        family.begin_at(Some(2_000));
+        family.join(&one, None);
+        let begun =
+            |family: &Family| (0..family.room()).map(|id| family.begun(id)).collect::<Vec<_>>();
+        assert_eq!(begun(&family), [None, Some(1_000)], "it began with its first row");
+
+        family.leave(second);
+        family.hold();
+        family.join(&other, None);
+        assert_eq!(begun(&family), [None, Some(1_000)], "what is held goes on");
+        family.leave(second);
+        family.let_go();
+        assert_eq!(begun(&family), [None, None]);
+        family.join(&third, None);
+        family.join(&other, None);
+        assert_eq!(begun(&family), [None, Some(2_000), Some(2_000)]);
+
+        family.leave(first);
+        family.leave(first);
+        family.compact();
+        assert_eq!(begun(&family), [Some(2_000), Some(2_000)]);
     }
 
     #[test]

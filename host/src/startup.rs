@@ -15,7 +15,7 @@ use tracing::{debug, info};
 
 use crate::bpf::{self, Addresses, Layout, LoadError, MapRef, ObjectSource, Opened, Ring, Symbols};
 use crate::cli::Selection;
-use crate::config::{self, Beside, Config, ConfigFile, Fault, Severity};
+use crate::config::{self, Beside, Config, ConfigFile, Fault, SeriesRules, Severity};
 use crate::link::{self, Linked};
 use crate::plugin::{CacheDir, Compiler, DataWatch, Loader};
 use crate::scrape::{self, Unit};
@@ -63,6 +63,8 @@ pub struct Places<'a> {
     pub cache: Option<&'a CacheDir>,
     /// What compiles plugins.
     pub compiler: Compiler,
+    /// What holds for all metrics.
+    pub rules: Option<&'a SeriesRules>,
 }
 
 /// Reads the selected configs, loads their plugins, and checks them against their objects. The
@@ -107,7 +109,8 @@ struct Admitted {
 }
 
 /// Reads configs, and has the system know what they want of it. None may be served by a policy that is faulty.
-fn admit(files: Vec<ConfigFile>, policy: Option<&Path>, system: &System) -> Admitted {
+fn admit(files: Vec<ConfigFile>, places: &Places<'_>, system: &System) -> Admitted {
+    let Places { policy, rules, .. } = *places;
     let (configs, mut faults) = config::load(files, &scrape::own_series());
     let policy = match plugins::policy(policy) {
         Ok(policy) => policy,
@@ -118,6 +121,7 @@ fn admit(files: Vec<ConfigFile>, policy: Option<&Path>, system: &System) -> Admi
     };
     let (mut configs, found) = bundles::signed(configs, policy.as_ref());
     faults.extend(found);
+    faults.extend(rules.map(|rules| rules.apply(&mut configs)).unwrap_or_default());
     leave_host(&mut configs, system);
     link::want(&configs, system);
     Admitted { configs, policy, faults }
@@ -150,7 +154,7 @@ impl Checking<'_> {
         lenient: bool,
     ) -> (Vec<Checked>, Vec<Fault>) {
         let Self { places, system, addresses, loader } = self;
-        let Admitted { mut configs, policy, faults: found } = admit(files, places.policy, system);
+        let Admitted { mut configs, policy, faults: found } = admit(files, &places, system);
         faults.extend(found);
         if addresses.is_some() {
             system.prepare_ahead(printer);

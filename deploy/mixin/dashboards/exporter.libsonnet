@@ -66,6 +66,13 @@ function(config)
         query.expr('sum by (instance, config) (rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval])) and on (instance, config) ebpf_exporter_spans_read_total{}', '{{instance}} {{config}}'),
       ]),
     ]),
+    panel.section('Metrics pushed over OTLP, where a variable asks for it', [
+      panel.lines('Pushes', 'In a second, by what became of them.', 'short', [query.rate('otlp_metrics_pushes_total', ['result'])]),
+      panel.lines('Points', 'That a collector took or rejected, in a second.', 'short', [query.rate('otlp_metrics_points_total', ['result'])]),
+      panel.lines('Since the last', 'How long ago a push was complete.', 's', [
+        query.expr('time() - ebpf_exporter_otlp_metrics_last_success_timestamp_seconds{}', '{{instance}}'),
+      ]),
+    ]),
     panel.section('Cgroups', [
       panel.stack('With a name', 'Living ones, and those that are dead not long ago.', 'short', [query.series('cgroups', ['state'])]),
       panel.lines('In maps of configs', 'That a cgroup_id_map has.', 'short', [query.series('cgroup_id_map_entries', ['config'])]),

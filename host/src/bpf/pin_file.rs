@@ -64,7 +64,16 @@ impl PinFile {
 
     /// Takes the name away, if it is there. That it cannot be is said.
     pub(super) fn remove(&self) {
-        match fs::remove_file(self.path()) {
+        self.removed(fs::remove_file(self.path()));
+    }
+
+    /// The same for a directory, which is empty.
+    pub(super) fn remove_dir(&self) {
+        self.removed(fs::remove_dir(self.path()));
+    }
+
+    fn removed(&self, result: io::Result<()>) {
+        match result {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 warn!("failed to remove the pin {}: {}", self.shown.display(), words(&error));
             }

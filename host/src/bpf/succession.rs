@@ -15,7 +15,7 @@ use libbpf_rs::{Object, ProgramMut};
 use tracing::{info, warn};
 
 use super::attach::{AttachError, Attachment, HookPlace, ProgramInfo, attach, failure};
-use super::pin_dir::ConfigPins;
+use super::pin_dir::{ConfigPins, Taken};
 use super::{Attached, Loaded, sys, text};
 use crate::advice::Advise as _;
 
@@ -56,7 +56,8 @@ impl Loaded {
     ///
     /// With pins, programs that an exporter before left there go on, or give way.
     pub fn attach(self) -> Attached {
-        let before = self.pins.as_ref().map(|pins| pins.links()).unwrap_or_default();
+        let pins = self.pins.as_ref();
+        let before = pins.map(|taken| taken.pins().links()).unwrap_or_default();
         match self.succeed(before, None) {
             Ended::Succeeded(swapped) => swapped.attached,
             Ended::Refused { attached, .. } => attached,
@@ -93,26 +94,29 @@ impl Loaded {
     /// Attaches the programs after those that run at these links. With `old`, which those are of, there is a way back.
     /// Without it a program that fails costs itself.
     fn succeed(self, before: Vec<Attachment>, old: Option<&mut Attached>) -> Ended {
-        let Self { name, mut object, maps, admitted, programs, unloadable: failures, pins } = self;
+        let Self { name, mut object, maps, admitted, programs, unloadable, pins: mut taken } = self;
         let runs = programs.iter().map(|_| None).collect();
-        let (passed, pins) = (Vec::new(), pins.as_ref());
-        let mut succession = Succession { infos: programs, runs, passed, failures, pins };
+        let (passed, pins) = (Vec::new(), taken.as_ref().map(Taken::pins));
+        let mut succession =
+            Succession { infos: programs, runs, passed, failures: unloadable, pins };
         let refused = succession.run(&mut object, before, old);
         let Succession { infos, runs, passed, mut failures, .. } = succession;
         failures.sort_by_key(|error| infos.iter().position(|info| info.name == error.program));
         let links: Vec<_> = runs.into_iter().flatten().collect();
         let passages: Vec<_> = passed.iter().filter_map(|step| step.told(&infos)).collect();
+        let pins = pins.cloned();
+        if let (Some(taken), None) = (&mut taken, &refused) {
+            taken.settle(&object);
+            tell(&name, &passages);
+        }
         // What libbpf keeps for these in the object is asked for when they are detached.
         let needed = links.iter().any(Attachment::needs_object);
         let object = needed.then_some(object);
-        let attached = Attached { links, object, maps, admitted, programs: infos, failures };
+        let attached = Attached { links, object, maps, admitted, programs: infos, failures, pins };
         match refused {
             None => {
                 let warned = attached.failures.iter();
                 warned.for_each(|error| warn!(config = name, "{}", error.advice()));
-                if pins.is_some() {
-                    tell(&name, &passages);
-                }
                 Ended::Succeeded(Swapped { attached, passages })
             }
             Some(Refusal { restored, failures }) => Ended::Refused { attached, restored, failures },
@@ -137,9 +141,12 @@ impl Attached {
         self.failures.iter().any(same)
     }
 
-    /// Detaches all programs, and takes their pins away.
+    /// Detaches all programs, and takes away all that is pinned of the config. Dropped, it leaves what is pinned.
     pub fn detach(mut self) {
         mem::take(&mut self.links).into_iter().for_each(Attachment::detach);
+        if let Some(pins) = &self.pins {
+            pins.remove();
+        }
     }
 }
 

@@ -1,15 +1,21 @@
 //! The buckets of a histogram: which keys the kernel uses for them and where they end.
 
+pub mod native;
+
+use native::Native;
+
 /// What a config may write as `bucket_type`.
-pub(super) const TYPES: [&str; 4] = ["exp2", "exp2zero", "linear", "fixed"];
+pub(super) const TYPES: [&str; 5] = ["exp2", "exp2zero", "linear", "fixed", "native"];
 
 /// Buckets of one histogram, checked: at least one, ascending.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buckets {
     /// How keys and upper bounds belong together.
     pub scale: Scale,
-    /// What bounds and sum are multiplied with; never 0.
+    /// What the sum is multiplied with, and bounds that are not in seconds; never 0.
     pub multiplier: f64,
+    /// What they are in a native histogram, if they are exposed as one too.
+    pub native: Option<Native>,
 }
 
 /// How the kernel numbers its buckets.
@@ -38,6 +44,15 @@ pub enum Scale {
     },
     /// These keys, each its own end; ascending.
     Fixed(Vec<f64>),
+    /// Key k ends at 2^(k/2^schema - 30) seconds, whatever the multiplier is.
+    Seconds {
+        /// How fine the buckets are, at most [`native::FINEST`].
+        schema: u8,
+        /// First key.
+        min: u32,
+        /// Last key, inclusive.
+        max: u32,
+    },
 }
 
 /// Where a row of a histogram belongs.
@@ -53,16 +68,17 @@ impl Scale {
     /// How many buckets there are.
     pub(super) fn count(&self) -> usize {
         match self {
-            Self::Exp2 { min, max } | Self::Exp2Zero { min, max } | Self::Linear { min, max } => {
-                (max - min) as usize + 1
-            }
+            Self::Exp2 { min, max }
+            | Self::Exp2Zero { min, max }
+            | Self::Linear { min, max }
+            | Self::Seconds { min, max, .. } => (max - min) as usize + 1,
             Self::Fixed(keys) => keys.len(),
         }
     }
 }
 
 impl Buckets {
-    /// The upper bounds of all buckets, ascending, multiplied; `+Inf` is not among them.
+    /// The upper bounds of all buckets, ascending, in the unit of the metric; `+Inf` is not among them.
     pub fn bounds(&self) -> Vec<f64> {
         let scaled = |bounds: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
             bounds.map(|bound| bound * self.multiplier).collect()
@@ -74,7 +90,23 @@ impl Buckets {
             }
             Scale::Linear { min, max } => scaled(&mut (*min..=*max).map(f64::from)),
             Scale::Fixed(keys) => scaled(&mut keys.iter().copied()),
+            Scale::Seconds { schema, min, max } => {
+                (*min..=*max).map(|key| native::seconds(*schema, key)).collect()
+            }
         }
+    }
+
+    /// What these buckets are in a native histogram; none if they do not end where its buckets do.
+    pub(super) fn as_native(&self, classic: bool) -> Option<Native> {
+        let multiplier = || native::exponent(self.multiplier);
+        let (schema, first) = match self.scale {
+            Scale::Exp2 { min, .. } => (0, min.cast_signed() + multiplier()?),
+            // Key k ends at 2^(k-1). Key 0 ends at 0, and key 1 at 1: the bucket of 1 is the second.
+            Scale::Exp2Zero { min, .. } => (0, min.cast_signed() - 1 + multiplier()?),
+            Scale::Seconds { schema, min, .. } => (schema, native::index(schema, min)),
+            Scale::Linear { .. } | Scale::Fixed(_) => return None,
+        };
+        Some(Native { schema, second: first + 1, classic })
     }
 
     /// Where the row with this bucket key, as decoded, belongs; none if the key is no number or
@@ -83,7 +115,8 @@ impl Buckets {
         match &self.scale {
             Scale::Exp2 { min, max }
             | Scale::Exp2Zero { min, max }
-            | Scale::Linear { min, max } => {
+            | Scale::Linear { min, max }
+            | Scale::Seconds { min, max, .. } => {
                 let (key, min, max) = (integer(key)?, u64::from(*min), u64::from(*max));
                 match key {
                     _ if key == max + 1 => Some(Slot::Sum),
@@ -157,8 +190,13 @@ mod tests {
             (Scale::Linear { min: 0, max: 3 }, 0.25, vec![0.0, 0.25, 0.5, 0.75]),
             (Scale::Linear { min: 7, max: 7 }, 1.0, vec![7.0]),
             (Scale::Fixed(vec![0.5, 10.0]), 2.0, vec![1.0, 20.0]),
+            (
+                Scale::Seconds { schema: 1, min: 58, max: 60 },
+                1e-9,
+                vec![0.5, 0.707_106_781_186_547_5, 1.0],
+            ),
         ] {
-            let buckets = Buckets { scale, multiplier };
+            let buckets = Buckets { scale, multiplier, native: None };
             assert_eq!(buckets.bounds(), bounds, "{buckets:?}");
         }
     }
@@ -176,8 +214,9 @@ mod tests {
             Scale::Exp2 { min: 1, max: 3 },
             Scale::Exp2Zero { min: 1, max: 3 },
             Scale::Linear { min: 1, max: 3 },
+            Scale::Seconds { schema: 3, min: 1, max: 3 },
         ] {
-            let buckets = Buckets { scale, multiplier: 1e-6 };
+            let buckets = Buckets { scale, multiplier: 1e-6, native: None };
             let texts =
                 ["0", "1", "2", "002", "3", "4", "5", "", "-1", "+2", "2.0", " 2", "0x2", "two"];
             for text in texts.into_iter().chain(["18446744073709551617"]) {
@@ -188,7 +227,8 @@ mod tests {
 
     #[test]
     fn fixed_keys_are_matched_exactly() {
-        let fixed = Buckets { scale: Scale::Fixed(vec![-1.0, 0.0, 0.5, 200.0]), multiplier: 3.0 };
+        let scale = Scale::Fixed(vec![-1.0, 0.0, 0.5, 200.0]);
+        let fixed = Buckets { scale, multiplier: 3.0, native: None };
         for (text, slot) in [
             ("-1", Some(Bucket(0))),
             ("0", Some(Bucket(1))),
@@ -211,9 +251,45 @@ mod tests {
 
     #[test]
     fn the_last_key_of_all_has_no_sum_that_overflows() {
-        let buckets =
-            Buckets { scale: Scale::Linear { min: u32::MAX, max: u32::MAX }, multiplier: 1.0 };
+        let scale = Scale::Linear { min: u32::MAX, max: u32::MAX };
+        let buckets = Buckets { scale, multiplier: 1.0, native: None };
         assert_eq!(buckets.slot(b"4294967295"), Some(Bucket(0)));
         assert_eq!(buckets.slot(b"4294967296"), Some(Sum));
+    }
+
+    #[test]
+    fn every_bound_is_the_one_of_its_index() {
+        let buckets = |scale, multiplier| Buckets { scale, multiplier, native: None };
+        let all = [
+            (buckets(Scale::Exp2 { min: 0, max: 3 }, 1.0), 0, 1),
+            (buckets(Scale::Exp2 { min: 5, max: 9 }, 2f64.powi(-10)), 0, -4),
+            (buckets(Scale::Exp2 { min: 0, max: 3 }, f64::from_bits(1)), 0, -1073),
+            (buckets(Scale::Exp2Zero { min: 0, max: 3 }, 1.0), 0, 0),
+            (buckets(Scale::Exp2Zero { min: 2, max: 3 }, 4.0), 0, 4),
+            (buckets(Scale::Seconds { schema: 0, min: 0, max: 64 }, 1e-9), 0, -29),
+            (buckets(Scale::Seconds { schema: 2, min: 119, max: 122 }, 1e-9), 2, 0),
+            (buckets(Scale::Seconds { schema: 3, min: 0, max: 512 }, 1e-9), 3, -239),
+        ];
+        for (buckets, schema, second) in all {
+            let native = buckets.as_native(true).unwrap();
+            assert_eq!((native.schema, native.second), (schema, second), "{buckets:?}");
+            for (index, bound) in (second..).zip(&buckets.bounds()[1..]) {
+                let exact = 2f64.powf(f64::from(index) / f64::from(1 << schema));
+                assert!((bound / exact - 1.0).abs() < 1e-15, "{index}: {bound} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn others_are_not_made_native() {
+        for (scale, multiplier) in [
+            (Scale::Exp2 { min: 0, max: 3 }, 1e-6),
+            (Scale::Exp2Zero { min: 0, max: 3 }, 3.0),
+            (Scale::Linear { min: 1, max: 2 }, 1.0),
+            (Scale::Fixed(vec![1.0, 2.0, 4.0]), 1.0),
+        ] {
+            let buckets = Buckets { scale, multiplier, native: None };
+            assert_eq!(buckets.as_native(true), None, "{buckets:?}");
+        }
     }
 }

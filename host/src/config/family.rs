@@ -128,6 +128,15 @@ fn difference(
     match (&here.kind, &there.kind) {
         (MetricKind::Counter, MetricKind::Counter) => {}
         (MetricKind::Histogram(a), MetricKind::Histogram(b)) if a == b => {}
+        (MetricKind::Histogram(a), MetricKind::Histogram(b))
+            if a.scale == b.scale && a.multiplier == b.multiplier =>
+        {
+            let shown = b.native.as_ref().map_or("is not native", |native| match native.classic {
+                true => "is native and classic",
+                false => "is native alone",
+            });
+            return Some((".native", format!("`{name}` {shown} in {}", place())));
+        }
         (MetricKind::Histogram(_), MetricKind::Histogram(_)) => {
             return Some((".bucket_type", format!("`{name}` has other buckets in {}", place())));
         }

@@ -3,6 +3,7 @@
 //!
 //! Never a bound of all configs together: those stand in [`super::bounds`].
 
+use super::buckets::native;
 use super::limits::MOST_INSTANCES;
 
 /// The least and the most, in bytes.
@@ -41,5 +42,9 @@ pub(super) const BUDGET: Times = ("100ms", "60s");
 pub(super) const TABLE: Count = (1, 10_000_000);
 /// What `limits.instances` may be.
 pub(super) const INSTANCES: Count = (1, MOST_INSTANCES as u64);
+/// What `max_series` may be.
+pub(super) const SERIES: Count = (1, u32::MAX as u64);
 /// What `bucket_min` and `bucket_max` may be, before their type is looked at.
 pub(super) const BUCKET: Count = (0, u32::MAX as u64);
+/// What `bucket_schema` may be.
+pub(super) const SCHEMA: Count = (0, native::FINEST as u64);

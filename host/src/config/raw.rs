@@ -8,6 +8,7 @@ pub(super) mod keys;
 mod plugin;
 pub(super) mod policy;
 mod section;
+pub(super) mod web;
 
 use super::bounds;
 use super::faults::Faults;
@@ -69,6 +70,7 @@ pub(super) struct Metric {
     pub(super) name: Field<String>,
     pub(super) help: Field<String>,
     pub(super) labels: Field<Vec<Label>>,
+    pub(super) max_series: Field<i128>,
     pub(super) transforms: Field<Vec<Transform>>,
     pub(super) kind: Kind,
     /// Whether a fault was found in it, so that its parts may lack something.
@@ -86,8 +88,11 @@ pub(super) enum Kind {
         bucket_multiplier: Field<f64>,
         bucket_min: Field<i128>,
         bucket_max: Field<i128>,
+        bucket_schema: Field<i128>,
         /// Those that are no numbers have been told.
         bucket_keys: Field<Vec<Option<f64>>>,
+        native: Field<bool>,
+        classic: Field<bool>,
     },
 }
 
@@ -277,7 +282,10 @@ fn histogram(node: &Node<'_>, path: &str, faults: &Faults<'_>) -> Option<Metric>
         bucket_multiplier: fields.number("bucket_multiplier"),
         bucket_min: fields.integer("bucket_min"),
         bucket_max: fields.integer("bucket_max"),
+        bucket_schema: fields.integer("bucket_schema"),
         bucket_keys: fields.numbers("bucket_keys"),
+        native: fields.boolean("native"),
+        classic: fields.boolean("classic"),
     };
     Some(metric(&fields, kind, before))
 }
@@ -289,6 +297,7 @@ fn metric(fields: &Fields<'_, '_>, kind: Kind, before: usize) -> Metric {
         name: fields.word("name"),
         help: fields.word("help"),
         labels: labels(fields),
+        max_series: fields.integer("max_series"),
         transforms: fields.items("transforms", transform),
         kind,
         faulty: false,

@@ -264,8 +264,11 @@ mod tests {
             names(&created),
             ["x_created gauge", "x_created", "x_total unknown", "x_total", "# EOF"]
         );
-        let histogram =
-            Kind::histogram(&Buckets { scale: Scale::Fixed(vec![1.0]), multiplier: 1.0 });
+        let histogram = Kind::histogram(&Buckets {
+            scale: Scale::Fixed(vec![1.0]),
+            multiplier: 1.0,
+            native: None,
+        });
         let empty = Family::new("x".to_owned(), "x".to_owned(), Vec::new(), histogram);
         let other = [
             family("x_bucket_total", Kind::Counter),
@@ -280,8 +283,11 @@ mod tests {
 
     #[test]
     fn names_that_are_not_plain_are_escaped_or_quoted() {
-        let histogram =
-            Kind::histogram(&Buckets { scale: Scale::Fixed(vec![1.0]), multiplier: 1.0 });
+        let histogram = Kind::histogram(&Buckets {
+            scale: Scale::Fixed(vec![1.0]),
+            multiplier: 1.0,
+            native: None,
+        });
         let made = |name: &str, labels: &[&str], kind| {
             let labels: Vec<_> = labels.iter().map(|label| (*label).to_owned()).collect();
             let values = LabelSet::of(labels.iter().map(|_| "a{b"));
@@ -334,7 +340,7 @@ mod tests {
     fn histograms() {
         let encoded = |keys: &[f64]| {
             let scale = Scale::Fixed(keys.to_vec());
-            let kind = Kind::histogram(&Buckets { scale, multiplier: 1e-6 });
+            let kind = Kind::histogram(&Buckets { scale, multiplier: 1e-6, native: None });
             let mut family = Family::new("h".to_owned(), "x".to_owned(), Vec::new(), kind);
             let cell = family.join(&LabelSet::default(), Some(Slot::Bucket(1)));
             family.add(cell, 3);

@@ -1,23 +1,27 @@
 //! Prometheus' protobuf format, for those who ask for it first: `io.prometheus.client.MetricFamily`
 //! messages, each behind its length. Names and labels are those of the text format, without its quotes.
 //!
-//! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is
-//! put right. The client holds a message for each series, hundreds of bytes, so a family is encoded
-//! some series at a time. Large families are kept and written by a `script`, which the client's
-//! messages are the twin of.
+//! The messages are `prometheus-client`'s, which appends `_total` to the name of every counter: it is put
+//! right. It knows neither native histograms nor when a series began: both are added. The client holds a
+//! message for each series, hundreds of bytes, so a family is encoded some series at a time. Large families
+//! are kept and written by a `script`, which the client's messages are the twin of.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prometheus_client::encoding::prometheus_protobuf::{self, prometheus_data_model::MetricFamily};
+use prometheus_client::encoding::prometheus_protobuf::{
+    self,
+    prometheus_data_model::{BucketSpan, Metric, MetricFamily},
+};
 use prometheus_client::registry::Registry;
 use prost::Message;
 
 use super::Body;
 use super::client::Lent;
 use super::names::Names;
+use crate::config::buckets::native::Native;
 use crate::escaping::Escaping;
-use crate::series::Family;
+use crate::series::{Family, Histogram, Kind};
 
 pub(super) mod script;
 
@@ -62,14 +66,48 @@ fn message(family: &Arc<Family>, names: &Names, start: usize) -> MetricFamily {
         help: family.help.clone(),
     }));
     // Nothing that is lent fails, and one family makes one message.
-    prometheus_protobuf::encode(&registry).unwrap_or_default().pop().unwrap_or_default()
+    let mut message =
+        prometheus_protobuf::encode(&registry).unwrap_or_default().pop().unwrap_or_default();
+    let ids = (start..family.room().min(start + SERIES)).filter(|id| family.is_live(*id));
+    for (metric, id) in message.metric.iter_mut().zip(ids) {
+        complete(metric, family, id);
+    }
+    message
+}
+
+/// Adds to a series what the client does not know of.
+fn complete(metric: &mut Metric, family: &Family, id: usize) {
+    if let Some(time) = family.begun(id) {
+        let (counter, histogram) = (&mut metric.counter, &mut metric.histogram);
+        let counter = counter.iter_mut().map(|counter| &mut counter.start_timestamp);
+        let histogram = histogram.iter_mut().map(|histogram| &mut histogram.start_timestamp);
+        for begun in counter.chain(histogram).map(Option::get_or_insert_default) {
+            begun.seconds = (time / 1000).cast_signed();
+            begun.nanos = (time % 1000 * 1_000_000) as i32;
+        }
+    }
+    if let (Kind::Histogram(bounds), Some(message)) = (&family.kind, &mut metric.histogram)
+        && let Some(Native { schema, second, classic }) = bounds.native
+    {
+        let histogram = Histogram::new(bounds, family.numbers(id));
+        let others = bounds.upper.len() - 1;
+        message.sample_count = histogram.told_count();
+        message.schema = schema.into();
+        message.zero_threshold = bounds.upper[0];
+        message.zero_count = histogram.native_counts().next().unwrap_or_default();
+        message.positive_span = vec![BucketSpan { offset: second, length: others as u32 }];
+        message.positive_delta = histogram.native_deltas().collect();
+        if !classic {
+            message.bucket.clear();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::buckets::{Buckets, Scale, Slot};
-    use crate::series::{Kind, LabelSet};
+    use crate::series::LabelSet;
 
     fn family(name: &str, kind: Kind) -> Family {
         Family::new(name.to_owned(), "h".to_owned(), vec!["l".to_owned()], kind)
@@ -138,7 +176,8 @@ mod tests {
     #[test]
     fn histograms_are_cumulative() {
         let scale = Scale::Fixed(vec![1.0, 2.0]);
-        let mut family = family("x", Kind::histogram(&Buckets { scale, multiplier: 0.5 }));
+        let mut family =
+            family("x", Kind::histogram(&Buckets { scale, multiplier: 0.5, native: None }));
         for (name, slot, add) in [
             ("a", Slot::Bucket(0), 1),
             ("a", Slot::Bucket(1), 2),

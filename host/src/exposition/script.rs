@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 
-use crate::series::{Family, Kind, LabelValues};
+use crate::series::{Family, Kind};
 
 /// How a family is written in a format, series by series.
 ///
@@ -30,8 +30,8 @@ pub(super) trait Script: Debug + Sized {
     /// Hands out the numbers of a series with these cells, in order, each with its place in the order.
     fn numbers(kind: &Kind, cells: &[u64], then: impl FnMut(usize, &[u8]));
 
-    /// Begins a series with these labels, and appends what stands before its numbers, if anything does.
-    fn begin(&mut self, labels: LabelValues<'_>, out: &mut Vec<u8>);
+    /// Begins the `id`-th series, and appends what stands before its numbers, if anything does.
+    fn begin(&mut self, family: &Family, id: usize, out: &mut Vec<u8>);
 
     /// Appends the `n`-th number of the series in hand to `out`, with what stands around it; where in
     /// `out` the number begins.
@@ -46,7 +46,7 @@ pub(super) trait Script: Debug + Sized {
         out: &mut Vec<u8>,
         mut note: impl FnMut(usize, usize),
     ) {
-        self.begin(family.label_values(id), out);
+        self.begin(family, id, out);
         let script = &*self;
         Self::numbers(&family.kind, family.numbers(id), |n, number| {
             note(script.put(n, number, out), number.len());

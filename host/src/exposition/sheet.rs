@@ -265,6 +265,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
+    use crate::config::buckets::native::Native;
     use crate::config::buckets::{Buckets, Scale, Slot};
     use crate::escaping::Escaping;
     use crate::exposition::gzip::Member;
@@ -370,6 +371,9 @@ mod tests {
                             3 => Slot::Sum,
                             slot => Slot::Bucket(slot.into()),
                         });
+                        // Of some it is not known when they began.
+                        family
+                            .begin_at((label % 4 > 0).then_some(u64::from(label) * 6_789_012_345));
                         let label = LabelSet::of([format!("\"{label}").as_str()]);
                         rows.push(family.join(&label, slot));
                     }
@@ -410,15 +414,14 @@ mod tests {
     }
 
     fn kinds() -> impl Strategy<Value = Kind> {
-        let scale = Scale::Linear { min: 0, max: 2 };
-        let histogram = Kind::histogram(&Buckets { scale, multiplier: 0.5 });
-        prop::sample::select(vec![
-            Kind::Counter,
-            Kind::RealCounter,
-            Kind::Gauge,
-            Kind::IntegerGauge,
-            histogram,
-        ])
+        let scale = Scale::Exp2 { min: 0, max: 2 };
+        let native = [None, Some(true), Some(false)]
+            .map(|classic| classic.map(|classic| Native { schema: 0, second: -7, classic }));
+        let histograms = native.map(|native| {
+            Kind::histogram(&Buckets { scale: scale.clone(), multiplier: 0.5, native })
+        });
+        let others = [Kind::Counter, Kind::RealCounter, Kind::Gauge, Kind::IntegerGauge];
+        prop::sample::select([&others[..], &histograms[..]].concat())
     }
 
     fn family(labels: &[&str], kind: Kind) -> Arc<Family> {

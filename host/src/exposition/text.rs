@@ -11,7 +11,7 @@ use super::lines::{Lines, braced, escape};
 use super::names::{Names, commented};
 use super::script::Script;
 use crate::escaping::Escaping;
-use crate::series::{Family, Histogram, Kind, LabelValues};
+use crate::series::{Family, Histogram, Kind};
 
 /// Appends all families to `out`. Those without series are left out, as Prometheus clients do.
 pub fn encode<'a>(
@@ -78,8 +78,8 @@ impl Script for TextScript {
         }
     }
 
-    fn begin(&mut self, labels: LabelValues<'_>, _: &mut Vec<u8>) {
-        self.lines.begin(labels);
+    fn begin(&mut self, family: &Family, id: usize, _: &mut Vec<u8>) {
+        self.lines.begin(family.label_values(id));
     }
 
     fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
@@ -291,7 +291,8 @@ mod tests {
         # TYPE "x.y" counter
         {"x.y"} 0
         "#);
-        let buckets = Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0 };
+        let buckets =
+            Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0, native: None };
         let kind = Kind::histogram(&buckets);
         insta::assert_snapshot!(allowed(&[], kind.clone()), @r#"
         # HELP "x.y" h
@@ -322,7 +323,8 @@ mod tests {
 
     #[test]
     fn histograms() {
-        let buckets = Buckets { scale: Scale::Exp2 { min: 0, max: 2 }, multiplier: 1e-6 };
+        let buckets =
+            Buckets { scale: Scale::Exp2 { min: 0, max: 2 }, multiplier: 1e-6, native: None };
         let mut family = family(&["device"], Kind::histogram(&buckets));
         add(&mut family, &["sda"], Some(Slot::Bucket(2)), 5);
         add(&mut family, &["sda"], Some(Slot::Bucket(0)), 1);
@@ -348,7 +350,8 @@ mod tests {
 
     #[test]
     fn a_histogram_without_labels() {
-        let buckets = Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0 };
+        let buckets =
+            Buckets { scale: Scale::Linear { min: 1, max: 1 }, multiplier: 1.0, native: None };
         let mut family = family(&[], Kind::histogram(&buckets));
         add(&mut family, &[], Some(Slot::Bucket(0)), 3);
         insta::assert_snapshot!(encoded(&family), @r#"

@@ -222,7 +222,7 @@ impl Told<'_> {
     fn seconds(&mut self) {
         let last = u32::try_from(Stats::BUCKETS - 1).unwrap_or(u32::MAX);
         let scale = Scale::Exp2 { min: 0, max: last };
-        let kind = Type::histogram(&Buckets { scale, multiplier: 1e-6 });
+        let kind = Type::histogram(&Buckets { scale, multiplier: 1e-6, native: None });
         let sum = |stats: &Stats| u64::try_from(stats.time.as_micros()).unwrap_or(u64::MAX);
         let rows = self
             .read

@@ -69,12 +69,18 @@ pub(super) struct Feed {
     known: Known,
     /// When this scrape began to read the map.
     start: Instant,
+    /// The same by the clock, milliseconds since 1970, if all was read.
+    read_at: Option<u64>,
+    /// The same of the scrape before, if nothing waited then: what is new now has begun since.
+    since: Option<u64>,
     /// Rows that this scrape met for the first time and that are to be decided.
     new: Vec<Row>,
     /// Whether it was said that keys wait for their turn.
     told: bool,
     /// Whether it was said that plugins make too much text.
     told_of_text: bool,
+    /// Whether it was said that there are too many series.
+    told_of_series: bool,
     /// Whether it was said that the map is nearly full.
     told_of_fill: bool,
     /// The parts of its keys.
@@ -113,9 +119,12 @@ impl Feed {
             reader: Reader::new(source),
             decoder,
             start: Instant::now(),
+            read_at: None,
+            since: None,
             new: Vec::new(),
             told: false,
             told_of_text: false,
+            told_of_series: false,
             told_of_fill: false,
             fields,
             read: LastRead::default(),
@@ -139,7 +148,8 @@ impl Feed {
         let fill = (full != WhenFull::Always)
             .then(|| Fill { entries: entries.unwrap_or_default(), most: source.max_entries() });
         let evicted = (full == WhenFull::Evicts).then_some(*vanished);
-        MapStats { config, map: source.name(), way: *way, fill, evicted }
+        let folded = self.decoder.folded();
+        MapStats { config, map: source.name(), way: *way, fill, evicted, folded }
     }
 
     /// Says once that the map is about to be full, if that costs it new entries.
@@ -167,6 +177,10 @@ impl Feed {
         phases: &mut Phases,
     ) {
         self.start = Instant::now();
+        let last = self.read_at.take();
+        self.since = last.filter(|_| !self.waits());
+        family.begin_at(self.since);
+        let read_at = milliseconds();
         let Self {
             reader, known: Known { rows, decided }, start, asks, data_changes: before, ..
         } = self;
@@ -178,6 +192,7 @@ impl Feed {
             Ok(()) => {
                 self.read.success = Some(SystemTime::now());
                 stats.read_worked(reader.source.name());
+                self.read_at = read_at;
             }
             Err(error) => stats.read_failed(&error),
         }
@@ -216,6 +231,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> bool {
         let begun = Instant::now();
+        family.begin_at(self.since);
         let Self { decoder, known, new, start, .. } = self;
         let mut rows = known.decided.take_waiting(BATCH);
         if rows.is_empty() {
@@ -237,6 +253,7 @@ impl Feed {
         phases: &mut Phases,
     ) -> usize {
         let begun = Instant::now();
+        family.begin_at(self.since);
         let Self { reader: Reader { source, .. }, decoder, known, new, start, .. } = self;
         for rows in new.chunks(BATCH) {
             decoder.decide(rows, known, family, *start);
@@ -246,6 +263,16 @@ impl Feed {
         phases.decode += took;
         stats.duration += took;
         stats.decoder_failed(source.name(), known.decided.errors(), decoder.take_first_error());
+        if decoder.folded().is_some_and(|rows| rows > 0)
+            && !std::mem::replace(&mut self.told_of_series, true)
+        {
+            warn!(
+                config = stats.name,
+                "{} has more series than its `max_series`: rows with other labels go into the series `other`; \
+                 raise it, or have it make fewer labels; this is said once, ebpf_exporter_series_folded_total counts on",
+                source.name()
+            );
+        }
         if decoder.take_refused() && !std::mem::replace(&mut self.told_of_text, true) {
             warn!(
                 config = stats.name,
@@ -266,6 +293,7 @@ impl Feed {
     /// Forgets all that was decided: its family begins anew.
     pub(super) fn forget(&mut self) {
         self.known = Known::new(self.reader.source.key_size(), self.decoder.columns());
+        (self.read_at, self.since) = (None, None);
         self.new.clear();
         self.reader.forget();
     }
@@ -320,6 +348,12 @@ impl Feed {
             entries: *entries,
         }
     }
+}
+
+/// The clock; none if it is set to a time before 1970.
+fn milliseconds() -> Option<u64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 fn event_state(EventCounts { received, short, beyond, lost }: EventCounts) -> EventState {

@@ -119,6 +119,8 @@ pub(super) struct MapStats<'a> {
     pub(super) fill: Option<Fill>,
     /// Rows that have vanished, of a map that evicts some for others.
     pub(super) evicted: Option<u64>,
+    /// Rows that found no room for a series of their own, of a metric whose series are bounded.
+    pub(super) folded: Option<u64>,
 }
 
 /// How full a map is.
@@ -308,6 +310,12 @@ impl Maps<'_> {
              program, or come back before it is missed",
             Kind::RealCounter,
             |map| Some(map.evicted? as f64),
+        );
+        family(
+            "ebpf_exporter_series_folded_total",
+            "Rows whose labels were beyond the metric's max_series, so that they are in the series `other`",
+            Kind::RealCounter,
+            |map| Some(map.folded? as f64),
         );
     }
 }

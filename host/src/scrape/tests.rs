@@ -120,6 +120,49 @@ fn a_config_that_comes_leaves_the_others_as_they_are() {
     assert_eq!(scraped(&mut scraper), [x(1, 25), x(2, 5)], "the same map anew");
 }
 
+/// Whether it is known of each series of the only family when it began.
+fn known_to_have_begun(scraper: &mut Scraper) -> Vec<bool> {
+    scraper.read_maps();
+    let family = scraper.families.iter().next().unwrap().family();
+    (0..family.room()).map(|id| family.begun(id).is_some()).collect()
+}
+
+#[test]
+fn a_series_that_the_reading_before_had_not_has_begun_since() {
+    let map = Map::default();
+    let mut scraper = Scraper::new(vec![unit("one", "x", &map)]);
+    let mut known = |entries: Option<&[(u8, u64)]>| {
+        match entries {
+            Some(entries) => hold(&map, entries),
+            None => map.hold(None),
+        }
+        known_to_have_begun(&mut scraper)
+    };
+    let all = [(1, 10), (2, 3), (3, 4), (4, 1)];
+    assert_eq!(known(Some(&all[..1])), [false], "it may have counted for long");
+    assert_eq!(known(Some(&all[..2])), [false, true]);
+    assert_eq!(known(None), [false, true]);
+    assert_eq!(known(Some(&all[..3])), [false, true, false], "it may have been there before");
+    assert_eq!(known(Some(&all)), [false, true, false, true]);
+}
+
+#[test]
+fn a_series_whose_row_has_waited_may_have_begun_before() {
+    let map = Map::default();
+    let sieve = Sieve::default();
+    let mut unit = unit("one", "x", &map);
+    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
+    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
+    let mut scraper = Scraper::new(vec![unit]);
+    let mut known = |time| {
+        *sieve.0.lock().unwrap() = Sieved { out: 0, time };
+        known_to_have_begun(&mut scraper)
+    };
+    hold(&map, &[(1, 10)]);
+    assert_eq!(known(0), [] as [bool; 0], "it waits");
+    assert_eq!(known(9), [false]);
+}
+
 #[test]
 fn no_config_may_take_a_name_that_the_exporter_has() {
     let held = Map::default();

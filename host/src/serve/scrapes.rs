@@ -15,6 +15,7 @@ use super::board::{Ailment, Board, Notes};
 use crate::advice::Advise;
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
+use crate::series::Family;
 use crate::status::Findings;
 use crate::workers::{HireError, Hired, LARGE_STACK, Post, Workers};
 
@@ -37,6 +38,12 @@ pub trait Gatherer: Send + 'static {
 
     /// A page of what was read.
     fn page(&mut self, page: Page) -> Body;
+
+    /// All families of what was read, as they are now: whoever holds one keeps it as it is, and should not hold
+    /// it for long. For those who want numbers and no page.
+    fn families(&mut self) -> Vec<Arc<Family>> {
+        Vec::new()
+    }
 
     /// The maps that there are, as they were last read.
     fn maps(&mut self) -> Vec<MapSummary>;
@@ -135,8 +142,12 @@ enum Asked {
     /// A reading that nobody waits for.
     Reading,
     Page(Request),
+    Families(FamiliesReply),
     Errand(Errand),
 }
+
+/// Who has asked for families hears of them by this.
+type FamiliesReply = oneshot::Sender<Result<Vec<Arc<Family>>, ScrapeError>>;
 
 #[derive(Debug)]
 struct Request {
@@ -229,6 +240,18 @@ impl Scrapes {
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
     }
 
+    /// All families of a reading that begins after this was asked for; whoever asks for a page meanwhile shares
+    /// it. Drop the future, and nothing is read for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ScrapeError`].
+    pub async fn families(&self) -> Result<Vec<Arc<Family>>, ScrapeError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Asked::Families(reply)).map_err(|_| ScrapeError::Stopping)?;
+        answer.await.unwrap_or(Err(ScrapeError::Stopping))
+    }
+
     /// What `errand` makes of the gatherer. Between two errands the pages are made that are asked for,
     /// so an errand should be short. Drop the future, and it is not run.
     ///
@@ -269,12 +292,15 @@ struct Waiting<'a> {
     /// Whether the maps are to be read, whoever wants it.
     reading: bool,
     pages: Vec<Request>,
+    families: Vec<FamiliesReply>,
     errands: VecDeque<Errand>,
 }
 
 impl<'a> Waiting<'a> {
+    /// Nothing was asked for yet.
     fn new(queue: &'a Receiver<Asked>, board: Board) -> Self {
-        Self { queue, board, reading: false, pages: Vec::new(), errands: VecDeque::new() }
+        let (pages, families, errands) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { queue, board, reading: false, pages, families, errands }
     }
 
     /// Takes in what has been asked for meanwhile.
@@ -284,7 +310,8 @@ impl<'a> Waiting<'a> {
 
     /// Waits until there is something to do; `false` once nobody can ask any more.
     fn wait(&mut self) -> bool {
-        if !self.reading && self.pages.is_empty() && self.errands.is_empty() {
+        let idle = self.pages.is_empty() && self.families.is_empty() && self.errands.is_empty();
+        if idle && !self.reading {
             let Ok(asked) = self.queue.recv() else { return false };
             self.put(asked);
         }
@@ -296,8 +323,16 @@ impl<'a> Waiting<'a> {
         match asked {
             Asked::Reading => self.reading = true,
             Asked::Page(request) => self.pages.push(request),
+            Asked::Families(reply) => self.families.push(reply),
             Asked::Errand(errand) => self.errands.push_back(errand),
         }
+    }
+
+    /// Whether anybody wants a reading. Who has gone is forgotten.
+    fn wants_reading(&mut self) -> bool {
+        self.families.retain(|reply| !reply.is_closed());
+        let wanted = next_page(&mut self.pages, &[]).is_some() || !self.families.is_empty();
+        wanted || self.reading
     }
 
     /// Makes a call, which a panic may cut short, and shows meanwhile that one is under way.
@@ -326,11 +361,8 @@ fn work(gatherer: &mut impl Gatherer, mut waiting: Waiting<'_>, alive: watch::Se
     // Dropped before what waits is: who gets no page finds the thread dead.
     let _alive = alive;
     while waiting.wait() {
-        if next_page(&mut waiting.pages, &[]).is_some() {
+        if waiting.wants_reading() {
             answer_all(gatherer, &mut waiting);
-        } else if std::mem::take(&mut waiting.reading) {
-            let read = waiting.call(|| gatherer.read(None));
-            put_up(gatherer, &waiting, read.is_ok());
         }
         if let Some(errand) = waiting.errands.pop_front() {
             waiting.board.begin();
@@ -355,22 +387,25 @@ fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
     waiting.look();
     waiting.reading = false;
     let patience = waiting.pages.iter().filter_map(|request| request.patience).min();
+    // Who wants families and comes later gets the next reading, or it would be of another moment than asked for.
+    let families = std::mem::take(&mut waiting.families);
     let read = waiting.call(|| gatherer.read(patience));
+    for reply in families {
+        // Who has gone meanwhile misses nothing.
+        let _ = reply.send(read.clone().and_then(|()| waiting.call(|| gatherer.families())));
+    }
     let mut made = Vec::new();
     while let Some(page) = next_page(&mut waiting.pages, &made) {
         let body = read.clone().and_then(|()| waiting.call(|| gatherer.page(page)));
         answer(gatherer, page, body, waiting);
         made.push(page);
     }
-    put_up(gatherer, waiting, read.is_ok());
-}
-
-/// Shows what a reading has found, if it was finished.
-fn put_up(gatherer: &mut impl Gatherer, waiting: &Waiting<'_>, finished: bool) {
-    if finished && let Ok(Some(findings)) = waiting.call(|| gatherer.findings()) {
+    if read.is_ok()
+        && let Ok(Some(findings)) = waiting.call(|| gatherer.findings())
+    {
         waiting.board.put_up(findings);
     }
-    waiting.board.count(finished);
+    waiting.board.count(read.is_ok());
 }
 
 fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {

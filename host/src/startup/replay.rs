@@ -33,7 +33,7 @@ pub fn units(
 ) -> (Vec<Unit>, Vec<Fault>) {
     let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
     let maps = recorded_maps(&head);
-    let Admitted { configs, policy, mut faults } = admit(files, places.policy, system);
+    let Admitted { configs, policy, mut faults } = admit(files, &places, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
     let shelf = Shelf::of(&configs, places.plugins, policy.as_ref());
     plugins::prepare(&configs, &mut loader, &shelf);

@@ -36,8 +36,10 @@ mod load;
 mod machine;
 mod merged;
 mod names;
+mod native;
 mod object;
 mod open;
+#[path = "../servers/otelcol.rs"]
 mod otelcol;
 mod own_cgroup;
 mod pins;
@@ -231,6 +233,10 @@ fn in_machine(arguments: &Arguments) -> Vec<Trial> {
 /// From the kernel's maps to the exposition, in this process.
 fn pipeline() -> impl Iterator<Item = Trial> {
     let exact = trials![exact: every_type_of_map, a_number_without_labels_may_be_set_lower];
+    let native = trials![native:
+        each_nanosecond_is_in_its_bucket,
+        the_example_has_the_bounds_of_its_schema,
+    ];
     let merged = trials![merged: a_churning_map_is_exact_in_every_scrape];
     let plugins = trials![plugins: their_threads_have_no_capabilities];
     let steady = trials![steady:
@@ -242,7 +248,7 @@ fn pipeline() -> impl Iterator<Item = Trial> {
         a_replay_gives_the_bytes_that_were_served,
         those_of_the_repository_are_what_this_kernel_counts,
     ];
-    exact.into_iter().chain(merged).chain(plugins).chain(steady).chain(recording)
+    exact.into_iter().chain(native).chain(merged).chain(plugins).chain(steady).chain(recording)
 }
 
 /// Spans that come to a collector.
@@ -334,6 +340,7 @@ fn binary() -> impl Iterator<Item = Trial> {
     let pins = trials![pins:
         counts_go_on_while_no_exporter_runs,
         a_changed_object_goes_on_with_what_it_can,
+        what_a_reload_makes_is_what_goes_on,
         a_program_at_a_file_stays_there_and_goes_with_it,
         what_is_unpinned_counts_no_more,
         what_is_not_its_own_is_left_alone,
@@ -474,11 +481,17 @@ fn judged() -> impl Iterator<Item = Trial> {
         sees_names_as_they_are_documented,
         takes_hostile_labels,
     ];
+    let native = trials![native:
+        a_server_has_every_bucket_and_finds_quantiles,
+        a_server_makes_native_ones_of_classic_ones,
+        a_server_knows_when_a_counter_began,
+    ];
+    let native = native.map(|trial| unless(native::lacks(), trial));
     let format = trials![format:
         the_default_set,
         the_default_set_in_openmetrics,
     ];
-    prometheus.into_iter().chain(format).chain(examples)
+    prometheus.into_iter().chain(native).chain(format).chain(examples)
 }
 
 /// Why programs cannot be loaded here.

@@ -37,12 +37,14 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),
+        max_series: None,
+        dropped: Vec::new(),
     }
 }
 
 /// A histogram whose labels have these names, sizes and paddings.
 pub fn histogram(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
     let scale = Scale::Exp2 { min: 0, max: 4 };
-    let kind = MetricKind::Histogram(Buckets { scale, multiplier: 1.0 });
+    let kind = MetricKind::Histogram(Buckets { scale, multiplier: 1.0, native: None });
     Metric { kind, path: "metrics.histograms[0]".to_owned(), ..counter(name, labels) }
 }

@@ -16,10 +16,20 @@ use crate::hostile::{HOSTILE, hostile, hostile_series};
 use crate::workload::{flow, latency};
 
 /// A server that scrapes one exporter each second.
-struct Prometheus {
+pub struct Prometheus {
     child: Child,
     url: String,
     dir: TempDir,
+}
+
+/// Which server there is, and how it scrapes.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    /// The program.
+    pub program: &'static str,
+    /// Keys of its scrape config beside those that all have, each with a comma behind it.
+    pub scrape: &'static str,
+    pub flag: Option<&'static str>,
 }
 
 /// How Prometheus and the exporter talk.
@@ -39,10 +49,11 @@ impl Protocol {
         }
     }
 
-    /// The flag of Prometheus: it asks for OpenMetrics first, or for protobuf if it is to have
+    /// Debian's Prometheus, which has flags for this: it asks for OpenMetrics first, or for protobuf if it is to have
     /// native histograms. `scrape_protocols` is not known to all versions.
-    fn prometheus_flag(self) -> Option<&'static str> {
-        (self == Self::Protobuf).then_some("--enable-feature=native-histograms")
+    fn setup(self) -> Setup {
+        let flag = (self == Self::Protobuf).then_some("--enable-feature=native-histograms");
+        Setup { program: "prometheus", scrape: "", flag }
     }
 }
 
@@ -51,20 +62,20 @@ type Vector = BTreeMap<Vec<(String, String)>, String>;
 
 impl Prometheus {
     /// Starts it, and waits until it has scraped `exporter`.
-    fn of(exporter: &Exporter, protocol: Protocol) -> Self {
-        let target = exporter.address();
+    pub fn of(exporter: &Exporter, setup: Setup) -> Self {
+        let (target, scrape) = (exporter.address(), setup.scrape);
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs: [{{job_name: it, static_configs: [{{targets: ['{target}']}}]}}]\n"
+             scrape_configs: [{{job_name: it, {scrape} static_configs: [{{targets: ['{target}']}}]}}]\n"
         );
         fs::write(dir.path().join("prometheus.yml"), config).unwrap();
-        let (child, url) = Self::spawn(&dir, protocol);
+        let (child, url) = Self::spawn(&dir, setup);
         let mut server = Self { child, url, dir };
         until("Prometheus has scraped", || {
             if server.child.try_wait().unwrap().is_some() {
                 // Somebody else took the port meanwhile.
-                (server.child, server.url) = Self::spawn(&server.dir, protocol);
+                (server.child, server.url) = Self::spawn(&server.dir, setup);
             }
             server.ask("up").is_some_and(|up| up.into_values().eq(["1".to_owned()]))
         });
@@ -72,17 +83,17 @@ impl Prometheus {
     }
 
     /// Starts a server on a port that is free now, as it does not say which one it took.
-    fn spawn(dir: &TempDir, protocol: Protocol) -> (Child, String) {
+    fn spawn(dir: &TempDir, setup: Setup) -> (Child, String) {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
         let log = fs::File::create(dir.path().join("log")).unwrap();
-        let child = Command::new("prometheus")
+        let child = Command::new(setup.program)
             .current_dir(dir)
             .arg("--config.file=prometheus.yml")
             .arg("--storage.tsdb.path=data")
             .arg(format!("--web.listen-address={address}"))
-            .args(protocol.prometheus_flag())
+            .args(setup.flag)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -90,12 +101,20 @@ impl Prometheus {
         (child, format!("http://{address}/api/v1/query"))
     }
 
-    /// The answer to a query; none while the server is not there.
-    fn ask(&self, query: &str) -> Option<Vector> {
+    /// The series of the answer to a query, as the server writes them; none while it is not there.
+    pub fn result(&self, query: &str) -> Option<Vec<Value>> {
         let mut response = ureq::get(&self.url).query("query", query).call().ok()?;
         let text = response.body_mut().read_to_string().ok()?;
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let series = answer["data"]["result"].as_array().unwrap();
+        let mut answer: Value = serde_json::from_str(&text).unwrap();
+        match answer["data"]["result"].take() {
+            Value::Array(series) => Some(series),
+            other => panic!("{query}: {other}"),
+        }
+    }
+
+    /// The answer to a query; none while the server is not there.
+    fn ask(&self, query: &str) -> Option<Vector> {
+        let series = self.result(query)?;
         Some(series.iter().map(|series| (labels(&series["metric"]), value(series))).collect())
     }
 
@@ -114,7 +133,7 @@ impl Prometheus {
         }
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 }
@@ -171,7 +190,7 @@ fn start(configs: &Configs, protocol: Protocol) -> (Exporter, Prometheus) {
     let flags = configs.flags();
     let flags = flags.iter().map(String::as_str).chain([protocol.exporter_flag()]);
     let exporter = Exporter::start(flags);
-    let prometheus = Prometheus::of(&exporter, protocol);
+    let prometheus = Prometheus::of(&exporter, protocol.setup());
     (exporter, prometheus)
 }
 

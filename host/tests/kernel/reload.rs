@@ -29,7 +29,7 @@ metrics:
       labels: [{name: id, size: 8, decoders: [{name: uint}]}]
 ";
 
-const LIFECYCLE: &str = "--web.enable-lifecycle";
+pub const LIFECYCLE: &str = "--web.enable-lifecycle";
 
 /// One config of the workload, served.
 fn served(yaml: &str) -> (Configs, Session, Exporter) {
@@ -40,7 +40,7 @@ fn served(yaml: &str) -> (Configs, Session, Exporter) {
 }
 
 /// The status and the text of what a reload is answered with.
-fn reload(exporter: &Exporter) -> (u16, String) {
+pub fn reload(exporter: &Exporter) -> (u16, String) {
     let url = exporter.url.replace("/metrics", "/-/reload");
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let mut response = agent.post(&url).send_empty().unwrap();
@@ -55,7 +55,7 @@ fn reloaded(exporter: &Exporter) -> String {
 }
 
 /// Puts other bytes in the place of a file, as those do who write configs.
-fn replace(file: &Path, bytes: impl AsRef<[u8]>) {
+pub fn replace(file: &Path, bytes: impl AsRef<[u8]>) {
     let new = file.with_extension("new");
     fs::write(&new, bytes).unwrap();
     fs::rename(new, file).unwrap();

@@ -78,6 +78,14 @@ impl Session {
         }
     }
 
+    /// Has `native.bpf.c` take this number: as a duration in nanoseconds (0), as a size (1), or to add it (2).
+    pub fn observe(self, what: usize, number: u64) {
+        /// The prctl that it waits for, and no kernel knows.
+        const NATIVE: libc::c_int = 0x6562_7068;
+        // SAFETY: the kernel knows no such option and touches nothing.
+        unsafe { libc::prctl(NATIVE, what, number, self.0, 0) };
+    }
+
     /// Adds `add` to the entry of `key` in the map `name`, on the CPU this thread is on.
     pub fn add(self, name: &str, key: &[u8], add: u64) {
         let map = MAPS.iter().position(|(map, _)| *map == name).expect("a map of the workload");

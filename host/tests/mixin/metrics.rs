@@ -101,6 +101,10 @@ fn example(text: &str, known: &mut Series) {
     }
     for histogram in metrics("histograms") {
         let labels = own_labels(&histogram);
+        let is_native = histogram["bucket_type"] == "native" || histogram.get("native").is_some();
+        if is_native {
+            note(known, name(&histogram), labels.clone());
+        }
         for part in ["bucket", "count", "sum"] {
             note(known, format!("{}_{part}", name(&histogram)), labels.clone());
         }

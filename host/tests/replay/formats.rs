@@ -19,7 +19,7 @@ use crate::tape::Replay;
 
 /// Families that OpenMetrics would take for the same, or for parts of each other.
 pub fn names_that_meet_in_openmetrics() {
-    let bounds = Bounds { upper: vec![-1.0, 1.0], multiplier: 1.0 };
+    let bounds = Bounds { upper: vec![-1.0, 1.0], multiplier: 1.0, native: None };
     let families = [
         ("a", Kind::Counter),
         ("a_total", Kind::Counter),

@@ -28,11 +28,14 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),
+        max_series: None,
+        dropped: Vec::new(),
     }
 }
 
 fn histogram(labels: &[(&str, usize, usize)]) -> Metric {
-    let buckets = Buckets { scale: Scale::Linear { min: 0, max: 4 }, multiplier: 1.0 };
+    let buckets =
+        Buckets { scale: Scale::Linear { min: 0, max: 4 }, multiplier: 1.0, native: None };
     Metric { kind: MetricKind::Histogram(buckets), ..counter(labels) }
 }
 

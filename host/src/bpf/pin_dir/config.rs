@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tracing::{debug, info};
 
-use super::{Kind, PinDir, names, names_in};
+use super::{KINDS, Kind, PinDir, names, names_in};
 use crate::advice::{Advice, words};
 use crate::bpf::attach::{Attachment, HookPlace};
 use crate::bpf::pin_file::{LinkPin, PinFile};
@@ -20,7 +20,7 @@ pub(in crate::bpf) use taken::Taken;
 use marks::{parts, pin_of};
 
 /// The pins of a config.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::bpf) struct ConfigPins {
     dir: PinDir,
     config: String,
@@ -29,6 +29,17 @@ pub(in crate::bpf) struct ConfigPins {
 impl ConfigPins {
     pub(super) fn new(dir: PinDir, config: &str) -> Self {
         Self { dir, config: config.to_owned() }
+    }
+
+    /// Takes all of them away. That one cannot be is said.
+    pub(in crate::bpf) fn remove(&self) {
+        for kind in KINDS {
+            let found = self.found(kind);
+            let own = found.iter().filter(|name| read_name(kind, name).is_some());
+            own.for_each(|name| self.file(kind, name).remove());
+            self.file(kind, "").remove_dir();
+        }
+        self.dir.file(&self.config, "").remove_dir();
     }
 
     fn file(&self, kind: Kind, name: &str) -> PinFile {

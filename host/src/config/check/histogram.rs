@@ -1,5 +1,7 @@
 //! Histograms: their buckets, and the label that holds the bucket of a row.
 
+mod native;
+
 use super::one_of;
 use crate::advice::{cut, quote};
 use crate::config::bounds;
@@ -22,13 +24,18 @@ pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Optio
         bucket_multiplier,
         bucket_min,
         bucket_max,
+        bucket_schema,
         bucket_keys,
+        native,
+        classic,
     } = kind
     else {
         return None;
     };
+    let multiplied = !bucket_multiplier.is_absent();
     let multiplier = multiplier(bucket_multiplier, path, faults);
     let kind = kind_of(bucket_type, path, faults)?;
+    let shown = native::Shown::of(native, classic, kind == "native", path, faults);
     let misplaced = |key: &str, remedy: &str| {
         let problem = format!("{kind} buckets do nothing with {key}");
         faults.warning(&format!("{path}.{key}"), problem, remedy);
@@ -41,10 +48,25 @@ pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Optio
     } else if !bucket_keys.is_absent() {
         misplaced("bucket_keys", "remove it, or write `bucket_type: fixed`");
     }
+    if kind == "native" {
+        if multiplied {
+            misplaced("bucket_multiplier", native::IN_SECONDS);
+        }
+    } else if !bucket_schema.is_absent() {
+        misplaced("bucket_schema", "remove it, or write `bucket_type: native`");
+    }
     let scale = match kind.as_str() {
         "fixed" => Scale::Fixed(fixed(bucket_keys, path, faults)?),
+        "native" => {
+            let schema = native::schema(bucket_schema, path, faults);
+            let largest = native::largest(schema);
+            let range = range("native", largest, (bucket_min, bucket_max), path, faults);
+            let (min, max) = range?;
+            Scale::Seconds { schema: schema?, min, max }
+        }
         kind => {
-            let (min, max) = range(kind, bucket_min, bucket_max, path, faults)?;
+            let largest = largest(kind);
+            let (min, max) = range(kind, largest, (bucket_min, bucket_max), path, faults)?;
             match kind {
                 "exp2" => Scale::Exp2 { min, max },
                 "exp2zero" => Scale::Exp2Zero { min, max },
@@ -57,7 +79,11 @@ pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Optio
         faults.error(path, problem, "count in wider steps, or serve fewer in one process");
         return None;
     }
-    let buckets = Buckets { scale, multiplier: multiplier? };
+    let multiplier = match scale {
+        Scale::Seconds { .. } => native::NANOSECOND,
+        _ => multiplier?,
+    };
+    let buckets = Buckets { scale, multiplier, native: None };
     let bounds = buckets.bounds();
     if !bounds.is_sorted_by(|a, b| a < b) || !bounds.iter().all(|bound| bound.is_finite()) {
         faults.error(
@@ -70,7 +96,8 @@ pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Optio
         );
         return None;
     }
-    Some(buckets)
+    let native = shown?.native(&kind, &buckets, path, faults)?;
+    Some(Buckets { native, ..buckets })
 }
 
 fn kind_of(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<String> {
@@ -104,10 +131,20 @@ fn multiplier(raw: Field<f64>, path: &str, faults: &Faults<'_>) -> Option<f64> {
     }
 }
 
+/// The largest key of such buckets.
+fn largest(kind: &str) -> u32 {
+    match kind {
+        "exp2" => LARGEST_EXPONENT,
+        "exp2zero" => LARGEST_EXPONENT + 1,
+        _ => u32::MAX,
+    }
+}
+
+/// The first and the last key, of which none is above `largest`.
 fn range(
     kind: &str,
-    min: Field<i128>,
-    max: Field<i128>,
+    largest: u32,
+    (min, max): (Field<i128>, Field<i128>),
     path: &str,
     faults: &Faults<'_>,
 ) -> Option<(u32, u32)> {
@@ -115,11 +152,6 @@ fn range(
         let remedy = "add `bucket_max:` with the last bucket's key";
         faults.error(path, format!("the {kind} histogram has no bucket_max"), remedy);
     }
-    let largest = match kind {
-        "exp2" => LARGEST_EXPONENT,
-        "exp2zero" => LARGEST_EXPONENT + 1,
-        _ => u32::MAX,
-    };
     let key = |name: &str, value: Option<i128>| {
         let value = value?;
         let key = u32::try_from(value).ok().filter(|key| *key <= largest);

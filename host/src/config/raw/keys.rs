@@ -73,6 +73,12 @@ const LABELS: Key = key(
     Nothing,
     "The parts of the map's key, in order. A counter without labels is the one entry whose `u32` key is 0; a histogram's last label, before `cpu`, is its bucket.",
 );
+const MAX_SERIES: Key = key(
+    "max_series",
+    ValueKind::Whole(ranges::SERIES),
+    Said("that of `--metrics.max-series`, else any number"),
+    "How many series it may have. Rows with labels beyond them go into one more, whose labels all are `other`.",
+);
 const TRANSFORMS: Key = key(
     "transforms",
     ValueKind::Items(&TRANSFORM),
@@ -105,12 +111,15 @@ pub(in crate::config) static COUNTER: Section = section(
             Written("1h"),
             "Of records: a key that none came of for so long, and at most twice as long, is forgotten.",
         ),
+        MAX_SERIES,
         TRANSFORMS,
     ],
 );
 
 /// The types of histograms whose buckets are a range of keys.
-const RANGED: &[&str] = &["exp2", "exp2zero", "linear"];
+const RANGED: &[&str] = &["exp2", "exp2zero", "linear", "native"];
+/// Those whose buckets end where a multiplier says.
+const MULTIPLIED: &[&str] = &["exp2", "exp2zero", "linear", "fixed"];
 
 fn bucket_types() -> Vec<Choice> {
     buckets::TYPES.map(|word| Choice { word, says: String::new() }).to_vec()
@@ -127,7 +136,7 @@ pub(in crate::config) static HISTOGRAM: Section = section(
             "bucket_type",
             ValueKind::Choice(bucket_types),
             Needed,
-            "Where buckets end. `exp2`: the bucket with key k ends at 2^k. `exp2zero`: key 0 ends at 0, key k at 2^(k-1). `linear`: key k ends at k. `fixed`: those of `bucket_keys`, each at itself.",
+            "Where buckets end. `exp2`: the bucket with key k ends at 2^k. `exp2zero`: key 0 ends at 0, key k at 2^(k-1). `linear`: key k ends at k. `fixed`: those of `bucket_keys`, each at itself. `native`: key k ends at 2^(k/2^`bucket_schema` - 30) seconds, as a native histogram has it.",
         ),
         key("bucket_min", ValueKind::Whole(ranges::BUCKET), Written("0"), "The first bucket's key. Not for `fixed`.")
             .only("bucket_type", RANGED),
@@ -135,9 +144,16 @@ pub(in crate::config) static HISTOGRAM: Section = section(
             "bucket_max",
             ValueKind::Whole(ranges::BUCKET),
             Needed,
-            "The last bucket's key. Not for `fixed`. At most 64 for `exp2` and 65 for `exp2zero`; 10,000 buckets at most.",
+            "The last bucket's key. Not for `fixed`. At most 64 for `exp2`, 65 for `exp2zero` and 64 · 2^`bucket_schema` for `native`; 10,000 buckets at most.",
         )
         .only("bucket_type", RANGED),
+        key(
+            "bucket_schema",
+            ValueKind::Whole(ranges::SCHEMA),
+            Needed,
+            "How fine buckets of `native` are: there are 2^`bucket_schema` from a power of two to the next.",
+        )
+        .only("bucket_type", &["native"]),
         key(
             "bucket_keys",
             ValueKind::Numbers,
@@ -149,8 +165,22 @@ pub(in crate::config) static HISTOGRAM: Section = section(
             "bucket_multiplier",
             ValueKind::Number,
             Written("1"),
-            "What bounds and sum are multiplied with, such as 1e-6 for keys in microseconds. 0 is 1.",
+            "What bounds and sum are multiplied with, such as 1e-6 for keys in microseconds. 0 is 1. Not for `native`, whose programs count nanoseconds.",
+        )
+        .only("bucket_type", MULTIPLIED),
+        key(
+            "native",
+            ValueKind::Boolean,
+            Said("`true` for `native`, else `false`"),
+            "Whether it is a native histogram too, for clients that take protobuf. Of `exp2` and `exp2zero` it can be one if `bucket_multiplier` is a power of two.",
         ),
+        key(
+            "classic",
+            ValueKind::Boolean,
+            Written("true"),
+            "Whether a native histogram has classic buckets beside it. In text it has them always.",
+        ),
+        MAX_SERIES,
         TRANSFORMS,
     ],
 );

@@ -36,6 +36,13 @@ fn what_differs_is_told_of_the_later_config() {
     let h = with_buckets("bucket_type: exp2\n      bucket_max: 3");
     let c = with_labels("").replace("name: a", "name: h").replace("help: A", "help: H");
     assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &h.replace('3', "4"))]), @"b.yaml:5: metrics.histograms[0].bucket_type: `h` has other buckets in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");
+    let native = |more: &str| {
+        with_buckets(&format!("bucket_type: exp2\n      bucket_max: 3\n      native: true{more}"))
+    };
+    let (both, alone) = (native(""), native("\n      classic: false"));
+    assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &both)]), @"b.yaml:7: metrics.histograms[0].native: `h` is not native in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");
+    assert_snapshot!(faults_of(&[("a.yaml", &both), ("b.yaml", &alone)]), @"b.yaml:7: metrics.histograms[0].native: `h` is native and classic in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");
+    assert_snapshot!(faults_of(&[("a.yaml", &alone), ("b.yaml", &h)]), @"b.yaml:3: metrics.histograms[0].native: `h` is native alone in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");
     assert_snapshot!(faults_of(&[("a.yaml", &h), ("b.yaml", &c)]), @"b.yaml:1: metrics.counters[0]: `h` is a counter here and a histogram in a.yaml:3 (metrics.histograms[0]); make them equal, or rename one and its map");
     assert_snapshot!(faults_of(&[("a.yaml", &c), ("b.yaml", &h)]), @"b.yaml:3: metrics.histograms[0]: `h` is a histogram here and a counter in a.yaml:1 (metrics.counters[0]); make them equal, or rename one and its map");
 }

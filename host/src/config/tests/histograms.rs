@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::{faults, good, with_buckets, with_histogram};
 use crate::config::MetricKind;
+use crate::config::buckets::native::Native;
 use crate::config::buckets::{Buckets, Scale};
 
 fn buckets(fields: &str) -> Buckets {
@@ -44,15 +45,77 @@ fn every_type_is_read() {
             1.0,
         ),
     ] {
-        assert_eq!(buckets(fields), Buckets { scale, multiplier }, "{fields}");
+        assert_eq!(buckets(fields), Buckets { scale, multiplier, native: None }, "{fields}");
     }
 }
 
 #[test]
-fn the_type_has_to_be_one_of_four() {
-    assert_snapshot!(buckets_faults("bucket_max:3"), @"x.yaml:3: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed");
+fn native_histograms_are_read() {
+    let native = |schema, second, classic| Some(Native { schema, second, classic });
+    let seconds = |schema, min, max| Scale::Seconds { schema, min, max };
+    for (fields, scale, multiplier, native) in [
+        (
+            "bucket_type:exp2 bucket_max:26 bucket_multiplier:0.0009765625 native:true",
+            Scale::Exp2 { min: 0, max: 26 },
+            2f64.powi(-10),
+            native(0, -9, true),
+        ),
+        (
+            "bucket_type:exp2zero bucket_max:3 native:yes classic:no",
+            Scale::Exp2Zero { min: 0, max: 3 },
+            1.0,
+            native(0, 0, false),
+        ),
+        (
+            "bucket_type:native bucket_schema:3 bucket_max:512",
+            seconds(3, 0, 512),
+            1e-9,
+            native(3, -239, true),
+        ),
+        (
+            "bucket_type:native bucket_schema:0 bucket_min:10 bucket_max:10 classic:false",
+            seconds(0, 10, 10),
+            1e-9,
+            native(0, -19, false),
+        ),
+        (
+            "bucket_type:native bucket_schema:1 bucket_max:9 native:false",
+            seconds(1, 0, 9),
+            1e-9,
+            None,
+        ),
+        (
+            "bucket_type:linear bucket_max:1 native:false",
+            Scale::Linear { min: 0, max: 1 },
+            1.0,
+            None,
+        ),
+    ] {
+        assert_eq!(buckets(fields), Buckets { scale, multiplier, native }, "{fields}");
+    }
+}
+
+#[test]
+fn what_cannot_be_native_is_told() {
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:3 bucket_multiplier:0.000001 native:true"), @"x.yaml:8: metrics.histograms[0].native: multiplied with 1e-6, exp2 buckets do not end at powers of two, where those of native histograms do; multiply with a power of two, such as 0.0009765625, which is 2^-10; or count nanoseconds in `bucket_type: native`; or have Prometheus make one of the classic buckets, with `convert_classic_histograms_to_nhcb: true`");
+    assert_snapshot!(buckets_faults("bucket_type:exp2zero bucket_max:3 bucket_multiplier:3 native:true"), @"x.yaml:8: metrics.histograms[0].native: multiplied with 3e0, exp2zero buckets do not end at powers of two, where those of native histograms do; multiply with a power of two, such as 0.0009765625, which is 2^-10; or count nanoseconds in `bucket_type: native`; or have Prometheus make one of the classic buckets, with `convert_classic_histograms_to_nhcb: true`");
+    assert_snapshot!(buckets_faults("bucket_type:linear bucket_max:3 native:true"), @"x.yaml:7: metrics.histograms[0].native: linear buckets do not double, as those of native histograms do; count in `bucket_type: exp2` or `native`; or have Prometheus make one of the classic buckets, with `convert_classic_histograms_to_nhcb: true`");
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:3 classic:false"), @"x.yaml:7: metrics.histograms[0].classic: a histogram that is not native has no other buckets; remove it, or write `native: true` beside it");
+    assert_snapshot!(buckets_faults("bucket_type:native bucket_schema:0 bucket_max:3 native:false classic:false"), @"x.yaml:9: metrics.histograms[0].classic: a histogram that is not native has no other buckets; remove it, or write `native: true` beside it");
+    assert_snapshot!(buckets_faults("bucket_type:native bucket_max:3"), @"x.yaml:3: metrics.histograms[0]: the native histogram has no bucket_schema; add `bucket_schema:`, from 0 to 3");
+    assert_snapshot!(buckets_faults("bucket_type:native bucket_max:3 bucket_schema:4"), @"x.yaml:7: metrics.histograms[0].bucket_schema: buckets of schema 4 cannot be counted in; write a number from 0, which doubles, to 3, which has eight buckets from a power of two to the next");
+    assert_snapshot!(buckets_faults("bucket_type:native bucket_max:129 bucket_schema:1"), @"x.yaml:6: metrics.histograms[0].bucket_max: no native bucket has the key 129; write a number from 0 to 128");
+    assert_snapshot!(buckets_faults("bucket_type:native bucket_schema:1"), @"x.yaml:3: metrics.histograms[0]: the native histogram has no bucket_max; add `bucket_max:` with the last bucket's key");
+    assert_snapshot!(buckets_faults("bucket_type:native bucket_max:9 bucket_schema:1 bucket_multiplier:0.5"), @"x.yaml:8: warning: metrics.histograms[0].bucket_multiplier: native buckets do nothing with bucket_multiplier; remove it, as their bounds are in seconds, and their programs count nanoseconds");
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:9 bucket_schema:1"), @"x.yaml:7: warning: metrics.histograms[0].bucket_schema: exp2 buckets do nothing with bucket_schema; remove it, or write `bucket_type: native`");
+    assert_snapshot!(buckets_faults("bucket_type:exp2 bucket_max:9 native:2"), @"x.yaml:7: metrics.histograms[0].native: expected true or false, found `2`; write one of the two");
+}
+
+#[test]
+fn the_type_has_to_be_one_of_five() {
+    assert_snapshot!(buckets_faults("bucket_max:3"), @"x.yaml:3: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed, native");
     assert_snapshot!(buckets_faults("bucket_type:exp bucket_max:3"), @"x.yaml:5: metrics.histograms[0].bucket_type: no bucket_type is called `exp`; did you mean `exp2`?");
-    assert_snapshot!(buckets_faults("bucket_type:logarithmic bucket_max:3"), @"x.yaml:5: metrics.histograms[0].bucket_type: no bucket_type is called `logarithmic`; write one of exp2, exp2zero, linear, fixed");
+    assert_snapshot!(buckets_faults("bucket_type:logarithmic bucket_max:3"), @"x.yaml:5: metrics.histograms[0].bucket_type: no bucket_type is called `logarithmic`; write one of exp2, exp2zero, linear, fixed, native");
 }
 
 #[test]

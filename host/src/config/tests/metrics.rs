@@ -47,7 +47,7 @@ metrics:
     assert_snapshot!(shown.concat(), @r#"
     metrics.counters[0] things_total [] Counter
     metrics.counters[1] others_total [] Counter
-    metrics.histograms[0] latency_seconds ["device", "operation"] Histogram(Buckets { scale: Exp2 { min: 0, max: 26 }, multiplier: 1e-6 })
+    metrics.histograms[0] latency_seconds ["device", "operation"] Histogram(Buckets { scale: Exp2 { min: 0, max: 26 }, multiplier: 1e-6, native: None })
     "#);
     let labels = &config.metrics[2].labels;
     let sizes: Vec<_> = labels.iter().map(|label| (label.size, label.padding)).collect();
@@ -86,7 +86,7 @@ metrics:
     assert_snapshot!(faults(text), @"
     x.yaml:4: metrics.counters[1].name: `a` is the name of metrics.counters[0] on line 3 too; give each its own name and map
     x.yaml:6: metrics.histograms[0].name: `a` is the name of metrics.counters[0] on line 3 too; give each its own name and map
-    x.yaml:6: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed
+    x.yaml:6: metrics.histograms[0]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed, native
     x.yaml:6: metrics.histograms[0]: the histogram has no labels; add a last label, before `cpu` if there is one, with the bucket's number, decoded by `uint`
     ");
 }

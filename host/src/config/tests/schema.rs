@@ -82,6 +82,14 @@ metrics:
       bucket_type: fixed
       bucket_keys: [1, 2]
       labels: [{name: bucket, size: 4, decoders: [{name: uint}]}]
+    - name: native
+      help: h
+      bucket_type: native
+      bucket_schema: 3
+      bucket_max: 3
+      native: true
+      classic: false
+      labels: [{name: bucket, size: 4, decoders: [{name: uint}]}]
 kaddrs: [jiffies]
 plugins:
   pods: {oci: 'ghcr.io/acme/pods:1.2.0@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}
@@ -317,6 +325,11 @@ fn faulty_files_are_refused() {
         "bucket_type: fixed\n      bucket_keys: [1]\n      bucket_max: 3",
         "bucket_type: linear\n      bucket_max: 3\n      bucket_keys: [1]",
         "bucket_type: linear\n      bucket_max: 3\n      bucket_multiplier: -1",
+        "bucket_type: native\n      bucket_max: 3",
+        "bucket_type: native\n      bucket_max: 3\n      bucket_schema: 4",
+        "bucket_type: native\n      bucket_max: 3\n      bucket_schema: 1\n      bucket_multiplier: 2",
+        "bucket_type: exp2\n      bucket_max: 3\n      bucket_schema: 1",
+        "bucket_type: exp2\n      bucket_max: 3\n      native: maybe",
     ];
     let files = [
         "{}",

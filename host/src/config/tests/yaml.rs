@@ -289,7 +289,7 @@ kaddrs: symbol
     x.yaml:13: metrics.histograms[2].bucket_multiplier: expected a number, found `much`; write digits alone, such as 8 or 0.001
     x.yaml:14: metrics.histograms[2].bucket_keys[1]: expected a number, found `two`; write digits alone, such as 8 or 0.001
     x.yaml:14: metrics.histograms[2].bucket_keys[2]: expected a number, found a list; write digits alone, such as 8 or 0.001
-    x.yaml:15: metrics.histograms[3]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed
+    x.yaml:15: metrics.histograms[3]: the histogram has no bucket_type; add `bucket_type:`, one of exp2, exp2zero, linear, fixed, native
     x.yaml:18: metrics.histograms[3].labels[0]: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     x.yaml:20: metrics.histograms[3].labels[1].size: expected a whole number, found `four`; write digits alone, such as 8
     x.yaml:21: metrics.histograms[3].labels[1].padding: expected a whole number, found a mapping; write digits alone, such as 8

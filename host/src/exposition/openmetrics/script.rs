@@ -7,7 +7,7 @@ use super::Exposed;
 use crate::exposition::lines::{Lines, braced};
 use crate::exposition::names::{Names, commented, escape};
 use crate::exposition::script::Script;
-use crate::series::{Family, Histogram, Kind, LabelValues};
+use crate::series::{Family, Histogram, Kind};
 
 /// Writes a family as OpenMetrics.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ impl Script for OpenMetricsScript {
         }
     }
 
-    fn begin(&mut self, labels: LabelValues<'_>, _: &mut Vec<u8>) {
-        self.lines.begin(labels);
+    fn begin(&mut self, family: &Family, id: usize, _: &mut Vec<u8>) {
+        self.lines.begin(family.label_values(id));
     }
 
     fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {

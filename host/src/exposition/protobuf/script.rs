@@ -7,10 +7,11 @@
 
 use bytes::Bytes;
 
+use crate::config::buckets::native::Native;
 use crate::escaping::Escaping;
 use crate::exposition::names::Names;
 use crate::exposition::script::Script;
-use crate::series::{Family, Histogram, Kind, LabelValues};
+use crate::series::{Bounds, Family, Histogram, Kind};
 
 /// The tags of fields, as the bytes they begin with: their number and what they hold.
 mod tag {
@@ -35,9 +36,20 @@ mod tag {
     pub(super) const LABEL_NAME: u8 = bytes(1);
     pub(super) const LABEL_VALUE: u8 = bytes(2);
     pub(super) const VALUE: u8 = double(1);
+    pub(super) const COUNTER_CREATED: u8 = bytes(3);
+    pub(super) const HISTOGRAM_CREATED: u8 = bytes(15);
+    pub(super) const SECONDS: u8 = varint(1);
+    pub(super) const NANOSECONDS: u8 = varint(2);
     pub(super) const HISTOGRAM_COUNT: u8 = varint(1);
     pub(super) const HISTOGRAM_SUM: u8 = double(2);
     pub(super) const HISTOGRAM_BUCKET: u8 = bytes(3);
+    pub(super) const HISTOGRAM_SCHEMA: u8 = varint(5);
+    pub(super) const HISTOGRAM_ZERO_THRESHOLD: u8 = double(6);
+    pub(super) const HISTOGRAM_ZERO_COUNT: u8 = varint(7);
+    pub(super) const HISTOGRAM_SPAN: u8 = bytes(12);
+    pub(super) const HISTOGRAM_DELTAS: u8 = bytes(13);
+    pub(super) const SPAN_OFFSET: u8 = varint(1);
+    pub(super) const SPAN_LENGTH: u8 = varint(2);
     pub(super) const BUCKET_COUNT: u8 = varint(1);
     pub(super) const BUCKET_BOUND: u8 = double(2);
 }
@@ -65,12 +77,18 @@ pub(crate) struct ProtobufScript {
     head: Vec<u8>,
     /// What stands before the length of each label's value, behind the label's own length.
     names: Vec<Vec<u8>>,
+    /// What begins the field that holds a series' numbers.
+    numbers: u8,
+    /// What begins the field in there that says when the series began, if its type has one.
+    created: Option<u8>,
     /// What stands before each number of a series; nothing stands behind the last.
     before: Vec<Vec<u8>>,
     /// Bytes that numbers take, and what stands before them.
-    numbers: usize,
+    len: usize,
     /// The labels of the series in hand.
     labels: Vec<u8>,
+    /// When it began.
+    begun: Vec<u8>,
 }
 
 impl Script for ProtobufScript {
@@ -87,10 +105,16 @@ impl Script for ProtobufScript {
             field
         });
         let (head, names, before) = (head(family, &name), names.collect(), before(&family.kind));
+        let (numbers, created) = match family.kind {
+            Kind::Counter | Kind::RealCounter => (tag::METRIC_COUNTER, Some(tag::COUNTER_CREATED)),
+            Kind::Gauge | Kind::IntegerGauge => (tag::METRIC_GAUGE, None),
+            Kind::Histogram(_) => (tag::METRIC_HISTOGRAM, Some(tag::HISTOGRAM_CREATED)),
+        };
         let cells = vec![0; family.kind.cells()];
-        let mut numbers = before.iter().map(Vec::len).sum();
-        Self::numbers(&family.kind, &cells, |_, number| numbers += number.len());
-        Self { head, names, before, numbers, labels: Vec::new() }
+        let mut len = before.iter().map(Vec::len).sum();
+        Self::numbers(&family.kind, &cells, |_, number| len += number.len());
+        let (labels, begun) = (Vec::new(), Vec::new());
+        Self { head, names, numbers, created, before, len, labels, begun }
     }
 
     fn head(&self, series: usize) -> Bytes {
@@ -112,21 +136,29 @@ impl Script for ProtobufScript {
             Kind::RealCounter | Kind::Gauge => then(0, &cells[0].to_le_bytes()),
             Kind::Histogram(bounds) => {
                 let histogram = Histogram::new(bounds, cells);
-                let all = histogram.count();
-                then(0, &whole(all));
-                then(1, &histogram.sum().to_le_bytes());
-                let counts = histogram.cumulative().map(|(_, count)| count).chain([all]);
-                for (bucket, count) in counts.enumerate() {
-                    then(2 + bucket, &whole(count));
+                let mut place = 0;
+                let mut next = |number: &[u8]| {
+                    then(place, number);
+                    place += 1;
+                };
+                next(&whole(histogram.told_count()));
+                next(&histogram.sum().to_le_bytes());
+                if has_classic(bounds) {
+                    histogram.cumulative().for_each(|(_, count)| next(&whole(count)));
+                    next(&whole(histogram.count()));
+                }
+                if bounds.native.is_some() {
+                    next(&whole(histogram.native_counts().next().unwrap_or_default()));
+                    histogram.native_deltas().for_each(|delta| next(&whole(zigzag(delta))));
                 }
             }
         }
     }
 
-    fn begin(&mut self, labels: LabelValues<'_>, out: &mut Vec<u8>) {
-        let Self { names, labels: written, numbers, .. } = self;
+    fn begin(&mut self, family: &Family, id: usize, out: &mut Vec<u8>) {
+        let Self { names, numbers, created, len, labels: written, begun, .. } = self;
         written.clear();
-        for (name, value) in names.iter().zip(labels) {
+        for (name, value) in names.iter().zip(family.label_values(id)) {
             let value = value.as_bytes();
             written.push(tag::METRIC_LABEL);
             length(name.len() + prost::length_delimiter_len(value.len()) + value.len(), written);
@@ -134,9 +166,16 @@ impl Script for ProtobufScript {
             length(value.len(), written);
             written.extend_from_slice(value);
         }
-        out.push(tag::FAMILY_METRIC);
-        length(written.len() + *numbers, out);
+        begun.clear();
+        if let (Some(tag), Some(time)) = (*created, family.begun(id)) {
+            put(tag, &timestamp(time), begun);
+        }
+        let inside = begun.len() + *len;
+        let field = 1 + prost::length_delimiter_len(inside) + inside;
+        begin(tag::FAMILY_METRIC, written.len() + field, out);
         out.extend_from_slice(written);
+        begin(*numbers, inside, out);
+        out.extend_from_slice(begun);
     }
 
     fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
@@ -163,27 +202,58 @@ fn head(family: &Family, name: &str) -> Vec<u8> {
 
 /// What stands before each number of a series.
 fn before(kind: &Kind) -> Vec<Vec<u8>> {
-    let value = |field| {
-        let mut before = Vec::new();
-        begin(field, 1 + REAL, &mut before);
-        before.push(tag::VALUE);
-        vec![before]
-    };
     match kind {
-        Kind::Counter | Kind::RealCounter => value(tag::METRIC_COUNTER),
-        Kind::Gauge | Kind::IntegerGauge => value(tag::METRIC_GAUGE),
+        Kind::Counter | Kind::RealCounter | Kind::Gauge | Kind::IntegerGauge => {
+            vec![vec![tag::VALUE]]
+        }
         Kind::Histogram(bounds) => {
-            let bounds = bounds.upper.iter().copied().chain([f64::INFINITY]);
-            let buckets: Vec<_> = bounds.map(bucket).collect();
-            let totals = [tag::HISTOGRAM_COUNT, tag::HISTOGRAM_SUM];
-            let inside = buckets.iter().map(|before| before.len() + WHOLE).sum::<usize>();
-            let mut first = Vec::new();
-            begin(tag::METRIC_HISTOGRAM, totals.len() + WHOLE + REAL + inside, &mut first);
-            let [count, sum] = totals;
-            first.push(count);
-            [first, vec![sum]].into_iter().chain(buckets).collect()
+            let mut parts = vec![vec![tag::HISTOGRAM_COUNT], vec![tag::HISTOGRAM_SUM]];
+            if has_classic(bounds) {
+                let ends = bounds.upper.iter().copied().chain([f64::INFINITY]);
+                parts.extend(ends.map(bucket));
+            }
+            if let Some(native) = &bounds.native {
+                parts.extend(before_native(bounds, native));
+            }
+            parts
         }
     }
+}
+
+/// A point in time: whole seconds since 1970, and nanoseconds.
+fn timestamp(milliseconds: u64) -> Vec<u8> {
+    let mut out = vec![tag::SECONDS];
+    varint(milliseconds / 1000, &mut out);
+    out.push(tag::NANOSECONDS);
+    varint(milliseconds % 1000 * 1_000_000, &mut out);
+    out
+}
+
+/// Whether classic buckets are told.
+fn has_classic(bounds: &Bounds) -> bool {
+    bounds.native.as_ref().is_none_or(|native| native.classic)
+}
+
+/// What stands before each number of a native histogram: the zero bucket's, then those of all others. All are told,
+/// empty ones too, so that none moves. The span that says which they are stands there even if there are none: so
+/// it is a native histogram whatever it has counted.
+fn before_native(bounds: &Bounds, native: &Native) -> Vec<Vec<u8>> {
+    let others = bounds.upper.len() - 1;
+    let mut first = vec![tag::HISTOGRAM_SCHEMA, zigzag(native.schema.into()) as u8];
+    first.push(tag::HISTOGRAM_ZERO_THRESHOLD);
+    first.extend_from_slice(&bounds.upper[0].to_le_bytes());
+    let mut span = vec![tag::SPAN_OFFSET];
+    varint(zigzag(native.second.into()), &mut span);
+    span.push(tag::SPAN_LENGTH);
+    varint(others as u64, &mut span);
+    put(tag::HISTOGRAM_SPAN, &span, &mut first);
+    first.push(tag::HISTOGRAM_ZERO_COUNT);
+    let mut before = vec![Vec::new(); others];
+    if let Some(first) = before.first_mut() {
+        begin(tag::HISTOGRAM_DELTAS, others * WHOLE, first);
+    }
+    before.insert(0, first);
+    before
 }
 
 /// What stands before the number of a bucket: its bound comes first, so that nothing stands behind.
@@ -210,8 +280,17 @@ fn put(tag: u8, text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a length.
 fn length(len: usize, out: &mut Vec<u8>) {
-    // It fails only where memory has a fixed size.
-    let _ = prost::encode_length_delimiter(len, out);
+    varint(len as u64, out);
+}
+
+/// Appends a whole number in as few bytes as it needs.
+fn varint(value: u64, out: &mut Vec<u8>) {
+    prost::encoding::encode_varint(value, out);
+}
+
+/// A signed number as protobuf has it: small numbers are small, whatever their sign.
+fn zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63).cast_unsigned()
 }
 
 /// A whole number: seven bits in each byte, the lowest first, and a bit that says that more follows.

@@ -117,8 +117,8 @@ fn ask(scrapes: &Scrapes, page: Page, gzip: bool) -> Answered<'_> {
     queued(scrapes.get(page, gzip, None))
 }
 
-fn queued<'a>(asked: impl Future<Output = Result<Answer, ScrapeError>> + 'a) -> Answered<'a> {
-    let mut asked: Answered<'a> = Box::pin(asked);
+fn queued<'a, T>(asked: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+    let mut asked: Pin<Box<dyn Future<Output = T> + 'a>> = Box::pin(asked);
     let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(first.is_pending());
     asked
@@ -131,6 +131,29 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 
 fn plain(text: &'static str) -> Result<Answer, ScrapeError> {
     Ok(Answer { body: text.as_bytes().into(), gzipped: false })
+}
+
+#[test]
+fn families_are_of_a_reading_that_begins_after_they_were_asked_for() {
+    let f = start();
+    let page = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read(None));
+    let families = queued(f.scrapes.families());
+    f.ends("read");
+    f.makes(METRICS, "page");
+    f.reads();
+    assert!(wait(families).unwrap().is_empty());
+    assert_eq!(wait(page), plain("page"));
+    // Nothing is read for who has gone, and who is there hears of a panic.
+    drop(queued(f.scrapes.families()));
+    let families = queued(f.scrapes.families());
+    f.begins(Call::Read(None));
+    f.ends("panic");
+    assert!(matches!(wait(families), Err(ScrapeError::Panicked(_))));
+    let page = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.makes(METRICS, "again");
+    assert_eq!(wait(page), plain("again"));
 }
 
 #[test]

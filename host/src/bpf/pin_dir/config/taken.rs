@@ -1,4 +1,6 @@
 //! Maps of a config: those that are pinned become the object's, and all of the object's become pinned.
+//!
+//! A pin of another shape stays until the new programs run: those before them may have to go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
@@ -6,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 
-use libbpf_rs::{MapCore as _, Object, OpenMapMut};
+use libbpf_rs::{Map, MapCore as _, Object, OpenMapMut};
 use tracing::{info, warn};
 
 use super::super::{KINDS, Kind};
@@ -14,7 +16,10 @@ use super::ConfigPins;
 use super::marks::{self, Mark, parts, pin_of};
 use crate::advice::Advice;
 use crate::bpf::handover::{self, MapShape};
+use crate::bpf::pin_file::PinFile;
 use crate::bpf::{LoadError, Opened, sys, text};
+
+const PIN: &str = "pin a map at";
 
 /// What an object's maps hold, and which of them were taken over.
 #[derive(Debug)]
@@ -22,8 +27,19 @@ pub(in crate::bpf) struct Taken {
     pins: ConfigPins,
     /// Of those that are pinned, by name.
     marks: BTreeMap<String, Mark>,
-    /// Names of those that are pinned already.
+    /// Pins that were there before, and the maps that they are of.
+    found: Vec<(String, PinFile)>,
+    /// Names of those that were taken over.
     maps: BTreeSet<String>,
+    /// Pins of maps that had none, as long as it is not settled.
+    made: Vec<PinFile>,
+}
+
+/// Where the object's programs have not come to run, those before them go on, and its maps are not wanted.
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.made.iter().for_each(PinFile::remove);
+    }
 }
 
 impl Taken {
@@ -34,12 +50,17 @@ impl Taken {
     /// When one has another, if that is a fault; or when one cannot be had.
     pub(in crate::bpf) fn of(pins: ConfigPins, opened: &mut Opened) -> Result<Self, LoadError> {
         let marks = marks::of(opened);
-        let found = pins.found(Kind::Maps);
-        let found: BTreeMap<_, _> = found.iter().filter_map(|name| parts(name)).collect();
-        let mut taken = Self { pins, marks, maps: BTreeSet::new() };
+        let names = pins.found(Kind::Maps);
+        let marked: BTreeMap<_, _> = names.iter().filter_map(|name| parts(name)).collect();
+        let found = names.iter().filter_map(|name| {
+            let (map, _) = parts(name)?;
+            Some((map, pins.file(Kind::Maps, name)))
+        });
+        let found = found.collect();
+        let mut taken = Self { pins, marks, found, maps: BTreeSet::new(), made: Vec::new() };
         for mut map in opened.object.maps_mut() {
             let name = text(map.name());
-            let Some(pinned) = found.get(&name) else { continue };
+            let Some(pinned) = marked.get(&name) else { continue };
             let own = taken.take(&mut map, &name, pinned);
             if own.map_err(|advice| taken.pins.refuse(advice))? {
                 taken.maps.insert(name);
@@ -78,23 +99,67 @@ impl Taken {
         }
     }
 
-    /// Pins the maps of the object, but for those that are, and takes away pins of maps that it does not have.
+    /// Pins those maps of the object that have no pin.
     ///
     /// # Errors
     ///
     /// When one cannot be pinned.
-    pub(in crate::bpf) fn keep(self, object: &Object) -> Result<ConfigPins, LoadError> {
-        let Self { pins, marks, maps } = self;
-        let went_on = marks.iter().filter(|(name, mark)| !mark.is_silent() && maps.contains(*name));
+    pub(in crate::bpf) fn begin(&mut self, object: &Object) -> Result<(), LoadError> {
+        let pins = &self.pins;
+        let went_on =
+            self.marks.iter().filter(|(name, mark)| !mark.is_silent() && self.maps.contains(*name));
         match went_on.count() {
             0 => {}
             1 => info!(config = pins.config, "1 map goes on with what it holds"),
             n => info!(config = pins.config, "{n} maps go on with what they hold"),
         }
-        match pins.replace(object, &marks, &maps) {
-            Ok(()) => Ok(pins),
-            Err(advice) => Err(pins.refuse(advice)),
+        for kind in KINDS {
+            let dir = pins.file(kind, "");
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
+            made.map_err(|error| pins.refuse(pins.failed("make", &dir, &error)))?;
         }
+        for (file, map) in self.unpinned(object) {
+            if !self.has_pin(&text(map.name())) {
+                let pinned = file.pin(map.as_fd());
+                pinned.map_err(|error| self.pins.refuse(self.pins.failed(PIN, &file, &error)))?;
+                self.made.push(file);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the object's maps the pins of those that had another shape, and takes away those of maps that it does not
+    /// have: its programs run.
+    pub(in crate::bpf) fn settle(&mut self, object: &Object) {
+        self.made.clear();
+        let gone = self.found.iter().filter(|(map, _)| !self.maps.contains(map));
+        gone.for_each(|(_, file)| file.remove());
+        for (file, map) in self.unpinned(object) {
+            if self.has_pin(&text(map.name()))
+                && let Err(error) = file.pin(map.as_fd())
+            {
+                warn!(config = self.pins.config, "{}", self.pins.failed(PIN, &file, &error));
+            }
+        }
+    }
+
+    pub(in crate::bpf) fn pins(&self) -> &ConfigPins {
+        &self.pins
+    }
+
+    /// The maps of the object that are to be pinned and were not taken over, each with its pin.
+    fn unpinned<'o>(&self, object: &'o Object) -> Vec<(PinFile, Map<'o>)> {
+        let file = |map: Map<'o>| {
+            let name = text(map.name());
+            let mark = self.marks.get(&name).filter(|_| !self.maps.contains(&name))?;
+            Some((self.pins.file(Kind::Maps, &pin_of(&name, mark.as_str())), map))
+        };
+        object.maps().filter_map(file).collect()
+    }
+
+    /// Whether a map of this name was pinned before.
+    fn has_pin(&self, map: &str) -> bool {
+        self.found.iter().any(|(found, _)| found == map)
     }
 
     fn other_shape(&self, map: &str, why: &str) -> Advice {
@@ -110,32 +175,6 @@ impl Taken {
 }
 
 impl ConfigPins {
-    /// Takes away the pins of all maps but `maps`, and pins those of the object that have none then.
-    fn replace(
-        &self,
-        object: &Object,
-        marks: &BTreeMap<String, Mark>,
-        maps: &BTreeSet<String>,
-    ) -> Result<(), Advice> {
-        for kind in KINDS {
-            let dir = self.file(kind, "");
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
-            made.map_err(|error| self.failed("make", &dir, &error))?;
-        }
-        let stays = |name: &&String| parts(name).is_some_and(|(map, _)| maps.contains(&map));
-        let found = self.found(Kind::Maps);
-        let gone = found.iter().filter(|name| !stays(name));
-        gone.for_each(|name| self.file(Kind::Maps, name).remove());
-        for map in object.maps() {
-            let name = text(map.name());
-            let Some(mark) = marks.get(&name).filter(|_| !maps.contains(&name)) else { continue };
-            let file = self.file(Kind::Maps, &pin_of(&name, mark.as_str()));
-            let pinned = file.pin(map.as_fd());
-            pinned.map_err(|error| self.failed("pin a map at", &file, &error))?;
-        }
-        Ok(())
-    }
-
     fn refuse(&self, advice: Advice) -> LoadError {
         LoadError { name: self.config.clone(), advice }
     }
@@ -162,9 +201,10 @@ mod tests {
         let pins = PinDir { path, dir: Arc::new(dir), strict: true }.of("tcp");
         let file = pins.file(Kind::Maps, &pin_of("tcp_total", "untyped"));
         let error = io::Error::from_raw_os_error(libc::EACCES);
-        let advice = pins.failed("pin a map at", &file, &error);
+        let advice = pins.failed(PIN, &file, &error);
         insta::assert_snapshot!(pins.refuse(advice).advice(), @"failed to load config `tcp`: failed to pin a map at /sys/fs/bpf/x/tcp/maps/tcp_total-untyped: permission denied");
-        let taken = Taken { pins, marks: BTreeMap::new(), maps: BTreeSet::new() };
+        let (marks, maps, found, made) = Default::default();
+        let taken = Taken { pins, marks, found, maps, made };
         insta::assert_snapshot!(taken.other_shape("tcp_total", "max_entries 1024, was 512"), @"the map that is pinned of `tcp_total` has another shape: max_entries 1024, was 512; have it begin anew with `ebpf_wasm_exporter unpin --bpf.pin-dir=/sys/fs/bpf/x tcp`, or leave out --config.strict");
     }
 }

@@ -1,4 +1,6 @@
-//! A real OpenTelemetry Collector, and the spans that it got.
+//! A real OpenTelemetry Collector, and what it got.
+
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +24,7 @@ pub fn lacks() -> Option<String> {
     (!there).then(|| "no otelcol and openssl; `make test` gets them".to_owned())
 }
 
-/// A collector that writes the spans it gets to a file.
+/// A collector that writes the spans and the metrics it gets to files.
 pub struct OtelCollector {
     child: Child,
     pub dir: TempDir,
@@ -32,24 +34,32 @@ pub struct OtelCollector {
 impl OtelCollector {
     /// Starts one that is reached by TLS, and knows who reaches it, if `tls`.
     pub fn start(tls: bool) -> Self {
+        Self::started(tls, || [free_port(), free_port()])
+    }
+
+    /// Starts one at these ports, for gRPC and for HTTP, which nobody else takes.
+    pub fn start_at(ports: [u16; 2]) -> Self {
+        Self::started(false, || ports)
+    }
+
+    fn started(tls: bool, ports: impl Fn() -> [u16; 2]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         if tls {
             certify(dir.path());
         }
-        let (child, ports) = Self::spawn(dir.path(), tls);
-        let mut server = Self { child, dir, ports };
+        let (child, at) = Self::spawn(dir.path(), tls, ports());
+        let mut server = Self { child, dir, ports: at };
         until("the collector listens", || {
             if server.child.try_wait().unwrap().is_some() {
                 // Somebody else took a port meanwhile.
-                (server.child, server.ports) = Self::spawn(server.dir.path(), tls);
+                (server.child, server.ports) = Self::spawn(server.dir.path(), tls, ports());
             }
             server.ports.iter().all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok())
         });
         server
     }
 
-    fn spawn(dir: &Path, tls: bool) -> (Child, [u16; 2]) {
-        let ports = [free_port(), free_port()];
+    fn spawn(dir: &Path, tls: bool, ports: [u16; 2]) -> (Child, [u16; 2]) {
         let at = |file: &str| dir.join(file).display().to_string();
         let tls = if tls {
             format!(
@@ -64,12 +74,14 @@ impl OtelCollector {
         let config = format!(
             "receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{}'{tls}}}, \
              http: {{endpoint: '127.0.0.1:{}'{tls}}}}}}}}}\n\
-             exporters: {{file: {{path: {}}}}}\n\
+             exporters: {{file/spans: {{path: {}}}, file/metrics: {{path: {}}}}}\n\
              service:\n  telemetry: {{metrics: {{level: none}}}}\n  \
-             pipelines: {{traces: {{receivers: [otlp], exporters: [file]}}}}\n",
+             pipelines:\n    traces: {{receivers: [otlp], exporters: [file/spans]}}\n    \
+             metrics: {{receivers: [otlp], exporters: [file/metrics]}}\n",
             ports[0],
             ports[1],
             at("spans.json"),
+            at("metrics.json"),
         );
         fs::write(dir.join("config.yaml"), config).unwrap();
         let log = fs::File::create(dir.join("log")).unwrap();
@@ -89,13 +101,29 @@ impl OtelCollector {
 
     /// Ends it; the spans that it got.
     pub fn end(mut self) -> Vec<GotSpan> {
+        let text = self.ended("spans.json");
+        spans(&text)
+    }
+
+    /// Ends it; the messages with metrics that it got.
+    pub fn end_with_metrics(mut self) -> Vec<Value> {
+        let text = self.ended("metrics.json");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// How many messages with metrics it has written so far.
+    pub fn messages(&self) -> usize {
+        fs::read_to_string(self.file("metrics.json")).unwrap_or_default().lines().count()
+    }
+
+    fn ended(&mut self, file: &str) -> String {
         let id = i32::try_from(self.child.id()).unwrap();
         // SAFETY: the child was not waited for, so the id is still its own.
         assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
         self.child.wait().unwrap();
-        let text = fs::read_to_string(self.file("spans.json")).unwrap_or_default();
+        let text = fs::read_to_string(self.file(file)).unwrap_or_default();
         assert!(!text.is_empty(), "{}", fs::read_to_string(self.file("log")).unwrap());
-        spans(&text)
+        text
     }
 }
 
