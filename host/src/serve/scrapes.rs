@@ -198,7 +198,8 @@ impl Scrapes {
         (Self { queue, life, board }, move || live(gatherer, (&requests, shown), alive))
     }
 
-    /// Has the maps read though nobody has asked for a page yet. Who asks meanwhile shares the reading.
+    /// Has the maps read though nobody has asked for a page yet. Who asks meanwhile has a reading of their own, which
+    /// begins after they asked. One that already waits then is for both.
     pub fn read_ahead(&self) {
         // A thread that has died is told of elsewhere.
         let _ = self.queue.send(Asked::Reading);
@@ -441,7 +442,6 @@ fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
         // Who has gone meanwhile misses nothing.
         let _ = reply.send(read.clone().and_then(|()| waiting.call(|| gatherer.families())));
     }
-    waiting.look();
     let mut made = Vec::new();
     while let Some(page) = next_page(&mut waiting.pages, &choice, &made) {
         let body = read.clone().and_then(|()| waiting.call(|| gatherer.page(page)));
