@@ -22,7 +22,11 @@ const DELTA: Form = Form { delta_counters: true, delta_histograms: true, exponen
 const BEGAN: u64 = 1000;
 
 fn histogram() -> Kind {
-    Kind::histogram(&Buckets { scale: Scale::Exp2 { min: 0, max: 2 }, multiplier: 0.5, native: None })
+    Kind::histogram(&Buckets {
+        scale: Scale::Exp2 { min: 0, max: 2 },
+        multiplier: 0.5,
+        native: None,
+    })
 }
 
 fn family(kind: Kind) -> Family {
