@@ -5,6 +5,7 @@
 //! and maps to read. Never decodes a key, and never lets libbpf write to standard error.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ mod cgroup_ids;
 pub mod check;
 mod cpus;
 pub mod filter;
+mod form;
+mod handover;
 mod heap;
 mod hook;
 mod host;
@@ -31,10 +34,13 @@ mod key;
 mod kind;
 mod layout;
 pub(crate) mod log;
+mod pin_dir;
+mod pin_file;
 mod pins;
 mod reason;
 pub mod stats;
 mod stream;
+mod succession;
 mod symbols;
 pub(crate) mod sys;
 mod types;
@@ -45,21 +51,28 @@ pub use admitted::Admitted;
 pub use attach::{AttachError, ProgramInfo, post_attach_mark};
 pub use cgroup_ids::{CgroupEntry, CgroupIds};
 pub use check::{check, check_maps, check_spans};
+pub(crate) use cpus::stay as leave_cpus;
+pub use handover::{Anew, Handover};
 pub use heap::{give_back_code, give_back_memory};
 pub use kaddr::{Addresses, NoSuchConstant};
 pub use kind::MapKind;
 pub use layout::{Field, Key, Layout, RecordLayout, Role, Value};
+pub use pin_dir::{NotUnpinned, PinDir, PinDirError, Unpinned};
 pub use stream::{Ring, Stream};
+pub use succession::{NotSwapped, Passage, Swapped};
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 pub use types::KernelTypes;
 
 use crate::advice::{Advice, Advise};
 use crate::config::{Fault, Severity};
+use crate::digest::Digest;
 use crate::files::{self, Unread};
 
 use attach::Attachment;
+use form::EntryForm;
 use host::Host;
+use pin_dir::{ConfigPins, Taken};
 use reason::load::Failure;
 
 /// Bytes of an object's file.
@@ -84,6 +97,11 @@ pub struct Opened {
     btf_path: Option<PathBuf>,
     /// Bytes of the object.
     size: usize,
+    digest: Digest,
+    /// What its maps hold, by name: the object tells no more once a map stands for another.
+    forms: BTreeMap<String, EntryForm>,
+    /// What has it stay in the kernel when this process ends.
+    pins: Option<ConfigPins>,
     object: OpenObject,
 }
 
@@ -97,6 +115,8 @@ pub struct Loaded {
     programs: Vec<ProgramInfo>,
     /// The programs that were switched off before, for want of a hook.
     unloadable: Vec<AttachError>,
+    /// What has it stay in the kernel when this process ends.
+    pins: Option<Taken>,
 }
 
 /// An object whose programs run, as far as they could be attached. Dropping it detaches them.
@@ -106,11 +126,13 @@ pub struct Attached {
     links: Vec<Attachment>,
     /// Held only where a link needs it: it has descriptors of its own for all that it made, those of
     /// its constants and types too.
-    _object: Option<Object>,
+    object: Option<Object>,
     maps: Vec<MapRef>,
     admitted: Admitted,
     programs: Vec<ProgramInfo>,
     failures: Vec<AttachError>,
+    /// What has it stay in the kernel when this process ends.
+    pins: Option<ConfigPins>,
 }
 
 /// A map as its object describes it.
@@ -135,6 +157,8 @@ pub struct MapSpec {
 pub struct MapRef {
     /// What it is.
     pub spec: MapSpec,
+    /// What its keys and values are, as far as its object says.
+    form: Option<EntryForm>,
     fd: Arc<OwnedFd>,
 }
 
@@ -251,7 +275,8 @@ impl Opened {
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;
         let (name, btf_path) = (name.to_owned(), btf_path.map(Path::to_owned));
-        Ok(Self { name, btf_path, file, size: bytes.len(), object })
+        let (size, digest, forms) = (bytes.len(), Digest::of(&bytes), form::of(&object));
+        Ok(Self { name, btf_path, file, size, digest, forms, pins: None, object })
     }
 
     /// The object's file, or `<built-in>/NAME.bpf.o`, or `BUNDLE/NAME.bpf.o`.
@@ -264,6 +289,11 @@ impl Opened {
         self.size
     }
 
+    /// What the object is known by.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// The maps, libbpf's own (`.rodata` and the like) left out, in the object's order.
     pub fn maps(&self) -> Vec<MapSpec> {
         self.object.maps().filter(is_users).map(|map| MapSpec::of_open(&map)).collect()
@@ -274,13 +304,24 @@ impl Opened {
         self.maps().into_iter().find(|map| map.name == name)
     }
 
-    /// Hands the object to the kernel: maps are made, programs verified.
+    /// Has all of it that can be pinned stay in this directory when the process ends, and takes over what is there of
+    /// this config already.
+    pub fn pin_in(&mut self, dir: &PinDir) {
+        self.pins = Some(dir.of(&self.name));
+    }
+
+    /// Hands the object to the kernel: maps are made, or taken over, and programs verified.
     ///
     /// # Errors
     ///
-    /// When the kernel or libbpf refuses any part of it. Nothing of it stays then.
-    pub fn load(self) -> Result<Loaded, LoadError> {
-        let Self { name, btf_path, mut object, .. } = self;
+    /// When the kernel or libbpf refuses any part of it. Nothing of it stays then. Or when something cannot be pinned,
+    /// or what is pinned is of another shape and that is a fault.
+    pub fn load(mut self) -> Result<Loaded, LoadError> {
+        let mut pins = match self.pins.take() {
+            Some(pins) => Some(Taken::of(pins, &mut self)?),
+            None => None,
+        };
+        let Self { name, btf_path, forms, mut object, .. } = self;
         let unloadable = unloadable::switch_off(&mut object);
         let places = admitted::Places::of(&object);
         // libbpf-rs hides errno, and closing the object overwrites it: call libbpf directly.
@@ -302,10 +343,13 @@ impl Opened {
         }
         // SAFETY: the object is loaded, and the pointer's only owner gives it up.
         let object = unsafe { Object::from_ptr(object.take_ptr()) };
-        match (users_maps(&object), attach::describe(&object, &unloadable)) {
+        match (users_maps(&object, &forms), attach::describe(&object, &unloadable)) {
             (Ok(maps), Ok(programs)) => {
                 let admitted = Admitted::of(&object, places);
-                Ok(Loaded { name, object, maps, admitted, programs, unloadable })
+                if let Some(pins) = &mut pins {
+                    pins.begin(&object)?;
+                }
+                Ok(Loaded { name, object, maps, admitted, programs, unloadable, pins })
             }
             (Err(error), _) | (_, Err(error)) => {
                 Err(LoadError { name, advice: reason::of_system(&error) })
@@ -315,6 +359,11 @@ impl Opened {
 }
 
 impl Loaded {
+    /// Its maps, libbpf's own left out, in the object's order.
+    pub fn maps(&self) -> &[MapRef] {
+        &self.maps
+    }
+
     /// The map of this name.
     pub fn map(&self, name: &str) -> Option<&MapRef> {
         self.maps.iter().find(|map| map.spec.name == name)
@@ -341,10 +390,15 @@ impl Attached {
     pub fn map(&self, name: &str) -> Option<&MapRef> {
         self.maps.iter().find(|map| map.spec.name == name)
     }
+
+    /// Its maps, libbpf's own left out, in the object's order: see [`Opened::take_over`].
+    pub fn maps(&self) -> &[MapRef] {
+        &self.maps
+    }
 }
 
 /// The maps that the object's author made, each with a descriptor that outlives the object.
-fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
+fn users_maps(object: &Object, forms: &BTreeMap<String, EntryForm>) -> io::Result<Vec<MapRef>> {
     let mut maps = Vec::new();
     for map in object.maps() {
         let raw = map.as_libbpf_object();
@@ -365,7 +419,8 @@ fn users_maps(object: &Object) -> io::Result<Vec<MapRef>> {
             max_entries: map.max_entries(),
             flags,
         };
-        maps.push(MapRef::new(spec, map.as_fd())?);
+        let form = forms.get(&spec.name).copied();
+        maps.push(MapRef { form, ..MapRef::new(spec, map.as_fd())? });
     }
     Ok(maps)
 }
@@ -377,7 +432,7 @@ impl MapRef {
     ///
     /// When no descriptor is left.
     pub fn new(spec: MapSpec, fd: BorrowedFd<'_>) -> io::Result<Self> {
-        Ok(Self { spec, fd: Arc::new(fd.try_clone_to_owned()?) })
+        Ok(Self { spec, form: None, fd: Arc::new(fd.try_clone_to_owned()?) })
     }
 }
 

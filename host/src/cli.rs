@@ -27,7 +27,10 @@ pub use plugin::{Compile, LimitFlags, Subject, Tool};
 pub use pods::Pods;
 pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 pub use selection::{Configs, Selection, SelectionError, names_in};
-pub use tool::{Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top};
+pub use tool::{
+    Command, ConfigTool, DocsPage, Healthcheck, Record, Reference, Replay, Shell, SortBy, Top,
+    Unpin,
+};
 
 /// What stands below the flags.
 fn after() -> String {
@@ -79,6 +82,10 @@ pub struct Flags {
     #[arg(long = "config.strict", overrides_with = "no_config_strict", help_heading = CONFIGS)]
     pub config_strict: bool,
 
+    /// Do not read configs again on SIGHUP: no thread keeps the files and system calls for it
+    #[arg(long = "no-config.reload", overrides_with = "config_reload", help_heading = CONFIGS)]
+    pub no_config_reload: bool,
+
     /// Accepted for compatibility, without effect: dropped rows need no cache here
     #[arg(
         long = "config.skip-cache-size", value_name = "N", default_value_t = 0,
@@ -106,12 +113,35 @@ pub struct Flags {
     )]
     pub plugins_scrape_budget: String,
 
-    /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd, TCP or UNIX
+    /// How many series a metric may have, beside one for all others; 0 for any number
+    #[arg(
+        long = "metrics.max-series", value_name = "N", default_value_t = 0,
+        hide_default_value = true, help_heading = CONFIGS
+    )]
+    pub metrics_max_series: u32,
+
+    /// A label to leave out of a metric's series, which are summed: CONFIG/METRIC/LABEL; may be given again
+    #[arg(long = "metrics.label-drop", value_name = "LABEL", help_heading = CONFIGS)]
+    pub metrics_label_drop: Vec<String>,
+
+    /// Where to listen: HOST:PORT, :PORT for all, unix:PATH, vsock://:PORT, or fd://0 for a socket from
+    /// systemd, TCP or UNIX; may be given again
     #[arg(
         long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",
         help_heading = WEB
     )]
-    pub web_listen_address: String,
+    pub web_listen_address: Vec<String>,
+
+    /// Listen at all sockets that systemd passes, and nowhere else
+    #[arg(
+        long = "web.systemd-socket", overrides_with = "no_web_systemd_socket", help_heading = WEB
+    )]
+    pub web_systemd_socket: bool,
+
+    /// File with certificates, users and headers, as exporters of Prometheus have it; without it, plain
+    /// HTTP for all
+    #[arg(long = "web.config.file", value_name = "FILE", help_heading = WEB)]
+    pub web_config_file: Option<PathBuf>,
 
     /// Path of the metrics
     #[arg(
@@ -139,6 +169,13 @@ pub struct Flags {
         long = "web.enable-maps", overrides_with = "no_web_enable_maps", help_heading = WEB
     )]
     pub web_enable_maps: bool,
+
+    /// Reload configs on POST and PUT of /-/reload, for whoever can connect
+    #[arg(
+        long = "web.enable-lifecycle", overrides_with = "no_web_enable_lifecycle",
+        help_heading = WEB
+    )]
+    pub web_enable_lifecycle: bool,
 
     /// Capabilities to keep once attached: all, none, or a list such as cap_bpf,cap_syslog
     #[arg(
@@ -193,6 +230,11 @@ pub struct Flags {
     /// Tell of all BPF programs and maps of this host, not of the exporter's alone
     #[arg(long = "bpf.host", overrides_with = "no_bpf_host", help_heading = KERNEL)]
     pub bpf_host: bool,
+
+    /// Directory of a BPF file system where maps and programs stay when the exporter ends, for the next to go on
+    /// with
+    #[arg(long = "bpf.pin-dir", value_name = "DIR", help_heading = KERNEL)]
+    pub bpf_pin_dir: Option<PathBuf>,
 
     /// How to read maps: auto, or all by copy, harvest, batch or keys, to compare them
     #[arg(
@@ -255,6 +297,12 @@ struct Negations {
     no_web_enable_openmetrics: bool,
     #[arg(long = "no-web.enable-maps", overrides_with = "web_enable_maps", hide = true)]
     no_web_enable_maps: bool,
+    #[arg(long = "no-web.systemd-socket", overrides_with = "web_systemd_socket", hide = true)]
+    no_web_systemd_socket: bool,
+    #[arg(long = "no-web.enable-lifecycle", overrides_with = "web_enable_lifecycle", hide = true)]
+    no_web_enable_lifecycle: bool,
+    #[arg(long = "config.reload", overrides_with = "no_config_reload", hide = true)]
+    config_reload: bool,
     #[arg(long = "no-bpf.stats", overrides_with = "bpf_stats", hide = true)]
     no_bpf_stats: bool,
     #[arg(long = "no-bpf.host", overrides_with = "bpf_host", hide = true)]

@@ -22,9 +22,11 @@ mod raw;
 mod read;
 mod scalar;
 pub mod schema;
+mod series_rules;
 pub(crate) mod size;
 #[cfg(test)]
 mod tests;
+pub mod web;
 
 pub use error::{Beside, ConfigFile, Fault, Severity, shown};
 pub use plan::{
@@ -33,6 +35,7 @@ pub use plan::{
     SpanPart, SpanPlan, StreamKind,
 };
 pub use read::read;
+pub use series_rules::SeriesRules;
 
 use std::collections::HashMap;
 use std::time::Duration;

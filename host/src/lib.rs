@@ -25,12 +25,16 @@
 //! | [`escaping`] | names what not every client can name | knows a format |
 //! | [`exposition`] | turns series into bytes | sees a config |
 //! | [`scrape`] | joins all these, one unit for each config | is run twice at once |
+//! | [`otlp`] | sends messages to a collector of OpenTelemetry | knows what is in one |
 //! | [`spans`] | turns records of ring buffers into spans, and sends them | keeps a ring buffer waiting |
+//! | [`push`] | sends everything that is served to a collector, again and again | keeps a scrape waiting |
 //! | [`surveyor`] | looks at all BPF programs and maps of the host, in a process of its own | takes any input but the question |
+//! | [`status`] | the state of the exporter as one value, as JSON and as a page | asks anybody |
 //! | [`serve`] | HTTP | holds logic |
 //! | `bell` | has a worker that waits end | says why |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
+//! | [`reload`] | configs read again while they are served: what has changed is made anew | touches what has not |
 //! | `index` | finds numbers by the hash of what they stand for | knows what that is |
 //! | `files` | reads files that users name | waits for one |
 //! | [`descriptors`] | has as many as it may, and says what to raise | closes any |
@@ -63,12 +67,15 @@ pub mod link;
 pub mod lock;
 pub mod logging;
 pub mod manifest;
+pub mod otlp;
 pub mod output;
 pub mod plugin;
 pub mod privileges;
 pub mod process;
+pub mod push;
 pub mod reference;
 pub mod registry;
+pub mod reload;
 pub mod rows;
 pub mod scrape;
 pub mod series;
@@ -79,6 +86,7 @@ pub mod signature;
 pub mod source;
 pub mod spans;
 pub mod startup;
+pub mod status;
 pub mod surveyor;
 pub mod system;
 pub mod telemetry;

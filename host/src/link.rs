@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 use crate::advice::{Advise as _, near};
 use crate::config::name::LabelName;
 use crate::config::plan::WASM;
-use crate::config::{Config, DecoderStep, Fault, Label, Metric, MetricKind, SpanPlan};
+use crate::config::{Config, DecoderStep, Fault, Label, Metric, MetricKind, OnRowError, SpanPlan};
 use crate::decode::{Chain, Step};
 use crate::plugin::{MetricShape, Plugin, PluginError};
 use crate::system::System;
-use crate::transform::{self, Transforms};
+use crate::transform::{TransformStep, Transforms, Without};
 
 /// The plugins of a config that could be loaded, by their names in its file.
 pub type Plugins = HashMap<String, Plugin>;
@@ -34,6 +34,13 @@ impl Linked {
             Some(labels) => labels.iter().collect(),
             None => self.metric.label_names().collect(),
         }
+    }
+}
+
+impl Linked {
+    /// Where a label of this name stands in its label sets, if it does.
+    pub fn place_of(&self, label: &LabelName) -> Option<usize> {
+        self.label_names().iter().position(|name| *name == label)
     }
 }
 
@@ -138,18 +145,13 @@ impl Linking<'_> {
             let shape = MetricShape {
                 name: metric.name.exposed(),
                 histogram: metric.kind != MetricKind::Counter,
-                labels,
+                labels: labels.clone(),
             };
             match plugin.transform(shape) {
                 Ok((transform, agreed)) => {
                     labels = agreed.clone();
                     let (name, on_error) = (step.plugin.clone(), step.on_error.clone());
-                    steps.push(transform::TransformStep {
-                        name,
-                        transform,
-                        labels: agreed,
-                        on_error,
-                    });
+                    steps.push(TransformStep { name, transform, labels: agreed, on_error });
                 }
                 Err(error) => {
                     self.fault(&format!("{}.plugin", step.path), &error);
@@ -157,7 +159,30 @@ impl Linking<'_> {
                 }
             }
         }
+        steps.extend(self.dropped(metric, labels));
         Transforms::new(steps)
+    }
+
+    /// What leaves out the labels of a metric that flags name, of those that it has after its plugins.
+    fn dropped(&mut self, metric: &Metric, labels: Vec<LabelName>) -> Option<TransformStep> {
+        if metric.dropped.is_empty() {
+            return None;
+        }
+        let missing = metric.dropped.iter().find(|dropped| !labels.contains(dropped));
+        if let Some(missing) = missing {
+            let problem =
+                format!("it has no label `{}`, which --metrics.label-drop names", missing.as_str());
+            let remedy =
+                format!("name one that it has: {}", listed(&labels.iter().collect::<Vec<_>>()));
+            self.faults.push(self.config.fault(&metric.path, problem, remedy));
+            return None;
+        }
+        let is_dropped = |label: &LabelName| metric.dropped.contains(label);
+        let places = (0..labels.len()).filter(|place| is_dropped(&labels[*place])).collect();
+        let labels = labels.into_iter().filter(|label| !is_dropped(label)).collect();
+        let (name, on_error) = ("label-drop".to_owned(), OnRowError::default());
+        let transform = Box::new(Without::new(places));
+        Some(TransformStep { name, transform, labels, on_error })
     }
 
     /// What an error of this plugin is about.

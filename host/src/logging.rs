@@ -23,6 +23,7 @@ use clap::ValueEnum;
 use tracing::{Subscriber, debug, subscriber, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
@@ -30,11 +31,13 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format;
 
 mod lines;
+mod recent;
 mod structured;
 
 use lines::Lines;
 use structured::{Structured, now};
 
+pub use recent::{RecentLine, recent};
 pub(crate) use structured::printable;
 
 use crate::workers::{Hired, Post, SMALL_STACK};
@@ -95,7 +98,7 @@ pub fn start(options: Options) {
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     let log = subscriber(filter, options, colours, || Pen);
     // It fails only when a log was started before, and that one stays.
-    if subscriber::set_global_default(log).is_ok() {
+    if subscriber::set_global_default(log.with(recent::Keeper)).is_ok() {
         let _ = STARTED.set(options);
         STDERR.set_patience((!options.patient).then_some(PATIENCE));
         panic::set_hook(Box::new(panicked));
@@ -119,6 +122,11 @@ pub fn hire(hired: &mut Hired) {
 #[derive(Clone, Copy, Debug)]
 pub struct Lost;
 
+/// How many lines of the log nobody got.
+pub fn lost() -> u64 {
+    STDERR.lost()
+}
+
 impl Collect for Lost {
     fn collect(&self, report: &mut Report) {
         report.family(
@@ -128,7 +136,7 @@ impl Collect for Lost {
                 [],
             ),
             Kind::RealCounter,
-            [([], STDERR.lost() as f64)],
+            [([], lost() as f64)],
         );
     }
 }
@@ -143,6 +151,7 @@ pub fn finish() {
 #[track_caller]
 pub fn say(level: Level, prefix: &str, text: &str) {
     let place = Location::caller();
+    recent::keep(level, harmless(text));
     let line = match STARTED.get().and_then(|options| options.structured()) {
         Some(style) => style.line(level.in_events(), (place.file(), place.line()), text),
         None => format!("{prefix}{}\n", harmless(text)),
@@ -181,6 +190,7 @@ fn panicked(info: &PanicHookInfo<'_>) {
         // Writing to a string does not fail.
         let _ = write!(text, "\n{backtrace}");
     }
+    recent::keep(Level::Error, harmless(&text));
     STDERR.put(own_line(Level::Error, &text).as_bytes());
 }
 

@@ -5,31 +5,36 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::time::{Instant, SystemTime};
 
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::stats::{self, How, Measuring};
-use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, PinDir};
 use ebpf_wasm_exporter::bundle::BundlePlace;
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags, Record, Replay};
-use ebpf_wasm_exporter::config::{self, ConfigFile, Fault, Severity};
+use ebpf_wasm_exporter::config::{self, ConfigFile, Fault};
 use ebpf_wasm_exporter::descriptors;
 use ebpf_wasm_exporter::logging::{self, Level};
+use ebpf_wasm_exporter::otlp;
 use ebpf_wasm_exporter::output;
-use ebpf_wasm_exporter::plugin::{Compiler, Gauge};
+use ebpf_wasm_exporter::plugin::{Compiler, Gauge, Loader};
 use ebpf_wasm_exporter::privileges::{self, Needs, Readable};
 use ebpf_wasm_exporter::process;
+use ebpf_wasm_exporter::push::Pusher;
+use ebpf_wasm_exporter::reload::{ConfigReloader, Standing};
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
-use ebpf_wasm_exporter::serve::{self, Door, Listener, Manager, Scrapes, Traffic};
+use ebpf_wasm_exporter::serve::{
+    self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic, Web,
+};
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::source::{Reading, Way};
 use ebpf_wasm_exporter::spans::{Spans, StartTimes};
 use ebpf_wasm_exporter::startup::report::{self, counted};
-use ebpf_wasm_exporter::startup::{self, Checked, Running};
+use ebpf_wasm_exporter::startup::{self, Checked, Checking, Running};
 use ebpf_wasm_exporter::surveyor::{Charge, HostWide, Surveyor};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record::Recording;
@@ -74,8 +79,8 @@ fn act(flags: Flags) -> Result<(), Failure> {
             let text = tools::manual::page(page).map_err(|error| fail(Exit::Usage, error))?;
             print(&text)
         }
-        Some(Command::Healthcheck { address }) => {
-            tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
+        Some(Command::Healthcheck(order)) => {
+            order.ask().map_err(|error| fail(Exit::Unexpected, error))
         }
         Some(Command::Top(top)) => top.show().map_err(|error| match error {
             TopError::Interval(_) => fail(Exit::Usage, error),
@@ -83,6 +88,10 @@ fn act(flags: Flags) -> Result<(), Failure> {
         }),
         Some(Command::Pods(order)) => {
             let text = order.work().map_err(|error| fail(error.exit(), error))?;
+            print(&text)
+        }
+        Some(Command::Unpin(order)) => {
+            let text = tools::unpin(order).map_err(|error| fail(error.exit(), error))?;
             print(&text)
         }
         Some(Command::Record(order)) => record(order),
@@ -129,13 +138,18 @@ fn run(flags: Flags) -> Result<(), Failure> {
     info!("{}", report::announcement());
     let system = System::default();
     let types = KernelTypes::share();
-    let fit = checked(&settings, &system)?;
+    let mut loader = settings.loader();
+    // Its faults and those of configs are told together.
+    let web = web(&settings);
+    let (mut fit, web) = (checked(&settings, &system, &mut loader)?, web?);
     let read = Instant::now();
     noted.tell();
-    let listener = listen(&settings)?;
-    if let Some(left_out) = settings.settle_maps(listener.is_local()) {
+    let listeners = listen(&settings)?;
+    if let Some(left_out) = settings.settle_maps(listeners.iter().all(Listener::is_local)) {
         info!("{left_out}");
     }
+    // Held to the end: while it is open, no other exporter has what is pinned there.
+    let pins = pinned(&settings, &mut fit)?.map(Arc::new);
     let Started { mut running, .. } = start(&settings, fit, &system)?;
     bpf::post_attach_mark();
     running.iter().for_each(|config| info!("{}", report::line(config)));
@@ -143,12 +157,35 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let spans = spans(&settings, &mut running, began, read)?;
     let (measuring, host) = looked_at(&settings, &system)?;
     let status = format!("serving {}", counted(running.len(), "config"));
+    let standing = running.iter().map(Standing::of).collect();
+    let reloading = settings.reload.then(|| Reloading { loader, standing, pins: pins.clone() });
     let units = startup::units(running, settings.reading);
     let units = units.map_err(|error| fail(Exit::Load, error))?;
     drop(types);
-    let (settings, system, noted) = (&settings, &system, &noted);
-    let serving = Serving { settings, system, spans, measuring, host, listener, noted };
+    let push = pushed(&settings, began)?;
+    let (settings, system, noted) = (Arc::new(settings), &system, &noted);
+    let serving = Serving {
+        settings,
+        system,
+        spans,
+        push,
+        measuring,
+        host,
+        reloading,
+        listeners,
+        web,
+        noted,
+    };
     serving.units(units, &status, began)
+}
+
+/// The directory where these configs stay when the exporter ends, if there is to be one.
+fn pinned(settings: &Settings, configs: &mut [Checked]) -> Result<Option<PinDir>, Failure> {
+    let Some(dir) = &settings.pin_dir else { return Ok(None) };
+    let dir = PinDir::open(dir, settings.strict);
+    let dir = dir.map_err(|error| fail(tools::exit_of_pins(&error), error))?;
+    startup::pin(configs, &dir);
+    Ok(Some(dir))
 }
 
 /// What has the kernel measure programs, and what tells of all programs of the host, as far as they are wanted.
@@ -191,48 +228,95 @@ fn spans(
     spans.map_err(|advice| refuse(Exit::Usage, advice))
 }
 
+/// What pushes metrics where the variables say, if they do, of an exporter that began then.
+fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure> {
+    let now = SystemTime::now();
+    let began = now.checked_sub(began.elapsed()).unwrap_or(now);
+    Pusher::new(&settings.pushing, began).map_err(|advice| refuse(Exit::Usage, advice))
+}
+
 /// All that is needed to serve, but for what is served.
 struct Serving<'a> {
-    settings: &'a Settings,
+    settings: Arc<Settings>,
     system: &'a System,
     /// None if there are none.
     spans: Option<Spans>,
+    /// As well.
+    push: Option<Pusher>,
     measuring: Option<Measuring>,
     host: HostWide,
-    listener: Listener,
+    /// None if configs are not read again.
+    reloading: Option<Reloading>,
+    listeners: Vec<Listener>,
+    /// None if everybody is let in, without TLS.
+    web: Option<Web>,
     noted: &'a Noted,
+}
+
+/// What was made at the start and is needed to read configs again.
+struct Reloading {
+    loader: Loader,
+    standing: Vec<Standing>,
+    /// Where configs stay in the kernel, if anywhere.
+    pins: Option<Arc<PinDir>>,
 }
 
 impl Serving<'_> {
     /// Gives up privileges with all workers, and serves these units until a signal comes. The start
     /// began at `began`.
     fn units(mut self, units: Vec<Unit>, status: &str, began: Instant) -> Result<(), Failure> {
-        let ports = self.spans.as_ref().map(|spans| spans.ports().to_vec()).unwrap_or_default();
+        let ports = [self.spans.as_ref().map(Spans::ports), self.push.as_ref().map(Pusher::ports)];
+        let ports = ports.map(Option::unwrap_or_default).concat();
         let cpu_events = units.iter().any(Unit::opens_events);
+        // A recording has one reading for each that is asked for.
+        let counts = units.iter().any(|unit| unit.attached.is_some());
         let data = units.iter().flat_map(|unit| &unit.plugins).flat_map(Gauge::readable).collect();
         let (traffic, mut hired) = (Traffic::default(), Hired::default());
-        let scrapes = self.hire(units, &traffic, &mut hired);
-        let scrapes = scrapes.map_err(|error| fail(Exit::Unexpected, error))?;
-        let Self { settings, system, listener, noted, .. } = self;
+        let kept = Arc::new(OnceLock::new());
+        let hiring = self.hire(units, &traffic, &kept, &mut hired);
+        let (scrapes, reloads) = hiring.map_err(|error| fail(Exit::Unexpected, error))?;
+        let Self { settings, system, listeners, web, noted, .. } = self;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
         system.prepare();
         let manager = Manager::connect();
         bpf::give_back_memory();
-        let names = if ports.is_empty() { Vec::new() } else { Spans::readable() };
+        let names = if ports.is_empty() { Vec::new() } else { otlp::readable() };
         let switch = vec![Readable::Content(stats::SWITCH.into())];
-        let readable = [system.readable(), process::prepare(), switch, names, data].concat();
+        let web_files = web.as_ref().map(Web::readable).unwrap_or_default();
+        let readable =
+            [system.readable(), process::prepare(), switch, names, data, web_files].concat();
         let changes_maps = system.cgroups().has_rolls();
-        let needs = Needs { readable, cpu_events, changes_maps, ports, surveys: false };
-        let given_up = settings.privileges.give_up(&needs, &hired);
+        let reloader = reloads.is_some().then_some(RELOADER.name);
+        let read_again = settings.read_again();
+        let needs = Needs {
+            readable,
+            cpu_events,
+            changes_maps,
+            ports,
+            surveys: false,
+            reloader,
+            read_again,
+        };
+        let needs = kept.get_or_init(|| needs);
+        let given_up = settings.privileges.give_up(needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
+        // What can be read no more is known now, and not when certificates change.
+        web.as_ref().map_or(Ok(()), Web::reopen).map_err(|faults| faulty_web(&faults))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
+        if counts {
+            scrapes.read_ahead();
+        }
         given_up.tell();
         let took = report::spent(began.elapsed());
-        info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
-        let door = Door { listener, limits: settings.limits, traffic };
-        let served = serve::run(door, &settings.site, scrapes, &manager.with(status), noted);
+        let (path, tls) =
+            (settings.site.telemetry_path.as_str(), web.as_ref().is_some_and(Web::speaks_tls));
+        let places: Vec<_> = listeners.iter().map(|listener| listener.place(path, tls)).collect();
+        info!("{status} after {took} at {}", places.join(", "));
+        let door = Door { listeners, limits: settings.limits, traffic, web };
+        let site = Site { reloads, ..settings.site.clone() };
+        let served = serve::run(door, &site, scrapes, &manager.with(status), noted);
         if let Ok(false) = served {
             Scrapes::abandon(&mut workers);
         }
@@ -240,27 +324,58 @@ impl Serving<'_> {
         served.map(drop).map_err(|error| fail(Exit::from(&error), error))
     }
 
-    /// Hires all who work while it serves. The last one ends first.
+    /// Hires all who work while it serves. The last one ends first. `kept` will say what the process keeps.
     fn hire(
         &mut self,
         units: Vec<Unit>,
         traffic: &Traffic,
+        kept: &Arc<OnceLock<Needs>>,
         hired: &mut Hired,
-    ) -> Result<Scrapes, HireError> {
+    ) -> Result<(Scrapes, Option<Reloads>), HireError> {
         logging::hire(hired);
+        let later = self.reloading.is_some();
         startup::hire_clock(&units, hired)?;
-        startup::hire_data(&units, hired)?;
-        startup::hire_drain(&units, hired)?;
+        let data = startup::hire_data(&units, later, hired)?;
+        let drains = startup::hire_drain(&units, later, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
-        let scraper = Scraper::new(units).telling(traffic.clone());
+        self.web.as_ref().map_or(Ok(()), |web| web.hire(hired))?;
+        let (exchanges, exchanged) = mpsc::channel();
+        let reloaded = Reloaded::default();
+        let scraper = Scraper::new(units).telling(traffic.clone()).changed_by(exchanged);
         let host = std::mem::take(&mut self.host);
-        let scraper = scraper.knowing(self.system).surveying(host);
+        let scraper = scraper.knowing(self.system).surveying(host).reloading(reloaded.clone());
         let mut scraper = scraper.measuring(self.measuring.take());
         if let Some(spans) = self.spans.take() {
             scraper = scraper.tracing(spans.stats());
             spans.hire(hired)?;
         }
-        Scrapes::hire(scraper.with_plugin_budget(self.settings.plugin_budget), hired)
+        let push = self.push.take();
+        if let Some(push) = &push {
+            scraper = scraper.pushing(push.stats());
+        }
+        let scraper = scraper.with_plugin_budget(self.settings.plugin_budget);
+        let scrapes = Scrapes::hire(scraper, hired)?;
+        if let Some(push) = push {
+            push.hire(scrapes.clone(), hired)?;
+        }
+        let Some(Reloading { loader, standing, pins }) = self.reloading.take() else {
+            return Ok((scrapes, None));
+        };
+        let (settings, system) = (Arc::clone(&self.settings), self.system.clone());
+        let (kept, by) = (Arc::clone(kept), scrapes.clone());
+        let reloader = ConfigReloader {
+            settings,
+            system,
+            loader,
+            standing,
+            pins,
+            exchanges,
+            scrapes: by,
+            kept,
+            drains,
+            data,
+        };
+        Ok((scrapes, Some(Reloads::hire(reloader, reloaded, hired)?)))
     }
 }
 
@@ -268,7 +383,9 @@ impl Serving<'_> {
 fn check(flags: Flags) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let system = System::default();
-    let fit = checked(&settings, &system)?;
+    let web = web(&settings);
+    let fit = checked(&settings, &system, &mut settings.loader())?;
+    web?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit, &system)?;
@@ -301,15 +418,15 @@ fn record(order: &Record) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let _types = KernelTypes::share();
     let system = System::default();
-    let fit = checked(&settings, &system)?;
+    let fit = checked(&settings, &system, &mut settings.loader())?;
     let files: Vec<_> = fit.iter().map(|checked| checked.file().clone()).collect();
     let Started { running, .. } = start(&settings, fit, &system)?;
     // Exact readings: what is recorded is what the maps held.
     let units = startup::units(running, Reading::Pinned(Way::Batch));
     let mut units = units.map_err(|error| fail(Exit::Load, error))?;
     let mut hired = Hired::default();
-    startup::hire_drain(&units, &mut hired)
-        .and_then(|()| startup::hire_watcher(&system, settings.fanotify, &mut hired))
+    startup::hire_drain(&units, false, &mut hired)
+        .and_then(|_| startup::hire_watcher(&system, settings.fanotify, &mut hired))
         .map_err(|error| fail(Exit::Unexpected, error))?;
     let workers = hired.begin();
     let made = recording.make(&files, &mut units);
@@ -324,6 +441,7 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     let began = Instant::now();
     let mut flags = flags_of(&order.configs)?;
     flags.web_listen_address.clone_from(&order.listen_address);
+    flags.web_config_file.clone_from(&order.web_config_file);
     // Nothing is selected: the recording says what there is.
     (flags.config_dir, flags.config_names) = (None, Vec::new());
     let tape = Tape::open(&order.file).map_err(|error| fail(Exit::Config, error))?;
@@ -337,10 +455,22 @@ fn replay(order: &Replay) -> Result<(), Failure> {
         return print_replay(scraper, &tape, order.at.unwrap_or(u64::MAX));
     }
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
-    let listener = listen(&settings)?;
-    let (settings, system, noted) = (&settings, &system, &noted);
-    let (measuring, host) = (None, HostWide::default());
-    let serving = Serving { settings, system, spans: None, measuring, host, listener, noted };
+    let (web, listeners) = (web(&settings)?, listen(&settings)?);
+    let push = pushed(&settings, began)?;
+    let (settings, system, noted) = (Arc::new(settings), &system, &noted);
+    let (spans, measuring, host, reloading) = (None, None, HostWide::default(), None);
+    let serving = Serving {
+        settings,
+        system,
+        spans,
+        push,
+        measuring,
+        host,
+        reloading,
+        listeners,
+        web,
+        noted,
+    };
     serving.units(units, "replaying", began)
 }
 
@@ -411,34 +541,41 @@ fn settled(flags: &Flags) -> Result<Settings, Failure> {
     Settings::parse(flags).map_err(|advice| refuse(Exit::Usage, advice))
 }
 
-fn listen(settings: &Settings) -> Result<Listener, Failure> {
-    settings.address.listen().map_err(|error| fail(Exit::Listen, error))
+fn listen(settings: &Settings) -> Result<Vec<Listener>, Failure> {
+    settings.listen.open().map_err(|error| fail(Exit::Listen, error))
 }
 
-fn checked(settings: &Settings, system: &System) -> Result<Vec<Checked>, Failure> {
+/// Who is let in, and with what TLS, if a file says so.
+fn web(settings: &Settings) -> Result<Option<Web>, Failure> {
+    let web = settings.web_config.as_deref().map(Web::open).transpose();
+    web.map_err(|faults| faulty_web(&faults))
+}
+
+/// Says every fault of a web config.
+fn faulty_web(faults: &[Fault]) -> Failure {
+    faults.iter().for_each(|fault| logging::say(Level::Error, "", &fault.to_string()));
+    let faults = counted(faults.iter().map(|fault| fault.count as usize).sum(), "fault");
+    let problem = format!("{faults} in the web config; nobody is served");
+    refuse(Exit::Config, Advice::plain(problem))
+}
+
+fn checked(
+    settings: &Settings,
+    system: &System,
+    loader: &mut Loader,
+) -> Result<Vec<Checked>, Failure> {
     let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
     let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
-    let (checked, faults) =
-        startup::check(&settings.selection, settings.places(), system, addresses);
+    let checking = Checking { places: settings.places(), system, addresses, loader };
+    let (checked, faults) = checking.check(&settings.selection);
+    loader.rest();
     report(settings, &faults)?;
     Ok(checked)
 }
 
 /// Says every fault, and fails if any of them is fatal.
 fn report(settings: &Settings, faults: &[Fault]) -> Result<(), Failure> {
-    for fault in faults {
-        let level = match fault.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warn,
-        };
-        logging::say(level, "", &fault.to_string());
-    }
-    match faults
-        .iter()
-        .filter(|fault| settings.is_fatal(fault))
-        .map(|fault| fault.count as usize)
-        .sum()
-    {
+    match report::faults(faults, |fault| settings.is_fatal(fault)) {
         0 => Ok(()),
         n => {
             let faults = counted(n, "fault");

@@ -144,6 +144,8 @@ pub struct Loader {
     linked: HashMap<Digest, Linked>,
     /// What does not compile, so that it is tried once.
     failed: HashMap<(Digest, CompileLimits), CompileError>,
+    /// Whether it makes no machine code any more.
+    sealed: bool,
 }
 
 /// What is there once there is a plugin.
@@ -187,10 +189,11 @@ impl Loader {
     /// Compiles what all of these need, some at a time. What is wrong with one of them is told when
     /// it is loaded.
     pub fn prepare(&mut self, requests: &[Request<'_>]) {
-        if requests.is_empty() {
+        if requests.is_empty() || self.sealed {
             return;
         }
         let Ok(Running { engine, cache }) = self.running() else { return };
+        let known: HashSet<_> = self.linked.keys().copied().collect();
         let forge = Forge { engine: &engine, compiler: &self.compiler, cache: cache.as_deref() };
         let (queue, seen) = (Mutex::new(requests.iter()), Mutex::new(HashSet::new()));
         let (made, memory) = (Mutex::new(Vec::new()), Memory::new(CHILDREN_MEMORY));
@@ -200,6 +203,9 @@ impl Loader {
                 let Ok(Read { path, digest, bytes }) = Read::of(request) else { continue };
                 let limits = request.limits.compile;
                 let key = (digest, limits);
+                if known.contains(&digest) {
+                    continue;
+                }
                 if !seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
                     continue;
                 }
@@ -236,6 +242,7 @@ impl Loader {
         }
         let linked = match self.linked.get(&digest) {
             Some(linked) => linked.clone(),
+            None if self.sealed => return Err(CompileError::Sealed.into()),
             None => {
                 let (compiler, cache) = (&self.compiler, cache.as_deref());
                 let forge = Forge { engine: &engine, compiler, cache };
@@ -257,6 +264,18 @@ impl Loader {
         if let Some(Running { engine, .. }) = &self.running {
             engine.rest();
         }
+    }
+
+    /// Has it load from now on only what it has loaded before: the process may start no child any more, and take in no
+    /// machine code.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+    }
+
+    /// Forgets the machine code of all plugins but these, and what did not compile: it may be another file's now.
+    pub fn keep_only(&mut self, digests: &HashSet<Digest>) {
+        self.linked.retain(|digest, _| digests.contains(digest));
+        self.failed.clear();
     }
 
     /// Whether anything was compiled yet.
@@ -443,6 +462,11 @@ impl Gauge {
         self.shared.time()
     }
 
+    /// What it may take.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
     /// Bytes of text that its labels may have in a metric.
     pub fn most_text(&self) -> usize {
         self.shared.limits.text
@@ -483,21 +507,35 @@ impl Gauge {
         self.shared.given.data.readable()
     }
 
-    /// Has a worker look at the files that these plugins read, if they read any.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no thread for it.
-    pub fn hire_data<'a>(
-        plugins: impl Iterator<Item = &'a Self>,
-        hired: &mut Hired,
-    ) -> Result<(), HireError> {
-        watch::hire(plugins.map(|plugin| Arc::clone(&plugin.shared.given.data)).collect(), hired)
+    /// Has its files looked at by this worker too.
+    pub fn watched_by(&self, watch: &DataWatch) {
+        watch.0.add(&self.shared.given.data);
     }
 
     /// Its numbers now.
     pub fn read(&self) -> Stats {
         self.shared.stats()
+    }
+}
+
+/// A worker that looks at the files that plugins read.
+#[derive(Clone, Debug)]
+pub struct DataWatch(watch::DataWatch);
+
+impl DataWatch {
+    /// Hires it for these plugins, and for those that come later; `later` is whether any may. There is none if there is
+    /// nothing to look at.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    pub fn hire<'a>(
+        plugins: impl Iterator<Item = &'a Gauge>,
+        later: bool,
+        hired: &mut Hired,
+    ) -> Result<Option<Self>, HireError> {
+        let all: Vec<_> = plugins.map(|plugin| Arc::clone(&plugin.shared.given.data)).collect();
+        Ok(watch::hire(&all, later, hired)?.map(Self))
     }
 }
 

@@ -3,8 +3,9 @@
 //!
 //! Linux keeps most of these per thread. So [`Privileges::give_up`] has each worker give up its own
 //! before it works, and looks whether there is any thread that is not told. Threads that start later
-//! inherit what is left. Nothing here ever adds a privilege. What the kernel does not have is said and
-//! done without.
+//! inherit what is left. Only the worker that reads configs again, if there is one, keeps the files and the system
+//! calls that a start takes: no request comes to it, and guests run in it while they start, as at a start.
+//! Nothing here ever adds a privilege. What the kernel does not have is said and done without.
 
 use std::fmt;
 use std::fs;
@@ -24,6 +25,8 @@ pub use crate::files::Readable;
 pub use capabilities::{CapabilityChange, DropError, Keep, KeepError, can_load};
 pub use user::{User, UserError};
 
+use crate::bpf::filter::Threads;
+use crate::bpf::leave_cpus;
 use crate::workers::Hired;
 
 /// How long threads that have done their work may take to end.
@@ -64,6 +67,40 @@ pub struct Needs {
     pub ports: Vec<u16>,
     /// Whether all BPF programs, maps and links of the host are looked at.
     pub surveys: bool,
+    /// The worker that reads configs again, if there is one. As long as it may load programs it does what a start does,
+    /// so it keeps files and system calls for it.
+    pub reloader: Option<&'static str>,
+    /// What that worker reads if it may not: configs and what they name.
+    pub read_again: Vec<Readable>,
+}
+
+impl Needs {
+    /// What of the needs of others these do not cover, in words; for walls that do not stand everything is covered.
+    pub fn lack(&self, others: &Self, sandbox: Sandbox) -> Option<String> {
+        let place = |readable: &Readable| match readable {
+            Readable::Content(path) | Readable::Names(path) => path.clone(),
+        };
+        let covers = |wanted: &&Readable| {
+            let below = |known: &Readable| match known {
+                Readable::Content(path) => place(wanted).starts_with(path),
+                Readable::Names(_) => known == *wanted,
+            };
+            self.readable.iter().any(below)
+        };
+        if sandbox.landlock
+            && sandbox.no_new_privs
+            && let Some(wanted) = others.readable.iter().find(|wanted| !covers(wanted))
+        {
+            return Some(format!("reads {}", place(wanted).display()));
+        }
+        let lacks = |has: bool, wants: bool| wants && !has;
+        let events = lacks(self.cpu_events, others.cpu_events)
+            .then_some("opens perf events on CPUs that come");
+        let changes = lacks(self.changes_maps, others.changes_maps)
+            .then_some("has a map that is kept filled with cgroups");
+        let seccomp = sandbox.seccomp && sandbox.no_new_privs;
+        events.or(changes).filter(|_| seccomp).map(str::to_owned)
+    }
 }
 
 /// What was given up.
@@ -116,11 +153,18 @@ impl Privileges {
     pub fn give_up(&self, needs: &Needs, workers: &Hired) -> Result<GivenUp, DropError> {
         let others = others(workers.count());
         let (alike, same) = (self.clone(), needs.clone());
-        let left = workers.each(move || alike.leave(&same));
+        let left = workers.each(move |name| match same.reloader {
+            None => alike.leave(&same),
+            Some(reloader) => alike.leave_apart(&same, name == reloader),
+        });
         let left = left.into_iter().collect::<Result<Vec<_>, _>>()?;
         let own = self.leave(needs)?;
-        // The last: it refuses what the others are made with, to all threads.
-        let seccomp = self.sandbox.refuse_calls(needs, &own);
+        if self.sandbox.seccomp && !needs.cpu_events {
+            leave_cpus();
+        }
+        // The last: it refuses what the others are made with.
+        let threads = if needs.reloader.is_some() { Threads::This } else { Threads::All };
+        let seccomp = self.sandbox.refuse_calls(needs, &own, threads);
         // All of them can do the same. If one could not, that is what to tell.
         let Left { capabilities, no_new_privs, landlock } =
             left.into_iter().find(Left::failed).unwrap_or(own);
@@ -147,6 +191,31 @@ impl Privileges {
         });
         Ok(Left { capabilities, no_new_privs, landlock })
     }
+
+    /// As [`Privileges::leave`], and gives up system calls for the calling worker alone. One that `reloads` and may
+    /// load programs keeps files, and calls that a start makes.
+    fn leave_apart(&self, needs: &Needs, reloads: bool) -> Result<Left, DropError> {
+        if reloads && self.may_load() {
+            let open =
+                Self { sandbox: Sandbox { landlock: false, ..self.sandbox }, ..self.clone() };
+            let left = open.leave(needs)?;
+            let _ = based(&left.no_new_privs, self.sandbox.seccomp, || {
+                seccomp::restrict_reloading().map(|()| None)
+            });
+            return Ok(left);
+        }
+        let more = if reloads { &*needs.read_again } else { &[] };
+        let needs = Needs { readable: [&needs.readable, more].concat(), ..needs.clone() };
+        let left = self.leave(&needs)?;
+        // What comes of it for the main thread is told.
+        let _ = self.sandbox.refuse_calls(&needs, &left, Threads::This);
+        Ok(left)
+    }
+
+    /// Whether programs may be loaded once all is given up.
+    fn may_load(&self) -> bool {
+        can_load() && self.keep.loads(self.user.is_some())
+    }
 }
 
 impl Left {
@@ -160,8 +229,9 @@ impl Left {
 
 impl Sandbox {
     /// From here on no thread can go back: see [`seccomp`].
-    fn refuse_calls(self, needs: &Needs, left: &Left) -> Stands {
-        based(&left.no_new_privs, self.seccomp, || seccomp::restrict(needs).map(|()| None))
+    fn refuse_calls(self, needs: &Needs, left: &Left, threads: Threads) -> Stands {
+        let restrict = || seccomp::restrict(needs, threads).map(|()| None);
+        based(&left.no_new_privs, self.seccomp, restrict)
     }
 }
 

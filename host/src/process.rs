@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use procfs::process::{LimitValue, Process};
+use rustix::system::uname;
 
 use crate::privileges::Readable;
 use crate::series::Kind;
@@ -85,6 +86,23 @@ impl Collect for Myself {
             [(build, 1.0)],
         );
     }
+}
+
+/// When the process was started, in seconds since 1970, if that was read.
+pub fn started() -> Option<f64> {
+    let process = PROCESS.get_or_init(|| Process::myself().ok()).as_ref()?;
+    FIXED.get_or_init(|| Fixed::of(process)).started
+}
+
+/// The kernel's name and release, and the machine: `Linux 6.12.9 (x86_64)`.
+pub fn system() -> String {
+    let system = uname();
+    format!(
+        "{} {} ({})",
+        system.sysname().to_string_lossy(),
+        system.release().to_string_lossy(),
+        system.machine().to_string_lossy(),
+    )
 }
 
 /// The running program, by the kernel's name for it: that is the same file even if an upgrade has put another

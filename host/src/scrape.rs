@@ -3,7 +3,9 @@
 //! One thread owns the [`Scraper`] and scrapes one at a time. A map that cannot be read, or a key
 //! that cannot be decoded, costs its own series; never the scrape.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::bpf::stats::{Measuring, Programs, enabled};
 use crate::escaping::Escaping;
@@ -12,25 +14,30 @@ use crate::exposition::{Body, Format, page, text};
 use crate::logging::Lost;
 use crate::plugin::Gauges;
 use crate::process::Myself;
+use crate::push::PushStats;
 use crate::series::Family;
-use crate::serve::{self, MapSummary, Piece, Traffic};
+use crate::serve::{self, MapSummary, Piece, Reloaded, Traffic};
 use crate::spans::SpanStats;
+use crate::status::Findings;
 use crate::surveyor::HostWide;
 use crate::system::{Cgroups, System};
 use crate::telemetry::{Collect, Report};
 use crate::workers::Staff;
 
 mod cgroups;
+mod change;
 mod decide;
 mod decode;
 mod families;
 mod feed;
+mod findings;
 mod last_names;
 mod stats;
 mod text_bound;
 mod turns;
 mod unit;
 
+pub use change::{Change, Exchange, Renewal, Renewed};
 pub use decide::PLUGIN_BUDGET;
 pub use feed::Fed;
 pub use unit::Unit;
@@ -57,13 +64,19 @@ pub struct Scraper {
     traffic: Traffic,
     cgroups: Cgroups,
     spans: SpanStats,
+    pushes: PushStats,
     /// What has the kernel measure, if anything of ours does.
     measuring: Option<Measuring>,
     /// Whether anybody does, as of the last reading.
     measured: bool,
     host: HostWide,
+    /// What is to change, if anybody may change anything.
+    exchanges: Option<Receiver<Exchange>>,
+    reloads: Reloaded,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
+    /// When the last reading was, if there was one.
+    last: Option<findings::Read>,
 }
 
 impl Scraper {
@@ -86,9 +99,7 @@ impl Scraper {
             return false;
         };
         self.units.remove(at).leave(&mut self.families);
-        self.let_go();
-        let feeds = self.units.iter().flat_map(|unit| &unit.feeds);
-        self.families.keep(feeds.map(|feed| &feed.filled));
+        self.forget_unfilled();
         true
     }
 
@@ -105,6 +116,16 @@ impl Scraper {
     /// The same, telling in each scrape what has become of spans.
     pub fn tracing(self, spans: SpanStats) -> Self {
         Self { spans, ..self }
+    }
+
+    /// The same, telling in each scrape what has become of reloads.
+    pub fn reloading(self, reloads: Reloaded) -> Self {
+        Self { reloads, ..self }
+    }
+
+    /// The same, telling in each scrape what has become of pushes.
+    pub fn pushing(self, pushes: PushStats) -> Self {
+        Self { pushes, ..self }
     }
 
     /// The same, while the kernel measures what programs cost.
@@ -172,7 +193,7 @@ impl Scraper {
     /// Reads every map. Guests may run for less than their budget if the client waits only for
     /// `patience`.
     fn read(&mut self, patience: Option<Duration>) {
-        let start = Instant::now();
+        let (start, began) = (Instant::now(), SystemTime::now());
         if std::mem::replace(&mut self.unfinished, true) {
             self.begin_anew();
         }
@@ -185,11 +206,13 @@ impl Scraper {
             for feed in feeds {
                 feed.read(families.of(&feed.filled), stats, phases);
             }
+            stats.end_reading(began);
         }
         Deciding { units, families, phases, guests }.all(start, patience);
         self.let_go();
         self.compact();
         self.tell();
+        self.last = Some(findings::Read { began, took: start.elapsed() });
         self.unfinished = false;
     }
 
@@ -201,6 +224,7 @@ impl Scraper {
             stats.series = feeds.iter().map(|feed| series(feed) as u64).sum();
         }
         self.measured = self.measuring.is_some() || enabled();
+        self.units.iter_mut().for_each(|unit| unit.ask_costs(self.measured));
         self.host.end(self.units.iter().flat_map(Active::ours), self.measured);
         let mut report = std::mem::take(&mut self.report);
         report.begin();
@@ -234,11 +258,12 @@ impl Scraper {
 impl Collect for Scraper {
     fn collect(&self, report: &mut Report) {
         let units = || self.units.iter();
-        let programs = units().flat_map(|unit| unit.programs(self.measured)).collect();
+        let programs = units().flat_map(|unit| Active::programs(unit)).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
-        let all: [&dyn Collect; 14] = [
+        let all: [&dyn Collect; 16] = [
             &Configs(units().map(|unit| &unit.stats).collect()),
+            &self.reloads,
             &Programs(programs),
             &self.host,
             &Maps(units().flat_map(Active::maps).collect()),
@@ -249,6 +274,7 @@ impl Collect for Scraper {
             &Counted(self.cgroups.census()),
             &self.traffic,
             &self.spans,
+            &self.pushes,
             &Staff,
             &Lost,
             &Myself,
@@ -279,6 +305,15 @@ impl serve::Gatherer for Scraper {
         self.whole(|scraper| scraper.render(format, escaping))
     }
 
+    fn settle(&mut self) {
+        self.whole(Self::settle);
+    }
+
+    fn families(&mut self) -> Vec<Arc<Family>> {
+        let families = self.families.iter().chain(self.report.families());
+        families.map(|kept| Arc::clone(kept.family())).collect()
+    }
+
     fn maps(&mut self) -> Vec<MapSummary> {
         let of = |unit: &Active| -> Vec<_> {
             unit.feeds.iter().map(|feed| feed.summary(unit.name())).collect()
@@ -290,6 +325,10 @@ impl serve::Gatherer for Scraper {
         let unit = self.units.iter().find(|unit| unit.name() == config)?;
         let feed = unit.feeds.iter().find(|feed| feed.map() == map)?;
         Some(feed.piece(config, self.families.get(&feed.filled), from))
+    }
+
+    fn findings(&mut self) -> Option<Arc<Findings>> {
+        self.found().map(Arc::new)
     }
 
     fn gzip(&mut self, _: serve::Page, body: &Body) -> Body {

@@ -6,6 +6,7 @@
 //! last written out. Label sets are compared value by value, never as joined text.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::buckets::native::Native;
 use crate::config::buckets::{Buckets, Slot};
@@ -36,10 +37,14 @@ pub struct Family {
     cells: Vec<u64>,
     /// How many rows belong to each series; a series without rows is not exposed.
     rows: Vec<u32>,
-    /// How often each series was let go of.
+    /// How often each series was let go of, and more for those that came after others were forgotten.
     lives: Vec<u32>,
     /// When each series began.
     begun: Begun,
+    /// What a new series begins with of that: more than any that was forgotten had.
+    first_life: u32,
+    /// Which of all families that were made this is, and its clones.
+    made: u64,
     /// How many series have no rows.
     dead: usize,
     /// Series whose last row has gone since [`Family::let_go`].
@@ -51,6 +56,9 @@ pub struct Family {
     /// For each label, the bytes of its values in all series that have rows, if they are counted.
     text: Option<Vec<usize>>,
 }
+
+/// How many families were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of label sets without rows that are kept, beside as many as those with rows have.
 const SPARE_TEXT: usize = 1 << 20;
@@ -149,6 +157,8 @@ impl Family {
             rows: Vec::new(),
             lives: Vec::new(),
             begun: Begun::default(),
+            first_life: 0,
+            made: MADE.fetch_add(1, Ordering::Relaxed),
             dead: 0,
             emptied: Vec::new(),
             changed: Marks::default(),
@@ -200,7 +210,7 @@ impl Family {
 
     /// Whether a series with these labels has rows.
     pub fn has(&self, labels: &LabelSet) -> bool {
-        self.sets.find(labels).is_some_and(|id| self.is_live(id))
+        self.sets.find(labels.values()).is_some_and(|id| self.is_live(id))
     }
 
     /// Counts a series that has come, or gone.
@@ -234,7 +244,7 @@ impl Family {
         let width = self.kind.cells();
         if id == self.rows.len() {
             self.rows.push(0);
-            self.lives.push(0);
+            self.lives.push(self.first_life);
             self.begun.push();
             self.dead += 1;
             self.cells.resize((id + 1) * width, 0);
@@ -297,6 +307,18 @@ impl Family {
     pub fn life(&self, cell: Cell) -> Life {
         let id = self.series_of(cell);
         Life { id: id as u32, life: self.lives[id] }
+    }
+
+    /// Which family this is of all that were made; its clones have the same number. One that takes the place of
+    /// another has another.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Which life the `id`-th series has: another number than any of this family that had its labels before and
+    /// was let go of.
+    pub fn life_of(&self, id: usize) -> u32 {
+        self.lives[id]
     }
 
     /// Whether that series was not let go of since.
@@ -420,6 +442,7 @@ impl Family {
         let mut sets = LabelSets::default();
         let (mut cells, mut rows, mut lives) = (Vec::new(), Vec::new(), Vec::new());
         let mut to = vec![u32::MAX; self.rows.len()];
+        self.first_life = self.lives.iter().max().map_or(0, |life| life.wrapping_add(1));
         for id in self.live() {
             to[id] = sets.push(self.sets.get(id)) as u32;
             cells.extend_from_slice(self.numbers(id));

@@ -3,17 +3,18 @@
 //! Never acts on it: `main` does.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::advice::Advice;
 use crate::bpf::stats::How;
 use crate::bundle::BundlePlace;
 use crate::cli::{Flags, Selection};
-use crate::config::{self, Fault, Severity};
-use crate::plugin::{CacheDir, Compiler};
-use crate::privileges::{Keep, Privileges, Sandbox};
-use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
+use crate::config::{self, Fault, SeriesRules, Severity};
+use crate::plugin::{CacheDir, Compiler, Loader};
+use crate::privileges::{Keep, Privileges, Readable, Sandbox};
+use crate::push::PushVariables;
+use crate::serve::{ClientLimits, Listen, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::spans::Variables;
 use crate::startup::{self, Places};
@@ -25,7 +26,9 @@ pub struct Settings {
     /// The configs.
     pub selection: Selection,
     /// Where to listen.
-    pub address: ListenAddress,
+    pub listen: Listen,
+    /// The file that says who is let in, and with what TLS.
+    pub web_config: Option<PathBuf>,
     /// What clients may take.
     pub limits: ClientLimits,
     /// What is served.
@@ -40,16 +43,23 @@ pub struct Settings {
     pub stats: Option<How>,
     /// Whether all BPF programs and maps of the host are told.
     pub host_wide: bool,
+    /// Where programs and maps stay when the exporter ends, if they are to.
+    pub pin_dir: Option<PathBuf>,
     /// How long all plugins may run in a scrape.
     pub plugin_budget: Duration,
     /// Where spans go.
     pub tracing: Variables,
+    /// Whether configs are read again when somebody asks for it.
+    pub reload: bool,
+    /// Where metrics are pushed to.
+    pub pushing: PushVariables,
     /// Whether warnings, and programs that do not attach, are fatal.
     pub strict: bool,
     cache: Option<CacheDir>,
     btf: Option<PathBuf>,
     plugins: Option<PathBuf>,
     policy: Option<PathBuf>,
+    rules: SeriesRules,
     maps: Maps,
 }
 
@@ -67,12 +77,16 @@ impl Settings {
         let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?.with(bundles),
-            address: flags.web_listen_address.parse()?,
+            listen: listen(flags)?,
+            // An empty name is none, as in the toolkit.
+            web_config: flags.web_config_file.clone().filter(|file| !file.as_os_str().is_empty()),
             limits: ClientLimits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
                 maps: maps != Maps::No,
                 openmetrics: flags.web_enable_openmetrics,
+                lifecycle: flags.web_enable_lifecycle,
+                reloads: None,
             }
             .checked()?,
             privileges: Privileges {
@@ -88,16 +102,20 @@ impl Settings {
             fanotify: !flags.no_cgroup_fanotify,
             stats: flags.bpf_stats,
             host_wide: flags.bpf_host,
+            pin_dir: flags.bpf_pin_dir.clone(),
             cache: CacheDir::chosen(
                 flags.plugins_cache_dir.as_deref(),
                 env::var_os("CACHE_DIRECTORY").as_deref(),
             ),
             plugin_budget: config::plugin_budget(&flags.plugins_scrape_budget)?,
             tracing: Variables::read(&|name| env::var(name).ok())?,
+            reload: !flags.no_config_reload,
+            pushing: PushVariables::read(&|name| env::var(name).ok())?,
             strict: flags.config_strict,
             btf: flags.btf_path.clone(),
             plugins: flags.plugins_dir.clone(),
             policy: flags.plugins_policy.clone(),
+            rules: SeriesRules::parse(flags.metrics_max_series, &flags.metrics_label_drop)?,
             maps,
         })
     }
@@ -110,7 +128,29 @@ impl Settings {
             policy: self.policy.as_deref(),
             cache: self.cache.as_ref(),
             compiler: Compiler::default(),
+            rules: Some(&self.rules),
         }
+    }
+
+    /// What loads plugins.
+    pub fn loader(&self) -> Loader {
+        Loader::new(Compiler::default(), self.cache.clone())
+    }
+
+    /// What is read when configs are read again: their directory, bundles, and where plugins are.
+    pub fn read_again(&self) -> Vec<Readable> {
+        let others = [&self.btf, &self.plugins, &self.policy].into_iter().flatten();
+        let all = self.selection.places().into_iter().chain(others.map(|path| path.as_path()));
+        // Files are replaced, so it is their directory that counts.
+        let place = |path: &Path| match path.is_dir() {
+            true => path.to_owned(),
+            false => path
+                .parent()
+                .filter(|dir| *dir != Path::new(""))
+                .unwrap_or(Path::new("."))
+                .to_owned(),
+        };
+        all.map(|path| Readable::Content(place(path))).collect()
     }
 
     /// Decides whether there is `/maps`, now that it is known who can connect: this host alone if
@@ -135,6 +175,23 @@ impl Settings {
     pub fn may_skip(&self) -> bool {
         matches!(self.selection, Selection::DefaultSet | Selection::BuiltIn(_)) && !self.strict
     }
+}
+
+/// Where to listen.
+fn listen(flags: &Flags) -> Result<Listen, Advice> {
+    if flags.web_systemd_socket {
+        return Ok(Listen::Passed);
+    }
+    let mut all: Vec<ListenAddress> = Vec::new();
+    for text in &flags.web_listen_address {
+        let address = text.parse()?;
+        if all.contains(&address) {
+            let problem = format!("--web.listen-address={text} comes twice");
+            return Err(Advice::new(problem, "leave one of them out"));
+        }
+        all.push(address);
+    }
+    Ok(Listen::At(all))
 }
 
 /// Whether there is `/maps`.
@@ -217,6 +274,22 @@ mod tests {
         ] {
             assert_eq!(settings(flags).fanotify, watched, "{flags:?}");
         }
+    }
+
+    #[test]
+    fn it_listens_where_it_is_told() {
+        let at =
+            |texts: &[&str]| Listen::At(texts.iter().map(|text| text.parse().unwrap()).collect());
+        assert_eq!(settings(&[]).listen, at(&[":9435"]));
+        let two = ["--web.listen-address=:1", "--web.listen-address=unix:s"];
+        assert_eq!(settings(&two).listen, at(&[":1", "unix:s"]));
+        assert_eq!(settings(&["--web.systemd-socket"]).listen, Listen::Passed);
+        let off = ["--web.systemd-socket", "--no-web.systemd-socket"];
+        assert_eq!(settings(&off).listen, at(&[":9435"]));
+        assert_eq!(settings(&["--web.config.file="]).web_config, None);
+        let twice = ["ebpf_wasm_exporter", "--web.listen-address=:1", "--web.listen-address=:1"];
+        let twice = Settings::parse(&Flags::try_parse_from(twice).unwrap()).unwrap_err();
+        insta::assert_snapshot!(twice, @"--web.listen-address=:1 comes twice; leave one of them out");
     }
 
     #[test]

@@ -11,10 +11,10 @@ use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::flag;
 use tracing::info;
 
-/// A signal that changes nothing.
+/// A signal that ends nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harmless {
-    /// SIGHUP: other services load their settings anew.
+    /// SIGHUP, which has configs read again once the exporter serves.
     Hangup,
     /// SIGUSR1.
     User1,
@@ -35,13 +35,10 @@ impl Harmless {
         }
     }
 
-    /// Says that it came, and that nothing has come of it.
+    /// Says that it came before the exporter serves, or that nothing has come of it.
     pub fn tell(self) {
         match self {
-            Self::Hangup => info!(
-                "received SIGHUP and went on: this version reloads nothing, restart it to change \
-                 configs"
-            ),
+            Self::Hangup => info!("received SIGHUP: configs are read again once it serves"),
             Self::User1 => info!("received SIGUSR1 and went on: it has no meaning here"),
             Self::User2 => info!("received SIGUSR2 and went on: it has no meaning here"),
         }
@@ -50,7 +47,11 @@ impl Harmless {
 
 /// What has come so far.
 #[derive(Debug)]
-pub struct Noted([(Harmless, Arc<AtomicBool>); Harmless::ALL.len()]);
+pub struct Noted {
+    came: [(Harmless, Arc<AtomicBool>); Harmless::ALL.len()],
+    /// Whether configs are to be read again.
+    reload: AtomicBool,
+}
 
 impl Noted {
     /// Notes harmless signals from now on, for as long as the process lives.
@@ -59,8 +60,9 @@ impl Noted {
     ///
     /// When the system refuses.
     pub fn begin() -> io::Result<Self> {
-        let noted = Self(Harmless::ALL.map(|signal| (signal, Arc::default())));
-        for (signal, came) in &noted.0 {
+        let came = Harmless::ALL.map(|signal| (signal, Arc::default()));
+        let noted = Self { came, reload: AtomicBool::new(false) };
+        for (signal, came) in &noted.came {
             flag::register(signal.number(), Arc::clone(came))?;
         }
         Ok(noted)
@@ -68,8 +70,18 @@ impl Noted {
 
     /// Tells of what came since this was last asked.
     pub fn tell(&self) {
-        let came = self.0.iter().filter(|(_, came)| came.swap(false, Ordering::Relaxed));
-        came.for_each(|(signal, _)| signal.tell());
+        let came = self.came.iter().filter(|(_, came)| came.swap(false, Ordering::Relaxed));
+        came.for_each(|(signal, _)| {
+            signal.tell();
+            if *signal == Harmless::Hangup {
+                self.reload.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Whether one was told of that has configs read again; only the first who asks is told so.
+    pub fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
     }
 }
 

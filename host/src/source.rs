@@ -16,7 +16,7 @@ pub(crate) mod testing;
 mod ways;
 
 pub use entries::{Chunk, Entry};
-pub use events::{Drained, EventSource};
+pub use events::{Drained, Drains, EventSource};
 pub use map::{MapReader, Sink};
 pub use ways::{ReadError, Reading, UnknownWay, Way, Why};
 
@@ -45,6 +45,15 @@ pub enum WhenFull {
 }
 
 impl WhenFull {
+    /// The word for it in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "none_come",
+            Self::Evicts => "evicts",
+            Self::Refuses => "refuses",
+        }
+    }
+
     /// Of a map of this type, as the kernel names it.
     fn of(kind: &str) -> Self {
         match kind {

@@ -1,23 +1,19 @@
 //! Spans: from records of ring buffers to a collector of OpenTelemetry.
 //!
 //! In the order of data: `reader` drains ring buffers, `record` makes spans of their records, and `held` keeps
-//! those that wait for a plugin. `outbox` keeps spans until `delivery` sends them, by `client`, where the
-//! `variables` say. `start` makes spans of the exporter's own start. `stats` knows what has become of all.
+//! those that wait for a plugin. `outbox` keeps spans until `delivery` sends them where the `variables` say. `start` makes spans of the exporter's own start. `stats` knows what has become of all.
 //!
 //! No ring buffer ever waits for a collector, and nothing of this is there in a process without spans.
 
 use std::collections::BTreeMap;
-use std::net::ToSocketAddrs as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::info;
 
-mod client;
 mod clock;
 mod delivery;
 mod held;
@@ -35,15 +31,14 @@ pub use variables::Variables;
 use crate::advice::{Advice, Advise};
 use crate::bell::Bell;
 use crate::bpf::{RecordLayout, Ring};
-use crate::files::Readable;
 use crate::link::LinkedSpan;
+use crate::otlp::{LAST, OtlpSender, Signal, Target, ports};
 use crate::workers::{HireError, Hired, LARGE_STACK, Post};
 
-use delivery::{Delivery, LAST, Senders};
+use delivery::{Delivery, Services};
 use outbox::Outbox;
 use reader::SpanFeed;
 use record::SpanMaker;
-use variables::Target;
 
 /// Reads ring buffers.
 const READER: Post = Post { name: "spans", stack: LARGE_STACK, patience: Duration::from_secs(1) };
@@ -116,26 +111,25 @@ impl Spans {
         if rings.is_empty() && !asked {
             return Ok(None);
         }
-        if let Target::Nowhere(why) = target {
-            if !rings.is_empty() {
+        let Some(sender) = OtlpSender::new(&target, Signal::Traces)? else {
+            if let (Target::Nowhere(why), false) = (target, rings.is_empty()) {
                 info!("no spans are made: {why}");
             }
             return Ok(None);
-        }
+        };
         let kinds: Vec<Kind> = kinds(&rings, &service).collect();
         let own = kinds.len() - 1;
         let stats =
             SpanStats::of(kinds.iter().map(|kind| (kind.config.clone(), kind.span.clone())));
         let outbox = Arc::new(Outbox::new(batches, stats.clone()));
-        let (services, sender_of) = services(&kinds);
-        let senders = Senders::new(&target, &services)?;
+        let (services, patience) = (services(&kinds), batches.patience);
         let refused =
             |error: std::io::Error| Advice::plain(format!("spans cannot be sent: {error}"));
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let (outbox_of, stats_of) = (Arc::clone(&outbox), stats.clone());
         Ok(Some(Self {
             feeds: feeds(rings, &stats),
-            delivery: Delivery::new(senders, sender_of, outbox_of, stats_of, batches.patience),
+            delivery: Delivery::new(sender, services, outbox_of, stats_of, patience),
             outbox,
             stats,
             runtime: runtime.map_err(refused)?,
@@ -153,12 +147,6 @@ impl Spans {
     /// The TCP ports that it connects to.
     pub fn ports(&self) -> &[u16] {
         &self.ports
-    }
-
-    /// The files that it reads while it works: those that names are looked up in.
-    pub fn readable() -> Vec<Readable> {
-        const FILES: [&str; 5] = ["resolv.conf", "hosts", "nsswitch.conf", "host.conf", "gai.conf"];
-        FILES.map(|name| Readable::Content(PathBuf::from("/etc").join(name))).to_vec()
     }
 
     /// Hires who sends spans, and who reads ring buffers, who ends first.
@@ -202,17 +190,17 @@ fn kinds(rings: &[TracedRing], service: &str) -> impl Iterator<Item = Kind> {
 }
 
 /// The services of all kinds, each once, and which of them each kind has.
-fn services(kinds: &[Kind]) -> (Vec<String>, Vec<usize>) {
+fn services(kinds: &[Kind]) -> Services {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    let (mut services, mut of) = (Vec::new(), Vec::with_capacity(kinds.len()));
+    let (mut names, mut of) = (Vec::new(), Vec::with_capacity(kinds.len()));
     for kind in kinds {
         let number = *numbers.entry(&kind.service).or_insert_with(|| {
-            services.push(kind.service.clone());
-            services.len() - 1
+            names.push(kind.service.clone());
+            names.len() - 1
         });
         of.push(number);
     }
-    (services, of)
+    Services { names, of }
 }
 
 fn feeds(rings: Vec<TracedRing>, stats: &SpanStats) -> Vec<SpanFeed> {
@@ -222,19 +210,4 @@ fn feeds(rings: Vec<TracedRing>, stats: &SpanStats) -> Vec<SpanFeed> {
         SpanFeed { ring, maker }
     };
     rings.into_iter().enumerate().map(feed).collect()
-}
-
-/// The ports of a collector and of who knows its address. The name is looked up once before rights are
-/// given up: the C library loads what it looks names up with, which it may not do later.
-fn ports(target: &Target) -> Vec<u16> {
-    const DNS: u16 = 53;
-    let Target::Collector(collector) = target else { return Vec::new() };
-    let endpoint = &collector.endpoint;
-    let default = if endpoint.scheme_str() == Some("https") { 443 } else { 80 };
-    let port = endpoint.port_u16().unwrap_or(default);
-    let host = endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
-    if let Err(error) = (host, port).to_socket_addrs() {
-        debug!("{host} is not known yet: {error}");
-    }
-    vec![port, DNS]
 }

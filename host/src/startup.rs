@@ -9,35 +9,34 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::advice::{self, Advice};
-use crate::bpf::{
-    self, Addresses, Attached, Layout, LoadError, Loaded, MapRef, MapSpec, ObjectSource, Opened,
-    RecordLayout, Ring, Symbols,
-};
+use crate::bpf::{self, Addresses, Layout, LoadError, MapRef, ObjectSource, Opened, Ring, Symbols};
 use crate::cli::Selection;
-use crate::config::{self, Beside, Config, ConfigFile, EventStream, Fault, Severity};
-use crate::descriptors;
-use crate::files::BundleId;
-use crate::link::{self, Linked, LinkedSpan};
-use crate::plugin::{CacheDir, Compiler, Gauge, Loader};
-use crate::scrape::{self, Fed, Unit};
+use crate::config::{self, Beside, Config, ConfigFile, Fault, SeriesRules, Severity};
+use crate::link::{self, Linked};
+use crate::plugin::{CacheDir, Compiler, DataWatch, Loader};
+use crate::scrape::{self, Unit};
 use crate::signature::Policy;
-use crate::source::{EventSource, MapReader, Source, events};
-use crate::source::{ReadError, Reading, Sink, Way};
-use crate::spans::{ConfigTimes, RingError, TracedRing};
-use crate::system::cgroups::Enrolled;
+use crate::source::{Drains, ReadError, Reading, Sink, events};
+use crate::spans::{RingError, TracedRing};
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
 pub mod bundles;
+mod phases;
+mod pinning;
 pub(crate) mod plugins;
+mod renew;
 pub mod replay;
 pub mod report;
 mod rolls;
+
+pub use phases::{Checked, MadeOf, Passages, Ready, Running};
+pub use pinning::pin;
+pub use renew::{Making, renewal};
 
 /// A config that the binary carries.
 #[derive(Debug)]
@@ -50,40 +49,6 @@ pub struct BuiltIn {
 
 /// What is served when no `--config.dir` is given: compiled from `examples/` by the build script.
 pub static DEFAULT_SET: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/default_set.rs"));
-
-/// A config whose plan fits its object: all that can be known of it without the kernel.
-#[derive(Debug)]
-pub struct Checked {
-    config: Config,
-    opened: Opened,
-    layouts: Vec<Layout>,
-    metrics: Vec<Linked>,
-    spans: Vec<(LinkedSpan, RecordLayout)>,
-    plugins: Vec<Gauge>,
-}
-
-/// A config whose programs run.
-#[derive(Debug)]
-pub struct Running {
-    /// The config's name.
-    pub name: String,
-    /// Its metrics, each with the layout of its map.
-    pub metrics: Vec<(Linked, Layout)>,
-    /// What counts the records of each map that its programs stream to.
-    pub streams: BTreeMap<String, EventSource>,
-    /// Its spans, each with the layout of its records.
-    pub spans: Vec<(LinkedSpan, RecordLayout)>,
-    /// Its object in the kernel.
-    pub attached: Attached,
-    /// What its plugins cost.
-    pub plugins: Vec<Gauge>,
-    /// What keeps its map of cgroups in step.
-    pub enrolled: Option<Enrolled>,
-    /// The bundle that it is of, if it is of one.
-    pub bundle: Option<BundleId>,
-    /// When the kernel loaded it and attached it.
-    pub times: ConfigTimes,
-}
 
 /// Where to look for what configs name.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +63,8 @@ pub struct Places<'a> {
     pub cache: Option<&'a CacheDir>,
     /// What compiles plugins.
     pub compiler: Compiler,
+    /// What holds for all metrics.
+    pub rules: Option<&'a SeriesRules>,
 }
 
 /// Reads the selected configs, loads their plugins, and checks them against their objects. The
@@ -115,7 +82,23 @@ pub fn check(
     system: &System,
     addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
-    check_files(files(selection), *selection == Selection::DefaultSet, places, system, addresses)
+    let mut loader = Loader::new(places.compiler.clone(), places.cache.cloned());
+    let checking = Checking { places, system, addresses, loader: &mut loader };
+    let found = checking.check(selection);
+    loader.rest();
+    found
+}
+
+/// With what configs are checked.
+pub struct Checking<'a> {
+    /// Where to look for what they name.
+    pub places: Places<'a>,
+    /// The names that they want of the host.
+    pub system: &'a System,
+    /// See [`check`].
+    pub addresses: Option<Addresses<'a>>,
+    /// What loads their plugins; it has kept those that it has loaded before.
+    pub loader: &'a mut Loader,
 }
 
 /// Configs that may be served, as far as can be told from them and from who has signed the bundles that they are of.
@@ -126,7 +109,8 @@ struct Admitted {
 }
 
 /// Reads configs, and has the system know what they want of it. None may be served by a policy that is faulty.
-fn admit(files: Vec<ConfigFile>, policy: Option<&Path>, system: &System) -> Admitted {
+fn admit(files: Vec<ConfigFile>, places: &Places<'_>, system: &System) -> Admitted {
+    let Places { policy, rules, .. } = *places;
     let (configs, mut faults) = config::load(files, &scrape::own_series());
     let policy = match plugins::policy(policy) {
         Ok(policy) => policy,
@@ -137,78 +121,96 @@ fn admit(files: Vec<ConfigFile>, policy: Option<&Path>, system: &System) -> Admi
     };
     let (mut configs, found) = bundles::signed(configs, policy.as_ref());
     faults.extend(found);
+    faults.extend(rules.map(|rules| rules.apply(&mut configs)).unwrap_or_default());
     leave_host(&mut configs, system);
     link::want(&configs, system);
     Admitted { configs, policy, faults }
 }
 
-/// The same of these files, and of the faults that were met when they were read. `lenient` is whether nobody
-/// asked for them.
+/// The same of these files, and of the faults that were met when they were read, none of which belongs to the default
+/// set.
 pub(crate) fn check_files(
-    (files, mut faults): (Vec<ConfigFile>, Vec<Fault>),
-    lenient: bool,
+    files: (Vec<ConfigFile>, Vec<Fault>),
     places: Places<'_>,
     system: &System,
-    addresses: Option<Addresses<'_>>,
 ) -> (Vec<Checked>, Vec<Fault>) {
-    let Admitted { mut configs, policy, faults: found } = admit(files, places.policy, system);
-    faults.extend(found);
-    if addresses.is_some() {
-        system.prepare_ahead(printer);
+    let mut loader = Loader::new(places.compiler.clone(), places.cache.cloned());
+    let checking = Checking { places, system, addresses: None, loader: &mut loader };
+    let found = checking.files(files, false);
+    loader.rest();
+    found
+}
+
+impl Checking<'_> {
+    /// See [`check`], which this is with a loader that may be used again.
+    pub fn check(self, selection: &Selection) -> (Vec<Checked>, Vec<Fault>) {
+        self.files(files(selection), *selection == Selection::DefaultSet)
     }
-    if lenient {
-        configs.retain(|config| is_wanted(config, places.plugins));
-    }
-    let mut checked = Vec::new();
-    let mut loader = Loader::new(places.compiler, places.cache.cloned());
-    let shelf = plugins::Shelf::of(&configs, places.plugins, policy.as_ref());
-    plugins::prepare(&configs, &mut loader, &shelf);
-    for config in configs {
-        let (mut loaded, mut found) = plugins::load(&config, &mut loader, &shelf, Severity::Error);
-        let (metrics, more) = link::metrics(&config, &mut loaded, system);
-        found.extend(more);
-        let (spans, more) = link::spans(&config, &mut loaded, system);
-        // A plugin that does not start is told once.
-        let more = more.into_iter().filter(|fault| !found.contains(fault)).collect::<Vec<_>>();
-        found.extend(more);
-        if lenient && !found.is_empty() {
-            found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
-            faults.extend(found);
-            info!("left out config `{}`: its plugin cannot be used", config.name);
-            continue;
-        }
+
+    /// `lenient` is whether nobody asked for these files.
+    fn files(
+        self,
+        (files, mut faults): (Vec<ConfigFile>, Vec<Fault>),
+        lenient: bool,
+    ) -> (Vec<Checked>, Vec<Fault>) {
+        let Self { places, system, addresses, loader } = self;
+        let Admitted { mut configs, policy, faults: found } = admit(files, &places, system);
         faults.extend(found);
-        let object = object(&config);
-        let mut opened = match Opened::open(&config.name, &object, places.btf) {
-            Ok(opened) => opened,
-            Err(error) => {
-                faults.push(error.into_fault());
+        if addresses.is_some() {
+            system.prepare_ahead(printer);
+        }
+        if lenient {
+            configs.retain(|config| is_wanted(config, places.plugins));
+        }
+        let mut checked = Vec::new();
+        let shelf = plugins::Shelf::of(&configs, places.plugins, policy.as_ref());
+        plugins::prepare(&configs, loader, &shelf);
+        for config in configs {
+            let (mut loaded, mut found) = plugins::load(&config, loader, &shelf, Severity::Error);
+            let (metrics, more) = link::metrics(&config, &mut loaded, system);
+            found.extend(more);
+            let (spans, more) = link::spans(&config, &mut loaded, system);
+            // A plugin that does not start is told once.
+            let more = more.into_iter().filter(|fault| !found.contains(fault)).collect::<Vec<_>>();
+            found.extend(more);
+            if lenient && !found.is_empty() {
+                found.iter_mut().for_each(|fault| fault.severity = Severity::Warning);
+                faults.extend(found);
+                info!("left out config `{}`: its plugin cannot be used", config.name);
                 continue;
             }
-        };
-        faults.extend(opened.set_kaddrs(&config, addresses));
-        faults.extend(bpf::check::warnings(&config, &opened));
-        let records = bpf::check_spans(&config, &opened);
-        match (bpf::check(&config, &opened), records) {
-            (Ok(layouts), Ok(records)) => {
-                let plugins = plugins::gauges(&config, &loaded);
-                let spans = spans.into_iter().zip(records).collect();
-                checked.push(Checked { config, opened, layouts, metrics, spans, plugins });
-            }
-            (layouts, records) => {
-                faults.extend(layouts.err().into_iter().chain(records.err()).flatten());
+            faults.extend(found);
+            let object = object(&config);
+            let mut opened = match Opened::open(&config.name, &object, places.btf) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    faults.push(error.into_fault());
+                    continue;
+                }
+            };
+            faults.extend(opened.set_kaddrs(&config, addresses));
+            faults.extend(bpf::check::warnings(&config, &opened));
+            let records = bpf::check_spans(&config, &opened);
+            match (bpf::check(&config, &opened), records) {
+                (Ok(layouts), Ok(records)) => {
+                    let plugins = plugins::gauges(&config, &loaded);
+                    let spans = spans.into_iter().zip(records).collect();
+                    checked.push(Checked { config, opened, layouts, metrics, spans, plugins });
+                }
+                (layouts, records) => {
+                    faults.extend(layouts.err().into_iter().chain(records.err()).flatten());
+                }
             }
         }
+        let linked = checked.iter().map(|checked| (&checked.config, &*checked.metrics));
+        faults.extend(link::compare(linked));
+        faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+        let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+        let faulty: HashSet<_> = errors.map(|fault| &fault.file).collect();
+        checked.retain(|checked| !faulty.contains(&checked.config.file.path));
+        let faults = config::shown(faults);
+        (checked, faults)
     }
-    loader.rest();
-    let linked = checked.iter().map(|checked| (&checked.config, &*checked.metrics));
-    faults.extend(link::compare(linked));
-    faults.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
-    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
-    let faulty: HashSet<_> = errors.map(|fault| &fault.file).collect();
-    checked.retain(|checked| !faulty.contains(&checked.config.file.path));
-    let faults = config::shown(faults);
-    (checked, faults)
 }
 
 /// Takes out what plugins read of the host, where there is none.
@@ -325,88 +327,30 @@ impl BuiltIn {
     }
 }
 
-impl Checked {
-    /// The config's file.
-    pub fn file(&self) -> &ConfigFile {
-        &self.config.file
-    }
-
-    /// The config's name.
-    pub fn name(&self) -> &str {
-        &self.config.name
-    }
-
-    /// The maps of its object.
-    pub(crate) fn maps(&self) -> Vec<MapSpec> {
-        self.opened.maps()
-    }
-
-    /// Loads the object, fills its map of cgroups if it is to have one, opens the buffers that its programs
-    /// stream to, and attaches them. Those that do not attach have been logged, and are found in
-    /// [`Attached::failures`].
-    ///
-    /// # Errors
-    ///
-    /// When the kernel does not take the object, or opens no buffer.
-    pub fn start(self, system: &System) -> Result<Running, LoadError> {
-        let Self { config, opened, layouts, metrics, spans, plugins } = self;
-        let began = Instant::now();
-        let object = opened.load()?;
-        let loaded = Instant::now();
-        let metrics: Vec<_> = metrics.into_iter().zip(layouts).collect();
-        // Before anything counts: what comes to a buffer that is not open is lost, and nobody says so.
-        let enrolled = rolls::enroll(&config, &object, system);
-        let bundle = config.file.bundle().map(|held| held.id().clone());
-        let name = config.name;
-        let streams = streams(&metrics, &object)
-            .map_err(|error| LoadError { name: name.clone(), advice: unopened(&error) })?;
-        let attached: Attached = object.attach();
-        let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Ok(Running { name, metrics, streams, spans, attached, plugins, enrolled, bundle, times })
-    }
-}
-
-/// Opens the buffers that these metrics count the records of.
-fn streams(
-    metrics: &[(Linked, Layout)],
-    object: &Loaded,
-) -> Result<BTreeMap<String, EventSource>, ReadError> {
-    let streamed = metrics.iter().filter_map(|(linked, layout)| {
-        Some((linked.metric.events?, object.map(&layout.map)?, layout))
-    });
-    let open = |(events, map, layout): (EventStream, &MapRef, &Layout)| {
-        let source = EventSource::new(map, layout.decoded(), events.flush_interval)?;
-        Ok((layout.map.clone(), source))
-    };
-    streamed.map(open).collect()
-}
-
-/// Why a buffer could not be opened.
-fn unopened(error: &ReadError) -> Advice {
-    let why = descriptors::explain_error(error);
-    let why = why.unwrap_or_else(|| Advice::plain(advice::words(&error.source)));
-    why.about(format_args!("failed to open the buffer of map {}", error.map))
-}
-
 /// Has the maps of all these configs read, in this way.
 ///
 /// # Errors
 ///
 /// If a map cannot be made ready for reading.
 pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
-    let sink = sink(&configs, reading);
+    let read = configs.iter().flat_map(|config| read(&config.metrics, config.attached.maps()));
+    let reading = renew::With { reading, sink: sink(read, reading) };
     let unit = |running: Running| {
-        let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } =
-            running;
-        let fed = |(linked, layout): (Linked, Layout)| {
-            let source: Box<dyn Source> = match streams.remove(&layout.map) {
-                Some(events) => Box::new(events),
-                None => Box::new(MapReader::new(map(&attached, &layout)?, reading, sink.as_ref())?),
-            };
-            Ok(Fed { linked, layout, source })
-        };
+        let Running {
+            name,
+            metrics,
+            mut streams,
+            attached,
+            plugins,
+            enrolled,
+            bundle,
+            made_of,
+            ..
+        } = running;
+        let file = made_of.config.file.path;
+        let fed = |made| reading.fed(made, &mut streams, attached.maps());
         let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
-        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle })
+        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle, file })
     };
     configs.into_iter().map(unit).collect()
 }
@@ -441,23 +385,32 @@ pub fn hire_clock(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
     plugins.next().map_or(Ok(()), |plugin| plugin.hire_clock(hired))
 }
 
-/// Has a worker look at the files that plugins of these units read, if they read any.
+/// Has a worker look at the files that plugins of these units read, if they read any or units may come `later`.
 ///
 /// # Errors
 ///
 /// When the system has no thread for it.
-pub fn hire_data(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
-    Gauge::hire_data(units.iter().flat_map(|unit| &unit.plugins), hired)
+pub fn hire_data(
+    units: &[Unit],
+    later: bool,
+    hired: &mut Hired,
+) -> Result<Option<DataWatch>, HireError> {
+    DataWatch::hire(units.iter().flat_map(|unit| &unit.plugins), later, hired)
 }
 
-/// Has a worker drain the records that these units count, if they count any.
+/// Has a worker drain the records that these units count, if they count any or units may come `later`.
 ///
 /// # Errors
 ///
 /// When the system has no thread or descriptor for it.
-pub fn hire_drain(units: &[Unit], hired: &mut Hired) -> Result<(), HireError> {
+pub fn hire_drain(
+    units: &[Unit],
+    later: bool,
+    hired: &mut Hired,
+) -> Result<Option<Drains>, HireError> {
     let metrics = units.iter().flat_map(|unit| &unit.metrics);
-    events::hire(metrics.filter_map(|fed| fed.source.drained()).collect(), hired)
+    let all: Vec<_> = metrics.filter_map(|fed| fed.source.drained()).collect();
+    events::hire(&all, later, hired)
 }
 
 /// Has a worker keep up with cgroups, by fanotify if it may, if anything asks for them. To be called while
@@ -477,38 +430,19 @@ pub fn hire_watcher(system: &System, fanotify: bool, hired: &mut Hired) -> Resul
 const WATCHER: Post =
     Post { name: "cgroups", stack: SMALL_STACK, patience: Duration::from_secs(1) };
 
-fn map<'a>(attached: &'a Attached, layout: &Layout) -> Result<&'a MapRef, ReadError> {
-    attached.map(&layout.map).ok_or_else(|| ReadError {
-        map: layout.map.clone(),
-        way: Way::Batch,
-        source: io::ErrorKind::NotFound.into(),
-    })
+/// The maps among these that metrics read.
+fn read<'a>(
+    metrics: impl IntoIterator<Item = &'a (Linked, Layout)>,
+    maps: &'a [MapRef],
+) -> impl Iterator<Item = &'a MapRef> {
+    let kept = metrics.into_iter().filter(|(linked, _)| linked.metric.events.is_none());
+    kept.filter_map(|(_, layout)| maps.iter().find(|map| map.spec.name == layout.map))
 }
 
-/// Memory for programs to read the maps of these configs into; none on kernels that have none such.
-fn sink(configs: &[Running], reading: Reading) -> Option<Sink> {
-    let maps = configs.iter().flat_map(|config| {
-        let kept = config.metrics.iter().filter(|(linked, _)| linked.metric.events.is_none());
-        kept.filter_map(|(_, layout)| config.attached.map(&layout.map))
-    });
+/// Memory for programs to read these maps into; none on kernels that have none such.
+fn sink<'a>(maps: impl Iterator<Item = &'a MapRef>, reading: Reading) -> Option<Sink> {
     Sink::for_maps(maps, reading).unwrap_or_else(|error| {
         debug!("no memory to read maps into: {error}");
         None
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_buffer_that_is_not_opened_says_why() {
-        let of = |errno| {
-            let source = io::Error::from_raw_os_error(errno);
-            let way = Way::Events;
-            unopened(&ReadError { map: "events_total".to_owned(), way, source }).to_string()
-        };
-        insta::assert_snapshot!(of(libc::ENOMEM), @"failed to open the buffer of map events_total: cannot allocate memory");
-        assert!(of(libc::EMFILE).starts_with("failed to open the buffer of map events_total: "));
-    }
 }

@@ -31,12 +31,14 @@ pub mod record;
 mod remote;
 mod run;
 pub mod top;
+mod unpin;
 mod update;
 mod workbench;
 
 pub use error::ToolError;
-pub use health::{HealthError, health};
+pub use health::HealthError;
 pub use pods::PodsError;
+pub use unpin::{UnpinError, exit_of_pins, unpin};
 
 use error::{lines, plain};
 use workbench::{Answer, Bench, Guest, compile_limits};

@@ -3,6 +3,10 @@
 //! Names of labels are agreed when a transform is made; rows carry values by position. What rows
 //! count, and that equal ones are summed, is not known here.
 
+mod without;
+
+pub use without::Without;
+
 use std::fmt;
 use std::ops::Range;
 

@@ -104,9 +104,13 @@ pub fn watch(roster: Roster) {
     let _ = STAFF.set(roster);
 }
 
+/// All who work in this process, and whether they do.
+pub fn all() -> impl Iterator<Item = (&'static str, bool)> {
+    STAFF.get().into_iter().flat_map(Roster::iter)
+}
+
 impl Collect for Staff {
     fn collect(&self, report: &mut Report) {
-        let workers = STAFF.get().into_iter().flat_map(Roster::iter);
         report.family(
             about(
                 "ebpf_exporter_worker_up",
@@ -114,7 +118,7 @@ impl Collect for Staff {
                 ["worker"],
             ),
             Kind::Gauge,
-            workers.map(|(name, up)| ([name], f64::from(u8::from(up)))),
+            all().map(|(name, up)| ([name], f64::from(u8::from(up)))),
         );
     }
 }
@@ -153,15 +157,19 @@ impl Hired {
         self.waiting.len()
     }
 
-    /// Has each of them do this on its own thread, before it works. What came of it, in the order in which
-    /// they were hired; one that panicked has no answer, and never works.
-    pub fn each<T: Send + 'static>(&self, task: impl Fn() -> T + Send + Sync + 'static) -> Vec<T> {
+    /// Has each of them do this on its own thread, before it works, given its name. What came of it, in the order in
+    /// which they were hired; one that panicked has no answer, and never works.
+    pub fn each<T: Send + 'static>(
+        &self,
+        task: impl Fn(&'static str) -> T + Send + Sync + 'static,
+    ) -> Vec<T> {
         let task = Arc::new(task);
-        let ask = |(_, gate): &(Worker, Sender<Order>)| {
+        let ask = |(worker, gate): &(Worker, Sender<Order>)| {
             let (task, (reply, answer)) = (Arc::clone(&task), mpsc::channel());
+            let name = worker.post.name;
             let task = move || {
                 // Whoever hired it waits for this.
-                let _ = reply.send(task());
+                let _ = reply.send(task(name));
             };
             // It waits for this, or has died, which was said.
             let _ = gate.send(Order::Do(Box::new(task)));

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use clap::Parser as _;
 use ebpf_wasm_exporter::cli::{Command, Flags, Tool};
+use ebpf_wasm_exporter::config::{self, ConfigFile};
 use ebpf_wasm_exporter::decode::builtin;
 use regex::Regex;
 
@@ -330,6 +331,37 @@ fn the_chapter_of_signatures_has_the_keys_of_a_policy() {
     assert_eq!(told, words(answers));
 }
 
+/// Asks a web config in the same way.
+#[test]
+fn the_chapter_of_tls_has_the_keys_of_a_web_config() {
+    const EVERYWHERE: &str = "{_: 1, tls_server_config: {_: 1}, rate_limit: {_: 1}, \
+         http_server_config: {_: 1, headers: {_: 1}}}";
+    let dir = tempfile::tempdir().unwrap();
+    let web = dir.path().join("web.yml");
+    fs::write(&web, EVERYWHERE.replace("_: 1", "nobody-knows-this-key: 1")).unwrap();
+    let said = said(&["--web.config.file", web.to_str().unwrap(), "--config.check"]);
+    let answers: Vec<_> = found("unknown key, .* write one of (.*)", &said);
+    assert_eq!(answers.len(), EVERYWHERE.matches("_: 1").count(), "{said}");
+    let words = |texts: Vec<String>| -> Names { found("([A-Za-z0-9_-]+)", &texts.join(" ")) };
+    let chapter = read("docs/src/operate/web-config.md");
+    let rows = between(&chapter, "\n## Keys\n", "\nWhat differs from the toolkit");
+    let told: Names = found("`([A-Za-z0-9_-]+)`", rows);
+    let unsaid: Vec<_> = words(answers).difference(&told).cloned().collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}");
+}
+
+#[test]
+fn web_configs_of_the_book_are_read() {
+    let chapter = read("docs/src/operate/web-config.md");
+    let blocks = chapter.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let all: Vec<_> =
+        blocks.map(|(text, _)| text).filter(|text| text.starts_with("tls_")).collect();
+    assert_eq!(all.len(), 2);
+    for text in all {
+        config::web::parse(&ConfigFile::new("web.yml", text)).unwrap();
+    }
+}
+
 #[test]
 fn the_chapter_of_decoders_has_all() {
     let chapter = read("docs/src/reference/decoders.md");
@@ -355,6 +387,33 @@ fn the_chapter_of_metrics_has_all() {
     let mut told = named(&read("docs/src/reference/metrics.md"));
     told.retain(|name| name.starts_with("ebpf_exporter_") || name.starts_with("process_"));
     assert_eq!(told, named(&said(&["docs", "reference", "metrics"])));
+}
+
+/// The fields of a value, by their ways from the top. What is by causes or phases is one field.
+fn fields(value: &serde_json::Value, way: &str, all: &mut Names) {
+    const BY_WORD: [&str; 3] = ["phases", "closed", "failures"];
+    match value {
+        serde_json::Value::Object(inner) if !BY_WORD.iter().any(|word| way.ends_with(word)) => {
+            let dot = if way.is_empty() { "" } else { "." };
+            inner.iter().for_each(|(name, value)| fields(value, &format!("{way}{dot}{name}"), all));
+        }
+        serde_json::Value::Array(inner) => {
+            inner.iter().for_each(|value| fields(value, &format!("{way}[]"), all));
+        }
+        _ => drop(all.insert(way.to_owned())),
+    }
+}
+
+#[test]
+fn the_chapter_of_the_status_has_its_fields() {
+    let snapshot = "host/src/status/snapshots/ebpf_wasm_exporter__status__tests__all_json.snap";
+    let snapshot = read(snapshot);
+    let (_, json) = snapshot.split_once("\n---\n").expect("a head");
+    let mut known = Names::new();
+    fields(&serde_json::from_str(json).expect("JSON"), "", &mut known);
+    // Of one config it is null, of the other not.
+    known.retain(|way| !["configs[].bundle", "configs[].maps[].events"].contains(&way.as_str()));
+    assert_eq!(named(&read("docs/src/reference/status.md")), known);
 }
 
 /// A message is shortened: each piece of what is left has to be there.

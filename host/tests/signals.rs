@@ -100,7 +100,8 @@ fn child() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("\nport {}", listener.local_addr().unwrap().port());
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
-    let site = Site { telemetry_path, maps: false, openmetrics: false };
+    let site =
+        Site { telemetry_path, maps: false, openmetrics: false, lifecycle: false, reloads: None };
     let manager = Manager::connect().with("serving one config");
     // As the exporter ends.
     let served = serve::run(listener, &site, scrapes.unwrap(), &manager, &noted);
@@ -130,6 +131,11 @@ struct Service {
 
 impl Service {
     fn start(kind: &str) -> Self {
+        Self::watched(kind, None)
+    }
+
+    /// One of which signs of life are expected within so many microseconds.
+    fn watched(kind: &str, watchdog: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("notify");
         let notifications = UnixDatagram::bind(&socket).unwrap();
@@ -138,6 +144,7 @@ impl Service {
             .args(["child", "--exact", "--nocapture"])
             .env("SERVE_CHILD", kind)
             .env("NOTIFY_SOCKET", &socket)
+            .envs(watchdog.map(|time| ("WATCHDOG_USEC", time)))
             .env_remove("RUST_LOG")
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::piped())
@@ -228,6 +235,22 @@ fn either_signal_drains_and_ends_in_order() {
         assert!(response.starts_with("HTTP/1.1 200") && response.ends_with(TEXT), "{response}");
         assert!(service.rest().starts_with("dropped\nreturned\n"));
     }
+}
+
+/// A reading that takes a while is no reason to be restarted.
+#[test]
+fn signs_of_life_are_given_while_it_serves() {
+    let mut service = Service::watched("tells", Some("20000"));
+    let alive = |service: &Service| {
+        (0..3).for_each(|_| assert_eq!(service.notification(), "WATCHDOG=1\n"));
+    };
+    alive(&service);
+    let _client = service.scrape();
+    alive(&service);
+    service.signal("TERM");
+    while service.notification() != "STOPPING=1\n" {}
+    service.go_on();
+    assert!(service.rest().starts_with("dropped\nreturned\n"));
 }
 
 #[test]

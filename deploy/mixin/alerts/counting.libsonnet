@@ -34,6 +34,15 @@ function(config)
         + 'take them; the log has the reason. `rejected`: it took only the others; its own log has the reason.',
       ),
       lib.alert(
+        'EbpfExporterPushesFail',
+        'warning',
+        lib.grows('ebpf_exporter_otlp_metrics_pushes_total{result="failed"}'),
+        '10m',
+        'metrics of {{ $labels.instance }} are not pushed',
+        'The collector cannot be reached, or does not take them: the log has the reason. Metrics are served meanwhile, and '
+        + 'the next push tells all that was counted.',
+      ),
+      lib.alert(
         'EbpfExporterMapNearlyFull',
         'warning',
         'ebpf_exporter_map_entries / ebpf_exporter_map_max_entries > %s unless %s ebpf_exporter_map_evictions_estimated_total'

@@ -43,6 +43,14 @@ function(config)
         + 'are closed. Let fewer clients scrape it, or ones that read faster.',
       ),
       lib.alert(
+        'EbpfExporterReloadFailed',
+        'warning',
+        'ebpf_exporter_config_last_reload_successful == 0',
+        '5m',
+        'the last reload of {{ $labels.instance }} failed',
+        'It serves the configs that it had before. The log has every fault of the new ones: mend them, and reload again.',
+      ),
+      lib.alert(
         'EbpfExporterWorkerDown',
         'critical',
         'ebpf_exporter_worker_up == 0',
@@ -66,7 +74,7 @@ function(config)
         % lib.on(['id']),
         '5m',
         'the program {{ $labels.program }} of {{ $labels.config }} is not attached on {{ $labels.instance }}',
-        'Its metrics do not count. The log has the reason, once, from the start: a kernel that lacks the function, '
+        'Its metrics do not count. `ebpf_exporter_program_attached_info` has the reason, and the status page what to do: a kernel that lacks the function, '
         + 'a missing capability, an interface that is not there. `--config.strict` makes it a reason not to start.',
       ),
       lib.alert(

@@ -7,7 +7,7 @@ function(config)
     panel.section('Is all well', [
       panel.number('Exporters', 'That answer.', 'none', query.expr('count(ebpf_exporter_build_info{})')),
       panel.number('Configs', 'That are at work.', 'none', query.expr('sum(ebpf_exporter_enabled_configs{})')),
-      panel.fault('Programs not attached', 'The log has the reason.', 'none',
+      panel.fault('Programs not attached', 'The table below has the reasons.', 'none',
                   query.expr('count(ebpf_exporter_ebpf_program_info{} * on (job, instance, id) group_left () (ebpf_exporter_ebpf_program_attached{} == 0))')),
       panel.fault('Configs not read', 'A map of them could not be read.', 'none',
                   query.expr('count(ebpf_exporter_scrape_success{} == 0)')),
@@ -15,8 +15,18 @@ function(config)
                   query.expr('sum(rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval]))')),
       panel.fault('Threads that died', 'A bug, which the log tells of.', 'none',
                   query.expr('count(ebpf_exporter_worker_up{} == 0)')),
+      panel.fault('Reloads that failed', 'The last one. The old configs go on, and the log has the faults.', 'none',
+                  query.expr('count(ebpf_exporter_config_last_reload_successful{} == 0)')),
+      panel.table('Not attached, and why', 'Programs that do not run.', 'none',
+                  query.expr('ebpf_exporter_program_attached_info{} unless ebpf_exporter_program_attached_info{reason=""}'), ['Value']),
+      panel.lines('Since a whole reading', 'Of all maps of a config. It grows where one cannot be read.', 's', [
+        query.expr('time() - ebpf_exporter_scrape_last_success_timestamp_seconds{}', '{{instance}} {{config}}'),
+      ]),
     ]),
     panel.section('Scrapes', [
+      panel.lines('Age of the configs', 'Since they were read.', 's',
+                  [query.expr('time() - ebpf_exporter_config_last_reload_success_timestamp_seconds{}')]),
+      panel.lines('Reloads', 'By what became of them.', 'short', [query.rate('config_reloads_total', ['outcome'])]),
       panel.stack('Time by config', 'How long a scrape took to read and decode the maps of each config.', 's',
                   [query.sum('scrape_duration_seconds', ['config'])]),
       panel.stack('Time by phase', 'What scrapes spend their time on.', 'percentunit',
@@ -54,6 +64,13 @@ function(config)
       panel.lines('Waiting', 'To be sent, now. What is more than OTEL_BSP_MAX_QUEUE_SIZE is dropped.', 'short', [query.series('spans_waiting')]),
       panel.lines('Labels not decoded', 'Of configs with spans, in a second. An id that is none costs its span.', 'short', [
         query.expr('sum by (instance, config) (rate(ebpf_exporter_decoder_errors_total{}[$__rate_interval])) and on (instance, config) ebpf_exporter_spans_read_total{}', '{{instance}} {{config}}'),
+      ]),
+    ]),
+    panel.section('Metrics pushed over OTLP, where a variable asks for it', [
+      panel.lines('Pushes', 'In a second, by what became of them.', 'short', [query.rate('otlp_metrics_pushes_total', ['result'])]),
+      panel.lines('Points', 'That a collector took or rejected, in a second.', 'short', [query.rate('otlp_metrics_points_total', ['result'])]),
+      panel.lines('Since the last', 'How long ago a push was complete.', 's', [
+        query.expr('time() - ebpf_exporter_otlp_metrics_last_success_timestamp_seconds{}', '{{instance}}'),
       ]),
     ]),
     panel.section('Cgroups', [

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 
 use libbpf_rs::{MapCore as _, Object, OpenObject};
 
-use super::sys::Mapping;
+use super::sys::{self, Mapping};
 use super::variables::{self, Place};
 
 const INSERT_FAILURES: &str = "ebpf_exporter_insert_failures";
@@ -40,7 +40,11 @@ pub struct Admitted {
 #[derive(Clone, Debug)]
 struct Word {
     mapping: Arc<Mapping>,
+    /// The kernel's number of the map.
+    map: u32,
     at: usize,
+    /// What objects before had counted.
+    before: u64,
 }
 
 impl Places {
@@ -70,8 +74,26 @@ impl Admitted {
             return Self::default();
         };
         let mapping = Arc::new(mapping);
-        let word = |place: Place| Word { mapping: Arc::clone(&mapping), at: place.offset / WORD };
+        let map = sys::map_info(map.as_fd()).map_or(0, |info| info.id);
+        let word = |place: Place| {
+            let (mapping, at) = (Arc::clone(&mapping), place.offset / WORD);
+            Word { mapping, map, at, before: 0 }
+        };
         Self { insert_failures: insert_failures.map(word), lost_events: lost_events.map(word) }
+    }
+
+    /// Has it go on from what the object before has counted, whose programs count no more.
+    pub(super) fn follow(&mut self, old: &Self) {
+        let pairs = [
+            (&mut self.insert_failures, &old.insert_failures),
+            (&mut self.lost_events, &old.lost_events),
+        ];
+        for (word, old) in pairs {
+            if let (Some(word), Some(old)) = (word, old) {
+                // Of variables that went on all is there already.
+                word.before = if word.map == old.map { old.before } else { old.read() };
+            }
+        }
     }
 
     /// New entries that a map had no room for, if the object counts them.
@@ -87,6 +109,7 @@ impl Admitted {
 
 impl Word {
     fn read(&self) -> u64 {
-        self.mapping.words().get(self.at).map_or(0, |word| word.load(Ordering::Relaxed))
+        let word = self.mapping.words().get(self.at);
+        self.before.wrapping_add(word.map_or(0, |word| word.load(Ordering::Relaxed)))
     }
 }

@@ -4,7 +4,8 @@
 //! with its object as soon as all are attached.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use libbpf_rs::libbpf_sys;
@@ -12,12 +13,16 @@ use libbpf_rs::{AsRawLibbpf, Link, Object, ProgramMut};
 
 use super::hook::HookSpec;
 use super::host::Host;
+use super::pin_file::LinkPin;
 use super::reason::attach::{Attempt, explain};
-use super::{Attached, Loaded, log, stats, sys, text};
+use super::{Attached, log, stats, sys, text};
 use crate::advice::{Advice, Advise};
 
+mod hook_place;
 mod interface;
 mod samples;
+
+pub(super) use hook_place::HookPlace;
 
 use samples::Sampled;
 
@@ -26,6 +31,8 @@ use samples::Sampled;
 pub struct ProgramInfo {
     /// Its function's name.
     pub name: String,
+    /// Its section, which says where it is to be attached.
+    pub section: String,
     /// The hash of its instructions: 16 hex digits; empty if it is not in the kernel.
     pub tag: String,
     /// The kernel's id of it, unique until reboot; none if it is not in the kernel, for want of a hook
@@ -64,6 +71,12 @@ impl Advise for AttachError {
 pub(super) struct Attachment {
     /// Its name.
     pub(super) program: String,
+    /// Its descriptor.
+    pub(super) fd: Arc<OwnedFd>,
+    /// Where it hangs.
+    pub(super) place: HookPlace,
+    /// What has it stay when this process ends.
+    pub(super) pin: Option<LinkPin>,
     /// Whether its hook is a kprobe, of which the kernel may say how often it had no room.
     has_probe: bool,
     held: Held,
@@ -71,9 +84,13 @@ pub(super) struct Attachment {
 
 /// What keeps a program attached until it is dropped.
 #[derive(Debug)]
-enum Held {
+pub(super) enum Held {
     /// A link that libbpf made.
     Link(Link),
+    /// The same, of one that is to stay: before libbpf closes a link, it switches off what that hangs at.
+    Staying(ManuallyDrop<Link>),
+    /// What libbpf calls a link of a USDT, which is none of the kernel's.
+    Usdt { _held: Link },
     /// One that was made here.
     Descriptor(OwnedFd),
     /// Those to an event on each CPU.
@@ -86,40 +103,6 @@ enum Held {
 #[inline(never)]
 pub extern "C" fn post_attach_mark() {
     std::hint::black_box(());
-}
-
-impl Loaded {
-    /// Attaches every program that was loaded. Those that cannot be are logged, once each, and
-    /// found in [`Attached::failures`] with those that could not be loaded at all; the rest goes on.
-    pub fn attach(self) -> Attached {
-        let Self { name, object, maps, admitted, mut programs, mut unloadable } = self;
-        let (mut links, mut failures, mut needed) = (Vec::new(), Vec::new(), false);
-        for program in object.progs_mut() {
-            let program_name = text(program.name());
-            let Some(info) = programs.iter_mut().find(|info| info.name == program_name) else {
-                continue;
-            };
-            let known = unloadable.iter().position(|error| error.program == program_name);
-            let result = match known {
-                Some(at) => Err(unloadable.swap_remove(at)),
-                None => attach(&program),
-            };
-            match result {
-                Ok(link) => {
-                    // What libbpf keeps for these in the object is asked for when they are detached.
-                    needed |= program.section().as_encoded_bytes().starts_with(b"usdt");
-                    info.attached = true;
-                    links.push(Attachment::new(info.name.clone(), link));
-                }
-                Err(error) => {
-                    tracing::warn!(config = name, "{}", error.advice());
-                    failures.push(error);
-                }
-            }
-        }
-        let object = needed.then_some(object);
-        Attached { links, _object: object, maps, admitted, programs, failures }
-    }
 }
 
 impl Attached {
@@ -139,20 +122,86 @@ impl Attached {
 }
 
 impl Attachment {
-    fn new(program: String, held: Held) -> Self {
-        let mut attachment = Self { program, has_probe: true, held };
+    pub(super) fn new(program: String, fd: Arc<OwnedFd>, place: HookPlace, held: Held) -> Self {
+        let mut attachment = Self { program, fd, place, pin: None, has_probe: true, held };
         attachment.has_probe = attachment.missed_probes().is_some();
         attachment
     }
 
+    /// One that has stayed, by its link's descriptor.
+    pub(super) fn found(program: String, fd: OwnedFd, place: HookPlace, link: OwnedFd) -> Self {
+        Self::new(program, Arc::new(fd), place, Held::Descriptor(link))
+    }
+
+    /// Its link's descriptor, if that is all that keeps it attached.
+    pub(super) fn link(&self) -> Option<BorrowedFd<'_>> {
+        match &self.held {
+            Held::Link(link) => Some(link.as_fd()),
+            Held::Staying(link) => Some(link.as_fd()),
+            Held::Descriptor(fd) => Some(fd.as_fd()),
+            Held::Usdt { .. } | Held::Samples(_) => None,
+        }
+    }
+
+    /// The same for a program of this name.
+    pub(super) fn of(self, program: String) -> Self {
+        Self { program, ..self }
+    }
+
+    /// One that stays attached when it is dropped, as this pin has it.
+    pub(super) fn staying(self, pin: LinkPin) -> Self {
+        let held = match self.held {
+            Held::Link(link) => Held::Staying(ManuallyDrop::new(link)),
+            other => other,
+        };
+        Self { pin: Some(pin), held, ..self }
+    }
+
+    /// Whether libbpf needs its object to detach it.
+    pub(super) fn needs_object(&self) -> bool {
+        matches!(self.held, Held::Usdt { .. })
+    }
+
+    /// Has the kernel run another program in its place, in one step; whether it could. Its pin is gone then.
+    pub(super) fn update(&mut self, program: &Arc<OwnedFd>) -> bool {
+        let link = self.link();
+        let updated = link.is_some_and(|link| sys::update_link(link, program.as_fd()).is_ok());
+        if updated {
+            self.fd = Arc::clone(program);
+            self.unpin();
+        }
+        updated
+    }
+
+    /// Detaches it, and takes its pin away.
+    pub(super) fn detach(mut self) {
+        self.unpin();
+        if let Held::Staying(link) = self.held {
+            drop(ManuallyDrop::into_inner(link));
+        }
+    }
+
+    fn unpin(&mut self) {
+        if let Some(pin) = self.pin.take() {
+            pin.remove();
+        }
+    }
+
     /// How often the kernel's probe had no room to note that it was reached: see [`sys::missed_probes`].
     pub(super) fn missed_probes(&self) -> Option<u64> {
-        let link = match &self.held {
-            Held::Link(link) => link.as_fd(),
-            Held::Descriptor(fd) => fd.as_fd(),
-            Held::Samples(_) => return None,
-        };
-        if self.has_probe { sys::missed_probes(link) } else { None }
+        if self.has_probe { sys::missed_probes(self.link()?) } else { None }
+    }
+}
+
+impl ProgramInfo {
+    /// Notes that the program behind this descriptor runs, which may be another one than was loaded.
+    pub(super) fn runs_as(&mut self, fd: &Arc<OwnedFd>) {
+        self.attached = true;
+        if self.fd.as_ref().is_some_and(|own| Arc::ptr_eq(own, fd)) {
+            return;
+        }
+        let info = stats::info(fd.as_fd()).unwrap_or_default().info;
+        (self.tag, self.id, self.fd) = (stats::tag(&info), Some(info.id), Some(Arc::clone(fd)));
     }
 }
 
@@ -167,13 +216,14 @@ pub(super) fn describe(
 ) -> io::Result<Vec<ProgramInfo>> {
     let mut programs = Vec::new();
     for program in object.progs() {
-        let name = text(program.name());
+        let (name, section) = (text(program.name()), text(program.section()));
         if program.autoload() {
             // The kernel took the program a moment ago; that it does not tell of it is not expected,
             // and no reason to do without its metrics.
             let info = stats::info(program.as_fd()).unwrap_or_default().info;
             programs.push(ProgramInfo {
                 name,
+                section,
                 tag: stats::tag(&info),
                 id: Some(info.id),
                 attached: false,
@@ -182,6 +232,7 @@ pub(super) fn describe(
         } else if unloadable.iter().any(|error| error.program == name) {
             programs.push(ProgramInfo {
                 name,
+                section,
                 tag: String::new(),
                 id: None,
                 attached: false,
@@ -192,10 +243,11 @@ pub(super) fn describe(
     Ok(programs)
 }
 
-fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
+/// Attaches a program where its section says.
+pub(super) fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
     let section = text(program.section());
     if let Some(Ok(hook)) = HookSpec::of(&section) {
-        return by_hook(program, section, &hook);
+        return by_hook(program, &hook);
     }
     if let Some(fd) = attach_tracepoint(program, &section) {
         return Ok(Held::Descriptor(fd));
@@ -208,18 +260,21 @@ fn attach(program: &ProgramMut<'_>) -> Result<Held, AttachError> {
         std::ptr::NonNull::new(link).ok_or_else(io::Error::last_os_error)
     });
     match result {
-        // SAFETY: libbpf gave this link to us alone.
-        Ok(link) => Ok(Held::Link(unsafe { Link::from_ptr(link) })),
-        Err(error) => Err(failure(program, section, &error, &log)),
+        Ok(link) => {
+            // SAFETY: libbpf gave this link to us alone.
+            let link = unsafe { Link::from_ptr(link) };
+            Ok(if section.starts_with("usdt") {
+                Held::Usdt { _held: link }
+            } else {
+                Held::Link(link)
+            })
+        }
+        Err(error) => Err(failure(program, &error, &log)),
     }
 }
 
 /// Attaches by a section that libbpf does not attach by.
-fn by_hook(
-    program: &ProgramMut<'_>,
-    section: String,
-    hook: &HookSpec,
-) -> Result<Held, AttachError> {
+fn by_hook(program: &ProgramMut<'_>, hook: &HookSpec) -> Result<Held, AttachError> {
     let name = text(program.name());
     let held = match hook {
         HookSpec::Samples(sampling) => {
@@ -232,15 +287,12 @@ fn by_hook(
             interface::control(program.as_fd(), interface, *direction).map(Held::Descriptor)
         }
     };
-    held.map_err(|error| failure(program, section, &error, &[]))
+    held.map_err(|error| failure(program, &error, &[]))
 }
 
-fn failure(
-    program: &ProgramMut<'_>,
-    section: String,
-    error: &io::Error,
-    log: &[String],
-) -> AttachError {
+/// Why a program could not be attached.
+pub(super) fn failure(program: &ProgramMut<'_>, error: &io::Error, log: &[String]) -> AttachError {
+    let section = text(program.section());
     let errno = error.raw_os_error().unwrap_or_default();
     let advice = explain(&Attempt { section: &section, errno, log }, &Host::current());
     AttachError { program: text(program.name()), section, advice }

@@ -50,6 +50,26 @@ impl CgroupIds {
         }
     }
 
+    /// The cgroups that are in it; none of a storage, whose entries go with their cgroups.
+    pub fn found(&self) -> Vec<u64> {
+        let (fd, mut ids) = (self.map.as_fd().as_raw_fd(), Vec::new());
+        if self.kind == CgroupMapKind::CgrpStorage {
+            return ids;
+        }
+        let (mut key, mut next) = (None, [0; size_of::<u64>()]);
+        // While entries go, the kernel may begin again with the first.
+        while ids.len() < self.room()
+            && matches!(
+                sys::next_key(fd, key.as_ref().map(|key: &[u8; 8]| &key[..]), &mut next),
+                Ok(true)
+            )
+        {
+            ids.push(u64::from_ne_bytes(next));
+            key = Some(next);
+        }
+        ids
+    }
+
     /// Takes in a cgroup.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 
@@ -31,6 +32,15 @@ fn parse(list: &str) -> Option<Vec<u32>> {
     Some(all)
 }
 
+/// Whether nothing is opened any more on CPUs that come.
+static STAYS: AtomicBool = AtomicBool::new(false);
+
+/// Leaves it from now on to what there is: the process may open no event any more, and would end if it tried. What
+/// begins then still begins on all CPUs that are online.
+pub(crate) fn stay() {
+    STAYS.store(true, Ordering::Relaxed);
+}
+
 /// Something of each CPU that is online, nothing where it could not be had.
 #[derive(Debug)]
 pub(super) struct PerCpu<T>(BTreeMap<u32, Option<T>>);
@@ -49,7 +59,8 @@ impl<T> PerCpu<T> {
         cpus: &[u32],
         mut open: impl FnMut(u32) -> io::Result<T>,
     ) -> Vec<(u32, io::Error)> {
-        if cpus.iter().eq(self.0.keys()) {
+        let stays = STAYS.load(Ordering::Relaxed) && !self.0.is_empty();
+        if stays || cpus.iter().eq(self.0.keys()) {
             return Vec::new();
         }
         self.0.retain(|cpu, _| cpus.contains(cpu));

@@ -24,11 +24,17 @@ macro_rules! kinds {
 kinds! {
     HASH = BPF_MAP_TYPE_HASH,
     ARRAY = BPF_MAP_TYPE_ARRAY,
+    PROG_ARRAY = BPF_MAP_TYPE_PROG_ARRAY,
     PERF_EVENT_ARRAY = BPF_MAP_TYPE_PERF_EVENT_ARRAY,
     PERCPU_HASH = BPF_MAP_TYPE_PERCPU_HASH,
     PERCPU_ARRAY = BPF_MAP_TYPE_PERCPU_ARRAY,
     LRU_HASH = BPF_MAP_TYPE_LRU_HASH,
     LRU_PERCPU_HASH = BPF_MAP_TYPE_LRU_PERCPU_HASH,
+    ARRAY_OF_MAPS = BPF_MAP_TYPE_ARRAY_OF_MAPS,
+    HASH_OF_MAPS = BPF_MAP_TYPE_HASH_OF_MAPS,
+    DEVMAP = BPF_MAP_TYPE_DEVMAP,
+    CPUMAP = BPF_MAP_TYPE_CPUMAP,
+    DEVMAP_HASH = BPF_MAP_TYPE_DEVMAP_HASH,
     SK_STORAGE = BPF_MAP_TYPE_SK_STORAGE,
     STRUCT_OPS = BPF_MAP_TYPE_STRUCT_OPS,
     RINGBUF = BPF_MAP_TYPE_RINGBUF,
@@ -45,6 +51,22 @@ impl MapKind {
     /// Whether libbpf knows it: of others only the kernel can say what they are good for.
     pub fn is_known(self) -> bool {
         sys::map_type_name(self.0).is_some()
+    }
+
+    /// Whether entries of it mean the same to another program: not those that are programs, maps or addresses.
+    pub(super) fn holds_data(self) -> bool {
+        !matches!(
+            self,
+            Self::PROG_ARRAY
+                | Self::ARRAY_OF_MAPS
+                | Self::HASH_OF_MAPS
+                | Self::DEVMAP
+                | Self::DEVMAP_HASH
+                | Self::CPUMAP
+                | Self::STRUCT_OPS
+                | Self::ARENA
+                | Self::INSN_ARRAY
+        )
     }
 
     /// Whether maps of it hold a value for each CPU.

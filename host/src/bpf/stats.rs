@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use libbpf_rs::libbpf_sys;
 use serde::{Deserialize, Serialize};
 
-use super::{Attached, ProgramInfo, sys};
+use super::{AttachError, Attached, ProgramInfo, sys};
 use crate::advice::{self, Advise};
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
@@ -132,7 +132,20 @@ pub struct ProgramStats<'a> {
     pub cost: Option<ProgramCost>,
     /// How often it did not run; none if it is not in the kernel.
     pub misses: Option<Misses>,
+    /// Why it does not run, if it does not.
+    pub failure: Option<&'a AttachError>,
 }
+
+impl ProgramStats<'_> {
+    /// Why it does not run, in a text that stays the same; empty if it runs.
+    fn reason(&self) -> String {
+        let problem = self.failure.map(|failure| &*failure.advice.problem);
+        advice::plain(problem.unwrap_or_default(), REASON)
+    }
+}
+
+/// Bytes of a reason.
+const REASON: usize = 200;
 
 /// What all programs are and cost.
 #[derive(Debug)]
@@ -166,6 +179,20 @@ impl Collect for Programs<'_> {
             about("ebpf_exporter_ebpf_program_attached", "Whether a program is attached", ["id"]),
             Kind::Gauge,
             attached,
+        );
+        let reasons: Vec<String> = self.0.iter().map(ProgramStats::reason).collect();
+        let hooks = self.0.iter().zip(&reasons).map(|(stats, reason)| {
+            let ProgramInfo { name, section, .. } = stats.program;
+            ([stats.config, name.as_str(), section.as_str(), reason.as_str()], 1.0)
+        });
+        report.family(
+            about(
+                "ebpf_exporter_program_attached_info",
+                "Where a program is attached, or was to be, and why it is not; always 1, and no reason if it is",
+                ["config", "program", "section", "reason"],
+            ),
+            Kind::Gauge,
+            hooks,
         );
         let costs = || all().filter_map(|(stats, id)| Some(([id], stats.cost?)));
         report.family(
@@ -210,6 +237,12 @@ impl Collect for Programs<'_> {
 }
 
 impl Attached {
+    /// Why a program of it does not run, if it does not.
+    pub fn failure(&self, program: &ProgramInfo) -> Option<&AttachError> {
+        let of = |failure: &&AttachError| !program.attached && failure.program == program.name;
+        self.failures.iter().find(of)
+    }
+
     /// What the kernel knows of each program, in the order of [`Attached::programs`]; nothing of those that
     /// are not in the kernel, or that it does not tell of. Reads the kernel once a program, and needs no
     /// capability on Linux 5.19 or newer.
@@ -224,7 +257,8 @@ impl Attached {
                 recursion: told.recursion(),
                 probe: link.and_then(|link| link.missed_probes()),
             });
-            ProgramStats { config, program, cost, misses }
+            let failure = self.failure(program);
+            ProgramStats { config, program, cost, misses, failure }
         })
     }
 }

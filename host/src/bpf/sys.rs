@@ -7,13 +7,17 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 mod answer;
+mod link;
 mod memory;
 mod numbered;
+mod pin;
 
 use answer::{done, found, owned};
+pub(crate) use link::{instructions, program_of, standing_for, update_link};
 pub(crate) use memory::{Mapping, Shared, page_size};
 pub(crate) use numbered::{Numbered, btf_name, by_id, map_info, maps_of, next_id, tell};
 pub(in crate::bpf) use numbered::{attach_type_name, map_type_name, program_type_name, text};
+pub(crate) use pin::{pin, pinned};
 
 /// One `BPF_MAP_LOOKUP_BATCH`.
 #[derive(Debug)]

@@ -106,6 +106,18 @@ impl Advise for SelectionError {
 }
 
 impl Selection {
+    /// Where its configs are: a directory, and the files of bundles.
+    pub fn places(&self) -> Vec<&Path> {
+        match self {
+            Self::DefaultSet | Self::BuiltIn(_) => Vec::new(),
+            Self::Directory { dir, .. } => vec![dir],
+            Self::Bundles { bundles, beside } => {
+                let bundles = bundles.iter().map(|bundle| &*bundle.file);
+                bundles.chain(beside.iter().flat_map(|beside| beside.places())).collect()
+            }
+        }
+    }
+
     /// Settles what the two flags mean. `built_in` are the names that the binary carries.
     ///
     /// # Errors

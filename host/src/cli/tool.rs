@@ -41,6 +41,8 @@ pub enum Command {
     /// Plugins name pods by it. It needs no privilege: only to read its token, and to write into the file's
     /// directory. SIGTERM ends it.
     Pods(Pods),
+    /// Let go of what --bpf.pin-dir has kept: programs are detached, and what they have counted is gone
+    Unpin(Unpin),
     /// Say what a config may hold
     Config {
         /// What to say.
@@ -48,11 +50,7 @@ pub enum Command {
         tool: ConfigTool,
     },
     /// Ask an exporter whether it serves, and exit with 0 if it does
-    Healthcheck {
-        /// Where it listens, as in --web.listen-address
-        #[arg(default_value = ":9435")]
-        address: String,
-    },
+    Healthcheck(Healthcheck),
 
     /// Print what the program knows of itself: a man page, completions for a shell, tables
     ///
@@ -75,6 +73,22 @@ pub enum Command {
     /// For the exporter itself, which starts itself anew to look at all BPF programs of the host
     #[command(hide = true)]
     SurveyHost(Charge),
+}
+
+/// What is let go of.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Unpin {
+    /// The directory, as the exporter has it
+    #[arg(long = "bpf.pin-dir", value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Configs to let go of
+    #[arg(value_name = "CONFIG", required_unless_present = "all")]
+    pub configs: Vec<String>,
+
+    /// Let go of all configs that are there
+    #[arg(long, conflicts_with = "configs")]
+    pub all: bool,
 }
 
 /// What is shown, and how often.
@@ -166,7 +180,11 @@ pub struct Replay {
 
     /// Where to listen, as in serving
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435")]
-    pub listen_address: String,
+    pub listen_address: Vec<String>,
+
+    /// File with certificates, users and headers, as in serving
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// What can be said of configs.
@@ -227,4 +245,30 @@ pub enum Reference {
     Config,
     /// The keys of a policy of signatures
     Policy,
+    /// The keys of a web config
+    Web,
+}
+
+/// How to ask an exporter whether it serves.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Healthcheck {
+    /// Where it listens, as in --web.listen-address, with https:// in front if it speaks TLS; may be several
+    #[arg(value_name = "ADDRESS", default_value = ":9435")]
+    pub addresses: Vec<String>,
+
+    /// Believe a certificate of these authorities, and of no others; without it, of those of this host
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Believe any certificate
+    #[arg(long)]
+    pub insecure: bool,
+
+    /// Certificate to show
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub cert_file: Option<PathBuf>,
+
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub key_file: Option<PathBuf>,
 }

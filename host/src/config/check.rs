@@ -196,7 +196,9 @@ fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Opt
     let of = if has_buckets { label::Of::Histogram } else { label::Of::Counter };
     let labels = label::all(raw.labels, &path, of, plugins, faults);
     let events = events.map(|(kind, flush_interval)| EventStream { kind, flush_interval });
-    let metric = Metric { name: name?, help: help?, path, kind: kind?, events, labels, transforms };
+    let max_series = max_series(raw.max_series, &path, faults);
+    let (name, help, kind, dropped) = (name?, help?, kind?, Vec::new());
+    let metric = Metric { name, help, path, kind, events, labels, transforms, max_series, dropped };
     (!raw.faulty && faults.errors() == before).then_some(metric)
 }
 
@@ -238,6 +240,21 @@ fn help(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<String> {
         faults.error(path, "the metric has no help", remedy);
     }
     raw.given()
+}
+
+/// How many series the metric may have, if that is bounded.
+fn max_series(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Option<u32> {
+    let given = raw.given()?;
+    let (least, most) = ranges::SERIES;
+    if !(i128::from(least)..=i128::from(most)).contains(&given) {
+        let problem = format!("{given} is no number of series");
+        faults.error(
+            &format!("{path}.max_series"),
+            problem,
+            format!("write one from {least} to {most}"),
+        );
+    }
+    u32::try_from(given).ok()
 }
 
 /// What the records of a counter come by, if it counts any.

@@ -234,6 +234,10 @@ pub struct Metric {
     pub labels: Vec<Label>,
     /// Its transforms, in order.
     pub transforms: Vec<PluginStep<OnRowError>>,
+    /// How many series it may have, one for all others left out; none if any number.
+    pub max_series: Option<u32>,
+    /// Labels that its series are summed over: [`super::SeriesRules`] has them.
+    pub dropped: Vec<LabelName>,
 }
 
 /// Records that a counter counts.

@@ -42,6 +42,8 @@ pub(super) const BUDGET: Times = ("100ms", "60s");
 pub(super) const TABLE: Count = (1, 10_000_000);
 /// What `limits.instances` may be.
 pub(super) const INSTANCES: Count = (1, MOST_INSTANCES as u64);
+/// What `max_series` may be.
+pub(super) const SERIES: Count = (1, u32::MAX as u64);
 /// What `bucket_min` and `bucket_max` may be, before their type is looked at.
 pub(super) const BUCKET: Count = (0, u32::MAX as u64);
 /// What `bucket_schema` may be.

@@ -8,6 +8,7 @@ pub(super) mod keys;
 mod plugin;
 pub(super) mod policy;
 mod section;
+pub(super) mod web;
 
 use super::bounds;
 use super::faults::Faults;
@@ -69,6 +70,7 @@ pub(super) struct Metric {
     pub(super) name: Field<String>,
     pub(super) help: Field<String>,
     pub(super) labels: Field<Vec<Label>>,
+    pub(super) max_series: Field<i128>,
     pub(super) transforms: Field<Vec<Transform>>,
     pub(super) kind: Kind,
     /// Whether a fault was found in it, so that its parts may lack something.
@@ -295,6 +297,7 @@ fn metric(fields: &Fields<'_, '_>, kind: Kind, before: usize) -> Metric {
         name: fields.word("name"),
         help: fields.word("help"),
         labels: labels(fields),
+        max_series: fields.integer("max_series"),
         transforms: fields.items("transforms", transform),
         kind,
         faulty: false,

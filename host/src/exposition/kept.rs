@@ -36,7 +36,8 @@ const FEW: usize = 16;
 /// A family and its texts.
 #[derive(Debug)]
 pub struct Kept {
-    /// Shared only while a page is encoded. So to write to it never makes a copy.
+    /// Shared while a page is encoded, and while a push sends it. To write to it makes a copy then, so that the push
+    /// has what was read, and nobody waits for it.
     family: Arc<Family>,
     /// Whether it is called the same in each escaping.
     plain: bool,

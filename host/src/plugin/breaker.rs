@@ -25,6 +25,17 @@ pub enum BreakerState {
     Open,
 }
 
+impl BreakerState {
+    /// The word for it in the status.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}
+
 /// Why a plugin is not asked now, and how long that lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {

@@ -10,6 +10,8 @@ pub(super) use crate::advice::plain;
 /// Lines of one plugin in each [`WINDOW`] that are written.
 const LINES: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(1);
+/// What marks a line that only the log is to have: see [`crate::logging::recent`].
+const PRIVATE: &str = concat!(module_path!(), "::private");
 /// Bytes of a message that are written.
 const LONGEST: usize = 1024;
 
@@ -45,9 +47,10 @@ impl GuestLog {
             return;
         }
         let message = plain(message, LONGEST);
+        // What a guest says may have keys in it.
         match level {
-            Level::Error => error!(config, plugin, "guest: {message}"),
-            Level::Warn => warn!(config, plugin, "guest: {message}"),
+            Level::Error => error!(target: PRIVATE, config, plugin, "guest: {message}"),
+            Level::Warn => warn!(target: PRIVATE, config, plugin, "guest: {message}"),
             Level::Info => info!(config, plugin, "guest: {message}"),
             Level::Debug => debug!(config, plugin, "guest: {message}"),
         }

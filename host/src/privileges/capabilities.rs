@@ -109,6 +109,16 @@ impl Keep {
         }
     }
 
+    /// Whether it keeps what it takes to load BPF programs: see [`can_load`]. For another user `all` are none.
+    pub(super) fn loads(&self, another_user: bool) -> bool {
+        match self {
+            Self::All => !another_user,
+            Self::Only(kept) => {
+                kept.contains(&Capability::CAP_BPF) || kept.contains(&Capability::CAP_SYS_ADMIN)
+            }
+        }
+    }
+
     /// Gives up all other capabilities of the calling thread: effective, permitted, inheritable,
     /// ambient, and, where CAP_SETPCAP is held, bounding.
     ///

@@ -20,7 +20,7 @@ use seccompiler::{
 };
 
 use super::Needs;
-use crate::bpf::filter;
+use crate::bpf::filter::{self, Threads};
 
 /// Calls of who has broken in.
 const DEADLY: &[i64] = &[
@@ -303,18 +303,43 @@ const REFUSED: &[(i64, Refused)] = &[
     (libc::SYS_listen, Refused::Always),
 ];
 
-/// Has the kernel refuse all other calls than serving `needs` to all threads, from now on.
+/// Has the kernel refuse all other calls than serving `needs` to these threads, from now on.
 ///
 /// # Errors
 ///
 /// Says what failed.
-pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
+pub(super) fn restrict(needs: &Needs, threads: Threads) -> Result<(), String> {
+    let programs = programs(arch()?, needs).map_err(|error| error.to_string())?;
+    install(&programs, threads)
+}
+
+/// Has the kernel end the process if the calling thread, which reloads configs, makes a call that no start makes.
+///
+/// # Errors
+///
+/// Says what failed.
+pub(super) fn restrict_reloading() -> Result<(), String> {
+    let program = reloading(arch()?).map_err(|error| error.to_string())?;
+    install(&[program], Threads::This)
+}
+
+fn arch() -> Result<TargetArch, String> {
     let arch = std::env::consts::ARCH;
-    let arch = TargetArch::try_from(arch).map_err(|_| format!("no filter for {arch}"))?;
-    for program in programs(arch, needs).map_err(|error| error.to_string())? {
-        filter::install(&program).map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    TargetArch::try_from(arch).map_err(|_| format!("no filter for {arch}"))
+}
+
+fn install(programs: &[Vec<seccompiler::sock_filter>], threads: Threads) -> Result<(), String> {
+    let mut each = programs.iter();
+    each.try_for_each(|program| filter::install(program, threads))
+        .map_err(|error| error.to_string())
+}
+
+/// What a reload does is what a start does: it loads programs, opens events, and has a child compile plugins.
+fn reloading(arch: TargetArch) -> Result<Vec<seccompiler::sock_filter>, BackendError> {
+    let deadly = DEADLY.iter().filter(|call| **call != libc::SYS_execve);
+    let deadly = deadly.map(|call| (*call, Vec::new())).collect();
+    let (rest, kill) = (SeccompAction::Allow, SeccompAction::KillProcess);
+    SeccompFilter::new(deadly, rest, kill, arch)?.try_into()
 }
 
 /// In the order in which they are installed: the last one forbids to install another (`seccomp`).
@@ -421,6 +446,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_reload_may_start_the_child_that_compiles() {
+        let len = |program: Vec<_>| program.len();
+        let all = len(reloading(TargetArch::x86_64).unwrap());
+        assert!(all > DEADLY.len() && DEADLY.contains(&libc::SYS_execve));
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub(super) struct KeyDecoder {
     bounds: Vec<TextBound>,
     /// Whether a row was beyond that since this was last asked.
     refused: bool,
+    /// How many series there may be, if that is bounded, and how many rows went beyond.
+    most: Option<usize>,
+    folded: u64,
 }
 
 /// What fates are decided with.
@@ -52,6 +55,9 @@ struct Joining<'a> {
     first_error: &'a mut Option<DecodeError>,
     bounds: &'a [TextBound],
     refused: &'a mut bool,
+    most: Option<usize>,
+    /// Whether the row is not in the series that its labels name.
+    folded: bool,
     /// The key in hand, and what it is made of.
     key: &'a [u8],
     parts: &'a [Slice],
@@ -122,6 +128,8 @@ impl KeyDecoder {
             first_error: None,
             bounds,
             refused: false,
+            most: metric.max_series.map(|most| most as usize),
+            folded: 0,
         }
     }
 
@@ -157,6 +165,7 @@ impl KeyDecoder {
         let Self {
             keys, cpu, transforms, names, transformed, first_error, bounds, refused, ..
         } = self;
+        let (most, folded) = (self.most, &mut self.folded);
         let parts = &*self.labels;
         let asks_transforms = !transforms.is_empty();
         let mut transformed = asks_transforms.then(|| transformed.iter());
@@ -169,9 +178,19 @@ impl KeyDecoder {
             fates.clear();
             for cpu in &cpus {
                 let (family, key_bytes) = (&mut *family, all.key(*row));
-                let mut joining =
-                    Joining { family, first_error, bounds, refused, key: key_bytes, parts };
+                let (key_bytes, is_new) = (key_bytes, !decided.is_decided(*row));
+                let mut joining = Joining {
+                    family,
+                    first_error,
+                    bounds,
+                    refused,
+                    most,
+                    folded: false,
+                    key: key_bytes,
+                    parts,
+                };
                 fates.push(key.fate(cpu, transformed.as_mut(), &mut joining));
+                *folded += u64::from(joining.folded && is_new);
             }
             if key.deferred {
                 waiting.push(*row);
@@ -275,6 +294,11 @@ impl KeyDecoder {
         labels
     }
 
+    /// Rows that found no room for a series of their own, since the start, if series are bounded.
+    pub(super) fn folded(&self) -> Option<u64> {
+        self.most.map(|_| self.folded)
+    }
+
     /// Whether a row was beyond the bounds of text since this was last asked.
     pub(super) fn take_refused(&mut self) -> bool {
         std::mem::take(&mut self.refused)
@@ -371,7 +395,7 @@ impl Decoding {
     /// Joins the series of these labels, or if they would be too much text, that of what `on_error` makes
     /// of them.
     fn join(&mut self, set: &LabelSet, joining: &mut Joining<'_>) -> Fate {
-        let Joining { family, bounds, refused, key, parts, .. } = joining;
+        let Joining { family, bounds, refused, key, parts, most, folded, .. } = joining;
         let raw = |label: usize| parts.get(label).map_or(&b""[..], |part| &key[part.bytes.clone()]);
         let mut instead: Option<LabelSet> = None;
         for bound in *bounds {
@@ -385,7 +409,10 @@ impl Decoding {
             let Some(other) = bound.refuse(set, raw) else { return Fate::Out };
             instead = Some(other);
         }
-        Fate::Add(family.join(instead.as_ref().unwrap_or(set), self.slot))
+        let set = instead.as_ref().unwrap_or(set);
+        let other = most.and_then(|most| beyond(set, family, most));
+        *folded = other.is_some();
+        Fate::Add(family.join(other.as_ref().unwrap_or(set), self.slot))
     }
 
     /// Notes how long an answer holds, and the error behind it.
@@ -407,6 +434,19 @@ impl Decoding {
         }
         self.holds = [self.holds, holds].into_iter().flatten().min();
     }
+}
+
+/// What all labels of the series are in which the rows are that found no room for one of their own.
+const OTHER: &str = "other";
+
+/// The labels of that series, if one with these labels would be one too many.
+fn beyond(set: &LabelSet, family: &Family, most: usize) -> Option<LabelSet> {
+    if family.len() < most || set.is_empty() || family.has(set) {
+        return None;
+    }
+    let other = LabelSet::of(set.values().map(|_| OTHER));
+    let own = family.len() - usize::from(family.has(&other));
+    (own >= most).then_some(other)
 }
 
 /// Decodes the same bytes of all keys that are not left out yet.

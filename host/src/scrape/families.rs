@@ -27,6 +27,11 @@ impl Filled {
     pub(super) fn new(blank: Family) -> Self {
         Self { name: blank.name.as_str().into(), blank: Arc::new(blank) }
     }
+
+    /// What the family is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Families {

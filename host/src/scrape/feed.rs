@@ -1,6 +1,6 @@
 //! One metric of one config: from the entries of its map to the numbers of its family.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::warn;
 
@@ -9,6 +9,7 @@ use super::families::Filled;
 use super::stats::{ConfigStats, Fill, MapStats, Phases};
 use super::text_bound::TextBound;
 use super::turns::Asker;
+use crate::advice;
 use crate::bpf::Layout;
 use crate::config;
 use crate::link::Linked;
@@ -17,6 +18,7 @@ use crate::rows::{Known, Row};
 use crate::series::{Family, Kind, Moves};
 use crate::serve::MapSummary;
 use crate::source::{EventCounts, Source, WhenFull};
+use crate::status::{self, EventState, MapState, Moment};
 
 mod entries;
 mod reader;
@@ -77,10 +79,25 @@ pub(super) struct Feed {
     told: bool,
     /// Whether it was said that plugins make too much text.
     told_of_text: bool,
+    /// Whether it was said that there are too many series.
+    told_of_series: bool,
     /// Whether it was said that the map is nearly full.
     told_of_fill: bool,
     /// The parts of its keys.
     fields: Vec<KeyField>,
+    /// What has come of reading the map.
+    read: LastRead,
+}
+
+/// What has come of reading a map.
+#[derive(Debug, Default)]
+pub(super) struct LastRead {
+    /// How long that took the last time.
+    pub(super) took: Duration,
+    /// When it was last read whole.
+    pub(super) success: Option<SystemTime>,
+    /// Why it was not the last time, if it was not.
+    pub(super) error: Option<String>,
 }
 
 impl Feed {
@@ -107,8 +124,10 @@ impl Feed {
             new: Vec::new(),
             told: false,
             told_of_text: false,
+            told_of_series: false,
             told_of_fill: false,
             fields,
+            read: LastRead::default(),
         }
     }
 
@@ -129,7 +148,8 @@ impl Feed {
         let fill = (full != WhenFull::Always)
             .then(|| Fill { entries: entries.unwrap_or_default(), most: source.max_entries() });
         let evicted = (full == WhenFull::Evicts).then_some(*vanished);
-        MapStats { config, map: source.name(), way: *way, fill, evicted }
+        let folded = self.decoder.folded();
+        MapStats { config, map: source.name(), way: *way, fill, evicted, folded }
     }
 
     /// Says once that the map is about to be full, if that costs it new entries.
@@ -167,8 +187,10 @@ impl Feed {
         let Found { new, result } = reader.read(rows, &mut decided.adding(family), phases);
         self.new = new;
         stats.entries += rows.met() as u64;
+        self.read.error = result.as_ref().err().map(|error| advice::words(&error.source));
         match result {
             Ok(()) => {
+                self.read.success = Some(SystemTime::now());
                 stats.read_worked(reader.source.name());
                 self.read_at = read_at;
             }
@@ -181,7 +203,8 @@ impl Feed {
             decided.ask_again(rows, *start);
         }
         self.tell_of_fill(&stats.name);
-        stats.duration += self.start.elapsed();
+        self.read.took = self.start.elapsed();
+        stats.duration += self.read.took;
     }
 
     /// Whether rows are to be decided.
@@ -240,6 +263,16 @@ impl Feed {
         phases.decode += took;
         stats.duration += took;
         stats.decoder_failed(source.name(), known.decided.errors(), decoder.take_first_error());
+        if decoder.folded().is_some_and(|rows| rows > 0)
+            && !std::mem::replace(&mut self.told_of_series, true)
+        {
+            warn!(
+                config = stats.name,
+                "{} has more series than its `max_series`: rows with other labels go into the series `other`; \
+                 raise it, or have it make fewer labels; this is said once, ebpf_exporter_series_folded_total counts on",
+                source.name()
+            );
+        }
         if decoder.take_refused() && !std::mem::replace(&mut self.told_of_text, true) {
             warn!(
                 config = stats.name,
@@ -270,9 +303,38 @@ impl Feed {
         self.known.decided.leave_all(&self.known.rows, family);
     }
 
+    /// What fed it, for another metric.
+    pub(super) fn into_source(self) -> Box<dyn Source> {
+        self.reader.source
+    }
+
     /// Follows its family, which has moved its cells.
     pub(super) fn follow(&mut self, moves: &Moves) {
         self.known.decided.follow(moves);
+    }
+
+    /// What the status page shows of it, of a family with so many series.
+    pub(super) fn state(&self, series: usize) -> MapState {
+        let Reader { source, entries, way: (way, why), vanished, .. } = &self.reader;
+        let full = source.when_full();
+        MapState {
+            name: status::named(source.name()),
+            metric: status::named(self.filled.name()),
+            r#type: status::named(source.kind()),
+            entries: entries.unwrap_or_default() as u64,
+            max_entries: source.max_entries() as u64,
+            when_full: full.as_str(),
+            way: way.as_str(),
+            why: why.as_str(),
+            rows: self.known.rows.len() as u64,
+            waiting: self.known.decided.waiting() as u64,
+            series: series as u64,
+            evicted: (full == WhenFull::Evicts).then_some(*vanished),
+            seconds: self.read.took.as_secs_f64(),
+            last_success: self.read.success.map(Moment),
+            error: self.read.error.as_deref().map(status::said),
+            events: source.events().map(event_state),
+        }
     }
 
     /// What `/maps` lists of it, which belongs to this config.
@@ -292,6 +354,10 @@ impl Feed {
 fn milliseconds() -> Option<u64> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok()
+}
+
+fn event_state(EventCounts { received, short, beyond, lost }: EventCounts) -> EventState {
+    EventState { received, lost: lost.map(|lost| lost.values().sum()), short, beyond }
 }
 
 /// How often the files have changed that these plugins read.

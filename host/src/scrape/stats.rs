@@ -3,7 +3,7 @@
 //! Never fails a scrape.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::warn;
 
@@ -33,6 +33,8 @@ pub(super) struct ConfigStats {
     pub(super) duration: Duration,
     /// Whether all of its maps could be read in the last scrape.
     pub(super) success: bool,
+    /// When the last scrape began in which they could.
+    pub(super) last_success: Option<SystemTime>,
     /// The maps that could not be read the last time, which has been logged.
     unreadable: HashSet<String>,
     /// The metrics of which a label could not be decoded, which has been logged.
@@ -51,6 +53,7 @@ impl ConfigStats {
             series: 0,
             duration: Duration::ZERO,
             success: true,
+            last_success: None,
             unreadable: HashSet::new(),
             undecoded: HashSet::new(),
         }
@@ -62,6 +65,13 @@ impl ConfigStats {
         self.series = 0;
         self.duration = Duration::ZERO;
         self.success = true;
+    }
+
+    /// Notes that a scrape has read all of its maps that it could, which began then.
+    pub(super) fn end_reading(&mut self, began: SystemTime) {
+        if self.success {
+            self.last_success = Some(began);
+        }
     }
 
     /// Notes that a map could not be read.
@@ -85,7 +95,9 @@ impl ConfigStats {
         if let Some(error) = first
             && self.undecoded.insert(metric.to_owned())
         {
+            // The reason may quote the key.
             warn!(
+                target: concat!(module_path!(), "::private"),
                 config = self.name,
                 "failed to decode a label of {metric}: {error}; this is said once, \
                  ebpf_exporter_decoder_errors_total counts on"
@@ -107,6 +119,8 @@ pub(super) struct MapStats<'a> {
     pub(super) fill: Option<Fill>,
     /// Rows that have vanished, of a map that evicts some for others.
     pub(super) evicted: Option<u64>,
+    /// Rows that found no room for a series of their own, of a metric whose series are bounded.
+    pub(super) folded: Option<u64>,
 }
 
 /// How full a map is.
@@ -173,6 +187,7 @@ impl Collect for Configs<'_> {
             rows(|_| 1.0),
         );
         self.bundles(report);
+        self.successes(report);
         report.family(
             about(
                 "ebpf_exporter_decoder_errors_total",
@@ -209,6 +224,25 @@ impl Collect for Configs<'_> {
 }
 
 impl Configs<'_> {
+    /// When all of their maps could last be read.
+    fn successes(&self, report: &mut Report) {
+        let of = |config: &&ConfigStats| {
+            let since = config.last_success?.duration_since(UNIX_EPOCH).ok()?;
+            Some((config.name.clone(), since.as_secs_f64()))
+        };
+        let known: Vec<_> = self.0.iter().filter_map(of).collect();
+        let rows = known.iter().map(|(config, seconds)| ([config.as_str()], *seconds));
+        report.family(
+            about(
+                "ebpf_exporter_scrape_last_success_timestamp_seconds",
+                "When the last scrape began that could read all of the config's maps; absent if none could",
+                ["config"],
+            ),
+            Kind::Gauge,
+            rows,
+        );
+    }
+
     /// Which bundles they are of.
     fn bundles(&self, report: &mut Report) {
         let of = |config: &&ConfigStats| {
@@ -276,6 +310,12 @@ impl Maps<'_> {
              program, or come back before it is missed",
             Kind::RealCounter,
             |map| Some(map.evicted? as f64),
+        );
+        family(
+            "ebpf_exporter_series_folded_total",
+            "Rows whose labels were beyond the metric's max_series, so that they are in the series `other`",
+            Kind::RealCounter,
+            |map| Some(map.folded? as f64),
         );
     }
 }
@@ -361,16 +401,23 @@ impl<'a> EventStats<'a> {
     }
 }
 
-impl Collect for Phases {
-    fn collect(&self, report: &mut Report) {
+impl Phases {
+    /// Each by its word.
+    pub(super) fn all(&self) -> [(&'static str, Duration); 5] {
         let Phases { read, matching, decode, render, compress } = *self;
-        let rows = [
+        [
             ("read", read),
             ("match", matching),
             ("decode", decode),
             ("render", render),
             ("compress", compress),
-        ];
+        ]
+    }
+}
+
+impl Collect for Phases {
+    fn collect(&self, report: &mut Report) {
+        let rows = self.all();
         report.family(
             about(
                 "ebpf_exporter_scrape_phase_seconds_total",

@@ -47,6 +47,7 @@ fn unit(name: &str, metric: &str, held: &Map) -> Unit {
         plugins: Vec::new(),
         enrolled: None,
         bundle: None,
+        file: format!("{name}.yaml").into(),
     }
 }
 

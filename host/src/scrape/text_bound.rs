@@ -14,10 +14,21 @@ use crate::series::{Family, LabelSet};
 #[derive(Debug)]
 pub(super) struct TextBound {
     plugin: Gauge,
-    /// The labels that it makes, by their place in label sets, and what becomes of each beyond the bound.
-    labels: Vec<(usize, OnError)>,
+    /// The labels that it makes.
+    labels: Vec<Bounded>,
     /// Bytes of their names, if those are the plugin's too.
     names: usize,
+}
+
+/// A label that a plugin makes.
+#[derive(Clone, Debug)]
+struct Bounded {
+    /// Its place in label sets.
+    place: usize,
+    /// Its place among the decoded labels.
+    part: usize,
+    /// What becomes of it beyond the bound.
+    on_error: OnError,
 }
 
 impl TextBound {
@@ -31,7 +42,8 @@ impl TextBound {
                 OnRowError::Label(text) => OnError::Label(text.clone()),
                 OnRowError::Drop => OnError::Drop,
             };
-            let labels = (0..names.len()).map(|label| (label, on_error.clone())).collect();
+            let bounded = |place| Bounded { place, part: place, on_error: on_error.clone() };
+            let labels = (0..names.len()).map(bounded).collect();
             let names = names.iter().map(|name| name.as_str().len()).sum();
             return find(&step.plugin)
                 .map(|plugin| Self { plugin, labels, names })
@@ -42,10 +54,12 @@ impl TextBound {
         let labels = metric.labels.iter().enumerate();
         for (label, step) in labels.flat_map(|(n, label)| label.plugins().map(move |p| (n, p))) {
             let Some(plugin) = find(&step.plugin) else { continue };
-            let Some(place) = place(metric, label) else { continue };
-            let label = (place, step.on_error.clone());
+            let Some(part) = place(metric, label) else { continue };
+            // Labels that are left out are in no label set.
+            let Some(place) = linked.place_of(&metric.labels[label].name) else { continue };
+            let label = Bounded { place, part, on_error: step.on_error.clone() };
             match all.iter_mut().find(|bound| bound.plugin.plugin() == plugin.plugin()) {
-                Some(bound) if bound.labels.iter().any(|(known, _)| *known == place) => {}
+                Some(bound) if bound.labels.iter().any(|known| known.place == place) => {}
                 Some(bound) => bound.labels.push(label),
                 None => all.push(Self { plugin, labels: vec![label], names: 0 }),
             }
@@ -57,9 +71,9 @@ impl TextBound {
     pub(super) fn admits(&self, set: &LabelSet, family: &Family) -> bool {
         let lengths: Vec<usize> = set.values().map(str::len).collect();
         let (mut now, mut new) = (family.len() * self.names, self.names);
-        for (label, _) in &self.labels {
-            now += family.text_of(*label);
-            new += lengths.get(*label).copied().unwrap_or(0);
+        for Bounded { place, .. } in &self.labels {
+            now += family.text_of(*place);
+            new += lengths.get(*place).copied().unwrap_or(0);
         }
         let lines = family.kind.lines();
         (now + new).saturating_mul(lines) <= self.plugin.most_text() || family.has(set)
@@ -75,13 +89,14 @@ impl TextBound {
         self.plugin.refuse();
         let mut instead = LabelSet::default();
         for (place, value) in set.values().enumerate() {
-            match self.labels.iter().find(|(label, _)| *label == place) {
+            let bounded = self.labels.iter().find(|bounded| bounded.place == place);
+            match bounded.map(|bounded| (&bounded.on_error, bounded.part)) {
                 None => instead.push(value.as_bytes()),
-                Some((_, OnError::Drop)) => return None,
-                Some((_, OnError::Label(text))) => instead.push(text.as_bytes()),
-                Some((_, OnError::Raw)) => {
+                Some((OnError::Drop, _)) => return None,
+                Some((OnError::Label(text), _)) => instead.push(text.as_bytes()),
+                Some((OnError::Raw, part)) => {
                     let mut text = Vec::new();
-                    hex::write(raw(place), &mut text);
+                    hex::write(raw(part), &mut text);
                     instead.push(&text);
                 }
             }

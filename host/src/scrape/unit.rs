@@ -1,11 +1,12 @@
 //! One config at work: its metrics with what feeds them, its object in the kernel, its plugins.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::families::Families;
 use super::feed::{Asked, Fed, Feed};
 use super::stats::{ConfigStats, EventStats, MapStats};
-use crate::bpf::stats::ProgramStats;
+use crate::bpf::stats::{Misses, ProgramCost, ProgramStats};
 use crate::bpf::{Admitted, Attached};
 use crate::files::BundleId;
 use crate::plugin::{Budget, Gauge};
@@ -27,6 +28,8 @@ pub struct Unit {
     pub enrolled: Option<Enrolled>,
     /// The bundle that it is of, if it is of one.
     pub bundle: Option<BundleId>,
+    /// Its file, as the user gave it.
+    pub file: PathBuf,
 }
 
 impl Unit {
@@ -41,11 +44,14 @@ impl Unit {
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) stats: ConfigStats,
+    pub(super) file: PathBuf,
     pub(super) feeds: Vec<Feed>,
     pub(super) plugins: Vec<Asked>,
     attached: Option<Attached>,
+    /// What its programs had cost when this was last looked at, in their order.
+    costs: Vec<(Option<ProgramCost>, Option<Misses>)>,
     /// Held for its drop.
-    _enrolled: Option<Enrolled>,
+    enrolled: Option<Enrolled>,
 }
 
 /// Gives numbers that were not given before.
@@ -62,15 +68,51 @@ impl Ids {
 impl Active {
     /// This unit at work, whose plugins share this budget.
     pub(super) fn new(unit: Unit, ids: &mut Ids, budget: &Arc<Budget>) -> Self {
-        let Unit { name, metrics, attached, plugins, enrolled, bundle } = unit;
-        plugins.iter().for_each(|plugin| plugin.join(budget));
-        let plugin = |gauge| Asked { id: ids.next(), gauge };
-        let plugins: Vec<_> = plugins.into_iter().map(plugin).collect();
+        let Unit { name, metrics, attached, plugins, enrolled, bundle, file } = unit;
+        let plugins = asked(plugins, ids, budget);
         let feed = |fed| Feed::new(fed, ids.next(), &plugins);
         let feeds = metrics.into_iter().map(feed).collect();
         let mut stats = ConfigStats::new(&name);
         stats.bundle = bundle;
-        Self { stats, feeds, plugins, attached, _enrolled: enrolled }
+        Self { stats, file, feeds, plugins, attached, costs: Vec::new(), enrolled }
+    }
+
+    /// A metric of it, at work.
+    pub(super) fn feed(&self, fed: Fed, ids: &mut Ids) -> Feed {
+        Feed::new(fed, ids.next(), &self.plugins)
+    }
+
+    /// Has another object from now on, and what keeps its map of cgroups in step, if they are given.
+    pub(super) fn exchange_object(
+        &mut self,
+        attached: Option<Attached>,
+        enrolled: Option<Enrolled>,
+    ) {
+        if attached.is_some() {
+            (self.attached, self.enrolled) = (attached, enrolled);
+        }
+    }
+
+    /// Has other plugins from now on, if they are given, which share this budget.
+    pub(super) fn exchange_plugins(
+        &mut self,
+        plugins: Option<Vec<Gauge>>,
+        ids: &mut Ids,
+        budget: &Arc<Budget>,
+    ) {
+        if let Some(plugins) = plugins {
+            self.plugins = asked(plugins, ids, budget);
+        }
+    }
+
+    /// Gives away its object in the kernel.
+    pub(super) fn lend(&mut self) -> Option<Attached> {
+        self.attached.take()
+    }
+
+    /// Takes back what it has lent.
+    pub(super) fn take_back(&mut self, attached: Attached) {
+        self.attached = Some(attached);
     }
 
     /// The config's name.
@@ -119,9 +161,31 @@ impl Active {
         })
     }
 
-    /// What its programs are, and what they cost if the kernel counts it.
-    pub(super) fn programs(&self, counted: bool) -> impl Iterator<Item = ProgramStats<'_>> {
-        let stats = self.attached.iter().flat_map(|object| object.stats(self.name()));
-        stats.map(move |stats| ProgramStats { cost: stats.cost.filter(|_| counted), ..stats })
+    /// Asks the kernel what its programs have cost. What it says of costs means nothing unless it counts them.
+    pub(super) fn ask_costs(&mut self, counted: bool) {
+        let stats = self.attached.iter().flat_map(|object| object.stats(&self.stats.name));
+        self.costs.clear();
+        self.costs.extend(stats.map(|stats| (stats.cost.filter(|_| counted), stats.misses)));
     }
+
+    /// What its programs are, and what they had cost when the kernel was asked.
+    pub(super) fn programs(&self) -> impl Iterator<Item = ProgramStats<'_>> {
+        let programs = self
+            .attached
+            .iter()
+            .flat_map(|object| object.programs().iter().zip(std::iter::repeat(object)));
+        programs.zip(&self.costs).map(|((program, object), (cost, misses))| ProgramStats {
+            config: self.name(),
+            program,
+            cost: *cost,
+            misses: *misses,
+            failure: object.failure(program),
+        })
+    }
+}
+
+/// These plugins, which share this budget from now on.
+fn asked(plugins: Vec<Gauge>, ids: &mut Ids, budget: &Arc<Budget>) -> Vec<Asked> {
+    plugins.iter().for_each(|plugin| plugin.join(budget));
+    plugins.into_iter().map(|gauge| Asked { id: ids.next(), gauge }).collect()
 }

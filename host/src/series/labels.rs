@@ -71,7 +71,7 @@ pub struct LabelValues<'a> {
 
 impl LabelValues<'_> {
     /// Whether these are the same values: the same texts, cut at the same places.
-    fn same(self, other: LabelValues<'_>) -> bool {
+    pub(crate) fn same(self, other: LabelValues<'_>) -> bool {
         let ends = |values: Self| values.ends.iter().map(move |end| end - values.start);
         self.text == other.text && ends(self).eq(other.ends.iter().map(|end| end - other.start))
     }
@@ -103,14 +103,15 @@ pub struct LabelSets {
 
 impl LabelSets {
     /// The values of the set of this number.
-    pub(super) fn get(&self, id: usize) -> LabelValues<'_> {
+    pub(crate) fn get(&self, id: usize) -> LabelValues<'_> {
         values_of(&self.text, &self.ends, self.width, id)
     }
 
     /// The number of the set with these values: a new one if it was not met before.
     pub(super) fn id_of(&mut self, labels: &LabelSet) -> usize {
         let hash = self.hash(labels.values());
-        self.known(hash, labels).unwrap_or_else(|| self.add(hash, labels.values()))
+        let values = labels.values();
+        self.known(hash, values).unwrap_or_else(|| self.add(hash, values))
     }
 
     /// Brings near what finding a set with these values needs. It is called for many sets before the first of
@@ -120,12 +121,12 @@ impl LabelSets {
     }
 
     /// The number of the set with these values, if it was met before.
-    pub(super) fn find(&self, labels: &LabelSet) -> Option<usize> {
-        self.known(self.hash(labels.values()), labels)
+    pub(crate) fn find(&self, values: LabelValues<'_>) -> Option<usize> {
+        self.known(self.hash(values), values)
     }
 
-    fn known(&self, hash: Hash, labels: &LabelSet) -> Option<usize> {
-        let same = |id: u32| self.get(id as usize).same(labels.values());
+    fn known(&self, hash: Hash, values: LabelValues<'_>) -> Option<usize> {
+        let same = |id: u32| self.get(id as usize).same(values);
         self.index.find(hash, same).map(|id| id as usize)
     }
 
@@ -134,8 +135,13 @@ impl LabelSets {
         self.text.len()
     }
 
+    /// How many sets there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Adds a set that is not there yet; its number.
-    pub(super) fn push(&mut self, values: LabelValues<'_>) -> usize {
+    pub(crate) fn push(&mut self, values: LabelValues<'_>) -> usize {
         self.add(self.hash(values), values)
     }
 

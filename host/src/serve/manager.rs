@@ -8,16 +8,24 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// The way to the service manager, if there is one.
-#[derive(Debug, Default)]
+/// The way to the service manager, if there is one. Cheap to clone.
+#[derive(Clone, Debug, Default)]
 pub struct Manager {
-    socket: Option<UnixDatagram>,
+    socket: Option<Arc<UnixDatagram>>,
     status: String,
+    /// How long it waits for a sign of life, if it waits for any.
+    watchdog: Option<Duration>,
 }
+
+/// The least time between two signs of life.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
 
 impl Manager {
     /// Connects to the one that the environment names. If that fails nobody is told.
@@ -26,7 +34,17 @@ impl Manager {
             let socket = connect(&name);
             socket.inspect_err(|error| debug!("failed to reach the service manager: {error}")).ok()
         });
-        Self { socket, status: String::new() }
+        Self {
+            socket: socket.map(Arc::new),
+            status: String::new(),
+            watchdog: sd_notify::watchdog_enabled(),
+        }
+    }
+
+    /// How long to wait between two signs of life, if any are wanted: half of what the manager waits.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let watchdog = self.watchdog.filter(|_| self.socket.is_some())?;
+        Some((watchdog / 2).max(LEAST_PAUSE))
     }
 
     /// With what it is to show once the exporter serves, such as `serving 6 configs`.
@@ -37,6 +55,18 @@ impl Manager {
 
     pub(super) fn ready(&self) {
         self.tell(&[NotifyState::Ready, NotifyState::Status(&self.status)]);
+    }
+
+    /// Gives a sign of life.
+    pub(super) fn alive(&self) {
+        self.tell(&[NotifyState::Watchdog]);
+    }
+
+    /// Of a reload the manager hears when it begins, and by [`Manager::ready`] when it is over.
+    pub(super) fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        self.tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
     }
 
     pub(super) fn stopping(&self) {
@@ -69,7 +99,7 @@ mod tests {
 
     fn told(name: &str, manager: &UnixDatagram) -> String {
         let socket = connect(name.as_ref()).unwrap();
-        let exporter = Manager { socket: Some(socket), ..Manager::default() };
+        let exporter = Manager { socket: Some(socket.into()), ..Manager::default() };
         exporter.with("serving 1 config").ready();
         let mut buffer = [0; 64];
         let length = manager.recv(&mut buffer).unwrap();
@@ -87,6 +117,16 @@ mod tests {
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let abstractly = UnixDatagram::bind_addr(&address).unwrap();
         assert!(told(&format!("@{name}"), &abstractly).starts_with("READY=1\n"));
+    }
+
+    #[test]
+    fn signs_of_life_come_twice_in_the_time_that_is_waited() {
+        let paused = |watchdog, socket| Manager { socket, watchdog, ..Manager::default() }.pause();
+        let socket = || UnixDatagram::unbound().ok();
+        assert_eq!(paused(Some(Duration::from_secs(30)), socket()), Some(Duration::from_secs(15)));
+        assert_eq!(paused(Some(Duration::ZERO), socket()), Some(LEAST_PAUSE));
+        assert_eq!(paused(Some(Duration::from_secs(30)), None), None, "nobody could be told");
+        assert_eq!(paused(None, socket()), None);
     }
 
     #[test]

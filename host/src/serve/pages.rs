@@ -5,24 +5,29 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::accept::preferred;
 use super::encoding::wants_gzip;
+use super::health::{self, HEALTHY, READY};
 use super::maps;
+use super::overview::{self, Overview};
 use super::parts::Parts;
 use super::paths::{self, Meant};
-use super::responses::{escaped, failure, refusal, typed};
+use super::reloads::Reloads;
+use super::responses::{TEXT_TYPE, failure, refusal, typed};
 use super::room::Handle;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
 use crate::advice::Advise;
-use crate::version;
+use crate::status::Links;
 
 const MAPS: &str = "/maps";
+/// Where configs are had read again.
+const RELOAD: &str = "/-/reload";
 /// What the paths of the maps begin with.
 const BELOW_MAPS: &str = "/maps/";
 /// Who waits for less is taken to wait for this: a reading is shared, and one client is not to leave no
@@ -38,6 +43,10 @@ pub struct Site {
     pub maps: bool,
     /// Whether clients that ask for OpenMetrics get it.
     pub openmetrics: bool,
+    /// Whether whoever can connect may have configs read again.
+    pub lifecycle: bool,
+    /// Who reads them again, if anybody does.
+    pub reloads: Option<Reloads>,
 }
 
 /// The value of `--web.telemetry-path`: an absolute path of characters that stand for themselves
@@ -132,21 +141,36 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
     let mut pages = vec![path.clone()];
     // A path that begins with a colon or a star is meant as it is.
     let mut router = Router::new().without_v07_checks().route(&path, metrics(site.openmetrics));
-    if path != "/" {
-        let page = landing_page(site);
-        router = router.route("/", get(async |State(scrapes)| landing(&scrapes, page)));
-        pages.push("/".to_owned());
-    }
     let has_maps = site.maps && path != MAPS;
+    let metrics_path = site.telemetry_path.as_str().to_owned();
+    let overview = Overview::new(Links { metrics: metrics_path, maps: has_maps });
+    let page = overview.clone();
+    let others = [
+        ("/", get(async |scrapes, seat| page.page(scrapes, seat).await)),
+        (overview::JSON, get(async |scrapes, seat| overview.json(scrapes, seat).await)),
+        (HEALTHY, get(health::healthy)),
+        (READY, get(health::ready)),
+    ];
+    for (at, page) in others.into_iter().filter(|(at, _)| *at != path) {
+        router = router.route(at, page);
+        pages.push(at.to_owned());
+    }
     if has_maps {
         router = router.route(MAPS, get(maps::index));
         router = router.route(&format!("{BELOW_MAPS}{{*map}}"), get(maps::entries));
         pages.push(MAPS.to_owned());
     }
+    if path != RELOAD {
+        let (reloads, lifecycle) = (site.reloads.clone(), site.lifecycle);
+        let answer = async move || reload(reloads.filter(|_| lifecycle)).await;
+        router = router.route(RELOAD, post(answer.clone()).put(answer));
+        pages.push(RELOAD.to_owned());
+    }
     let below = has_maps.then_some(BELOW_MAPS);
     let router = router
         .method_not_allowed_fallback(async |uri: Uri| {
-            let text = format!("only GET and HEAD are served at {}\n", uri.path());
+            let methods = if uri.path() == RELOAD { "POST and PUT" } else { "GET and HEAD" };
+            let text = format!("only {methods} are served at {}\n", uri.path());
             refusal(StatusCode::METHOD_NOT_ALLOWED, text)
         })
         .with_state(scrapes);
@@ -183,6 +207,20 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
     })
 }
 
+/// Has configs read again, if that may be asked for here.
+async fn reload(reloads: Option<Reloads>) -> Response {
+    let Some(reloads) = reloads else {
+        let text = "reloading by HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n";
+        return refusal(StatusCode::FORBIDDEN, text.to_owned());
+    };
+    match reloads.ask().await {
+        Ok(changed) => {
+            typed(TEXT_TYPE.to_owned(), format!("reloaded: {changed}\n")).into_response()
+        }
+        Err(advice) => refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{advice}\n")),
+    }
+}
+
 /// How long the client says it waits, if what it says makes sense: Prometheus' own timeout for the
 /// scrape, in seconds.
 fn patience(headers: &HeaderMap) -> Option<Duration> {
@@ -190,11 +228,6 @@ fn patience(headers: &HeaderMap) -> Option<Duration> {
     let seconds = text.trim().parse().ok()?;
     let patience = Duration::try_from_secs_f64(seconds).ok();
     patience.filter(|patience| !patience.is_zero()).map(|patience| patience.max(LEAST_PATIENCE))
-}
-
-/// Who asks whether the exporter is well is not told so once nothing can be scraped any more.
-fn landing(scrapes: &Scrapes, page: String) -> Response {
-    if scrapes.is_alive() { Html(page).into_response() } else { failure(&ScrapeError::Stopping) }
 }
 
 fn page(answer: Result<Answer, ScrapeError>, content_type: String, seat: &Handle) -> Response {
@@ -212,67 +245,13 @@ fn page(answer: Result<Answer, ScrapeError>, content_type: String, seat: &Handle
     }
 }
 
-/// Links are relative, so that they work behind a proxy that serves this page elsewhere.
-fn landing_page(site: &Site) -> String {
-    let metrics = escaped(site.telemetry_path.as_str());
-    let maps = if site.maps && site.telemetry_path.canonical() != MAPS {
-        "<li><a href=\"./maps\">maps</a>: the entries of each, as they are in the kernel</li>\n"
-    } else {
-        ""
-    };
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>ebpf_wasm_exporter</title>\n<h1>ebpf_wasm_exporter</h1>\n\
-         <p>Prometheus metrics from eBPF programs.</p>\n<ul>\n\
-         <li><a href=\".{metrics}\">metrics</a></li>\n{maps}</ul>\n\
-         <p>Version {} (branch {}, revision {}).</p>\n</html>\n",
-        version::VERSION,
-        escaped(version::BRANCH),
-        escaped(version::REVISION),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn site(path: &str, maps: bool) -> Site {
-        Site { telemetry_path: TelemetryPath::parse(path).unwrap(), maps, openmetrics: false }
-    }
-
-    #[test]
-    fn landing_page_leads_to_the_others() {
-        let page = landing_page(&site("/metrics", true));
-        let build = format!(
-            "{} (branch {}, revision {})",
-            version::VERSION,
-            version::BRANCH,
-            version::REVISION
-        );
-        insta::assert_snapshot!(page.replace(&build, "BUILD"), @r#"
-        <!doctype html>
-        <html lang="en">
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width">
-        <title>ebpf_wasm_exporter</title>
-        <h1>ebpf_wasm_exporter</h1>
-        <p>Prometheus metrics from eBPF programs.</p>
-        <ul>
-        <li><a href="./metrics">metrics</a></li>
-        <li><a href="./maps">maps</a>: the entries of each, as they are in the kernel</li>
-        </ul>
-        <p>Version BUILD.</p>
-        </html>
-        "#);
-        assert!(!landing_page(&site("/metrics", false)).contains("maps"));
-    }
-
-    #[test]
-    fn a_path_cannot_break_the_landing_page() {
-        let page = landing_page(&site("/a'&b", false));
-        assert!(page.contains("href=\"./a&#39;&amp;b\""), "{page}");
-        assert_eq!(escaped("<\">"), "&lt;&quot;&gt;");
+        let telemetry_path = TelemetryPath::parse(path).unwrap();
+        Site { telemetry_path, maps, openmetrics: false, lifecycle: false, reloads: None }
     }
 
     #[test]

@@ -3,16 +3,20 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
+use super::board::{Ailment, Board, Notes};
 use crate::advice::Advise;
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
+use crate::series::Family;
+use crate::status::Findings;
 use crate::workers::{HireError, Hired, LARGE_STACK, Post, Workers};
 
 /// The thread that scrapes. When it ends it detaches programs, for which the kernel may take a while.
@@ -29,8 +33,17 @@ pub trait Gatherer: Send + 'static {
     /// any says for how long.
     fn read(&mut self, patience: Option<Duration>);
 
+    /// Changes what there is to read, if anybody has told it to.
+    fn settle(&mut self) {}
+
     /// A page of what was read.
     fn page(&mut self, page: Page) -> Body;
+
+    /// All families of what was read, as they are now: whoever holds one keeps it as it is, and should not hold
+    /// it for long. For those who want numbers and no page.
+    fn families(&mut self) -> Vec<Arc<Family>> {
+        Vec::new()
+    }
 
     /// The maps that there are, as they were last read.
     fn maps(&mut self) -> Vec<MapSummary>;
@@ -38,6 +51,11 @@ pub trait Gatherer: Send + 'static {
     /// The entries of a map from here on, as many as make a piece, with what the last reading made of
     /// them; `None` if there is no such map. It begins at 0, and goes on where [`Piece::next`] says.
     fn entries(&mut self, config: &str, map: &str, from: usize) -> Option<Piece>;
+
+    /// What the last reading found, for the status page.
+    fn findings(&mut self) -> Option<Arc<Findings>> {
+        None
+    }
 
     /// `body`, which [`Gatherer::page`] gave last, for `page`, as one gzip member.
     fn gzip(&mut self, page: Page, body: &Body) -> Body {
@@ -114,15 +132,22 @@ pub struct Scrapes {
     queue: Sender<Asked>,
     /// Closed once the thread makes no more pages.
     life: watch::Receiver<()>,
+    board: Board,
 }
 
 /// What can be asked of the gatherer beside pages, and answers for itself.
 type Errand = Box<dyn FnOnce(&mut dyn Gatherer) + Send>;
 
 enum Asked {
+    /// A reading that nobody waits for.
+    Reading,
     Page(Request),
+    Families(FamiliesReply),
     Errand(Errand),
 }
+
+/// Who has asked for families hears of them by this.
+type FamiliesReply = oneshot::Sender<Result<Vec<Arc<Family>>, ScrapeError>>;
 
 #[derive(Debug)]
 struct Request {
@@ -150,7 +175,32 @@ impl Scrapes {
     pub fn new(gatherer: impl Gatherer) -> (Self, impl FnOnce() + Send + 'static) {
         let (queue, requests) = mpsc::channel();
         let (alive, life) = watch::channel(());
-        (Self { queue, life }, move || live(gatherer, &requests, alive))
+        let board = Board::default();
+        let shown = board.clone();
+        (Self { queue, life, board }, move || live(gatherer, (&requests, shown), alive))
+    }
+
+    /// Has the maps read though nobody has asked for a page yet. Who asks meanwhile shares the reading.
+    pub fn read_ahead(&self) {
+        // A thread that has died is told of elsewhere.
+        let _ = self.queue.send(Asked::Reading);
+    }
+
+    /// What the thread has put up.
+    pub(super) fn notes(&self) -> Notes {
+        self.board.look()
+    }
+
+    /// Why no pages can be made, if none can.
+    pub(super) fn ailment(&self) -> Option<Ailment> {
+        let dead = (!self.is_alive()).then_some(Ailment::Stopping);
+        dead.or_else(|| self.notes().ailment(Instant::now()))
+    }
+
+    /// Why it is too early to ask for pages, or too late, if it is.
+    pub(super) fn unready(&self) -> Option<Ailment> {
+        let dead = (!self.is_alive()).then_some(Ailment::Stopping);
+        dead.or_else(|| self.notes().unready(Instant::now()))
     }
 
     /// Does not wait for a reading that is under way when the workers stop.
@@ -189,6 +239,18 @@ impl Scrapes {
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
     }
 
+    /// All families of a reading that begins after this was asked for; whoever asks for a page meanwhile shares
+    /// it. Drop the future, and nothing is read for it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ScrapeError`].
+    pub async fn families(&self) -> Result<Vec<Arc<Family>>, ScrapeError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Asked::Families(reply)).map_err(|_| ScrapeError::Stopping)?;
+        answer.await.unwrap_or(Err(ScrapeError::Stopping))
+    }
+
     /// What `errand` makes of the gatherer. Between two errands the pages are made that are asked for,
     /// so an errand should be short. Drop the future, and it is not run.
     ///
@@ -209,57 +271,102 @@ impl Scrapes {
         self.queue.send(Asked::Errand(errand)).map_err(|_| ScrapeError::Stopping)?;
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
     }
+
+    /// Has the gatherer make the changes that it was told to make, as soon as it makes no page. Returns
+    /// before.
+    pub fn settle(&self) {
+        let errand: Errand = Box::new(|gatherer| {
+            // A panic was told of.
+            let _ = call(|| gatherer.settle());
+        });
+        // A thread that has ended changes nothing any more.
+        let _ = self.queue.send(Asked::Errand(errand));
+    }
 }
 
 /// What was asked for and is not done yet.
 struct Waiting<'a> {
     queue: &'a Receiver<Asked>,
+    board: Board,
+    /// Whether the maps are to be read, whoever wants it.
+    reading: bool,
     pages: Vec<Request>,
+    families: Vec<FamiliesReply>,
     errands: VecDeque<Errand>,
 }
 
-impl Waiting<'_> {
+impl<'a> Waiting<'a> {
+    /// Nothing was asked for yet.
+    fn new(queue: &'a Receiver<Asked>, board: Board) -> Self {
+        let (pages, families, errands) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { queue, board, reading: false, pages, families, errands }
+    }
+
     /// Takes in what has been asked for meanwhile.
     fn look(&mut self) {
-        self.queue.try_iter().for_each(|asked| put(&mut self.pages, &mut self.errands, asked));
+        self.queue.try_iter().for_each(|asked| self.put(asked));
     }
 
     /// Waits until there is something to do; `false` once nobody can ask any more.
     fn wait(&mut self) -> bool {
-        if self.pages.is_empty() && self.errands.is_empty() {
+        let idle = self.pages.is_empty() && self.families.is_empty() && self.errands.is_empty();
+        if idle && !self.reading {
             let Ok(asked) = self.queue.recv() else { return false };
-            put(&mut self.pages, &mut self.errands, asked);
+            self.put(asked);
         }
         self.look();
         true
     }
-}
 
-fn put(pages: &mut Vec<Request>, errands: &mut VecDeque<Errand>, asked: Asked) {
-    match asked {
-        Asked::Page(request) => pages.push(request),
-        Asked::Errand(errand) => errands.push_back(errand),
+    fn put(&mut self, asked: Asked) {
+        match asked {
+            Asked::Reading => self.reading = true,
+            Asked::Page(request) => self.pages.push(request),
+            Asked::Families(reply) => self.families.push(reply),
+            Asked::Errand(errand) => self.errands.push_back(errand),
+        }
+    }
+
+    /// Whether anybody wants a reading. Who has gone is forgotten.
+    fn wants_reading(&mut self) -> bool {
+        self.families.retain(|reply| !reply.is_closed());
+        let wanted = next_page(&mut self.pages, &[]).is_some() || !self.families.is_empty();
+        wanted || self.reading
+    }
+
+    /// Makes a call, which a panic may cut short, and shows meanwhile that one is under way.
+    fn call<T>(&self, what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
+        self.board.begin();
+        let result = call(what);
+        self.board.end();
+        result
     }
 }
 
 /// Works until nobody can ask any more. A panic that is not caught where it happens ends this life at
 /// once: what there is of the gatherer is then left to the kernel, because to drop it could panic again.
-fn live(mut gatherer: impl Gatherer, requests: &Receiver<Asked>, alive: watch::Sender<()>) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut gatherer, requests, alive))) {
+fn live(
+    mut gatherer: impl Gatherer,
+    (requests, board): (&Receiver<Asked>, Board),
+    alive: watch::Sender<()>,
+) {
+    let waiting = Waiting::new(requests, board);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut gatherer, waiting, alive))) {
         std::mem::forget((panic, gatherer));
     }
 }
 
-fn work(gatherer: &mut impl Gatherer, queue: &Receiver<Asked>, alive: watch::Sender<()>) {
-    let mut waiting = Waiting { queue, pages: Vec::new(), errands: VecDeque::new() };
+fn work(gatherer: &mut impl Gatherer, mut waiting: Waiting<'_>, alive: watch::Sender<()>) {
     // Dropped before what waits is: who gets no page finds the thread dead.
     let _alive = alive;
     while waiting.wait() {
-        if next_page(&mut waiting.pages, &[]).is_some() {
+        if waiting.wants_reading() {
             answer_all(gatherer, &mut waiting);
         }
         if let Some(errand) = waiting.errands.pop_front() {
+            waiting.board.begin();
             errand(gatherer);
+            waiting.board.end();
         }
     }
 }
@@ -272,19 +379,33 @@ fn next_page(waiting: &mut Vec<Request>, made: &[Page]) -> Option<Page> {
 }
 
 /// Reads once, and makes of it each page that is asked for until then. No page is made twice, or
-/// clients that ask often enough would never see anything new.
+/// clients that ask often enough would never see anything new. What was found is put up when they have theirs.
 fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
     // All who stand in the queue now share the reading, so it is made for the least patient of them.
     // Who comes later takes it as it is.
     waiting.look();
+    waiting.reading = false;
     let patience = waiting.pages.iter().filter_map(|request| request.patience).min();
-    let read = call(|| gatherer.read(patience));
+    // Who wants families and comes later gets the next reading, or it would be of another moment than asked for.
+    let families = std::mem::take(&mut waiting.families);
+    let read = waiting.call(|| gatherer.read(patience));
+    for reply in families {
+        // Who has gone meanwhile misses nothing.
+        let _ = reply.send(read.clone().and_then(|()| waiting.call(|| gatherer.families())));
+    }
+    waiting.look();
     let mut made = Vec::new();
     while let Some(page) = next_page(&mut waiting.pages, &made) {
-        let body = read.clone().and_then(|()| call(|| gatherer.page(page)));
+        let body = read.clone().and_then(|()| waiting.call(|| gatherer.page(page)));
         answer(gatherer, page, body, waiting);
         made.push(page);
     }
+    if read.is_ok()
+        && let Ok(Some(findings)) = waiting.call(|| gatherer.findings())
+    {
+        waiting.board.put_up(findings);
+    }
+    waiting.board.count(read.is_ok());
 }
 
 fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
@@ -322,7 +443,7 @@ fn answer(
     let zipped = match &body {
         Ok(body) if waiting.pages.iter().any(wants_gzip) => {
             // As above: a panic is no reason to stop, and who takes gzip takes the page as it is.
-            call(|| gatherer.gzip(page, body)).ok()
+            waiting.call(|| gatherer.gzip(page, body)).ok()
         }
         _ => None,
     };

@@ -4,10 +4,12 @@
 //! so that it counts all records from before it. Nothing here knows what a record means: its first bytes
 //! are its key.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
@@ -161,58 +163,82 @@ impl Counter {
     }
 }
 
-/// Has a worker drain these buffers, if there are any.
+/// Has a worker drain these buffers, and those that come later; `later` is whether any may. There is none if there is
+/// nothing to drain.
 ///
 /// # Errors
 ///
 /// When the system has no thread or descriptor for it.
-pub fn hire(all: Vec<Drained>, hired: &mut Hired) -> Result<(), HireError> {
-    if all.is_empty() {
-        return Ok(());
+pub fn hire(all: &[Drained], later: bool, hired: &mut Hired) -> Result<Option<Drains>, HireError> {
+    if all.is_empty() && !later {
+        return Ok(None);
     }
     let post = Post { name: "events", stack: SMALL_STACK, patience: Duration::from_secs(1) };
     let failed = |source: io::Error| HireError { name: post.name, source };
-    let watch = Watch::new(all).map_err(failed)?;
-    let bell = watch.bell.clone();
-    hired.hire(post, move || watch.work(), move || bell.ring())
+    let bell = Bell::new().map_err(failed)?;
+    let drains = Drains::new(&bell).map_err(failed)?;
+    all.iter().try_for_each(|drained| drains.add(drained)).map_err(failed)?;
+    let watch = drains.clone();
+    hired.hire(post, move || watch.work(), move || bell.ring())?;
+    Ok(Some(drains))
 }
 
-/// Waits at all buffers.
-struct Watch {
-    all: Vec<Drained>,
-    epoll: OwnedFd,
-    /// Is rung when it is to end.
-    bell: Bell,
+/// What the bell is known by.
+const BELL: u64 = u64::MAX;
+
+/// The buffers that a worker drains: as long as their sources are there. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Drains {
+    epoll: Arc<OwnedFd>,
+    /// By their numbers. A buffer that has gone is no longer waited for.
+    all: Arc<Mutex<HashMap<u64, Weak<Mutex<Counter>>>>>,
+    next: Arc<AtomicU64>,
 }
 
-impl Watch {
-    fn new(all: Vec<Drained>) -> io::Result<Self> {
+impl Drains {
+    fn new(bell: &Bell) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let bell = Bell::new()?;
-        let wait = |fd: BorrowedFd<'_>, number: usize| {
-            let data = epoll::EventData::new_u64(number as u64);
-            epoll::add(&epoll, fd, data, epoll::EventFlags::IN)
-        };
-        for (number, drained) in all.iter().enumerate() {
-            wait(drained.lock().stream.as_fd(), number)?;
-        }
-        wait(bell.as_fd(), all.len())?;
-        Ok(Self { all, epoll, bell })
+        epoll::add(&epoll, bell.as_fd(), epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        Ok(Self { epoll: Arc::new(epoll), all: Arc::default(), next: Arc::default() })
     }
 
+    /// Has another buffer drained from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn add(&self, drained: &Drained) -> io::Result<()> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut all = self.lock();
+        all.retain(|_, counter| counter.strong_count() > 0);
+        all.insert(number, Arc::downgrade(&drained.0));
+        let data = epoll::EventData::new_u64(number);
+        Ok(epoll::add(&self.epoll, drained.lock().stream.as_fd(), data, epoll::EventFlags::IN)?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Weak<Mutex<Counter>>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, number: u64) -> Option<Drained> {
+        self.lock().get(&number)?.upgrade().map(Drained)
+    }
+
+    /// Drains until the bell rings.
     fn work(&self) {
-        let mut ready = Vec::with_capacity(self.all.len() + 1);
+        let mut ready = Vec::with_capacity(64);
         loop {
             ready.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), None) {
+            match epoll::wait(&*self.epoll, rustix::buffer::spare_capacity(&mut ready), None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 // Every scrape drains them.
                 Err(error) => return warn!("events are drained at scrapes only: {error}"),
             }
             for event in &ready {
-                match self.all.get(event.data.u64() as usize) {
-                    Some(drained) => _ = drained.lock().drain(),
-                    None => return,
+                match event.data.u64() {
+                    BELL => return,
+                    // Its source may go meanwhile.
+                    number => _ = self.get(number).map(|drained| drained.lock().drain()),
                 }
             }
         }

@@ -215,7 +215,9 @@ impl SpanMaker {
     fn fail(&mut self, errors: u64, why: impl FnOnce() -> String) {
         self.stats.failed(self.kind, errors);
         if !std::mem::replace(&mut self.told, true) {
+            // The reason may quote the record.
             warn!(
+                target: concat!(module_path!(), "::private"),
                 config = &*self.config,
                 "failed to decode a record of the spans {}: {}; this is said once, \
                  ebpf_exporter_decoder_errors_total counts on",

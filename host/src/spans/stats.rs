@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::series::Kind;
+use crate::status::SpanCount;
 use crate::telemetry::{Collect, Report, about};
 
 /// Why a span was dropped.
@@ -108,6 +109,19 @@ impl SpanStats {
         self.0.waiting.store(spans as u64, Ordering::Relaxed);
     }
 
+    /// All kinds together; none if there are no kinds.
+    pub fn total(&self) -> Option<SpanCount> {
+        let Shared { kinds, waiting } = &*self.0;
+        let sum = |of: &dyn Fn(&KindStats) -> u64| kinds.iter().map(of).sum();
+        let total = SpanCount {
+            read: sum(&|kind| get(&kind.read)),
+            sent: sum(&|kind| get(&kind.sent)),
+            dropped: sum(&|kind| kind.dropped.iter().map(get).sum()),
+            waiting: get(waiting),
+        };
+        (!kinds.is_empty()).then_some(total)
+    }
+
     /// Labels of a config's spans that could not be decoded, and records that were too short.
     pub fn errors(&self, config: &str) -> u64 {
         let of = self.0.kinds.iter().filter(|kind| kind.config == config);
@@ -182,6 +196,8 @@ mod tests {
         // One that there is not.
         stats.sent(7);
         assert_eq!((stats.errors("a"), stats.errors("b"), stats.errors("c")), (3, 0, 0));
+        let total = SpanCount { read: 3, sent: 1, dropped: 2, waiting: 4 };
+        assert_eq!((stats.total(), SpanStats::default().total()), (Some(total), None));
         insta::assert_snapshot!(told(&stats), @r#"
         dropped_total{config="a",span="x",cause="queue_full"} 1
         dropped_total{config="b",span="x",cause="rejected"} 1

@@ -33,7 +33,7 @@ pub fn units(
 ) -> (Vec<Unit>, Vec<Fault>) {
     let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
     let maps = recorded_maps(&head);
-    let Admitted { configs, policy, mut faults } = admit(files, places.policy, system);
+    let Admitted { configs, policy, mut faults } = admit(files, &places, system);
     let mut loader = Loader::new(places.compiler, places.cache.cloned());
     let shelf = Shelf::of(&configs, places.plugins, policy.as_ref());
     plugins::prepare(&configs, &mut loader, &shelf);
@@ -89,8 +89,8 @@ fn unit(
     }
     let plugins = plugins::gauges(config, &loaded);
     let bundle = config.file.bundle().map(|held| held.id().clone());
-    let name = config.name.clone();
-    (Some(Unit { name, metrics, attached: None, plugins, enrolled: None, bundle }), faults)
+    let (name, file) = (config.name.clone(), config.file.path.clone());
+    (Some(Unit { name, metrics, attached: None, plugins, enrolled: None, bundle, file }), faults)
 }
 
 fn spec(map: &RecordedMap) -> MapSpec {

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use rustix::system::uname;
-
 use super::Running;
 use crate::advice;
 use crate::bpf::AttachError;
+use crate::config::{Fault, Severity};
+use crate::logging::{self, Level};
+use crate::process;
 use crate::version;
 
 /// How many names a line has.
@@ -17,15 +18,12 @@ const LONGEST: usize = 64;
 
 /// Which build this is, and where it runs.
 pub fn announcement() -> String {
-    let system = uname();
     format!(
-        "ebpf_wasm_exporter {} (branch {}, revision {}) on {} {} ({})",
+        "ebpf_wasm_exporter {} (branch {}, revision {}) on {}",
         version::VERSION,
         version::BRANCH,
         version::REVISION,
-        system.sysname().to_string_lossy(),
-        system.release().to_string_lossy(),
-        system.machine().to_string_lossy(),
+        process::system(),
     )
 }
 
@@ -72,6 +70,18 @@ pub fn unattached(running: &[Running]) -> Option<String> {
     let n = failures.len();
     let names = listed(failures.into_iter()).text;
     (n > 0).then(|| format!("{n} of {} did not attach: {names}", programs_of(programs)))
+}
+
+/// Says every fault, and how many of them are fatal.
+pub fn faults(faults: &[Fault], is_fatal: impl Fn(&Fault) -> bool) -> usize {
+    for fault in faults {
+        let level = match fault.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warn,
+        };
+        logging::say(level, "", &fault.to_string());
+    }
+    faults.iter().filter(|fault| is_fatal(fault)).map(|fault| fault.count as usize).sum()
 }
 
 /// How long something took.

@@ -41,6 +41,10 @@ impl Roll for IdMap {
         self.ids.room()
     }
 
+    fn found(&self) -> Vec<u64> {
+        self.ids.found()
+    }
+
     fn add(&mut self, id: u64, path: &[u8]) -> Result<(), RollError> {
         self.ids.add(entry(id, path)).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENODEV) => RollError::Gone,

@@ -102,9 +102,9 @@ fn each_does_on_its_own_thread_what_comes_first() {
     let (said, heard) = mpsc::channel();
     let mut hired = Hired::default();
     ["one", "two"].iter().for_each(|name| hire(&mut hired, name, &said));
-    let names = hired.each(|| thread::current().name().map(str::to_owned));
-    assert_eq!(names, [Some("one".to_owned()), Some("two".to_owned())]);
-    assert_eq!(hired.each(|| 7), [7, 7], "and again");
+    let names = hired.each(|name| (name, thread::current().name().map(str::to_owned)));
+    assert_eq!(names, [("one", Some("one".to_owned())), ("two", Some("two".to_owned()))]);
+    assert_eq!(hired.each(|_| 7), [7, 7], "and again");
     drop((hired, said));
     assert_eq!(heard.recv(), Err(mpsc::RecvError), "and none has worked, or will");
 }
@@ -114,8 +114,8 @@ fn who_dies_before_is_not_waited_for() {
     let (said, heard) = mpsc::channel();
     let mut hired = Hired::default();
     ["one", "two"].iter().for_each(|name| hire(&mut hired, name, &said));
-    let answers = hired.each(|| assert_eq!(thread::current().name(), Some("two")));
-    assert_eq!((answers.len(), hired.each(|| 7)), (1, vec![7]));
+    let answers = hired.each(|_| assert_eq!(thread::current().name(), Some("two")));
+    assert_eq!((answers.len(), hired.each(|_| 7)), (1, vec![7]));
     let workers = hired.begin();
     workers.stop();
     drop(said);

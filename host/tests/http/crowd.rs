@@ -84,7 +84,9 @@ fn who_does_not_read_makes_room() {
     let mut lazy = server.send("GET /metrics HTTP/1.1");
     until(|| server.traffic.unsent() > 0 && server.arrived.load(Ordering::SeqCst) == 1);
     // Asked until it is seen that the other stalls.
-    until(|| server.ask("GET / HTTP/1.1").status() == "200" && server.traffic.unsent() == 0);
+    until(|| {
+        server.ask("GET /-/healthy HTTP/1.1").status() == "200" && server.traffic.unsent() == 0
+    });
     let error = lazy.read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     assert_eq!((server.closed(CloseCause::EvictedStalled), server.traffic.refused()), (1, 1));

@@ -107,7 +107,8 @@ fn gzip_goes_with_any_format() {
 #[test]
 fn head_is_get_without_the_body() {
     let server = Server::start(Options::default());
-    for request in ["/metrics HTTP/1.1", "/metrics HTTP/1.1\r\nAccept-Encoding: gzip", "/ HTTP/1.1"]
+    for request in
+        ["/metrics HTTP/1.1", "/metrics HTTP/1.1\r\nAccept-Encoding: gzip", "/-/healthy HTTP/1.1"]
     {
         let get = server.ask(&format!("GET {request}"));
         let head = server.ask(&format!("HEAD {request}"));
@@ -175,6 +176,61 @@ fn refuses_other_methods() {
 }
 
 #[test]
+fn health_is_told_without_a_reading() {
+    let server = Server::start(Options::default());
+    let ask = |path: &str| server.ask(&format!("GET {path} HTTP/1.1"));
+    let (healthy, unready) = (ask("/-/healthy"), ask("/-/ready"));
+    assert_eq!((healthy.status(), healthy.text()), ("200", "healthy\n"));
+    assert_eq!(healthy.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(unready.status(), "503");
+    assert_eq!(unready.text(), "not ready: the maps were not read yet\n");
+    assert_eq!(server.calls.load(Ordering::SeqCst), 0);
+    ask("/metrics");
+    // The thread notes it behind the answer.
+    until(|| ask("/-/ready").status() == "200");
+    assert_eq!(ask("/-/ready").text(), "ready\n");
+    assert_eq!(server.calls.load(Ordering::SeqCst), 1);
+}
+
+/// A reading that does not end keeps nobody waiting but those who want its numbers.
+#[test]
+fn the_state_is_told_while_a_reading_is_under_way() {
+    let (gate, begun, go) = gate();
+    let server = Server::start(Options { gate: Some(gate), ..Options::default() });
+    let scrape = server.send("GET /metrics HTTP/1.1");
+    begun.recv_timeout(server::HANG).unwrap();
+    for (path, status, part) in [
+        ("/-/healthy", "200", "healthy"),
+        ("/-/ready", "503", "not read yet"),
+        ("/", "200", "not ready"),
+        ("/api/v1/status", "200", "\"ready\": false"),
+    ] {
+        let response = server.ask(&format!("GET {path} HTTP/1.1"));
+        assert_eq!(response.status(), status, "{path}");
+        assert!(response.text().contains(part), "{path}: {}", response.text());
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    go.send(()).unwrap();
+    assert_eq!(Response::read(scrape).text(), TEXT);
+}
+
+#[test]
+fn the_page_may_do_nothing_but_be_shown() {
+    let server = Server::start(Options::default());
+    let page = server.ask("GET / HTTP/1.1");
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("x-frame-options"), Some("deny"));
+    let json = server.ask("GET /api/v1/status HTTP/1.1");
+    assert_eq!(json.header("content-type"), Some("application/json"));
+    assert_eq!(json.header("cache-control"), Some("no-store"));
+    let json: serde_json::Value = serde_json::from_str(json.text()).unwrap();
+    assert_eq!(json["http"]["open"], 1, "this one");
+    assert_eq!(server.calls.load(Ordering::SeqCst), 0);
+}
+
+#[test]
 fn serves_the_landing_page_and_maps() {
     let server = Server::start(Options { maps: true, ..Options::default() });
     let landing = server.ask("GET / HTTP/1.1");
@@ -197,7 +253,7 @@ fn serves_the_landing_page_and_maps() {
 
 #[test]
 fn metrics_win_wherever_they_are() {
-    for path in ["/", "/maps", "/:a/*b", "/x/y"] {
+    for path in ["/", "/maps", "/:a/*b", "/x/y", "/-/ready", "/api/v1/status"] {
         let server = Server::start(Options { path, maps: true, ..Options::default() });
         assert_eq!(server.ask(&format!("GET {path} HTTP/1.1")).text(), TEXT, "{path}");
         assert_eq!(server.ask("GET /metrics HTTP/1.1").status(), "404", "{path}");

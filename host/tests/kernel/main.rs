@@ -30,6 +30,7 @@ mod exits;
 mod exporter;
 mod fired;
 mod format;
+mod handover;
 mod hooks;
 mod load;
 mod machine;
@@ -38,8 +39,10 @@ mod names;
 mod native;
 mod object;
 mod open;
+#[path = "../servers/otelcol.rs"]
 mod otelcol;
 mod own_cgroup;
+mod pins;
 mod plan;
 mod plugins;
 mod process;
@@ -47,10 +50,12 @@ mod prometheus;
 mod read;
 mod recording;
 mod records;
+mod reload;
 mod sandbox;
 mod schema;
 mod shipped;
 mod spans;
+mod status;
 mod steady;
 mod surveyor;
 mod switch;
@@ -177,6 +182,13 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         programs_are_described,
         costs_are_measured,
     ];
+    let handover = trials![handover:
+        counts_go_on_in_maps_that_are_handed_over,
+        maps_of_another_shape_begin_anew,
+        programs_take_the_place_of_others,
+        the_kernel_puts_one_in_the_place_of_another_where_it_can,
+        what_does_not_attach_leaves_all_as_it_was,
+    ];
     let events = trials![events:
         all_are_in_the_next_scrape,
         what_is_lost_is_counted,
@@ -204,6 +216,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         top_shows_what_runs,
     ];
     let read = read.into_iter().chain(copied).chain(symbols).chain(surveyor);
+    let attach = attach.into_iter().chain(handover);
     read.chain(load).chain(attach).chain(events).chain(uncounted).chain(pipeline()).chain(binary())
 }
 
@@ -298,14 +311,42 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_user_has_the_capabilities_that_are_named,
         each_wall_can_be_left_out,
     ];
+    let reloaded = trials![reload:
+        what_is_the_same_goes_on,
+        a_metric_that_has_not_changed_keeps_what_its_map_has_forgotten,
+        metrics_come_and_go,
+        after_a_fault_the_old_goes_on,
+        another_object_counts_on,
+        no_count_is_lost_in_two_hundred_reloads,
+        another_plugin_is_asked,
+        who_has_no_capabilities_reloads_what_takes_none,
+        by_a_signal_and_only_if_it_may,
+    ];
+    let process = process.into_iter().chain(reloaded);
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
-    let process = process.into_iter().chain(held.map(|trial| unless(sandbox::lacks(), trial)));
+    let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
+    let [ready, told, shown] = trials![status:
+        it_is_ready_once_it_has_read_its_maps,
+        all_that_runs_is_told,
+        a_browser_shows_it_on_a_phone_and_in_the_dark,
+    ];
+    let status = [ready, told, unless(status::lacks(), shown)];
     let without = trials![shipped: the_default_set_leaves_out_a_config_whose_plugin_is_no_use];
     let named = trials![names: may_be_those_of_maps];
     let examples =
         examples.into_iter().chain(named).chain(rstat()).chain(cgroup_id_maps()).chain(fired());
     let examples = examples.chain(records()).chain(traced());
+    let pins = trials![pins:
+        counts_go_on_while_no_exporter_runs,
+        a_changed_object_goes_on_with_what_it_can,
+        what_a_reload_makes_is_what_goes_on,
+        a_program_at_a_file_stays_there_and_goes_with_it,
+        what_is_unpinned_counts_no_more,
+        what_is_not_its_own_is_left_alone,
+        a_directory_that_cannot_be_had_is_said,
+        a_check_pins_nothing,
+    ];
     let descriptors = trials![descriptors:
         at_most_two_a_map,
         as_many_as_the_hard_limit_allows,
@@ -324,8 +365,9 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_full_map_is_said_once,
     ];
     let watched = watched.map(|trial| unless(cgroups::unwatched(), trial));
-    let process = process.chain(descriptors).chain(watched);
+    let process = process.chain(pins).chain(descriptors).chain(watched);
     process
+        .chain(status)
         .chain(exits)
         .chain(recorded)
         .chain(examples)

@@ -37,6 +37,8 @@ pub fn counter(name: &str, labels: &[(&str, usize, usize)]) -> Metric {
         kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),
+        max_series: None,
+        dropped: Vec::new(),
     }
 }
 

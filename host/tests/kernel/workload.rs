@@ -97,6 +97,14 @@ impl Session {
 }
 
 impl Session {
+    /// Has `kept.bpf.c` add `add` to the entries of this key.
+    pub fn keep(self, key: u64, add: u64) {
+        /// The prctl that it waits for, and no kernel knows.
+        const KEPT: libc::c_int = 0x6562_7068;
+        // SAFETY: the kernel knows no such option and touches nothing.
+        unsafe { libc::prctl(KEPT, key, add, 0, self.0) };
+    }
+
     /// Has the object `traced` send this record.
     pub fn send(self, record: &[u8]) {
         // SAFETY: as above; the size is the record's.

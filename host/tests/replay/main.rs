@@ -21,9 +21,13 @@ mod formats;
 mod merged;
 mod plugins;
 mod printed;
+mod pushed;
 mod served;
 mod tape;
 
+#[allow(dead_code, reason = "that of trials of the kernel, which start it from configs")]
+#[path = "../kernel/exporter.rs"]
+mod exporter;
 #[path = "../guests/compose.rs"]
 mod guests;
 #[path = "../recordings/hostile.rs"]
@@ -34,13 +38,39 @@ mod judges;
 mod laid;
 #[path = "../trials/lines.rs"]
 mod lines;
+#[path = "../servers/otelcol.rs"]
+mod otelcol;
 
 use list::unless;
 
 fn main() -> ExitCode {
     // The longest first, so that none is left alone at the end.
-    let all = judged().chain(others()).collect();
+    let all = collected().chain(judged()).chain(others()).collect();
     libtest_mimic::run(&Arguments::from_args(), all).exit_code()
+}
+
+/// What is pushed, as a collector has it.
+fn collected() -> impl Iterator<Item = Trial> {
+    let real = trials![pushed:
+        a_collector_has_every_reading_over_http,
+        a_collector_has_every_reading_over_grpc,
+        a_collector_has_every_reading_as_json,
+        a_collector_has_every_reading_over_tls,
+        a_collector_sums_differences_up,
+        a_collector_has_exponential_buckets_where_they_are_exact,
+        a_collector_that_comes_late_has_all_that_was_counted,
+    ];
+    let prometheus = trials![pushed: prometheus_calls_all_as_when_it_scrapes];
+    let prometheus = prometheus.map(|trial| unless(pushed::lacks_prometheus(), trial));
+    let made = trials![pushed:
+        whatever_a_collector_answers_nothing_is_lost_or_doubled,
+        a_collector_that_never_answers_keeps_nobody_waiting,
+        points_that_are_rejected_are_counted,
+        to_the_console_they_are_lines_of_json,
+        nobody_pushes_unless_asked_to,
+    ];
+    let real = real.map(|trial| unless(otelcol::lacks(), trial));
+    real.into_iter().chain(prometheus).chain(made)
 }
 
 /// What is served, read by others.

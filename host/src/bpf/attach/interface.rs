@@ -1,5 +1,5 @@
-//! A program that sees the packets of a network interface. Its link goes with its descriptor, so nothing
-//! of it stays at the interface when the exporter ends, however it ends.
+//! A program that sees the packets of a network interface. Its link goes with its descriptor, so unless it is
+//! pinned, nothing of it stays at the interface when the exporter ends, however it ends.
 
 use std::ffi::CString;
 use std::io;

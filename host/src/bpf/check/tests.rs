@@ -28,6 +28,8 @@ fn counter(labels: &[(&str, usize, usize)]) -> Metric {
         kind: MetricKind::Counter,
         labels: labels.iter().map(label).collect(),
         transforms: Vec::new(),
+        max_series: None,
+        dropped: Vec::new(),
     }
 }
 

@@ -73,6 +73,12 @@ const LABELS: Key = key(
     Nothing,
     "The parts of the map's key, in order. A counter without labels is the one entry whose `u32` key is 0; a histogram's last label, before `cpu`, is its bucket.",
 );
+const MAX_SERIES: Key = key(
+    "max_series",
+    ValueKind::Whole(ranges::SERIES),
+    Said("that of `--metrics.max-series`, else any number"),
+    "How many series it may have. Rows with labels beyond them go into one more, whose labels all are `other`.",
+);
 const TRANSFORMS: Key = key(
     "transforms",
     ValueKind::Items(&TRANSFORM),
@@ -105,6 +111,7 @@ pub(in crate::config) static COUNTER: Section = section(
             Written("1h"),
             "Of records: a key that none came of for so long, and at most twice as long, is forgotten.",
         ),
+        MAX_SERIES,
         TRANSFORMS,
     ],
 );
@@ -173,6 +180,7 @@ pub(in crate::config) static HISTOGRAM: Section = section(
             Written("true"),
             "Whether a native histogram has classic buckets beside it. In text it has them always.",
         ),
+        MAX_SERIES,
         TRANSFORMS,
     ],
 );

@@ -69,6 +69,9 @@ pub enum CompileError {
     /// Somebody else has ended the child.
     #[error("the process that compiled it was killed from outside")]
     Killed,
+    /// The process may start no child any more.
+    #[error("this exporter has given up what it takes to compile a plugin")]
+    Sealed,
     /// There is no child.
     #[error("failed to start {} to compile it: {problem}", program.display())]
     NoChild {
@@ -92,6 +95,7 @@ impl Advise for CompileError {
             }
             Self::Clock { .. } => "start again when the machine is less busy",
             Self::Crashed(_) => "build it again, with other tools if it stays so",
+            Self::Sealed => "restart the exporter; with CAP_BPF kept it compiles when it reloads",
             Self::Killed => {
                 "give the exporter's control group more memory (systemd: MemoryMax), or lower \
                  `limits.compile.memory`"

@@ -117,8 +117,8 @@ fn ask(scrapes: &Scrapes, page: Page, gzip: bool) -> Answered<'_> {
     queued(scrapes.get(page, gzip, None))
 }
 
-fn queued<'a>(asked: impl Future<Output = Result<Answer, ScrapeError>> + 'a) -> Answered<'a> {
-    let mut asked: Answered<'a> = Box::pin(asked);
+fn queued<'a, T>(asked: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+    let mut asked: Pin<Box<dyn Future<Output = T> + 'a>> = Box::pin(asked);
     let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(first.is_pending());
     asked
@@ -131,6 +131,29 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 
 fn plain(text: &'static str) -> Result<Answer, ScrapeError> {
     Ok(Answer { body: text.as_bytes().into(), gzipped: false })
+}
+
+#[test]
+fn families_are_of_a_reading_that_begins_after_they_were_asked_for() {
+    let f = start();
+    let page = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read(None));
+    let families = queued(f.scrapes.families());
+    f.ends("read");
+    f.makes(METRICS, "page");
+    f.reads();
+    assert!(wait(families).unwrap().is_empty());
+    assert_eq!(wait(page), plain("page"));
+    // Nothing is read for who has gone, and who is there hears of a panic.
+    drop(queued(f.scrapes.families()));
+    let families = queued(f.scrapes.families());
+    f.begins(Call::Read(None));
+    f.ends("panic");
+    assert!(matches!(wait(families), Err(ScrapeError::Panicked(_))));
+    let page = ask(&f.scrapes, METRICS, false);
+    f.reads();
+    f.makes(METRICS, "again");
+    assert_eq!(wait(page), plain("again"));
 }
 
 #[test]
@@ -341,6 +364,55 @@ impl Drop for Dying {
 }
 
 #[test]
+fn who_asks_during_the_first_reading_shares_it() {
+    let f = start();
+    assert_eq!(f.scrapes.unready(), Some(Ailment::Unread));
+    f.scrapes.read_ahead();
+    f.begins(Call::Read(None));
+    assert_eq!(f.scrapes.unready(), Some(Ailment::Unread), "it is not finished");
+    assert!(f.scrapes.notes().busy.is_some());
+    let page = ask(&f.scrapes, METRICS, false);
+    f.ends("read");
+    f.makes(METRICS, "page");
+    assert_eq!(wait(page), plain("page"));
+    // One call later it is noted.
+    let other = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read(None));
+    assert_eq!((f.scrapes.unready(), f.scrapes.notes().readings), (None, 1));
+    f.ends("panic");
+    assert!(wait(other).is_err());
+    let last = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read(None));
+    let notes = f.scrapes.notes();
+    assert_eq!((notes.readings, notes.failed, f.scrapes.unready()), (1, 1, None));
+    f.ends("read");
+    f.makes(METRICS, "page");
+    assert_eq!(wait(last), plain("page"));
+}
+
+#[test]
+fn a_reading_ahead_is_one_with_what_is_asked_for_before_it_begins() {
+    let f = start();
+    let first = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read(None));
+    // Both stand in the queue: one reading is for both.
+    f.scrapes.read_ahead();
+    f.ends("read");
+    f.makes(METRICS, "first");
+    assert_eq!(wait(first), plain("first"));
+    f.begins(Call::Read(None));
+    f.scrapes.read_ahead();
+    let second = ask(&f.scrapes, METRICS, false);
+    f.ends("read");
+    f.makes(METRICS, "second");
+    assert_eq!(wait(second), plain("second"));
+    f.reads();
+    drop(f.scrapes);
+    f.thread.join().unwrap();
+    assert!(f.begun.try_recv().is_err(), "three readings");
+}
+
+#[test]
 fn a_thread_that_dies_is_known_to_be_dead() {
     let (scrapes, work) = Scrapes::new(Dying);
     let thread = thread::spawn(work);
@@ -349,6 +421,7 @@ fn a_thread_that_dies_is_known_to_be_dead() {
     while wait(scrapes.get(METRICS, false, None)) != Err(ScrapeError::Stopping) {}
     // Whoever is told so finds the thread dead.
     assert!(!scrapes.is_alive());
+    assert_eq!([scrapes.ailment(), scrapes.unready()], [Some(Ailment::Stopping); 2]);
     wait(scrapes.died());
     thread.join().unwrap();
 }
@@ -372,7 +445,7 @@ fn without_a_thread_there_is_no_answer() {
     let (queue, requests) = mpsc::channel();
     let (_, life) = watch::channel(());
     drop(requests);
-    let scrapes = Scrapes { queue, life };
+    let scrapes = Scrapes { queue, life, board: Board::default() };
     let error = wait(scrapes.get(METRICS, false, None)).unwrap_err();
     insta::assert_snapshot!(error, @"failed to scrape: the exporter is stopping");
 }

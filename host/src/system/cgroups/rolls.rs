@@ -23,6 +23,9 @@ pub trait Roll: Send {
     /// How many it can hold.
     fn room(&self) -> usize;
 
+    /// Those that are on it before any was taken in, as far as it can tell: it may have been another's.
+    fn found(&self) -> Vec<u64>;
+
     /// Takes in this cgroup, which is at this path.
     ///
     /// # Errors
@@ -93,8 +96,18 @@ impl Listing {
         RollCount { config: self.config.clone(), entries, refused }
     }
 
-    /// Takes in all that live.
+    /// Takes out those that it was found with and is not to have, and takes in all that live.
     pub(super) fn fill(&mut self, tree: &Tree) {
+        let found = self.roll.found();
+        if !found.is_empty() {
+            let living: HashSet<u64> = tree.living().collect();
+            for id in found {
+                let path = tree.last_path(id).unwrap_or_default();
+                let stays = living.contains(&id) && self.roll.wants(path);
+                // One that cannot be taken out is on it as before.
+                let _ = if stays { Ok(()) } else { self.roll.remove(id, path) };
+            }
+        }
         tree.living().for_each(|id| self.follow(Change::Came(id), tree));
     }
 
@@ -212,6 +225,10 @@ mod tests {
             path.starts_with(b"/a/")
         }
 
+        fn found(&self) -> Vec<u64> {
+            self.on.lock().unwrap().iter().copied().collect()
+        }
+
         fn room(&self) -> usize {
             self.room
         }
@@ -293,6 +310,19 @@ mod tests {
         trial.tree.changes();
         trial.listing.fill(&trial.tree);
         assert_eq!(trial.after(|_| ()), (vec![2], 0));
+    }
+
+    #[test]
+    fn a_roll_that_was_anothers_keeps_those_that_live_alone() {
+        let mut trial = Trial::new(2);
+        trial.on.lock().unwrap().extend([2, 3, 7]);
+        trial.tree.meet(2, b"/a/two");
+        trial.tree.meet(7, b"/b/seven");
+        trial.tree.bury(3, b"/a/three", Instant::now());
+        trial.tree.meet(4, b"/a/four");
+        trial.tree.changes();
+        trial.listing.fill(&trial.tree);
+        assert_eq!(trial.after(|_| ()), (vec![2, 4], 0));
     }
 
     #[test]

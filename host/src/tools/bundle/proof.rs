@@ -56,8 +56,7 @@ impl Subject<'_> {
     /// The maps of the object, if config, object and plugins fit, as far as can be told without a kernel.
     pub(super) fn maps(&self) -> Result<Vec<MapSpec>, Vec<Fault>> {
         let files = (vec![self.config()], Vec::new());
-        let (checked, mut faults) =
-            startup::check_files(files, false, self.places(), &System::nowhere(), None);
+        let (checked, mut faults) = startup::check_files(files, self.places(), &System::nowhere());
         faults.retain(|fault| fault.severity == Severity::Error);
         if faults.is_empty() {
             Ok(checked.iter().flat_map(startup::Checked::maps).collect())

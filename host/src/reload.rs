@@ -1,0 +1,376 @@
+//! Configs read again while they are served: what has changed is made anew, and all else is not touched.
+//!
+//! All is read, checked and loaded before anything changes. Whatever fails until then leaves all as it was. Runs on a
+//! worker of its own, which keeps what a start takes; the thread that scrapes only waits while programs change.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
+
+use tracing::{error, info, warn};
+
+use crate::advice::{self, Advice, Advise as _};
+use crate::bpf::{self, Addresses, Attached, KernelTypes, NotSwapped, Passage, PinDir};
+use crate::config::{Fault, Severity};
+use crate::plugin::{DataWatch, Digest, Gauge, Loader};
+use crate::privileges::{self, Needs};
+use crate::scrape::{Change, Exchange, Renewal};
+use crate::serve::{Reloader, Scrapes};
+use crate::settings::Settings;
+use crate::source::{Drains, ReadError, Reading};
+use crate::startup::{self, Checked, Checking, Ready, Running, report};
+use crate::system::System;
+
+mod difference;
+
+pub use difference::Standing;
+
+use difference::{Comparison, Difference, Likeness};
+
+/// Says every fault, and whether none of them is fatal.
+fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
+    for fault in faults {
+        match fault.severity {
+            Severity::Error => error!("{fault}"),
+            Severity::Warning => warn!("{fault}"),
+        }
+    }
+    let fatal: Vec<_> = faults.iter().filter(|fault| settings.is_fatal(fault)).collect();
+    match fatal.iter().map(|fault| fault.count as usize).sum() {
+        0 => Ok(()),
+        n => {
+            let problem = format!("{} in the configs", report::counted(n, "fault"));
+            let lines: Vec<_> = fatal.iter().map(ToString::to_string).collect();
+            Err(Advice::plain(problem).said(lines.join("\n")))
+        }
+    }
+}
+
+/// What reads configs again.
+pub struct ConfigReloader {
+    /// What was decided for the process.
+    pub settings: Arc<Settings>,
+    /// The names of this host.
+    pub system: System,
+    /// What has loaded the plugins that are at work.
+    pub loader: Loader,
+    /// The configs at work.
+    pub standing: Vec<Standing>,
+    /// Where configs stay in the kernel, if anywhere.
+    pub pins: Option<Arc<PinDir>>,
+    /// Whom the thread that scrapes is told by what is to change.
+    pub exchanges: Sender<Exchange>,
+    /// That thread.
+    pub scrapes: Scrapes,
+    /// What the process has kept for serving, once that is decided.
+    pub kept: Arc<OnceLock<Needs>>,
+    /// Who drains the buffers of units that come.
+    pub drains: Option<Drains>,
+    /// Who looks at the files of plugins that come.
+    pub data: Option<DataWatch>,
+}
+
+/// All that is loaded, and waits to take the place of what there is.
+#[derive(Default)]
+struct Prepared {
+    gone: Vec<String>,
+    new: Vec<Running>,
+    renewed: Vec<(Checked, Comparison)>,
+    replaced: Vec<(Ready, Comparison)>,
+}
+
+impl Reloader for ConfigReloader {
+    fn reload(&mut self) -> Result<String, Advice> {
+        let types = KernelTypes::share();
+        let done =
+            self.anew().map_err(|advice| advice.about("failed to reload, the old configs go on"));
+        drop(types);
+        self.forget();
+        done
+    }
+}
+
+impl ConfigReloader {
+    fn anew(&mut self) -> Result<String, Advice> {
+        if !privileges::can_load() {
+            // Nor may it start the process that compiles.
+            self.loader.seal();
+        }
+        let checked = self.checked()?;
+        let difference = Difference::of(&self.standing, checked);
+        if difference.is_none() {
+            return Ok("nothing has changed".to_owned());
+        }
+        self.allow(&difference)?;
+        let told = difference.told();
+        let prepared = self.loaded(difference)?;
+        self.exchange(prepared)?;
+        Ok(told)
+    }
+
+    /// Lets go of what only the configs of before needed.
+    fn forget(&mut self) {
+        let plugins = self.standing.iter().flat_map(|standing| &standing.made_of.plugins);
+        self.loader.keep_only(&plugins.copied().collect::<HashSet<Digest>>());
+        bpf::give_back_memory();
+    }
+
+    fn checked(&mut self) -> Result<Vec<Checked>, Advice> {
+        let Self { settings, system, loader, .. } = self;
+        let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
+        let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
+        let checking = Checking { places: settings.places(), system, addresses, loader };
+        let (checked, faults) = checking.check(&settings.selection);
+        system.prepare();
+        told(&faults, settings).map(|()| checked)
+    }
+
+    /// Whether the process may still do what it takes.
+    fn allow(&self, difference: &Difference) -> Result<(), Advice> {
+        const RESTART: &str = "restart the exporter to have it";
+        if let Some(config) = difference.to_load().next()
+            && !privileges::can_load()
+        {
+            let problem = format!(
+                "loading the object of config `{}` takes CAP_BPF, which was given up",
+                config.name()
+            );
+            return Err(Advice::new(
+                problem,
+                "restart the exporter, or have it keep what a start takes: --capabilities.keep",
+            ));
+        }
+        let before = |name: &str| self.standing.iter().find(|standing| standing.name() == name);
+        let spans = difference.checked().find(|config| {
+            let before = before(config.name()).map(|standing| &*standing.made_of.config.spans);
+            before.unwrap_or_default() != config.spans()
+        });
+        if let Some(config) = spans {
+            let problem = format!(
+                "the spans of config `{}` have changed, which are not made anew while it serves",
+                config.name()
+            );
+            return Err(Advice::new(problem, RESTART));
+        }
+        let compared = difference.renewed.iter().chain(&difference.replaced);
+        let streams = compared.clone().find(|(_, now)| now.metrics.contains(&Likeness::Stream));
+        if let Some((config, _)) = streams {
+            let problem = format!(
+                "config `{}` counts the records of a buffer by other labels, or keeps them for another time, which does not change while it serves",
+                config.name()
+            );
+            return Err(Advice::new(problem, RESTART));
+        }
+        let needs = Needs {
+            readable: difference
+                .checked()
+                .flat_map(Checked::plugins)
+                .flat_map(Gauge::readable)
+                .collect(),
+            changes_maps: difference.checked().any(|config| config.has_cgroup_map()),
+            ..Needs::default()
+        };
+        let lack =
+            self.kept.get().and_then(|kept| kept.lack(&needs, self.settings.privileges.sandbox));
+        match lack {
+            Some(what) => Err(Advice::new(
+                format!(
+                    "a config {what}, which the sandbox of this exporter does not allow, since none did when it began"
+                ),
+                RESTART,
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands to the kernel what it is to have, and attaches what takes nobody's place.
+    fn loaded(&self, difference: Difference) -> Result<Prepared, Advice> {
+        let Difference { gone, new, renewed, replaced } = difference;
+        let mut prepared = Prepared { gone, renewed, ..Prepared::default() };
+        for (mut checked, comparison) in replaced {
+            if let Some(pins) = &self.pins {
+                checked.pin_in(pins);
+            }
+            let before = self.standing.iter().find(|standing| standing.name() == checked.name());
+            let maps = before.map(|standing| &*standing.maps).unwrap_or_default();
+            let taken =
+                checked.take_over(maps).map_err(|error| Advice::plain(advice::words(&error)))?;
+            let comparison = comparison.of_taken(&taken, checked.layouts());
+            let read = comparison.read(checked.layouts());
+            let ready = checked.load(&self.system, &read).map_err(|error| error.advice())?;
+            prepared.replaced.push((ready, comparison));
+        }
+        for mut checked in new {
+            if let Some(pins) = &self.pins {
+                checked.pin_in(pins);
+            }
+            match checked.start(&self.system) {
+                Ok(running) => prepared.new.push(running),
+                Err(error) if self.settings.may_skip() => warn!("{}; skipped", error.advice()),
+                Err(error) => return Err(error.advice()),
+            }
+        }
+        if let Some(programs) = report::unattached(&prepared.new)
+            && self.settings.strict
+        {
+            return Err(Advice::plain(format!("{programs}; each has a line above")));
+        }
+        Ok(prepared)
+    }
+
+    /// Has all of it take the place of what there is, between two scrapes.
+    fn exchange(&mut self, prepared: Prepared) -> Result<(), Advice> {
+        let Prepared { gone, new, renewed, replaced } = prepared;
+        let mut standing: Vec<_> = new.iter().map(Standing::of).collect();
+        if !new.is_empty() {
+            bpf::post_attach_mark();
+            new.iter().for_each(|config| info!("{}", report::line(config)));
+        }
+        let units = startup::units(new, self.settings.reading).map_err(unread)?;
+        let mut changes: Vec<_> = gone.iter().cloned().map(Change::Remove).collect();
+        changes.extend(units.into_iter().map(Change::Add));
+        for (checked, comparison) in renewed {
+            let (now, renewal) = self.renewed(checked, &comparison)?;
+            standing.push(now);
+            changes.push(Change::Renew(renewal));
+        }
+        let (lent, tell) = self.borrow(&replaced)?;
+        let Exchanged { standing: swapped, changes: exchanged, refused } =
+            exchanged(lent, replaced, self.settings.reading);
+        standing.extend(swapped);
+        changes.extend(exchanged);
+        if refused.is_some() {
+            // What has changed hands has; nothing else does.
+            changes.retain(|change| {
+                matches!(change, Change::Renew(it) if it.attached.is_some())
+                    || matches!(change, Change::Return(..))
+            });
+            standing.retain(|standing| {
+                changes
+                    .iter()
+                    .any(|change| matches!(change, Change::Renew(it) if it.name == standing.name()))
+            });
+        }
+        self.watch(&changes);
+        // Who scrapes has waited for this.
+        let _ = tell.send(changes);
+        let gone = gone.iter().filter(|_| refused.is_none());
+        let changed: HashSet<_> =
+            gone.cloned().chain(standing.iter().map(|it| it.name().to_owned())).collect();
+        self.standing.retain(|before| !changed.contains(before.name()));
+        self.standing.extend(standing);
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// A config whose object stays: what it is now, and what changes.
+    fn renewed(
+        &self,
+        checked: Checked,
+        comparison: &Comparison,
+    ) -> Result<(Standing, Renewal), Advice> {
+        let before = self.standing.iter().find(|standing| standing.name() == checked.name());
+        let maps = before.map(|standing| standing.maps.clone()).unwrap_or_default();
+        let (made_of, layouts) = (checked.made_of(), checked.layouts().to_vec());
+        let renewal = checked.renew(&comparison.how(), &maps, self.settings.reading);
+        let renewal = comparison.keep(renewal.map_err(unread)?);
+        Ok((Standing { made_of, layouts, maps }, renewal))
+    }
+
+    /// Has the thread that scrapes wait, and lend the programs that these are to take the place of. What it is told then
+    /// is what changes.
+    fn borrow(
+        &self,
+        replaced: &[(Ready, Comparison)],
+    ) -> Result<(Lent, Sender<Vec<Change>>), Advice> {
+        let ((lend, lent), (tell, changes)) = (mpsc::channel(), mpsc::channel());
+        let wanted = replaced.iter().map(|(ready, _)| ready.name.clone()).collect();
+        let stopping = || Advice::plain("the exporter is stopping");
+        let exchange = Exchange { wanted, lent: lend, changes };
+        self.exchanges.send(exchange).map_err(|_| stopping())?;
+        self.scrapes.settle();
+        Ok((lent.recv().map_err(|_| stopping())?, tell))
+    }
+
+    /// Has workers see to what comes.
+    fn watch(&self, changes: &[Change]) {
+        for change in changes {
+            if let Some(drains) = &self.drains {
+                for drained in change.drained() {
+                    if let Err(error) = drains.add(&drained) {
+                        warn!("events are drained at scrapes only: {error}");
+                    }
+                }
+            }
+            if let Some(data) = &self.data {
+                change.plugins().iter().for_each(|plugin| plugin.watched_by(data));
+            }
+        }
+    }
+}
+
+type Lent = BTreeMap<String, Attached>;
+
+/// What has come of programs that take the place of others.
+#[derive(Default)]
+struct Exchanged {
+    standing: Vec<Standing>,
+    changes: Vec<Change>,
+    /// Why not all of them have, if they have not.
+    refused: Option<Advice>,
+}
+
+/// Has these take the place of what was lent, until one cannot.
+fn exchanged(mut lent: Lent, replaced: Vec<(Ready, Comparison)>, reading: Reading) -> Exchanged {
+    let mut done = Exchanged::default();
+    for (ready, comparison) in replaced {
+        let name = ready.name.clone();
+        let Some(old) = lent.remove(&name) else { continue };
+        if done.refused.is_some() {
+            done.changes.push(Change::Return(name, old));
+            continue;
+        }
+        match ready.attach_in_place_of(old) {
+            Ok((running, passages)) => {
+                tell(&running, &passages);
+                let standing = Standing::of(&running);
+                // Its maps were read before, or are like those that are read.
+                match startup::renewal(running, &comparison.how(), reading) {
+                    Ok(renewal) => {
+                        done.standing.push(standing);
+                        done.changes.push(Change::Renew(comparison.keep(renewal)));
+                    }
+                    Err(error) => {
+                        done.refused = Some(unread(error).about(format_args!("config `{name}`")))
+                    }
+                }
+            }
+            Err(kept) => {
+                let NotSwapped { attached, failures } = *kept;
+                done.changes.push(Change::Return(name.clone(), attached));
+                let why = failures.first().map(|error| error.advice());
+                let why = why.unwrap_or_else(|| Advice::plain("its programs do not attach"));
+                done.refused = Some(why.about(format_args!("config `{name}`")));
+            }
+        }
+    }
+    done
+}
+
+/// Says what runs now, and what was missed meanwhile.
+fn tell(running: &Running, passages: &[(String, Passage)]) {
+    info!("{}", report::line(running));
+    for (program, passage) in passages {
+        if let Passage::After(gap) = passage {
+            info!(
+                config = running.name,
+                "program {program} was not attached for {} µs",
+                gap.as_micros()
+            );
+        }
+    }
+}
+
+fn unread(error: ReadError) -> Advice {
+    let why = advice::words(&error.source);
+    Advice::plain(format!("map {} cannot be made ready for reading: {why}", error.map))
+}

@@ -1,0 +1,234 @@
+//! What configs that were read again differ by from those at work.
+//!
+//! Compares values, and touches nothing.
+
+use std::collections::HashSet;
+
+use crate::bpf::{Layout, MapRef};
+use crate::config::{Config, DecoderStep, Metric};
+use crate::scrape::Renewal;
+use crate::startup::{Checked, MadeOf, Making, Running};
+
+/// A config at work.
+#[derive(Debug)]
+pub struct Standing {
+    /// What it was made of.
+    pub(super) made_of: MadeOf,
+    /// Making each of its metrics reads its map.
+    pub(super) layouts: Vec<Layout>,
+    /// The maps of its object.
+    pub(super) maps: Vec<MapRef>,
+}
+
+/// What becomes of configs.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    /// Those that go.
+    pub(super) gone: Vec<String>,
+    /// Those that come.
+    pub(super) new: Vec<Checked>,
+    /// Those whose object stays, of which something else has changed.
+    pub(super) renewed: Vec<(Checked, Comparison)>,
+    /// Those whose object is another one.
+    pub(super) replaced: Vec<(Checked, Comparison)>,
+}
+
+/// What a config has in common with what it was.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// Of each of its metrics, in its order.
+    pub(super) metrics: Vec<Likeness>,
+    /// Whether its plugins go on.
+    pub(super) keeps_plugins: bool,
+}
+
+/// What a metric has in common with one that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// It is the same.
+    Same,
+    /// It reads the same map in the same way.
+    Map,
+    /// It streams from the same map, and counts its records by other keys.
+    Stream,
+    /// There was none like it.
+    None,
+}
+
+impl Standing {
+    /// The config that runs.
+    pub fn of(running: &Running) -> Self {
+        Self {
+            made_of: running.made_of.clone(),
+            layouts: running.metrics.iter().map(|(_, layout)| layout.clone()).collect(),
+            maps: running.attached.maps().to_vec(),
+        }
+    }
+
+    /// The config's name.
+    pub(super) fn name(&self) -> &str {
+        &self.made_of.config.name
+    }
+}
+
+impl Difference {
+    /// What differs between these.
+    pub(super) fn of(standing: &[Standing], checked: Vec<Checked>) -> Self {
+        let names: HashSet<_> = checked.iter().map(|checked| checked.name().to_owned()).collect();
+        let gone = standing.iter().map(Standing::name).filter(|name| !names.contains(*name));
+        let mut difference = Self { gone: gone.map(str::to_owned).collect(), ..Self::default() };
+        for checked in checked {
+            let Some(before) = standing.iter().find(|before| before.name() == checked.name())
+            else {
+                difference.new.push(checked);
+                continue;
+            };
+            let made_of = checked.made_of();
+            if made_of == before.made_of {
+                continue;
+            }
+            let comparison = Comparison::of(before, &made_of, checked.layouts());
+            match has_same_object(&before.made_of, &made_of) {
+                true => difference.renewed.push((checked, comparison)),
+                false => difference.replaced.push((checked, comparison)),
+            }
+        }
+        difference
+    }
+
+    /// Whether nothing differs.
+    pub(super) fn is_none(&self) -> bool {
+        let Self { gone, new, renewed, replaced } = self;
+        gone.is_empty() && new.is_empty() && renewed.is_empty() && replaced.is_empty()
+    }
+
+    /// The configs whose objects are to be loaded.
+    pub(super) fn to_load(&self) -> impl Iterator<Item = &Checked> {
+        self.new.iter().chain(self.replaced.iter().map(|(checked, _)| checked))
+    }
+
+    /// All configs that come or change.
+    pub(super) fn checked(&self) -> impl Iterator<Item = &Checked> {
+        self.to_load().chain(self.renewed.iter().map(|(checked, _)| checked))
+    }
+
+    /// What it comes to: `1 config added, 2 changed`.
+    pub(super) fn told(&self) -> String {
+        let changed = self.renewed.iter().chain(&self.replaced).map(|(checked, _)| checked.name());
+        let parts = [
+            ("added", self.new.iter().map(Checked::name).collect::<Vec<_>>()),
+            ("changed", changed.collect()),
+            ("removed", self.gone.iter().map(String::as_str).collect()),
+        ];
+        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+        let told: Vec<_> =
+            parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect();
+        told.join("; ")
+    }
+}
+
+/// Whether what was loaded for one serves for the other.
+fn has_same_object(before: &MadeOf, now: &MadeOf) -> bool {
+    let loaded = |made: &MadeOf| {
+        let Config { kaddrs, cgroup_id_map, .. } = &made.config;
+        let symbols: Vec<_> = kaddrs.iter().map(|kaddr| kaddr.symbol.clone()).collect();
+        (made.object, symbols, cgroup_id_map.clone())
+    };
+    loaded(before) == loaded(now)
+}
+
+impl Comparison {
+    fn of(before: &Standing, now: &MadeOf, layouts: &[Layout]) -> Self {
+        let old = &before.made_of.config;
+        let mut metrics: Vec<_> = now
+            .config
+            .metrics
+            .iter()
+            .zip(layouts)
+            .map(|(metric, layout)| {
+                let pairs = old.metrics.iter().zip(&before.layouts);
+                let mut pairs = pairs.filter(|(_, before)| before.map == layout.map);
+                pairs.next().map_or(Likeness::None, |(old, before)| {
+                    likeness((old, before), (metric, layout))
+                })
+            })
+            .collect();
+        let asks = |metric: &Metric| {
+            metric.decoder_plugins().next().is_some() || !metric.transforms.is_empty()
+        };
+        let remade =
+            |(metric, likeness): (&Metric, &Likeness)| *likeness != Likeness::Same && asks(metric);
+        let same_plugins =
+            old.plugins == now.config.plugins && before.made_of.plugins == now.plugins;
+        let keeps_plugins = same_plugins && !now.config.metrics.iter().zip(&metrics).any(remade);
+        if !keeps_plugins {
+            // All that ask plugins ask the new ones: a plugin that is there twice would be told twice.
+            let asking = now.config.metrics.iter().zip(&mut metrics).filter(|(it, _)| asks(it));
+            let same = asking.filter(|(_, likeness)| **likeness == Likeness::Same);
+            same.for_each(|(_, likeness)| *likeness = Likeness::Map);
+        }
+        Self { metrics, keeps_plugins }
+    }
+}
+
+impl Comparison {
+    /// The same of an object that has taken over these maps alone.
+    pub(super) fn of_taken(mut self, taken: &[String], layouts: &[Layout]) -> Self {
+        for (likeness, layout) in self.metrics.iter_mut().zip(layouts) {
+            if !taken.contains(&layout.map) {
+                *likeness = Likeness::None;
+            }
+        }
+        self
+    }
+
+    /// The renewal, without the plugins that go on.
+    pub(super) fn keep(&self, renewal: Renewal) -> Renewal {
+        let plugins = renewal.plugins.filter(|_| !self.keeps_plugins);
+        Renewal { plugins, ..renewal }
+    }
+
+    /// Making each metric is made.
+    pub(super) fn how(&self) -> Vec<Making> {
+        let how = |likeness: &Likeness| match likeness {
+            Likeness::Same => Making::Kept,
+            Likeness::Map | Likeness::Stream => Making::Linked,
+            Likeness::None => Making::Fed,
+        };
+        self.metrics.iter().map(how).collect()
+    }
+
+    /// The maps that are read already.
+    pub(super) fn read(&self, layouts: &[Layout]) -> Vec<String> {
+        let pairs = self.metrics.iter().zip(layouts);
+        let read = pairs.filter(|(likeness, _)| **likeness != Likeness::None);
+        read.map(|(_, layout)| layout.map.clone()).collect()
+    }
+}
+
+fn likeness((old, before): (&Metric, &Layout), (metric, layout): (&Metric, &Layout)) -> Likeness {
+    if before == layout && without_places(old) == without_places(metric) {
+        return Likeness::Same;
+    }
+    let streams =
+        |metric: &Metric, layout: &Layout| metric.events.map(|events| (events, layout.decoded()));
+    match (streams(old, before), streams(metric, layout)) {
+        (None, None) => Likeness::Map,
+        (old, new) if old == new => Likeness::Map,
+        (Some(_), Some(_)) => Likeness::Stream,
+        _ => Likeness::None,
+    }
+}
+
+/// The metric, wherever it stands in its file.
+fn without_places(metric: &Metric) -> Metric {
+    let mut metric = metric.clone();
+    metric.path.clear();
+    metric.transforms.iter_mut().for_each(|step| step.path.clear());
+    for step in metric.labels.iter_mut().flat_map(|label| &mut label.steps) {
+        if let DecoderStep::Plugin(step) = step {
+            step.path.clear();
+        }
+    }
+    metric
+}

@@ -1,0 +1,192 @@
+//! What becomes of configs at work when they are read again: some go, some come, and of some only what has
+//! changed is made anew.
+//!
+//! What does not change is not touched: its rows, its series and its programs go on.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender};
+
+use super::Scraper;
+use super::feed::{Fed, Feed};
+use super::unit::{Active, Unit};
+use crate::bpf::{Attached, Layout};
+use crate::files::BundleId;
+use crate::link::Linked;
+use crate::plugin::Gauge;
+use crate::source::Drained;
+use crate::system::cgroups::Enrolled;
+
+/// What changes at once, between two scrapes.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The configs whose programs others are to take the place of.
+    pub wanted: Vec<String>,
+    /// Where those programs go. Nothing is scraped until the changes have come.
+    pub lent: Sender<BTreeMap<String, Attached>>,
+    /// What is to change. If nothing comes, nothing changes but that what was lent is gone.
+    pub changes: Receiver<Vec<Change>>,
+}
+
+/// What becomes of one config.
+#[derive(Debug)]
+pub enum Change {
+    /// It comes.
+    Add(Unit),
+    /// It goes, and what only it has counted.
+    Remove(String),
+    /// Some of it is made anew.
+    Renew(Renewal),
+    /// Its programs were lent in vain.
+    Return(String, Attached),
+}
+
+impl Change {
+    /// The plugins that come with it.
+    pub fn plugins(&self) -> &[Gauge] {
+        match self {
+            Self::Add(unit) => &unit.plugins,
+            Self::Remove(_) | Self::Return(..) => &[],
+            Self::Renew(renewal) => renewal.plugins.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The buffers that come with it.
+    pub fn drained(&self) -> Vec<Drained> {
+        let fed: Vec<&Fed> = match self {
+            Self::Add(unit) => unit.metrics.iter().collect(),
+            Self::Remove(_) | Self::Return(..) => Vec::new(),
+            Self::Renew(renewal) => renewal.metrics.iter().filter_map(Renewed::fed).collect(),
+        };
+        fed.into_iter().filter_map(|fed| fed.source.drained()).collect()
+    }
+}
+
+/// A config of which some is made anew.
+#[derive(Debug)]
+pub struct Renewal {
+    /// The config's name.
+    pub name: String,
+    /// Its metrics, in its order. Those of before that are not among them go.
+    pub metrics: Vec<Renewed>,
+    /// Its object in the kernel, if that is another one, or was lent.
+    pub attached: Option<Attached>,
+    /// Its plugins, if they were loaded anew.
+    pub plugins: Option<Vec<Gauge>>,
+    /// What keeps its map of cgroups in step, if that is another one.
+    pub enrolled: Option<Enrolled>,
+    /// The bundle that it is of, if it is of one.
+    pub bundle: Option<BundleId>,
+}
+
+/// A metric of a config of which some is made anew.
+#[derive(Debug)]
+pub enum Renewed {
+    /// The metric of this map goes on.
+    Kept(String),
+    /// It is another one, and its map is read as before.
+    Linked(Box<(Linked, Layout)>),
+    /// It is another one, of a map that was not read before.
+    Fed(Box<Fed>),
+}
+
+impl Renewed {
+    /// What comes with it.
+    fn fed(&self) -> Option<&Fed> {
+        match self {
+            Self::Fed(fed) => Some(fed),
+            Self::Kept(_) | Self::Linked(_) => None,
+        }
+    }
+
+    /// The name of its map.
+    fn map(&self) -> &str {
+        match self {
+            Self::Kept(map) => map,
+            Self::Linked(linked) => &linked.1.map,
+            Self::Fed(fed) => &fed.layout.map,
+        }
+    }
+}
+
+impl Scraper {
+    /// The same, which changes as it is told by these.
+    pub fn changed_by(self, exchanges: Receiver<Exchange>) -> Self {
+        Self { exchanges: Some(exchanges), ..self }
+    }
+
+    /// Makes the changes that wait to be made.
+    pub(super) fn settle(&mut self) {
+        while let Some(exchange) = self.exchanges.as_ref().and_then(|all| all.try_recv().ok()) {
+            let Exchange { wanted, lent, changes } = exchange;
+            let taken =
+                self.units.iter_mut().filter(|unit| wanted.iter().any(|it| it == unit.name()));
+            let taken = taken.filter_map(|unit| Some((unit.name().to_owned(), unit.lend()?)));
+            // Who does not want them any more has them detached.
+            let _ = lent.send(taken.collect());
+            changes.recv().into_iter().flatten().for_each(|change| self.change(change));
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Add(unit) => self.add(unit),
+            Change::Remove(config) => _ = self.remove(&config),
+            Change::Renew(renewal) => self.renew(renewal),
+            Change::Return(config, attached) => {
+                let unit = self.units.iter_mut().find(|unit| unit.name() == config);
+                if let Some(unit) = unit {
+                    unit.take_back(attached);
+                }
+            }
+        }
+    }
+
+    fn renew(&mut self, renewal: Renewal) {
+        let Some(at) = self.units.iter().position(|unit| unit.name() == renewal.name) else {
+            return;
+        };
+        let Renewal { metrics, attached, plugins, enrolled, bundle, .. } = renewal;
+        let kept = |map: &str| {
+            metrics.iter().any(|metric| matches!(metric, Renewed::Kept(kept) if kept == map))
+        };
+        let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut self.units[at].feeds)
+            .into_iter()
+            .partition(|feed| kept(feed.map()));
+        let sources = leave.into_iter().map(|mut feed: Feed| {
+            feed.leave(self.families.of(&feed.filled));
+            let source = feed.into_source();
+            (source.name().to_owned(), source)
+        });
+        let mut sources: BTreeMap<_, _> = sources.collect();
+        self.units[at].feeds = stay;
+        self.forget_unfilled();
+        let Self { units, ids, guests, .. } = self;
+        let unit = &mut units[at];
+        unit.stats.bundle = bundle;
+        unit.exchange_object(attached, enrolled);
+        unit.exchange_plugins(plugins, ids, &guests.budget);
+        let mut stay: BTreeMap<_, _> = std::mem::take(&mut unit.feeds)
+            .into_iter()
+            .map(|feed| (feed.map().to_owned(), feed))
+            .collect();
+        for metric in metrics {
+            let map = metric.map().to_owned();
+            let feed = match metric {
+                Renewed::Kept(_) => stay.remove(&map),
+                Renewed::Fed(fed) => Some(unit.feed(*fed, ids)),
+                Renewed::Linked(linked) => sources.remove(&map).map(|source| {
+                    let (linked, layout) = *linked;
+                    unit.feed(Fed { linked, layout, source }, ids)
+                }),
+            };
+            unit.feeds.extend(feed);
+        }
+    }
+
+    /// Lets go of families that no metric fills any more.
+    pub(super) fn forget_unfilled(&mut self) {
+        self.let_go();
+        let feeds = self.units.iter().flat_map(|unit: &Active| &unit.feeds);
+        self.families.keep(feeds.map(|feed| &feed.filled));
+    }
+}

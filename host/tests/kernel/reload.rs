@@ -1,0 +1,339 @@
+//! Configs that are read again while they are served: what has changed is another, all else goes on, and no count
+//! is lost.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use insta::assert_snapshot;
+
+use crate::configs::Configs;
+use crate::exporter::{BINARY, Exporter, HANG, sample, until};
+use crate::guests;
+use crate::workload::{Session, flow};
+
+/// Two counters of the workload.
+const TWO: &str = "
+metrics:
+  counters:
+    - name: work_hash_total
+      help: h
+      labels:
+        - {name: id, size: 8, decoders: [{name: uint}]}
+        - {name: text, size: 24, decoders: [{name: string}]}
+    - name: work_lru_hash_total
+      help: An LRU hash
+      labels: [{name: id, size: 8, decoders: [{name: uint}]}]
+";
+
+pub const LIFECYCLE: &str = "--web.enable-lifecycle";
+
+/// One config of the workload, served.
+fn served(yaml: &str) -> (Configs, Session, Exporter) {
+    let mut configs = Configs::new();
+    let work = configs.add_workload("work", yaml);
+    let exporter = Exporter::start(configs.flags().into_iter().chain([LIFECYCLE.to_owned()]));
+    (configs, work, exporter)
+}
+
+/// The status and the text of what a reload is answered with.
+pub fn reload(exporter: &Exporter) -> (u16, String) {
+    let url = exporter.url.replace("/metrics", "/-/reload");
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let mut response = agent.post(&url).send_empty().unwrap();
+    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}
+
+/// As [`reload`], of one that has to work.
+fn reloaded(exporter: &Exporter) -> String {
+    let (status, text) = reload(exporter);
+    assert_eq!(status, 200, "{text}");
+    text
+}
+
+/// Puts other bytes in the place of a file, as those do who write configs.
+pub fn replace(file: &Path, bytes: impl AsRef<[u8]>) {
+    let new = file.with_extension("new");
+    fs::write(&new, bytes).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+/// An object that does the same and is another file.
+fn another(object: &[u8]) -> Vec<u8> {
+    [object, b"\0"].concat()
+}
+
+pub fn what_is_the_same_goes_on() {
+    let (configs, work, exporter) = served(TWO);
+    work.add("work_hash_total", &flow(1, b"a"), 3);
+    let programs = exporter.programs();
+    assert_eq!(reloaded(&exporter), "reloaded: nothing has changed\n");
+    // A label gets another name: its map is read on, and the other metric is not touched.
+    work.add("work_lru_hash_total", &7u64.to_ne_bytes(), 5);
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_lru_hash_total{id=\"7\"}"), Some(5));
+    replace(&configs.path().join("work.yaml"), TWO.replace("name: text", "name: words"));
+    assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
+    work.add("work_hash_total", &flow(1, b"a"), 4);
+    work.add("work_lru_hash_total", &7u64.to_ne_bytes(), 6);
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",words=\"a\"}"), Some(7));
+    assert_eq!(sample(&page, "ebpf_exporter_work_lru_hash_total{id=\"7\"}"), Some(11));
+    assert!(!page.contains("text=\"a\""), "{page}");
+    assert_eq!(exporter.programs(), programs, "no program was touched");
+}
+
+/// What an LRU map has forgotten stays in its series, also when another metric of its config changes.
+pub fn a_metric_that_has_not_changed_keeps_what_its_map_has_forgotten() {
+    let merged = TWO.replace(
+        "name: id, size: 8, decoders: [{name: uint}]}]",
+        "name: id, size: 1, padding: 7, decoders: [{name: uint}]}]",
+    );
+    let (configs, work, exporter) = served(&merged);
+    work.add("work_hash_total", &flow(1, b"a"), 1);
+    for id in 0..5000u64 {
+        work.add("work_lru_hash_total", &(id << 8).to_ne_bytes(), 1);
+        if id % 100 == 0 {
+            exporter.metrics();
+        }
+    }
+    let total =
+        || sample(&exporter.metrics(), "ebpf_exporter_work_lru_hash_total{id=\"0\"}").unwrap();
+    let before = total();
+    assert!(before > 2048, "{before}: more than the map holds");
+    replace(&configs.path().join("work.yaml"), merged.replace("help: h", "help: another"));
+    assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
+    assert_eq!(total(), before);
+    let page = exporter.metrics();
+    assert!(page.contains("# HELP ebpf_exporter_work_hash_total another\n"), "{page}");
+}
+
+/// So do those of its metrics that are taken out of a config and put back.
+pub fn metrics_come_and_go() {
+    let mut configs = Configs::new();
+    let one = configs.add_workload("one", TWO);
+    let second = TWO.replace("name: work_hash_total", "name: work_percpu_hash_total");
+    let second =
+        second.replace("        - {name: text, size: 24, decoders: [{name: string}]}\n", "");
+    let second = second.replace("name: work_lru_hash_total", "name: work_lru_percpu_hash_total");
+    let two = configs.add_workload("two", &second);
+    let exporter = Exporter::start(configs.flags().into_iter().chain([LIFECYCLE.to_owned()]));
+    one.add("work_hash_total", &flow(1, b"a"), 1);
+    two.add("work_percpu_hash_total", &1u64.to_ne_bytes(), 2);
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_percpu_hash_total{id=\"1\"}"), Some(2));
+    let programs = exporter.programs();
+    replace(
+        &configs.path().join("two.yaml"),
+        &second[..second.find("    - name: work_lru").unwrap()],
+    );
+    assert_eq!(reloaded(&exporter), "reloaded: changed two\n");
+    let page = exporter.metrics();
+    assert!(!page.contains("work_lru_percpu_hash_total"), "{page}");
+    assert_eq!(sample(&page, "ebpf_exporter_work_percpu_hash_total{id=\"1\"}"), Some(2));
+    replace(&configs.path().join("two.yaml"), &second);
+    assert_eq!(reloaded(&exporter), "reloaded: changed two\n");
+    two.add("work_lru_percpu_hash_total", &9u64.to_ne_bytes(), 8);
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_lru_percpu_hash_total{id=\"9\"}"), Some(8));
+    assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",text=\"a\"}"), Some(1));
+    assert_eq!(exporter.programs(), programs);
+}
+
+pub fn after_a_fault_the_old_goes_on() {
+    let (configs, work, exporter) = served(TWO);
+    work.add("work_hash_total", &flow(1, b"a"), 3);
+    let place = configs.path().display().to_string();
+    let state = |exporter: &Exporter| {
+        let page = exporter.metrics();
+        let of = |name: &str| sample(&page, &format!("ebpf_exporter_config_{name}"));
+        let counts =
+            ["success", "failure"].map(|it| of(&format!("reloads_total{{outcome=\"{it}\"}}")));
+        (of("last_reload_successful"), counts)
+    };
+    assert_eq!(state(&exporter), (Some(1), [Some(0), Some(0)]));
+    let yaml = configs.path().join("work.yaml");
+    replace(&yaml, TWO.replace("work_lru_hash_total", "nowhere_total"));
+    let (status, text) = reload(&exporter);
+    assert_eq!(status, 500);
+    assert_snapshot!(text.replace(&place, "DIR"), @"failed to reload, the old configs go on: 1 fault in the configs; DIR/work.yaml:9: metrics.counters[1].name: the object has no map `nowhere_total`; give the metric the name of one that it has: `work_hash_total`, `work_lru_hash_total`, `work_array_total`, `work_percpu_hash_total`, `work_percpu_array_total`, `work_lru_percpu_hash_total`, `work_mmap_array_total`, `work_cpu_hash_total`, `work_cpu_array_total`, `work_plain_total`, `work_exp2_seconds`, `work_exp2zero_bytes`, `work_linear_depth`, `work_fixed_size`, `work_cpu_exp2_seconds`, `work_padded_total`");
+    replace(&configs.path().join("work.bpf.o"), "no object");
+    replace(&yaml, TWO);
+    let (status, text) = reload(&exporter);
+    assert_eq!((status, text.contains("work.bpf.o")), (500, true), "{text}");
+    work.add("work_hash_total", &flow(1, b"a"), 4);
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",text=\"a\"}"), Some(7));
+    assert_eq!(state(&exporter), (Some(0), [Some(0), Some(2)]));
+    replace(&configs.path().join("work.bpf.o"), work.object());
+    assert_eq!(reloaded(&exporter), "reloaded: nothing has changed\n");
+    assert_eq!(state(&exporter), (Some(1), [Some(1), Some(2)]));
+}
+
+/// What has been counted stays in the maps, which the new object takes over.
+pub fn another_object_counts_on() {
+    let (configs, work, exporter) = served(TWO);
+    work.add("work_hash_total", &flow(1, b"a"), 3);
+    work.add("work_lru_hash_total", &7u64.to_ne_bytes(), 5);
+    let programs = exporter.programs();
+    replace(&configs.path().join("work.bpf.o"), another(&work.object()));
+    assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
+    let now = exporter.programs();
+    assert!(now.len() == programs.len() && now != programs, "{now:?}");
+    work.add("work_hash_total", &flow(1, b"a"), 10);
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",text=\"a\"}"), Some(13));
+    assert_eq!(sample(&page, "ebpf_exporter_work_lru_hash_total{id=\"7\"}"), Some(5));
+    crate::exporter::until_gone(&programs);
+}
+
+/// While others write into the maps, and somebody scrapes.
+pub fn no_count_is_lost_in_two_hundred_reloads() {
+    let (configs, work, exporter) = served(TWO);
+    let (file, done, added) =
+        (configs.path().join("work.yaml"), AtomicBool::new(false), AtomicU64::new(0));
+    let taken = |exporter: &Exporter| {
+        let process = format!("/proc/{}", exporter.process());
+        let fds = fs::read_dir(format!("{process}/fd")).unwrap().count();
+        let status = fs::read_to_string(format!("{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        (fds, line.trim().trim_end_matches(" kB").parse::<u64>().unwrap())
+    };
+    let anew = |n: usize| {
+        replace(
+            &file,
+            TWO.replace("help: h", &format!("help: {n}"))
+                .replace("name: text", ["name: text", "name: words"][n % 2]),
+        );
+        assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                work.add(
+                    "work_hash_total",
+                    &flow(added.fetch_add(1, Ordering::Relaxed) % 50, b"a"),
+                    1,
+                );
+            }
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                exporter.metrics();
+            }
+        });
+        (0..20).for_each(anew);
+        let before = taken(&exporter);
+        (20..200).for_each(anew);
+        let after = taken(&exporter);
+        done.store(true, Ordering::Relaxed);
+        assert!(after.0 <= before.0 + 2, "descriptors: {before:?}, then {after:?}");
+        assert!(after.1 <= before.1 + 2048, "KiB: {before:?}, then {after:?}");
+    });
+    let page = exporter.metrics();
+    let series = page.lines().filter(|line| line.starts_with("ebpf_exporter_work_hash_total{"));
+    let total: u64 =
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
+    assert_eq!(total, added.load(Ordering::Relaxed));
+}
+
+/// A plugin is loaded anew when its file is another, and only metrics that ask it are made anew.
+pub fn another_plugin_is_asked() {
+    let yaml = "
+metrics:
+  counters:
+    - name: work_lru_hash_total
+      help: h
+      labels: [{name: id, size: 8, decoders: [{name: wasm, plugin: guest}]}]
+    - name: work_percpu_hash_total
+      help: h
+      labels: [{name: id, size: 8, decoders: [{name: uint}]}]
+plugins:
+  guest: {file: guest.wasm}
+";
+    let mut configs = Configs::new();
+    let guest = configs.path().join("guest.wasm");
+    fs::write(&guest, guests::component("echo")).unwrap();
+    let work = configs.add_workload("work", yaml);
+    let exporter = Exporter::start(configs.flags().into_iter().chain([LIFECYCLE.to_owned()]));
+    work.add("work_lru_hash_total", b"abcdefgh", 5);
+    let digest = |exporter: &Exporter| {
+        let page = exporter.metrics();
+        let info =
+            page.lines().find(|line| line.starts_with("ebpf_exporter_plugin_info{")).unwrap();
+        info.to_owned()
+    };
+    let before = digest(&exporter);
+    replace(&guest, guests::component("pass"));
+    assert_eq!(reload(&exporter).0, 500, "a transform is no decoder");
+    assert_eq!(digest(&exporter), before);
+    replace(&guest, guests::component("few"));
+    assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
+    assert_ne!(digest(&exporter), before);
+}
+
+pub fn who_has_no_capabilities_reloads_what_takes_none() {
+    let mut configs = Configs::new();
+    let work = configs.add_workload("work", TWO);
+    let more = [LIFECYCLE, "--capabilities.keep=none"].map(str::to_owned);
+    let exporter = Exporter::start(configs.flags().into_iter().chain(more));
+    work.add("work_hash_total", &flow(1, b"a"), 3);
+    replace(&configs.path().join("work.yaml"), TWO.replace("name: text", "name: words"));
+    assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",words=\"a\"}"), Some(3));
+    replace(&configs.path().join("work.bpf.o"), another(&work.object()));
+    let (status, text) = reload(&exporter);
+    assert_eq!(status, 500);
+    assert_snapshot!(text, @"failed to reload, the old configs go on: loading the object of config `work` takes CAP_BPF, which was given up; restart the exporter, or have it keep what a start takes: --capabilities.keep");
+}
+
+pub fn by_a_signal_and_only_if_it_may() {
+    let mut configs = Configs::new();
+    let work = configs.add_workload("work", TWO);
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(HANG)).unwrap();
+    let told = || {
+        let mut buffer = [0; 256];
+        let length = manager.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let mut command = Command::new(BINARY);
+    command.args(configs.flags()).args(["--web.listen-address=127.0.0.1:0", "--log.no-timestamps"]);
+    let exporter = Exporter::serve(command.env("NOTIFY_SOCKET", &socket));
+    assert!(told().starts_with("READY=1\n"));
+    let (status, text) = reload(&exporter);
+    assert_eq!(status, 403);
+    assert_snapshot!(text, @"reloading by HTTP is off; start with --web.enable-lifecycle, or send SIGHUP");
+    work.add("work_hash_total", &flow(1, b"a"), 3);
+    replace(&configs.path().join("work.yaml"), TWO.replace("name: text", "name: words"));
+    hang_up(&exporter);
+    assert!(told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert!(told().starts_with("READY=1\n"));
+    let page = exporter.metrics();
+    assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",words=\"a\"}"), Some(3));
+    drop(exporter);
+
+    let flags =
+        configs.flags().into_iter().chain(["--no-config.reload", LIFECYCLE].map(str::to_owned));
+    let exporter = Exporter::start(flags);
+    assert_eq!(reload(&exporter).0, 403);
+    let workers = || exporter.metrics().lines().filter(|line| line.contains("worker_up{")).count();
+    let before = workers();
+    hang_up(&exporter);
+    until("it has heard", || workers() == before);
+    exporter.terminate();
+    let (_, log) = exporter.wait();
+    assert!(log.contains("received SIGHUP and went on: nothing is reloaded here"), "{log}");
+}
+
+fn hang_up(exporter: &Exporter) {
+    let id = i32::try_from(exporter.process()).unwrap();
+    // SAFETY: the child was not waited for, so the id is still its own.
+    assert_eq!(unsafe { libc::kill(id, libc::SIGHUP) }, 0);
+}
