@@ -430,7 +430,8 @@ fn a_thread_that_dies_is_known_to_be_dead() {
 fn the_thread_answers_before_it_ends() {
     let Fixture { scrapes, begun, texts, thread } = start();
     let (reply, answer) = oneshot::channel();
-    let request = Request { choice: Choice::All, page: METRICS, gzip: false, patience: None, reply };
+    let request =
+        Request { choice: Choice::All, page: METRICS, gzip: false, patience: None, reply };
     scrapes.queue.send(Asked::Page(request)).unwrap();
     assert_eq!(begun.recv(), Ok(Call::Read(None)));
     drop(scrapes);
