@@ -24,6 +24,7 @@ function(config)
       ]),
     ]),
     panel.section('Scrapes', [
+      panel.lines('Rows beyond the bound on series', 'Their labels are `other`.', 'short', [query.rate('series_folded_total', ['config', 'map'])]),
       panel.lines('Age of the configs', 'Since they were read.', 's',
                   [query.expr('time() - ebpf_exporter_config_last_reload_success_timestamp_seconds{}')]),
       panel.lines('Reloads', 'By what became of them.', 'short', [query.rate('config_reloads_total', ['outcome'])]),

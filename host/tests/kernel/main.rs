@@ -61,6 +61,7 @@ mod surveyor;
 mod switch;
 mod symbols;
 mod uncounted;
+mod which;
 mod workload;
 
 #[path = "../guests/compose.rs"]
@@ -322,7 +323,12 @@ fn binary() -> impl Iterator<Item = Trial> {
         who_has_no_capabilities_reloads_what_takes_none,
         by_a_signal_and_only_if_it_may,
     ];
-    let process = process.into_iter().chain(reloaded);
+    let which = trials![which:
+        a_scrape_may_be_of_some_configs,
+        series_beyond_a_bound_are_one,
+        labels_may_be_left_out,
+    ];
+    let process = process.into_iter().chain(reloaded).chain(which);
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
     let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
