@@ -17,6 +17,7 @@ use crate::rows::Rows;
 use crate::{millis, ratio, shapes, timed};
 
 #[path = "../../tests/servers/certificates.rs"]
+#[allow(unreachable_pub, clippy::unwrap_used, reason = "it is a test's")]
 mod certificates;
 
 const ENTRIES: usize = 100_000;
