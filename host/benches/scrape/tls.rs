@@ -18,6 +18,7 @@ use crate::{millis, ratio, shapes, timed};
 
 #[allow(unreachable_pub, clippy::unwrap_used, reason = "tests have it too")]
 #[path = "../../tests/servers/certificates.rs"]
+#[allow(unreachable_pub, clippy::unwrap_used, reason = "it is a test's")]
 mod certificates;
 
 const ENTRIES: usize = 100_000;
