@@ -141,7 +141,7 @@ pub struct Flags {
     /// File with certificates, users and headers, as exporters of Prometheus have it; without it, plain
     /// HTTP for all
     #[arg(long = "web.config.file", value_name = "FILE", help_heading = WEB)]
-    pub web_config_file: Option<PathBuf>,
+    pub web_config_file: Option<OsString>,
 
     /// Path of the metrics
     #[arg(

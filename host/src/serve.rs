@@ -7,6 +7,7 @@ mod accept;
 mod address;
 mod answer;
 mod board;
+mod choice;
 mod client;
 mod connections;
 mod encoding;
@@ -35,6 +36,7 @@ mod unsent;
 mod web;
 
 pub use address::{AddressError, ListenAddress};
+pub use choice::{Both, Choice};
 pub use connections::{Door, serve};
 pub use health::HEALTHY;
 pub use limits::{ClientLimits, UnsentError};

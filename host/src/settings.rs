@@ -79,7 +79,11 @@ impl Settings {
             selection: Selection::new(dir, names, &built_in)?.with(bundles),
             listen: listen(flags)?,
             // An empty name is none, as in the toolkit.
-            web_config: flags.web_config_file.clone().filter(|file| !file.as_os_str().is_empty()),
+            web_config: flags
+                .web_config_file
+                .clone()
+                .filter(|file| !file.is_empty())
+                .map(Into::into),
             limits: ClientLimits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,

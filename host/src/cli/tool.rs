@@ -1,5 +1,6 @@
 //! What can be done instead of serving, as it was typed: `plugin …`, `config …`, `healthcheck`, `docs …`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -184,7 +185,7 @@ pub struct Replay {
 
     /// File with certificates, users and headers, as in serving
     #[arg(long = "web.config.file", value_name = "FILE")]
-    pub web_config_file: Option<PathBuf>,
+    pub web_config_file: Option<OsString>,
 }
 
 /// What can be said of configs.

@@ -189,7 +189,8 @@ fn run(
     let (scrapes, work) = Scrapes::new(gatherer);
     let thread = thread::spawn(work);
     let telemetry_path = TelemetryPath::parse(options.path).unwrap();
-    let site = Site { telemetry_path, maps: options.maps, openmetrics: options.openmetrics };
+    let (maps, openmetrics) = (options.maps, options.openmetrics);
+    let site = Site { telemetry_path, maps, openmetrics, lifecycle: false, reloads: None };
     let router = router(&site, scrapes);
     let router = router.layer(axum::middleware::map_request(move |request: Request| {
         arrived.fetch_add(1, Ordering::SeqCst);

@@ -342,6 +342,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         a_changed_object_goes_on_with_what_it_can,
         what_a_reload_makes_is_what_goes_on,
         a_program_at_a_file_stays_there_and_goes_with_it,
+        what_cannot_stay_is_said,
         what_is_unpinned_counts_no_more,
         what_is_not_its_own_is_left_alone,
         a_directory_that_cannot_be_had_is_said,

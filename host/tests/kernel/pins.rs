@@ -255,6 +255,27 @@ pub fn a_program_at_a_file_stays_there_and_goes_with_it() {
     assert_ne!(programs[2], programs[3]);
 }
 
+/// Links of samples, one for each CPU, have no name.
+pub fn what_cannot_stay_is_said() {
+    let bpffs = Bpffs::mount();
+    let mut configs = Configs::new();
+    let yaml = "metrics: {counters: [{name: clock_ticks_total, help: h, \
+                labels: [{name: n, size: 4, decoders: [{name: uint}]}]}]}";
+    configs.add_object("sampled", yaml);
+    let exporter = bpffs.start(BINARY, &configs);
+    exporter.terminate();
+    let (_, log) = exporter.wait();
+    let mut told: Vec<_> = log.lines().filter(|line| line.contains("stops counting")).collect();
+    told.sort_unstable();
+    assert_snapshot!(told.join("\n"), @r#"
+     INFO program `switched` stops counting when the exporter ends: its link cannot be pinned config="sampled"
+     INFO program `tick` stops counting when the exporter ends: its link cannot be pinned config="sampled"
+    "#);
+    let pinned = |kind: &str| fs::read_dir(bpffs.file(kind)).unwrap().count();
+    assert_eq!(pinned("ebpf_exporter/sampled/links"), 0);
+    assert_ne!(pinned("ebpf_exporter/sampled/maps"), 0);
+}
+
 pub fn what_is_unpinned_counts_no_more() {
     let (bpffs, session) = (Bpffs::mount(), Session::new());
     let exporter = bpffs.start(BINARY, &configs("kept", session));

@@ -43,6 +43,11 @@ echo "of others: $(count '^ebpf_exporter_ebpf_program_info\{config="timers"')"
 
 step reload
 quietly systemctl reload $unit.service
+# It says when it is done.
+for _ in {1..300}; do
+    [ "$(systemctl is-active $unit.service)" = reloading ] || break
+    sleep 0.1
+done
 state $unit.service
 echo "programs: $(count '^ebpf_exporter_ebpf_program_info\{config="(raw-tracepoints|softirq-latency)"')"
 

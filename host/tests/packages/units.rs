@@ -77,7 +77,9 @@ pub fn the_standalone_one_differs_in_its_socket_alone() {
     let [shared, own, _] = SERVICES.map(lines);
     let differs: Vec<_> = shared.symmetric_difference(&own).cloned().collect();
     insta::assert_snapshot!(differs.join("\n"), @r"
+    # The port is free once these have stopped.
     After=ebpf_wasm_exporter.socket
+    After=ebpf_wasm_exporter.socket ebpf_wasm_exporter.service
     After=network.target
     Conflicts=ebpf_wasm_exporter.socket ebpf_wasm_exporter.service
     Description=eBPF metrics exporter

@@ -60,7 +60,8 @@ fn run(listener: Listener, replay: Replay, stopped: oneshot::Receiver<()>) {
     let (scrapes, work) = Scrapes::new(replay.0);
     let scraping = thread::spawn(work);
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
-    let site = Site { telemetry_path, maps: false, openmetrics: true };
+    let site =
+        Site { telemetry_path, maps: false, openmetrics: true, lifecycle: false, reloads: None };
     let door = Door::from(listener);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut stopped = Some(stopped);

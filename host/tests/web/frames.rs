@@ -66,8 +66,12 @@ pub fn requests_of_a_connection_are_answered_one_by_one() {
     runtime().block_on(async {
         let mut sender = connect(&site, 1 << 24).await;
         let all: Vec<_> = (0..4).map(|_| tokio::spawn(sender.send_request(request()))).collect();
-        let first = tokio::task::spawn_blocking(move || begun.recv_timeout(crate::server::HANG));
-        first.await.unwrap().unwrap();
+        let first = tokio::task::spawn_blocking(move || {
+            begun.recv_timeout(crate::server::HANG).unwrap();
+            begun
+        });
+        // Whoever reads tells it, until the end.
+        let _begun = first.await.unwrap();
         assert_eq!(site.server.arrived.load(Ordering::SeqCst), 1, "the others wait");
         // Each is answered with a reading of its own, for it asks when the one before has its answer.
         for _ in 0..4 {

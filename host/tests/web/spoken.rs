@@ -71,7 +71,7 @@ pub fn texts_may_stand_in_the_file() {
     );
     let site = Site::new(&web);
     assert_eq!(site.curl("--cert client.pem --key client.key").came, "200 2");
-    assert_eq!(site.curl("--cert stranger.pem --key stranger.key").code, 56);
+    assert_ne!(site.curl("--cert stranger.pem --key stranger.key").code, 0);
 }
 
 pub fn who_has_no_tls_is_told() {

@@ -147,7 +147,7 @@ fn says_all_else_that_is_wrong() {
     insta::assert_snapshot!(said("http_server_config:\n  http2: maybe\n  headers: {x-frame-options: deny, X-Frame-Options: denied, X-XSS-Protection: \"a\\nb\"}\n"), @"
     dir/web.yml:2: http_server_config.http2: expected true or false, found `maybe`; write one of the two
     dir/web.yml:3: http_server_config.headers.x-frame-options: unknown key, which does nothing; did you mean `X-Frame-Options`?
-    dir/web.yml:3: http_server_config.headers.X-Frame-Options: `denied` is no value of it; did you mean `deny`?
+    dir/web.yml:3: http_server_config.headers.X-Frame-Options: `denied` is no value of it; write deny, sameorigin
     dir/web.yml:3: http_server_config.headers.X-XSS-Protection: a header cannot hold that text; write one line of plain text
     ");
     insta::assert_snapshot!(said(&format!("basic_auth_users:\n  a: secret\n  'b:c': {HASH}\n  d: {}\n  e: {}\n", HASH.replace("10", "17"), HASH.replace("10", "03"))), @r#"
