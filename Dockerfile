@@ -27,6 +27,7 @@ RUN target=$(rustc -vV | sed -n 's/^host: //p') \
     && mkdir -p /image/usr/bin /image/usr/share/misc /image/etc \
     && cp target/$target/release/ebpf_wasm_exporter /image/usr/bin/ \
     && cp -L /usr/share/misc/pci.ids /image/usr/share/misc/ \
+    && install -D -m 644 -t /image/etc/ssl/certs /etc/ssl/certs/ca-certificates.crt \
     && cp LICENSE /image/ \
     && echo 'exporter:x:65532:65532::/:' > /image/etc/passwd \
     && echo 'exporter:x:65532:' > /image/etc/group

@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins test test-kernels bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
+.PHONY: help run build examples plugins rust-plugins deb release test test-kernels test-arm64 bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -51,6 +51,16 @@ rust-plugins: ## build those in Rust alone, which need neither npm nor pip
 	@.ci/install plugins
 	@$(MAKE) --no-print-directory -C decoders-wasm $(ROUTE:%=ROUTE=%) rust
 
+# What packages hold beside the binary is laid out by deploy/stage.
+deb: examples rust-plugins ## build the Debian package, target/dist/*.deb
+	@.ci/install package
+	deploy/stage $(TARGET)/release/ebpf_wasm_exporter examples $(TARGET)/plugins $(TARGET)/release/package
+	cargo deb --no-build $(LOCKED) --output $(abspath $(TARGET))/dist/ --manifest-path host/Cargo.toml
+
+release: rust-plugins ## build what a release holds, target/dist: an archive, the Debian package, a list of parts
+	@.ci/install release
+	deploy/release $(TARGET)/plugins $(TARGET)/dist
+
 test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
 	@.ci/install test
 	@$(call try,plugins,tests that need one are SKIPPED)
@@ -72,6 +82,22 @@ test-kernels: ## try kernels in emulated machines; KERNELS=5.10,6.18 for others,
 	  trials=$$(grep '/kernel-[^/]*$$' <<<"$$built"); \
 	  $$trials --quiet check:: >/dev/null; \
 	  KERNELS=$(KERNELS) TRIALS=$$trials $$(grep '/kernels-[^/]*$$' <<<"$$built") $(ARGS)
+
+# The exporter as in the image: with a C library in it, so that the emulator needs none.
+ARM64 := aarch64-unknown-linux-gnu
+ARM64_LIBRARIES := $(CURDIR)/.ci/tools/arm64/usr
+test-arm64: ## build for arm64, and try that in an emulator: configs, recordings, plugins
+	@.ci/install arm64
+	@$(call try,rust-plugins,what needs one fails)
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Ctarget-feature=+crt-static \
+	CFLAGS_aarch64_unknown_linux_gnu=-I$(ARM64_LIBRARIES)/include \
+	LIBBPF_SYS_LIBRARY_PATH_aarch64_unknown_linux_gnu=$(ARM64_LIBRARIES)/lib/aarch64-linux-gnu \
+	  cargo build $(LOCKED) --features libbpf-sys/static --target $(ARM64)
+	@headers=$$(echo $(abspath $(TARGET))/$(ARM64)/debug/build/libbpf-sys-*/out/include); \
+	  $(MAKE) --no-print-directory -C examples ARCH=arm64 OUT=$(abspath $(TARGET))/examples-arm64 LIBBPF_HEADERS=$${headers%% *}
+	ARM64=$(abspath $(TARGET))/$(ARM64)/debug/ebpf_wasm_exporter ARM64_OBJECTS=$(abspath $(TARGET))/examples-arm64 \
+	  cargo test --workspace $(LOCKED) --test arm64 $(ARGS)
 
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts
 	@.ci/install test

@@ -28,7 +28,8 @@ pub use pods::Pods;
 pub use registry::{Fetch, Outdated, Push, RegistryFlags, Update};
 pub use selection::{Configs, Selection, SelectionError, names_in};
 pub use tool::{
-    Command, ConfigTool, DocsPage, Record, Reference, Replay, Shell, SortBy, Top, Unpin,
+    Command, ConfigTool, DocsPage, Healthcheck, Record, Reference, Replay, Shell, SortBy, Top,
+    Unpin,
 };
 
 /// What stands below the flags.
@@ -123,12 +124,24 @@ pub struct Flags {
     #[arg(long = "metrics.label-drop", value_name = "LABEL", help_heading = CONFIGS)]
     pub metrics_label_drop: Vec<String>,
 
-    /// Where to listen: HOST:PORT, :PORT for all, or fd://0 for a socket from systemd, TCP or UNIX
+    /// Where to listen: HOST:PORT, :PORT for all, unix:PATH, vsock://:PORT, or fd://0 for a socket from
+    /// systemd, TCP or UNIX; may be given again
     #[arg(
         long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435",
         help_heading = WEB
     )]
-    pub web_listen_address: String,
+    pub web_listen_address: Vec<String>,
+
+    /// Listen at all sockets that systemd passes, and nowhere else
+    #[arg(
+        long = "web.systemd-socket", overrides_with = "no_web_systemd_socket", help_heading = WEB
+    )]
+    pub web_systemd_socket: bool,
+
+    /// File with certificates, users and headers, as exporters of Prometheus have it; without it, plain
+    /// HTTP for all
+    #[arg(long = "web.config.file", value_name = "FILE", help_heading = WEB)]
+    pub web_config_file: Option<OsString>,
 
     /// Path of the metrics
     #[arg(
@@ -284,6 +297,8 @@ struct Negations {
     no_web_enable_openmetrics: bool,
     #[arg(long = "no-web.enable-maps", overrides_with = "web_enable_maps", hide = true)]
     no_web_enable_maps: bool,
+    #[arg(long = "no-web.systemd-socket", overrides_with = "web_systemd_socket", hide = true)]
+    no_web_systemd_socket: bool,
     #[arg(long = "no-web.enable-lifecycle", overrides_with = "web_enable_lifecycle", hide = true)]
     no_web_enable_lifecycle: bool,
     #[arg(long = "config.reload", overrides_with = "no_config_reload", hide = true)]

@@ -26,6 +26,7 @@ mod series_rules;
 pub(crate) mod size;
 #[cfg(test)]
 mod tests;
+pub mod web;
 
 pub use error::{Beside, ConfigFile, Fault, Severity, shown};
 pub use plan::{

@@ -14,9 +14,11 @@ use crate::advice::words;
 
 pub(crate) mod below;
 mod held;
+mod stamp;
 
 pub(crate) use held::inner_name;
 pub use held::{BundleId, HeldFiles};
+pub(crate) use stamp::Stamp;
 
 /// What is read while serving.
 #[derive(Clone, Debug, PartialEq, Eq)]

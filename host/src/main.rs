@@ -26,7 +26,7 @@ use ebpf_wasm_exporter::push::Pusher;
 use ebpf_wasm_exporter::reload::{ConfigReloader, Standing};
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{
-    self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic,
+    self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic, Web,
 };
 use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
@@ -79,8 +79,8 @@ fn act(flags: Flags) -> Result<(), Failure> {
             let text = tools::manual::page(page).map_err(|error| fail(Exit::Usage, error))?;
             print(&text)
         }
-        Some(Command::Healthcheck { address }) => {
-            tools::health(address).map_err(|error| fail(Exit::Unexpected, error))
+        Some(Command::Healthcheck(order)) => {
+            order.ask().map_err(|error| fail(Exit::Unexpected, error))
         }
         Some(Command::Top(top)) => top.show().map_err(|error| match error {
             TopError::Interval(_) => fail(Exit::Usage, error),
@@ -139,11 +139,13 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let system = System::default();
     let types = KernelTypes::share();
     let mut loader = settings.loader();
-    let mut fit = checked(&settings, &system, &mut loader)?;
+    // Its faults and those of configs are told together.
+    let web = web(&settings);
+    let (mut fit, web) = (checked(&settings, &system, &mut loader)?, web?);
     let read = Instant::now();
     noted.tell();
-    let listener = listen(&settings)?;
-    if let Some(left_out) = settings.settle_maps(listener.is_local()) {
+    let listeners = listen(&settings)?;
+    if let Some(left_out) = settings.settle_maps(listeners.iter().all(Listener::is_local)) {
         info!("{left_out}");
     }
     // Held to the end: while it is open, no other exporter has what is pinned there.
@@ -162,8 +164,18 @@ fn run(flags: Flags) -> Result<(), Failure> {
     drop(types);
     let push = pushed(&settings, began)?;
     let (settings, system, noted) = (Arc::new(settings), &system, &noted);
-    let serving =
-        Serving { settings, system, spans, push, measuring, host, reloading, listener, noted };
+    let serving = Serving {
+        settings,
+        system,
+        spans,
+        push,
+        measuring,
+        host,
+        reloading,
+        listeners,
+        web,
+        noted,
+    };
     serving.units(units, &status, began)
 }
 
@@ -235,7 +247,9 @@ struct Serving<'a> {
     host: HostWide,
     /// None if configs are not read again.
     reloading: Option<Reloading>,
-    listener: Listener,
+    listeners: Vec<Listener>,
+    /// None if everybody is let in, without TLS.
+    web: Option<Web>,
     noted: &'a Noted,
 }
 
@@ -261,7 +275,7 @@ impl Serving<'_> {
         let kept = Arc::new(OnceLock::new());
         let hiring = self.hire(units, &traffic, &kept, &mut hired);
         let (scrapes, reloads) = hiring.map_err(|error| fail(Exit::Unexpected, error))?;
-        let Self { settings, system, listener, noted, .. } = self;
+        let Self { settings, system, listeners, web, noted, .. } = self;
         // The last that needs privileges: a list of symbols shows its addresses only to who has them,
         // and no socket can be had without.
         system.prepare();
@@ -269,7 +283,9 @@ impl Serving<'_> {
         bpf::give_back_memory();
         let names = if ports.is_empty() { Vec::new() } else { otlp::readable() };
         let switch = vec![Readable::Content(stats::SWITCH.into())];
-        let readable = [system.readable(), process::prepare(), switch, names, data].concat();
+        let web_files = web.as_ref().map(Web::readable).unwrap_or_default();
+        let readable =
+            [system.readable(), process::prepare(), switch, names, data, web_files].concat();
         let changes_maps = system.cgroups().has_rolls();
         let reloader = reloads.is_some().then_some(RELOADER.name);
         let read_again = settings.read_again();
@@ -285,6 +301,8 @@ impl Serving<'_> {
         let needs = kept.get_or_init(|| needs);
         let given_up = settings.privileges.give_up(needs, &hired);
         let given_up = given_up.map_err(|error| fail(Exit::Unexpected, error))?;
+        // What can be read no more is known now, and not when certificates change.
+        web.as_ref().map_or(Ok(()), Web::reopen).map_err(|faults| faulty_web(&faults))?;
         let mut workers = hired.begin();
         workers::watch(workers.roster());
         if counts {
@@ -292,8 +310,11 @@ impl Serving<'_> {
         }
         given_up.tell();
         let took = report::spent(began.elapsed());
-        info!("{status} after {took} at {}", listener.place(settings.site.telemetry_path.as_str()));
-        let door = Door { listener, limits: settings.limits, traffic };
+        let (path, tls) =
+            (settings.site.telemetry_path.as_str(), web.as_ref().is_some_and(Web::speaks_tls));
+        let places: Vec<_> = listeners.iter().map(|listener| listener.place(path, tls)).collect();
+        info!("{status} after {took} at {}", places.join(", "));
+        let door = Door { listeners, limits: settings.limits, traffic, web };
         let site = Site { reloads, ..settings.site.clone() };
         let served = serve::run(door, &site, scrapes, &manager.with(status), noted);
         if let Ok(false) = served {
@@ -317,6 +338,7 @@ impl Serving<'_> {
         let data = startup::hire_data(&units, later, hired)?;
         let drains = startup::hire_drain(&units, later, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
+        self.web.as_ref().map_or(Ok(()), |web| web.hire(hired))?;
         let (exchanges, exchanged) = mpsc::channel();
         let reloaded = Reloaded::default();
         let scraper = Scraper::new(units).telling(traffic.clone()).changed_by(exchanged);
@@ -361,7 +383,9 @@ impl Serving<'_> {
 fn check(flags: Flags) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let system = System::default();
+    let web = web(&settings);
     let fit = checked(&settings, &system, &mut settings.loader())?;
+    web?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit, &system)?;
@@ -417,6 +441,7 @@ fn replay(order: &Replay) -> Result<(), Failure> {
     let began = Instant::now();
     let mut flags = flags_of(&order.configs)?;
     flags.web_listen_address.clone_from(&order.listen_address);
+    flags.web_config_file.clone_from(&order.web_config_file);
     // Nothing is selected: the recording says what there is.
     (flags.config_dir, flags.config_names) = (None, Vec::new());
     let tape = Tape::open(&order.file).map_err(|error| fail(Exit::Config, error))?;
@@ -430,12 +455,22 @@ fn replay(order: &Replay) -> Result<(), Failure> {
         return print_replay(scraper, &tape, order.at.unwrap_or(u64::MAX));
     }
     let noted = Noted::begin().map_err(|error| fail(Exit::Unexpected, error))?;
-    let listener = listen(&settings)?;
+    let (web, listeners) = (web(&settings)?, listen(&settings)?);
     let push = pushed(&settings, began)?;
     let (settings, system, noted) = (Arc::new(settings), &system, &noted);
     let (spans, measuring, host, reloading) = (None, None, HostWide::default(), None);
-    let serving =
-        Serving { settings, system, spans, push, measuring, host, reloading, listener, noted };
+    let serving = Serving {
+        settings,
+        system,
+        spans,
+        push,
+        measuring,
+        host,
+        reloading,
+        listeners,
+        web,
+        noted,
+    };
     serving.units(units, "replaying", began)
 }
 
@@ -506,8 +541,22 @@ fn settled(flags: &Flags) -> Result<Settings, Failure> {
     Settings::parse(flags).map_err(|advice| refuse(Exit::Usage, advice))
 }
 
-fn listen(settings: &Settings) -> Result<Listener, Failure> {
-    settings.address.listen().map_err(|error| fail(Exit::Listen, error))
+fn listen(settings: &Settings) -> Result<Vec<Listener>, Failure> {
+    settings.listen.open().map_err(|error| fail(Exit::Listen, error))
+}
+
+/// Who is let in, and with what TLS, if a file says so.
+fn web(settings: &Settings) -> Result<Option<Web>, Failure> {
+    let web = settings.web_config.as_deref().map(Web::open).transpose();
+    web.map_err(|faults| faulty_web(&faults))
+}
+
+/// Says every fault of a web config.
+fn faulty_web(faults: &[Fault]) -> Failure {
+    faults.iter().for_each(|fault| logging::say(Level::Error, "", &fault.to_string()));
+    let faults = counted(faults.iter().map(|fault| fault.count as usize).sum(), "fault");
+    let problem = format!("{faults} in the web config; nobody is served");
+    refuse(Exit::Config, Advice::plain(problem))
 }
 
 fn checked(

@@ -3,6 +3,7 @@
 //! One thread owns the [`Scraper`] and scrapes one at a time. A map that cannot be read, or a key
 //! that cannot be decoded, costs its own series; never the scrape.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,13 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::bpf::stats::{Measuring, Programs, enabled};
 use crate::escaping::Escaping;
 use crate::exposition::gzip::Deflater;
+use crate::exposition::kept::Kept;
 use crate::exposition::{Body, Format, page, text};
 use crate::logging::Lost;
 use crate::plugin::Gauges;
 use crate::process::Myself;
 use crate::push::PushStats;
 use crate::series::Family;
-use crate::serve::{self, MapSummary, Piece, Reloaded, Traffic};
+use crate::serve::{self, Choice, MapSummary, Piece, Reloaded, Traffic};
 use crate::spans::SpanStats;
 use crate::status::Findings;
 use crate::surveyor::HostWide;
@@ -73,6 +75,8 @@ pub struct Scraper {
     /// What is to change, if anybody may change anything.
     exchanges: Option<Receiver<Exchange>>,
     reloads: Reloaded,
+    /// Which configs are read and written out.
+    choice: Choice,
     /// Whether a call has begun and not ended: a panic has cut it short.
     unfinished: bool,
     /// When the last reading was, if there was one.
@@ -167,8 +171,9 @@ impl Scraper {
     /// What was read, in this format.
     fn render(&mut self, format: Format, escaping: Escaping) -> Body {
         let start = Instant::now();
-        let families = self.families.iter_mut().chain(self.report.families_mut());
-        let body = page::render(families, format, escaping);
+        let Self { families, report, units, choice, .. } = self;
+        let families = chosen(families, report, units, choice);
+        let body = page::render(families.into_iter(), format, escaping);
         self.phases.render += start.elapsed();
         body
     }
@@ -176,8 +181,9 @@ impl Scraper {
     /// What [`Scraper::render`] returned last, as one gzip member.
     fn compress(&mut self, page: &Body) -> Body {
         let start = Instant::now();
-        let families = self.families.iter_mut().chain(self.report.families_mut());
-        let body = page::compress(families, page, &mut self.deflater);
+        let Self { families, report, units, choice, deflater, .. } = self;
+        let families = chosen(families, report, units, choice);
+        let body = page::compress(families.into_iter(), page, deflater);
         self.phases.compress += start.elapsed();
         body
     }
@@ -199,9 +205,10 @@ impl Scraper {
         }
         self.host.begin();
         self.cgroups.keep_up(start);
-        let Self { units, families, phases, guests, .. } = self;
+        let Self { units, families, phases, guests, choice, .. } = self;
         units.iter_mut().for_each(Active::follow_cpus);
-        for Active { feeds, stats, .. } in &mut *units {
+        units.iter_mut().for_each(|unit| unit.chosen = choice.takes(unit.name()));
+        for Active { feeds, stats, .. } in units.iter_mut().filter(|unit| unit.chosen) {
             stats.begin_scrape();
             for feed in feeds {
                 feed.read(families.of(&feed.filled), stats, phases);
@@ -258,7 +265,7 @@ impl Scraper {
 impl Collect for Scraper {
     fn collect(&self, report: &mut Report) {
         let units = || self.units.iter();
-        let programs = units().flat_map(|unit| Active::programs(unit)).collect();
+        let programs = units().flat_map(Active::programs).collect();
         let plugins = units().flat_map(|unit| &unit.plugins).map(|plugin| &plugin.gauge).collect();
         let admitted = || units().filter_map(Active::admitted).collect();
         let all: [&dyn Collect; 16] = [
@@ -283,6 +290,25 @@ impl Collect for Scraper {
     }
 }
 
+/// The families that are written out: those that chosen units fill, and those of the exporter itself if they are
+/// wanted.
+fn chosen<'a>(
+    families: &'a mut Families,
+    report: &'a mut Report,
+    units: &[Active],
+    choice: &Choice,
+) -> Vec<&'a mut Kept> {
+    let own = report.families_mut().iter_mut().filter(|_| choice.takes_own());
+    if *choice == Choice::All {
+        return families.iter_mut().chain(own).collect();
+    }
+    let units = units.iter().filter(|unit| choice.takes(unit.name()));
+    let names: BTreeSet<_> =
+        units.flat_map(|unit| &unit.feeds).map(|feed| feed.filled.name()).collect();
+    let filled = families.iter_mut().filter(|kept| names.contains(&*kept.family().name));
+    filled.chain(own).collect()
+}
+
 /// Every family that the exporter can tell of itself, of an exporter that has done nothing yet.
 pub fn own_families() -> Report {
     let mut report = Report::default();
@@ -303,6 +329,15 @@ impl serve::Gatherer for Scraper {
     fn page(&mut self, page: serve::Page) -> Body {
         let serve::Page::Metrics(format, escaping) = page;
         self.whole(|scraper| scraper.render(format, escaping))
+    }
+
+    fn choose(&mut self, choice: &Choice) -> Result<(), String> {
+        let is_there = |name: &&str| self.units.iter().any(|unit| unit.name() == *name);
+        if let Some(missing) = choice.names().find(|name| !is_there(name)) {
+            return Err(missing.to_owned());
+        }
+        self.choice = choice.clone();
+        Ok(())
     }
 
     fn settle(&mut self) {

@@ -6,6 +6,7 @@
 //! last written out. Label sets are compared value by value, never as joined text.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::buckets::native::Native;
 use crate::config::buckets::{Buckets, Slot};
@@ -42,6 +43,8 @@ pub struct Family {
     begun: Begun,
     /// What a new series begins with of that: more than any that was forgotten had.
     first_life: u32,
+    /// Which of all families that were made this is, and its clones.
+    made: u64,
     /// How many series have no rows.
     dead: usize,
     /// Series whose last row has gone since [`Family::let_go`].
@@ -53,6 +56,9 @@ pub struct Family {
     /// For each label, the bytes of its values in all series that have rows, if they are counted.
     text: Option<Vec<usize>>,
 }
+
+/// How many families were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of label sets without rows that are kept, beside as many as those with rows have.
 const SPARE_TEXT: usize = 1 << 20;
@@ -152,6 +158,7 @@ impl Family {
             lives: Vec::new(),
             begun: Begun::default(),
             first_life: 0,
+            made: MADE.fetch_add(1, Ordering::Relaxed),
             dead: 0,
             emptied: Vec::new(),
             changed: Marks::default(),
@@ -302,8 +309,14 @@ impl Family {
         Life { id: id as u32, life: self.lives[id] }
     }
 
-    /// Which life the `id`-th series has: another number than any that had its labels before and was let go
-    /// of.
+    /// Which family this is of all that were made; its clones have the same number. One that takes the place of
+    /// another has another.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Which life the `id`-th series has: another number than any of this family that had its labels before and
+    /// was let go of.
     pub fn life_of(&self, id: usize) -> u32 {
         self.lives[id]
     }

@@ -5,11 +5,16 @@
 
 mod accept;
 mod address;
+mod answer;
 mod board;
+mod choice;
+mod client;
 mod connections;
 mod encoding;
+mod frames;
 mod health;
 mod limits;
+mod listen;
 mod manager;
 mod maps;
 mod metrics;
@@ -24,20 +29,25 @@ mod room;
 mod scrapes;
 mod seldom;
 mod socket;
+mod tls;
 mod traffic;
 mod turns;
 mod unsent;
+mod web;
 
-pub use address::{AddressError, ListenAddress, ListenError};
+pub use address::{AddressError, ListenAddress};
+pub use choice::{Both, Choice};
 pub use connections::{Door, serve};
 pub use health::HEALTHY;
 pub use limits::{ClientLimits, UnsentError};
+pub use listen::{Listen, ListenError};
 pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
 pub use reloads::{RELOADER, Reloaded, Reloader, Reloads};
 pub use scrapes::{Answer, Gatherer, MapSummary, Page, Piece, ScrapeError, Scrapes};
 pub use socket::Listener;
 pub use traffic::{CloseCause, Traffic};
+pub use web::Web;
 
 use std::convert::Infallible;
 use std::future::pending;

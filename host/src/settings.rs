@@ -14,7 +14,7 @@ use crate::config::{self, Fault, SeriesRules, Severity};
 use crate::plugin::{CacheDir, Compiler, Loader};
 use crate::privileges::{Keep, Privileges, Readable, Sandbox};
 use crate::push::PushVariables;
-use crate::serve::{ClientLimits, ListenAddress, Site, TelemetryPath};
+use crate::serve::{ClientLimits, Listen, ListenAddress, Site, TelemetryPath};
 use crate::source::Reading;
 use crate::spans::Variables;
 use crate::startup::{self, Places};
@@ -26,7 +26,9 @@ pub struct Settings {
     /// The configs.
     pub selection: Selection,
     /// Where to listen.
-    pub address: ListenAddress,
+    pub listen: Listen,
+    /// The file that says who is let in, and with what TLS.
+    pub web_config: Option<PathBuf>,
     /// What clients may take.
     pub limits: ClientLimits,
     /// What is served.
@@ -75,7 +77,13 @@ impl Settings {
         let (dir, names) = (flags.config_dir.clone(), flags.config_names.clone());
         Ok(Self {
             selection: Selection::new(dir, names, &built_in)?.with(bundles),
-            address: flags.web_listen_address.parse()?,
+            listen: listen(flags)?,
+            // An empty name is none, as in the toolkit.
+            web_config: flags
+                .web_config_file
+                .clone()
+                .filter(|file| !file.is_empty())
+                .map(Into::into),
             limits: ClientLimits::with_unsent(&flags.web_max_unsent)?.within(descriptors::limit()),
             site: Site {
                 telemetry_path: TelemetryPath::parse(&flags.web_telemetry_path)?,
@@ -173,6 +181,23 @@ impl Settings {
     }
 }
 
+/// Where to listen.
+fn listen(flags: &Flags) -> Result<Listen, Advice> {
+    if flags.web_systemd_socket {
+        return Ok(Listen::Passed);
+    }
+    let mut all: Vec<ListenAddress> = Vec::new();
+    for text in &flags.web_listen_address {
+        let address = text.parse()?;
+        if all.contains(&address) {
+            let problem = format!("--web.listen-address={text} comes twice");
+            return Err(Advice::new(problem, "leave one of them out"));
+        }
+        all.push(address);
+    }
+    Ok(Listen::At(all))
+}
+
 /// Whether there is `/maps`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Maps {
@@ -253,6 +278,22 @@ mod tests {
         ] {
             assert_eq!(settings(flags).fanotify, watched, "{flags:?}");
         }
+    }
+
+    #[test]
+    fn it_listens_where_it_is_told() {
+        let at =
+            |texts: &[&str]| Listen::At(texts.iter().map(|text| text.parse().unwrap()).collect());
+        assert_eq!(settings(&[]).listen, at(&[":9435"]));
+        let two = ["--web.listen-address=:1", "--web.listen-address=unix:s"];
+        assert_eq!(settings(&two).listen, at(&[":1", "unix:s"]));
+        assert_eq!(settings(&["--web.systemd-socket"]).listen, Listen::Passed);
+        let off = ["--web.systemd-socket", "--no-web.systemd-socket"];
+        assert_eq!(settings(&off).listen, at(&[":9435"]));
+        assert_eq!(settings(&["--web.config.file="]).web_config, None);
+        let twice = ["ebpf_wasm_exporter", "--web.listen-address=:1", "--web.listen-address=:1"];
+        let twice = Settings::parse(&Flags::try_parse_from(twice).unwrap()).unwrap_err();
+        insta::assert_snapshot!(twice, @"--web.listen-address=:1 comes twice; leave one of them out");
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod update;
 mod workbench;
 
 pub use error::ToolError;
-pub use health::{HealthError, health};
+pub use health::HealthError;
 pub use pods::PodsError;
 pub use unpin::{UnpinError, exit_of_pins, unpin};
 

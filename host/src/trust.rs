@@ -1,5 +1,5 @@
 //! Whom TLS trusts, and who it says that one is: for whatever asks somebody over TLS, be it a registry, a
-//! collector of spans or a kubelet.
+//! collector of spans or a kubelet, and for the server, which says who it is too.
 //!
 //! Asks nobody itself, and says nothing of flags or variables: who asks knows what its files are named by.
 
@@ -99,12 +99,8 @@ pub(crate) fn config(
     let Some(Identity { certificate, key }) = identity else {
         return Ok(builder.with_no_client_auth());
     };
-    let secret = PrivateKeyDer::from_pem_slice(&read(key)?);
-    let secret = secret.map_err(|_| bad(key, "holds no private key in PEM format"))?;
-    let shown = certificates(certificate)?;
-    if shown.is_empty() {
-        return Err(bad(certificate, "holds no certificate in PEM format"));
-    }
+    let secret = secret(&read(key)?).map_err(|why| bad(key, why))?;
+    let shown = chain(&read(certificate)?).map_err(|why| bad(certificate, why))?;
     let unfit = |error| bad(certificate, format!("is of no use with its key: {error}"));
     builder.with_client_auth_cert(shown, secret).map_err(unfit)
 }
@@ -112,10 +108,7 @@ pub(crate) fn config(
 fn roots(trusted: Trusted<'_>) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
     if let Trusted::File(file) | Trusted::HostAnd(file) = trusted {
-        roots.add_parsable_certificates(certificates(file)?);
-        if roots.is_empty() {
-            return Err(bad(file, "holds no certificate that can be trusted"));
-        }
+        roots = authorities(&read(file)?).map_err(|why| bad(file, why))?;
     }
     if let Trusted::Host | Trusted::HostAnd(_) = trusted {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -126,10 +119,40 @@ fn roots(trusted: Trusted<'_>) -> Result<RootCertStore, TrustError> {
     Ok(roots)
 }
 
-/// Those of a file. There may be none.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let all = CertificateDer::pem_slice_iter(&read(file)?).collect::<Result<Vec<_>, _>>();
-    all.map_err(|_| bad(file, "holds no certificates in PEM format"))
+/// The certificate that a text in PEM format holds, and those that lead from it to an authority.
+///
+/// # Errors
+///
+/// The end of a sentence that begins with the text's name.
+pub(crate) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let all = certificates(pem)?;
+    if all.is_empty() { Err("holds no certificate in PEM format") } else { Ok(all) }
+}
+
+/// The private key that a text in PEM format holds.
+///
+/// # Errors
+///
+/// The end of a sentence that begins with the text's name.
+pub(crate) fn secret(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| "holds no private key in PEM format")
+}
+
+/// The authorities that a text in PEM format holds: one at least.
+///
+/// # Errors
+///
+/// The end of a sentence that begins with the text's name.
+pub(crate) fn authorities(pem: &[u8]) -> Result<RootCertStore, &'static str> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(pem)?);
+    if roots.is_empty() { Err("holds no certificate that can be trusted") } else { Ok(roots) }
+}
+
+/// There may be none.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    all.map_err(|_| "holds no certificates in PEM format")
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TrustError> {

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use clap::Parser as _;
 use ebpf_wasm_exporter::cli::{Command, Flags, Tool};
+use ebpf_wasm_exporter::config::{self, ConfigFile};
 use ebpf_wasm_exporter::decode::builtin;
 use regex::Regex;
 
@@ -328,6 +329,37 @@ fn the_chapter_of_signatures_has_the_keys_of_a_policy() {
     let cells = first_cells(between(&chapter, "\n## The policy\n", "\n## "));
     let told: Names = found("`([a-z_]+)`", &cells);
     assert_eq!(told, words(answers));
+}
+
+/// Asks a web config in the same way.
+#[test]
+fn the_chapter_of_tls_has_the_keys_of_a_web_config() {
+    const EVERYWHERE: &str = "{_: 1, tls_server_config: {_: 1}, rate_limit: {_: 1}, \
+         http_server_config: {_: 1, headers: {_: 1}}}";
+    let dir = tempfile::tempdir().unwrap();
+    let web = dir.path().join("web.yml");
+    fs::write(&web, EVERYWHERE.replace("_: 1", "nobody-knows-this-key: 1")).unwrap();
+    let said = said(&["--web.config.file", web.to_str().unwrap(), "--config.check"]);
+    let answers: Vec<_> = found("unknown key, .* write one of (.*)", &said);
+    assert_eq!(answers.len(), EVERYWHERE.matches("_: 1").count(), "{said}");
+    let words = |texts: Vec<String>| -> Names { found("([A-Za-z0-9_-]+)", &texts.join(" ")) };
+    let chapter = read("docs/src/operate/web-config.md");
+    let rows = between(&chapter, "\n## Keys\n", "\nWhat differs from the toolkit");
+    let told: Names = found("`([A-Za-z0-9_-]+)`", rows);
+    let unsaid: Vec<_> = words(answers).difference(&told).cloned().collect();
+    assert!(unsaid.is_empty(), "{unsaid:?}");
+}
+
+#[test]
+fn web_configs_of_the_book_are_read() {
+    let chapter = read("docs/src/operate/web-config.md");
+    let blocks = chapter.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let all: Vec<_> =
+        blocks.map(|(text, _)| text).filter(|text| text.starts_with("tls_")).collect();
+    assert_eq!(all.len(), 2);
+    for text in all {
+        config::web::parse(&ConfigFile::new("web.yml", text)).unwrap();
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::{env, fs, thread};
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
 use ebpf_wasm_exporter::serve::{
-    self, Gatherer, ListenAddress, Manager, MapSummary, Page, Piece, Scrapes, Site, TelemetryPath,
+    self, Gatherer, Manager, MapSummary, Page, Piece, Scrapes, Site, TelemetryPath,
 };
 use ebpf_wasm_exporter::signals::Noted;
 use ebpf_wasm_exporter::workers::Hired;
@@ -184,7 +184,7 @@ impl Gatherer for Changing {
 
 fn serve() {
     let address = env::args().nth(2).unwrap();
-    let listener = address.parse::<ListenAddress>().unwrap().listen().unwrap();
+    let listener = TcpListener::bind(address).unwrap();
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
     let site =
         Site { telemetry_path, maps: false, openmetrics: false, lifecycle: false, reloads: None };

@@ -88,7 +88,9 @@ impl Exporter {
         let mut lines = log.lines().map_while(Result::ok);
         let mut said = Vec::new();
         let address = lines.find_map(|line| {
-            let address = line.split_once("http://").and_then(|(_, rest)| rest.split('/').next());
+            let place =
+                ["http://", "https://"].into_iter().find_map(|scheme| line.split_once(scheme));
+            let address = place.and_then(|(_, rest)| rest.split('/').next());
             let address = address.map(ToOwned::to_owned);
             said.push(line);
             address
@@ -96,6 +98,11 @@ impl Exporter {
         let Some(address) = address else { panic!("the exporter does not serve: {said:#?}") };
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address, body: Mutex::default() }
+    }
+
+    /// Where it serves.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// One scrape over a connection of its own.

@@ -2,7 +2,7 @@
 //! batch read of the same maps beside it as the floor. Prints `name value unit` lines.
 //!
 //! `ONLY=10k,plugin` measures some parts: 1k, 10k, 100k, 1M, formats, replaced, rewritten, histograms,
-//! percpu, array, chains, plugin, start.
+//! percpu, array, chains, plugin, start, tls.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its figures are its output")]
 
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ mod report;
 mod rows;
 mod shapes;
 mod start;
+mod tls;
 
 use exporter::{Exporter, Format, GZIP, TEXT, Wish};
 use report::{median, print, wanted};
@@ -93,6 +94,9 @@ fn main() {
     }
     if wanted("start") {
         start::measure();
+    }
+    if wanted("tls") {
+        tls::measure();
     }
 }
 

@@ -39,7 +39,7 @@ fn defaults_are_those_of_the_peer() {
     assert_eq!(flags.config_names, Vec::<String>::new());
     assert!(!flags.config_check && !flags.config_strict);
     assert!(!flags.debug && !flags.log_no_timestamps && !flags.web_enable_openmetrics);
-    assert_eq!(flags.web_listen_address, ":9435");
+    assert_eq!(flags.web_listen_address, [":9435"]);
     assert_eq!(flags.web_telemetry_path, "/metrics");
     assert_eq!(flags.web_max_unsent, "64MiB");
     assert_eq!(flags.capabilities_keep, "all");
@@ -274,6 +274,7 @@ fn subcommands_explain_themselves() {
               - metrics:    The metrics about the exporter itself
               - config:     The keys of a config
               - policy:     The keys of a policy of signatures
+              - web:        The keys of a web config
 
     Options:
       -h, --help

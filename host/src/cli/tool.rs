@@ -1,5 +1,6 @@
 //! What can be done instead of serving, as it was typed: `plugin …`, `config …`, `healthcheck`, `docs …`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -50,11 +51,7 @@ pub enum Command {
         tool: ConfigTool,
     },
     /// Ask an exporter whether it serves, and exit with 0 if it does
-    Healthcheck {
-        /// Where it listens, as in --web.listen-address
-        #[arg(default_value = ":9435")]
-        address: String,
-    },
+    Healthcheck(Healthcheck),
 
     /// Print what the program knows of itself: a man page, completions for a shell, tables
     ///
@@ -184,7 +181,11 @@ pub struct Replay {
 
     /// Where to listen, as in serving
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9435")]
-    pub listen_address: String,
+    pub listen_address: Vec<String>,
+
+    /// File with certificates, users and headers, as in serving
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<OsString>,
 }
 
 /// What can be said of configs.
@@ -245,4 +246,30 @@ pub enum Reference {
     Config,
     /// The keys of a policy of signatures
     Policy,
+    /// The keys of a web config
+    Web,
+}
+
+/// How to ask an exporter whether it serves.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Healthcheck {
+    /// Where it listens, as in --web.listen-address, with https:// in front if it speaks TLS; may be several
+    #[arg(value_name = "ADDRESS", default_value = ":9435")]
+    pub addresses: Vec<String>,
+
+    /// Believe a certificate of these authorities, and of no others; without it, of those of this host
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Believe any certificate
+    #[arg(long)]
+    pub insecure: bool,
+
+    /// Certificate to show
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub cert_file: Option<PathBuf>,
+
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub key_file: Option<PathBuf>,
 }

@@ -8,6 +8,7 @@ pub(super) mod keys;
 mod plugin;
 pub(super) mod policy;
 mod section;
+pub(super) mod web;
 
 use super::bounds;
 use super::faults::Faults;

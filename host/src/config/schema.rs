@@ -9,7 +9,7 @@ mod json;
 mod words;
 
 use json::{Json, list, map};
-pub use words::{KeyRow, KeyTable, policy_tables, tables};
+pub use words::{KeyRow, KeyTable, policy_tables, tables, web_tables};
 
 use super::ranges::Count;
 use super::raw::keys::{self, Key, Only, Section, Unwritten, ValueKind};

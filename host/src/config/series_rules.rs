@@ -39,7 +39,7 @@ impl SeriesRules {
         for metric in configs.iter_mut().flat_map(|config| &mut config.metrics) {
             metric.max_series = metric.max_series.or(self.max_series);
         }
-        self.drops.iter().filter_map(|drop| drop.apply(configs).err()).collect()
+        self.drops.iter().filter_map(|drop| drop.apply(configs).err()).map(|fault| *fault).collect()
     }
 }
 
@@ -59,9 +59,9 @@ impl LabelDrop {
         Ok(Self { flag, config: config.to_owned(), metric, label })
     }
 
-    fn apply(&self, configs: &mut [Config]) -> Result<(), Fault> {
+    fn apply(&self, configs: &mut [Config]) -> Result<(), Box<Fault>> {
         let missing = |problem: String, remedy: String| {
-            Fault::of_file(self.flag.as_ref(), Advice::new(problem, remedy))
+            Box::new(Fault::of_file(self.flag.as_ref(), Advice::new(problem, remedy)))
         };
         let names: Vec<_> = configs.iter().map(|config| config.name.clone()).collect();
         let config = configs.iter_mut().find(|config| config.name == self.config);

@@ -10,7 +10,6 @@
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Seek as _};
 use std::mem::discriminant;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,12 +21,9 @@ use super::bindings::data::{DataContent, DataReading};
 use crate::advice::Advise;
 use crate::config::DataPlan;
 use crate::files::below::{self, Astray};
-use crate::files::{self, Readable, Unread};
+use crate::files::{self, Readable, Stamp, Unread};
 
 pub(super) mod watch;
-
-/// A file whose times are no older than this when it is read may be written again without a trace.
-const UNSETTLED: Duration = Duration::from_secs(2);
 
 /// The files of one plugin of one config.
 #[derive(Debug)]
@@ -131,35 +127,6 @@ impl Advise for DataError {
             Self::Torn { .. } => "write another file, and rename it to this one",
         };
         Some(remedy.to_owned())
-    }
-}
-
-/// Which file it is, and which of its contents: dev, inode, size, and when it was written and changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            written: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether whatever is written to the file from `now` on gives it another stamp.
-    fn is_settled(&self, now: SystemTime) -> bool {
-        let since = |(seconds, nanos): (i64, i64)| {
-            let at = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
-            now.duration_since(SystemTime::UNIX_EPOCH + at).ok()
-        };
-        [self.written, self.changed].into_iter().all(|at| since(at) > Some(UNSETTLED))
     }
 }
 
@@ -359,8 +326,7 @@ fn whole(mut file: &File, most: u64) -> Result<Option<(Vec<u8>, Metadata)>, Unre
     let bytes = files::read_open(file, most)?;
     let is = file.metadata()?;
     let after = Stamp::of(&is);
-    let is_whole = (before.size, before.written) == (after.size, after.written);
-    Ok(is_whole.then_some((bytes, is)))
+    Ok(before.has_same_bytes(&after).then_some((bytes, is)))
 }
 
 #[cfg(test)]

@@ -1,21 +1,22 @@
-//! Histograms with exponential buckets of scale 0, where these say the same as the bounds.
+//! Histograms with exponential buckets, where these say the same as the bounds.
 //!
-//! At scale 0 the bucket of index `i` holds what is above 2^i and at most 2^(i+1). Ours hold what is above one bound
-//! and at most the next. So bounds that are powers of two, each twice the one before, are buckets of it. What is
-//! at most the first bound has no lower end, and is what OpenTelemetry counts as zero, up to a threshold.
+//! Native histograms have the buckets of a scale already. Others may have those of scale 0: there the bucket of index
+//! `i` holds what is above 2^i and at most 2^(i+1). Ours hold what is above one bound and at most the next. So bounds
+//! that are powers of two, each twice the one before, are buckets of it. What is at most the first bound has no lower
+//! end, and is what OpenTelemetry counts as zero, up to a threshold.
 //!
 //! Nothing is rounded: bounds that do not fit are left to who asks.
 
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 
+use crate::config::buckets::native::exponent;
 use crate::series::Bounds;
 
-/// The form of exponential histograms: 2^(2^-0) is the base.
-pub(super) const SCALE: i32 = 0;
-
-/// How the buckets of bounds are buckets of scale 0.
+/// How the buckets of bounds are buckets of a scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Exponential {
+    /// How fine they are: 2^scale of them end from a power of two to the next.
+    pub(super) scale: i32,
     /// Up to where what was observed counts as zero: the first bound.
     pub(super) zero_threshold: f64,
     /// The index of the second of our buckets.
@@ -25,14 +26,11 @@ pub(super) struct Exponential {
 impl Exponential {
     /// The form of a histogram with these bounds; none if no such form is exact.
     pub(super) fn of(bounds: &Bounds) -> Option<Self> {
-        let (first, rest) = bounds.upper.split_first()?;
-        // Above 0 there is one unit first: what programs count are whole numbers.
-        let below = if *first == 0.0 { bounds.multiplier / 2.0 } else { *first };
-        let offset = power_of_two(below)?;
-        let doubles = rest.iter().try_fold(below, |before, bound| {
-            (*bound == before * 2.0 && power_of_two(*bound).is_some()).then_some(*bound)
-        });
-        doubles.map(|_| Self { zero_threshold: *first, offset })
+        let zero_threshold = *bounds.upper.first()?;
+        let form = |(scale, offset)| Self { scale, zero_threshold, offset };
+        // Prometheus counts the bucket by its upper end, and OpenTelemetry by its lower one.
+        let known = bounds.native.as_ref().map(|native| (native.schema.into(), native.second - 1));
+        known.or_else(|| doubling(bounds).map(|offset| (0, offset))).map(form)
     }
 
     /// What counts as zero, and the buckets above, of what each of our buckets holds.
@@ -43,14 +41,16 @@ impl Exponential {
     }
 }
 
-/// Which power of two a number is, if it is one.
-fn power_of_two(number: f64) -> Option<i32> {
-    const MANTISSA: u32 = f64::MANTISSA_DIGITS - 1;
-    let bits = number.to_bits();
-    let (exponent, mantissa) = (bits >> MANTISSA, bits & ((1 << MANTISSA) - 1));
-    // Neither negative, nor 0 or smaller than all that are stored whole, nor without a limit.
-    let whole = (1..0x7ff).contains(&exponent) && mantissa == 0;
-    whole.then(|| exponent as i32 - (f64::MAX_EXP - 1))
+/// The index of the second bucket at scale 0, if each bound is a power of two and twice the one before.
+fn doubling(bounds: &Bounds) -> Option<i32> {
+    let (first, rest) = bounds.upper.split_first()?;
+    // Above 0 there is one unit first: what programs count are whole numbers.
+    let below = if *first == 0.0 { bounds.multiplier / 2.0 } else { *first };
+    let offset = exponent(below)?;
+    let doubles = rest.iter().try_fold(below, |before, bound| {
+        (*bound == before * 2.0 && bound.is_finite()).then_some(*bound)
+    });
+    doubles.map(|_| offset)
 }
 
 #[cfg(test)]
@@ -58,11 +58,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::buckets::native::Native;
     use crate::config::buckets::{self, Scale};
 
     fn bounds(scale: Scale, multiplier: f64) -> Bounds {
-        let upper = buckets::Buckets { scale, multiplier }.bounds();
-        Bounds { upper, multiplier }
+        let upper = buckets::Buckets { scale, multiplier, native: None }.bounds();
+        Bounds { upper, multiplier, native: None }
     }
 
     fn of(scale: Scale, multiplier: f64) -> Option<(f64, i32)> {
@@ -92,6 +93,20 @@ mod tests {
             (Scale::Fixed(vec![1.0, 2.0, 3.0]), 1.0),
         ] {
             assert_eq!(of(scale.clone(), multiplier), None, "{scale:?} {multiplier}");
+        }
+    }
+
+    #[test]
+    fn native_ones_have_their_scale() {
+        let scale = Scale::Seconds { schema: 3, min: 0, max: 40 };
+        let native = Some(Native { schema: 3, second: -239, classic: true });
+        let bounds = Bounds { native, ..bounds(scale, 1.0) };
+        let form = Exponential::of(&bounds).unwrap();
+        assert_eq!((form.scale, form.zero_threshold), (3, 2f64.powi(-30)));
+        // The bucket of each index ends at the root that its scale says.
+        for (index, bound) in (form.offset..).zip(&bounds.upper[1..]) {
+            let end = 2f64.powf(f64::from(index + 1) / 8.0);
+            assert!((bound / end - 1.0).abs() < 1e-12, "{index}: {bound} {end}");
         }
     }
 

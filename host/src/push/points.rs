@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Histogram as Histograms, HistogramDataPoint, Metric, NumberDataPoint, Sum,
 };
 
-use super::exponential::{Exponential, SCALE};
+use super::exponential::Exponential;
 use super::told::{Chosen, Told};
 use crate::series::{Bounds, Histogram, Kind};
 
@@ -157,7 +157,7 @@ fn exponential_point(
         time_unix_nano: time,
         count: histogram.count(),
         sum: Some(histogram.sum()),
-        scale: SCALE,
+        scale: form.scale,
         zero_count,
         zero_threshold: form.zero_threshold,
         positive: Some(positive),

@@ -22,7 +22,11 @@ const DELTA: Form = Form { delta_counters: true, delta_histograms: true, exponen
 const BEGAN: u64 = 1000;
 
 fn histogram() -> Kind {
-    Kind::histogram(&Buckets { scale: Scale::Exp2 { min: 0, max: 2 }, multiplier: 0.5 })
+    Kind::histogram(&Buckets {
+        scale: Scale::Exp2 { min: 0, max: 2 },
+        multiplier: 0.5,
+        native: None,
+    })
 }
 
 fn family(kind: Kind) -> Family {
@@ -133,6 +137,28 @@ fn a_family_that_became_another_is_told_anew() {
     let cell = other.join(&LabelSet::of(["one"]), Some(Slot::Bucket(0)));
     other.add(cell, 6);
     insta::assert_snapshot!(lines(&push(&mut told, &other, 3000)), @"one 2000..3000 [6.0, 0.0, 0.0, 0.0, 6.0, 0.0]");
+}
+
+#[test]
+fn a_family_that_takes_the_place_of_another_goes_on() {
+    let mut told = Told::new(DELTA, BEGAN);
+    let labels = LabelSet::of(["one"]);
+    let mut before = family(Kind::Counter);
+    // It was let go of once, so its life is another one than that of the next family's.
+    let cell = before.join(&labels, None);
+    before.leave(cell);
+    before.let_go();
+    let cell = before.join(&labels, None);
+    before.add(cell, 5);
+    push(&mut told, &before, 2000);
+    let mut after = before.without_series();
+    let cell = after.join(&labels, None);
+    after.add(cell, 6);
+    insta::assert_snapshot!(lines(&push(&mut told, &after, 3000)), @"one 2000..3000 [1.0]");
+    let mut anew = after.without_series();
+    let cell = anew.join(&labels, None);
+    anew.add(cell, 4);
+    insta::assert_snapshot!(lines(&push(&mut told, &anew, 4000)), @"one 3000..4000 [4.0]");
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(super) struct ToldFamily {
     numbers: Vec<u64>,
     /// What the family was when it was read: another one of its name has other numbers.
     like: Option<(Kind, Vec<String>)>,
+    /// Which family of this name it was.
+    made: u64,
 }
 
 /// What was told of one series.
@@ -134,7 +136,7 @@ impl ToldFamily {
     fn follow(self, family: &Family, form: Form, read: u64) -> Self {
         let like = Some((family.kind.clone(), family.labels.clone()));
         let before = if self.like == like { self } else { Self::default() };
-        let mut now = Self { like, ..Self::default() };
+        let mut now = Self { like, made: family.made(), ..Self::default() };
         let delta = form.is_delta(&family.kind);
         let mut fresh = Vec::new();
         for (place, id) in family.live().enumerate() {
@@ -144,11 +146,10 @@ impl ToldFamily {
                     now.push(family, id, series, if delta { told } else { &fresh });
                 }
                 _ => {
-                    let series = ToldSeries { start: read, life: family.life_of(id) };
                     if delta {
                         fresh.fill(0);
                     }
-                    now.push(family, id, series, &fresh);
+                    now.push(family, id, ToldSeries { start: read, life: 0 }, &fresh);
                 }
             }
         }
@@ -162,16 +163,19 @@ impl ToldFamily {
 
     fn push(&mut self, family: &Family, id: usize, series: ToldSeries, numbers: &[u64]) {
         self.sets.push(family.label_values(id));
-        self.series.push(series);
+        self.series.push(ToldSeries { life: family.life_of(id), ..series });
         self.numbers.extend_from_slice(numbers);
     }
 
-    /// What was told of this series, if it was not let go of since. Mostly it stands where it stood.
+    /// What was told of this series, if it was not let go of since. Mostly it stands where it stood. A family that
+    /// has taken the place of another counts on in the same maps, as far as its numbers show.
     fn known(&self, place: usize, family: &Family, id: usize) -> Option<(ToldSeries, &[u64])> {
         let values = family.label_values(id);
         let stands = place < self.sets.len() && self.sets.get(place).same(values);
         let place = if stands { place } else { self.sets.find(values)? };
-        self.at(place).filter(|(series, _)| series.life == family.life_of(id))
+        let goes_on =
+            |series: &ToldSeries| self.made != family.made() || series.life == family.life_of(id);
+        self.at(place).filter(|(series, _)| goes_on(series))
     }
 }
 

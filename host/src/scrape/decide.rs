@@ -74,7 +74,7 @@ impl Deciding<'_> {
     }
 
     fn places(&self) -> Vec<Place> {
-        let units = self.units.iter().enumerate();
+        let units = self.units.iter().enumerate().filter(|(_, unit)| unit.chosen);
         let places =
             units.flat_map(|(n, unit)| (0..unit.feeds.len()).map(move |feed| Place(n, feed)));
         places.collect()

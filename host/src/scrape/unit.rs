@@ -47,6 +47,8 @@ pub(super) struct Active {
     pub(super) file: PathBuf,
     pub(super) feeds: Vec<Feed>,
     pub(super) plugins: Vec<Asked>,
+    /// Whether this reading is of it.
+    pub(super) chosen: bool,
     attached: Option<Attached>,
     /// What its programs had cost when this was last looked at, in their order.
     costs: Vec<(Option<ProgramCost>, Option<Misses>)>,
@@ -74,7 +76,8 @@ impl Active {
         let feeds = metrics.into_iter().map(feed).collect();
         let mut stats = ConfigStats::new(&name);
         stats.bundle = bundle;
-        Self { stats, file, feeds, plugins, attached, costs: Vec::new(), enrolled }
+        let (chosen, costs) = (true, Vec::new());
+        Self { stats, file, feeds, plugins, chosen, attached, costs, enrolled }
     }
 
     /// A metric of it, at work.

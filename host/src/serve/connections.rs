@@ -1,33 +1,24 @@
 //! Connections: accepted one by one, bounded in number, size and time, drained at the end.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, header};
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::warn;
 
+use super::client::{Client, House};
 use super::limits::ClientLimits;
-use super::patience::Patient;
-use super::room::{Handle, Room, Seat};
+use super::room::Room;
 use super::seldom::Seldom;
-use super::socket::{Acceptor, Listener, Peer, Stream};
-use super::traffic::{CloseCause, Traffic};
-use super::turns::{Turn, Turns};
+use super::socket::{Acceptors, Listener, Peer, Stream};
+use super::traffic::Traffic;
+use super::turns::Turns;
+use super::web::Web;
 use crate::advice::Advice;
 use crate::descriptors;
 
@@ -43,43 +34,50 @@ const REFUSAL: &[u8] =
     content-type: text/plain; charset=utf-8\r\ncontent-length: 37\r\n\r\n\
     too many requests are being answered\n";
 
-/// A listener, with what clients may take and where it is counted what they do.
+/// Listeners, with what clients may take and where it is counted what they do.
 #[derive(Debug)]
 pub struct Door {
     /// Where they come from.
-    pub listener: Listener,
+    pub listeners: Vec<Listener>,
     /// What they may take.
     pub limits: ClientLimits,
     /// What they came to.
     pub traffic: Traffic,
+    /// Who is let in, and with what TLS; without it everybody, with none.
+    pub web: Option<Web>,
 }
 
 impl<L: Into<Listener>> From<L> for Door {
     fn from(listener: L) -> Self {
-        let listener = listener.into();
-        Self { listener, limits: ClientLimits::default(), traffic: Traffic::default() }
+        let listeners = vec![listener.into()];
+        let (limits, traffic) = (ClientLimits::default(), Traffic::default());
+        Self { listeners, limits, traffic, web: None }
     }
 }
 
-/// Serves until `stop` first returns; then closes the listener and waits for the requests under
+/// Serves until `stop` first returns; then closes the listeners and waits for the requests under
 /// way, until [`ClientLimits::drain_time`] is over or `stop` returns a second time. Says whether all
 /// of them were answered. Those that were not are still being served by tasks of this runtime.
 ///
 /// # Errors
 ///
-/// When the listener is of no use to tokio.
+/// When a listener is of no use to tokio.
 pub async fn serve(door: Door, router: Router, mut stop: impl AsyncFnMut()) -> io::Result<bool> {
-    let Door { listener, limits, traffic } = door;
-    let acceptor = listener.into_acceptor()?;
+    let Door { listeners, limits, traffic, web } = door;
+    let acceptors = Acceptors::new(listeners)?;
     let connections = GracefulShutdown::new();
-    let reception = Reception::new(router, limits, traffic);
+    let (open, closing) = watch::channel(());
+    let (room, turns) = (Room::new(limits, traffic), Turns::new(&limits));
+    let house = House::new(router, turns.clone(), web, &limits);
+    let reception = Reception { room, house, closing, turns, said_failed: Seldom::default() };
     tokio::select! {
         () = stop() => {}
-        () = reception.accept_all(&acceptor, &connections) => {}
+        () = reception.accept_all(&acceptors, &connections) => {}
         () = reception.room.give_back() => {}
         () = reception.turns.look() => {}
     }
-    drop(acceptor);
+    drop(acceptors);
+    drop(open);
     Ok(tokio::select! {
         () = connections.shutdown() => true,
         () = reception.turns.look() => false,
@@ -91,28 +89,18 @@ pub async fn serve(door: Door, router: Router, mut stop: impl AsyncFnMut()) -> i
 /// What new connections are given.
 struct Reception {
     room: Room,
-    router: Router,
-    http: http1::Builder,
+    house: House,
+    /// Ends when no more connections are accepted.
+    closing: watch::Receiver<()>,
     turns: Turns,
     said_failed: Seldom,
 }
 
 impl Reception {
-    fn new(router: Router, limits: ClientLimits, traffic: Traffic) -> Self {
-        let mut http = http1::Builder::new();
-        // The time for a head is the stream's, which knows an idle connection from a slow one.
-        http.header_read_timeout(None)
-            .max_header_size(limits.header_bytes)
-            .max_buf_size(limits.buffer_bytes)
-            .half_close(true);
-        let (room, turns) = (Room::new(limits, traffic), Turns::new(&limits));
-        Self { room, router, http, turns, said_failed: Seldom::default() }
-    }
-
     /// Never returns.
-    async fn accept_all(&self, acceptor: &Acceptor, connections: &GracefulShutdown) {
+    async fn accept_all(&self, acceptors: &Acceptors, connections: &GracefulShutdown) {
         loop {
-            let mut next = acceptor.accept().await;
+            let mut next = acceptors.accept().await;
             for newcomers in 1.. {
                 match next {
                     Ok((stream, peer)) => self.receive(stream, peer, connections.watcher()),
@@ -120,7 +108,7 @@ impl Reception {
                     Err(error) => self.recover(&error).await,
                 }
                 let more = async {
-                    if newcomers < BATCH { acceptor.accept().await } else { pending().await }
+                    if newcomers < BATCH { acceptors.accept().await } else { pending().await }
                 };
                 next = tokio::select! {
                     biased;
@@ -138,11 +126,14 @@ impl Reception {
 
     fn receive(&self, stream: Stream, peer: Peer, watcher: Watcher) {
         let Some(seat) = self.room.seat(peer) else {
-            // Whether it is heard is for the client to see.
-            return drop(stream.try_write(REFUSAL));
+            // Whether it is heard is for the client to see. With TLS it would be nonsense.
+            if !self.house.speaks_tls() {
+                let _ = stream.try_write(REFUSAL);
+            }
+            return;
         };
-        let client = Client { stream, seat, watcher, turns: self.turns.clone() };
-        tokio::spawn(client.serve(self.http.clone(), self.router.clone()));
+        let client = Client { stream, seat, watcher, closing: self.closing.clone() };
+        tokio::spawn(client.serve(self.house.clone()));
     }
 
     /// Waits until there may be what the system was short of, for which a connection goes.
@@ -178,93 +169,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     ];
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
         || error.raw_os_error().is_some_and(|code| network.contains(&code))
-}
-
-/// One connection, with what it holds while it lasts.
-struct Client {
-    stream: Stream,
-    seat: Seat,
-    watcher: Watcher,
-    turns: Turns,
-}
-
-impl Client {
-    async fn serve(self, http: http1::Builder, router: Router) {
-        let Self { stream, seat, watcher, turns } = self;
-        let handle = seat.handle();
-        let stream = TokioIo::new(Patient::new(stream, handle.clone()));
-        let router = TowerToHyperService::new(router);
-        let service = service_fn(|request| answer(&router, &turns, request, handle.clone()));
-        let connection = http.serve_connection(stream, service);
-        let ended = tokio::select! {
-            ended = watcher.watch(connection) => ended,
-            () = seat.told() => Ok(()),
-        };
-        if let Err(error) = ended {
-            if error.is_parse() || error.is_parse_too_large() {
-                handle.ends(CloseCause::Malformed);
-            }
-            debug!("closed a connection: {error}");
-        }
-        // The place is free once the stream is closed and nothing of an answer is held any more.
-        drop(seat);
-    }
-}
-
-/// What the router answers, for the connection in this place.
-async fn answer(
-    router: &TowerToHyperService<Router>,
-    turns: &Turns,
-    mut request: Request<Incoming>,
-    seat: Handle,
-) -> Result<Response<Answer>, Infallible> {
-    let rest = seat.has_asked();
-    let asked = Answering(seat.clone());
-    let answering = (turns.next(&seat, rest).await, asked);
-    seat.is_answered();
-    request.extensions_mut().insert(seat.clone());
-    let mut response = router.call(request).await?;
-    // While requests wait it is of use to know a client again: as one that is busy, or is not.
-    if seat.is_crowded() && !turns.are_waited_for() {
-        seat.ends(CloseCause::Crowded);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response.map(|body| Answer { body, _answering: answering }))
-}
-
-/// Tells when a connection has got all of its answer, or has given it up.
-struct Answering(Handle);
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.has_answer();
-    }
-}
-
-/// The body of an answer.
-struct Answer {
-    body: Body,
-    _answering: (Turn, Answering),
-}
-
-impl http_body::Body for Answer {
-    type Data = <Body as http_body::Body>::Data;
-    type Error = <Body as http_body::Body>::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 #[cfg(test)]

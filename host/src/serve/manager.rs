@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn signs_of_life_come_twice_in_the_time_that_is_waited() {
         let paused = |watchdog, socket| Manager { socket, watchdog, ..Manager::default() }.pause();
-        let socket = || UnixDatagram::unbound().ok();
+        let socket = || UnixDatagram::unbound().ok().map(Arc::new);
         assert_eq!(paused(Some(Duration::from_secs(30)), socket()), Some(Duration::from_secs(15)));
         assert_eq!(paused(Some(Duration::ZERO), socket()), Some(LEAST_PAUSE));
         assert_eq!(paused(Some(Duration::from_secs(30)), None), None, "nobody could be told");

@@ -12,6 +12,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::accept::preferred;
+use super::choice::Choice;
 use super::encoding::wants_gzip;
 use super::health::{self, HEALTHY, READY};
 use super::maps;
@@ -196,15 +197,25 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
 }
 
 fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
-    get(async move |State(scrapes): State<Scrapes>, Extension(seat), headers: HeaderMap| {
-        let accepted = preferred(&headers, openmetrics);
-        let wanted = Page::Metrics(accepted.format, accepted.escaping);
-        let answer = scrapes.get(wanted, wants_gzip(&headers), patience(&headers)).await;
-        let mut response = page(answer, accepted.content_type(), &seat);
-        let vary = HeaderValue::from_static("Accept, Accept-Encoding");
-        response.headers_mut().insert(header::VARY, vary);
-        response
-    })
+    get(
+        async move |State(scrapes): State<Scrapes>,
+                    Extension(seat),
+                    uri: Uri,
+                    headers: HeaderMap| {
+            let choice = match Choice::of(uri.query()) {
+                Ok(choice) => choice,
+                Err(both) => return refusal(StatusCode::BAD_REQUEST, format!("{both}\n")),
+            };
+            let accepted = preferred(&headers, openmetrics);
+            let wanted = Page::Metrics(accepted.format, accepted.escaping);
+            let answer =
+                scrapes.get_of(choice, wanted, wants_gzip(&headers), patience(&headers)).await;
+            let mut response = page(answer, accepted.content_type(), &seat);
+            let vary = HeaderValue::from_static("Accept, Accept-Encoding");
+            response.headers_mut().insert(header::VARY, vary);
+            response
+        },
+    )
 }
 
 /// Has configs read again, if that may be asked for here.

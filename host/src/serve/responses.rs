@@ -13,6 +13,7 @@ pub(super) const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 pub(super) fn failure(error: &ScrapeError) -> Response {
     let status = match error {
         ScrapeError::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        ScrapeError::NoConfig(_) => StatusCode::BAD_REQUEST,
         ScrapeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
     refusal(status, format!("{}\n", error.advice()))

@@ -69,6 +69,8 @@ struct Guest {
     company: Arc<AtomicUsize>,
     state: Mutex<State>,
     told: Notify,
+    /// Told when an answer in frames is over, by whichever task ends it.
+    turned: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,8 @@ struct State {
     moved: Instant,
     /// Whether a request is being answered, or its answer not given to the connection whole.
     answering: bool,
+    /// Whether requests come in frames: HTTP/2.
+    framed: bool,
     /// Since when it has the last answer, if it had one.
     answered: Option<Instant>,
     /// Why it ends, once that is known.
@@ -148,7 +152,8 @@ impl Room {
         let company = Arc::clone(seats.peers.entry(peer).or_default());
         company.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::new(now));
-        let guest = Arc::new(Guest { peer, company, state, told: Notify::new() });
+        let (told, turned) = (Notify::new(), Notify::new());
+        let guest = Arc::new(Guest { peer, company, state, told, turned });
         let id = seats.next;
         seats.next += 1;
         seats.taken.insert(id, Arc::clone(&guest));
@@ -312,8 +317,8 @@ impl Seats {
 impl State {
     /// That of one that has come just now.
     fn new(now: Instant) -> Self {
-        let (phase, answering) = (Phase::Asking, false);
-        Self { phase, since: now, moved: now, answering, answered: None, cause: None }
+        let (phase, answering, framed) = (Phase::Asking, false, false);
+        Self { phase, since: now, moved: now, answering, framed, answered: None, cause: None }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -372,10 +377,15 @@ impl Room {
 }
 
 impl Handle {
+    /// Notes that requests come in frames, between others: that bytes come does not say that a request does.
+    pub(super) fn is_framed(&self) {
+        lock(&self.guest.state).framed = true;
+    }
+
     /// Notes that some of a request came.
     pub(super) fn asks(&self) {
         let mut state = lock(&self.guest.state);
-        if state.phase == Phase::Idle {
+        if state.phase == Phase::Idle && !state.framed {
             state.enter(Phase::Asking);
         }
     }
@@ -389,15 +399,24 @@ impl Handle {
         state.answered.map(|answered| state.since.duration_since(answered))
     }
 
+    /// Returns when an answer in frames is over: what the connection waits for is another thing then.
+    pub(super) async fn turns_over(&self) {
+        self.guest.turned.notified().await;
+    }
+
     /// Notes that it is its turn.
     pub(super) fn is_answered(&self) {
         lock(&self.guest.state).enter(Phase::Answering);
     }
 
-    /// Notes that the connection has all of the answer.
+    /// Notes that the connection has all of the answer. In frames it is written then, or its client has given it up.
     pub(super) fn has_answer(&self) {
         let mut state = lock(&self.guest.state);
         state.answering = false;
+        if state.framed {
+            state.enter(Phase::Idle);
+            self.guest.turned.notify_one();
+        }
         state.answered = Some(Instant::now());
     }
 

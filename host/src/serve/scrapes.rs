@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use super::board::{Ailment, Board, Notes};
+use super::choice::Choice;
 use crate::advice::Advise;
 use crate::escaping::Escaping;
 use crate::exposition::{Body, Format, gzip};
@@ -35,6 +36,16 @@ pub trait Gatherer: Send + 'static {
 
     /// Changes what there is to read, if anybody has told it to.
     fn settle(&mut self) {}
+
+    /// Has readings be of these configs alone, and pages, until it is called again.
+    ///
+    /// # Errors
+    ///
+    /// When it names one that there is not; nothing changes then.
+    fn choose(&mut self, choice: &Choice) -> Result<(), String> {
+        let _ = choice;
+        Ok(())
+    }
 
     /// A page of what was read.
     fn page(&mut self, page: Page) -> Body;
@@ -110,6 +121,9 @@ pub enum ScrapeError {
     /// A bug; the next scrape is tried again.
     #[error("failed to scrape: {0}")]
     Panicked(String),
+    /// The client asks for a config that there is not.
+    #[error("no config `{0}` is served")]
+    NoConfig(String),
     /// The scrape thread has ended.
     #[error("failed to scrape: the exporter is stopping")]
     Stopping,
@@ -121,6 +135,9 @@ impl Advise for ScrapeError {
             Self::Panicked(_) => {
                 Some("this is a bug, please report it with the exporter's log".to_owned())
             }
+            Self::NoConfig(_) => Some(
+                "the status page at / has all that are, for collect[] and exclude[]".to_owned(),
+            ),
             Self::Stopping => None,
         }
     }
@@ -151,6 +168,7 @@ type FamiliesReply = oneshot::Sender<Result<Vec<Arc<Family>>, ScrapeError>>;
 
 #[derive(Debug)]
 struct Request {
+    choice: Choice,
     page: Page,
     gzip: bool,
     patience: Option<Duration>,
@@ -180,7 +198,8 @@ impl Scrapes {
         (Self { queue, life, board }, move || live(gatherer, (&requests, shown), alive))
     }
 
-    /// Has the maps read though nobody has asked for a page yet. Who asks meanwhile shares the reading.
+    /// Has the maps read though nobody has asked for a page yet. Who asks meanwhile has a reading of their own, which
+    /// begins after they asked. One that already waits then is for both.
     pub fn read_ahead(&self) {
         // A thread that has died is told of elsewhere.
         let _ = self.queue.send(Asked::Reading);
@@ -233,8 +252,23 @@ impl Scrapes {
         gzip: bool,
         patience: Option<Duration>,
     ) -> Result<Answer, ScrapeError> {
+        self.get_of(Choice::All, page, gzip, patience).await
+    }
+
+    /// As [`Scrapes::get`], of some configs: only who asks for the same ones shares a reading.
+    ///
+    /// # Errors
+    ///
+    /// See [`ScrapeError`].
+    pub async fn get_of(
+        &self,
+        choice: Choice,
+        page: Page,
+        gzip: bool,
+        patience: Option<Duration>,
+    ) -> Result<Answer, ScrapeError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { page, gzip, patience, reply };
+        let request = Request { choice, page, gzip, patience, reply };
         self.queue.send(Asked::Page(request)).map_err(|_| ScrapeError::Stopping)?;
         answer.await.unwrap_or(Err(ScrapeError::Stopping))
     }
@@ -330,8 +364,15 @@ impl<'a> Waiting<'a> {
     /// Whether anybody wants a reading. Who has gone is forgotten.
     fn wants_reading(&mut self) -> bool {
         self.families.retain(|reply| !reply.is_closed());
-        let wanted = next_page(&mut self.pages, &[]).is_some() || !self.families.is_empty();
-        wanted || self.reading
+        self.pages.retain(|request| !request.reply.is_closed());
+        self.reading || !self.pages.is_empty() || !self.families.is_empty()
+    }
+
+    /// Which configs are to be read next: those that the one asks for who waits longest, but for who wants all and no
+    /// page.
+    fn choice(&self) -> Choice {
+        let oldest = self.pages.first().filter(|_| !self.reading && self.families.is_empty());
+        oldest.map(|request| request.choice.clone()).unwrap_or_default()
     }
 
     /// Makes a call, which a panic may cut short, and shows meanwhile that one is under way.
@@ -371,11 +412,12 @@ fn work(gatherer: &mut impl Gatherer, mut waiting: Waiting<'_>, alive: watch::Se
     }
 }
 
-/// What the one who waits longest asked for, leaving out the pages in `made`. Clients that have gone
+/// What the one of this choice who waits longest asked for, leaving out the pages in `made`. Clients that have gone
 /// are forgotten.
-fn next_page(waiting: &mut Vec<Request>, made: &[Page]) -> Option<Page> {
+fn next_page(waiting: &mut Vec<Request>, choice: &Choice, made: &[Page]) -> Option<Page> {
     waiting.retain(|request| !request.reply.is_closed());
-    waiting.iter().map(|request| request.page).find(|page| !made.contains(page))
+    let chosen = waiting.iter().filter(|request| request.choice == *choice);
+    chosen.map(|request| request.page).find(|page| !made.contains(page))
 }
 
 /// Reads once, and makes of it each page that is asked for until then. No page is made twice, or
@@ -384,20 +426,26 @@ fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
     // All who stand in the queue now share the reading, so it is made for the least patient of them.
     // Who comes later takes it as it is.
     waiting.look();
+    let choice = waiting.choice();
     waiting.reading = false;
-    let patience = waiting.pages.iter().filter_map(|request| request.patience).min();
+    let chosen = waiting.pages.iter().filter(|request| request.choice == choice);
+    let patience = chosen.filter_map(|request| request.patience).min();
     // Who wants families and comes later gets the next reading, or it would be of another moment than asked for.
     let families = std::mem::take(&mut waiting.families);
-    let read = waiting.call(|| gatherer.read(patience));
+    let read = waiting.call(|| {
+        gatherer.choose(&choice).map_err(ScrapeError::NoConfig)?;
+        gatherer.read(patience);
+        Ok(())
+    });
+    let read = read.and_then(|read| read);
     for reply in families {
         // Who has gone meanwhile misses nothing.
         let _ = reply.send(read.clone().and_then(|()| waiting.call(|| gatherer.families())));
     }
-    waiting.look();
     let mut made = Vec::new();
-    while let Some(page) = next_page(&mut waiting.pages, &made) {
+    while let Some(page) = next_page(&mut waiting.pages, &choice, &made) {
         let body = read.clone().and_then(|()| waiting.call(|| gatherer.page(page)));
-        answer(gatherer, page, body, waiting);
+        answer(gatherer, (&choice, page), body, waiting);
         made.push(page);
     }
     if read.is_ok()
@@ -405,7 +453,10 @@ fn answer_all(gatherer: &mut impl Gatherer, waiting: &mut Waiting<'_>) {
     {
         waiting.board.put_up(findings);
     }
-    waiting.board.count(read.is_ok());
+    // A client's mistake is no failure of the exporter's.
+    if !matches!(read, Err(ScrapeError::NoConfig(_))) {
+        waiting.board.count(read.is_ok());
+    }
 }
 
 fn call<T>(what: impl FnOnce() -> T) -> Result<T, ScrapeError> {
@@ -434,12 +485,13 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 /// Gives the page to all who wait for it, those included who came while it was made.
 fn answer(
     gatherer: &mut impl Gatherer,
-    page: Page,
+    (choice, page): (&Choice, Page),
     body: Result<Body, ScrapeError>,
     waiting: &mut Waiting<'_>,
 ) {
     waiting.look();
-    let wants_gzip = |request: &Request| request.page == page && request.gzip;
+    let is_for = |request: &Request| request.page == page && request.choice == *choice;
+    let wants_gzip = |request: &Request| is_for(request) && request.gzip;
     let zipped = match &body {
         Ok(body) if waiting.pages.iter().any(wants_gzip) => {
             // As above: a panic is no reason to stop, and who takes gzip takes the page as it is.
@@ -450,7 +502,7 @@ fn answer(
     if zipped.is_some() {
         waiting.look();
     }
-    for request in waiting.pages.extract_if(.., |request| request.page == page) {
+    for request in waiting.pages.extract_if(.., |request| is_for(request)) {
         let zipped = zipped.as_ref().filter(|_| request.gzip);
         let answer = body
             .as_ref()

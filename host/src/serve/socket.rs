@@ -1,12 +1,15 @@
-//! Sockets of the two kinds that are served, TCP and UNIX, as one.
+//! Sockets of the kinds that are served, TCP, UNIX and of virtual machines, as one.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net;
 
@@ -21,6 +24,8 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A stream socket in the file system, or an abstract one.
     Unix(UnixListener),
+    /// One for virtual machines of this host, or for its host if it is one.
+    Vsock(Socket),
 }
 
 impl From<TcpListener> for Listener {
@@ -43,17 +48,19 @@ impl Listener {
                 listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback())
             }
             Self::Unix(_) => true,
+            Self::Vsock(_) => false,
         }
     }
 
     /// Where `path` is found, for people: a URL, or a path and a socket.
-    pub fn place(&self, path: &str) -> String {
+    pub fn place(&self, path: &str, with_tls: bool) -> String {
+        let scheme = if with_tls { "https" } else { "http" };
         match self {
             Self::Tcp(listener) => {
                 let address = listener.local_addr();
                 let address =
                     address.map_or_else(|_| "?".to_owned(), |address| address.to_string());
-                format!("http://{address}{path}")
+                format!("{scheme}://{address}{path}")
             }
             Self::Unix(listener) => {
                 let address = listener.local_addr().ok();
@@ -61,6 +68,13 @@ impl Listener {
                 match name {
                     Some(name) => format!("{path} of the UNIX socket {}", name.display()),
                     None => format!("{path} of a UNIX socket without a path"),
+                }
+            }
+            Self::Vsock(listener) => {
+                let address = listener.local_addr().ok();
+                match address.and_then(|address| address.as_vsock_address()) {
+                    Some((_, port)) => format!("{path} of the port {port} of vsock"),
+                    None => format!("{path} of a port of vsock"),
                 }
             }
         }
@@ -71,12 +85,13 @@ impl Listener {
         let listening = match self {
             Self::Tcp(listener) => SockRef::from(listener).is_listener(),
             Self::Unix(listener) => SockRef::from(listener).is_listener(),
+            Self::Vsock(listener) => listener.is_listener(),
         };
         listening.unwrap_or(false)
     }
 
     /// The same, for this thread's runtime.
-    pub(super) fn into_acceptor(self) -> io::Result<Acceptor> {
+    fn into_acceptor(self) -> io::Result<Acceptor> {
         match self {
             Self::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
@@ -91,30 +106,72 @@ impl Listener {
                 listener.set_nonblocking(true)?;
                 net::UnixListener::from_std(listener).map(Acceptor::Unix)
             }
+            Self::Vsock(listener) => {
+                listener.set_nonblocking(true)?;
+                // What tokio has for UNIX sockets does the same with any that are connected and made of bytes.
+                let listener = UnixListener::from(OwnedFd::from(listener));
+                net::UnixListener::from_std(listener).map(Acceptor::Vsock)
+            }
         }
     }
 }
 
 /// A listener that a runtime waits for.
 #[derive(Debug)]
-pub(super) enum Acceptor {
+enum Acceptor {
     Tcp(net::TcpListener),
     Unix(net::UnixListener),
+    /// As one of UNIX.
+    Vsock(net::UnixListener),
 }
 
 impl Acceptor {
     /// The next connection, and who it is from.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
-                Ok((Stream::Tcp(stream), Peer::of(address.ip())))
+                let (stream, address) = ready!(listener.poll_accept(cx))?;
+                Poll::Ready(Ok((Stream::Tcp(stream), Peer::of(address.ip()))))
             }
             Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), Peer::Local))
+                let (stream, _) = ready!(listener.poll_accept(cx))?;
+                Poll::Ready(Ok((Stream::Unix(stream), Peer::Local)))
+            }
+            Self::Vsock(listener) => {
+                let (stream, _) = ready!(listener.poll_accept(cx))?;
+                let address = SockRef::from(&stream).peer_addr().ok();
+                let machine = address.and_then(|address| address.as_vsock_address());
+                let machine = machine.map_or(u32::MAX, |(machine, _)| machine);
+                Poll::Ready(Ok((Stream::Unix(stream), Peer::Machine(machine))))
             }
         }
+    }
+}
+
+/// All listeners of a server.
+#[derive(Debug)]
+pub(super) struct Acceptors {
+    all: Vec<Acceptor>,
+    /// Which of them is asked first: another one each time, so that none keeps the others waiting.
+    first: AtomicUsize,
+}
+
+impl Acceptors {
+    /// These, for this thread's runtime.
+    pub(super) fn new(listeners: Vec<Listener>) -> io::Result<Self> {
+        let all = listeners.into_iter().map(Listener::into_acceptor).collect::<Result<_, _>>()?;
+        Ok(Self { all, first: AtomicUsize::new(0) })
+    }
+
+    /// The next connection of any, and who it is from.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        let first = self.first.fetch_add(1, Ordering::Relaxed);
+        poll_fn(|cx| {
+            let in_turn = (0..self.all.len()).map(|at| (first.wrapping_add(at)) % self.all.len());
+            let next = in_turn.map(|at| self.all[at].poll_accept(cx)).find(Poll::is_ready);
+            next.unwrap_or(Poll::Pending)
+        })
+        .await
     }
 }
 
@@ -126,6 +183,8 @@ pub(super) enum Peer {
     V6([u16; 4]),
     /// Whoever may open the socket's file.
     Local,
+    /// A virtual machine, or the host of this one, by its number.
+    Machine(u32),
 }
 
 impl Peer {
@@ -149,11 +208,12 @@ impl std::fmt::Display for Peer {
                 write!(f, "{}/64", std::net::Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0))
             }
             Self::Local => write!(f, "the UNIX socket"),
+            Self::Machine(number) => write!(f, "the machine {number}"),
         }
     }
 }
 
-/// A connection of either kind.
+/// A connection of any kind; that of a virtual machine is as one of UNIX.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(net::TcpStream),
@@ -244,12 +304,12 @@ mod tests {
     fn says_where_a_page_is() {
         let dir = tempfile::tempdir().unwrap();
         let unix = UnixListener::bind(dir.path().join("s")).unwrap();
-        let place = Listener::from(unix).place("/metrics");
+        let place = Listener::from(unix).place("/metrics", false);
         let place = place.replace(&dir.path().display().to_string(), "DIR");
         insta::assert_snapshot!(place, @"/metrics of the UNIX socket DIR/s");
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = tcp.local_addr().unwrap().port().to_string();
-        let place = Listener::from(tcp).place("/metrics").replace(&port, "PORT");
-        insta::assert_snapshot!(place, @"http://127.0.0.1:PORT/metrics");
+        let place = Listener::from(tcp).place("/metrics", true).replace(&port, "PORT");
+        insta::assert_snapshot!(place, @"https://127.0.0.1:PORT/metrics");
     }
 }

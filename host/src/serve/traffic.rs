@@ -16,6 +16,8 @@ pub enum CloseCause {
     RequestTimeout,
     /// An answer was not taken in [`super::ClientLimits::response_time`].
     ResponseTimeout,
+    /// No TLS was agreed upon: see the log at `--log.level=debug`.
+    Handshake,
     /// What came was not HTTP, or a head beyond [`super::ClientLimits::header_bytes`].
     Malformed,
     /// An answer was its last, for all places were taken.
@@ -32,11 +34,12 @@ pub enum CloseCause {
 
 impl CloseCause {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Client,
         Self::Idle,
         Self::RequestTimeout,
         Self::ResponseTimeout,
+        Self::Handshake,
         Self::Malformed,
         Self::Crowded,
         Self::EvictedIdle,
@@ -52,6 +55,7 @@ impl CloseCause {
             Self::Idle => "idle",
             Self::RequestTimeout => "request_timeout",
             Self::ResponseTimeout => "response_timeout",
+            Self::Handshake => "handshake",
             Self::Malformed => "malformed",
             Self::Crowded => "crowded",
             Self::EvictedIdle => "evicted_idle",
@@ -145,7 +149,7 @@ mod tests {
             traffic.came();
             traffic.went(cause);
         }
-        assert_eq!((traffic.accepted(), traffic.open(), traffic.refused()), (10, 0, 3));
+        assert_eq!((traffic.accepted(), traffic.open(), traffic.refused()), (11, 0, 3));
         assert!(traffic.closed().iter().all(|(_, count)| *count == 1));
     }
 }

@@ -2,11 +2,20 @@
 //! ask with.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use socket2::{Domain, SockAddr, Socket, Type};
+
 use crate::advice::Advise;
+use crate::cli::Healthcheck;
 use crate::serve::{AddressError, HEALTHY, ListenAddress};
+use crate::trust::{self, Identity, Trouble, TrustError, Trusted};
 
 /// How long each of connecting, asking and being answered may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,6 +29,9 @@ pub enum HealthError {
     /// An address that nobody can connect to.
     #[error("{0} is where systemd listens")]
     Systemd(ListenAddress),
+    /// TLS that cannot be spoken as it is to be.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Nobody answers.
     #[error("nobody serves at {address}")]
     Silent {
@@ -43,37 +55,118 @@ impl Advise for HealthError {
         match self {
             Self::Address(error) => error.remedy(),
             Self::Systemd(_) => Some("name its HOST:PORT".to_owned()),
-            Self::Silent { .. } | Self::Unwell { .. } => None,
+            Self::Silent { source, .. } if Trouble::of(source) == Trouble::Certificate => {
+                Some("name its authority with --ca-file".to_owned())
+            }
+            Self::Silent { .. } | Self::Unwell { .. } | Self::Trust(_) => None,
         }
     }
 }
 
-/// Asks the exporter that listens at `address`, written as for `--web.listen-address`, whether it is well.
-///
-/// # Errors
-///
-/// If it is not well.
-pub fn health(address: &str) -> Result<(), HealthError> {
-    let address: ListenAddress = address.parse()?;
-    let (host, port) = match &address {
-        ListenAddress::All { port } => ("localhost", *port),
-        ListenAddress::Host { host, port } => (host.as_str(), *port),
-        ListenAddress::Systemd(_) => return Err(HealthError::Systemd(address)),
-    };
-    match ask(host, port) {
-        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => Ok(()),
-        Ok(answer) => Err(HealthError::Unwell { address, answer }),
-        Err(source) => Err(HealthError::Silent { address, source }),
+impl Healthcheck {
+    /// Asks the exporter at each address whether it is healthy. One that wants to know who asks serves, too.
+    ///
+    /// # Errors
+    ///
+    /// If one is not well.
+    pub fn ask(&self) -> Result<(), HealthError> {
+        self.addresses.iter().try_for_each(|address| self.ask_one(address))
+    }
+
+    fn ask_one(&self, text: &str) -> Result<(), HealthError> {
+        let (tls, text) = match text.strip_prefix("https://") {
+            Some(text) => (true, text),
+            None => (false, text),
+        };
+        let address: ListenAddress = text.parse()?;
+        let silent = |source| HealthError::Silent { address: address.clone(), source };
+        let (wire, name) = match &address {
+            ListenAddress::All { port } => (tcp("localhost", *port), "localhost"),
+            ListenAddress::Host { host, port } => (tcp(host, *port), &**host),
+            ListenAddress::Unix(path) => (UnixStream::connect(path).map(Wire::Unix), "localhost"),
+            ListenAddress::Vsock { machine, port } => (vsock(*machine, *port), "localhost"),
+            ListenAddress::Systemd(_) => return Err(HealthError::Systemd(address)),
+        };
+        let wire = wire.and_then(Wire::patient).map_err(silent)?;
+        let answer = match tls {
+            true => ask(StreamOwned::new(self.tls(name)?, wire)),
+            false => ask(wire),
+        };
+        let answer = answer.map_err(silent)?;
+        match answer.strip_prefix("HTTP/1.1 ").map(|rest| rest.split(' ').next()) {
+            Some(Some("200" | "401")) => Ok(()),
+            _ => Err(HealthError::Unwell { address, answer }),
+        }
+    }
+
+    /// What TLS is spoken with to who is called so.
+    fn tls(&self, name: &str) -> Result<ClientConnection, HealthError> {
+        let trusted = match &self.ca_file {
+            _ if self.insecure => Trusted::Anybody,
+            Some(file) => Trusted::File(file),
+            None => Trusted::Host,
+        };
+        let identity = self.cert_file.clone().zip(self.key_file.clone());
+        let identity = identity.map(|(certificate, key)| Identity { certificate, key });
+        let config = trust::config(trusted, identity.as_ref())?;
+        let name = ServerName::try_from(name.to_owned());
+        let name = name.map_err(|_| TrustError::Tls(rustls::Error::UnsupportedNameType))?;
+        Ok(ClientConnection::new(Arc::new(config), name).map_err(TrustError::Tls)?)
+    }
+}
+
+/// A connection of either kind.
+enum Wire {
+    Tcp(TcpStream),
+    /// That of a virtual machine is as one of UNIX.
+    Unix(UnixStream),
+}
+
+impl Wire {
+    /// The same, which waits no longer than it should.
+    fn patient(self) -> io::Result<Self> {
+        let patience = Some(PATIENCE);
+        match &self {
+            Self::Tcp(wire) => {
+                wire.set_read_timeout(patience)?;
+                wire.set_write_timeout(patience)?;
+            }
+            Self::Unix(wire) => {
+                wire.set_read_timeout(patience)?;
+                wire.set_write_timeout(patience)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(wire) => wire.read(buffer),
+            Self::Unix(wire) => wire.read(buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(wire) => wire.write(bytes),
+            Self::Unix(wire) => wire.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// The first line of the answer.
-fn ask(host: &str, port: u16) -> io::Result<String> {
-    let mut server = connect((host, port).to_socket_addrs()?)?;
-    server.set_read_timeout(Some(PATIENCE))?;
-    server.set_write_timeout(Some(PATIENCE))?;
+fn ask(mut server: impl Read + Write) -> io::Result<String> {
     let request = format!("GET {HEALTHY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     server.write_all(request.as_bytes())?;
+    server.flush()?;
     let mut answer = [0; 64];
     let mut length = 0;
     while length < answer.len() && !answer[..length].contains(&b'\n') {
@@ -86,15 +179,23 @@ fn ask(host: &str, port: u16) -> io::Result<String> {
     Ok(answer.lines().next().unwrap_or_default().to_owned())
 }
 
-fn connect(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+fn tcp(host: &str, port: u16) -> io::Result<Wire> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
+    for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(server) => return Ok(server),
+            Ok(server) => return Ok(Wire::Tcp(server)),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// At this number of this machine, or within it.
+fn vsock(machine: Option<u32>, port: u32) -> io::Result<Wire> {
+    let socket = Socket::new(Domain::VSOCK, Type::STREAM, None)?;
+    let machine = machine.unwrap_or(libc::VMADDR_CID_LOCAL);
+    socket.connect_timeout(&SockAddr::vsock(machine, port), PATIENCE)?;
+    Ok(Wire::Unix(UnixStream::from(OwnedFd::from(socket))))
 }
 
 #[cfg(test)]
@@ -104,6 +205,12 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    fn health(address: &str) -> Result<(), HealthError> {
+        let (ca_file, cert_file, key_file) = (None, None, None);
+        let addresses = vec![address.to_owned()];
+        Healthcheck { addresses, ca_file, insecure: false, cert_file, key_file }.ask()
+    }
 
     /// What is said of a server that answers so.
     fn said(answer: &'static str) -> String {
@@ -127,6 +234,7 @@ mod tests {
     #[test]
     fn says_who_is_well() {
         assert_eq!(said("HTTP/1.1 200 OK\r\n\r\n"), "well");
+        assert_eq!(said("HTTP/1.1 401 Unauthorized\r\n\r\n"), "well");
         insta::assert_snapshot!(said("HTTP/1.1 503 Service Unavailable\r\n\r\n"), @r#"ADDRESS answers "HTTP/1.1 503 Service Unavailable""#);
         insta::assert_snapshot!(said("\0"), @r#"ADDRESS answers "\0""#);
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::{Body, Format};
 use ebpf_wasm_exporter::serve::{
     ClientLimits, CloseCause, Door, Gatherer, Listener, MapSummary, Page, Piece, Scrapes, Site,
-    TelemetryPath, Traffic, router, serve,
+    TelemetryPath, Traffic, Web, router, serve,
 };
 use tokio::sync::mpsc as stops;
 
@@ -94,6 +94,7 @@ pub(crate) struct Options {
     pub(crate) fresh: bool,
     pub(crate) limits: ClientLimits,
     pub(crate) gate: Option<Gate>,
+    pub(crate) web: Option<Web>,
 }
 
 impl Default for Options {
@@ -106,6 +107,7 @@ impl Default for Options {
             fresh: false,
             limits: ClientLimits::default(),
             gate: None,
+            web: None,
         }
     }
 }
@@ -142,7 +144,8 @@ impl Server {
         let gatherer = Fake { metrics, fresh, calls: scraped.0, pieces: scraped.1, gate };
         let counted = Arc::clone(&arrived);
         let traffic = Traffic::default();
-        let door = Door { listener, limits: options.limits, traffic: traffic.clone() };
+        let (limits, web) = (options.limits, options.web.take());
+        let door = Door { listeners: vec![listener], limits, traffic: traffic.clone(), web };
         let thread = thread::spawn(move || run(options, door, gatherer, counted, stopped));
         Self { address, calls, pieces, arrived, traffic, stop, thread }
     }
@@ -186,7 +189,8 @@ fn run(
     let (scrapes, work) = Scrapes::new(gatherer);
     let thread = thread::spawn(work);
     let telemetry_path = TelemetryPath::parse(options.path).unwrap();
-    let site = Site { telemetry_path, maps: options.maps, openmetrics: options.openmetrics };
+    let (maps, openmetrics) = (options.maps, options.openmetrics);
+    let site = Site { telemetry_path, maps, openmetrics, lifecycle: false, reloads: None };
     let router = router(&site, scrapes);
     let router = router.layer(axum::middleware::map_request(move |request: Request| {
         arrived.fetch_add(1, Ordering::SeqCst);

@@ -3,9 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{self, JoinHandle};
 
-use ebpf_wasm_exporter::serve::{
-    ClientLimits, Door, Listener, Scrapes, Site, TelemetryPath, Traffic, router, serve,
-};
+use ebpf_wasm_exporter::serve::{Door, Listener, Scrapes, Site, TelemetryPath, router, serve};
 use tokio::sync::oneshot;
 
 use crate::tape::Replay;
@@ -62,8 +60,9 @@ fn run(listener: Listener, replay: Replay, stopped: oneshot::Receiver<()>) {
     let (scrapes, work) = Scrapes::new(replay.0);
     let scraping = thread::spawn(work);
     let telemetry_path = TelemetryPath::parse("/metrics").unwrap();
-    let site = Site { telemetry_path, maps: false, openmetrics: true };
-    let door = Door { listener, limits: ClientLimits::default(), traffic: Traffic::default() };
+    let site =
+        Site { telemetry_path, maps: false, openmetrics: true, lifecycle: false, reloads: None };
+    let door = Door::from(listener);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut stopped = Some(stopped);
     let served = runtime.block_on(serve(door, router(&site, scrapes), async || {

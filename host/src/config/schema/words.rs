@@ -2,7 +2,7 @@
 
 use super::ITEMS;
 use crate::config::raw::keys::{self, Key, Section, Unwritten, ValueKind};
-use crate::config::raw::policy;
+use crate::config::raw::{policy, web};
 use crate::config::size::shown;
 
 /// The keys of one kind of mapping.
@@ -38,6 +38,11 @@ pub fn tables() -> Vec<KeyTable> {
 /// Every key of a policy of signatures, likewise.
 pub fn policy_tables() -> Vec<KeyTable> {
     [&policy::POLICY, &policy::RULE, &policy::KEY, &policy::IDENTITY].map(table).to_vec()
+}
+
+/// Every key of a web config, likewise.
+pub fn web_tables() -> Vec<KeyTable> {
+    [&web::WEB, &web::TLS, &web::HTTP, &web::HEADERS, &web::RATE].map(table).to_vec()
 }
 
 fn table(section: &Section) -> KeyTable {

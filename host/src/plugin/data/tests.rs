@@ -112,11 +112,11 @@ fn a_file_that_rests_is_not_read_again() {
     let stamp = Stamp::of(&is);
     let now = SystemTime::now();
     assert!(!stamp.is_settled(now), "it is new");
-    assert!(stamp.is_settled(now + UNSETTLED * 2));
-    assert!(!stamp.is_settled(now - UNSETTLED * 9), "a clock that was set back");
+    assert!(stamp.is_settled(now + Stamp::UNSETTLED * 2));
+    assert!(!stamp.is_settled(now - Stamp::UNSETTLED * 9), "a clock that was set back");
     let plan = folder.plan("pods");
     assert!(matches!(look(&plan, Some(stamp), None, now), Ok(Look::Same)));
-    let later = look(&plan, None, Some(b"one"), now + UNSETTLED * 2);
+    let later = look(&plan, None, Some(b"one"), now + Stamp::UNSETTLED * 2);
     assert!(
         matches!(later, Ok(Look::Read(FileRead { content: None, stamp: Some(found), .. })) if found == stamp)
     );

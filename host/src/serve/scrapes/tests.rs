@@ -364,7 +364,7 @@ impl Drop for Dying {
 }
 
 #[test]
-fn who_asks_during_the_first_reading_shares_it() {
+fn who_asks_during_the_first_reading_has_one_of_their_own() {
     let f = start();
     assert_eq!(f.scrapes.unready(), Some(Ailment::Unread));
     f.scrapes.read_ahead();
@@ -373,18 +373,19 @@ fn who_asks_during_the_first_reading_shares_it() {
     assert!(f.scrapes.notes().busy.is_some());
     let page = ask(&f.scrapes, METRICS, false);
     f.ends("read");
-    f.makes(METRICS, "page");
-    assert_eq!(wait(page), plain("page"));
-    // One call later it is noted.
-    let other = ask(&f.scrapes, METRICS, false);
     f.begins(Call::Read(None));
     assert_eq!((f.scrapes.unready(), f.scrapes.notes().readings), (None, 1));
+    f.ends("read");
+    f.makes(METRICS, "page");
+    assert_eq!(wait(page), plain("page"));
+    let other = ask(&f.scrapes, METRICS, false);
+    f.begins(Call::Read(None));
     f.ends("panic");
     assert!(wait(other).is_err());
     let last = ask(&f.scrapes, METRICS, false);
     f.begins(Call::Read(None));
     let notes = f.scrapes.notes();
-    assert_eq!((notes.readings, notes.failed, f.scrapes.unready()), (1, 1, None));
+    assert_eq!((notes.readings, notes.failed, f.scrapes.unready()), (2, 1, None));
     f.ends("read");
     f.makes(METRICS, "page");
     assert_eq!(wait(last), plain("page"));
@@ -397,19 +398,18 @@ fn a_reading_ahead_is_one_with_what_is_asked_for_before_it_begins() {
     f.begins(Call::Read(None));
     // Both stand in the queue: one reading is for both.
     f.scrapes.read_ahead();
+    let second = ask(&f.scrapes, PROTOBUF, false);
+    drop(second);
+    let third = ask(&f.scrapes, OPENMETRICS, false);
     f.ends("read");
     f.makes(METRICS, "first");
     assert_eq!(wait(first), plain("first"));
-    f.begins(Call::Read(None));
-    f.scrapes.read_ahead();
-    let second = ask(&f.scrapes, METRICS, false);
-    f.ends("read");
-    f.makes(METRICS, "second");
-    assert_eq!(wait(second), plain("second"));
+    f.makes(OPENMETRICS, "third");
+    assert_eq!(wait(third), plain("third"));
     f.reads();
     drop(f.scrapes);
     f.thread.join().unwrap();
-    assert!(f.begun.try_recv().is_err(), "three readings");
+    assert!(f.begun.try_recv().is_err(), "two readings");
 }
 
 #[test]
@@ -430,7 +430,7 @@ fn a_thread_that_dies_is_known_to_be_dead() {
 fn the_thread_answers_before_it_ends() {
     let Fixture { scrapes, begun, texts, thread } = start();
     let (reply, answer) = oneshot::channel();
-    let request = Request { page: METRICS, gzip: false, patience: None, reply };
+    let request = Request { choice: Choice::All, page: METRICS, gzip: false, patience: None, reply };
     scrapes.queue.send(Asked::Page(request)).unwrap();
     assert_eq!(begun.recv(), Ok(Call::Read(None)));
     drop(scrapes);

@@ -17,6 +17,7 @@ pub(super) fn table(name: Reference) -> String {
         Reference::Metrics => metrics(),
         Reference::Config => keys(schema::tables()),
         Reference::Policy => keys(schema::policy_tables()),
+        Reference::Web => keys(schema::web_tables()),
     }
 }
 

@@ -9,13 +9,14 @@ use std::process::{Command, Stdio};
 use super::*;
 
 fn listen(text: &str) -> Result<Listener, ListenError> {
-    text.parse::<ListenAddress>().unwrap().listen()
+    let address = text.parse::<ListenAddress>().unwrap();
+    Listen::At(vec![address]).open().map(|mut all| all.remove(0))
 }
 
 fn port(listener: &Listener) -> u16 {
     match listener {
         Listener::Tcp(listener) => listener.local_addr().unwrap().port(),
-        Listener::Unix(_) => panic!("no port"),
+        Listener::Unix(_) | Listener::Vsock(_) => panic!("no port"),
     }
 }
 
@@ -30,6 +31,10 @@ fn parses_and_prints_every_form() {
         ("[fe80::1%eth0]:9435", host("fe80::1%eth0", 9435)),
         ("fd://0", ListenAddress::Systemd(0)),
         ("fd://12", ListenAddress::Systemd(12)),
+        ("unix:/run/a.sock", ListenAddress::Unix("/run/a.sock".into())),
+        ("unix:a.sock", ListenAddress::Unix("a.sock".into())),
+        ("vsock://:9435", ListenAddress::Vsock { machine: None, port: 9435 }),
+        ("vsock://2:100000", ListenAddress::Vsock { machine: Some(2), port: 100_000 }),
     ];
     for (text, address) in forms {
         assert_eq!(text.parse(), Ok(address.clone()));
@@ -53,6 +58,14 @@ fn says_what_is_wrong_with_a_text() {
         "fd://",
         "fd://x",
         "http://localhost:9435",
+        "unix:",
+        "unix://",
+        "vsock://",
+        "vsock://:",
+        "vsock://a:1",
+        "vsock://:-1",
+        "vsock://:4294967295",
+        "vsock://1:2:3",
     ]
     .map(|text| text.parse::<ListenAddress>().unwrap_err().advice().to_string())
     .into();
@@ -69,7 +82,15 @@ fn says_what_is_wrong_with_a_text() {
     --web.listen-address=:65536 has a port that is no number from 0 to 65535
     --web.listen-address=fd:// has no number behind fd://; write fd://0 for the first
     --web.listen-address=fd://x has no number behind fd://; write fd://0 for the first
-    --web.listen-address=http://localhost:9435 is a URL; write [HOST]:PORT, or fd://0
+    --web.listen-address=http://localhost:9435 is a URL; write [HOST]:PORT, fd://0, unix:PATH or vsock://:PORT
+    --web.listen-address=unix: has no path behind unix:, or one beyond 107 bytes; write unix:/run/ebpf-exporter/metrics.sock
+    --web.listen-address=unix:// has no path behind unix:, or one beyond 107 bytes; write unix:/run/ebpf-exporter/metrics.sock
+    --web.listen-address=vsock:// has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://: has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://a:1 has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://:-1 has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://:4294967295 has no number of a port behind vsock://; write vsock://:9435
+    --web.listen-address=vsock://1:2:3 has no number of a port behind vsock://; write vsock://:9435
     ");
 }
 
@@ -130,8 +151,23 @@ fn says_why_it_cannot_listen() {
         @"--web.listen-address=fd://1 needs socket number 1 from systemd, which passed 1; start the service by its .socket unit"
     );
     insta::assert_snapshot!(
+        ListenError::NonePassed.advice(),
+        @"--web.systemd-socket needs sockets from systemd, which passed none; start the service by its .socket unit"
+    );
+    let unix = ListenAddress::Unix("/run/a.sock".into());
+    insta::assert_snapshot!(
+        [ErrorKind::AddrInUse, ErrorKind::AlreadyExists, ErrorKind::PermissionDenied]
+            .map(|kind| unix.explain(kind.into()).advice().to_string())
+            .join("\n"),
+        @"
+        failed to listen on unix:/run/a.sock: somebody listens there; stop who serves there, or choose another path
+        failed to listen on unix:/run/a.sock: something else than a socket is there; name a path where nothing is
+        failed to listen on unix:/run/a.sock: permission denied; name a path in a directory that the exporter can write into
+        "
+    );
+    insta::assert_snapshot!(
         ListenError::NotListening(0).advice(),
-        @"--web.listen-address=fd://0 is not a listening stream socket, of TCP or UNIX; let the .socket unit have ListenStream=9435, or ListenStream= and a path, and Accept=no"
+        @"socket number 0 from systemd is not a listening stream socket, of TCP or UNIX; let the .socket unit have ListenStream=9435, or ListenStream= and a path, and Accept=no"
     );
 }
 
@@ -140,8 +176,15 @@ fn says_why_it_cannot_listen() {
 #[test]
 fn child_that_systemd_started() {
     let Ok(text) = env::var("LISTEN_CHILD") else { return };
-    match listen(&text) {
-        Ok(listener) => println!("<{}>", listener.place("/m")),
+    let listened = match &*text {
+        "all" => Listen::Passed.open(),
+        text => listen(text).map(|listener| vec![listener]),
+    };
+    let places = |listeners: Vec<Listener>| {
+        listeners.iter().map(|listener| listener.place("/m", false)).collect::<Vec<_>>().join(", ")
+    };
+    match listened {
+        Ok(listeners) => println!("<{}>", places(listeners)),
         Err(error) => println!("<{}>", error.advice()),
     }
 }
@@ -150,7 +193,7 @@ fn child_that_systemd_started() {
 fn takes_a_stream_socket_of_either_kind_from_systemd() {
     let answer = |text: &str, socket: OwnedFd| {
         let output = Command::new(env::current_exe().unwrap())
-            .args(["serve::address::tests::child_that_systemd_started", "--exact", "--nocapture"])
+            .args(["serve::listen::tests::child_that_systemd_started", "--exact", "--nocapture"])
             .env("LISTEN_CHILD", text)
             .env("LISTEN_FDS", "1")
             .env("LISTEN_FDS_FIRST_FD", "0")
@@ -165,6 +208,7 @@ fn takes_a_stream_socket_of_either_kind_from_systemd() {
     let own = listener.local_addr().unwrap();
     let again = || OwnedFd::from(listener.try_clone().unwrap());
     assert_eq!(answer("fd://0", again()), format!("http://{own}/m"));
+    assert_eq!(answer("all", again()), format!("http://{own}/m"));
     assert!(answer("fd://1", again()).contains("which passed 1"));
     let stream = TcpStream::connect(own).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -180,6 +224,19 @@ fn takes_a_stream_socket_of_either_kind_from_systemd() {
         std::fs::File::open("/dev/null").unwrap().into(),
     ];
     for other in others {
+        let again = other.try_clone().unwrap();
         assert!(answer("fd://0", other).contains("is not a listening stream socket"));
+        assert!(answer("all", again).contains("is not a listening stream socket"));
     }
+}
+
+#[test]
+fn machines_are_listened_for() {
+    let Ok(listener) = listen("vsock://:943594") else {
+        assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "this kernel has no vsock");
+        eprintln!("SKIPPED machines_are_listened_for: this kernel has no vsock");
+        return;
+    };
+    insta::assert_snapshot!(listener.place("/metrics", false), @"/metrics of the port 943594 of vsock");
+    assert!(!listener.is_local() && listener.is_listening());
 }
