@@ -57,7 +57,10 @@ impl Bpffs {
     fn start(&self, binary: &str, configs: &Configs) -> Exporter {
         let mut command = self.command(binary);
         command.args(configs.flags()).args([PINS, LIFECYCLE, "--log.no-timestamps"]);
-        Exporter::serve(command.arg("--web.listen-address=127.0.0.1:0"))
+        let exporter = Exporter::serve(command.arg("--web.listen-address=127.0.0.1:0"));
+        // It reads its maps once by itself, and who asks meanwhile has the same answer.
+        exporter.metrics();
+        exporter
     }
 
     /// What an exporter says that does not come to serve.
