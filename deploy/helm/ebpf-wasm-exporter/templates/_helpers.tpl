@@ -109,6 +109,16 @@ httpGet:
   path: {{ .path }}
   port: http
   scheme: {{ .root.Values.web.scheme }}
+{{- else if eq .root.Values.web.probe "exec" }}
+exec:
+  {{- $tls := eq .root.Values.web.scheme "HTTPS" }}
+  command:
+    - /usr/bin/ebpf_wasm_exporter
+    - healthcheck
+    {{- if $tls }}
+    - --insecure
+    {{- end }}
+    - {{ printf "%s:%v" (ternary "https://" "" $tls) .root.Values.web.port | quote }}
 {{- else }}
 tcpSocket: {port: http}
 {{- end }}
