@@ -135,6 +135,21 @@ pub fn one_container_alone_has_a_token() {
     }
 }
 
+/// Two releases of one name, in two namespaces, are two.
+pub fn what_a_cluster_has_once_is_called_by_the_namespace() {
+    let all = sets().into_iter().flat_map(|set| objects(&rendered(&set).unwrap()));
+    let of_cluster: Vec<_> =
+        all.filter(|object| object["metadata"]["namespace"].is_null()).collect();
+    assert!(of_cluster.len() >= 4);
+    for object in of_cluster {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        assert!(name.starts_with("metrics:") && name.ends_with(":pods"), "{name}");
+        if object["kind"] == "ClusterRoleBinding" {
+            assert_eq!(object["roleRef"]["name"], name);
+        }
+    }
+}
+
 pub fn probes_ask_as_the_web_config_lets_them() {
     let probe = |web: &str| {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -93,6 +93,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- first (append $from (ternary "examples" "none" .Values.config.examples)) }}
 {{- end }}
 
+{{- /* What a cluster has once, by the namespace too: no namespace has a colon, so no two releases share it. */}}
+{{- define "exporter.podsRole" -}}
+{{ .Release.Namespace }}:{{ include "exporter.fullname" . }}:pods
+{{- end }}
+
 {{- /* What containers without any privilege have. */}}
 {{- define "exporter.unprivileged" -}}
 runAsUser: 65532
