@@ -16,6 +16,8 @@ pub(super) struct Faults<'t> {
     root: &'t Node<'t>,
     /// What the file may still ask for.
     pub(super) bounds: &'t Bounds,
+    /// Whether texts of the wrong kind may be shown.
+    quotes: bool,
     found: RefCell<Vec<Fault>>,
     errors: Cell<usize>,
     warnings: Cell<usize>,
@@ -35,12 +37,23 @@ impl<'t> Faults<'t> {
             file,
             root: &document.root,
             bounds,
+            quotes: true,
             found: RefCell::default(),
             errors: Cell::new(0),
             warnings: Cell::new(0),
             lent: &document.lent,
             lends: RefCell::new((0..0, false)),
         }
+    }
+
+    /// The same, of a file with secrets: no text of it is shown that is of the wrong kind.
+    pub(super) fn of_secrets(self) -> Self {
+        Self { quotes: false, ..self }
+    }
+
+    /// Whether a text may be shown that is of the wrong kind.
+    pub(super) fn may_quote(&self) -> bool {
+        self.quotes
     }
 
     /// Adds a fault that stops the exporter.

@@ -61,7 +61,7 @@ pub struct RatePlan {
 pub fn parse(file: &ConfigFile) -> Result<WebPlan, Vec<Fault>> {
     let bounds = Bounds::default();
     let document = node::parse(&file.text, &bounds).map_err(|error| vec![no_yaml(file, &error)])?;
-    let faults = Faults::new(file, &document, &bounds);
+    let faults = Faults::new(file, &document, &bounds).of_secrets();
     if document.more || !document.shadowed.named.is_empty() || document.shadowed.more > 0 {
         let problem = "the file holds several documents, or a key twice";
         faults.error("", problem, "write one document, and each key of a mapping once");
@@ -75,9 +75,20 @@ pub fn parse(file: &ConfigFile) -> Result<WebPlan, Vec<Fault>> {
         }),
     };
     let mut found = faults.into_found();
-    found.iter_mut().for_each(|fault| fault.severity = Severity::Error);
+    for fault in &mut found {
+        fault.severity = Severity::Error;
+        hide(&mut fault.path);
+    }
     found.sort_by_key(|fault| fault.line);
     plan.filter(|_| found.is_empty()).ok_or(found)
+}
+
+/// Leaves out of a path what may be a secret: `USER:HASH` without a space is a key as a whole.
+fn hide(path: &mut String) {
+    if let Some(secret) = path.find([':', '$']) {
+        path.truncate(secret);
+        path.push('…');
+    }
 }
 
 impl Default for WebPlan {

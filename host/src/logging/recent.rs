@@ -1,6 +1,6 @@
 //! The last warnings and errors of the log, for who has no log at hand: a bounded number of bounded lines.
 //!
-//! Never keeps what quotes keys or a guest: see [`PRIVATE`]. What the log leaves out is not here either.
+//! Never keeps what quotes keys, a guest or a collector: see [`PRIVATE`]. What the log leaves out is not here either.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -17,7 +17,7 @@ use super::{Level, harmless};
 const MOST: usize = 20;
 /// Characters of a line that are kept.
 const LONGEST: usize = 400;
-/// What the target of an event ends in whose text may have bytes of keys or words of a guest:
+/// What the target of an event ends in whose text may have bytes of keys, or words of a guest or a collector:
 /// `target: concat!(module_path!(), "::private")`. The log has it, and others are only told that there is it.
 const PRIVATE: &str = "::private";
 
@@ -82,8 +82,8 @@ struct Told {
 impl Told {
     fn finish(self) -> String {
         let Self { private, message, fields } = self;
-        let message =
-            if private { "a line that quotes keys or a plugin: the log has it" } else { &message };
+        let hidden = "a line that quotes keys, a plugin or a collector: the log has it";
+        let message = if private { hidden } else { &message };
         harmless(&format!("{message}{fields}"))
     }
 }
@@ -126,7 +126,10 @@ mod tests {
         let texts: Vec<_> = lines.iter().map(|line| &*line.text).collect();
         let [last, private, first] = texts[..] else { panic!("{texts:?}") };
         assert_eq!(last.chars().count(), LONGEST + 1);
-        assert_eq!(private, "a line that quotes keys or a plugin: the log has it config=mark");
+        assert_eq!(
+            private,
+            "a line that quotes keys, a plugin or a collector: the log has it config=mark"
+        );
         assert_eq!(first, "mark: skipped \\n\\u{1b}[31m config=timers");
         (0..2 * MOST).for_each(|n| keep(Level::Error, format!("{n}")));
         assert_eq!(recent().len(), MOST);

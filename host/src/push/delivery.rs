@@ -151,7 +151,10 @@ impl Delivery {
         let failed_before = std::mem::replace(&mut self.failing, fault.is_some());
         match fault {
             None if failed_before => info!("metrics are pushed to {place} again"),
+            // The reason may quote the collector, here and below.
             Some(Untaken { why, .. }) if !failed_before => warn!(
+                target: concat!(module_path!(), "::private"),
+                signal = "metrics",
                 "failed to push metrics to {place}: {why}; the next push tells all that this one was \
                  to; is a collector there, and do OTEL_EXPORTER_OTLP_METRICS_ENDPOINT and \
                  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL name it?"
@@ -160,7 +163,11 @@ impl Delivery {
         }
         let rejected_before = std::mem::replace(&mut self.rejecting, rejected > 0);
         if rejected > 0 && !rejected_before {
-            warn!("{place} rejected {rejected} of {points} points: {text}");
+            warn!(
+                target: concat!(module_path!(), "::private"),
+                signal = "metrics",
+                "{place} rejected {rejected} of {points} points: {text}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The file is looked at with each request, and it and those that it names with each handshake; they are read when they
 //! have changed. A file that has a fault by then lets nobody in: what it says is not known. Nor does one that
-//! takes away what protected the exporter when it started, for a file is empty before it is written.
+//! takes away what has protected the exporter since it started, for a file is empty before it is written.
 //!
 //! Runs on the thread that serves, so it reads nothing that has no end, and checks no password itself.
 
@@ -57,8 +57,8 @@ struct Inner {
 struct State {
     file: Contents,
     rules: Option<Arc<Rules>>,
-    /// What protected it when it started. None before.
-    began: Option<Protection>,
+    /// What has protected it since it started. None before.
+    held: Option<Protection>,
     /// Those that the rules name, in the order of [`named`].
     named: Vec<Contents>,
     tls: Option<Arc<ServerConfig>>,
@@ -95,7 +95,7 @@ impl Web {
         let state = State {
             file: Contents::of(path, config::web::LARGEST),
             rules: None,
-            began: None,
+            held: None,
             named: Vec::new(),
             tls: None,
             is_stale: true,
@@ -105,9 +105,6 @@ impl Web {
         let web =
             Self(Arc::new(Inner { path: path.to_owned(), state: Mutex::new(state), passwords }));
         web.reopen()?;
-        let mut state = web.state();
-        state.began = state.rules.as_ref().map(|rules| Protection::of(&rules.plan));
-        drop(state);
         Ok(web)
     }
 
@@ -145,7 +142,7 @@ impl Web {
 
     /// Whether TLS is spoken. It is, or is not, from the start to the end.
     pub fn speaks_tls(&self) -> bool {
-        self.state().began.is_some_and(|began| began.clients.is_some())
+        self.state().held.is_some_and(Protection::speaks_tls)
     }
 
     /// What TLS is spoken with now; nothing if its files have a fault, which the log has been told of.
@@ -222,9 +219,10 @@ impl Web {
         let before = state.rules.take();
         let file = self.config_file(state)?;
         let plan = config::web::parse(&file)?;
-        if let Some(gone) = state.began.and_then(|began| began.lost(&plan)) {
+        if let Some(gone) = state.held.and_then(|held| held.lost(&plan)) {
             return Err(vec![Fault::of_file(&self.0.path, gone)]);
         }
+        state.held = Some(state.held.map_or(Protection::of(&plan), |held| held.and(&plan)));
         let rules = Rules::new(plan, before.as_deref());
         let named: Vec<_> =
             named(&rules.plan).into_iter().flat_map(|pem| pem.file.clone()).collect();

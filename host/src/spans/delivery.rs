@@ -126,13 +126,21 @@ impl Delivery {
                     info!("spans are sent to {place} again");
                 }
                 if !lost.is_empty() {
-                    warn!("{place} rejected {} of {count} spans: {text}", lost.len());
+                    // What was rejected, and below the reason, may quote the collector.
+                    warn!(
+                        target: concat!(module_path!(), "::private"),
+                        signal = "spans",
+                        "{place} rejected {} of {count} spans: {text}",
+                        lost.len()
+                    );
                 }
             }
             Err((cause, why)) => {
                 kinds.iter().for_each(|kind| self.stats.dropped(*kind, cause));
                 if !std::mem::replace(&mut self.failing, true) {
                     warn!(
+                        target: concat!(module_path!(), "::private"),
+                        signal = "spans",
                         "failed to send {count} spans to {place}: {why}; they are lost, and \
                          ebpf_exporter_spans_dropped_total counts on; is a collector there, and \
                          do OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL name it?"

@@ -64,7 +64,8 @@ impl Advise for HealthError {
 }
 
 impl Healthcheck {
-    /// Asks the exporter at each address whether it is healthy. One that wants to know who asks serves, too.
+    /// Asks the exporter at each address whether it is healthy. One that wants to know who asks serves, too, and so
+    /// does one that was asked too often.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl Healthcheck {
         };
         let answer = answer.map_err(silent)?;
         match answer.strip_prefix("HTTP/1.1 ").map(|rest| rest.split(' ').next()) {
-            Some(Some("200" | "401")) => Ok(()),
+            Some(Some("200" | "401" | "429")) => Ok(()),
             _ => Err(HealthError::Unwell { address, answer }),
         }
     }
@@ -235,6 +236,7 @@ mod tests {
     fn says_who_is_well() {
         assert_eq!(said("HTTP/1.1 200 OK\r\n\r\n"), "well");
         assert_eq!(said("HTTP/1.1 401 Unauthorized\r\n\r\n"), "well");
+        assert_eq!(said("HTTP/1.1 429 Too Many Requests\r\n\r\n"), "well");
         insta::assert_snapshot!(said("HTTP/1.1 503 Service Unavailable\r\n\r\n"), @r#"ADDRESS answers "HTTP/1.1 503 Service Unavailable""#);
         insta::assert_snapshot!(said("\0"), @r#"ADDRESS answers "\0""#);
     }

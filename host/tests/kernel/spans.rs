@@ -270,6 +270,9 @@ pub fn headers_are_sent_and_what_is_rejected_is_counted() {
         let headers = ["authorization: bearer abc\r\n", "x-tenant: 7\r\n"];
         assert!(headers.iter().all(|header| head.contains(header)), "{head}");
     }
+    // Who may see the status page may not read the log.
+    until("the status page tells of it", || exporter.page("/").contains("signal=spans"));
+    assert!(!exporter.page("/").contains("too old"));
     exporter.terminate();
     let (_, log) = exporter.wait();
     assert!(log.contains("rejected 3 of 10 spans: too old"), "{log}");

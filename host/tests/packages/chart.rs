@@ -135,6 +135,59 @@ pub fn one_container_alone_has_a_token() {
     }
 }
 
+/// Two releases of one name, in two namespaces, are two.
+pub fn what_a_cluster_has_once_is_called_by_the_namespace() {
+    let all = sets().into_iter().flat_map(|set| objects(&rendered(&set).unwrap()));
+    let of_cluster: Vec<_> =
+        all.filter(|object| object["metadata"]["namespace"].is_null()).collect();
+    assert!(of_cluster.len() >= 4);
+    for object in of_cluster {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        assert!(name.starts_with("metrics:") && name.ends_with(":pods"), "{name}");
+        if object["kind"] == "ClusterRoleBinding" {
+            assert_eq!(object["roleRef"]["name"], name);
+        }
+    }
+}
+
+pub fn probes_ask_as_the_web_config_lets_them() {
+    let probe = |web: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), format!("web: {{port: 9999, {web}}}")).unwrap();
+        let objects = objects(&rendered(file.path()).unwrap());
+        let daemons = objects.into_iter().find(|object| object["kind"] == "DaemonSet").unwrap();
+        let container = &list(&daemons["spec"]["template"]["spec"], "containers")[0];
+        let [start, life, ready] =
+            ["startupProbe", "livenessProbe", "readinessProbe"].map(|name| {
+                let mut probe = container[name].clone();
+                probe.as_mapping_mut().unwrap().retain(|key, _| {
+                    !key.as_str().unwrap().contains("Seconds") && key != "failureThreshold"
+                });
+                probe
+            });
+        assert_eq!(start, ready, "{web}");
+        (life, ready)
+    };
+    let yaml = |text: &str| -> Value { serde_yaml::from_str(text).unwrap() };
+    let page = |path: &str, scheme: &str| {
+        yaml(&format!("httpGet: {{path: {path}, port: http, scheme: {scheme}}}"))
+    };
+    assert_eq!(probe(""), (page("/-/healthy", "HTTP"), page("/-/ready", "HTTP")));
+    assert_eq!(probe("scheme: HTTPS"), (page("/-/healthy", "HTTPS"), page("/-/ready", "HTTPS")));
+    for (web, flags) in
+        [("", vec![":9999"]), (", scheme: HTTPS", vec!["--insecure", "https://:9999"])]
+    {
+        let (life, ready) = probe(&format!("probe: exec{web}"));
+        assert_eq!(life, ready);
+        let command = texts(&life["exec"], "command");
+        assert_eq!(command[..2], ["/usr/bin/ebpf_wasm_exporter", "healthcheck"]);
+        assert_eq!(command[2..], flags);
+        Flags::try_parse_from(command).unwrap();
+    }
+    let tcp = yaml("tcpSocket: {port: http}");
+    assert_eq!(probe("probe: tcp, scheme: HTTPS"), (tcp.clone(), tcp));
+}
+
 pub fn what_makes_no_sense_is_said() {
     let said = |values: &str| {
         let dir = tempfile::tempdir().unwrap();

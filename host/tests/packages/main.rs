@@ -42,6 +42,8 @@ fn charts() -> impl Iterator<Item = Trial> {
         the_exporter_takes_every_flag,
         no_container_has_more_rights_than_it_needs,
         one_container_alone_has_a_token,
+        what_a_cluster_has_once_is_called_by_the_namespace,
+        probes_ask_as_the_web_config_lets_them,
         what_makes_no_sense_is_said,
     ];
     let rendered = rendered.map(|trial| list::unless(lacks("helm", "version"), trial));

@@ -481,9 +481,19 @@ pub fn points_that_are_rejected_are_counted() {
     let taken = r#"ebpf_exporter_otlp_metrics_points_total{result="taken"}"#;
     assert!(sample(&page, taken) > Some(20), "{page}");
     assert!(page.contains("ebpf_exporter_otlp_metrics_last_success_timestamp_seconds 1"), "{page}");
+    told_without_words_of_the_collector(&exporter, "too old");
     exporter.terminate();
     let (_, log) = exporter.wait();
     assert!(Regex::new("rejected 3 of [0-9]+ points: too old").unwrap().is_match(&log), "{log}");
+}
+
+/// Who may see the status page may not read the log.
+fn told_without_words_of_the_collector(exporter: &Exporter, words: &str) {
+    until("the status page tells of it", || exporter.page("/").contains("signal=metrics"));
+    for path in ["/", "/api/v1/status"] {
+        let page = exporter.page(path);
+        assert!(page.contains("a line that quotes") && !page.contains(words), "{path}: {page}");
+    }
 }
 
 pub fn to_the_console_they_are_lines_of_json() {

@@ -71,13 +71,31 @@ pub fn users_and_rates_change() {
         (ask("").came, ask("-u alice:secret").body),
         ("401 1.1".to_owned(), TEXT.to_owned())
     );
-    site.put("web.yml", "rate_limit: {interval: 1h, burst: 2}\n");
-    let came = ["", "", ""].map(|arguments| ask(arguments).came);
-    assert_eq!(came, ["200 1.1", "200 1.1", "429 1.1"]);
+    // Users who came later are held as those of the start.
+    site.put("web.yml", "");
+    assert_eq!([ask("").came, ask("-u alice:secret").came], ["500 1.1", "500 1.1"]);
+    let users = format!("basic_auth_users: {{alice: {SECRET}}}\n");
+    site.put("web.yml", format!("{users}rate_limit: {{interval: 1h, burst: 2}}\n"));
+    let came = ["", "-u alice:secret", ""].map(|arguments| ask(arguments).came);
+    assert_eq!(came, ["401 1.1", "200 1.1", "429 1.1"]);
     site.put("web.yml", "rate_limits: {}\n");
     let came = ask("");
     assert_eq!(came.came, "500 1.1");
     assert_eq!(came.body, "the web config has a fault; the exporter's log says which\n");
-    site.put("web.yml", "");
-    assert_eq!(ask("").body, TEXT);
+    site.put("web.yml", users);
+    assert_eq!(ask("-u alice:secret").body, TEXT);
+}
+
+pub fn clients_who_came_to_need_certificates_go_on_needing_them() {
+    let site = Site::new(TLS);
+    assert_eq!(site.curl("").body, TEXT);
+    let strict =
+        format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n");
+    site.put("web.yml", &strict);
+    assert_ne!(site.curl("").code, 0);
+    site.put("web.yml", TLS);
+    assert_ne!(site.curl("").code, 0);
+    assert_ne!(site.curl("--cert client.pem --key client.key").code, 0);
+    site.put("web.yml", strict);
+    assert_eq!(site.curl("--cert client.pem --key client.key").body, TEXT);
 }

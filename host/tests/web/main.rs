@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         certificates_are_swapped,
         a_pair_that_does_not_fit_is_said_and_mended,
         users_and_rates_change,
+        clients_who_came_to_need_certificates_go_on_needing_them,
     ];
     let bounds = trials![bounds:
         handshakes_that_say_nothing_make_room,

@@ -93,6 +93,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- first (append $from (ternary "examples" "none" .Values.config.examples)) }}
 {{- end }}
 
+{{- /* What a cluster has once, by the namespace too: no namespace has a colon, so no two releases share it. */}}
+{{- define "exporter.podsRole" -}}
+{{ .Release.Namespace }}:{{ include "exporter.fullname" . }}:pods
+{{- end }}
+
 {{- /* What containers without any privilege have. */}}
 {{- define "exporter.unprivileged" -}}
 runAsUser: 65532
@@ -109,6 +114,16 @@ httpGet:
   path: {{ .path }}
   port: http
   scheme: {{ .root.Values.web.scheme }}
+{{- else if eq .root.Values.web.probe "exec" }}
+exec:
+  {{- $tls := eq .root.Values.web.scheme "HTTPS" }}
+  command:
+    - /usr/bin/ebpf_wasm_exporter
+    - healthcheck
+    {{- if $tls }}
+    - --insecure
+    {{- end }}
+    - {{ printf "%s:%v" (ternary "https://" "" $tls) .root.Values.web.port | quote }}
 {{- else }}
 tcpSocket: {port: http}
 {{- end }}

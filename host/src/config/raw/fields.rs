@@ -242,7 +242,8 @@ fn one<T>(
 fn wrong_kind(node: &Node<'_>, path: &str, wanted: &str, faults: &Faults<'_>) {
     let found = match &node.value {
         Value::Null => "nothing".to_owned(),
-        Value::Text(text) => quote(text),
+        Value::Text(text) if faults.may_quote() => quote(text),
+        Value::Text(_) => A_TEXT.to_owned(),
         Value::List(_) => A_LIST.to_owned(),
         Value::Map(_) => A_MAPPING.to_owned(),
     };

@@ -152,7 +152,7 @@ fn says_all_else_that_is_wrong() {
     ");
     insta::assert_snapshot!(said(&format!("basic_auth_users:\n  a: secret\n  'b:c': {HASH}\n  d: {}\n  e: {}\n", HASH.replace("10", "17"), HASH.replace("10", "03"))), @r#"
     dir/web.yml:2: basic_auth_users.a: it has no bcrypt hash of a password; write what `htpasswd -nBC 10 "" | tr -d ':\n'` prints, in quotes
-    dir/web.yml:3: basic_auth_users.b:c: no user can be called so: a colon ends the name; leave the colon out
+    dir/web.yml:3: basic_auth_users.b…: no user can be called so: a colon ends the name; leave the colon out
     dir/web.yml:4: basic_auth_users.d: the hash has a cost of 17; make it anew with one from 4 to 16: 10 takes less than 0.1 s to check, 16 some seconds
     dir/web.yml:5: basic_auth_users.e: the hash has a cost of 3; make it anew with one from 4 to 16: 10 takes less than 0.1 s to check, 16 some seconds
     "#);
@@ -170,13 +170,36 @@ fn says_all_else_that_is_wrong() {
 }
 
 #[test]
+fn a_text_where_a_file_is_to_be_named_is_not_shown() {
+    let pem = "|\n    -----BEGIN PRIVATE KEY-----\n    secret\n";
+    insta::assert_snapshot!(said(&format!("tls_server_config:\n  cert_file: a.pem\n  key_file: {pem}")), @"dir/web.yml:3: tls_server_config.key_file: it is the text itself, and not the name of its file; write it under `key`");
+    insta::assert_snapshot!(said("tls_server_config: {key_file: a.key, cert_file: -----BEGIN CERTIFICATE----- secret}"), @"dir/web.yml:1: tls_server_config.cert_file: it is the text itself, and not the name of its file; write it under `cert`");
+    insta::assert_snapshot!(tls(", client_auth_type: RequireAndVerifyClientCert, client_ca_file: \"a\\nsecret\"").unwrap_err(), @"dir/web.yml:1: tls_server_config.client_ca_file: it is the text itself, and not the name of its file; write it under `client_ca`");
+}
+
+#[test]
 fn no_message_shows_a_secret() {
     for text in [
         "basic_auth_users: {a: secret}",
         "basic_auth_users: {a: $2y$99$secret}",
+        "basic_auth_users: prometheus:$2y$10$secret",
+        "basic_auth_users:\n  prometheus:$2y$10$secret\n",
+        "basic_auth_users: {prometheus:$2y$10$secret}",
+        "basic_auth_users: {prometheus:secret}",
+        "basic_auth_users: {$2y$10$secret: prometheus}",
+        "basic_auth_users: {$2y$10$secret: [prometheus]}",
+        "basic_auth_users: [\"prometheus:$2y$10$secret\"]",
+        "basic_auth_users: {a: [$2y$10$secret]}",
+        "{prometheus:$2y$10$secret}",
+        "prometheus:$2y$10$secret",
+        "tls_server_config: -----BEGIN PRIVATE KEY----- secret",
         "tls_server_config: {key: secret, key_file: x}",
         "tls_server_config: {key: secret}",
+        "tls_server_config: {key: [secret]}",
+        "tls_server_config: {cert: a, key: secret, key_file: \"-----BEGIN PRIVATE KEY-----secret\"}",
     ] {
         assert!(!said(text).contains("secret"), "{text}");
     }
+    insta::assert_snapshot!(said("basic_auth_users: prometheus:$2y$10$secret"), @"dir/web.yml:1: basic_auth_users: expected a mapping, found a text; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
+    insta::assert_snapshot!(said("basic_auth_users: {prometheus:$2y$10$secret}"), @"dir/web.yml:1: basic_auth_users.prometheus…: no user can be called so: a colon ends the name; leave the colon out");
 }

@@ -169,6 +169,12 @@ impl Check<'_> {
                 self.faults.error(file_path, problem, "leave one of the two out");
                 Err(Told)
             }
+            (Field::Given(name), _) if name.contains('\n') || name.contains("-----BEGIN") => {
+                let problem = "it is the text itself, and not the name of its file";
+                let remedy = format!("write it under `{}`", &path[SECTION.len() + 1..]);
+                self.faults.error(file_path, problem, remedy);
+                Err(Told)
+            }
             (Field::Given(name), _) => {
                 let file = Some(self.beside(&name));
                 Ok(Some(PemPlan { path: file_path, file, text: String::new() }))

@@ -7,7 +7,7 @@ use crate::config::web::{ClientAuth, WebPlan};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Protection {
     /// None without TLS.
-    pub(super) clients: Option<ClientAuth>,
+    clients: Option<ClientAuth>,
     /// Whether clients need certain names.
     names: bool,
     users: bool,
@@ -21,20 +21,35 @@ impl Protection {
         Self { clients, names, users: !plan.users.is_empty() }
     }
 
+    /// Whether there is TLS.
+    pub(super) fn speaks_tls(self) -> bool {
+        self.clients.is_some()
+    }
+
+    /// This one, and what a later plan adds. Where TLS was not spoken from the start it protects nobody later.
+    pub(super) fn and(self, plan: &WebPlan) -> Self {
+        let Self { clients, names, users } = Self::of(plan);
+        Self {
+            clients: self.clients.max(clients.filter(|_| self.speaks_tls())),
+            names: self.names || (names && self.speaks_tls()),
+            users: self.users || users,
+        }
+    }
+
     /// What of it another plan lacks, and what to do.
     pub(super) fn lost(self, plan: &WebPlan) -> Option<Advice> {
         let now = Self::of(plan);
         let problem = if self.clients.is_some() && now.clients.is_none() {
-            "the exporter has started with TLS, and the file has no certificate now"
+            "there was TLS, and the file has no certificate now"
         } else if self.clients > now.clients && self.clients.is_some_and(ClientAuth::needs) {
-            "the exporter has started with clients who need certificates, and the file asks for less now"
+            "clients needed certificates, and the file asks for less now"
         } else if self.names && !now.names {
-            "the exporter has started with names that clients need, and the file has none now"
+            "clients needed certain names, and the file has none now"
         } else if self.users && !now.users {
-            "the exporter has started with users, and the file has none now"
+            "there were users, and the file has none now"
         } else {
             return None;
         };
-        Some(Advice::new(problem, "restart it if it is to go without"))
+        Some(Advice::new(problem, "restart the exporter if it is to go without"))
     }
 }

@@ -172,7 +172,7 @@ fn what_protects_it_is_not_lost() {
             "{text}"
         );
     }
-    insta::assert_snapshot!(web.state().said_rules.0[0].replace(&folder.0.path().display().to_string(), "DIR"), @"DIR/web.yml: the exporter has started with users, and the file has none now; restart it if it is to go without");
+    insta::assert_snapshot!(web.state().said_rules.0[0].replace(&folder.0.path().display().to_string(), "DIR"), @"DIR/web.yml: there were users, and the file has none now; restart the exporter if it is to go without");
     folder.put("web.yml", &users);
     assert_eq!(at_once(&web, &HeaderMap::new(), Peer::Local).as_deref(), Some("401"));
     assert!(web.state().said_rules.0.is_empty());
@@ -185,10 +185,51 @@ fn what_protects_it_is_not_lost() {
     };
     let lost =
         |from, to: &WebPlan| Protection::of(&plan(from)).lost(to).map(|advice| advice.to_string());
-    insta::assert_snapshot!(lost("RequestClientCert", &WebPlan::default()).unwrap(), @"the exporter has started with TLS, and the file has no certificate now; restart it if it is to go without");
-    insta::assert_snapshot!(lost("RequireAndVerifyClientCert", &plan("RequireAnyClientCert")).unwrap(), @"the exporter has started with clients who need certificates, and the file asks for less now; restart it if it is to go without");
+    insta::assert_snapshot!(lost("RequestClientCert", &WebPlan::default()).unwrap(), @"there was TLS, and the file has no certificate now; restart the exporter if it is to go without");
+    insta::assert_snapshot!(lost("RequireAndVerifyClientCert", &plan("RequireAnyClientCert")).unwrap(), @"clients needed certificates, and the file asks for less now; restart the exporter if it is to go without");
     assert_eq!(lost("RequestClientCert", &plan("RequireAndVerifyClientCert")), None);
     assert_eq!(lost("VerifyClientCertIfGiven", &plan("RequestClientCert")), None);
+}
+
+#[test]
+fn what_comes_to_protect_it_is_not_lost() {
+    let users = format!("basic_auth_users: {{a: {}}}\n", hash());
+    let (folder, web) = web("");
+    let ask = || at_once(&web, &HeaderMap::new(), Peer::Local).unwrap();
+    assert_eq!(ask(), "admitted");
+    folder.put("web.yml", &users);
+    assert_eq!(ask(), "401");
+    for text in ["", "rate_limit: {interval: 1s, burst: 9}\n"] {
+        folder.put("web.yml", text);
+        assert_eq!(ask(), "500", "{text}");
+        assert!(web.reopen().is_err(), "{text}");
+    }
+    folder.put("web.yml", &users);
+    assert_eq!(ask(), "401");
+
+    let plan = |more: &str| {
+        let tls = format!("tls_server_config: {{cert: a, key: b, client_ca: c, {more}}}");
+        config::web::parse(&ConfigFile::new("web.yml", tls)).unwrap()
+    };
+    let loose = plan("client_auth_type: RequestClientCert");
+    let strict = plan("client_auth_type: RequireAndVerifyClientCert");
+    let named = plan("client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a]");
+    let lost = |plans: [&WebPlan; 3]| {
+        let [began, came, now] = plans;
+        Protection::of(began).and(came).lost(now).map(|advice| advice.to_string())
+    };
+    insta::assert_snapshot!(lost([&loose, &strict, &loose]).unwrap(), @"clients needed certificates, and the file asks for less now; restart the exporter if it is to go without");
+    insta::assert_snapshot!(lost([&loose, &named, &strict]).unwrap(), @"clients needed certain names, and the file has none now; restart the exporter if it is to go without");
+    assert_eq!(
+        lost([&strict, &loose, &loose]),
+        lost([&loose, &strict, &loose]),
+        "it never shrinks"
+    );
+    assert_eq!(lost([&loose, &strict, &named]), None);
+    // Without TLS from the start certificates keep out nobody.
+    let plain = WebPlan::default();
+    assert_eq!(lost([&plain, &named, &plain]), None);
+    assert!(!Protection::of(&plain).and(&named).speaks_tls());
 }
 
 #[test]
