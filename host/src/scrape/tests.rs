@@ -164,6 +164,26 @@ fn a_series_whose_row_has_waited_may_have_begun_before() {
 }
 
 #[test]
+fn a_series_whose_row_was_left_out_may_have_begun_before() {
+    let map = Map::default();
+    let sieve = Sieve::default();
+    let mut unit = unit("one", "x", &map);
+    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
+    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
+    let mut scraper = Scraper::new(vec![unit]);
+    let mut known = |out| {
+        *sieve.0.lock().unwrap() = Sieved { out, time: 9 };
+        known_to_have_begun(&mut scraper)
+    };
+    hold(&map, &[(1, 10)]);
+    assert_eq!(known(1), [] as [bool; 0], "it is left out");
+    hold(&map, &[(1, 12)]);
+    assert_eq!(known(1), [] as [bool; 0], "and is again");
+    hold(&map, &[(1, 12), (2, 3)]);
+    assert_eq!(known(0), [false], "it brings what it counted while it was left out");
+}
+
+#[test]
 fn no_config_may_take_a_name_that_the_exporter_has() {
     let held = Map::default();
     hold(&held, &[(1, 1)]);
