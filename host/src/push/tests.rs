@@ -108,6 +108,35 @@ fn a_counter_is_told_as_it_is_since_it_was_there() {
 }
 
 #[test]
+fn a_counter_that_was_found_has_no_start() {
+    let (mut family, mut told) = (family(Kind::Counter), Told::new(Form::default(), BEGAN));
+    let add = |family: &mut Family, label, begun, count| {
+        family.begin_at(begun);
+        let cell = family.join(&LabelSet::of([label]), None);
+        family.add(cell, count);
+    };
+    add(&mut family, "pinned", None, 500);
+    insta::assert_snapshot!(lines(&push(&mut told, &family, 2_000_000)), @"pinned 0..2000000 [500.0]");
+    add(&mut family, "late", None, 7);
+    add(&mut family, "new", Some(3), 7);
+    insta::assert_snapshot!(lines(&push(&mut told, &family, 4_000_000)), @r"
+    pinned 0..4000000 [500.0]
+    late 0..4000000 [7.0]
+    new 3000000..4000000 [7.0]
+    ");
+    // The maps are read anew: one goes on, one has lost what rows had counted that have gone, one had another name.
+    let mut anew = family.without_series();
+    add(&mut anew, "new", None, 8);
+    add(&mut anew, "pinned", None, 400);
+    add(&mut anew, "later", None, 7);
+    insta::assert_snapshot!(lines(&push(&mut told, &anew, 5_000_000)), @r"
+    new 3000000..5000000 [8.0]
+    pinned 0..5000000 [400.0]
+    later 0..5000000 [7.0]
+    ");
+}
+
+#[test]
 fn differences_are_told_since_the_last_that_was_taken() {
     let (mut family, mut told) = (family(histogram()), Told::new(DELTA, BEGAN));
     let labels = LabelSet::of(["one"]);

@@ -39,7 +39,7 @@ pub(super) struct ToldFamily {
 /// What was told of one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ToldSeries {
-    /// Since when what is told next was counted.
+    /// Since when what is told next was counted; 0 if nobody knows.
     start: u64,
     life: u32,
 }
@@ -118,8 +118,8 @@ fn is_counted(family: &Family) -> bool {
 }
 
 impl ToldFamily {
-    /// Since when the series counts that is the `place`-th of those that are there, and the numbers that were kept
-    /// of it.
+    /// Since when the series counts that is the `place`-th of those that are there, 0 if nobody knows, and the numbers
+    /// that were kept of it.
     pub(super) fn series(&self, place: usize) -> Option<(u64, &[u64])> {
         let (series, numbers) = self.at(place)?;
         Some((series.start, numbers))
@@ -132,7 +132,8 @@ impl ToldFamily {
     }
 
     /// The same of the series that the family has now. Those that were not there when it was `read` last, or began
-    /// anew since, count since then. Series that are not there now, and may come back as they were, stand behind.
+    /// anew since, count since then, unless they may have counted before anybody read them. Series that are not there
+    /// now, and may come back as they were, stand behind.
     fn follow(self, family: &Family, form: Form, read: u64) -> Self {
         let like = Some((family.kind.clone(), family.labels.clone()));
         let before = if self.like == like { self } else { Self::default() };
@@ -149,7 +150,9 @@ impl ToldFamily {
                     if delta {
                         fresh.fill(0);
                     }
-                    now.push(family, id, ToldSeries { start: read, life: 0 }, &fresh);
+                    let start =
+                        if !delta && family.is_found(id) { 0 } else { begun(family, id, read) };
+                    now.push(family, id, ToldSeries { start, life: 0 }, &fresh);
                 }
             }
         }
@@ -177,6 +180,13 @@ impl ToldFamily {
             |series: &ToldSeries| self.made != family.made() || series.life == family.life_of(id);
         self.at(place).filter(|(series, _)| goes_on(series))
     }
+}
+
+/// When a series began that was not there when maps were `read` last, or began anew since. No point of it that was
+/// told ends after that.
+fn begun(family: &Family, id: usize, read: u64) -> u64 {
+    let begun = family.begun(id).map(|time| time.saturating_mul(1_000_000));
+    begun.unwrap_or_default().max(read)
 }
 
 /// The numbers of a series that are kept: all if differences are told, or one that shows whether it fell.
