@@ -227,6 +227,11 @@ impl Family {
         self.begun.at(time);
     }
 
+    /// Whether a map feeds it: it was said when its series begin.
+    pub fn is_of_map(&self) -> bool {
+        self.begun.is_said()
+    }
+
     /// When the `id`-th series began, milliseconds since 1970, if that is known.
     pub fn begun(&self, id: usize) -> Option<u64> {
         self.begun.of(id)
@@ -552,12 +557,12 @@ mod tests {
         let mut family = measured();
         let [one, other, third] = ["a", "b", "c"].map(|label| LabelSet::of([label, ""]));
         let first = family.join(&one, None);
-        assert!(!family.is_found(0), "nothing was said of it");
+        assert!(!family.is_found(0) && !family.is_of_map(), "nothing was said of it");
         family.leave(first);
         family.let_go();
         family.begin_at(None);
         let first = family.join(&one, None);
-        assert!(family.is_found(0));
+        assert!(family.is_found(0) && family.is_of_map());
         family.begin_at(Some(1_000));
         let second = family.join(&other, None);
         family.begin_at(Some(2_000));

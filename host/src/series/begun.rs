@@ -29,6 +29,11 @@ impl Begun {
         self.now = time.unwrap_or(UNKNOWN);
     }
 
+    /// Whether it was ever said when series begin.
+    pub(super) fn is_said(&self) -> bool {
+        self.now != UNSAID
+    }
+
     /// Makes room for one more.
     pub(super) fn push(&mut self) {
         self.times.push(NOT_YET);
