@@ -7,25 +7,27 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::advice::{self, Advice, Advise as _};
-use crate::bpf::{self, Addresses, Attached, KernelTypes, NotSwapped, Passage, PinDir};
+use crate::bpf::{self, Addresses, Attached, KernelTypes, PinDir};
 use crate::config::{Fault, Severity};
 use crate::plugin::{DataWatch, Digest, Gauge, Loader};
 use crate::privileges::{self, Needs};
 use crate::scrape::{Change, Exchange, Renewal};
 use crate::serve::{Reloader, Scrapes};
 use crate::settings::Settings;
-use crate::source::{Drains, ReadError, Reading};
-use crate::startup::{self, Checked, Checking, Ready, Running, report};
+use crate::source::Drains;
+use crate::startup::{Checked, Checking, Ready, report};
 use crate::system::System;
 
 mod difference;
+mod exchange;
 
 pub use difference::Standing;
 
 use difference::{Comparison, Difference, Likeness};
+use exchange::{Exchanged, Exchanging, unread};
 
 /// Says every fault, and whether none of them is fatal.
 fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
@@ -45,6 +47,9 @@ fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
         }
     }
 }
+
+/// What to do about what only a start can change.
+const RESTART: &str = "restart the exporter to have it";
 
 /// What reads configs again.
 pub struct ConfigReloader {
@@ -74,7 +79,7 @@ pub struct ConfigReloader {
 #[derive(Default)]
 struct Prepared {
     gone: Vec<String>,
-    new: Vec<Running>,
+    new: Vec<Ready>,
     renewed: Vec<(Checked, Comparison)>,
     replaced: Vec<(Ready, Comparison)>,
 }
@@ -102,10 +107,8 @@ impl ConfigReloader {
             return Ok("nothing has changed".to_owned());
         }
         self.allow(&difference)?;
-        let told = difference.told();
         let prepared = self.loaded(difference)?;
-        self.exchange(prepared)?;
-        Ok(told)
+        self.exchange(prepared)
     }
 
     /// Lets go of what only the configs of before needed.
@@ -127,7 +130,6 @@ impl ConfigReloader {
 
     /// Whether the process may still do what it takes.
     fn allow(&self, difference: &Difference) -> Result<(), Advice> {
-        const RESTART: &str = "restart the exporter to have it";
         if let Some(config) = difference.to_load().next()
             && !privileges::can_load()
         {
@@ -145,6 +147,11 @@ impl ConfigReloader {
             let before = before(config.name()).map(|standing| &*standing.made_of.config.spans);
             before.unwrap_or_default() != config.spans()
         });
+        let compared = difference.renewed.iter().chain(&difference.replaced);
+        let spans = spans.or_else(|| {
+            let mut asking = compared.clone().filter(|(config, _)| config.has_asking_spans());
+            asking.find(|(_, now)| now.has_new_plugins).map(|(config, _)| config)
+        });
         if let Some(config) = spans {
             let problem = format!(
                 "the spans of config `{}` have changed, which are not made anew while it serves",
@@ -152,7 +159,6 @@ impl ConfigReloader {
             );
             return Err(Advice::new(problem, RESTART));
         }
-        let compared = difference.renewed.iter().chain(&difference.replaced);
         let streams = compared.clone().find(|(_, now)| now.metrics.contains(&Likeness::Stream));
         if let Some((config, _)) = streams {
             let problem = format!(
@@ -168,6 +174,8 @@ impl ConfigReloader {
                 .flat_map(Gauge::readable)
                 .collect(),
             changes_maps: difference.checked().any(|config| config.has_cgroup_map()),
+            // Who may load may open them too, though not on CPUs that come.
+            cpu_events: !privileges::can_load() && difference.opens_events(),
             ..Needs::default()
         };
         let lack =
@@ -195,71 +203,60 @@ impl ConfigReloader {
             let maps = before.map(|standing| &*standing.maps).unwrap_or_default();
             let taken =
                 checked.take_over(maps).map_err(|error| Advice::plain(advice::words(&error)))?;
-            let comparison = comparison.of_taken(&taken, checked.layouts());
+            let comparison = comparison.of_taken(&taken, &checked);
             let read = comparison.read(checked.layouts());
-            let ready = checked.load(&self.system, &read).map_err(|error| error.advice())?;
+            let ready = checked.load(&read).map_err(|error| error.advice())?;
+            if ready.has_new_rings(&taken) {
+                let name = &ready.name;
+                let problem = format!(
+                    "the ring buffer of spans of config `{name}` has another shape, which is not read anew while it serves"
+                );
+                return Err(Advice::new(problem, RESTART));
+            }
             prepared.replaced.push((ready, comparison));
         }
         for mut checked in new {
             if let Some(pins) = &self.pins {
                 checked.pin_in(pins);
             }
-            match checked.start(&self.system) {
-                Ok(running) => prepared.new.push(running),
+            match checked.load(&[]) {
+                Ok(ready) => prepared.new.push(ready),
                 Err(error) if self.settings.may_skip() => warn!("{}; skipped", error.advice()),
                 Err(error) => return Err(error.advice()),
             }
         }
-        if let Some(programs) = report::unattached(&prepared.new)
-            && self.settings.strict
-        {
-            return Err(Advice::plain(format!("{programs}; each has a line above")));
-        }
         Ok(prepared)
     }
 
-    /// Has all of it take the place of what there is, between two scrapes.
-    fn exchange(&mut self, prepared: Prepared) -> Result<(), Advice> {
+    /// Has all of it take the place of what there is, between two scrapes. What has changed.
+    fn exchange(&mut self, prepared: Prepared) -> Result<String, Advice> {
         let Prepared { gone, new, renewed, replaced } = prepared;
-        let mut standing: Vec<_> = new.iter().map(Standing::of).collect();
-        if !new.is_empty() {
-            bpf::post_attach_mark();
-            new.iter().for_each(|config| info!("{}", report::line(config)));
+        let renewed = renewed.into_iter().map(|(checked, now)| self.renewed(checked, &now));
+        let renewed = renewed.collect::<Result<Vec<_>, _>>()?;
+        let wanted =
+            gone.iter().cloned().chain(replaced.iter().map(|(ready, _)| ready.name.clone()));
+        let (lent, tell) = self.borrow(wanted.collect())?;
+        let (reading, strict) = (self.settings.reading, self.settings.strict);
+        let mut exchanging = Exchanging::new(&self.system, reading, strict, lent);
+        let result = exchanging.replace(replaced).and_then(|()| exchanging.come_and_go(&gone, new));
+        let mut done = exchanging.end();
+        if result.is_ok() {
+            for (now, renewal) in renewed {
+                done.changed.push(now.name().to_owned());
+                done.standing.push(now);
+                done.changes.push(Change::Renew(renewal));
+            }
         }
-        let units = startup::units(new, self.settings.reading).map_err(unread)?;
-        let mut changes: Vec<_> = gone.iter().cloned().map(Change::Remove).collect();
-        changes.extend(units.into_iter().map(Change::Add));
-        for (checked, comparison) in renewed {
-            let (now, renewal) = self.renewed(checked, &comparison)?;
-            standing.push(now);
-            changes.push(Change::Renew(renewal));
-        }
-        let (lent, tell) = self.borrow(&replaced)?;
-        let Exchanged { standing: swapped, changes: exchanged, refused } =
-            exchanged(lent, replaced, self.settings.reading);
-        standing.extend(swapped);
-        changes.extend(exchanged);
-        if refused.is_some() {
-            // What has changed hands has; nothing else does.
-            changes.retain(|change| {
-                matches!(change, Change::Renew(it) if it.attached.is_some())
-                    || matches!(change, Change::Return(..))
-            });
-            standing.retain(|standing| {
-                changes
-                    .iter()
-                    .any(|change| matches!(change, Change::Renew(it) if it.name == standing.name()))
-            });
-        }
+        let told = done.told();
+        let Exchanged { standing, changes, removed, .. } = done;
         self.watch(&changes);
         // Who scrapes has waited for this.
         let _ = tell.send(changes);
-        let gone = gone.iter().filter(|_| refused.is_none());
         let changed: HashSet<_> =
-            gone.cloned().chain(standing.iter().map(|it| it.name().to_owned())).collect();
+            removed.into_iter().chain(standing.iter().map(|it| it.name().to_owned())).collect();
         self.standing.retain(|before| !changed.contains(before.name()));
         self.standing.extend(standing);
-        refused.map_or(Ok(()), Err)
+        result.map(|()| told)
     }
 
     /// A config whose object stays: what it is now, and what changes.
@@ -276,14 +273,9 @@ impl ConfigReloader {
         Ok((Standing { made_of, layouts, maps }, renewal))
     }
 
-    /// Has the thread that scrapes wait, and lend the programs that these are to take the place of. What it is told then
-    /// is what changes.
-    fn borrow(
-        &self,
-        replaced: &[(Ready, Comparison)],
-    ) -> Result<(Lent, Sender<Vec<Change>>), Advice> {
+    /// Has the thread that scrapes wait, and lend the programs of these configs. What it is told then is what changes.
+    fn borrow(&self, wanted: Vec<String>) -> Result<(Lent, Sender<Vec<Change>>), Advice> {
         let ((lend, lent), (tell, changes)) = (mpsc::channel(), mpsc::channel());
-        let wanted = replaced.iter().map(|(ready, _)| ready.name.clone()).collect();
         let stopping = || Advice::plain("the exporter is stopping");
         let exchange = Exchange { wanted, lent: lend, changes };
         self.exchanges.send(exchange).map_err(|_| stopping())?;
@@ -308,69 +300,5 @@ impl ConfigReloader {
     }
 }
 
+/// Objects in the kernel, by their configs.
 type Lent = BTreeMap<String, Attached>;
-
-/// What has come of programs that take the place of others.
-#[derive(Default)]
-struct Exchanged {
-    standing: Vec<Standing>,
-    changes: Vec<Change>,
-    /// Why not all of them have, if they have not.
-    refused: Option<Advice>,
-}
-
-/// Has these take the place of what was lent, until one cannot.
-fn exchanged(mut lent: Lent, replaced: Vec<(Ready, Comparison)>, reading: Reading) -> Exchanged {
-    let mut done = Exchanged::default();
-    for (ready, comparison) in replaced {
-        let name = ready.name.clone();
-        let Some(old) = lent.remove(&name) else { continue };
-        if done.refused.is_some() {
-            done.changes.push(Change::Return(name, old));
-            continue;
-        }
-        match ready.attach_in_place_of(old) {
-            Ok((running, passages)) => {
-                tell(&running, &passages);
-                let standing = Standing::of(&running);
-                // Its maps were read before, or are like those that are read.
-                match startup::renewal(running, &comparison.how(), reading) {
-                    Ok(renewal) => {
-                        done.standing.push(standing);
-                        done.changes.push(Change::Renew(comparison.keep(renewal)));
-                    }
-                    Err(error) => {
-                        done.refused = Some(unread(error).about(format_args!("config `{name}`")))
-                    }
-                }
-            }
-            Err(kept) => {
-                let NotSwapped { attached, failures } = *kept;
-                done.changes.push(Change::Return(name.clone(), attached));
-                let why = failures.first().map(|error| error.advice());
-                let why = why.unwrap_or_else(|| Advice::plain("its programs do not attach"));
-                done.refused = Some(why.about(format_args!("config `{name}`")));
-            }
-        }
-    }
-    done
-}
-
-/// Says what runs now, and what was missed meanwhile.
-fn tell(running: &Running, passages: &[(String, Passage)]) {
-    info!("{}", report::line(running));
-    for (program, passage) in passages {
-        if let Passage::After(gap) = passage {
-            info!(
-                config = running.name,
-                "program {program} was not attached for {} µs",
-                gap.as_micros()
-            );
-        }
-    }
-}
-
-fn unread(error: ReadError) -> Advice {
-    let why = advice::words(&error.source);
-    Advice::plain(format!("map {} cannot be made ready for reading: {why}", error.map))
-}

@@ -40,6 +40,8 @@ pub(super) struct Comparison {
     pub(super) metrics: Vec<Likeness>,
     /// Whether its plugins go on.
     pub(super) keeps_plugins: bool,
+    /// Whether a plugin is another one, or is given something else.
+    pub(super) has_new_plugins: bool,
 }
 
 /// What a metric has in common with one that was there before.
@@ -112,18 +114,14 @@ impl Difference {
         self.to_load().chain(self.renewed.iter().map(|(checked, _)| checked))
     }
 
-    /// What it comes to: `1 config added, 2 changed`.
-    pub(super) fn told(&self) -> String {
-        let changed = self.renewed.iter().chain(&self.replaced).map(|(checked, _)| checked.name());
-        let parts = [
-            ("added", self.new.iter().map(Checked::name).collect::<Vec<_>>()),
-            ("changed", changed.collect()),
-            ("removed", self.gone.iter().map(String::as_str).collect()),
-        ];
-        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-        let told: Vec<_> =
-            parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect();
-        told.join("; ")
+    /// Whether a metric of an object that stays opens perf events that were not open.
+    pub(super) fn opens_events(&self) -> bool {
+        let opens = |(checked, comparison): &(Checked, Comparison)| {
+            let pairs = comparison.metrics.iter().zip(checked.layouts());
+            let mut new = pairs.filter(|(likeness, _)| **likeness == Likeness::None);
+            new.any(|(_, layout)| checked.opens_events(&layout.map))
+        };
+        self.renewed.iter().any(opens)
     }
 }
 
@@ -140,7 +138,7 @@ fn has_same_object(before: &MadeOf, now: &MadeOf) -> bool {
 impl Comparison {
     fn of(before: &Standing, now: &MadeOf, layouts: &[Layout]) -> Self {
         let old = &before.made_of.config;
-        let mut metrics: Vec<_> = now
+        let metrics: Vec<_> = now
             .config
             .metrics
             .iter()
@@ -153,33 +151,41 @@ impl Comparison {
                 })
             })
             .collect();
-        let asks = |metric: &Metric| {
-            metric.decoder_plugins().next().is_some() || !metric.transforms.is_empty()
-        };
-        let remade =
-            |(metric, likeness): (&Metric, &Likeness)| *likeness != Likeness::Same && asks(metric);
-        let same_plugins =
+        let keeps_plugins =
             old.plugins == now.config.plugins && before.made_of.plugins == now.plugins;
-        let keeps_plugins = same_plugins && !now.config.metrics.iter().zip(&metrics).any(remade);
-        if !keeps_plugins {
-            // All that ask plugins ask the new ones: a plugin that is there twice would be told twice.
-            let asking = now.config.metrics.iter().zip(&mut metrics).filter(|(it, _)| asks(it));
-            let same = asking.filter(|(_, likeness)| **likeness == Likeness::Same);
-            same.for_each(|(_, likeness)| *likeness = Likeness::Map);
-        }
-        Self { metrics, keeps_plugins }
+        let has_new_plugins = !keeps_plugins;
+        let mut comparison = Self { metrics, keeps_plugins, has_new_plugins };
+        comparison.settle_plugins(now.config.metrics.iter());
+        comparison
     }
 }
 
 impl Comparison {
     /// The same of an object that has taken over these maps alone.
-    pub(super) fn of_taken(mut self, taken: &[String], layouts: &[Layout]) -> Self {
-        for (likeness, layout) in self.metrics.iter_mut().zip(layouts) {
+    pub(super) fn of_taken(mut self, taken: &[String], checked: &Checked) -> Self {
+        for (likeness, layout) in self.metrics.iter_mut().zip(checked.layouts()) {
             if !taken.contains(&layout.map) {
                 *likeness = Likeness::None;
             }
         }
+        self.settle_plugins(checked.metrics());
         self
+    }
+
+    /// Has plugins go on only if no metric that asks one is made anew; all that ask plugins ask the new ones
+    /// otherwise: a plugin that is there twice would be told twice.
+    fn settle_plugins<'a>(&mut self, metrics: impl Iterator<Item = &'a Metric> + Clone) {
+        let asks = |metric: &Metric| {
+            metric.decoder_plugins().next().is_some() || !metric.transforms.is_empty()
+        };
+        let mut pairs = metrics.clone().zip(&self.metrics);
+        let remade = pairs.any(|(metric, likeness)| *likeness != Likeness::Same && asks(metric));
+        self.keeps_plugins &= !remade;
+        if !self.keeps_plugins {
+            let asking = metrics.zip(&mut self.metrics).filter(|(metric, _)| asks(metric));
+            let same = asking.filter(|(_, likeness)| **likeness == Likeness::Same);
+            same.for_each(|(_, likeness)| *likeness = Likeness::Map);
+        }
     }
 
     /// The renewal, without the plugins that go on.

@@ -3,17 +3,18 @@
 //!
 //! What does not change is not touched: its rows, its series and its programs go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::Scraper;
-use super::feed::{Fed, Feed};
+use super::families::Filled;
+use super::feed::Fed;
 use super::unit::{Active, Unit};
 use crate::bpf::{Attached, Layout};
 use crate::files::BundleId;
 use crate::link::Linked;
 use crate::plugin::Gauge;
-use crate::source::Drained;
+use crate::source::{Drained, Source};
 use crate::system::cgroups::Enrolled;
 
 /// What changes at once, between two scrapes.
@@ -108,6 +109,9 @@ impl Renewed {
     }
 }
 
+/// What fed metrics that have left, and what they filled: by the names of their configs and maps.
+type Sources = BTreeMap<(String, String), (Filled, Box<dyn Source>)>;
+
 impl Scraper {
     /// The same, which changes as it is told by these.
     pub fn changed_by(self, exchanges: Receiver<Exchange>) -> Self {
@@ -123,45 +127,72 @@ impl Scraper {
             let taken = taken.filter_map(|unit| Some((unit.name().to_owned(), unit.lend()?)));
             // Who does not want them any more has them detached.
             let _ = lent.send(taken.collect());
-            changes.recv().into_iter().flatten().for_each(|change| self.change(change));
+            self.change_all(changes.recv().unwrap_or_default());
         }
     }
 
-    fn change(&mut self, change: Change) {
-        match change {
-            Change::Add(unit) => self.add(unit),
-            Change::Remove(config) => _ = self.remove(&config),
-            Change::Renew(renewal) => self.renew(renewal),
-            Change::Return(config, attached) => {
-                let unit = self.units.iter_mut().find(|unit| unit.name() == config);
-                if let Some(unit) = unit {
-                    unit.take_back(attached);
+    /// First all goes that goes, so that what comes finds no family of it.
+    pub(super) fn change_all(&mut self, changes: Vec<Change>) {
+        let mut sources = BTreeMap::new();
+        for change in &changes {
+            match change {
+                Change::Remove(config) => _ = self.remove(config),
+                Change::Renew(renewal) => self.take_out(renewal, &mut sources),
+                Change::Add(_) | Change::Return(..) => {}
+            }
+        }
+        self.forget_unfilled();
+        self.begin_shared_anew(&sources);
+        for change in changes {
+            match change {
+                Change::Add(unit) => self.add(unit),
+                Change::Remove(_) => {}
+                Change::Renew(renewal) => self.renew(renewal, &mut sources),
+                Change::Return(config, attached) => {
+                    let unit = self.units.iter_mut().find(|unit| unit.name() == config);
+                    if let Some(unit) = unit {
+                        unit.take_back(attached);
+                    }
                 }
             }
         }
     }
 
-    fn renew(&mut self, renewal: Renewal) {
-        let Some(at) = self.units.iter().position(|unit| unit.name() == renewal.name) else {
-            return;
-        };
-        let Renewal { metrics, attached, plugins, enrolled, bundle, .. } = renewal;
+    /// Takes the metrics out of a config that do not go on; what fed them may feed others.
+    fn take_out(&mut self, renewal: &Renewal, sources: &mut Sources) {
+        let Self { units, families, .. } = self;
+        let Some(unit) = units.iter_mut().find(|unit| unit.name() == renewal.name) else { return };
         let kept = |map: &str| {
-            metrics.iter().any(|metric| matches!(metric, Renewed::Kept(kept) if kept == map))
+            let mut metrics = renewal.metrics.iter();
+            metrics.any(|metric| matches!(metric, Renewed::Kept(kept) if kept == map))
         };
-        let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut self.units[at].feeds)
-            .into_iter()
-            .partition(|feed| kept(feed.map()));
-        let sources = leave.into_iter().map(|mut feed: Feed| {
-            feed.leave(self.families.of(&feed.filled));
-            let source = feed.into_source();
-            (source.name().to_owned(), source)
-        });
-        let mut sources: BTreeMap<_, _> = sources.collect();
-        self.units[at].feeds = stay;
-        self.forget_unfilled();
+        let (stay, leave): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut unit.feeds).into_iter().partition(|feed| kept(feed.map()));
+        unit.feeds = stay;
+        for mut feed in leave {
+            feed.leave(families.of(&feed.filled));
+            let place = (renewal.name.clone(), feed.map().to_owned());
+            sources.insert(place, (feed.filled.clone(), feed.into_source()));
+        }
+    }
+
+    /// Has families begin anew that others fill too than those whose metrics are made anew: what these have counted
+    /// in them cannot be told from what the others have, and would count twice.
+    fn begin_shared_anew(&mut self, sources: &Sources) {
+        let touched: BTreeSet<_> =
+            sources.values().map(|(filled, _)| filled.name().to_owned()).collect();
+        let Self { units, families, .. } = self;
+        let feeds = units.iter_mut().flat_map(|unit| &mut unit.feeds);
+        for feed in feeds.filter(|feed| touched.contains(feed.filled.name())) {
+            feed.forget();
+        }
+        families.forget(&touched);
+    }
+
+    fn renew(&mut self, renewal: Renewal, sources: &mut Sources) {
         let Self { units, ids, guests, .. } = self;
-        let unit = &mut units[at];
+        let Some(unit) = units.iter_mut().find(|unit| unit.name() == renewal.name) else { return };
+        let Renewal { metrics, attached, plugins, enrolled, bundle, .. } = renewal;
         unit.stats.bundle = bundle;
         unit.exchange_object(attached, enrolled);
         unit.exchange_plugins(plugins, ids, &guests.budget);
@@ -174,10 +205,13 @@ impl Scraper {
             let feed = match metric {
                 Renewed::Kept(_) => stay.remove(&map),
                 Renewed::Fed(fed) => Some(unit.feed(*fed, ids)),
-                Renewed::Linked(linked) => sources.remove(&map).map(|source| {
-                    let (linked, layout) = *linked;
-                    unit.feed(Fed { linked, layout, source }, ids)
-                }),
+                Renewed::Linked(linked) => {
+                    let source = sources.remove(&(unit.name().to_owned(), map));
+                    source.map(|(_, source)| {
+                        let (linked, layout) = *linked;
+                        unit.feed(Fed { linked, layout, source }, ids)
+                    })
+                }
             };
             unit.feeds.extend(feed);
         }

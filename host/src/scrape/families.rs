@@ -89,6 +89,11 @@ impl Families {
         self.0.retain(|name, _| names.contains(name));
     }
 
+    /// Forgets these, which whoever fills them makes anew.
+    pub(super) fn forget(&mut self, names: &BTreeSet<String>) {
+        self.0.retain(|name, _| !names.contains(&**name));
+    }
+
     /// Forgets all series.
     pub(super) fn clear(&mut self) {
         self.0.clear();

@@ -120,6 +120,31 @@ fn a_config_that_comes_leaves_the_others_as_they_are() {
     assert_eq!(scraped(&mut scraper), [x(1, 25), x(2, 5)], "the same map anew");
 }
 
+/// A renewal of the config `one`, whose only metric is made anew of what feeds it.
+fn renewal(map: &Map) -> Change {
+    let Unit { name, metrics, .. } = unit("one", "x", map);
+    let linked = |Fed { linked, layout, .. }| Renewed::Linked(Box::new((linked, layout)));
+    let metrics = metrics.into_iter().map(linked).collect();
+    let (attached, plugins, enrolled, bundle) = (None, None, None, None);
+    Change::Renew(Renewal { name, metrics, attached, plugins, enrolled, bundle })
+}
+
+#[test]
+fn a_metric_made_anew_counts_once_beside_another_configs() {
+    let (one, other) = (Map::default(), Map::default());
+    hold(&one, &[(1, 10)]);
+    hold(&other, &[(1, 5), (2, 5)]);
+    let mut scraper = Scraper::new(vec![unit("one", "x", &one), unit("other", "x", &other)]);
+    let x = |l, n| format!("ebpf_exporter_x{{l=\"{l}\"}} {n}");
+    assert_eq!(scraped(&mut scraper), [x(1, 15), x(2, 5)]);
+    for _ in 0..2 {
+        scraper.change_all(vec![renewal(&one)]);
+        assert_eq!(scraped(&mut scraper), [x(1, 15), x(2, 5)]);
+    }
+    hold(&one, &[(1, 11)]);
+    assert_eq!(scraped(&mut scraper), [x(1, 16), x(2, 5)]);
+}
+
 /// Whether it is known of each series of the only family when it began.
 fn known_to_have_begun(scraper: &mut Scraper) -> Vec<bool> {
     scraper.read_maps();

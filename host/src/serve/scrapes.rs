@@ -161,6 +161,8 @@ enum Asked {
     Page(Request),
     Families(FamiliesReply),
     Errand(Errand),
+    /// Nothing more will be wanted.
+    End,
 }
 
 /// Who has asked for families hears of them by this.
@@ -176,7 +178,7 @@ struct Request {
 }
 
 impl Scrapes {
-    /// Hires a worker that scrapes. It ends when it is told to, and the last clone of this is gone.
+    /// Hires a worker that scrapes. It ends when it is told to.
     ///
     /// # Errors
     ///
@@ -185,7 +187,11 @@ impl Scrapes {
         let (scrapes, work) = Self::new(gatherer);
         // Whatever becomes of the others, it has somebody who may ask until then.
         let last = scrapes.clone();
-        hired.hire(POST, work, move || drop(last))?;
+        let tell = move || {
+            // One that has died need not be told.
+            let _ = last.queue.send(Asked::End);
+        };
+        hired.hire(POST, work, tell)?;
         Ok(scrapes)
     }
 
@@ -327,13 +333,15 @@ struct Waiting<'a> {
     pages: Vec<Request>,
     families: Vec<FamiliesReply>,
     errands: VecDeque<Errand>,
+    /// Whether nobody will want anything more.
+    ends: bool,
 }
 
 impl<'a> Waiting<'a> {
     /// Nothing was asked for yet.
     fn new(queue: &'a Receiver<Asked>, board: Board) -> Self {
         let (pages, families, errands) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { queue, board, reading: false, pages, families, errands }
+        Self { queue, board, reading: false, pages, families, errands, ends: false }
     }
 
     /// Takes in what has been asked for meanwhile.
@@ -345,6 +353,9 @@ impl<'a> Waiting<'a> {
     fn wait(&mut self) -> bool {
         let idle = self.pages.is_empty() && self.families.is_empty() && self.errands.is_empty();
         if idle && !self.reading {
+            if self.ends {
+                return false;
+            }
             let Ok(asked) = self.queue.recv() else { return false };
             self.put(asked);
         }
@@ -358,6 +369,7 @@ impl<'a> Waiting<'a> {
             Asked::Page(request) => self.pages.push(request),
             Asked::Families(reply) => self.families.push(reply),
             Asked::Errand(errand) => self.errands.push_back(errand),
+            Asked::End => self.ends = true,
         }
     }
 

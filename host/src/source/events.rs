@@ -178,8 +178,13 @@ pub fn hire(all: &[Drained], later: bool, hired: &mut Hired) -> Result<Option<Dr
     let bell = Bell::new().map_err(failed)?;
     let drains = Drains::new(&bell).map_err(failed)?;
     all.iter().try_for_each(|drained| drains.add(drained)).map_err(failed)?;
-    let watch = drains.clone();
-    hired.hire(post, move || watch.work(), move || bell.ring())?;
+    let (watch, end) = (drains.clone(), bell.clone());
+    let work = move || {
+        watch.work();
+        // Held until it was heard: what is closed wakes nobody.
+        drop(bell);
+    };
+    hired.hire(post, work, move || end.ring())?;
     Ok(Some(drains))
 }
 

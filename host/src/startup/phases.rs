@@ -15,7 +15,7 @@ use crate::bpf::{
     Attached, Layout, LoadError, Loaded, MapRef, MapSpec, NotSwapped, Opened, Passage, PinDir,
     RecordLayout,
 };
-use crate::config::{Config, ConfigFile, EventStream, SpanPlan};
+use crate::config::{Config, ConfigFile, EventStream, Label, Metric, SpanPlan, StreamKind};
 use crate::descriptors;
 use crate::digest::Digest;
 use crate::files::BundleId;
@@ -94,9 +94,28 @@ impl Checked {
         &self.layouts
     }
 
+    /// Its metrics, as they were asked for.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> + Clone {
+        self.config.metrics.iter()
+    }
+
     /// Its spans, as they were asked for.
     pub fn spans(&self) -> &[SpanPlan] {
         &self.config.spans
+    }
+
+    /// Whether labels of its spans ask plugins.
+    pub fn has_asking_spans(&self) -> bool {
+        let labels = self.config.spans.iter().flat_map(|span| &span.labels);
+        labels.flat_map(Label::plugins).next().is_some()
+    }
+
+    /// Whether a metric of this map has its records counted that come by perf events.
+    pub fn opens_events(&self, map: &str) -> bool {
+        let kind = |metric: &Metric| metric.events.map(|events| events.kind);
+        let metrics = self.config.metrics.iter().zip(&self.layouts);
+        let mut of_map = metrics.filter(|(_, layout)| layout.map == map);
+        of_map.any(|(metric, _)| kind(metric) == Some(StreamKind::PerfEventArray))
     }
 
     /// Its plugins.
@@ -134,13 +153,12 @@ impl Checked {
         }
     }
 
-    /// Loads the object, fills its map of cgroups if it is to have one, and opens the buffers that its programs
-    /// stream to, but those that are `read` already.
+    /// Loads the object, and opens the buffers that its programs stream to, but those that are `read` already.
     ///
     /// # Errors
     ///
     /// When the kernel does not take the object, or opens no buffer.
-    pub fn load(self, system: &System, read: &[String]) -> Result<Ready, LoadError> {
+    pub fn load(self, read: &[String]) -> Result<Ready, LoadError> {
         let made_of = self.made_of();
         let Self { config, opened, layouts, metrics, spans, plugins } = self;
         let began = Instant::now();
@@ -148,25 +166,13 @@ impl Checked {
         let loaded = Instant::now();
         let metrics: Vec<_> = metrics.into_iter().zip(layouts).collect();
         // Before anything counts: what comes to a buffer that is not open is lost, and nobody says so.
-        let enrolled = rolls::enroll(&config, &object, system);
         let bundle = config.file.bundle().map(|held| held.id().clone());
         let name = config.name;
         let unread = metrics.iter().filter(|(_, layout)| !read.contains(&layout.map));
         let streams = streams(unread, object.maps())
             .map_err(|error| LoadError { name: name.clone(), advice: unopened(&error) })?;
         let times = (began, loaded);
-        Ok(Ready {
-            name,
-            metrics,
-            streams,
-            spans,
-            object,
-            plugins,
-            enrolled,
-            bundle,
-            times,
-            made_of,
-        })
+        Ok(Ready { name, metrics, streams, spans, object, plugins, bundle, times, made_of })
     }
 
     /// Loads it, and attaches its programs. Those that do not attach have been logged, and are found in
@@ -176,7 +182,7 @@ impl Checked {
     ///
     /// As [`Checked::load`].
     pub fn start(self, system: &System) -> Result<Running, LoadError> {
-        Ok(self.load(system, &[])?.attach())
+        Ok(self.load(&[])?.attach(system))
     }
 }
 
@@ -190,7 +196,6 @@ pub struct Ready {
     spans: Vec<(LinkedSpan, RecordLayout)>,
     object: Loaded,
     plugins: Vec<Gauge>,
-    enrolled: Option<Enrolled>,
     bundle: Option<BundleId>,
     times: (Instant, Instant),
     made_of: MadeOf,
@@ -200,25 +205,38 @@ pub struct Ready {
 pub type Passages = Vec<(String, Passage)>;
 
 impl Ready {
-    /// Attaches its programs.
-    pub fn attach(self) -> Running {
+    /// Fills its map of cgroups, if it is to have one, and attaches its programs.
+    pub fn attach(self, system: &System) -> Running {
+        // Before anything counts by it.
+        let enrolled = rolls::enroll(&self.made_of.config, self.object.maps(), system);
         let Ok(running) = self.attach_by(|loaded| Ok::<_, Infallible>(loaded.attach()));
-        running
+        Running { enrolled, ..running }
     }
 
-    /// Attaches its programs in the place of those of an object before it. How each has come to run.
+    /// Attaches its programs in the place of those of an object before it, then fills its map of cgroups, which may be
+    /// the one that those had. How each program has come to run.
     ///
     /// # Errors
     ///
     /// When a program does not attach that ran before: all that ran goes on.
-    pub fn attach_in_place_of(self, old: Attached) -> Result<(Running, Passages), Box<NotSwapped>> {
+    pub fn attach_in_place_of(
+        self,
+        old: Attached,
+        system: &System,
+    ) -> Result<(Running, Passages), Box<NotSwapped>> {
         let mut passages = Vec::new();
         let running = self.attach_by(|loaded| {
             let swapped = loaded.attach_in_place_of(old)?;
             passages = swapped.passages;
             Ok::<_, Box<NotSwapped>>(swapped.attached)
         })?;
-        Ok((running, passages))
+        let enrolled = rolls::enroll(&running.made_of.config, running.attached.maps(), system);
+        Ok((Running { enrolled, ..running }, passages))
+    }
+
+    /// Those of its rings of spans that are not among these maps.
+    pub fn has_new_rings(&self, taken: &[String]) -> bool {
+        self.spans.iter().any(|(_, layout)| !taken.contains(&layout.map))
     }
 
     fn attach_by<E>(
@@ -226,8 +244,8 @@ impl Ready {
         attach: impl FnOnce(Loaded) -> Result<Attached, E>,
     ) -> Result<Running, E> {
         let Self { name, metrics, streams, spans, object, .. } = self;
-        let Self { plugins, enrolled, bundle, times: (began, loaded), made_of, .. } = self;
-        let attached = attach(object)?;
+        let Self { plugins, bundle, times: (began, loaded), made_of, .. } = self;
+        let (attached, enrolled) = (attach(object)?, None);
         let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
         Ok(Running {
             name,

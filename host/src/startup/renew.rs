@@ -7,6 +7,9 @@ use std::io;
 
 use super::phases::streams;
 use super::{Checked, Running, read, sink};
+use tracing::warn;
+
+use crate::advice;
 use crate::bpf::{Layout, MapRef};
 use crate::link::Linked;
 use crate::scrape::{Fed, Renewal, Renewed};
@@ -81,17 +84,26 @@ fn fed<'a>(
     metrics.iter().zip(how).filter(|(_, how)| **how == Making::Fed).map(|(made, _)| made)
 }
 
-/// What is exchanged of a config whose object was loaded anew.
-///
-/// # Errors
-///
-/// If a map cannot be made ready for reading.
-pub fn renewal(running: Running, how: &[Making], reading: Reading) -> Result<Renewal, ReadError> {
+/// What is exchanged of a config whose object was loaded anew and whose programs run. A metric whose map cannot be made
+/// ready for reading is left out, which is logged: there is no way back.
+pub fn renewal(running: Running, how: &[Making], reading: Reading) -> Renewal {
     let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } = running;
     let sink = sink(read(fed(&metrics, how), attached.maps()), reading);
-    let metrics = With { reading, sink }.renewed(metrics, how, &mut streams, attached.maps())?;
-    let (attached, plugins) = (Some(attached), Some(plugins));
-    Ok(Renewal { name, metrics, attached, plugins, enrolled, bundle })
+    let with = With { reading, sink };
+    let mut renewed = Vec::new();
+    for (made, how) in metrics.into_iter().zip(how) {
+        match with.renewed(vec![made], &[*how], &mut streams, attached.maps()) {
+            Ok(metric) => renewed.extend(metric),
+            Err(error) => warn!(
+                config = name,
+                "map {} cannot be made ready for reading: {}; its metric is left out until a reload or a restart",
+                error.map,
+                advice::words(&error.source)
+            ),
+        }
+    }
+    let (metrics, attached, plugins) = (renewed, Some(attached), Some(plugins));
+    Renewal { name, metrics, attached, plugins, enrolled, bundle }
 }
 
 impl Checked {

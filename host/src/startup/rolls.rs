@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use crate::bpf::{CgroupEntry, CgroupIds, Loaded};
+use crate::bpf::{CgroupEntry, CgroupIds, MapRef};
 use crate::config::Config;
 use crate::decode::builtin::Patterns;
 use crate::system::System;
@@ -13,10 +13,11 @@ use crate::system::cgroups::{Enrolled, Roll, RollError};
 
 /// Has the system keep the map of cgroups in step that this config wants, if it wants one. All that live are
 /// in it then.
-pub(super) fn enroll(config: &Config, loaded: &Loaded, system: &System) -> Option<Enrolled> {
+pub(super) fn enroll(config: &Config, maps: &[MapRef], system: &System) -> Option<Enrolled> {
     let wanted = config.cgroup_id_map.as_ref()?;
     // That it is there and fits was checked.
-    let ids = CgroupIds::of(loaded.map(&wanted.name)?, wanted.kind)?;
+    let map = maps.iter().find(|map| map.spec.name == wanted.name)?;
+    let ids = CgroupIds::of(map, wanted.kind)?;
     let patterns = wanted.patterns.clone();
     let map = IdMap { name: format!("map `{}`", wanted.name), patterns, ids };
     Some(system.cgroups().enroll(&config.name, Box::new(map)))

@@ -47,9 +47,8 @@ pub fn a_scrape_may_be_of_some_configs() {
     flows.add("work_hash_total", &flow(1, b"a"), 3);
     numbers.add("work_percpu_hash_total", &1u64.to_ne_bytes(), 5);
     let read_at = |page: &str, config: &str| {
-        let begins = format!(
-            "ebpf_exporter_scrape_last_success_timestamp_seconds{{config=\"{config}\"}} "
-        );
+        let begins =
+            format!("ebpf_exporter_scrape_last_success_timestamp_seconds{{config=\"{config}\"}} ");
         page.lines().find_map(|line| line.strip_prefix(&*begins)).unwrap().to_owned()
     };
     let all = exporter.metrics();

@@ -2,8 +2,10 @@
 //! consumed, a page with what was produced, and the data twice, so that no record is cut at the end.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
+
+use rustix::event::epoll;
 
 use crate::bpf::MapRef;
 use crate::bpf::sys::{self, Shared};
@@ -18,7 +20,9 @@ const DISCARD: u32 = 1 << 30;
 /// A ring buffer that is read by one reader.
 #[derive(Debug)]
 pub struct Ring {
-    map: MapRef,
+    /// Can be read while the map can. It is the reader's own, so that whoever waits at it waits no more when the reader
+    /// has gone, however long others hold the map.
+    wait: OwnedFd,
     consumed: Shared,
     /// A page with what was produced, and the data behind it.
     produced: Shared,
@@ -37,10 +41,12 @@ impl Ring {
         if !size.is_power_of_two() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        let wait = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&wait, map, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
         let fd = map.as_fd().as_raw_fd();
         let consumed = Shared::writable(fd, page)?;
         let produced = Shared::readable(fd, page, page + 2 * size)?;
-        Ok(Self { map: map.clone(), consumed, produced, page, size })
+        Ok(Self { wait, consumed, produced, page, size })
     }
 
     /// Hands out all records that are complete, oldest first, and frees their room. Those that come
@@ -70,8 +76,8 @@ impl Ring {
 }
 
 impl AsFd for Ring {
-    /// The map's descriptor, which can be read while there is a record.
+    /// A descriptor that can be read while there is a record.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.map.as_fd()
+        self.wait.as_fd()
     }
 }
