@@ -174,6 +174,20 @@ fn a_series_that_the_reading_before_had_not_has_begun_since() {
     assert_eq!(known(Some(&all)), [false, true, false, true]);
 }
 
+/// A push tells no differences of what was counted before that, as it may have told them under another name.
+#[test]
+fn a_series_of_a_metric_made_anew_may_have_begun_before() {
+    let map = Map::default();
+    let mut scraper = Scraper::new(vec![unit("one", "x", &map)]);
+    hold(&map, &[]);
+    assert_eq!(known_to_have_begun(&mut scraper), [] as [bool; 0]);
+    hold(&map, &[(1, 10)]);
+    assert_eq!(known_to_have_begun(&mut scraper), [true]);
+    scraper.change_all(vec![renewal(&map)]);
+    assert_eq!(known_to_have_begun(&mut scraper), [false]);
+    assert!(scraper.families.iter().next().unwrap().family().is_found(0));
+}
+
 #[test]
 fn a_series_whose_row_has_waited_may_have_begun_before() {
     let map = Map::default();
