@@ -127,7 +127,10 @@ metrics:
 
     #[test]
     fn what_names_nothing_is_said() {
-        insta::assert_snapshot!(told(0, &["wrok/runs_total/a", "work/run_total/a"]).2, @"");
+        insta::assert_snapshot!(told(0, &["wrok/runs_total/a", "work/run_total/a"]).2, @r#"
+        --metrics.label-drop=wrok/runs_total/a: no config `wrok` is served, did you mean "work"; name one that is
+        --metrics.label-drop=work/run_total/a: config `work` has no metric `run_total`, did you mean "runs_total"; name one that it has
+        "#);
         insta::assert_snapshot!(told(0, &["work/a"]).2, @"--metrics.label-drop=work/a names no label; write CONFIG/METRIC/LABEL");
     }
 }

@@ -123,7 +123,10 @@ fn a_config_that_comes_leaves_the_others_as_they_are() {
 /// A renewal of the config `one`, whose only metric is made anew of what feeds it.
 fn renewal(map: &Map) -> Change {
     let Unit { name, metrics, .. } = unit("one", "x", map);
-    let linked = |Fed { linked, layout, .. }| Renewed::Linked(Box::new((linked, layout)));
+    let linked = |Fed { linked, layout, source }: Fed| {
+        let map = source.name().to_owned();
+        Renewed::Linked(Box::new((linked, bpf::Layout { map, ..layout })))
+    };
     let metrics = metrics.into_iter().map(linked).collect();
     let (attached, plugins, enrolled, bundle) = (None, None, None, None);
     Change::Renew(Renewal { name, metrics, attached, plugins, enrolled, bundle })

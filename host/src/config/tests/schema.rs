@@ -60,6 +60,7 @@ metrics:
       perf_event_array: false
       ringbuf: false
       flush_interval: 1s
+      max_series: 9
       labels:
         - {name: mapped, size: 1, padding: 3, decoders: [
             {name: static_map, static_map: {1: one}, allow_unknown: false, on_error: drop}]}
@@ -75,6 +76,7 @@ metrics:
       bucket_min: 0
       bucket_max: 3
       bucket_multiplier: 1
+      max_series: 9
       labels: [{name: bucket, size: 4, decoders: [{name: uint}]}]
       transforms: [{plugin: pods}]
     - name: fixed
