@@ -221,15 +221,26 @@ impl Family {
         }
     }
 
-    /// Has series that come from now on have begun at this time, milliseconds since 1970; not known at first. Each
-    /// had counted nothing then that was told of.
+    /// Has series that come from now on have begun at this time, milliseconds since 1970, each with nothing counted.
+    /// If it is none they may have counted before they were read. This is never called of families that no map feeds.
     pub fn begin_at(&mut self, time: Option<u64>) {
         self.begun.at(time);
+    }
+
+    /// Whether a map feeds it: it was said when its series begin.
+    pub fn is_of_map(&self) -> bool {
+        self.begun.is_said()
     }
 
     /// When the `id`-th series began, milliseconds since 1970, if that is known.
     pub fn begun(&self, id: usize) -> Option<u64> {
         self.begun.of(id)
+    }
+
+    /// Whether the `id`-th series may have counted long before it was first read: in another exporter's time, or for
+    /// a metric that has gone. Never of families that no map feeds.
+    pub fn is_found(&self, id: usize) -> bool {
+        self.begun.is_unknown(id)
     }
 
     /// Brings near what joining the series of these labels needs. It is called for many before the first joins.
@@ -546,6 +557,12 @@ mod tests {
         let mut family = measured();
         let [one, other, third] = ["a", "b", "c"].map(|label| LabelSet::of([label, ""]));
         let first = family.join(&one, None);
+        assert!(!family.is_found(0) && !family.is_of_map(), "nothing was said of it");
+        family.leave(first);
+        family.let_go();
+        family.begin_at(None);
+        let first = family.join(&one, None);
+        assert!(family.is_found(0) && family.is_of_map());
         family.begin_at(Some(1_000));
         let second = family.join(&other, None);
         family.begin_at(Some(2_000));
@@ -553,6 +570,8 @@ mod tests {
         let begun =
             |family: &Family| (0..family.room()).map(|id| family.begun(id)).collect::<Vec<_>>();
         assert_eq!(begun(&family), [None, Some(1_000)], "it began with its first row");
+
+        assert!(!family.is_found(1), "it is known");
 
         family.leave(second);
         family.hold();

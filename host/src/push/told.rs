@@ -2,7 +2,9 @@
 //! numbers.
 //!
 //! It is as large as what was read last, and forgets series that were let go of. Numbers are taken as told only once the
-//! collector has taken them: so what a push that failed was to tell, the next one does.
+//! collector has taken them: so what a push that failed was to tell, the next one does. Of a series that may have counted
+//! long before, differences begin with the push that finds it: the rest may have been told before, by another exporter or
+//! under another name.
 
 use std::collections::HashMap;
 use std::mem;
@@ -39,7 +41,7 @@ pub(super) struct ToldFamily {
 /// What was told of one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ToldSeries {
-    /// Since when what is told next was counted.
+    /// Since when what is told next was counted; 0 if nobody knows.
     start: u64,
     life: u32,
 }
@@ -87,7 +89,7 @@ impl Told {
         let mut before = mem::take(told);
         for family in families.iter().filter(|family| is_counted(family)) {
             let known = before.remove(&family.name).unwrap_or_default();
-            told.insert(family.name.clone(), known.follow(family, *form, *read));
+            told.insert(family.name.clone(), known.follow(family, *form, (*read, time)));
         }
         *read = time;
     }
@@ -118,8 +120,8 @@ fn is_counted(family: &Family) -> bool {
 }
 
 impl ToldFamily {
-    /// Since when the series counts that is the `place`-th of those that are there, and the numbers that were kept
-    /// of it.
+    /// Since when the series counts that is the `place`-th of those that are there, 0 if nobody knows, and the numbers
+    /// that were kept of it.
     pub(super) fn series(&self, place: usize) -> Option<(u64, &[u64])> {
         let (series, numbers) = self.at(place)?;
         Some((series.start, numbers))
@@ -131,13 +133,15 @@ impl ToldFamily {
         Some((*series, self.numbers.get(place * width..(place + 1) * width)?))
     }
 
-    /// The same of the series that the family has now. Those that were not there when it was `read` last, or began
-    /// anew since, count since then. Series that are not there now, and may come back as they were, stand behind.
-    fn follow(self, family: &Family, form: Form, read: u64) -> Self {
+    /// The same of the series that the family has now. Series that are not there now, and may come back as they were,
+    /// stand behind. `times` are when maps were read last, and this time.
+    fn follow(self, family: &Family, form: Form, times: (u64, u64)) -> Self {
         let like = Some((family.kind.clone(), family.labels.clone()));
-        let before = if self.like == like { self } else { Self::default() };
-        let mut now = Self { like, made: family.made(), ..Self::default() };
         let delta = form.is_delta(&family.kind);
+        // What is made anew of a map may count under one name what was told under another.
+        let is_another = delta && family.is_of_map() && self.made != family.made();
+        let before = if self.like == like && !is_another { self } else { Self::default() };
+        let mut now = Self { like, made: family.made(), ..Self::default() };
         let mut fresh = Vec::new();
         for (place, id) in family.live().enumerate() {
             numbers(family, id, delta, &mut fresh);
@@ -146,10 +150,11 @@ impl ToldFamily {
                     now.push(family, id, series, if delta { told } else { &fresh });
                 }
                 _ => {
-                    if delta {
+                    let start = start(family, id, delta, times);
+                    if delta && !family.is_found(id) {
                         fresh.fill(0);
                     }
-                    now.push(family, id, ToldSeries { start: read, life: 0 }, &fresh);
+                    now.push(family, id, ToldSeries { start, life: 0 }, &fresh);
                 }
             }
         }
@@ -168,7 +173,7 @@ impl ToldFamily {
     }
 
     /// What was told of this series, if it was not let go of since. Mostly it stands where it stood. A family that
-    /// has taken the place of another counts on in the same maps, as far as its numbers show.
+    /// has taken the place of another goes on as far as its numbers show.
     fn known(&self, place: usize, family: &Family, id: usize) -> Option<(ToldSeries, &[u64])> {
         let values = family.label_values(id);
         let stands = place < self.sets.len() && self.sets.get(place).same(values);
@@ -176,6 +181,18 @@ impl ToldFamily {
         let goes_on =
             |series: &ToldSeries| self.made != family.made() || series.life == family.life_of(id);
         self.at(place).filter(|(series, _)| goes_on(series))
+    }
+}
+
+/// Since when a series counts that was not there when maps were `read` last, or began anew since. No point of it that
+/// was told ends after that. Of one that may have counted before, nobody knows; its differences begin `now`.
+fn start(family: &Family, id: usize, delta: bool, (read, now): (u64, u64)) -> u64 {
+    match (family.is_found(id), delta) {
+        (true, true) => now,
+        (true, false) => 0,
+        (false, _) => {
+            family.begun(id).map_or(read, |time| time.saturating_mul(1_000_000).max(read))
+        }
     }
 }
 

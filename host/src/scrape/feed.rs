@@ -71,7 +71,7 @@ pub(super) struct Feed {
     start: Instant,
     /// The same by the clock, milliseconds since 1970, if all was read.
     read_at: Option<u64>,
-    /// The same of the scrape before, if nothing waited then: what is new now has begun since.
+    /// The same of the scrape before, if nothing waited then: what rows that are new have counted has begun since.
     since: Option<u64>,
     /// Rows that this scrape met for the first time and that are to be decided.
     new: Vec<Row>,
@@ -231,9 +231,10 @@ impl Feed {
         phases: &mut Phases,
     ) -> bool {
         let begun = Instant::now();
-        family.begin_at(self.since);
-        let Self { decoder, known, new, start, .. } = self;
+        let Self { decoder, known, new, start, since, .. } = self;
         let mut rows = known.decided.take_waiting(BATCH);
+        // One that was left out brings what it has counted long before.
+        family.begin_at(since.filter(|_| rows.is_empty()));
         if rows.is_empty() {
             rows = new.drain(..new.len().min(BATCH)).collect();
         }

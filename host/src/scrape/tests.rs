@@ -174,6 +174,20 @@ fn a_series_that_the_reading_before_had_not_has_begun_since() {
     assert_eq!(known(Some(&all)), [false, true, false, true]);
 }
 
+/// A push tells no differences of what was counted before that, as it may have told them under another name.
+#[test]
+fn a_series_of_a_metric_made_anew_may_have_begun_before() {
+    let map = Map::default();
+    let mut scraper = Scraper::new(vec![unit("one", "x", &map)]);
+    hold(&map, &[]);
+    assert_eq!(known_to_have_begun(&mut scraper), [] as [bool; 0]);
+    hold(&map, &[(1, 10)]);
+    assert_eq!(known_to_have_begun(&mut scraper), [true]);
+    scraper.change_all(vec![renewal(&map)]);
+    assert_eq!(known_to_have_begun(&mut scraper), [false]);
+    assert!(scraper.families.iter().next().unwrap().family().is_found(0));
+}
+
 #[test]
 fn a_series_whose_row_has_waited_may_have_begun_before() {
     let map = Map::default();
@@ -189,6 +203,26 @@ fn a_series_whose_row_has_waited_may_have_begun_before() {
     hold(&map, &[(1, 10)]);
     assert_eq!(known(0), [] as [bool; 0], "it waits");
     assert_eq!(known(9), [false]);
+}
+
+#[test]
+fn a_series_whose_row_was_left_out_may_have_begun_before() {
+    let map = Map::default();
+    let sieve = Sieve::default();
+    let mut unit = unit("one", "x", &map);
+    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
+    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
+    let mut scraper = Scraper::new(vec![unit]);
+    let mut known = |out| {
+        *sieve.0.lock().unwrap() = Sieved { out, time: 9 };
+        known_to_have_begun(&mut scraper)
+    };
+    hold(&map, &[(1, 10)]);
+    assert_eq!(known(1), [] as [bool; 0], "it is left out");
+    hold(&map, &[(1, 12)]);
+    assert_eq!(known(1), [] as [bool; 0], "and is again");
+    hold(&map, &[(1, 12), (2, 3)]);
+    assert_eq!(known(0), [false], "it brings what it counted while it was left out");
 }
 
 #[test]

@@ -4,21 +4,34 @@
 
 /// The time of a series that has not begun.
 const NOT_YET: u64 = u64::MAX;
-/// The time of a series of which it is not known.
+/// The time of a series of which it is not known: it may have counted before it was read.
 const UNKNOWN: u64 = 0;
+/// The time of a series that nobody told anything of: the exporter itself counts in it.
+const UNSAID: u64 = u64::MAX - 1;
 
 /// The times of a family's series, in milliseconds since 1970.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Begun {
     times: Vec<u64>,
     /// What series get that begin.
     now: u64,
 }
 
+impl Default for Begun {
+    fn default() -> Self {
+        Self { times: Vec::new(), now: UNSAID }
+    }
+}
+
 impl Begun {
     /// Has series that begin from now on have begun then.
     pub(super) fn at(&mut self, time: Option<u64>) {
         self.now = time.unwrap_or(UNKNOWN);
+    }
+
+    /// Whether it was ever said when series begin.
+    pub(super) fn is_said(&self) -> bool {
+        self.now != UNSAID
     }
 
     /// Makes room for one more.
@@ -40,7 +53,12 @@ impl Begun {
 
     /// When the `id`-th began, if that is known.
     pub(super) fn of(&self, id: usize) -> Option<u64> {
-        Some(self.times[id]).filter(|time| ![UNKNOWN, NOT_YET].contains(time))
+        Some(self.times[id]).filter(|time| ![UNKNOWN, NOT_YET, UNSAID].contains(time))
+    }
+
+    /// Whether the `id`-th may have counted before it was read.
+    pub(super) fn is_unknown(&self, id: usize) -> bool {
+        self.times[id] == UNKNOWN
     }
 
     /// Those of these alone, in this order.
