@@ -333,10 +333,9 @@ impl Serving<'_> {
         hired: &mut Hired,
     ) -> Result<(Scrapes, Option<Reloads>), HireError> {
         logging::hire(hired);
-        let later = self.reloading.is_some();
         startup::hire_clock(&units, hired)?;
-        let data = startup::hire_data(&units, later, hired)?;
-        let drains = startup::hire_drain(&units, later, hired)?;
+        let data = startup::hire_data(&units, false, hired)?;
+        let drains = startup::hire_drain(&units, false, hired)?;
         startup::hire_watcher(self.system, self.settings.fanotify, hired)?;
         self.web.as_ref().map_or(Ok(()), |web| web.hire(hired))?;
         let (exchanges, exchanged) = mpsc::channel();
@@ -361,6 +360,10 @@ impl Serving<'_> {
         let Some(Reloading { loader, standing, pins }) = self.reloading.take() else {
             return Ok((scrapes, None));
         };
+        // What comes by a reload may want them.
+        let data = data.map_or_else(|| startup::hire_data(&[], true, hired), |it| Ok(Some(it)))?;
+        let drains =
+            drains.map_or_else(|| startup::hire_drain(&[], true, hired), |it| Ok(Some(it)))?;
         let (settings, system) = (Arc::clone(&self.settings), self.system.clone());
         let (kept, by) = (Arc::clone(kept), scrapes.clone());
         let reloader = ConfigReloader {

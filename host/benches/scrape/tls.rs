@@ -16,7 +16,6 @@ use crate::report::{median, print};
 use crate::rows::Rows;
 use crate::{millis, ratio, shapes, timed};
 
-#[allow(unreachable_pub, clippy::unwrap_used, reason = "tests have it too")]
 #[path = "../../tests/servers/certificates.rs"]
 #[allow(unreachable_pub, clippy::unwrap_used, reason = "it is a test's")]
 mod certificates;

@@ -122,5 +122,9 @@ pub fn labels_may_be_left_out() {
     ]);
     let said = crate::exporter::run(&mut command);
     let place = configs.path().display().to_string();
-    assert_snapshot!(said.stderr.replace(&place, "DIR"), @"");
+    assert_snapshot!(said.stderr.replace(&place, "DIR"), @r#"
+    DIR/flows.yaml:4: metrics.counters[0]: it has no label `txt`, which --metrics.label-drop names; name one that it has: `id, text`
+    --metrics.label-drop=flow/work_hash_total/text: no config `flow` is served, did you mean "flows"; name one that is
+    error: 2 faults in the configs; nothing was loaded
+    "#);
 }
