@@ -85,25 +85,32 @@ fn said(command: &mut Command) -> (bool, String) {
     (output.status.success(), lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// All of them, with their objects for arm64 and the plugins that they name.
+/// Each with its object for arm64 and the plugins that it names, up to where it would be loaded: the emulator has no
+/// bpf(2). Those that want addresses of symbols are left out, as nobody shows any there.
 fn examples_are_checked(pair: &Pair, objects: &Path) {
     let dir = tempfile::tempdir().unwrap();
-    let mut names = Vec::new();
+    fs::write(dir.path().join("redact.key"), "a key for tests alone\n").unwrap();
+    let mut checked = 0;
     for file in fs::read_dir(EXAMPLES).unwrap().map(|file| file.unwrap().path()) {
-        if file.extension().is_some_and(|is| is == "yaml") {
-            let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-            let object = format!("{name}.bpf.o");
-            fs::copy(&file, dir.path().join(file.file_name().unwrap())).unwrap();
-            fs::copy(objects.join(&object), dir.path().join(&object)).unwrap();
-            names.push(name);
+        let is_config = file.extension().is_some_and(|is| is == "yaml");
+        if !is_config || fs::read_to_string(&file).unwrap().contains("\nkaddrs:") {
+            continue;
         }
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let object = format!("{name}.bpf.o");
+        fs::copy(&file, dir.path().join(file.file_name().unwrap())).unwrap();
+        fs::copy(objects.join(&object), dir.path().join(&object)).unwrap();
+        let place = dir.path().to_str().unwrap();
+        let mut command = pair.emulated();
+        command.args(["--config.dir", place, &format!("--config.names={name}")]);
+        command.args(["--plugins.dir", PLUGINS, "--config.check"]).stdin(Stdio::null());
+        let output = command.output().expect("it starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        // Well, or not loaded; 3 would be a fault of the config or of what it names.
+        assert!(matches!(output.status.code(), Some(0 | 4)), "{name}: {told}");
+        checked += 1;
     }
-    assert!(names.len() > 40);
-    let names = format!("--config.names={}", names.join(","));
-    let dir = dir.path().to_str().unwrap();
-    let (succeeds, said) =
-        pair.say(&["--config.dir", dir, &names, "--plugins.dir", PLUGINS, "--config.check"]);
-    assert!(succeeds, "{said}");
+    assert!(checked > 40, "{checked}");
 }
 
 fn faults_of_a_config_are_told(pair: &Pair) {
