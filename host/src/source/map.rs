@@ -64,6 +64,13 @@ trait Walk: Send {
         true
     }
 
+    /// Whether the map has many more entries than the `known` ones of the last walk: the next walk begins with a look
+    /// at it, which costs nothing more if it is taken.
+    fn outgrows(&mut self, map: &Target, known: usize) -> bool {
+        let _ = (map, known);
+        false
+    }
+
     fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()>;
 }
 
@@ -166,7 +173,11 @@ impl Source for MapReader {
 
     fn read_quickly(&mut self, entries: Option<usize>, visit: &mut dyn FnMut(Chunk<'_>)) -> bool {
         let Some((way, walk)) = &mut self.quick else { return false };
-        if entries.is_some_and(|entries| !walk.pays(entries)) {
+        // Rows keep the order in which they are first met: a map that has filled meanwhile is to be met in that of its
+        // elements, in which it is read from then on.
+        if let Some(known) = entries.filter(|entries| !walk.pays(*entries))
+            && !self.walk.outgrows(&self.map, known)
+        {
             self.why = Why::Sparse;
             return false;
         }

@@ -154,6 +154,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
     let copied = trials![read:
         a_copy_of_a_still_map_is_exact,
         a_map_with_few_entries_is_not_copied,
+        a_map_that_has_filled_since_is_copied_at_once,
         a_per_cpu_map_with_few_entries_is_not_copied,
         maps_of_both_kinds_are_copied_side_by_side,
     ];

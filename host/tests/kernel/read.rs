@@ -288,6 +288,29 @@ pub fn a_map_with_few_entries_is_not_copied() {
     assert_eq!(reader.way(), (Way::Copy, Why::Dense));
 }
 
+/// Before its rows have an order: that in which they are first met stays. One that has few is read whole by the batch
+/// call, though that has looked at it before.
+pub fn a_map_that_has_filled_since_is_copied_at_once() {
+    let map = Map::new(MapType::Hash, 8, 200_000, 0);
+    let sink = Sink::for_maps([&map.map()], Reading::Auto).unwrap();
+    let map_ref = map.map();
+    let mut reader = MapReader::new(&map_ref, Reading::Auto, sink.as_ref()).unwrap();
+    for few in [0u32, 100] {
+        (0..few).for_each(|n| map.insert(&key(n, 8), u64::from(n)));
+        assert!(!reader.read_quickly(Some(0), &mut |_| panic!("nothing is handed out")));
+        let mut met = 0;
+        reader.read(&mut |chunk| met += chunk.entries().count()).unwrap();
+        assert_eq!((met, reader.way()), (few as usize, (Way::Batch, Why::Sparse)));
+    }
+    (0..10_000).for_each(|n| map.insert(&key(n, 8), u64::from(n)));
+    let mut met = 0;
+    assert!(reader.read_quickly(Some(100), &mut |chunk| met += chunk.entries().count()));
+    assert_eq!((met, reader.way()), (10_000, (Way::Copy, Why::Dense)));
+    met = 0;
+    reader.read(&mut |chunk| met += chunk.entries().count()).unwrap();
+    assert_eq!(met, 10_000, "all of it, from its beginning");
+}
+
 pub fn a_per_cpu_map_with_few_entries_is_not_copied() {
     let map = Map::new(MapType::PercpuHash, 8, 8_000, 0);
     let sink = Sink::for_maps([&map.map()], Reading::Auto).unwrap();

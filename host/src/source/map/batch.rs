@@ -6,18 +6,20 @@
 use std::io;
 
 use super::{CHUNK, Chunk, Target, Walk};
-use crate::bpf::sys::{self, Cursor};
+use crate::bpf::sys::{self, Cursor, Looked};
 
 pub(super) struct Batch {
     cursor: Cursor,
     keys: Vec<u8>,
     values: Vec<u64>,
+    /// What the buffers hold of a walk that has begun.
+    begun: Option<Looked>,
 }
 
 impl Batch {
     pub(super) fn new(map: &Target) -> Self {
-        let mut batch =
-            Self { cursor: Cursor::new(map.key_size), keys: Vec::new(), values: Vec::new() };
+        let (keys, values) = (Vec::new(), Vec::new());
+        let mut batch = Self { cursor: Cursor::new(map.key_size), keys, values, begun: None };
         batch.resize(map, CHUNK.min(map.max_entries));
         batch
     }
@@ -39,9 +41,9 @@ impl Batch {
     }
 }
 
-impl Walk for Batch {
-    fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()> {
-        self.cursor.rewind();
+impl Batch {
+    /// Asks for the next entries.
+    fn look(&mut self, map: &Target) -> io::Result<Looked> {
         loop {
             let looked = sys::lookup_batch(
                 map.raw_fd(),
@@ -49,19 +51,41 @@ impl Walk for Batch {
                 (&mut self.keys, map.key_size),
                 (&mut self.values, map.room),
             );
-            let looked = match looked {
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && self.grow(map) => {
-                    continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                looked => looked?,
-            };
+            match looked {
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && self.grow(map) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                looked => return looked,
+            }
+        }
+    }
+
+    fn first(&mut self, map: &Target) -> io::Result<Looked> {
+        self.cursor.rewind();
+        self.look(map)
+    }
+}
+
+impl Walk for Batch {
+    fn outgrows(&mut self, map: &Target, known: usize) -> bool {
+        // What cannot be read is told by the walk.
+        self.begun = self.first(map).ok();
+        let grown = self.begun.take_if(|looked| !looked.end && looked.count > 2 * known);
+        grown.is_some()
+    }
+
+    fn walk(&mut self, map: &Target, visit: &mut dyn FnMut(Chunk<'_>)) -> io::Result<()> {
+        let mut looked = match self.begun.take() {
+            Some(looked) => looked,
+            None => self.first(map)?,
+        };
+        loop {
             let keys = &self.keys[..looked.count * map.key_size];
             let values = &self.values[..looked.count * map.cpus];
             visit(map.chunk(keys, values));
             if looked.end {
                 return Ok(());
             }
+            looked = self.look(map)?;
         }
     }
 }
