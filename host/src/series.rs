@@ -8,10 +8,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::buckets::native::Native;
-use crate::config::buckets::{Buckets, Slot};
+use crate::config::buckets::Slot;
 
 mod begun;
+mod kind;
 mod labels;
 mod marks;
 mod native;
@@ -19,6 +19,7 @@ mod native;
 use begun::Begun;
 use marks::Marks;
 
+pub use kind::{Bounds, Histogram, Kind};
 pub use labels::{LabelSet, LabelSets, LabelValues};
 
 /// A metric as it is exposed: name, help, type and its series.
@@ -63,32 +64,6 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 /// Bytes of label sets without rows that are kept, beside as many as those with rows have.
 const SPARE_TEXT: usize = 1 << 20;
 
-/// The type of a family.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    /// Counts, as the kernel's maps hold them.
-    Counter,
-    /// Counters that are no whole numbers; their cells are the bits of an `f64`.
-    RealCounter,
-    /// Gauges; their cells are the bits of an `f64`.
-    Gauge,
-    /// Gauges that are whole numbers; their cells are the bits of an `i64`.
-    IntegerGauge,
-    /// Histograms, all with the same buckets.
-    Histogram(Bounds),
-}
-
-/// Where the buckets of a histogram end.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bounds {
-    /// Upper bounds, ascending, without +Inf.
-    pub upper: Vec<f64>,
-    /// What the sum is multiplied with.
-    pub multiplier: f64,
-    /// What they are in a native histogram, if it is one too.
-    pub native: Option<Native>,
-}
-
 /// A number of a series of a family: where a row's value is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell(u32);
@@ -98,49 +73,6 @@ pub struct Cell(u32);
 pub struct Life {
     id: u32,
     life: u32,
-}
-
-/// One histogram as Prometheus wants it.
-#[derive(Clone, Copy, Debug)]
-pub struct Histogram<'a> {
-    bounds: &'a Bounds,
-    /// What each bucket alone holds, then the sum.
-    cells: &'a [u64],
-}
-
-impl Kind {
-    /// Histograms with these buckets.
-    pub fn histogram(buckets: &Buckets) -> Self {
-        let Buckets { multiplier, native, .. } = buckets;
-        let (upper, native) = (buckets.bounds(), native.clone());
-        Self::Histogram(Bounds { upper, multiplier: *multiplier, native })
-    }
-
-    /// What Prometheus calls it.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Counter | Self::RealCounter => "counter",
-            Self::Gauge | Self::IntegerGauge => "gauge",
-            Self::Histogram(_) => "histogram",
-        }
-    }
-
-    /// How many numbers a series has: one, or in histograms one for each bucket and the sum.
-    pub fn cells(&self) -> usize {
-        match self {
-            Self::Histogram(bounds) => bounds.upper.len() + 1,
-            _ => 1,
-        }
-    }
-
-    /// How many lines a series has in the text: in histograms one for each bucket, +Inf, the sum and the
-    /// count.
-    pub fn lines(&self) -> usize {
-        match self {
-            Self::Histogram(bounds) => bounds.upper.len() + 3,
-            _ => 1,
-        }
-    }
 }
 
 impl Family {
@@ -487,121 +419,5 @@ impl Moves {
     }
 }
 
-impl<'a> Histogram<'a> {
-    /// The histogram with these bounds and the numbers of its series.
-    pub fn new(bounds: &'a Bounds, cells: &'a [u64]) -> Self {
-        Self { bounds, cells }
-    }
-
-    /// For each bound, how many observations are at or below it.
-    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + use<'a> {
-        let counts = self.counts().iter().scan(0u64, |total, count| {
-            *total = total.wrapping_add(*count);
-            Some(*total)
-        });
-        self.bounds.upper.iter().copied().zip(counts)
-    }
-
-    /// For each bound, how many observations are at or below it and above the one before.
-    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> + use<'a> {
-        self.bounds.upper.iter().copied().zip(self.counts().iter().copied())
-    }
-
-    /// How many observations there are.
-    pub fn count(&self) -> u64 {
-        self.counts().iter().copied().fold(0, u64::wrapping_add)
-    }
-
-    /// The sum of all observations, 0 if the program keeps none.
-    pub fn sum(&self) -> f64 {
-        self.cells[self.cells.len() - 1] as f64 * self.bounds.multiplier
-    }
-
-    fn counts(&self) -> &'a [u64] {
-        &self.cells[..self.cells.len() - 1]
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn measured() -> Family {
-        let labels = vec!["a".to_owned(), "b".to_owned()];
-        let mut family = Family::new("x".into(), "x".into(), labels, Kind::Counter);
-        family.measure();
-        family
-    }
-
-    #[test]
-    fn text_counts_once_a_series_and_goes_with_it() {
-        let mut family = measured();
-        let (one, other) = (LabelSet::of(["abc", ""]), LabelSet::of(["x", "yz"]));
-        assert!(!family.has(&one));
-        let cells = [&one, &one, &other].map(|labels| family.join(labels, None));
-        assert_eq!([family.text_of(0), family.text_of(1), family.text_of(9)], [4, 2, 0]);
-        family.leave(cells[0]);
-        assert!(family.has(&one));
-        assert_eq!(family.text_of(0), 4);
-        family.leave(cells[1]);
-        assert!(!family.has(&one) && family.has(&other));
-        assert_eq!([family.text_of(0), family.text_of(1)], [1, 2]);
-        family.join(&one, None);
-        assert_eq!(family.text_of(0), 4);
-        family.compact();
-        assert_eq!([family.text_of(0), family.text_of(1)], [4, 2]);
-    }
-
-    #[test]
-    fn a_series_has_begun_when_it_came_and_begins_anew_when_it_was_let_go_of() {
-        let mut family = measured();
-        let [one, other, third] = ["a", "b", "c"].map(|label| LabelSet::of([label, ""]));
-        let first = family.join(&one, None);
-        assert!(!family.is_found(0) && !family.is_of_map(), "nothing was said of it");
-        family.leave(first);
-        family.let_go();
-        family.begin_at(None);
-        let first = family.join(&one, None);
-        assert!(family.is_found(0) && family.is_of_map());
-        family.begin_at(Some(1_000));
-        let second = family.join(&other, None);
-        family.begin_at(Some(2_000));
-        family.join(&one, None);
-        let begun =
-            |family: &Family| (0..family.room()).map(|id| family.begun(id)).collect::<Vec<_>>();
-        assert_eq!(begun(&family), [None, Some(1_000)], "it began with its first row");
-
-        assert!(!family.is_found(1), "it is known");
-
-        family.leave(second);
-        family.hold();
-        family.join(&other, None);
-        assert_eq!(begun(&family), [None, Some(1_000)], "what is held goes on");
-        family.leave(second);
-        family.let_go();
-        assert_eq!(begun(&family), [None, None]);
-        family.join(&third, None);
-        family.join(&other, None);
-        assert_eq!(begun(&family), [None, Some(2_000), Some(2_000)]);
-
-        family.leave(first);
-        family.leave(first);
-        family.compact();
-        assert_eq!(begun(&family), [Some(2_000), Some(2_000)]);
-    }
-
-    #[test]
-    fn long_labels_of_series_that_have_gone_are_not_kept() {
-        let mut family = measured();
-        let long = "x".repeat(10_000);
-        for n in 0..200 {
-            let number = n.to_string();
-            let cell = family.join(&LabelSet::of([&*long, &*number]), None);
-            family.leave(cell);
-        }
-        assert!(family.is_sparse());
-        family.compact();
-        assert_eq!(family.sets.bytes(), 0);
-        assert!(!family.is_sparse());
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::Read;
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
+use std::sync::mpsc::Receiver;
 use std::task::{Context, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
