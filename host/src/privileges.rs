@@ -93,13 +93,16 @@ impl Needs {
         {
             return Some(format!("reads {}", place(wanted).display()));
         }
-        let lacks = |has: bool, wants: bool| wants && !has;
-        let events = lacks(self.cpu_events, others.cpu_events)
-            .then_some("opens perf events on CPUs that come");
-        let changes = lacks(self.changes_maps, others.changes_maps)
-            .then_some("has a map that is kept filled with cgroups");
-        let seccomp = sandbox.seccomp && sandbox.no_new_privs;
-        events.or(changes).filter(|_| seccomp).map(str::to_owned)
+        if !sandbox.seccomp || !sandbox.no_new_privs {
+            return None;
+        }
+        let events = others.cpu_events && !self.cpu_events;
+        let changes = others.changes_maps && !self.changes_maps;
+        let lacks = [
+            (events, "opens perf events"),
+            (changes, "has a map that is kept filled with cgroups"),
+        ];
+        lacks.iter().find(|(lacks, _)| *lacks).map(|(_, what)| (*what).to_owned())
     }
 }
 

@@ -119,6 +119,11 @@ pub trait Source: fmt::Debug + Send {
         None
     }
 
+    /// Whether it opens perf events on CPUs that come.
+    fn opens_events(&self) -> bool {
+        false
+    }
+
     /// What is to be drained by a worker, if it is.
     fn drained(&self) -> Option<Drained> {
         None

@@ -58,6 +58,11 @@ impl Stream {
         }
     }
 
+    /// Whether it opens perf events on CPUs that come.
+    pub fn opens_events(&self) -> bool {
+        matches!(self.0, Buffer::Perf(_))
+    }
+
     /// Opens buffers for CPUs that have come, closes those of CPUs that have gone, and asks what was lost.
     pub fn keep_up(&mut self) {
         if let Buffer::Perf(buffers) = &mut self.0 {

@@ -35,7 +35,7 @@ pub struct Unit {
 impl Unit {
     /// Whether it opens perf events on CPUs that come.
     pub fn opens_events(&self) -> bool {
-        let streams = self.metrics.iter().any(|fed| fed.source.drained().is_some());
+        let streams = self.metrics.iter().any(|fed| fed.source.opens_events());
         streams || self.attached.as_ref().is_some_and(Attached::opens_events)
     }
 }

@@ -129,6 +129,10 @@ impl Source for EventSource {
         })
     }
 
+    fn opens_events(&self) -> bool {
+        self.shared.lock().stream.opens_events()
+    }
+
     fn drained(&self) -> Option<Drained> {
         Some(self.shared.clone())
     }

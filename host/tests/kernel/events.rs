@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ebpf_wasm_exporter::bpf::Attached;
+use ebpf_wasm_exporter::bpf::{Attached, Stream};
 use ebpf_wasm_exporter::source::{EventCounts, EventSource, Source as _};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
 
 use crate::configs::Configs;
 use crate::exporter::{self, Exporter};
@@ -184,4 +186,21 @@ pub fn what_a_ring_buffer_has_lost_its_program_says() {
         lost > 0 && kept <= 100_000 - lost && kept >= (100_000 - lost) * 3 / 4 - 1,
         "{kept} {lost}"
     );
+}
+
+/// Whoever waits at a ring buffer hears nothing of it once its reader has gone, though the map is still there.
+pub fn a_ring_buffer_without_a_reader_wakes_nobody() {
+    let streaming = Streaming::start();
+    let wait = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let woken = || {
+        let mut ready = Vec::with_capacity(1);
+        epoll::wait(&wait, spare_capacity(&mut ready), Some(&Timespec::default())).unwrap()
+    };
+    let stream = Stream::new(streaming.attached.map("ring_events_total").unwrap()).unwrap();
+    epoll::add(&wait, &stream, epoll::EventData::new_u64(1), epoll::EventFlags::IN).unwrap();
+    streaming.session.stream(RING, 1, 1);
+    assert_eq!(woken(), 1);
+    drop(stream);
+    streaming.session.stream(RING, 1, 1);
+    assert_eq!(woken(), 0);
 }

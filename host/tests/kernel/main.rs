@@ -198,6 +198,7 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         keys_that_nothing_comes_of_are_forgotten,
         a_ring_buffer_goes_round,
         what_a_ring_buffer_has_lost_its_program_says,
+        a_ring_buffer_without_a_reader_wakes_nobody,
     ];
     let uncounted = trials![uncounted:
         a_full_map_is_told_of,
@@ -322,6 +323,9 @@ fn binary() -> impl Iterator<Item = Trial> {
         no_count_is_lost_in_two_hundred_reloads,
         another_plugin_is_asked,
         who_has_no_capabilities_reloads_what_takes_none,
+        who_may_open_no_events_is_told_so,
+        a_plugin_is_asked_anew_for_a_map_that_began_anew,
+        configs_of_one_family_change_together,
         by_a_signal_and_only_if_it_may,
     ];
     let which = trials![which:

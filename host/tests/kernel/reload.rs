@@ -337,3 +337,89 @@ fn hang_up(exporter: &Exporter) {
     // SAFETY: the child was not waited for, so the id is still its own.
     assert_eq!(unsafe { libc::kill(id, libc::SIGHUP) }, 0);
 }
+
+/// To open them would end the process there.
+pub fn who_may_open_no_events_is_told_so() {
+    let counter = |name: &str, how: &str| {
+        format!(
+            "  - {{name: {name}, help: h, {how}: true, labels: [{{name: key, size: 8, decoders: [{{name: uint}}]}}]}}\n"
+        )
+    };
+    let ring = format!("metrics:\n  counters:\n  {}", counter("ring_events_total", "ringbuf"));
+    let both = format!("{ring}  {}", counter("perf_events_total", "perf_event_array"));
+    let mut configs = Configs::new();
+    let session = Session::new();
+    configs.add("events", &ring, &session.object_of("events"));
+    let more = [LIFECYCLE, "--capabilities.keep=none"].map(str::to_owned);
+    let exporter = Exporter::start(configs.flags().into_iter().chain(more));
+    replace(&configs.path().join("events.yaml"), both);
+    let (status, text) = reload(&exporter);
+    assert_eq!(status, 500);
+    assert_snapshot!(text, @"failed to reload, the old configs go on: a config opens perf events, which the sandbox of this exporter does not allow, since none did when it began; restart the exporter to have it");
+    assert!(exporter.metrics().contains("ebpf_exporter_scrape_success{config=\"events\"} 1\n"));
+}
+
+/// The new one counts its calls, and the old one is told no more.
+pub fn a_plugin_is_asked_anew_for_a_map_that_began_anew() {
+    let yaml = "
+metrics:
+  counters:
+    - name: kept_sized_total
+      help: h
+      labels: [{name: n, size: 8, decoders: [{name: wasm, plugin: guest}]}]
+plugins:
+  guest: {file: guest.wasm}
+";
+    let mut configs = Configs::new();
+    fs::write(configs.path().join("guest.wasm"), guests::component("echo")).unwrap();
+    let session = Session::new();
+    configs.add("kept", yaml, &session.object_of("kept"));
+    let exporter = Exporter::start(configs.flags().into_iter().chain([LIFECYCLE.to_owned()]));
+    let calls = || {
+        let page = exporter.metrics();
+        let calls =
+            page.lines().filter(|line| line.starts_with("ebpf_exporter_plugin_calls_total{"));
+        calls.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+    };
+    for key in 0..5 {
+        session.keep(u64::from_ne_bytes([b'a' + key; 8]), 1);
+        calls();
+    }
+    assert!(calls() >= 5);
+    replace(&configs.path().join("kept.bpf.o"), session.object_of("kept_grown"));
+    assert_eq!(reloaded(&exporter), "reloaded: changed kept\n");
+    session.keep(u64::from_ne_bytes(*b"newnewne"), 1);
+    assert!((1..5).contains(&calls()), "{}", calls());
+}
+
+/// Their family has what both say now: its labels and its help.
+pub fn configs_of_one_family_change_together() {
+    let mut configs = Configs::new();
+    let one = configs.add_workload("one", TWO);
+    let other = configs.add_workload("other", TWO);
+    let exporter = Exporter::start(configs.flags().into_iter().chain([LIFECYCLE.to_owned()]));
+    one.add("work_hash_total", &flow(1, b"a"), 3);
+    other.add("work_hash_total", &flow(1, b"a"), 4);
+    let sum = |page: &str, label: &str| {
+        sample(page, &format!("ebpf_exporter_work_hash_total{{id=\"1\",{label}=\"a\"}}"))
+    };
+    assert_eq!(sum(&exporter.metrics(), "text"), Some(7));
+    let renamed = TWO.replace("name: text", "name: words").replace("help: h", "help: another");
+    for name in ["one.yaml", "other.yaml"] {
+        replace(&configs.path().join(name), &renamed);
+    }
+    assert_eq!(reloaded(&exporter), "reloaded: changed one, other\n");
+    let page = exporter.metrics();
+    assert_eq!((sum(&page, "words"), sum(&page, "text")), (Some(7), None), "{page}");
+    assert!(page.contains("# HELP ebpf_exporter_work_hash_total another\n"));
+    // One alone: both are read anew, and nothing counts twice.
+    replace(
+        &configs.path().join("one.yaml"),
+        renamed.replace(
+            "decoders: [{name: string}]",
+            "decoders: [{name: string}, {name: regexp, regexps: [a]}]",
+        ),
+    );
+    assert_eq!(reloaded(&exporter), "reloaded: changed one\n");
+    assert_eq!(sum(&exporter.metrics(), "words"), Some(7));
+}
