@@ -6,12 +6,16 @@
 #define TRACED 0x65627067
 #define LARGEST 128
 
+#ifndef TRACED_BYTES
+#define TRACED_BYTES (64 * 1024)
+#endif
+
 /* As that of workload.bpf.c. */
 const volatile __u64 session = 0x6e6f697373657320;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 64 * 1024);
+	__uint(max_entries, TRACED_BYTES);
 } traced_spans SEC(".maps");
 
 /* Of records, by what became of them: written, and refused for want of room. */

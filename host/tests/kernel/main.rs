@@ -51,6 +51,7 @@ mod read;
 mod recording;
 mod records;
 mod reload;
+mod remade;
 mod sandbox;
 mod schema;
 mod shipped;
@@ -328,12 +329,20 @@ fn binary() -> impl Iterator<Item = Trial> {
         configs_of_one_family_change_together,
         by_a_signal_and_only_if_it_may,
     ];
+    let remade = trials![remade:
+        each_record_is_one_span_whatever_spans_are_made_of_it,
+        another_ring_buffer_is_read_after_the_old_one,
+        configs_with_spans_come_and_go,
+        spans_ask_another_plugin,
+        the_first_spans_take_a_restart_unless_they_go_nowhere,
+        records_are_counted_by_other_labels,
+    ];
     let which = trials![which:
         a_scrape_may_be_of_some_configs,
         series_beyond_a_bound_are_one,
         labels_may_be_left_out,
     ];
-    let process = process.into_iter().chain(reloaded).chain(which);
+    let process = process.into_iter().chain(reloaded).chain(remade).chain(which);
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
     let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));

@@ -48,7 +48,7 @@ pub fn reload(exporter: &Exporter) -> (u16, String) {
 }
 
 /// As [`reload`], of one that has to work.
-fn reloaded(exporter: &Exporter) -> String {
+pub fn reloaded(exporter: &Exporter) -> String {
     let (status, text) = reload(exporter);
     assert_eq!(status, 200, "{text}");
     text
@@ -61,9 +61,9 @@ pub fn replace(file: &Path, bytes: impl AsRef<[u8]>) {
     fs::rename(new, file).unwrap();
 }
 
-/// An object that does the same and is another file.
-fn another(object: &[u8]) -> Vec<u8> {
-    [object, b"\0"].concat()
+/// An object that does the same and is another file, another one for each number.
+pub fn another(object: &[u8], n: u8) -> Vec<u8> {
+    [object, &[n]].concat()
 }
 
 pub fn what_is_the_same_goes_on() {
@@ -179,7 +179,7 @@ pub fn another_object_counts_on() {
     work.add("work_hash_total", &flow(1, b"a"), 3);
     work.add("work_lru_hash_total", &7u64.to_ne_bytes(), 5);
     let programs = exporter.programs();
-    replace(&configs.path().join("work.bpf.o"), another(&work.object()));
+    replace(&configs.path().join("work.bpf.o"), another(&work.object(), 0));
     assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
     let now = exporter.programs();
     assert!(now.len() == programs.len() && now != programs, "{now:?}");
@@ -285,7 +285,7 @@ pub fn who_has_no_capabilities_reloads_what_takes_none() {
     assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
     let page = exporter.metrics();
     assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",words=\"a\"}"), Some(3));
-    replace(&configs.path().join("work.bpf.o"), another(&work.object()));
+    replace(&configs.path().join("work.bpf.o"), another(&work.object(), 0));
     let (status, text) = reload(&exporter);
     assert_eq!(status, 500);
     assert_snapshot!(text, @"failed to reload, the old configs go on: loading the object of config `work` takes CAP_BPF, which was given up; restart the exporter, or have it keep what a start takes: --capabilities.keep");
