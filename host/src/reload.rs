@@ -62,6 +62,16 @@ fn untraced(config: &str) -> Advice {
     )
 }
 
+/// Why records of a ring buffer cannot be counted that became spans, or become spans if they were counted.
+fn two_readers(config: &str, ring: &str) -> Advice {
+    Advice::new(
+        format!(
+            "in config `{config}` the ring buffer `{ring}` goes from spans to a metric, or back, and two threads would read it at once"
+        ),
+        RESTART,
+    )
+}
+
 /// What reads configs again.
 pub struct ConfigReloader {
     /// What was decided for the process.
@@ -160,6 +170,11 @@ impl ConfigReloader {
             && let Some(config) = difference.checked().find(|config| !config.spans().is_empty())
         {
             return Err(untraced(config.name()));
+        }
+        let compared = difference.renewed.iter().chain(&difference.replaced);
+        let mut turned = compared.filter_map(|(config, now)| Some((config.name(), now.turned()?)));
+        if let Some((config, ring)) = turned.next() {
+            return Err(two_readers(config, ring));
         }
         let needs = Needs {
             readable: difference
@@ -315,5 +330,6 @@ mod tests {
     #[test]
     fn the_first_spans_want_a_restart() {
         insta::assert_snapshot!(untraced("a"), @"config `a` has spans, and the sandbox of this exporter lets it send none, since there were none when it began; restart the exporter to have it; with OTEL_TRACES_EXPORTER=otlp they may come later too");
+        insta::assert_snapshot!(two_readers("a", "r"), @"in config `a` the ring buffer `r` goes from spans to a metric, or back, and two threads would read it at once; restart the exporter to have it");
     }
 }

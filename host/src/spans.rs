@@ -82,7 +82,7 @@ impl SpanChange {
 #[derive(Debug)]
 pub struct Spans {
     rings: Vec<TracedRing>,
-    kinds: Kinds,
+    kinds: KindMaker,
     delivery: Delivery,
     outbox: Arc<Outbox>,
     runtime: Runtime,
@@ -92,7 +92,7 @@ pub struct Spans {
 
 /// What makes kinds of spans.
 #[derive(Clone, Debug)]
-struct Kinds {
+struct KindMaker {
     /// The service of those whose config names none.
     service: String,
     stats: SpanStats,
@@ -103,7 +103,7 @@ struct Kinds {
 /// Tells who reads ring buffers of configs that were read again.
 #[derive(Debug)]
 pub struct SpanDesk {
-    kinds: Kinds,
+    kinds: KindMaker,
     orders: Sender<reader::Order>,
     news: Bell,
 }
@@ -130,7 +130,7 @@ impl Spans {
             }
             return Ok(None);
         };
-        let kinds = Kinds::new(service);
+        let kinds = KindMaker::new(service);
         let outbox = Arc::new(Outbox::new(batches, kinds.stats.clone()));
         let delivery = Delivery::new(sender, Arc::clone(&outbox), batches.patience);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -200,7 +200,7 @@ impl SpanDesk {
     }
 }
 
-impl Kinds {
+impl KindMaker {
     fn new(service: String) -> Self {
         let stats = SpanStats::default();
         let own = Arc::new(TracedKind::new(service.clone(), stats.kind("", "start")));

@@ -50,6 +50,8 @@ struct SpanLikeness {
     before: Vec<String>,
     /// Those of them whose spans go on.
     kept: Vec<String>,
+    /// One that spans are made of whose records were counted, or the other way round.
+    turned: Option<String>,
 }
 
 /// What a metric has in common with one that was there before.
@@ -165,7 +167,7 @@ impl Comparison {
             .collect();
         let keeps_plugins =
             old.plugins == now.config.plugins && before.made_of.plugins == now.plugins;
-        let spans = SpanLikeness::of(&old.spans, &now.config.spans);
+        let spans = SpanLikeness::of(old, &now.config);
         let mut comparison = Self { metrics, keeps_plugins, spans };
         comparison.settle_plugins(now.config.metrics.iter(), &now.config.spans);
         comparison
@@ -216,9 +218,14 @@ impl Comparison {
         &self.spans.kept
     }
 
+    /// A ring buffer that another thread would have to read from now on.
+    pub(super) fn turned(&self) -> Option<&str> {
+        self.spans.turned.as_deref()
+    }
+
     /// The ring buffers of spans that do not go on, by their config.
     pub(super) fn left_spans(&self, config: &str) -> impl Iterator<Item = (String, String)> {
-        let SpanLikeness { before, kept } = &self.spans;
+        let SpanLikeness { before, kept, .. } = &self.spans;
         let left = before.iter().filter(|ring| !kept.contains(ring));
         left.map(|ring| (config.to_owned(), ring.clone()))
     }
@@ -257,14 +264,25 @@ fn likeness((old, before): (&Metric, &Layout), (metric, layout): (&Metric, &Layo
 }
 
 impl SpanLikeness {
-    fn of(before: &[SpanPlan], now: &[SpanPlan]) -> Self {
-        let before_of = |span: &SpanPlan| before.iter().find(|it| it.ringbuf == span.ringbuf);
-        let is_same = |span: &&SpanPlan| before_of(span).map(unplaced) == Some(unplaced(span));
-        let names = |span: &SpanPlan| span.ringbuf.clone();
-        Self {
-            before: before.iter().map(names).collect(),
-            kept: now.iter().filter(is_same).map(names).collect(),
-        }
+    fn of(before: &Config, now: &Config) -> Self {
+        let rings = |config: &Config| {
+            config.spans.iter().map(|span| span.ringbuf.clone()).collect::<Vec<_>>()
+        };
+        let is_counted = |config: &Config, ring: &String| {
+            config
+                .metrics
+                .iter()
+                .any(|metric| metric.events.is_some() && metric.name.as_str() == ring)
+        };
+        let same = |span: &&SpanPlan| {
+            let mut old = before.spans.iter().filter(|old| old.ringbuf == span.ringbuf);
+            old.any(|old| unplaced(old) == unplaced(span))
+        };
+        let kept = now.spans.iter().filter(same).map(|span| span.ringbuf.clone()).collect();
+        let came = rings(now).into_iter().find(|ring| is_counted(before, ring));
+        let before_rings = rings(before);
+        let went = before_rings.iter().find(|ring| is_counted(now, ring)).cloned();
+        Self { before: before_rings, kept, turned: came.or(went) }
     }
 }
 

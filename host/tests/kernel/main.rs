@@ -335,6 +335,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         configs_with_spans_come_and_go,
         spans_ask_another_plugin,
         the_first_spans_take_a_restart_unless_they_go_nowhere,
+        a_ring_buffer_is_not_counted_after_spans,
         records_are_counted_by_other_labels,
     ];
     let which = trials![which:
@@ -361,6 +362,8 @@ fn binary() -> impl Iterator<Item = Trial> {
         counts_go_on_while_no_exporter_runs,
         a_changed_object_goes_on_with_what_it_can,
         what_a_reload_makes_is_what_goes_on,
+        a_reload_that_is_refused_leaves_nothing_pinned,
+        a_config_that_goes_in_a_reload_takes_its_pins_along,
         a_program_at_a_file_stays_there_and_goes_with_it,
         what_cannot_stay_is_said,
         what_is_unpinned_counts_no_more,
@@ -382,6 +385,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         storage_of_cgroups_is_kept_in_step,
         a_hash_of_ids_is_kept_in_step_by_walks,
         storage_of_cgroups_is_kept_in_step_by_walks,
+        a_reload_that_is_refused_fills_no_map,
         a_map_is_kept_while_it_is_recorded,
         a_full_map_is_said_once,
     ];

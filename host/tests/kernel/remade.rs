@@ -204,13 +204,32 @@ pub fn the_first_spans_take_a_restart_unless_they_go_nowhere() {
     };
     let (_configs, exporter, (status, text)) = served(&[]);
     assert_eq!(status, 500);
-    assert_snapshot!(text, @"");
+    assert_snapshot!(text, @"failed to reload, the old configs go on: config `traced` has spans, and the sandbox of this exporter lets it send none, since there were none when it began; restart the exporter to have it; with OTEL_TRACES_EXPORTER=otlp they may come later too");
     assert!(exporter.metrics().contains("ebpf_exporter_scrape_success{config=\"traced\"} 1\n"));
     let (_configs, exporter, (status, text)) = served(&[("OTEL_TRACES_EXPORTER", "none")]);
     assert_eq!((status, &*text), (200, "reloaded: changed traced\n"));
     exporter.terminate();
     let (_, log) = exporter.wait();
     assert!(log.contains("no spans are made: OTEL_TRACES_EXPORTER=none"), "{log}");
+}
+
+/// Two threads would read it at once.
+pub fn a_ring_buffer_is_not_counted_after_spans() {
+    let counts = "
+metrics:
+  counters:
+    - {name: traced_spans, help: h, ringbuf: true, labels: [{name: id, size: 8, decoders: [{name: uint}]}]}
+";
+    let (mut configs, session) = (Configs::new(), Session::new());
+    configs.add("traced", TRACED, &session.object_of("traced"));
+    let out = configs.path().join("out");
+    let exporter = to_file(&configs, &out);
+    replace(&configs.path().join("traced.yaml"), counts);
+    let (status, text) = reload(&exporter);
+    assert_eq!(status, 500);
+    assert_snapshot!(text, @"failed to reload, the old configs go on: in config `traced` the ring buffer `traced_spans` goes from spans to a metric, or back, and two threads would read it at once; restart the exporter to have it");
+    session.send(&record(0, 1, 1));
+    until("it is a span", || read(&exporter) == 1);
 }
 
 /// A config that counts the records of the ring buffer by these labels.
