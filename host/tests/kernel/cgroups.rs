@@ -326,7 +326,7 @@ pub fn a_reload_that_is_refused_fills_no_map() {
     let keeper = Keeper::start(&map, &[LIFECYCLE]);
     let slice = top.at("a.slice");
     assert_eq!(keeper.call(&slice), ["ids"]);
-    let ids = MapInfoIter::default().filter(|map| map.name.as_bytes() == b"ids");
+    let ids = MapInfoIter::default().filter(|map| map.name == "ids");
     let maps = ids.filter_map(|map| MapHandle::from_map_id(map.id).ok());
     let all: Vec<_> = maps.filter(|map| map.delete(&id.to_ne_bytes()).is_ok()).collect();
     assert_eq!(all.len(), 1, "it is in one map");

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::configs::Configs;
 use crate::exporter::{BINARY, Exporter, HANG, sample, until};
@@ -169,8 +170,17 @@ pub fn after_a_fault_the_old_goes_on() {
     assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",text=\"a\"}"), Some(7));
     assert_eq!(state(&exporter), (Some(0), [Some(0), Some(2)]));
     replace(&configs.path().join("work.bpf.o"), work.object());
+    let status = || serde_json::from_str::<Value>(&exporter.page("/api/v1/status")).unwrap();
+    let told = status()["reloads"].clone();
+    assert_eq!((&told["failures"], &told["last"]["success"]), (&2.into(), &false.into()));
+    assert!(told["last"]["text"].as_str().unwrap().starts_with("failed to reload, "), "{told}");
+    let problems = status()["problems"].clone();
+    assert!(problems.as_array().unwrap().iter().any(|it| it["subject"] == "reload"), "{problems}");
     assert_eq!(reloaded(&exporter), "reloaded: nothing has changed\n");
     assert_eq!(state(&exporter), (Some(1), [Some(1), Some(2)]));
+    // It is made anew once a second.
+    until("the page tells of it", || status()["reloads"]["last"]["text"] == "nothing has changed");
+    assert!(exporter.page("/").contains("1 that worked, 2 that failed"));
 }
 
 /// What has been counted stays in the maps, which the new object takes over.

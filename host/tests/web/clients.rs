@@ -59,7 +59,7 @@ pub fn names_are_allowed_by_kind() {
 /// One that is its own authority is let in if it stands among the authorities, as Go has it: `x509.Certificate.Verify`
 /// takes a certificate that is among the roots, if its dates and uses are good.
 pub fn one_that_is_its_own_authority_is_let_in() {
-    let auth = "RequireAndVerifyClientCert\n  client_ca_file: own.pem";
+    let auth = "RequireAndVerifyClientCert\n  client_ca_file: other.pem";
     let site = Site::new(&format!("{TLS}  client_auth_type: {auth}\n"));
     let shown = |name: &str| {
         let client = format!("--cert {name}.pem --key {name}.key");
@@ -82,12 +82,12 @@ pub fn one_that_is_its_own_authority_is_let_in() {
         ("strange", "-days 2 -addext 1.2.3.4=critical,ASN1:UTF8String:x", false),
     ] {
         all.extend(made(name, more));
-        site.put("own.pem", &all);
+        site.put("other.pem", &all);
         assert_eq!(shown(name), expected, "{name}");
     }
     // One of another key with the same name is another one.
     let known = made("authority", "-days 2 -addext basicConstraints=critical,CA:TRUE");
     assert!(!shown("authority"), "it is not among them yet");
-    site.put("own.pem", known);
+    site.put("other.pem", known);
     assert!(shown("authority") && !shown("leaf"));
 }
