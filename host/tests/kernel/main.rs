@@ -332,6 +332,7 @@ fn binary() -> impl Iterator<Item = Trial> {
     let remade = trials![remade:
         each_record_is_one_span_whatever_spans_are_made_of_it,
         another_ring_buffer_is_read_after_the_old_one,
+        what_stands_in_a_ring_buffer_becomes_spans_as_before,
         configs_with_spans_come_and_go,
         spans_ask_another_plugin,
         the_first_spans_take_a_restart_unless_they_go_nowhere,

@@ -121,6 +121,30 @@ pub fn another_ring_buffer_is_read_after_the_old_one() {
     assert_eq!(all.into_keys().collect::<Vec<_>>(), (0..300).collect::<Vec<_>>());
 }
 
+/// Records that nobody was woken for stand there until then.
+pub fn what_stands_in_a_ring_buffer_becomes_spans_as_before() {
+    let (mut configs, session) = (Configs::new(), Session::new());
+    configs.add("traced", TRACED, &session.object_of("traced_quiet"));
+    let out = configs.path().join("out");
+    let exporter = to_file(&configs, &out);
+    (0..50).for_each(|n| session.send(&record(n, 1, 1)));
+    assert_eq!(read(&exporter), 0);
+    replace(&configs.path().join("traced.yaml"), TRACED.replace("name: device", "name: other"));
+    assert_eq!(reloaded(&exporter), "reloaded: changed traced\n");
+    until("they are spans", || read(&exporter) == 50);
+    (50..100).for_each(|n| session.send(&record(n, 1, 1)));
+    assert_eq!(read(&exporter), 50);
+    replace(&configs.path().join("traced.bpf.o"), session.object_of("traced_grown"));
+    assert_eq!(reloaded(&exporter), "reloaded: changed traced\n");
+    until("they are spans", || read(&exporter) == 100);
+    let (all, _) = written(exporter, &out);
+    assert_eq!(all.len(), 100);
+    for (n, span) in all {
+        let label = if n < 50 { "device" } else { "other" };
+        assert_eq!(span.attributes[label], n.to_string());
+    }
+}
+
 /// They may be sent, for a variable asked for spans at the start.
 pub fn configs_with_spans_come_and_go() {
     let counted = &TRACED[..TRACED.find("tracing:").unwrap()];
