@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, BundleError, BundleId, BundlePlace};
 use crate::cli::{BundleTool, RegistryFlags};
 use crate::plugin::Compiler;
 use crate::reference::SCHEME;
-use crate::signature::Policy;
+use crate::signature::{Policy, Signer};
 use crate::startup::bundles;
 
 mod inspect;
@@ -75,6 +75,12 @@ fn verify(
             (bundle, signer.transpose().map_err(ToolError::Untrusted)?)
         }
     };
+    if let (Some(policy), Some(Signer::Nobody)) = (policy, &signer) {
+        let faults = bundles::untrusted(bundle.config(&called, None), policy);
+        if !faults.is_empty() {
+            return Err(ToolError::Configs(faults));
+        }
+    }
     let mut points = Points::default();
     let count = bundle.files().len();
     points.note("digests", Ok(format!("{count} files of {}", bundle.digest().tagged())));

@@ -297,7 +297,13 @@ pub fn plugins_in_an_unsigned_bundle_are_held_against_the_policy() {
     3 work.tar/work.yaml:1: plugins.zone.oci: HOST/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
     error: 1 fault in the configs; nothing was loaded
     ");
+    let verify = || {
+        let words = "bundle verify work.tar --plugins.policy=policy.yaml";
+        lettered(&exporter(&desk, words, &host))
+    };
+    insta::assert_snapshot!(verify(), @"3 error: work.tar/work.yaml:1: plugins.zone.oci: HOST/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
     assert!(check("{repositories: ['*'], unsigned: true}").starts_with("0 ok"));
+    assert!(verify().starts_with("0 "), "{}", verify());
     // As it is packed again with a signature.
     let lock = String::from_utf8(desk.read("plugins/plugins.lock")).unwrap();
     let lock: serde_json::Value = serde_json::from_str(&lock).unwrap();
@@ -308,6 +314,29 @@ pub fn plugins_in_an_unsigned_bundle_are_held_against_the_policy() {
     desk.done(fetch, &host);
     exporter(&desk, PACK, &host);
     assert!(check(signed).starts_with("0 ok"), "{}", check(signed));
+    assert!(verify().starts_with("0 "), "{}", verify());
+}
+
+pub fn a_file_is_packed_with_the_signature_beside_it() {
+    let desk = Desk::new();
+    let dir = desk.path("");
+    lay_out(&desk.path("cfg"), "file: echo.wasm");
+    std::fs::copy(desk.path("echo.wasm"), desk.path("cfg/echo.wasm")).unwrap();
+    signer::key(&dir, "signer");
+    let rules = "{files: [work.tar], unsigned: true}, {files: ['*'], keys: [{file: signer.pub}]}";
+    desk.write("policy.yaml", &format!("rules: [{rules}]"));
+    let check = || {
+        exporter(&desk, "bundle pack cfg", "HOST");
+        let words = "--config.bundle=work.tar --plugins.policy=policy.yaml --config.check";
+        lettered(&exporter(&desk, words, "HOST"))
+    };
+    insta::assert_snapshot!(check(), @"
+    3 work.tar/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    let signature = signed::of_file(&dir, "signer", &desk.read("echo.wasm"));
+    desk.write("cfg/echo.wasm.sigstore.json", &signature);
+    assert!(check().starts_with("0 ok"), "{}", check());
 }
 
 pub fn what_a_registry_gives_otherwise_is_refused() {

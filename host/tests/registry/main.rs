@@ -80,6 +80,7 @@ fn real() -> impl Iterator<Item = Trial> {
     let read = read.chain(attached).map(|trial| unless(signer::lacks(), trial));
     let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
     let beside = trials![signed: a_file_has_its_signature_beside_it, lists_of_registries_are_used, lists_of_signatures];
+    let packed = trials![bundles: a_file_is_packed_with_the_signature_beside_it];
     let all = kept
         .into_iter()
         .chain(let_in)
@@ -87,7 +88,8 @@ fn real() -> impl Iterator<Item = Trial> {
         .chain(bundles)
         .chain(read)
         .chain(safe)
-        .chain(beside);
+        .chain(beside)
+        .chain(packed);
     let lacks = || debian::lacks().into_iter().chain(certificates::lacks());
     all.map(move |trial| unless(lacks(), trial))
 }
