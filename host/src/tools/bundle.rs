@@ -48,7 +48,7 @@ pub fn run(tool: &BundleTool, compiler: &Compiler) -> Result<String, ToolError> 
         }
         BundleTool::Pull { reference, output, plugins_dir, policy, registry } => {
             let to = remote::Goal { output: output.as_deref(), store: plugins_dir.as_deref() };
-            remote::pull(reference, to, policy_of(policy.as_deref())?.as_ref(), registry)
+            remote::pull(reference, &to, policy_of(policy.as_deref())?.as_ref(), registry)
         }
     }
 }
@@ -64,7 +64,7 @@ fn verify(
     let called = PathBuf::from(bundle.strip_prefix(SCHEME).unwrap_or(bundle));
     let (bundle, signer) = match bundle.strip_prefix(SCHEME) {
         Some(reference) => {
-            let got = remote::fetch(reference, policy, false, registry)?;
+            let got = remote::fetch(reference, policy, None, registry)?;
             (got.bundle, got.signer)
         }
         None => {

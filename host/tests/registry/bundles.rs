@@ -1,5 +1,6 @@
 //! Bundles in registries: pushed, pulled by their digest, and used without a registry.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use ebpf_wasm_exporter::bundle::BundlePlace;
@@ -368,4 +369,71 @@ pub fn what_a_registry_gives_otherwise_is_refused() {
     insta::assert_snapshot!(refused(b"x", Some(first + 1)), @"3 error: HOST/work: the registry gave more bytes of the file than the 233 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted");
     insta::assert_snapshot!(refused(b"x", Some(first)), @"3 error: HOST/work: the registry gave another file than the one asked for: its digest is sha256:A, not sha256:B; try again; if that does not help, the registry or somebody before it cannot be trusted");
     insta::assert_snapshot!(refused(b"x", None), @"3 error: HOST/work: the registry gave more bytes of the file than the 233 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted");
+}
+
+pub fn a_bundle_goes_on_where_it_stopped() {
+    let desk = Desk::new();
+    lay_out(&desk.path("cfg"), "file: echo.wasm");
+    desk.run(Path::new("cp"), "echo.wasm cfg/echo.wasm");
+    exporter(&desk, "bundle pack cfg", "HOST");
+    let bundle = BundlePlace { file: desk.path("work.tar"), reference: None }.open().unwrap();
+    let (manifest, files) = (bundle.manifest().clone(), bundle.files().to_vec());
+    let tagged: Vec<_> = manifest.files.iter().map(|file| file.digest.tagged()).collect();
+    let served = tagged.clone();
+    // The second file comes in two pieces.
+    let made = Made::serve(move |request, client| {
+        let Some((_, wanted)) = request.what().split_once("/blobs/") else {
+            return made::answer(client, "200 OK", &[], &manifest.bytes);
+        };
+        let n = served.iter().position(|digest| digest == wanted).unwrap();
+        let (bytes, last) = (&files[n].bytes, files[n].bytes.len() - 1);
+        match request.header("range") {
+            Some("bytes=7-") => {
+                let range = format!("bytes 7-{last}/{}", bytes.len());
+                made::answer(
+                    client,
+                    "206 Partial Content",
+                    &[("Content-Range", &range)],
+                    &bytes[7..],
+                )
+            }
+            _ if n == 1 => {
+                made::begin(client, "200 OK", &[], bytes.len())?;
+                client.write_all(&bytes[..7])
+            }
+            _ => made::answer(client, "200 OK", &[], bytes),
+        }
+    });
+    let host = made.host();
+    let pull = |more: &str| {
+        exporter(&desk, &format!("bundle pull {host}/work:1.0.0 --plain-http {more}"), &host)
+    };
+    let parts = || -> Vec<_> {
+        let names = desk.files().into_iter();
+        names.filter(|name| name.ends_with(".part")).collect()
+    };
+    let asked = |n: usize| made.asked().iter().filter(|what| what.ends_with(&tagged[n])).count();
+    insta::assert_snapshot!(pull("-o other.tar"), @"1 error: failed to ask HOST: error reading a body from connection: end of file before message length reached; see whether the host is the right one, and can be reached");
+    assert_eq!((parts().len(), desk.path("other.tar").exists()), (2, false));
+    insta::assert_snapshot!(pull("-o other.tar"), @"0 pulled HOST/work:1.0.0@sha256:A to other.tar");
+    assert_eq!(desk.read("other.tar"), desk.read("work.tar"));
+    assert_eq!((parts(), asked(0), asked(1), asked(2)), (Vec::new(), 1, 2, 1));
+    // What somebody else has put there is no part of it.
+    pull("-o again.tar");
+    let (first, _) = parts()
+        .iter()
+        .map(|name| desk.path(name))
+        .partition::<Vec<_>, _>(|part| std::fs::read(part).unwrap() == desk.read("cfg/work.yaml"));
+    std::fs::write(&first[0], "x".repeat(desk.read("cfg/work.yaml").len())).unwrap();
+    assert!(pull("-o again.tar").starts_with("0 "));
+    assert_eq!(desk.read("again.tar"), desk.read("work.tar"));
+    assert_eq!((parts(), asked(0), asked(1)), (Vec::new(), 3, 4));
+    // By its digest it goes into a directory in the same way.
+    assert!(pull("--plugins.dir=store").starts_with("1 "));
+    assert!(pull("--plugins.dir=store").starts_with("0 "));
+    let kept = std::fs::read_dir(desk.path("store")).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(
+        kept.map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>(),
+        [desk.read("work.tar")]
+    );
 }

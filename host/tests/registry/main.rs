@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 #[path = "../trials/list.rs"]
 mod list;
 
+mod at_once;
 mod bundles;
 mod debian;
 mod hostile;
@@ -106,6 +107,7 @@ fn harmful() -> impl Iterator<Item = Trial> {
         what_lets_in_goes_to_nobody_else,
         a_pull_goes_on_where_it_stopped,
     ];
-    let bundles = trials![bundles: what_a_registry_gives_otherwise_is_refused];
-    all.into_iter().chain(bundles)
+    let bundles = trials![bundles: what_a_registry_gives_otherwise_is_refused, a_bundle_goes_on_where_it_stopped];
+    let at_once = trials![at_once: four_are_fetched_at_once_and_told_in_their_order, one_component_of_two_plugins_is_pulled_once];
+    all.into_iter().chain(bundles).chain(at_once)
 }
