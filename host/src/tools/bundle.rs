@@ -76,10 +76,7 @@ fn verify(
         }
     };
     if let (Some(policy), Some(Signer::Nobody)) = (policy, &signer) {
-        let faults = bundles::untrusted(bundle.config(&called, None), policy);
-        if !faults.is_empty() {
-            return Err(ToolError::Configs(faults));
-        }
+        trusted(&bundle, &called, policy)?;
     }
     let mut points = Points::default();
     let count = bundle.files().len();
@@ -93,6 +90,14 @@ fn verify(
         faults,
         points,
     })
+}
+
+/// Whether each plugin of a bundle that nobody vouches for is signed as the policy wants. None has been compiled yet.
+fn trusted(bundle: &Bundle, called: &Path, policy: &Policy) -> Result<(), ToolError> {
+    match bundles::untrusted(bundle.config(called, None), policy) {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(ToolError::Configs(faults)),
+    }
 }
 
 /// The bundle in this file, whose digests were checked.

@@ -335,9 +335,13 @@ pub fn a_file_is_packed_with_the_signature_beside_it() {
     3 work.tar/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
     error: 1 fault in the configs; nothing was loaded
     ");
+    let pack =
+        || lettered(&exporter(&desk, "bundle pack cfg --plugins.policy=policy.yaml", "HOST"));
+    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
     let signature = signed::of_file(&dir, "signer", &desk.read("echo.wasm"));
     desk.write("cfg/echo.wasm.sigstore.json", &signature);
     assert!(check().starts_with("0 ok"), "{}", check());
+    assert!(pack().starts_with("0 packed"), "{}", pack());
 }
 
 pub fn what_a_registry_gives_otherwise_is_refused() {

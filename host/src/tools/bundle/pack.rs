@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::proof::Subject;
 use super::remote::write;
+use super::trusted;
 use crate::advice::{Advice, Advise as _, words};
 use crate::bundle::{Bundle, BundledFile, Part};
 use crate::cli::{Pack, names_in};
@@ -23,8 +24,8 @@ use crate::reference::PinnedReference;
 use crate::registry::timestamp;
 use crate::scrape;
 use crate::startup::plugins;
-use crate::tools::ToolError;
 use crate::tools::remote::{created, typed, usage};
+use crate::tools::{ToolError, policy_of};
 
 /// How long the recording of one's own bundle may be played.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -53,6 +54,9 @@ pub(super) fn pack(order: &Pack, compiler: &Compiler) -> Result<String, ToolErro
         bundle.map_err(|fault| ToolError::Bundle { file: file.clone(), fault })
     };
     let draft = made(packing.files.clone())?;
+    if let Some(policy) = policy_of(order.policy.as_deref())? {
+        trusted(&draft, &order.dir, &policy)?;
+    }
     let subject = Subject { bundle: &draft, called: &order.dir, compiler, timeout: PATIENCE };
     let maps = subject.maps().map_err(ToolError::Configs)?;
     let (readings, text) = subject.exposition(subject.tape()?, &maps)?;
