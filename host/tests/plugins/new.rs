@@ -123,7 +123,9 @@ fn build_elsewhere(above: &TempDir) -> PathBuf {
         // Debian's cargo and Debian's library of git do not agree: a directory elsewhere, then.
         false => format!("path='{}/decoders-wasm/sdk'", repository.display()),
     };
-    run(command_of(&decoder).arg(patched(&from)).env("CARGO_HOME", home));
+    // What somebody may have set for all that cargo does.
+    let mut make = command_of(&decoder);
+    run(make.arg(patched(&from)).env("CARGO_HOME", home).env("CARGO_INCREMENTAL", "1"));
     decoder.join(WASM)
 }
 

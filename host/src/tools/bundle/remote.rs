@@ -64,29 +64,20 @@ pub(super) fn fetch(
     flags: &RegistryFlags,
 ) -> Result<Got, ToolError> {
     let named: ArtifactReference = reference.parse()?;
-    let got = Way::of(flags)?.with(named.repository.clone(), Purpose::Pull, async |session| {
+    let kept = to.is_some_and(|to| to.store.is_some());
+    Way::of(flags)?.with(named.repository.clone(), Purpose::Pull, async |session| {
         let manifest = match BundleManifest::read(session.find_any(&named).await?.1) {
             Ok(manifest) => manifest,
             Err(fault) => return Ok(Err(refused(Path::new(reference), fault))),
         };
-        // Who has signatures on disk may have a policy later.
-        let signatures = match policy.is_some() || to.is_some_and(|to| to.store.is_some()) {
-            true => session.signatures(Digest::of(&manifest.bytes)).await,
-            false => Ok(Vec::new()),
-        };
-        // Without a policy nobody is asked for one.
-        let signatures = signatures.or_else(|error| match policy {
-            Some(_) => Err(error),
-            None => Ok(Vec::new()),
-        })?;
+        let signatures = signatures(session, &manifest, policy, kept).await?;
         let subject = SignedAs::Repository(&named.repository);
         let check = |policy: &Policy| policy.check(subject, &manifest.bytes, &signatures);
         let signer = match policy.map(check).transpose() {
             Ok(signer) => signer,
             Err(error) => return Ok(Err(error.into())),
         };
-        let place = to.map(|to| to.place(&named, manifest.digest)).transpose();
-        let place = match place {
+        let place = match to.map(|to| to.place(&named, manifest.digest)).transpose() {
             Ok(place) => place,
             Err(error) => return Ok(Err(error)),
         };
@@ -102,8 +93,23 @@ pub(super) fn fetch(
                 Err(refused(Path::new(reference), fault))
             }
         })
-    })?;
-    got
+    })?
+}
+
+/// What is said to be signatures of a manifest. Who keeps it may have a policy later; without one, nobody needs any.
+async fn signatures(
+    session: &mut Session,
+    manifest: &BundleManifest,
+    policy: Option<&Policy>,
+    kept: bool,
+) -> Result<Vec<Bytes>, RegistryError> {
+    if policy.is_none() && !kept {
+        return Ok(Vec::new());
+    }
+    match session.signatures(manifest.digest).await {
+        Err(_) if policy.is_none() => Ok(Vec::new()),
+        signatures => signatures,
+    }
 }
 
 /// All blobs of a bundle: in memory alone, or also beside the file that they are to be in.
