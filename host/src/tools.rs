@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::cli::Tool;
 use crate::config;
 use crate::plugin::{self, Compiler};
-use crate::signature::Policy;
+use crate::signature::{Policy, Signer};
 use crate::startup::plugins;
 
 mod bench;
@@ -58,10 +58,7 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
             let (limits, policy) = (compile_limits(compile)?, policy_of(policy.as_deref())?);
             let (found, artifact, signer) = match remote::reference(file) {
                 None => {
-                    let bytes = plugin::read_file(file)?;
-                    let signer =
-                        policy.map(|policy| plugins::signer_of_file(&policy, file, &bytes));
-                    let signer = signer.transpose().map_err(ToolError::Untrusted)?;
+                    let (bytes, signer) = trusted(file, policy.as_ref())?;
                     (plugin::inspect_bytes(&bytes, compiler, limits)?, None, signer)
                 }
                 Some(reference) => {
@@ -96,6 +93,14 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
 /// The policy of a file, if there is one.
 fn policy_of(file: Option<&Path>) -> Result<Option<Policy>, ToolError> {
     plugins::policy(file).map_err(|faults| ToolError::Configs(config::shown(faults)))
+}
+
+/// What a plugin's file holds, and who has signed it, if there is a policy. Nothing of what it refuses is looked into.
+fn trusted(file: &Path, policy: Option<&Policy>) -> Result<(Vec<u8>, Option<Signer>), ToolError> {
+    let bytes = plugin::read_file(file)?;
+    let signer = policy.map(|policy| plugins::signer_of_file(policy, file, &bytes));
+    let signer = signer.transpose().map_err(ToolError::Untrusted)?;
+    Ok((bytes, signer))
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ struct Rule {
 
 impl Rules {
     pub(crate) fn new() -> Self {
-        let (mut by_name, mut longest) = (HashMap::<_, Rule>::new(), 0);
+        // At once: memory that a table has outgrown is never given back to the host.
+        let mut by_name = HashMap::<_, Rule>::with_capacity(TEXT.lines().count());
+        let mut longest = 0;
         let mut is_private = false;
         for line in TEXT.lines().filter(|line| !line.is_empty()) {
             if line.starts_with("//") {

@@ -110,6 +110,10 @@ pub struct Pack {
     #[arg(long = "plugins.dir", value_name = "DIR")]
     pub plugins_dir: Option<PathBuf>,
 
+    /// Who has to have signed the plugins: a file of rules
+    #[arg(long = "plugins.policy", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
     /// The bundle's version, such as 1.2.0
     #[arg(long, value_name = "VERSION")]
     pub version: Option<String>,

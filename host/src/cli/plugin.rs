@@ -227,6 +227,10 @@ pub struct Subject {
     #[command(flatten)]
     pub limits: LimitFlags,
 
+    /// File that says who has to have signed it
+    #[arg(long = "plugins.policy", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
     /// Directory to keep it compiled in, as in serving
     #[arg(long = "plugins.cache-dir", value_name = "DIR")]
     pub plugins_cache_dir: Option<OsString>,

@@ -1,10 +1,11 @@
 //! What a plugin has answered, by input: a new key that brings a known input asks nobody.
 //!
 //! Whatever comes from here is what the plugin would have said, cold or warm. Bounded in bytes: what
-//! was wanted longest ago is forgotten first. Decides by the clock that it is handed; never looks at
-//! one itself.
+//! was wanted longest ago is forgotten first. Decides by the moment that it is handed, for which nobody looks at a clock
+//! while all answers hold for ever.
 
 use std::borrow::Borrow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -21,6 +22,16 @@ use crate::decode::{Answers, Batch, DecodeError, Outcome, RETRY};
 /// Bytes that an answer takes beside its input and its text: a node of the list and its share of
 /// the table, with what an allocator adds.
 const ENTRY: usize = 160;
+
+/// When inputs are answered: what the clock says when that is first wanted.
+#[derive(Default)]
+pub(super) struct Moment(OnceCell<Instant>);
+
+impl Moment {
+    fn get(&self) -> Instant {
+        *self.0.get_or_init(Instant::now)
+    }
+}
 
 /// The answers that one plugin has given.
 pub(super) struct AnswerCache {
@@ -125,7 +136,7 @@ impl AnswerCache {
     pub(super) fn answer(
         &mut self,
         inputs: &Batch,
-        now: Instant,
+        now: &Moment,
         answers: &mut Answers,
         ask: impl FnOnce(&Batch, &mut Answers),
     ) {
@@ -219,10 +230,10 @@ impl AnswerCache {
     }
 
     /// Finds an input, or notes that it is to be asked.
-    fn find(&mut self, input: &[u8], now: Instant, work: &mut Work) -> Place {
+    fn find(&mut self, input: &[u8], now: &Moment, work: &mut Work) -> Place {
         let mut stood = Duration::ZERO;
         if let Some((kept, held)) = self.kept.get_key_value(input) {
-            if held.until.is_none_or(|until| now < until) {
+            if held.until.is_none_or(|until| now.get() < until) {
                 let whose = |error: DecodeError| match &self.plugin {
                     Some(plugin) => error.of_plugin(plugin),
                     None => error,
@@ -253,7 +264,7 @@ impl AnswerCache {
         input: &[u8],
         (text, outcome): (&[u8], &Result<Outcome, DecodeError>),
         stood: Duration,
-        now: Instant,
+        now: &Moment,
     ) {
         let (what, holds, text) = match outcome {
             Ok(outcome) if outcome.leaves_out() => (What::Drop, outcome.holds(), &[][..]),
@@ -271,7 +282,7 @@ impl AnswerCache {
         }
         self.counts.bytes += kept.cost();
         self.counts.entries += 1;
-        self.kept.push(kept, Held { what, until: holds.map(|holds| now + holds) });
+        self.kept.push(kept, Held { what, until: holds.map(|holds| now.get() + holds) });
         while self.counts.bytes > self.most {
             let Some((kept, _)) = self.kept.pop_lru() else { break };
             self.gone(&kept);
@@ -355,8 +366,8 @@ impl Eq for Kept {}
 
 impl Held {
     /// The answer again, with what is left at `now` of the time that it holds.
-    fn recall(&self, text: &[u8], now: Instant, out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
-        let left = self.until.map(|until| until.saturating_duration_since(now));
+    fn recall(&self, text: &[u8], now: &Moment, out: &mut Vec<u8>) -> Result<Outcome, DecodeError> {
+        let left = self.until.map(|until| until.saturating_duration_since(now.get()));
         match self.what {
             What::Label => {
                 out.extend_from_slice(text);

@@ -1,10 +1,10 @@
 //! A plugin as a [`Decoder`].
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::PluginError;
-use super::answers::{AnswerCache, guests_own};
+use super::answers::{AnswerCache, Moment, guests_own};
 use super::bindings::decoder::{Batch as GuestBatch, Outcome as Got};
 use super::instance::{Failure, Seat, Shared, Start, Unanswered};
 use super::limits::{LONGEST_ERROR, LONGEST_HOLD, LONGEST_LABEL, Limits, MOST_BYTES, MOST_INPUTS};
@@ -26,6 +26,8 @@ struct Asked {
     seat: Seat<Box<dyn DecoderGuest>>,
     /// Where the inputs of the call in hand end; kept for its memory.
     ends: Vec<u32>,
+    /// What became of inputs since this was told.
+    counts: [u64; OutcomeKind::ALL.len()],
 }
 
 impl GuestDecoder {
@@ -38,7 +40,7 @@ impl GuestDecoder {
         seat.start()?;
         let Limits { answers, hold, .. } = seat.shared().limits;
         let memory = AnswerCache::new(answers, hold).of_plugin(&seat.shared().plugin);
-        let guest = Asked { seat, ends: Vec::new() };
+        let guest = Asked { seat, ends: Vec::new(), counts: [0; OutcomeKind::ALL.len()] };
         Ok(Self(Arc::new(Mutex::new(Caller { memory, guest }))))
     }
 }
@@ -67,10 +69,11 @@ impl Caller {
         let Self { memory, guest } = self;
         let before = memory.counts();
         memory.follow(guest.seat.shared().given.data.changes());
-        memory.answer(inputs, Instant::now(), answers, |inputs, answers| {
+        memory.answer(inputs, &Moment::default(), answers, |inputs, answers| {
             guest.decode(inputs, answers);
         });
-        guest.seat.shared().remembered(before, memory.counts());
+        let counts = std::mem::take(&mut guest.counts);
+        guest.seat.shared().count(counts, (before, memory.counts()));
     }
 }
 
@@ -108,9 +111,9 @@ impl Asked {
     }
 
     /// Adds what a guest answered, its labels and errors within bounds.
-    fn take(&self, outcomes: &[Got], answers: &mut Answers) {
-        let shared = self.seat.shared();
-        let mut counts = [0; OutcomeKind::ALL.len()];
+    fn take(&mut self, outcomes: &[Got], answers: &mut Answers) {
+        let Self { seat, counts, .. } = self;
+        let shared = seat.shared();
         for outcome in outcomes {
             answers.push(|out| {
                 let (kind, answer) = label(outcome, shared.limits.hold, out);
@@ -118,7 +121,6 @@ impl Asked {
                 answer.map_err(|text| guests_own(text).of_plugin(&shared.plugin))
             });
         }
-        shared.count(counts);
     }
 }
 

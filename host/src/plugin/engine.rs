@@ -32,7 +32,12 @@ pub(super) fn config() -> Config {
         .epoch_interruption(true)
         // What a guest answers may depend on its input only.
         .relaxed_simd_deterministic(true)
-        .cranelift_nan_canonicalization(true);
+        .cranelift_nan_canonicalization(true)
+        // Nobody is told where in a guest it trapped, and no unwinder goes through one: what that needs would be a tenth
+        // of each plugin's code in memory.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false);
     config
 }
 

@@ -77,13 +77,19 @@ impl Shared {
         }
     }
 
-    /// Counts what became of inputs: how many became what, in the order of [`OutcomeKind::ALL`].
-    pub(super) fn count(&self, inputs: [u64; OutcomeKind::ALL.len()]) {
+    /// Counts what became of inputs, how many became what in the order of [`OutcomeKind::ALL`], and what the counts of
+    /// one memory of answers have become.
+    pub(super) fn count(
+        &self,
+        inputs: [u64; OutcomeKind::ALL.len()],
+        (before, now): (Remembered, Remembered),
+    ) {
         let stats = &mut self.vital().stats;
         OutcomeKind::ALL
             .into_iter()
             .zip(inputs)
             .for_each(|(kind, inputs)| stats.count(kind, inputs));
+        stats.remembered.change(before, now);
     }
 
     /// The time of all calls so far.
@@ -99,11 +105,6 @@ impl Shared {
     /// Counts a row whose labels are too much text.
     pub(super) fn refuse(&self) {
         self.vital().stats.refused += 1;
-    }
-
-    /// Notes what the counts of one memory of answers have become.
-    pub(super) fn remembered(&self, before: Remembered, now: Remembered) {
-        self.vital().stats.remembered.change(before, now);
     }
 
     /// How long a call may take at `now`, if one may be made.

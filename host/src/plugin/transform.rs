@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::PluginError;
-use super::answers::{AnswerCache, guests_own};
+use super::answers::{AnswerCache, Moment, guests_own};
 use super::bindings::transform::{
     Answers as Got, Kind as GuestKind, Metric as GuestMetric, RowOutcome, Rows as GuestRows,
     ValuesParam,
@@ -55,6 +55,8 @@ struct Asked {
     /// The rows of the call in hand; kept for their memory.
     text: String,
     ends: Vec<u32>,
+    /// What became of rows since this was told.
+    counts: [u64; OutcomeKind::ALL.len()],
 }
 
 impl GuestTransform {
@@ -93,7 +95,13 @@ impl GuestTransform {
         let width = labels.len();
         let Limits { answers, hold, .. } = seat.shared().limits;
         let memory = AnswerCache::new(answers, hold).of_plugin(&seat.shared().plugin);
-        let guest = Asked { seat, width, text: String::new(), ends: Vec::new() };
+        let guest = Asked {
+            seat,
+            width,
+            text: String::new(),
+            ends: Vec::new(),
+            counts: [0; OutcomeKind::ALL.len()],
+        };
         Ok((Self::new(memory, guest), labels))
     }
 
@@ -117,7 +125,7 @@ impl Transform for GuestTransform {
         let Self { memory, guest, inputs, row_answers, .. } = self;
         memory.follow(guest.seat.shared().given.data.changes());
         let asked = &mut self.rows;
-        memory.answer(inputs, Instant::now(), &mut self.answers, |inputs, out| {
+        memory.answer(inputs, &Moment::default(), &mut self.answers, |inputs, out| {
             asked.reset(rows.width());
             inputs.iter().for_each(|row| asked.push(flat::read(row)));
             row_answers.reset(guest.width);
@@ -130,7 +138,8 @@ impl Transform for GuestTransform {
                 });
             }
         });
-        guest.seat.shared().remembered(before, memory.counts());
+        let counts = std::mem::take(&mut guest.counts);
+        guest.seat.shared().count(counts, (before, memory.counts()));
         for (values, outcome) in self.answers.iter() {
             answers.push(outcome.clone(), flat::read(values));
         }
@@ -179,7 +188,7 @@ impl Asked {
     }
 
     fn call(&mut self, count: usize) -> Result<Got, Unanswered> {
-        let Self { seat, width, text, ends } = self;
+        let Self { seat, width, text, ends, .. } = self;
         let output = seat.shared().limits.output;
         seat.ask(count, |store, guest| {
             #[allow(clippy::cast_possible_truncation, reason = "there are at most 1,024")]
@@ -191,17 +200,17 @@ impl Asked {
     }
 
     /// Adds what a guest answered, its values and errors within bounds.
-    fn take(&self, got: &Got, answers: &mut RowAnswers) {
-        let shared = self.seat.shared();
-        let mut counts = [0; OutcomeKind::ALL.len()];
+    fn take(&mut self, got: &Got, answers: &mut RowAnswers) {
+        let Self { seat, width, counts, .. } = self;
+        let (shared, width) = (seat.shared(), *width);
         let mut ends = got.values.ends.iter().map(|end| *end as usize);
         let mut start = 0;
-        let mut values = Vec::with_capacity(self.width);
+        let mut values = Vec::with_capacity(width);
         for outcome in &got.outcomes {
             let (mut kind, mut answer) = meaning(outcome, shared.limits.hold);
             values.clear();
             if matches!(kind, OutcomeKind::Label | OutcomeKind::LabelFor) {
-                for end in ends.by_ref().take(self.width) {
+                for end in ends.by_ref().take(width) {
                     values.push(&got.values.text.as_bytes()[start..end]);
                     start = end;
                 }
@@ -213,7 +222,6 @@ impl Asked {
             let error = |text| guests_own(text).of_plugin(&shared.plugin);
             answers.push(answer.map_err(error), values.iter().copied());
         }
-        shared.count(counts);
     }
 
     fn transform(&mut self, rows: &LabelRows, answers: &mut RowAnswers) {

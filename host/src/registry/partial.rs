@@ -5,9 +5,10 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::error::RegistryError;
@@ -47,6 +48,10 @@ impl Partial {
             Err(TryLockError::WouldBlock) => return Err(RegistryError::Busy(goal.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        // Whoever had it may have put it where it belongs, or removed it.
+        if !is_still(&file, &path).map_err(failed)? {
+            return Err(RegistryError::Busy(goal.to_owned()));
+        }
         let (hash, length) = hashed(&mut file, size).map_err(failed)?;
         let mut partial = Self { file, path, goal: goal.to_owned(), hash, length, finished: false };
         if partial.length > size {
@@ -80,12 +85,40 @@ impl Partial {
         Digest::from_bytes(self.hash.clone().finalize().into())
     }
 
+    /// All that is there, as it is now. Whether it is what was written is for who uses it to check.
+    pub(super) fn bytes(&mut self) -> Result<Bytes, RegistryError> {
+        let mut bytes = Vec::new();
+        let read = self.file.rewind();
+        let read = read.and_then(|()| (&self.file).take(self.length).read_to_end(&mut bytes));
+        read.map_err(|error| failure("read", &self.path, error))?;
+        Ok(bytes.into())
+    }
+
     /// Puts it where it belongs, in one step and for good.
     pub(super) fn finish(mut self) -> Result<(), RegistryError> {
         self.file.sync_all().map_err(|error| failure("write", &self.path, error))?;
         fs::rename(&self.path, &self.goal).map_err(|error| failure("write", &self.goal, error))?;
         self.finished = true;
         Ok(())
+    }
+}
+
+/// Files that are whole, of which one is made elsewhere. They stay for the next pull to go on from, until they are
+/// removed.
+#[derive(Default)]
+pub struct Parts(Vec<Partial>);
+
+impl Parts {
+    pub(super) fn add(&mut self, part: Partial) {
+        self.0.push(part);
+    }
+
+    /// Removes them: what they are parts of is there, or never will be.
+    pub fn remove(self) {
+        for part in &self.0 {
+            // One that stays is found by the next pull, as if this one had ended early.
+            let _ = fs::remove_file(&part.path);
+        }
     }
 }
 
@@ -112,6 +145,13 @@ fn hashed(file: &mut File, size: u64) -> io::Result<(Sha256, u64)> {
         }
     }
     Ok((hash, length))
+}
+
+/// Whether an open file is the one that has this path.
+fn is_still(file: &File, path: &Path) -> io::Result<bool> {
+    let of = |is: fs::Metadata| (is.dev(), is.ino());
+    let opened = of(file.metadata()?);
+    Ok(fs::symlink_metadata(path).is_ok_and(|is| of(is) == opened))
 }
 
 fn failure(doing: &'static str, file: &Path, source: io::Error) -> RegistryError {

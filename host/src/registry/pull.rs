@@ -1,6 +1,7 @@
 //! Components, and files of bundles, out of a registry: into memory, or into a file that appears when it is whole.
 //!
-//! No byte of a component is used before all of them have the digest that the manifest says.
+//! No byte of any is used before all of them have the digest that the manifest says. What goes into a file goes on where
+//! an earlier pull has ended.
 
 use std::path::Path;
 
@@ -11,10 +12,21 @@ use http::{Method, StatusCode};
 use super::artifact::ArtifactError;
 use super::error::{RegistryError, Wanted};
 use super::http::Answer;
-use super::partial::Partial;
+use super::partial::{Partial, Parts};
 use super::session::Session;
 use crate::digest::Digest;
 use crate::manifest::FoundArtifact;
+
+/// What a manifest names.
+#[derive(Clone, Copy, Debug)]
+pub struct Blob {
+    /// What messages call it.
+    pub what: &'static str,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// Bytes of it.
+    pub size: u64,
+}
 
 impl Session {
     /// The bytes of a component.
@@ -23,7 +35,7 @@ impl Session {
     ///
     /// When they cannot be had, or are others.
     pub async fn component(&mut self, found: &FoundArtifact) -> Result<Bytes, RegistryError> {
-        self.bytes("component", found.component, found.size).await
+        self.bytes(Blob::component(found)).await
     }
 
     /// All bytes of a blob that a manifest names.
@@ -31,19 +43,30 @@ impl Session {
     /// # Errors
     ///
     /// When they cannot be had, or are others.
-    pub async fn bytes(
-        &mut self,
-        what: &'static str,
-        wanted: Digest,
-        size: u64,
-    ) -> Result<Bytes, RegistryError> {
-        let answered = self.blob(wanted, 0).await?;
-        let body = answered.whole(size).await?;
-        let long = ArtifactError::Long { what, wanted: size };
-        let body = body.ok_or_else(|| self.faulty(&self.repository, long))?;
-        let found = (body.len() as u64, || Digest::of(&body));
-        self.check(what, (size, wanted), found)?;
+    pub async fn bytes(&mut self, blob: Blob) -> Result<Bytes, RegistryError> {
+        let answered = self.blob(blob.digest, 0).await?;
+        let body = answered.whole(blob.size).await?;
+        let body = body.ok_or_else(|| self.faulty(&self.repository, blob.too_long()))?;
+        self.check(blob, body.len() as u64, || Digest::of(&body))?;
         Ok(body)
+    }
+
+    /// The same, by a file beside `goal` that is among `parts` then. Goes on behind what an earlier pull of the same
+    /// blob to this goal has left there.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be had, are others, or cannot be written.
+    pub async fn part(
+        &mut self,
+        blob: Blob,
+        goal: &Path,
+        parts: &mut Parts,
+    ) -> Result<Bytes, RegistryError> {
+        let mut partial = self.gather(blob, goal).await?;
+        let bytes = partial.bytes()?;
+        parts.add(partial);
+        Ok(bytes)
     }
 
     /// Writes a component to a file, in place of what may be there. Goes on behind what an earlier pull of
@@ -53,47 +76,43 @@ impl Session {
     ///
     /// When it cannot be had, is another one, or cannot be written.
     pub async fn pull(&mut self, found: &FoundArtifact, goal: &Path) -> Result<(), RegistryError> {
-        let mut partial = Partial::open(goal, found.component, found.size)?;
+        self.gather(Blob::component(found), goal).await?.finish()
+    }
+
+    /// All of a blob, beside `goal`.
+    async fn gather(&mut self, blob: Blob, goal: &Path) -> Result<Partial, RegistryError> {
+        let mut partial = Partial::open(goal, blob.digest, blob.size)?;
         let begun = partial.length();
-        self.receive(found, &mut partial).await?;
-        if begun > 0 && partial.length() == found.size && partial.digest() != found.component {
+        self.receive(blob, &mut partial).await?;
+        if begun > 0 && partial.length() == blob.size && partial.digest() != blob.digest {
             // What was left was no part of it.
             partial.restart()?;
-            self.receive(found, &mut partial).await?;
+            self.receive(blob, &mut partial).await?;
         }
-        let checked = self.check(
-            "component",
-            (found.size, found.component),
-            (partial.length(), || partial.digest()),
-        );
-        match checked {
-            Ok(()) => partial.finish(),
+        match self.check(blob, partial.length(), || partial.digest()) {
+            Ok(()) => Ok(partial),
             // Of what is too short the rest may still come.
-            Err(error) if partial.length() < found.size => Err(error),
+            Err(error) if partial.length() < blob.size => Err(error),
             Err(error) => partial.restart().and(Err(error)),
         }
     }
 
     /// Receives what is missing.
-    async fn receive(
-        &mut self,
-        found: &FoundArtifact,
-        partial: &mut Partial,
-    ) -> Result<(), RegistryError> {
-        if partial.length() == found.size {
+    async fn receive(&mut self, blob: Blob, partial: &mut Partial) -> Result<(), RegistryError> {
+        if partial.length() == blob.size {
             return Ok(());
         }
-        let mut answered = self.blob(found.component, partial.length()).await?;
+        let mut answered = self.blob(blob.digest, partial.length()).await?;
         if partial.length() > 0 && !goes_on(&answered, partial.length()) {
             partial.restart()?;
             if answered.status != StatusCode::OK {
-                answered = self.blob(found.component, 0).await?;
+                answered = self.blob(blob.digest, 0).await?;
             }
         }
         while let Some(bytes) = answered.next().await? {
-            if partial.length() + bytes.len() as u64 > found.size {
+            if partial.length() + bytes.len() as u64 > blob.size {
                 partial.restart()?;
-                return Err(self.faulty(&self.repository, too_long(found)));
+                return Err(self.faulty(&self.repository, blob.too_long()));
             }
             partial.write(&bytes)?;
         }
@@ -120,9 +139,9 @@ impl Session {
 
     fn check(
         &self,
-        what: &'static str,
-        (size, wanted): (u64, Digest),
-        (length, digest): (u64, impl FnOnce() -> Digest),
+        Blob { what, digest: wanted, size }: Blob,
+        length: u64,
+        digest: impl FnOnce() -> Digest,
     ) -> Result<(), RegistryError> {
         if length != size {
             let fault = ArtifactError::Short { what, wanted: size, found: length };
@@ -137,14 +156,20 @@ impl Session {
     }
 }
 
+impl Blob {
+    fn component(found: &FoundArtifact) -> Self {
+        Self { what: "component", digest: found.component, size: found.size }
+    }
+
+    fn too_long(self) -> ArtifactError {
+        ArtifactError::Long { what: self.what, wanted: self.size }
+    }
+}
+
 /// Whether an answer begins where it was asked to.
 fn goes_on(answered: &Answer, from: u64) -> bool {
     let range =
         answered.header(CONTENT_RANGE.as_str()).and_then(|text| text.strip_prefix("bytes "));
     let first = range.and_then(|range| range.split('-').next()?.parse::<u64>().ok());
     answered.status == StatusCode::PARTIAL_CONTENT && first == Some(from)
-}
-
-fn too_long(found: &FoundArtifact) -> ArtifactError {
-    ArtifactError::Long { what: "component", wanted: found.size }
 }

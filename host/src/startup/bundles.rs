@@ -12,8 +12,9 @@ use tracing::warn;
 use super::plugins;
 use crate::advice::{Advice, Advise as _};
 use crate::bundle::{self, Bundle, BundleError, BundleId, BundlePlace, LARGEST_TAR};
-use crate::config::{Config, ConfigFile, Fault};
+use crate::config::{self, Config, ConfigFile, Fault};
 use crate::files::{self, Unread};
+use crate::scrape;
 use crate::signature::{LARGEST_BUNDLE, MOST_BUNDLES, Policy, SignedAs, Signer};
 
 /// The configs of these bundles, and what is wrong with those that cannot be used.
@@ -60,6 +61,13 @@ pub(super) fn signed(configs: Vec<Config>, policy: Option<&Policy>) -> (Vec<Conf
         }
     }
     (good, faults)
+}
+
+/// What is wrong with the plugins of a bundle that nobody needs to have signed: as when it is served. A config that is
+/// none is told of where it is checked.
+pub(crate) fn untrusted(file: ConfigFile, policy: &Policy) -> Vec<Fault> {
+    let (configs, _) = config::load(vec![file], &scrape::own_series());
+    configs.iter().flat_map(|config| plugins::untrusted_in_bundle(config, policy)).collect()
 }
 
 /// Who has signed a bundle. The file is read again for it, and has to be the same bundle.

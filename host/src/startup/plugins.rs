@@ -226,7 +226,7 @@ impl Keeper<'_> {
 }
 
 /// The file with the signature of a file.
-fn beside(file: &Path) -> PathBuf {
+pub(crate) fn beside(file: &Path) -> PathBuf {
     let mut beside = file.as_os_str().to_owned();
     beside.push(BESIDE);
     beside.into()

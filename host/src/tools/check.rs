@@ -18,6 +18,9 @@ pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
     bench.start(&mut loader)?;
     let mut report = Points::default();
     let Inspection { world, version, metadata, notes, .. } = plugin.inspection();
+    if let Some(signer) = &bench.signer {
+        report.note("is signed as the policy wants", Ok(signer.to_string()));
+    }
     report.note("is a plugin", Ok(format!("a {world} for {version}")));
     report.note("starts and takes its settings", Ok(String::new()));
     said(metadata, notes, &mut report);

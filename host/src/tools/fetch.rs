@@ -1,14 +1,19 @@
 //! `plugin fetch`: what configs name by `oci:`, out of registries into the directory of `--plugins.dir`, and into
 //! its lock.
 //!
-//! Each plugin is asked for alone: one that cannot be had keeps no other away. Nothing of any is compiled or run.
+//! Each plugin is asked for alone, a few at once: one that cannot be had keeps no other away. What is said has the order
+//! of the configs. Nothing of any plugin is compiled or run.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
 
 use super::ToolError;
-use super::plugin::{self, CompileLimits, Compiler};
+use super::plugin::{self, CompileLimits, Compiler, Inspection, PluginError};
 use super::policy_of;
 use super::remote::{Way, usage};
 use crate::advice::{Advice, Advise as _};
@@ -23,6 +28,9 @@ use crate::scrape;
 use crate::signature::{self, Policy, SignatureError, SignedAs, Signer};
 use crate::startup;
 
+/// Plugins that are asked for at once.
+const AT_ONCE: usize = 4;
+
 /// A directory that plugins are fetched into.
 struct Store<'a> {
     dir: &'a Path,
@@ -30,6 +38,20 @@ struct Store<'a> {
     compiler: &'a Compiler,
     policy: Option<Policy>,
     lock: PluginLock,
+    /// Who pulls which component: two manifests may name the same.
+    turns: Turns,
+    looking: Mutex<()>,
+}
+
+/// Whose turn it is with each component.
+#[derive(Default)]
+struct Turns(Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, component: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(component).or_default())
+    }
 }
 
 /// What became of one plugin.
@@ -60,7 +82,9 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
         Err(LockError::NotThere(_)) => PluginLock::default(),
         known => known?,
     };
-    let mut store = Store { dir: to, way, compiler, policy, lock: known.clone() };
+    let (turns, looking) = (Turns::default(), Mutex::default());
+    let lock = known.clone();
+    let mut store = Store { dir: to, way, compiler, policy, lock, turns, looking };
     let (mut report, faults) = store.fill(&configs);
     let gone = if order.prune { store.lock.keep(&manifests(&configs)) } else { Vec::new() };
     if store.lock != known {
@@ -105,18 +129,40 @@ fn manifests(configs: &[Config]) -> Vec<Digest> {
     named(configs).map(|(_, _, reference)| reference.digest()).collect()
 }
 
+/// The same by their manifests, each with its place among all. Another registry may have what one has not.
+fn by_manifest(configs: &[Config]) -> Vec<Vec<(usize, &PinnedReference)>> {
+    let mut all: Vec<Vec<(usize, &PinnedReference)>> = Vec::new();
+    for (place, (_, _, reference)) in named(configs).enumerate() {
+        match all.iter_mut().find(|same| same[0].1.digest() == reference.digest()) {
+            Some(same) if same.iter().any(|(_, other)| *other == reference) => {}
+            Some(same) => same.push((place, reference)),
+            None => all.push(vec![(place, reference)]),
+        }
+    }
+    all
+}
+
+/// What `work` makes of each, in their order, [`AT_ONCE`] at once.
+fn some_at_once<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    match rayon::ThreadPoolBuilder::new().num_threads(all.len().clamp(1, AT_ONCE)).build() {
+        Ok(pool) => pool.install(|| all.par_iter().with_max_len(1).map(&work).collect()),
+        // Without threads it only takes longer.
+        Err(_) => all.iter().map(work).collect(),
+    }
+}
+
 impl Store<'_> {
     /// Gets all that these configs name. What became of each, and what is wrong.
     fn fill(&mut self, configs: &[Config]) -> (String, Vec<Fault>) {
+        let wanted = by_manifest(configs);
+        let mut outcomes: Vec<_> =
+            some_at_once(&wanted, |same| self.first(same)).into_iter().flatten().collect();
+        outcomes.sort_unstable_by_key(|(place, _)| *place);
+        let all: Vec<_> = named(configs).collect();
         let (mut report, mut faults) = (String::new(), Vec::new());
-        let (mut asked, mut had) = (Vec::new(), Vec::new());
-        for (config, plan, reference) in named(configs) {
-            // Another registry may have it.
-            if asked.contains(&reference) || had.contains(&reference.digest()) {
-                continue;
-            }
-            asked.push(reference);
-            let (did, plugin) = match self.have(reference) {
+        for (place, outcome) in outcomes {
+            let (config, plan, reference) = all[place];
+            let (did, plugin) = match outcome {
                 Ok(Had::Already(plugin)) => ("has", plugin),
                 Ok(Had::Fetched(plugin)) => ("fetched", plugin),
                 Err(error) => {
@@ -130,10 +176,23 @@ impl Store<'_> {
             let by = self.policy.as_ref().and(plugin.signer.as_ref());
             let _ = by.map_or(Ok(()), |by| write!(report, ", signed by {by}"));
             report.push('\n');
-            had.push(reference.digest());
             self.lock.put(plugin);
         }
         (report, faults)
+    }
+
+    /// Gets the first of these that can be had. What became of each that was asked for.
+    fn first(&self, same: &[(usize, &PinnedReference)]) -> Vec<(usize, Result<Had, ToolError>)> {
+        let mut outcomes = Vec::new();
+        for (place, reference) in same {
+            let outcome = self.have(reference);
+            let is_had = outcome.is_ok();
+            outcomes.push((*place, outcome));
+            if is_had {
+                break;
+            }
+        }
+        outcomes
     }
 
     /// Gets one, unless it is there, and signed as the policy wants.
@@ -153,8 +212,12 @@ impl Store<'_> {
             };
             let signer = self.signer(reference, &found.manifest, &bundles);
             // What nobody has signed is not even fetched.
-            if signer.is_ok() && !self.holds(found.component) {
-                session.pull(&found, &self.file(found.component)).await?;
+            if signer.is_ok() {
+                let turn = self.turns.of(found.component);
+                let _turn = turn.lock().await;
+                if !self.holds(found.component) {
+                    session.pull(&found, &self.file(found.component)).await?;
+                }
             }
             Ok((found, bundles, signer))
         });
@@ -168,7 +231,7 @@ impl Store<'_> {
             signatures.push(digest);
         }
         let file = self.file(found.component);
-        let looked_at = plugin::inspect_file(&file, self.compiler, CompileLimits::default())?;
+        let looked_at = self.look_at(&file)?;
         if looked_at.digest != found.component {
             return Err(LockError::Changed { file, found: looked_at.digest }.into());
         }
@@ -181,6 +244,12 @@ impl Store<'_> {
             signatures,
             signer: signer.map(|signer| signer.to_string()),
         }))
+    }
+
+    /// What a component is. One is looked at at a time: it may take as much memory as compiling it.
+    fn look_at(&self, file: &Path) -> Result<Inspection, PluginError> {
+        let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        plugin::inspect_file(file, self.compiler, CompileLimits::default())
     }
 
     /// One that is there unchanged and signed as the policy wants, with who has signed it.

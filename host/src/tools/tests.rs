@@ -314,6 +314,36 @@ fn the_contract_is_checked_point_by_point() {
 }
 
 #[test]
+fn nothing_is_looked_into_before_it_is_known_who_has_signed_it() {
+    let folder = Folder::of(&["pass"]);
+    fs::write(folder.0.path().join("none.wasm"), "no component").unwrap();
+    let at = |name: &str| folder.0.path().join(name);
+    let flag = format!("--plugins.policy={}", at("policy.yaml").display());
+    let said = |verb: &str, file: &str| {
+        let inputs = if verb == "inspect" { &[][..] } else { &["--labels=a", "abc"] };
+        folder.plugin(verb, file, &[&[&*flag][..], inputs].concat())
+    };
+    let verbs = ["inspect", "run", "bench", "check"];
+    let refused = |file: &str| {
+        let [first, rest @ ..] = verbs.map(|verb| said(verb, file).unwrap_err());
+        rest.iter().for_each(|other| assert_eq!(*other, first));
+        first
+    };
+    insta::assert_snapshot!(refused("pass"), @"DIR/policy.yaml: the policy cannot be read: no such file or directory; name a file of --plugins.policy that can be read");
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signatures/cosign/cosign.pub");
+    let rule = format!("rules: [{{files: [none.wasm], keys: [{{file: '{key}'}}]}}]");
+    fs::write(at("policy.yaml"), rule).unwrap();
+    insta::assert_snapshot!(refused("none"), @"DIR/none.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    insta::assert_snapshot!(refused("pass"), @"the policy has no rule for DIR/pass.wasm; add one to the file of --plugins.policy, with who may sign it or `unsigned: true`");
+    fs::write(at("policy.yaml"), "rules: [{files: [pass.wasm], unsigned: true}]").unwrap();
+    let check = said("check", "pass").unwrap();
+    insta::assert_snapshot!(check.lines().nth(1).unwrap(), @"ok      is signed as the policy wants         nobody");
+    for verb in verbs {
+        assert!(said(verb, "pass").is_ok(), "{verb}");
+    }
+}
+
+#[test]
 fn a_file_that_a_plugin_reads_is_named_with_what_it_is_called() {
     let folder = Folder::of(&["data", "echo"]);
     let at = |name: &str| folder.0.path().join(name).display().to_string();

@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::error::ToolError;
+use super::{policy_of, trusted};
 use crate::advice::{self, Advice, Advise};
 use crate::cli::{Compile, LimitFlags, Subject};
 use crate::config::name::LabelName;
@@ -15,12 +17,17 @@ use crate::decode::{Answers, Batch, Decoder, Outcome};
 use crate::plugin::{
     CacheDir, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, Request, World,
 };
+use crate::signature::Signer;
 use crate::transform::{LabelRows, RowAnswers, Transform};
 
 /// A plugin on the work bench, and what it is to be asked.
 pub(super) struct Bench<'a> {
     pub(super) subject: &'a Subject,
     pub(super) compiler: &'a Compiler,
+    /// What the plugin's file holds, as it was signed.
+    pub(super) held: Bytes,
+    /// Who has signed it, if there is a policy.
+    pub(super) signer: Option<Signer>,
     /// The text of the settings, and what they are.
     pub(super) file: ConfigFile,
     pub(super) settings: String,
@@ -43,7 +50,10 @@ impl<'a> Bench<'a> {
         let data = data(subject)?;
         let file = settings_file(subject)?;
         let settings = config::settings(&file).map_err(ToolError::Settings)?;
-        Ok(Self { subject, compiler, file, settings, data, limits, labels, inputs })
+        let policy = policy_of(subject.policy.as_deref())?;
+        let (held, signer) = trusted(&subject.file, policy.as_ref())?;
+        let held = held.into();
+        Ok(Self { subject, compiler, held, signer, file, settings, data, limits, labels, inputs })
     }
 
     /// One that has compiled nothing yet.
@@ -58,8 +68,8 @@ impl<'a> Bench<'a> {
             config: "plugin",
             name: "plugin",
             file: &self.subject.file,
-            places: &[Path::new("")],
-            held: None,
+            places: &[],
+            held: Some(&self.held),
             pin: None,
             settings: &self.settings,
             data: &self.data,

@@ -14,8 +14,16 @@ use crate::way;
 pub const EXPORTER: &str = env!("CARGO_BIN_EXE_ebpf_wasm_exporter");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
+/// Wherever it is built, the bytes are the same.
 pub fn c() {
     build_both("c");
+    let built = ["here", "in-a-directory-of-a-longer-name"].map(|prefix| {
+        let above = tempfile::Builder::new().prefix(prefix).tempdir().unwrap();
+        let dir = begin(&above, "c", "decoder");
+        make(&dir, &[]);
+        fs::read(dir.join(WASM)).unwrap()
+    });
+    assert!(built[0] == built[1], "a plugin in C differs with where it is built");
 }
 
 pub fn js() {
@@ -115,7 +123,9 @@ fn build_elsewhere(above: &TempDir) -> PathBuf {
         // Debian's cargo and Debian's library of git do not agree: a directory elsewhere, then.
         false => format!("path='{}/decoders-wasm/sdk'", repository.display()),
     };
-    run(command_of(&decoder).arg(patched(&from)).env("CARGO_HOME", home));
+    // What somebody may have set for all that cargo does.
+    let mut make = command_of(&decoder);
+    run(make.arg(patched(&from)).env("CARGO_HOME", home).env("CARGO_INCREMENTAL", "1"));
     decoder.join(WASM)
 }
 

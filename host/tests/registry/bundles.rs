@@ -1,5 +1,6 @@
 //! Bundles in registries: pushed, pulled by their digest, and used without a registry.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use ebpf_wasm_exporter::bundle::BundlePlace;
@@ -297,7 +298,13 @@ pub fn plugins_in_an_unsigned_bundle_are_held_against_the_policy() {
     3 work.tar/work.yaml:1: plugins.zone.oci: HOST/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
     error: 1 fault in the configs; nothing was loaded
     ");
+    let verify = || {
+        let words = "bundle verify work.tar --plugins.policy=policy.yaml";
+        lettered(&exporter(&desk, words, &host))
+    };
+    insta::assert_snapshot!(verify(), @"3 error: work.tar/work.yaml:1: plugins.zone.oci: HOST/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
     assert!(check("{repositories: ['*'], unsigned: true}").starts_with("0 ok"));
+    assert!(verify().starts_with("0 "), "{}", verify());
     // As it is packed again with a signature.
     let lock = String::from_utf8(desk.read("plugins/plugins.lock")).unwrap();
     let lock: serde_json::Value = serde_json::from_str(&lock).unwrap();
@@ -308,6 +315,33 @@ pub fn plugins_in_an_unsigned_bundle_are_held_against_the_policy() {
     desk.done(fetch, &host);
     exporter(&desk, PACK, &host);
     assert!(check(signed).starts_with("0 ok"), "{}", check(signed));
+    assert!(verify().starts_with("0 "), "{}", verify());
+}
+
+pub fn a_file_is_packed_with_the_signature_beside_it() {
+    let desk = Desk::new();
+    let dir = desk.path("");
+    lay_out(&desk.path("cfg"), "file: echo.wasm");
+    std::fs::copy(desk.path("echo.wasm"), desk.path("cfg/echo.wasm")).unwrap();
+    signer::key(&dir, "signer");
+    let rules = "{files: [work.tar], unsigned: true}, {files: ['*'], keys: [{file: signer.pub}]}";
+    desk.write("policy.yaml", &format!("rules: [{rules}]"));
+    let check = || {
+        exporter(&desk, "bundle pack cfg", "HOST");
+        let words = "--config.bundle=work.tar --plugins.policy=policy.yaml --config.check";
+        lettered(&exporter(&desk, words, "HOST"))
+    };
+    insta::assert_snapshot!(check(), @"
+    3 work.tar/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    let pack =
+        || lettered(&exporter(&desk, "bundle pack cfg --plugins.policy=policy.yaml", "HOST"));
+    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    let signature = signed::of_file(&dir, "signer", &desk.read("echo.wasm"));
+    desk.write("cfg/echo.wasm.sigstore.json", &signature);
+    assert!(check().starts_with("0 ok"), "{}", check());
+    assert!(pack().starts_with("0 packed"), "{}", pack());
 }
 
 pub fn what_a_registry_gives_otherwise_is_refused() {
@@ -339,4 +373,71 @@ pub fn what_a_registry_gives_otherwise_is_refused() {
     insta::assert_snapshot!(refused(b"x", Some(first + 1)), @"3 error: HOST/work: the registry gave more bytes of the file than the 233 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted");
     insta::assert_snapshot!(refused(b"x", Some(first)), @"3 error: HOST/work: the registry gave another file than the one asked for: its digest is sha256:A, not sha256:B; try again; if that does not help, the registry or somebody before it cannot be trusted");
     insta::assert_snapshot!(refused(b"x", None), @"3 error: HOST/work: the registry gave more bytes of the file than the 233 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted");
+}
+
+pub fn a_bundle_goes_on_where_it_stopped() {
+    let desk = Desk::new();
+    lay_out(&desk.path("cfg"), "file: echo.wasm");
+    desk.run(Path::new("cp"), "echo.wasm cfg/echo.wasm");
+    exporter(&desk, "bundle pack cfg", "HOST");
+    let bundle = BundlePlace { file: desk.path("work.tar"), reference: None }.open().unwrap();
+    let (manifest, files) = (bundle.manifest().clone(), bundle.files().to_vec());
+    let tagged: Vec<_> = manifest.files.iter().map(|file| file.digest.tagged()).collect();
+    let served = tagged.clone();
+    // The second file comes in two pieces.
+    let made = Made::serve(move |request, client| {
+        let Some((_, wanted)) = request.what().split_once("/blobs/") else {
+            return made::answer(client, "200 OK", &[], &manifest.bytes);
+        };
+        let n = served.iter().position(|digest| digest == wanted).unwrap();
+        let (bytes, last) = (&files[n].bytes, files[n].bytes.len() - 1);
+        match request.header("range") {
+            Some("bytes=7-") => {
+                let range = format!("bytes 7-{last}/{}", bytes.len());
+                made::answer(
+                    client,
+                    "206 Partial Content",
+                    &[("Content-Range", &range)],
+                    &bytes[7..],
+                )
+            }
+            _ if n == 1 => {
+                made::begin(client, "200 OK", &[], bytes.len())?;
+                client.write_all(&bytes[..7])
+            }
+            _ => made::answer(client, "200 OK", &[], bytes),
+        }
+    });
+    let host = made.host();
+    let pull = |more: &str| {
+        exporter(&desk, &format!("bundle pull {host}/work:1.0.0 --plain-http {more}"), &host)
+    };
+    let parts = || -> Vec<_> {
+        let names = desk.files().into_iter();
+        names.filter(|name| name.ends_with(".part")).collect()
+    };
+    let asked = |n: usize| made.asked().iter().filter(|what| what.ends_with(&tagged[n])).count();
+    insta::assert_snapshot!(pull("-o other.tar"), @"1 error: failed to ask HOST: error reading a body from connection: end of file before message length reached; see whether the host is the right one, and can be reached");
+    assert_eq!((parts().len(), desk.path("other.tar").exists()), (2, false));
+    insta::assert_snapshot!(pull("-o other.tar"), @"0 pulled HOST/work:1.0.0@sha256:A to other.tar");
+    assert_eq!(desk.read("other.tar"), desk.read("work.tar"));
+    assert_eq!((parts(), asked(0), asked(1), asked(2)), (Vec::new(), 1, 2, 1));
+    // What somebody else has put there is no part of it.
+    pull("-o again.tar");
+    let (first, _) = parts()
+        .iter()
+        .map(|name| desk.path(name))
+        .partition::<Vec<_>, _>(|part| std::fs::read(part).unwrap() == desk.read("cfg/work.yaml"));
+    std::fs::write(&first[0], "x".repeat(desk.read("cfg/work.yaml").len())).unwrap();
+    assert!(pull("-o again.tar").starts_with("0 "));
+    assert_eq!(desk.read("again.tar"), desk.read("work.tar"));
+    assert_eq!((parts(), asked(0), asked(1)), (Vec::new(), 3, 4));
+    // By its digest it goes into a directory in the same way.
+    assert!(pull("--plugins.dir=store").starts_with("1 "));
+    assert!(pull("--plugins.dir=store").starts_with("0 "));
+    let kept = std::fs::read_dir(desk.path("store")).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(
+        kept.map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>(),
+        [desk.read("work.tar")]
+    );
 }

@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 #[path = "../trials/list.rs"]
 mod list;
 
+mod at_once;
 mod bundles;
 mod debian;
 mod hostile;
@@ -80,6 +81,7 @@ fn real() -> impl Iterator<Item = Trial> {
     let read = read.chain(attached).map(|trial| unless(signer::lacks(), trial));
     let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
     let beside = trials![signed: a_file_has_its_signature_beside_it, lists_of_registries_are_used, lists_of_signatures];
+    let packed = trials![bundles: a_file_is_packed_with_the_signature_beside_it];
     let all = kept
         .into_iter()
         .chain(let_in)
@@ -87,7 +89,8 @@ fn real() -> impl Iterator<Item = Trial> {
         .chain(bundles)
         .chain(read)
         .chain(safe)
-        .chain(beside);
+        .chain(beside)
+        .chain(packed);
     let lacks = || debian::lacks().into_iter().chain(certificates::lacks());
     all.map(move |trial| unless(lacks(), trial))
 }
@@ -104,6 +107,7 @@ fn harmful() -> impl Iterator<Item = Trial> {
         what_lets_in_goes_to_nobody_else,
         a_pull_goes_on_where_it_stopped,
     ];
-    let bundles = trials![bundles: what_a_registry_gives_otherwise_is_refused];
-    all.into_iter().chain(bundles)
+    let bundles = trials![bundles: what_a_registry_gives_otherwise_is_refused, a_bundle_goes_on_where_it_stopped];
+    let at_once = trials![at_once: four_are_fetched_at_once_and_told_in_their_order, one_component_of_two_plugins_is_pulled_once];
+    all.into_iter().chain(bundles).chain(at_once)
 }

@@ -160,9 +160,19 @@ pub fn a_file_has_its_signature_beside_it() {
     assert!(said().starts_with("0 "), "{}", said());
     let words = "inspect echo.wasm --plugins.policy=policy.yaml";
     insta::assert_snapshot!(lettered(desk.done(words, "HOST").lines().next().unwrap()), @"signed by    the key signer.pub (sha256:A)");
+    let by = "--plugins.policy=policy.yaml";
+    assert!(desk.done(&format!("run echo.wasm abc {by}"), "HOST").contains("label       abc"));
+    // It takes no bytes that are not UTF-8, which is another point.
+    let (_, check) = desk.plugin(&format!("check echo.wasm {by}"), "HOST");
+    insta::assert_snapshot!(lettered(check.lines().nth(1).unwrap()), @"ok      is signed as the policy wants     the key signer.pub (sha256:A)");
     // Another file beside the same signature.
     fs::write(desk.path("echo.wasm"), [&component[..], b"\0\x01\0"].concat()).unwrap();
     insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm has no signature that the policy trusts: a signature is of another artifact; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    for verb in ["run", "bench", "check"] {
+        let (code, told) = desk.plugin(&format!("{verb} echo.wasm abc {by}"), "HOST");
+        assert_eq!(code, 3, "{told}");
+        assert!(told.contains("a signature is of another artifact"), "{told}");
+    }
     desk.write("echo.wasm.sigstore.json", &" ".repeat(300 << 10));
     insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm.sigstore.json is too large, with 307200 bytes; write it with `cosign sign-blob --bundle`");
     site.config("{zone: {file: gone.wasm}}");

@@ -41,7 +41,7 @@ impl AnswerCache {
     /// The answers, and what was asked for them.
     fn ask(&mut self, inputs: &[impl AsRef<[u8]>], now: Instant) -> (Vec<Answer>, Vec<Vec<u8>>) {
         let (mut answers, mut asked) = (Answers::default(), Vec::new());
-        self.answer(&batch(inputs), now, &mut answers, |inputs, answers| {
+        self.answer(&batch(inputs), &Moment(now.into()), &mut answers, |inputs, answers| {
             for input in inputs.iter() {
                 asked.push(input.to_vec());
                 answers.push(|out| guest(input, out));
@@ -132,7 +132,7 @@ fn without_room_everything_is_asked() {
 /// The answer to the `n`-th question, each time another one.
 fn fickle(memory: &mut AnswerCache, input: &str, now: Instant, text: &str, outcome: Outcome) {
     let mut answers = Answers::default();
-    memory.answer(&batch(&[input]), now, &mut answers, |inputs, answers| {
+    memory.answer(&batch(&[input]), &Moment(now.into()), &mut answers, |inputs, answers| {
         for _ in inputs.iter() {
             answers.push(|out| {
                 out.extend_from_slice(text.as_bytes());

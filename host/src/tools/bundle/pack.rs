@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::proof::Subject;
 use super::remote::write;
+use super::trusted;
 use crate::advice::{Advice, Advise as _, words};
 use crate::bundle::{Bundle, BundledFile, Part};
 use crate::cli::{Pack, names_in};
@@ -22,8 +23,9 @@ use crate::plugin::{self, Compiler};
 use crate::reference::PinnedReference;
 use crate::registry::timestamp;
 use crate::scrape;
-use crate::tools::ToolError;
+use crate::startup::plugins;
 use crate::tools::remote::{created, typed, usage};
+use crate::tools::{ToolError, policy_of};
 
 /// How long the recording of one's own bundle may be played.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -52,6 +54,9 @@ pub(super) fn pack(order: &Pack, compiler: &Compiler) -> Result<String, ToolErro
         bundle.map_err(|fault| ToolError::Bundle { file: file.clone(), fault })
     };
     let draft = made(packing.files.clone())?;
+    if let Some(policy) = policy_of(order.policy.as_deref())? {
+        trusted(&draft, &order.dir, &policy)?;
+    }
     let subject = Subject { bundle: &draft, called: &order.dir, compiler, timeout: PATIENCE };
     let maps = subject.maps().map_err(ToolError::Configs)?;
     let (readings, text) = subject.exposition(subject.tape()?, &maps)?;
@@ -171,7 +176,8 @@ impl Packing<'_> {
                 let places = [Some(config.file.folder()), self.order.plugins_dir.as_deref()];
                 let places: Vec<_> = places.into_iter().flatten().collect();
                 let found = plugin::find(file, &places).map_err(|error| (key, error.advice()))?;
-                self.put(Part::Plugin, name, &found).map_err(|advice| (key, advice))?;
+                self.put(Part::Plugin, name.clone(), &found).map_err(|advice| (key, advice))?;
+                self.signature(&name, &found).map_err(|advice| (key, advice))?;
             }
             PluginOrigin::Registry(reference) => {
                 self.fetched(reference, lock).map_err(|advice| (key, advice))?;
@@ -183,6 +189,18 @@ impl Packing<'_> {
             self.put(Part::Setting, name, &path).map_err(|advice| ("settings", advice))?;
         }
         Ok(())
+    }
+
+    /// Adds the signature beside a plugin's file, if there is one: who has a policy may want to see it. Nobody believes
+    /// it here.
+    fn signature(&mut self, name: &str, plugin: &Path) -> Result<(), Advice> {
+        let beside = plugins::beside(plugin);
+        // Of one that cannot be looked at it is told why.
+        if !beside.try_exists().unwrap_or(true) {
+            return Ok(());
+        }
+        let name = plugins::beside(Path::new(name)).to_string_lossy().into_owned();
+        self.put(Part::Origin, name, &beside)
     }
 
     /// Adds a plugin of a registry, which was fetched, and what says that it is the one.
