@@ -57,7 +57,9 @@ impl Gatherer for Fake {
                 }
                 if self.fresh { self.metrics.to_vec().into() } else { self.metrics.clone().into() }
             }
-            Page::Metrics(Format::OpenMetrics, _) => Bytes::from_static(b"# EOF\n").into(),
+            Page::Metrics(Format::OpenMetrics | Format::OpenMetrics2, _) => {
+                Bytes::from_static(b"# EOF\n").into()
+            }
             Page::Metrics(Format::Protobuf, _) => Bytes::from_static(b"\0").into(),
         }
     }
