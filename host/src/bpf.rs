@@ -198,6 +198,11 @@ impl Advise for TypesError {
     }
 }
 
+/// Why no map is copied as it lies in the kernel's memory, if the host says why.
+pub(crate) fn uncopied() -> Option<Advice> {
+    reason::uncopied(&Host::current())
+}
+
 /// Checks that a file (`--btf.path`) describes types at all: only objects that need them read it,
 /// and late.
 ///

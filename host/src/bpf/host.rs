@@ -54,6 +54,11 @@ impl Host {
         Some(modes.split_once('[')?.1.split_once(']')?.0.to_owned())
     }
 
+    /// Whether lockdown keeps the kernel's memory from all programs.
+    pub(super) fn is_confidential(&self) -> bool {
+        self.lockdown().is_some_and(|mode| mode == "confidentiality")
+    }
+
     /// Whether a filter decides which system calls this process may make, if that can be read.
     pub(super) fn has_seccomp_filter(&self) -> Option<bool> {
         let status = self.read("proc/self/status")?;

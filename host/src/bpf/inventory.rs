@@ -13,6 +13,8 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::query::LinkInfo;
 use serde::{Deserialize, Serialize};
 
+use super::host::Host;
+use super::reason::unreadable_memory;
 use super::stats::{self, ProgramCost};
 use super::{MapKind, sys};
 use crate::advice;
@@ -133,7 +135,11 @@ impl Walker {
     pub fn new() -> Self {
         match Owners::load() {
             Ok(owners) => Self { owners: Some(owners), ..Self::default() },
-            Err(error) => Self { ownerless: Some(advice::words(&error)), ..Self::default() },
+            Err(error) => {
+                let why = unreadable_memory(&Host::current()).map(|why| why.to_string());
+                let why = why.unwrap_or_else(|| advice::words(&error));
+                Self { ownerless: Some(why), ..Self::default() }
+            }
         }
     }
 

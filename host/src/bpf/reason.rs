@@ -136,6 +136,33 @@ fn forbidden(host: &Host) -> Advice {
     Advice::new(format!("the kernel forbids it and does not say why; known is: {known}"), remedy)
 }
 
+/// What gives back what lockdown takes from programs that look at the kernel.
+const UNLOCK: &str = "start the kernel with lockdown=integrity or none";
+
+/// Why no program of the exporter's own can read the kernel's memory, if this host is one where that is known.
+pub(super) fn unreadable_memory(host: &Host) -> Option<Advice> {
+    if host.is_confidential() {
+        let why = "kernel lockdown (confidentiality) keeps the kernel's memory from all programs";
+        return Some(Advice::new(why, UNLOCK));
+    }
+    // They find by it what they look for.
+    let remedy = "use a kernel with CONFIG_DEBUG_INFO_BTF=y";
+    (!host.has_btf()).then(|| Advice::new(untyped(host), remedy))
+}
+
+/// Why no map is copied, on a kernel that is new enough for it.
+pub(super) fn uncopied(host: &Host) -> Option<Advice> {
+    let is_new = host.version().is_some_and(|version| version >= (5, 14));
+    let why = if is_new { unreadable_memory(host) } else { None };
+    why.map(|why| why.about("maps are not copied but read in other ways, which take longer"))
+}
+
+/// That the kernel has no BTF.
+fn untyped(host: &Host) -> String {
+    let release = host.release();
+    format!("this kernel ({release}) does not tell its types: no BTF at /sys/kernel/btf/vmlinux")
+}
+
 /// Whether the kernel refused for want of privilege.
 fn is_refusal(errno: i32) -> bool {
     errno == libc::EPERM || errno == libc::EACCES
@@ -221,6 +248,26 @@ mod tests {
     fn parsed(errno: i32, log: &[&str]) -> Advice {
         let log: Vec<String> = log.iter().map(|line| (*line).to_owned()).collect();
         malformed(&io::Error::from_raw_os_error(errno), &log)
+    }
+
+    #[test]
+    fn memory_that_cannot_be_read() {
+        let fake = Fake::new("6.1.0-9-amd64");
+        let told = || unreadable_memory(&fake.host(&[])).map(|told| told.to_string());
+        insta::assert_snapshot!(told().unwrap(), @"this kernel (6.1.0-9-amd64) does not tell its types: no BTF at /sys/kernel/btf/vmlinux; use a kernel with CONFIG_DEBUG_INFO_BTF=y");
+        fake.write("sys/kernel/btf/vmlinux", "");
+        assert_eq!(told(), None);
+        fake.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+        assert_eq!(told(), None);
+        fake.write("sys/kernel/security/lockdown", "none integrity [confidentiality]\n");
+        insta::assert_snapshot!(told().unwrap(), @"kernel lockdown (confidentiality) keeps the kernel's memory from all programs; start the kernel with lockdown=integrity or none");
+    }
+
+    #[test]
+    fn maps_that_are_not_copied() {
+        let told = |release| uncopied(&Fake::new(release).host(&[])).map(|told| told.to_string());
+        assert_eq!(told("5.10.0-32-amd64"), None);
+        insta::assert_snapshot!(told("5.14.0-1-amd64").unwrap(), @"maps are not copied but read in other ways, which take longer: this kernel (5.14.0-1-amd64) does not tell its types: no BTF at /sys/kernel/btf/vmlinux; use a kernel with CONFIG_DEBUG_INFO_BTF=y");
     }
 
     #[test]

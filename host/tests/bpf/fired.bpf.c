@@ -82,7 +82,9 @@ COUNTS("uprobe.multi/libc.so.6:getpgid", uprobe_multi, UPROBE_MULTI)
 COUNTS("uretprobe.multi/libc.so.6:getpgid", uretprobe_multi, URETPROBE_MULTI)
 COUNTS("uprobe.session/libc.so.6:getpgid", uprobe_session, UPROBE_SESSION)
 
-/* Of a whole interpreter, whose thread cannot be named before it starts: its event has the name. */
+#ifndef READS_NO_MEMORY
+/* Of a whole interpreter, whose thread cannot be named before it starts: its event has the name. Where an argument
+ * is, the kernel's memory says. */
 SEC("usdt//usr/bin/python3:python:audit")
 int BPF_USDT(usdt, const char *event)
 {
@@ -94,6 +96,7 @@ int BPF_USDT(usdt, const char *event)
 		add_to_map(&hook_hits_total, &hook, 1);
 	return 0;
 }
+#endif
 
 /* Each fault of a page. */
 SEC("perf_event/type=1,config=2,period=1")

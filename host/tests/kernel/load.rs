@@ -13,7 +13,7 @@ fn refused(name: &str) -> Advice {
 }
 
 /// `text` without the kernel's release, which is another on every machine.
-fn anywhere(text: &str) -> String {
+pub fn anywhere(text: &str) -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     text.replace(release.trim(), "RELEASE")
 }

@@ -12,6 +12,7 @@ use crate::list::unless;
 mod catalogue;
 mod cpus;
 mod hooks;
+mod locked;
 mod misses;
 mod ways;
 
@@ -39,8 +40,20 @@ pub fn trials() -> impl Iterator<Item = Trial> {
     catalogue.into_iter().chain(hooks).chain(ways).chain(cpus).chain(misses)
 }
 
+/// Those that come last, for the kernel is another after them.
+pub fn last() -> impl Iterator<Item = Trial> {
+    let locked = trials![locked:
+        integrity_leaves_copies,
+        maps_are_read_in_other_ways,
+        some_kinds_of_hooks_count,
+        who_reads_the_kernels_memory_is_told_so,
+        owners_are_not_told,
+    ];
+    locked.into_iter()
+}
+
 /// Whether this kernel is of this version, or a later one.
-fn is_at_least(version: (u32, u32)) -> bool {
+pub fn is_at_least(version: (u32, u32)) -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap());
     (numbers.next().unwrap(), numbers.next().unwrap()) >= version
@@ -48,7 +61,7 @@ fn is_at_least(version: (u32, u32)) -> bool {
 
 /// What became of a program: why it does not run, if it does not.
 struct Fate<'a> {
-    /// `example` or `hook`.
+    /// `example` or `hook`, or `locked` for a hook under lockdown.
     kind: &'a str,
     /// The example or the hook.
     name: &'a str,

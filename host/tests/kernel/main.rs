@@ -43,6 +43,7 @@ mod open;
 mod otelcol;
 mod own_cgroup;
 mod pins;
+mod plain;
 mod plan;
 mod plugins;
 mod process;
@@ -62,6 +63,7 @@ mod surveyor;
 mod switch;
 mod symbols;
 mod uncounted;
+mod untyped;
 mod which;
 mod workload;
 
@@ -227,11 +229,12 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
 /// For a machine that was started to try a kernel: what kernels differ in, or those trials that are asked for.
 fn in_machine(arguments: &Arguments) -> Vec<Trial> {
     if arguments.filter.is_some() {
-        return machine::trials().chain(in_kernel()).collect();
+        return machine::trials().chain(in_kernel()).chain(machine::last()).collect();
     }
     let attach = trials![attach: what_names_no_hook_costs_only_itself, dropping_detaches];
     let fired = if machine::fires() { fired() } else { Vec::new() };
-    machine::trials().chain(attach).chain(fired).collect()
+    let all = machine::trials().chain(attach).chain(untyped()).chain(fired);
+    all.chain(machine::last()).collect()
 }
 
 /// From the kernel's maps to the exposition, in this process.
@@ -397,6 +400,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         .chain(exits)
         .chain(recorded)
         .chain(examples)
+        .chain(untyped())
         .chain(without)
         .chain(with_shipped_plugins())
 }
@@ -421,6 +425,15 @@ fn cgroup_id_maps() -> Vec<Trial> {
         all.push(unless(lacks, storage));
     }
     all
+}
+
+/// Of a kernel without types.
+fn untyped() -> impl Iterator<Item = Trial> {
+    let untyped = trials![untyped:
+        what_takes_no_types_is_served,
+        what_takes_types_says_where_they_are_missing,
+    ];
+    untyped.into_iter()
 }
 
 /// Those of functions that are probed are no part of this where none can be: `make test-kernels` has kernels that can.

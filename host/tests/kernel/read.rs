@@ -241,6 +241,39 @@ pub fn what_cannot_be_copied_is_harvested() {
     }
 }
 
+/// The types of maps that are copied here.
+pub fn copied() -> Vec<MapType> {
+    let is_copied = |kind: &MapType| {
+        let map = Map::new(*kind, 12, 100, 0);
+        (0..50).for_each(|n| map.insert(&key(n, 12), u64::from(n)));
+        let map = map.map();
+        let sink = Sink::for_maps([&map], Reading::Auto).unwrap();
+        let mut reader = MapReader::new(&map, Reading::Auto, sink.as_ref()).unwrap();
+        reader.read_quickly(None, &mut |_| {}) && reader.way().0 == Way::Copy
+    };
+    HASHES.into_iter().chain(LRU_HASHES).filter(is_copied).collect()
+}
+
+/// Where no program may read the kernel's memory, the next way is taken.
+pub fn what_may_not_be_copied_is_read_right() {
+    for kind in HASHES.into_iter().chain(LRU_HASHES) {
+        let map = Map::new(kind, 24, 3_000, 0);
+        (0..1_000).for_each(|n| map.insert(&key(n, 24), u64::from(n) + 1));
+        let rows = map.read(Way::Keys);
+        assert_eq!(rows.len(), 1_000);
+        assert_eq!(map.read(Way::Batch), rows, "{kind:?}");
+        let map_ref = map.map();
+        let sink = Sink::for_maps([&map_ref], Reading::Auto).unwrap();
+        let mut reader = MapReader::new(&map_ref, Reading::Auto, sink.as_ref()).unwrap();
+        if reader.read_quickly(None, &mut |_| {}) {
+            assert_eq!(quick(&map, Reading::Auto, Way::Harvest), rows, "{kind:?}");
+        } else {
+            reader.read(&mut |_| {}).unwrap();
+            assert_eq!(reader.way(), (Way::Batch, Why::Kernel), "{kind:?}");
+        }
+    }
+}
+
 pub fn what_cannot_be_read_quickly_says_so() {
     let reserved = libbpf_sys::BPF_F_NO_PREALLOC;
     for (kind, key_size, entries, flags) in [

@@ -10,6 +10,9 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/kernels/tri
 /// The heading of the table of reasons, whose columns are not kernels.
 const REASONS: &str = "Why not";
 
+/// What stands behind the name of a hook, of which a reason is, once the kernel is locked down.
+const LOCKED: &str = " under lockdown";
+
 /// What is said of kernels.
 #[derive(Clone, Default)]
 struct Said {
@@ -112,23 +115,38 @@ impl Said {
         for ((kind, name), programs) in programs {
             let missing = programs.iter().filter(|(_, why)| !why.is_empty());
             let cell = match (kind, missing.clone().count(), programs.len()) {
-                ("hook", 0, _) => "counts".to_owned(),
-                ("hook", ..) => "no".to_owned(),
+                ("hook" | "locked", 0, _) => "counts".to_owned(),
+                ("hook" | "locked", ..) => "no".to_owned(),
                 (_, _, 1) if programs[0].0 == "*" => "refused".to_owned(),
                 (_, 0, all) => format!("all {all}"),
                 (_, missing, all) => format!("{} of {all}", all - missing),
             };
-            let heading = if kind == "hook" { "Hooks" } else { "Examples" };
+            let (heading, suffix) = match kind {
+                "hook" => ("Hooks", ""),
+                "locked" => ("Hooks under lockdown", LOCKED),
+                _ => ("Examples", ""),
+            };
             let name = format!("`{name}`");
             said.rows.insert((heading.into(), name.clone()), [(kernel.clone(), cell)].into());
             said.reasons.extend(missing.map(|(program, why)| Reason {
-                name: name.clone(),
+                name: format!("{name}{suffix}"),
                 kernel: kernel.clone(),
                 program: if *program == "*" { "all".into() } else { format!("`{program}`") },
                 why: reason(why, version),
             }));
         }
+        said.say_once();
         said
+    }
+
+    /// Leaves out of the reasons under lockdown those that are the same without it.
+    fn say_once(&mut self) {
+        let all = self.reasons.clone();
+        self.reasons.retain(|reason| {
+            let unlocked = reason.name.strip_suffix(LOCKED);
+            unlocked
+                .is_none_or(|name| !all.contains(&Reason { name: name.into(), ..reason.clone() }))
+        });
     }
 
     /// This, with what is said of one kernel in the place of what was said of it.
@@ -185,7 +203,8 @@ impl Said {
         let rows: Vec<_> = self.rows.iter().filter(|((of, _), _)| of == heading).collect();
         let kernels: BTreeSet<_> = rows.iter().flat_map(|(_, cells)| cells.keys()).collect();
         let columns = kernels.iter().map(|kernel| version(kernel));
-        let singular = heading.trim_end_matches('s').to_lowercase();
+        let first = heading.split(' ').next().unwrap_or(heading);
+        let singular = first.trim_end_matches('s').to_lowercase();
         let mut table = row([singular].into_iter().chain(columns));
         table += &format!("|---|{}\n", "---|".repeat(kernels.len()));
         for ((_, name), cells) in rows {

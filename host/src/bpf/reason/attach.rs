@@ -5,7 +5,7 @@ use caps::Capability;
 use super::super::hook::HookSpec;
 use super::super::host::Host;
 use super::user::{self, InFile, Sought};
-use super::{forbidden, is_refusal, missing_capabilities, of_errno, quoting, target};
+use super::{UNLOCK, forbidden, is_refusal, missing_capabilities, of_errno, quoting, target};
 use crate::advice::Advice;
 use crate::advice::near::suggest;
 use crate::descriptors;
@@ -80,7 +80,9 @@ pub(in super::super) fn explain(attempt: &Attempt<'_>, host: &Host) -> Advice {
             "libbpf attaches no program by a section of this kind",
             "name a hook, as in tracepoint/GROUP/NAME",
         )),
-        _ => too_new(attempt, host).or_else(|| not_found(&hook, attempt, host)),
+        _ => too_new(attempt, host)
+            .or_else(|| locked(&hook, host))
+            .or_else(|| not_found(&hook, attempt, host)),
     };
     known.unwrap_or_else(|| quoting(of_errno(attempt.errno), attempt.log))
 }
@@ -176,7 +178,18 @@ fn refused(hook: &Hook<'_>, host: &Host) -> Advice {
     if matches!(hook, Hook::Tracepoint { .. } | Hook::Functions { .. }) && !host.has_tracefs() {
         return Advice::new("tracefs cannot be read", "run as root or grant CAP_DAC_READ_SEARCH");
     }
-    forbidden(host)
+    locked(hook, host).unwrap_or_else(|| forbidden(host))
+}
+
+/// That lockdown closes kprobes, of one. What libbpf makes of it differs: it may find no system call for want of them.
+fn locked(hook: &Hook<'_>, host: &Host) -> Option<Advice> {
+    let is_kprobe = matches!(hook, Hook::Function { .. } | Hook::Syscall { .. });
+    (is_kprobe && host.is_confidential()).then(|| {
+        Advice::new(
+            "kernel lockdown (confidentiality) closes kprobes",
+            format!("use fentry/FUNCTION, fexit/FUNCTION or kprobe.multi/FUNCTION, or {UNLOCK}"),
+        )
+    })
 }
 
 /// That this kernel is too old for a kind of hook, if that is the reason.

@@ -8,7 +8,10 @@ use super::super::host::Host;
 use super::super::pins::Pin;
 use super::super::{MapKind, MapSpec};
 use super::target::TAKE_OUT;
-use super::{between, forbidden, is_refusal, missing_capabilities, of_errno, passes_on, quoting};
+use super::{
+    UNLOCK, between, forbidden, is_refusal, missing_capabilities, of_errno, passes_on, quoting,
+    untyped,
+};
 use crate::advice::Advice;
 use crate::descriptors;
 
@@ -160,13 +163,7 @@ fn kernel_types(failure: &Failure, host: &Host) -> Option<Advice> {
                     CONFIG_DEBUG_INFO_BTF=y"
         }
     };
-    let release = host.release();
-    Some(Advice::new(
-        format!(
-            "this kernel ({release}) does not tell its types: no BTF at /sys/kernel/btf/vmlinux"
-        ),
-        remedy,
-    ))
+    Some(Advice::new(untyped(host), remedy))
 }
 
 fn relocation(failure: &Failure, host: &Host) -> Option<Advice> {
@@ -405,15 +402,16 @@ fn helper(failure: &Failure, host: &Host) -> Option<Advice> {
     let name = ["unknown func ", "invalid func ", "cannot use helper "]
         .into_iter()
         .find_map(|before| failure.find(before, "#"))?;
-    let lockdown =
-        host.lockdown().filter(|mode| mode == "confidentiality" && READING_HELPERS.contains(&name));
-    let why = match lockdown {
-        Some(_) => "; kernel lockdown is on (confidentiality), which keeps it back",
-        None => "",
-    };
+    if host.is_confidential() && READING_HELPERS.contains(&name) {
+        return Some(failure.at_program(Advice::new(
+            "it reads the kernel's memory, as BPF_CORE_READ() and bpf_probe_read_kernel() do, which \
+             kernel lockdown (confidentiality) keeps from all programs",
+            format!("take what the hook itself gives (tp_btf, fentry), or {UNLOCK}"),
+        )));
+    }
     Some(failure.at_program(Advice::plain(format!(
         "it calls the helper `{name}`, which this kernel ({release}) does not give to programs of \
-         this kind{why}"
+         this kind"
     ))))
 }
 

@@ -111,6 +111,10 @@ fn refusals() {
     insta::assert_snapshot!(fake.explain(section, libc::EPERM, &log), @"the kernel forbids it and does not say why; known is: no capability is missing; some kernels are built without this kind of hook: try another, as in tracepoint/GROUP/NAME");
     fake.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
     insta::assert_snapshot!(fake.explain("kprobe/vfs_read", libc::EPERM, &log), @"the kernel forbids it and does not say why; known is: no capability is missing, kernel lockdown is on (integrity); try it with lockdown off, without Secure Boot");
+    fake.write("sys/kernel/security/lockdown", "none integrity [confidentiality]\n");
+    insta::assert_snapshot!(fake.explain("kprobe/vfs_read", libc::EPERM, &log), @"kernel lockdown (confidentiality) closes kprobes; use fentry/FUNCTION, fexit/FUNCTION or kprobe.multi/FUNCTION, or start the kernel with lockdown=integrity or none");
+    insta::assert_snapshot!(fake.explain("ksyscall/getpgid", libc::ENOENT, &log), @"kernel lockdown (confidentiality) closes kprobes; use fentry/FUNCTION, fexit/FUNCTION or kprobe.multi/FUNCTION, or start the kernel with lockdown=integrity or none");
+    insta::assert_snapshot!(fake.explain(section, libc::EPERM, &log), @"the kernel forbids it and does not say why; known is: no capability is missing, kernel lockdown is on (confidentiality); try it with lockdown off, without Secure Boot");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn helpers() {
     insta::assert_snapshot!(explained(libc::EACCES, &log("calling kernel function bpf_task_release is not allowed")), @"program `on_read` (fentry/vfs_read): it calls the kernel's function `bpf_task_release`, which this kernel (5.10.0-28-amd64) does not give to programs of this kind");
     let failure = failure(libc::EINVAL, &log("unknown func bpf_probe_read_kernel#113"));
     let lockdown = ("sys/kernel/security/lockdown", "none integrity [confidentiality]");
-    insta::assert_snapshot!(on(&[lockdown], &[Capability::CAP_SYS_ADMIN], &failure), @"program `on_read` (fentry/vfs_read): it calls the helper `bpf_probe_read_kernel`, which this kernel (5.10.0-28-amd64) does not give to programs of this kind; kernel lockdown is on (confidentiality), which keeps it back");
+    insta::assert_snapshot!(on(&[lockdown], &[Capability::CAP_SYS_ADMIN], &failure), @"program `on_read` (fentry/vfs_read): it reads the kernel's memory, as BPF_CORE_READ() and bpf_probe_read_kernel() do, which kernel lockdown (confidentiality) keeps from all programs; take what the hook itself gives (tp_btf, fentry), or start the kernel with lockdown=integrity or none");
 }
 
 #[test]

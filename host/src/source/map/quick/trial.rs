@@ -1,7 +1,7 @@
 //! Trial: copies of maps are held against what the kernel says those hold, before any map is copied.
 //!
 //! Each start does that anew, on small maps of its own. A kind of map of which a copy is not right here is
-//! read in other ways; nothing is said about it but in the debug log.
+//! read in other ways. Why, the debug log says, and where the host itself is the reason, every log.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +14,7 @@ use super::Walk as _;
 use super::copy::{Copier, Copy, Places, is_per_cpu_hash};
 use super::elements::{self, Found};
 use super::window::Window;
-use crate::bpf::{MapRef, MapSpec, sys};
+use crate::bpf::{self, MapRef, MapSpec, log, sys};
 use crate::source::Reading;
 use crate::source::map::target;
 
@@ -27,10 +27,13 @@ pub(super) fn places<'a>(maps: impl Iterator<Item = &'a MapRef>) -> Places {
     let with_offsets = !per_cpu.is_empty();
     // Before elements are found: theirs are to be among them.
     let tried = [Tried::new(MapType::Hash, plain), Tried::new(MapType::PercpuHash, per_cpu)];
-    let found = match elements::find(with_offsets) {
+    let found = match log::capture(|| elements::find(with_offsets)).0 {
         Ok(found) => found,
         Err(error) => {
             tracing::debug!("maps cannot be copied: {error}");
+            if let Some(why) = bpf::uncopied() {
+                tracing::info!("{why}");
+            }
             return Places::default();
         }
     };
