@@ -1,4 +1,4 @@
-//! A bell: one thread waits for it among other descriptors, and another rings it once.
+//! A bell: one thread waits for it among other descriptors, and another rings it.
 //!
 //! Never says why it was rung.
 
@@ -22,10 +22,16 @@ impl Bell {
         Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
     }
 
-    /// Rings it, for good.
+    /// Rings it. It rings until it is hushed, if anybody does that.
     pub(crate) fn ring(&self) {
         // It fails only if it was rung very often before.
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Has it be silent until it is rung again.
+    pub(crate) fn hush(&self) {
+        // It fails if it was not rung.
+        let _ = rustix::io::read(&*self.0, &mut [0; size_of::<u64>()]);
     }
 }
 

@@ -211,7 +211,7 @@ fn spans(
     read: Instant,
 ) -> Result<Option<Spans>, Failure> {
     let configs = running.iter().map(|config| config.times.clone()).collect();
-    let rings = startup::traced(running).map_err(|error| fail(Exit::Load, error))?;
+    let rings = running.iter_mut().flat_map(|config| std::mem::take(&mut config.spans)).collect();
     let start = StartTimes { began, read, configs };
     let spans = Spans::new(rings, settings.tracing.clone(), start);
     spans.map_err(|advice| refuse(Exit::Usage, advice))

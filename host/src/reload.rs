@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::advice::{self, Advice, Advise as _};
 use crate::bpf::{self, Addresses, Attached, KernelTypes, PinDir};
@@ -18,6 +18,7 @@ use crate::scrape::{Change, Exchange, Renewal};
 use crate::serve::{Reloader, Scrapes};
 use crate::settings::Settings;
 use crate::source::Drains;
+use crate::spans::{self, SpanChange, SpanDesk};
 use crate::startup::{Checked, Checking, Ready, report};
 use crate::system::System;
 
@@ -26,7 +27,7 @@ mod exchange;
 
 pub use difference::Standing;
 
-use difference::{Comparison, Difference, Likeness};
+use difference::{Comparison, Difference};
 use exchange::{Exchanged, Exchanging, unread};
 
 /// Says every fault, and whether none of them is fatal.
@@ -51,6 +52,26 @@ fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
 /// What to do about what only a start can change.
 const RESTART: &str = "restart the exporter to have it";
 
+/// Why a config cannot have spans.
+fn untraced(config: &str) -> Advice {
+    Advice::new(
+        format!(
+            "config `{config}` has spans, and the sandbox of this exporter lets it send none, since there were none when it began"
+        ),
+        format!("{RESTART}; with OTEL_TRACES_EXPORTER=otlp they may come later too"),
+    )
+}
+
+/// Why records of a ring buffer cannot be counted that became spans, or become spans if they were counted.
+fn two_readers(config: &str, ring: &str) -> Advice {
+    Advice::new(
+        format!(
+            "in config `{config}` the ring buffer `{ring}` goes from spans to a metric, or back, and two threads would read it at once"
+        ),
+        RESTART,
+    )
+}
+
 /// What reads configs again.
 pub struct ConfigReloader {
     /// What was decided for the process.
@@ -73,6 +94,8 @@ pub struct ConfigReloader {
     pub drains: Option<Drains>,
     /// Who looks at the files of plugins that come.
     pub data: Option<DataWatch>,
+    /// Who makes spans, if any are made.
+    pub tracing: Option<SpanDesk>,
 }
 
 /// All that is loaded, and waits to take the place of what there is.
@@ -142,30 +165,16 @@ impl ConfigReloader {
                 "restart the exporter, or have it keep what a start takes: --capabilities.keep",
             ));
         }
-        let before = |name: &str| self.standing.iter().find(|standing| standing.name() == name);
-        let spans = difference.checked().find(|config| {
-            let before = before(config.name()).map(|standing| &*standing.made_of.config.spans);
-            before.unwrap_or_default() != config.spans()
-        });
-        let compared = difference.renewed.iter().chain(&difference.replaced);
-        let spans = spans.or_else(|| {
-            let mut asking = compared.clone().filter(|(config, _)| config.has_asking_spans());
-            asking.find(|(_, now)| now.has_new_plugins).map(|(config, _)| config)
-        });
-        if let Some(config) = spans {
-            let problem = format!(
-                "the spans of config `{}` have changed, which are not made anew while it serves",
-                config.name()
-            );
-            return Err(Advice::new(problem, RESTART));
+        if self.tracing.is_none()
+            && self.settings.tracing.nowhere().is_none()
+            && let Some(config) = difference.checked().find(|config| !config.spans().is_empty())
+        {
+            return Err(untraced(config.name()));
         }
-        let streams = compared.clone().find(|(_, now)| now.metrics.contains(&Likeness::Stream));
-        if let Some((config, _)) = streams {
-            let problem = format!(
-                "config `{}` counts the records of a buffer by other labels, or keeps them for another time, which does not change while it serves",
-                config.name()
-            );
-            return Err(Advice::new(problem, RESTART));
+        let compared = difference.renewed.iter().chain(&difference.replaced);
+        let mut turned = compared.filter_map(|(config, now)| Some((config.name(), now.turned()?)));
+        if let Some((config, ring)) = turned.next() {
+            return Err(two_readers(config, ring));
         }
         let needs = Needs {
             readable: difference
@@ -206,13 +215,6 @@ impl ConfigReloader {
             let comparison = comparison.of_taken(&taken, &checked);
             let read = comparison.read(checked.layouts());
             let ready = checked.load(&read).map_err(|error| error.advice())?;
-            if ready.has_new_rings(&taken) {
-                let name = &ready.name;
-                let problem = format!(
-                    "the ring buffer of spans of config `{name}` has another shape, which is not read anew while it serves"
-                );
-                return Err(Advice::new(problem, RESTART));
-            }
             prepared.replaced.push((ready, comparison));
         }
         for mut checked in new {
@@ -241,17 +243,23 @@ impl ConfigReloader {
         let result = exchanging.replace(replaced).and_then(|()| exchanging.come_and_go(&gone, new));
         let mut done = exchanging.end();
         if result.is_ok() {
-            for (now, renewal) in renewed {
+            for (now, renewal, spans) in renewed {
                 done.changed.push(now.name().to_owned());
+                done.spans.left.extend(spans.left);
+                done.spans.came.extend(spans.came);
                 done.standing.push(now);
                 done.changes.push(Change::Renew(renewal));
             }
         }
         let told = done.told();
-        let Exchanged { standing, changes, removed, .. } = done;
+        let Exchanged { standing, changes, mut spans, removed, .. } = done;
         self.watch(&changes);
         // Who scrapes has waited for this.
         let _ = tell.send(changes);
+        let gone =
+            self.standing.iter().filter(|before| removed.iter().any(|it| it == before.name()));
+        spans.left.extend(gone.flat_map(Standing::rings));
+        self.trace(spans);
         let changed: HashSet<_> =
             removed.into_iter().chain(standing.iter().map(|it| it.name().to_owned())).collect();
         self.standing.retain(|before| !changed.contains(before.name()));
@@ -262,15 +270,17 @@ impl ConfigReloader {
     /// A config whose object stays: what it is now, and what changes.
     fn renewed(
         &self,
-        checked: Checked,
+        mut checked: Checked,
         comparison: &Comparison,
-    ) -> Result<(Standing, Renewal), Advice> {
+    ) -> Result<(Standing, Renewal, SpanChange), Advice> {
         let before = self.standing.iter().find(|standing| standing.name() == checked.name());
         let maps = before.map(|standing| standing.maps.clone()).unwrap_or_default();
         let (made_of, layouts) = (checked.made_of(), checked.layouts().to_vec());
+        let left = comparison.left_spans(checked.name()).collect();
+        let came = checked.trace(comparison.kept_spans(), &maps).map_err(unread)?;
         let renewal = checked.renew(&comparison.how(), &maps, self.settings.reading);
         let renewal = comparison.keep(renewal.map_err(unread)?);
-        Ok((Standing { made_of, layouts, maps }, renewal))
+        Ok((Standing { made_of, layouts, maps }, renewal, SpanChange { left, came }))
     }
 
     /// Has the thread that scrapes wait, and lend the programs of these configs. What it is told then is what changes.
@@ -281,6 +291,16 @@ impl ConfigReloader {
         self.exchanges.send(exchange).map_err(|_| stopping())?;
         self.scrapes.settle();
         Ok((lent.recv().map_err(|_| stopping())?, tell))
+    }
+
+    /// Has spans be made of what comes.
+    fn trace(&self, spans: SpanChange) {
+        match (&self.tracing, self.settings.tracing.nowhere()) {
+            _ if spans.is_none() => {}
+            (Some(tracing), _) => tracing.change(spans),
+            (None, Some(why)) if !spans.came.is_empty() => info!("{}", spans::unmade(why)),
+            (None, _) => {}
+        }
     }
 
     /// Has workers see to what comes.
@@ -302,3 +322,14 @@ impl ConfigReloader {
 
 /// Objects in the kernel, by their configs.
 type Lent = BTreeMap<String, Attached>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_spans_want_a_restart() {
+        insta::assert_snapshot!(untraced("a"), @"config `a` has spans, and the sandbox of this exporter lets it send none, since there were none when it began; restart the exporter to have it; with OTEL_TRACES_EXPORTER=otlp they may come later too");
+        insta::assert_snapshot!(two_readers("a", "r"), @"in config `a` the ring buffer `r` goes from spans to a metric, or back, and two threads would read it at once; restart the exporter to have it");
+    }
+}

@@ -221,6 +221,13 @@ impl Family {
         }
     }
 
+    /// Whether a row that leaves this place leaves its series without rows, which is another series than that of these
+    /// labels.
+    pub fn is_left_empty(&self, cell: Cell, but: &LabelSet) -> bool {
+        let id = self.series_of(cell);
+        self.rows[id] == 1 && self.sets.find(but.values()) != Some(id)
+    }
+
     /// Has series without rows begin at 0 if any comes again: they are not exposed now.
     pub fn let_go(&mut self) {
         let width = self.kind.cells();

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 mod entries;
 pub mod events;
@@ -122,6 +123,12 @@ pub trait Source: fmt::Debug + Send {
     /// Whether it opens perf events on CPUs that come.
     fn opens_events(&self) -> bool {
         false
+    }
+
+    /// Counts records by so many bytes of them from now on, and keeps a key without any for so long, if entries are made
+    /// of records.
+    fn count_by(&mut self, key_size: usize, keep: Duration) {
+        let _ = (key_size, keep);
     }
 
     /// What is to be drained by a worker, if it is.

@@ -1,12 +1,13 @@
 //! Spans: from records of ring buffers to a collector of OpenTelemetry.
 //!
 //! In the order of data: `reader` drains ring buffers, `record` makes spans of their records, and `held` keeps
-//! those that wait for a plugin. `outbox` keeps spans until `delivery` sends them where the `variables` say. `start` makes spans of the exporter's own start. `stats` knows what has become of all.
+//! those that wait for a plugin. A `kind` says whose spans they are. `outbox` keeps spans until `delivery` sends them where the `variables` say. `start` makes spans of the exporter's own start. `stats` knows what has become of all.
 //!
 //! No ring buffer ever waits for a collector, and nothing of this is there in a process without spans.
 
-use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
@@ -17,6 +18,7 @@ use tracing::info;
 mod clock;
 mod delivery;
 mod held;
+mod kind;
 mod outbox;
 mod reader;
 mod record;
@@ -28,16 +30,17 @@ pub use start::{ConfigTimes, StartTimes};
 pub use stats::SpanStats;
 pub use variables::Variables;
 
-use crate::advice::{Advice, Advise};
+use crate::advice::Advice;
 use crate::bell::Bell;
 use crate::bpf::{RecordLayout, Ring};
 use crate::link::LinkedSpan;
 use crate::otlp::{LAST, OtlpSender, Signal, Target, ports};
 use crate::workers::{HireError, Hired, LARGE_STACK, Post};
 
-use delivery::{Delivery, Services};
+use delivery::Delivery;
+use kind::TracedKind;
 use outbox::Outbox;
-use reader::SpanFeed;
+use reader::{Orders, SpanFeed};
 use record::SpanMaker;
 
 /// Reads ring buffers.
@@ -58,41 +61,51 @@ pub struct TracedRing {
     pub ring: Ring,
 }
 
-/// Why a ring buffer cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to read the ring buffer {map}")]
-pub struct RingError {
-    /// Its name.
-    pub map: String,
-    /// What the kernel answered.
-    pub source: std::io::Error,
+/// What becomes of spans when configs are read again.
+#[derive(Debug, Default)]
+pub struct SpanChange {
+    /// The ring buffers that spans are no longer made of as before, by their configs. What stands in them becomes
+    /// spans as before.
+    pub left: Vec<(String, String)>,
+    /// Those that spans are made of from then on. One of those that were left may be among them.
+    pub came: Vec<TracedRing>,
 }
 
-impl Advise for RingError {
-    fn remedy(&self) -> Option<String> {
-        None
+impl SpanChange {
+    /// Whether nothing changes.
+    pub fn is_none(&self) -> bool {
+        self.left.is_empty() && self.came.is_empty()
     }
 }
 
 /// All that makes and sends spans, ready to begin.
 #[derive(Debug)]
 pub struct Spans {
-    feeds: Vec<SpanFeed>,
+    rings: Vec<TracedRing>,
+    kinds: KindMaker,
     delivery: Delivery,
     outbox: Arc<Outbox>,
-    stats: SpanStats,
     runtime: Runtime,
-    bell: Bell,
-    /// The exporter's own, and which kind they are of.
-    start: Option<(StartTimes, usize)>,
+    start: StartTimes,
     ports: Vec<u16>,
 }
 
-/// A kind of spans.
-struct Kind {
-    config: String,
-    span: String,
+/// What makes kinds of spans.
+#[derive(Clone, Debug)]
+struct KindMaker {
+    /// The service of those whose config names none.
     service: String,
+    stats: SpanStats,
+    /// The exporter's own: held, for they are told of as long as it runs.
+    own: Arc<TracedKind>,
+}
+
+/// Tells who reads ring buffers of configs that were read again.
+#[derive(Debug)]
+pub struct SpanDesk {
+    kinds: KindMaker,
+    orders: Sender<reader::Order>,
+    news: Bell,
 }
 
 impl Spans {
@@ -113,35 +126,23 @@ impl Spans {
         }
         let Some(sender) = OtlpSender::new(&target, Signal::Traces)? else {
             if let (Target::Nowhere(why), false) = (target, rings.is_empty()) {
-                info!("no spans are made: {why}");
+                info!("{}", unmade(why));
             }
             return Ok(None);
         };
-        let kinds: Vec<Kind> = kinds(&rings, &service).collect();
-        let own = kinds.len() - 1;
-        let stats =
-            SpanStats::of(kinds.iter().map(|kind| (kind.config.clone(), kind.span.clone())));
-        let outbox = Arc::new(Outbox::new(batches, stats.clone()));
-        let (services, patience) = (services(&kinds), batches.patience);
-        let refused =
-            |error: std::io::Error| Advice::plain(format!("spans cannot be sent: {error}"));
+        let kinds = KindMaker::new(service);
+        let outbox = Arc::new(Outbox::new(batches, kinds.stats.clone()));
+        let delivery = Delivery::new(sender, Arc::clone(&outbox), batches.patience);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let (outbox_of, stats_of) = (Arc::clone(&outbox), stats.clone());
-        Ok(Some(Self {
-            feeds: feeds(rings, &stats),
-            delivery: Delivery::new(sender, services, outbox_of, stats_of, patience),
-            outbox,
-            stats,
-            runtime: runtime.map_err(refused)?,
-            bell: Bell::new().map_err(refused)?,
-            start: Some((start, own)),
-            ports: ports(&target),
-        }))
+        let runtime =
+            runtime.map_err(|error| Advice::plain(format!("spans cannot be sent: {error}")))?;
+        let ports = ports(&target);
+        Ok(Some(Self { rings, kinds, delivery, outbox, runtime, start, ports }))
     }
 
     /// What has become of spans so far.
     pub fn stats(&self) -> SpanStats {
-        self.stats.clone()
+        self.kinds.stats.clone()
     }
 
     /// The TCP ports that it connects to.
@@ -149,65 +150,74 @@ impl Spans {
         &self.ports
     }
 
-    /// Hires who sends spans, and who reads ring buffers, who ends first.
+    /// Hires who sends spans, and who reads ring buffers, who ends first. `later` is whether configs may come that
+    /// have spans: who is told of them then.
     ///
     /// # Errors
     ///
-    /// When the system has no thread for them.
-    pub fn hire(self, hired: &mut Hired) -> Result<(), HireError> {
-        let Self { feeds, delivery, outbox, stats, runtime, bell, start, .. } = self;
-        if let Some((times, kind)) = start {
-            let spans = start::spans(&times, kind);
-            stats.read(kind, spans.len() as u64);
-            outbox.put(spans);
-        }
+    /// When the system has no thread or descriptor for them.
+    pub fn hire(self, later: bool, hired: &mut Hired) -> Result<Option<SpanDesk>, HireError> {
+        let Self { rings, kinds, delivery, outbox, runtime, start, .. } = self;
+        let own = start::spans(&start, &kinds.own);
+        kinds.own.stats.count_read(own.len() as u64);
+        outbox.put(own);
         let (tell, end) = watch::channel(None);
+        let held = kinds.clone();
         let send = move || {
             runtime.block_on(delivery.work(end));
+            drop(held);
             // A name that is still looked up is not waited for.
             runtime.shutdown_background();
         };
         hired.hire(SENDER, send, move || {
             tell.send_replace(Some(Instant::now() + LAST));
         })?;
-        if feeds.is_empty() {
-            return Ok(());
+        if rings.is_empty() && !later {
+            return Ok(None);
         }
-        let told = bell.clone();
-        hired.hire(READER, move || reader::work(feeds, &outbox, &bell), move || told.ring())
+        let feeds = rings.into_iter().map(|ring| kinds.feed(ring)).collect();
+        let failed = |source: io::Error| HireError { name: READER.name, source };
+        let (end, news) = (Bell::new().map_err(failed)?, Bell::new().map_err(failed)?);
+        let (orders, ordered) = mpsc::channel();
+        let told = end.clone();
+        let orders_of = Orders { ordered, news: news.clone(), end };
+        hired.hire(
+            READER,
+            move || reader::work(feeds, &outbox, &orders_of),
+            move || told.ring(),
+        )?;
+        Ok(later.then_some(SpanDesk { kinds, orders, news }))
     }
 }
 
-/// The kinds of all spans: those of ring buffers in their order, and the exporter's own.
-fn kinds(rings: &[TracedRing], service: &str) -> impl Iterator<Item = Kind> {
-    let of_ring = |ring: &TracedRing| {
-        let plan = &ring.linked.plan;
-        let service = plan.service.clone().unwrap_or_else(|| service.to_owned());
-        Kind { config: ring.config.clone(), span: plan.name.clone(), service }
-    };
-    let own = Kind { config: String::new(), span: "start".to_owned(), service: service.to_owned() };
-    rings.iter().map(of_ring).chain([own]).collect::<Vec<_>>().into_iter()
-}
-
-/// The services of all kinds, each once, and which of them each kind has.
-fn services(kinds: &[Kind]) -> Services {
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    let (mut names, mut of) = (Vec::new(), Vec::with_capacity(kinds.len()));
-    for kind in kinds {
-        let number = *numbers.entry(&kind.service).or_insert_with(|| {
-            names.push(kind.service.clone());
-            names.len() - 1
-        });
-        of.push(number);
+impl SpanDesk {
+    /// Has spans be made of other ring buffers from now on.
+    pub fn change(&self, SpanChange { left, came }: SpanChange) {
+        let came = came.into_iter().map(|ring| self.kinds.feed(ring)).collect();
+        // If who reads has died, that was said.
+        let _ = self.orders.send(reader::Order { left, came });
+        self.news.ring();
     }
-    Services { names, of }
 }
 
-fn feeds(rings: Vec<TracedRing>, stats: &SpanStats) -> Vec<SpanFeed> {
-    let feed = |(kind, of): (usize, TracedRing)| {
-        let TracedRing { config, linked, layout, ring } = of;
-        let maker = SpanMaker::new(kind, &config, linked, &layout, stats.clone());
-        SpanFeed { ring, maker }
-    };
-    rings.into_iter().enumerate().map(feed).collect()
+impl KindMaker {
+    fn new(service: String) -> Self {
+        let stats = SpanStats::default();
+        let own = Arc::new(TracedKind::new(service.clone(), stats.kind("", "start")));
+        Self { service, stats, own }
+    }
+
+    /// A ring buffer and what makes spans of its records.
+    fn feed(&self, TracedRing { config, linked, layout, ring }: TracedRing) -> SpanFeed {
+        let plan = &linked.plan;
+        let service = plan.service.clone().unwrap_or_else(|| self.service.clone());
+        let kind = Arc::new(TracedKind::new(service, self.stats.kind(&config, &plan.name)));
+        let maker = SpanMaker::new(kind, &config, linked, &layout);
+        SpanFeed { config, map: layout.map, ring, maker }
+    }
+}
+
+/// What is said where there is nobody to send spans to.
+pub(crate) fn unmade(why: &str) -> String {
+    format!("no spans are made: {why}")
 }

@@ -5,7 +5,6 @@
 //! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::bpf::{self, Addresses, Layout, LoadError, MapRef, ObjectSource, Opened, Ring, Symbols};
+use crate::bpf::{self, Addresses, Layout, LoadError, MapRef, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
 use crate::config::{self, Beside, Config, ConfigFile, Fault, SeriesRules, Severity};
 use crate::link::{self, Linked};
@@ -21,7 +20,6 @@ use crate::plugin::{CacheDir, Compiler, DataWatch, Loader};
 use crate::scrape::{self, Unit};
 use crate::signature::Policy;
 use crate::source::{Drains, ReadError, Reading, Sink, events};
-use crate::spans::{RingError, TracedRing};
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
@@ -353,25 +351,6 @@ pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadE
         Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle, file })
     };
     configs.into_iter().map(unit).collect()
-}
-
-/// Opens the ring buffers that the spans of these configs are made of, and takes the spans out of them.
-///
-/// # Errors
-///
-/// When a ring buffer cannot be read.
-pub fn traced(configs: &mut [Running]) -> Result<Vec<TracedRing>, RingError> {
-    let mut rings = Vec::new();
-    for Running { name, spans, attached, .. } in configs {
-        for (linked, layout) in std::mem::take(spans) {
-            let failed = |source| RingError { map: layout.map.clone(), source };
-            let map =
-                attached.map(&layout.map).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-            let ring = Ring::new(map).map_err(failed)?;
-            rings.push(TracedRing { config: name.clone(), linked, layout, ring });
-        }
-    }
-    Ok(rings)
 }
 
 /// Has a worker watch the time of the guests of these units, if they have any.

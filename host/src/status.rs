@@ -97,6 +97,8 @@ pub struct Status<'a> {
     pub more_problems: usize,
     /// What has come of reading and writing.
     pub scrapes: Scraped,
+    /// What has become of reloads of configs, if they are read again.
+    pub reloads: Option<ReloadState>,
     /// What has come of connections.
     pub http: Connections,
     /// The threads that live as long as it does.
@@ -124,6 +126,8 @@ pub struct Live<'a> {
     pub readings: (u64, u64),
     /// How long a call has been under way, if one is.
     pub busy: Option<Duration>,
+    /// See [`Status::reloads`].
+    pub reloads: Option<ReloadState>,
     /// See [`Status::http`].
     pub http: Connections,
     /// See [`Status::workers`].
@@ -135,7 +139,7 @@ pub struct Live<'a> {
 impl<'a> Status<'a> {
     /// What is known, and what the last reading found, if there was one.
     pub fn new(known: Live<'a>, findings: Option<&'a Findings>) -> Self {
-        let Live { now, exporter, health, readings, busy, http, workers, log } = known;
+        let Live { now, exporter, health, readings, busy, reloads, http, workers, log } = known;
         let scrapes = Scraped {
             readings: readings.0,
             failed: readings.1,
@@ -150,6 +154,7 @@ impl<'a> Status<'a> {
             problems: Vec::new(),
             more_problems: 0,
             scrapes,
+            reloads,
             http,
             workers,
             cgroups: findings.and_then(|findings| findings.cgroups.clone()),
@@ -224,6 +229,28 @@ pub struct LastReading {
     pub measured: bool,
     /// Seconds that all readings and pages have spent, by phase.
     pub phases: BTreeMap<&'static str, f64>,
+}
+
+/// What has become of reloads of configs since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReloadState {
+    /// Those that worked.
+    pub successes: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// The last one, if there was one.
+    pub last: Option<LastReload>,
+}
+
+/// A reload of configs that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastReload {
+    /// When it was over.
+    pub at: Moment,
+    /// Whether it worked.
+    pub success: bool,
+    /// What it has changed, or why it failed, in a bounded text.
+    pub text: String,
 }
 
 /// What has come of connections since the start.

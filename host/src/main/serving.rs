@@ -158,9 +158,10 @@ impl<'a> Serving<'a> {
         let host = std::mem::take(&mut self.host);
         let scraper = scraper.knowing(self.system).surveying(host).reloading(reloaded.clone());
         let mut scraper = scraper.measuring(self.measuring.take());
+        let mut tracing = None;
         if let Some(spans) = self.spans.take() {
             scraper = scraper.tracing(spans.stats());
-            spans.hire(hired)?;
+            tracing = spans.hire(self.reloading.is_some(), hired)?;
         }
         let push = self.push.take();
         if let Some(push) = &push {
@@ -191,6 +192,7 @@ impl<'a> Serving<'a> {
             kept,
             drains,
             data,
+            tracing,
         };
         Ok((scrapes, Some(Reloads::hire(reloader, reloaded, hired)?)))
     }

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use crate::bpf::{Layout, MapRef};
-use crate::config::{Config, DecoderStep, Metric};
+use crate::config::{Config, DecoderStep, Label, Metric, SpanPlan};
 use crate::scrape::Renewal;
 use crate::startup::{Checked, MadeOf, Making, Running};
 
@@ -40,8 +40,18 @@ pub(super) struct Comparison {
     pub(super) metrics: Vec<Likeness>,
     /// Whether its plugins go on.
     pub(super) keeps_plugins: bool,
-    /// Whether a plugin is another one, or is given something else.
-    pub(super) has_new_plugins: bool,
+    spans: SpanLikeness,
+}
+
+/// What the spans of a config have in common with those of before: names of ring buffers.
+#[derive(Debug)]
+struct SpanLikeness {
+    /// Those that spans were made of.
+    before: Vec<String>,
+    /// Those of them whose spans go on.
+    kept: Vec<String>,
+    /// One that spans are made of whose records were counted, or the other way round.
+    turned: Option<String>,
 }
 
 /// What a metric has in common with one that was there before.
@@ -49,10 +59,8 @@ pub(super) struct Comparison {
 pub(super) enum Likeness {
     /// It is the same.
     Same,
-    /// It reads the same map in the same way.
+    /// It reads the same map, or counts the records of the same buffer.
     Map,
-    /// It streams from the same map, and counts its records by other keys.
-    Stream,
     /// There was none like it.
     None,
 }
@@ -70,6 +78,12 @@ impl Standing {
     /// The config's name.
     pub(super) fn name(&self) -> &str {
         &self.made_of.config.name
+    }
+
+    /// The ring buffers that its spans are made of, by its name.
+    pub(super) fn rings(&self) -> impl Iterator<Item = (String, String)> {
+        let spans = self.made_of.config.spans.iter();
+        spans.map(|span| (self.name().to_owned(), span.ringbuf.clone()))
     }
 }
 
@@ -153,9 +167,9 @@ impl Comparison {
             .collect();
         let keeps_plugins =
             old.plugins == now.config.plugins && before.made_of.plugins == now.plugins;
-        let has_new_plugins = !keeps_plugins;
-        let mut comparison = Self { metrics, keeps_plugins, has_new_plugins };
-        comparison.settle_plugins(now.config.metrics.iter());
+        let spans = SpanLikeness::of(old, &now.config);
+        let mut comparison = Self { metrics, keeps_plugins, spans };
+        comparison.settle_plugins(now.config.metrics.iter(), &now.config.spans);
         comparison
     }
 }
@@ -168,24 +182,52 @@ impl Comparison {
                 *likeness = Likeness::None;
             }
         }
-        self.settle_plugins(checked.metrics());
+        self.spans.kept.retain(|ring| taken.contains(ring));
+        self.settle_plugins(checked.metrics(), checked.spans());
         self
     }
 
-    /// Has plugins go on only if no metric that asks one is made anew; all that ask plugins ask the new ones
+    /// Has plugins go on only if nothing that asks one is made anew; all that ask plugins ask the new ones
     /// otherwise: a plugin that is there twice would be told twice.
-    fn settle_plugins<'a>(&mut self, metrics: impl Iterator<Item = &'a Metric> + Clone) {
+    fn settle_plugins<'a>(
+        &mut self,
+        metrics: impl Iterator<Item = &'a Metric> + Clone,
+        spans: &[SpanPlan],
+    ) {
         let asks = |metric: &Metric| {
             metric.decoder_plugins().next().is_some() || !metric.transforms.is_empty()
         };
+        let asking = spans
+            .iter()
+            .filter(|span| span.labels.iter().flat_map(Label::plugins).next().is_some());
+        let asking: Vec<_> = asking.map(|span| &span.ringbuf).collect();
         let mut pairs = metrics.clone().zip(&self.metrics);
-        let remade = pairs.any(|(metric, likeness)| *likeness != Likeness::Same && asks(metric));
+        let remade = pairs.any(|(metric, likeness)| *likeness != Likeness::Same && asks(metric))
+            || asking.iter().any(|ring| !self.spans.kept.contains(ring));
         self.keeps_plugins &= !remade;
         if !self.keeps_plugins {
-            let asking = metrics.zip(&mut self.metrics).filter(|(metric, _)| asks(metric));
-            let same = asking.filter(|(_, likeness)| **likeness == Likeness::Same);
+            let all = metrics.zip(&mut self.metrics).filter(|(metric, _)| asks(metric));
+            let same = all.filter(|(_, likeness)| **likeness == Likeness::Same);
             same.for_each(|(_, likeness)| *likeness = Likeness::Map);
+            self.spans.kept.retain(|ring| !asking.contains(&ring));
         }
+    }
+
+    /// The ring buffers of spans that go on.
+    pub(super) fn kept_spans(&self) -> &[String] {
+        &self.spans.kept
+    }
+
+    /// A ring buffer that another thread would have to read from now on.
+    pub(super) fn turned(&self) -> Option<&str> {
+        self.spans.turned.as_deref()
+    }
+
+    /// The ring buffers of spans that do not go on, by their config.
+    pub(super) fn left_spans(&self, config: &str) -> impl Iterator<Item = (String, String)> {
+        let SpanLikeness { before, kept, .. } = &self.spans;
+        let left = before.iter().filter(|ring| !kept.contains(ring));
+        left.map(|ring| (config.to_owned(), ring.clone()))
     }
 
     /// The renewal, without the plugins that go on.
@@ -198,7 +240,7 @@ impl Comparison {
     pub(super) fn how(&self) -> Vec<Making> {
         let how = |likeness: &Likeness| match likeness {
             Likeness::Same => Making::Kept,
-            Likeness::Map | Likeness::Stream => Making::Linked,
+            Likeness::Map => Making::Linked,
             Likeness::None => Making::Fed,
         };
         self.metrics.iter().map(how).collect()
@@ -208,7 +250,8 @@ impl Comparison {
     pub(super) fn read(&self, layouts: &[Layout]) -> Vec<String> {
         let pairs = self.metrics.iter().zip(layouts);
         let read = pairs.filter(|(likeness, _)| **likeness != Likeness::None);
-        read.map(|(_, layout)| layout.map.clone()).collect()
+        let read = read.map(|(_, layout)| &layout.map);
+        read.chain(&self.spans.kept).cloned().collect()
     }
 }
 
@@ -216,13 +259,30 @@ fn likeness((old, before): (&Metric, &Layout), (metric, layout): (&Metric, &Layo
     if before == layout && without_places(old) == without_places(metric) {
         return Likeness::Same;
     }
-    let streams =
-        |metric: &Metric, layout: &Layout| metric.events.map(|events| (events, layout.decoded()));
-    match (streams(old, before), streams(metric, layout)) {
-        (None, None) => Likeness::Map,
-        (old, new) if old == new => Likeness::Map,
-        (Some(_), Some(_)) => Likeness::Stream,
-        _ => Likeness::None,
+    let kind = |metric: &Metric| metric.events.map(|events| events.kind);
+    if kind(old) == kind(metric) { Likeness::Map } else { Likeness::None }
+}
+
+impl SpanLikeness {
+    fn of(before: &Config, now: &Config) -> Self {
+        let rings = |config: &Config| {
+            config.spans.iter().map(|span| span.ringbuf.clone()).collect::<Vec<_>>()
+        };
+        let is_counted = |config: &Config, ring: &String| {
+            config
+                .metrics
+                .iter()
+                .any(|metric| metric.events.is_some() && metric.name.as_str() == ring)
+        };
+        let same = |span: &&SpanPlan| {
+            let mut old = before.spans.iter().filter(|old| old.ringbuf == span.ringbuf);
+            old.any(|old| unplaced(old) == unplaced(span))
+        };
+        let kept = now.spans.iter().filter(same).map(|span| span.ringbuf.clone()).collect();
+        let came = rings(now).into_iter().find(|ring| is_counted(before, ring));
+        let before_rings = rings(before);
+        let went = before_rings.iter().find(|ring| is_counted(now, ring)).cloned();
+        Self { before: before_rings, kept, turned: came.or(went) }
     }
 }
 
@@ -231,10 +291,22 @@ fn without_places(metric: &Metric) -> Metric {
     let mut metric = metric.clone();
     metric.path.clear();
     metric.transforms.iter_mut().for_each(|step| step.path.clear());
-    for step in metric.labels.iter_mut().flat_map(|label| &mut label.steps) {
+    unplace(&mut metric.labels);
+    metric
+}
+
+/// The spans, wherever they stand in their file.
+fn unplaced(span: &SpanPlan) -> SpanPlan {
+    let mut span = span.clone();
+    span.path.clear();
+    unplace(&mut span.labels);
+    span
+}
+
+fn unplace(labels: &mut [Label]) {
+    for step in labels.iter_mut().flat_map(|label| &mut label.steps) {
         if let DecoderStep::Plugin(step) = step {
             step.path.clear();
         }
     }
-    metric
 }

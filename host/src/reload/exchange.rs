@@ -3,6 +3,7 @@
 //! Programs that replace others come first, since they may fail and there is a way back. Never loads anything.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use tracing::info;
 
@@ -11,6 +12,7 @@ use crate::advice::{self, Advice, Advise as _};
 use crate::bpf::{self, Attached, NotSwapped, Passage};
 use crate::scrape::Change;
 use crate::source::{ReadError, Reading};
+use crate::spans::SpanChange;
 use crate::startup::{self, Passages, Ready, Running, report};
 use crate::system::System;
 
@@ -30,8 +32,10 @@ pub(super) struct Exchanging<'a> {
 pub(super) struct Exchanged {
     /// The configs that are others now.
     pub(super) standing: Vec<Standing>,
-    /// What is to be told.
+    /// What who scrapes is to be told.
     pub(super) changes: Vec<Change>,
+    /// What who makes spans is to be told.
+    pub(super) spans: SpanChange,
     /// Names of configs, by what became of them.
     pub(super) added: Vec<String>,
     pub(super) changed: Vec<String>,
@@ -56,7 +60,7 @@ impl<'a> Exchanging<'a> {
     pub(super) fn replace(&mut self, replaced: Vec<(Ready, Comparison)>) -> Result<(), Advice> {
         for (ready, comparison) in replaced {
             let name = ready.name.clone();
-            let (running, passages) = match self.lent.remove(&name) {
+            let (mut running, passages) = match self.lent.remove(&name) {
                 None => (ready.attach(self.system), Passages::new()),
                 Some(old) => ready
                     .attach_in_place_of(old, self.system)
@@ -64,6 +68,8 @@ impl<'a> Exchanging<'a> {
             };
             tell(&running, &passages);
             self.done.standing.push(Standing::of(&running));
+            self.done.spans.left.extend(comparison.left_spans(&name));
+            self.done.spans.came.append(&mut running.spans);
             let renewal = startup::renewal(running, &comparison.how(), self.reading);
             self.done.changes.push(Change::Renew(comparison.keep(renewal)));
             self.done.changed.push(name);
@@ -98,7 +104,7 @@ impl<'a> Exchanging<'a> {
         if !self.strict {
             self.go(gone);
         }
-        let running: Vec<_> = new.into_iter().map(|ready| ready.attach(self.system)).collect();
+        let mut running: Vec<_> = new.into_iter().map(|ready| ready.attach(self.system)).collect();
         if let Some(programs) = report::unattached(&running)
             && self.strict
         {
@@ -113,7 +119,10 @@ impl<'a> Exchanging<'a> {
         }
         running.iter().for_each(|config| info!("{}", report::line(config)));
         let standing: Vec<_> = running.iter().map(Standing::of).collect();
+        let mut spans: Vec<_> =
+            running.iter_mut().flat_map(|config| mem::take(&mut config.spans)).collect();
         let units = startup::units(running, self.reading).map_err(unread)?;
+        self.done.spans.came.append(&mut spans);
         self.done.added.extend(standing.iter().map(|config| config.name().to_owned()));
         self.done.standing.extend(standing);
         self.done.changes.extend(units.into_iter().map(Change::Add));

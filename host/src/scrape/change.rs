@@ -207,8 +207,11 @@ impl Scraper {
                 Renewed::Fed(fed) => Some(unit.feed(*fed, ids)),
                 Renewed::Linked(linked) => {
                     let source = sources.remove(&(unit.name().to_owned(), map));
-                    source.map(|(_, source)| {
+                    source.map(|(_, mut source)| {
                         let (linked, layout) = *linked;
+                        if let Some(events) = linked.metric.events {
+                            source.count_by(layout.decoded(), events.flush_interval);
+                        }
                         unit.feed(Fed { linked, layout, source }, ids)
                     })
                 }

@@ -12,7 +12,7 @@ use crate::config::buckets::{Buckets, Slot};
 use crate::decode::{Batch, Chain, DecodeError, Decodings, Outcome, RETRY};
 use crate::link::Linked;
 use crate::rows::{Column, Decision, Fate, Grounds, Known, Row, Rows};
-use crate::series::{Family, LabelSet};
+use crate::series::{Cell, Family, LabelSet};
 use crate::transform::{LabelRows, Transformed, TransformedRow, Transforms};
 
 /// Decodes the keys of one metric.
@@ -56,6 +56,8 @@ struct Joining<'a> {
     bounds: &'a [TextBound],
     refused: &'a mut bool,
     most: Option<usize>,
+    /// What the row leaves if it gets another place, if it has one number only.
+    leaves: Option<Cell>,
     /// Whether the row is not in the series that its labels name.
     folded: bool,
     /// The key in hand, and what it is made of.
@@ -179,12 +181,17 @@ impl KeyDecoder {
             for cpu in &cpus {
                 let (family, key_bytes) = (&mut *family, all.key(*row));
                 let (key_bytes, is_new) = (key_bytes, !decided.is_decided(*row));
+                let leaves = match decided.fates(*row) {
+                    [Fate::Add(cell)] => Some(*cell),
+                    _ => None,
+                };
                 let mut joining = Joining {
                     family,
                     first_error,
                     bounds,
                     refused,
                     most,
+                    leaves,
                     folded: false,
                     key: key_bytes,
                     parts,
@@ -395,7 +402,7 @@ impl Decoding {
     /// Joins the series of these labels, or if they would be too much text, that of what `on_error` makes
     /// of them.
     fn join(&mut self, set: &LabelSet, joining: &mut Joining<'_>) -> Fate {
-        let Joining { family, bounds, refused, key, parts, most, folded, .. } = joining;
+        let Joining { family, bounds, refused, key, parts, most, leaves, folded, .. } = joining;
         let raw = |label: usize| parts.get(label).map_or(&b""[..], |part| &key[part.bytes.clone()]);
         let mut instead: Option<LabelSet> = None;
         for bound in *bounds {
@@ -410,7 +417,7 @@ impl Decoding {
             instead = Some(other);
         }
         let set = instead.as_ref().unwrap_or(set);
-        let other = most.and_then(|most| beyond(set, family, most));
+        let other = most.and_then(|most| beyond(set, family, most, *leaves));
         *folded = other.is_some();
         Fate::Add(family.join(other.as_ref().unwrap_or(set), self.slot))
     }
@@ -439,14 +446,16 @@ impl Decoding {
 /// What all labels of the series are in which the rows are that found no room for one of their own.
 const OTHER: &str = "other";
 
-/// The labels of that series, if one with these labels would be one too many.
-fn beyond(set: &LabelSet, family: &Family, most: usize) -> Option<LabelSet> {
+/// The labels of that series, if one with these labels would be one too many. A row that leaves a series empty has its
+/// place.
+fn beyond(set: &LabelSet, family: &Family, most: usize, leaves: Option<Cell>) -> Option<LabelSet> {
     if family.len() < most || set.is_empty() || family.has(set) {
         return None;
     }
     let other = LabelSet::of(set.values().map(|_| OTHER));
     let own = family.len() - usize::from(family.has(&other));
-    (own >= most).then_some(other)
+    let freed = leaves.is_some_and(|cell| family.is_left_empty(cell, &other));
+    (own >= most + usize::from(freed)).then_some(other)
 }
 
 /// Decodes the same bytes of all keys that are not left out yet.

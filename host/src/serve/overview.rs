@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use super::board::Notes;
 use super::parts::Parts;
+use super::reloads::Reloads;
 use super::responses::{failure, typed};
 use super::room::Handle;
 use super::scrapes::{ScrapeError, Scrapes};
@@ -40,6 +41,8 @@ pub(super) struct Overview(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     links: Links,
+    /// None if configs are not read again.
+    reloads: Option<Reloads>,
     page: Mutex<Option<Made>>,
     json: Mutex<Option<Made>>,
 }
@@ -51,9 +54,10 @@ struct Made {
 }
 
 impl Overview {
-    /// With links to these.
-    pub(super) fn new(links: Links) -> Self {
-        Self(Arc::new(Inner { links, page: Mutex::default(), json: Mutex::default() }))
+    /// With links to these. It tells what has become of those reloads.
+    pub(super) fn new(links: Links, reloads: Option<Reloads>) -> Self {
+        let (page, json) = Default::default();
+        Self(Arc::new(Inner { links, reloads, page, json }))
     }
 
     /// The page. Who asks whether the exporter is well is not told so once nothing can be scraped any more.
@@ -66,7 +70,8 @@ impl Overview {
             return failure(&ScrapeError::Stopping);
         }
         let Inner { links, page, .. } = &*self.0;
-        let bytes = shown(page, || render(&scrapes, &seat, |status| status::page(status, links)));
+        let bytes =
+            shown(page, || self.render(&scrapes, &seat, |status| status::page(status, links)));
         let mut response = answer("text/html; charset=utf-8", &seat, bytes);
         response.headers_mut().extend(guards());
         response
@@ -78,8 +83,34 @@ impl Overview {
         State(scrapes): State<Scrapes>,
         Extension(seat): Extension<Handle>,
     ) -> Response {
-        let bytes = shown(&self.0.json, || render(&scrapes, &seat, |status| status.json()));
+        let bytes = shown(&self.0.json, || self.render(&scrapes, &seat, |status| status.json()));
         answer("application/json", &seat, bytes)
+    }
+
+    /// The state now, as `write` has it.
+    fn render(
+        &self,
+        scrapes: &Scrapes,
+        seat: &Handle,
+        write: impl FnOnce(&Status<'_>) -> String,
+    ) -> Bytes {
+        let notes = scrapes.notes();
+        let known = Live {
+            now: Moment::now(),
+            exporter: build(),
+            health: health(scrapes),
+            readings: (notes.readings, notes.failed),
+            busy: notes.busy.map(|since| since.elapsed()),
+            reloads: self.0.reloads.as_ref().map(Reloads::state),
+            http: connections(seat.room().traffic()),
+            workers: workers::all().map(|(name, up)| WorkerState { name, up }).collect(),
+            log: LogTail {
+                lost_lines: logging::lost(),
+                warnings: logging::recent().iter().map(warning).collect(),
+            },
+        };
+        let Notes { findings, .. } = &notes;
+        write(&Status::new(known, findings.as_deref())).into()
     }
 }
 
@@ -114,26 +145,6 @@ fn guards() -> [(HeaderName, HeaderValue); 3] {
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ]
-}
-
-/// The state now, as `write` has it.
-fn render(scrapes: &Scrapes, seat: &Handle, write: impl FnOnce(&Status<'_>) -> String) -> Bytes {
-    let notes = scrapes.notes();
-    let known = Live {
-        now: Moment::now(),
-        exporter: build(),
-        health: health(scrapes),
-        readings: (notes.readings, notes.failed),
-        busy: notes.busy.map(|since| since.elapsed()),
-        http: connections(seat.room().traffic()),
-        workers: workers::all().map(|(name, up)| WorkerState { name, up }).collect(),
-        log: LogTail {
-            lost_lines: logging::lost(),
-            warnings: logging::recent().iter().map(warning).collect(),
-        },
-    };
-    let Notes { findings, .. } = &notes;
-    write(&Status::new(known, findings.as_deref())).into()
 }
 
 fn build() -> Build<'static> {

@@ -144,7 +144,8 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
     let mut router = Router::new().without_v07_checks().route(&path, metrics(site.openmetrics));
     let has_maps = site.maps && path != MAPS;
     let metrics_path = site.telemetry_path.as_str().to_owned();
-    let overview = Overview::new(Links { metrics: metrics_path, maps: has_maps });
+    let links = Links { metrics: metrics_path, maps: has_maps };
+    let overview = Overview::new(links, site.reloads.clone());
     let page = overview.clone();
     let others = [
         ("/", get(async |scrapes, seat| page.page(scrapes, seat).await)),

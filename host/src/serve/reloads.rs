@@ -11,14 +11,18 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use crate::advice::Advice;
+use crate::advice::{self, Advice};
 use crate::series::Kind;
+use crate::status::{LastReload, Moment, ReloadState};
 use crate::telemetry::{Collect, Report, about};
 use crate::workers::{HireError, Hired, LARGE_STACK, Post};
 
 /// The thread that reloads. It may have programs to detach when it ends.
 pub const RELOADER: Post =
     Post { name: "reload", stack: LARGE_STACK, patience: Duration::from_secs(1) };
+
+/// Characters that are kept of what was said of the last one.
+const LONGEST: usize = 1000;
 
 /// Reads configs again, and has them served.
 pub trait Reloader: Send + 'static {
@@ -34,7 +38,10 @@ type Outcome = Result<String, Advice>;
 
 /// The way to the thread that reloads. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Reloads(Sender<Asked>);
+pub struct Reloads {
+    queue: Sender<Asked>,
+    noted: Reloaded,
+}
 
 #[derive(Debug)]
 enum Asked {
@@ -59,8 +66,15 @@ impl Reloads {
             // One that has ended need not be told.
             let _ = end.send(Asked::End);
         };
-        hired.hire(RELOADER, move || work(reloader, &noted, &asked), tell)?;
-        Ok(Self(queue))
+        let notes = noted.clone();
+        hired.hire(RELOADER, move || work(reloader, &notes, &asked), tell)?;
+        Ok(Self { queue, noted })
+    }
+
+    /// What has become of reloads so far.
+    pub(super) fn state(&self) -> ReloadState {
+        let Counts { successes, failures, last, .. } = &*self.noted.counts();
+        ReloadState { successes: *successes, failures: *failures, last: last.clone() }
     }
 
     /// Has configs read again, and says what has become of it.
@@ -71,7 +85,7 @@ impl Reloads {
     pub async fn ask(&self) -> Outcome {
         let (reply, answer) = oneshot::channel();
         let stopping = || Advice::plain("failed to reload: the exporter is stopping");
-        self.0.send(Asked::Reload(reply)).map_err(|_| stopping())?;
+        self.queue.send(Asked::Reload(reply)).map_err(|_| stopping())?;
         answer.await.unwrap_or_else(|_| Err(stopping()))
     }
 }
@@ -90,7 +104,7 @@ fn work(mut reloader: impl Reloader, noted: &Reloaded, asked: &Receiver<Asked>) 
             return;
         }
         let outcome = reload(&mut reloader);
-        noted.note(outcome.is_ok());
+        noted.note(&outcome);
         for reply in waiting {
             // Who has gone meanwhile finds it in the log.
             let _ = reply.send(outcome.clone());
@@ -121,8 +135,8 @@ pub struct Reloaded(Arc<Mutex<Counts>>);
 struct Counts {
     successes: u64,
     failures: u64,
-    /// Whether the last one, or the start, has worked.
-    last: bool,
+    /// The last one, if there was one.
+    last: Option<LastReload>,
     /// When configs were last read and have been served since.
     since: SystemTime,
 }
@@ -130,7 +144,7 @@ struct Counts {
 impl Default for Reloaded {
     /// Of an exporter that has just read its configs.
     fn default() -> Self {
-        let counts = Counts { successes: 0, failures: 0, last: true, since: SystemTime::now() };
+        let counts = Counts { successes: 0, failures: 0, last: None, since: SystemTime::now() };
         Self(Arc::new(Mutex::new(counts)))
     }
 }
@@ -140,22 +154,29 @@ impl Reloaded {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, success: bool) {
+    fn note(&self, outcome: &Outcome) {
+        let at = Moment::now();
         let mut counts = self.counts();
-        counts.last = success;
-        match success {
-            true => {
+        let text = match outcome {
+            Ok(changed) => {
                 counts.successes += 1;
-                counts.since = SystemTime::now();
+                counts.since = at.0;
+                changed.clone()
             }
-            false => counts.failures += 1,
-        }
+            Err(advice) => {
+                counts.failures += 1;
+                advice.to_string()
+            }
+        };
+        counts.last =
+            Some(LastReload { at, success: outcome.is_ok(), text: advice::cut(text, LONGEST) });
     }
 }
 
 impl Collect for Reloaded {
     fn collect(&self, report: &mut Report) {
         let counts = self.counts();
+        let worked = counts.last.as_ref().is_none_or(|last| last.success);
         let since = counts.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         report.family(
             about(
@@ -164,7 +185,7 @@ impl Collect for Reloaded {
                 [],
             ),
             Kind::Gauge,
-            [([], f64::from(u8::from(counts.last)))],
+            [([], f64::from(u8::from(worked)))],
         );
         report.family(
             about(
@@ -184,5 +205,25 @@ impl Collect for Reloaded {
             Kind::Counter,
             &[(["success"], [counts.successes]), (["failure"], [counts.failures])],
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_reload_is_bounded() {
+        let (noted, (queue, _asked)) = (Reloaded::default(), mpsc::channel());
+        let reloads = Reloads { queue, noted };
+        assert_eq!(reloads.state(), ReloadState::default());
+        reloads.noted.note(&Err(Advice::new("é".repeat(5000), "mend it")));
+        let ReloadState { successes, failures, last } = reloads.state();
+        let last = last.unwrap();
+        assert_eq!((successes, failures, last.success), (0, 1, false));
+        assert_eq!(last.text.chars().count(), LONGEST + 1);
+        reloads.noted.note(&Ok("changed a".to_owned()));
+        let state = reloads.state();
+        assert_eq!((state.successes, state.last.unwrap().text.as_str()), (1, "changed a"));
     }
 }

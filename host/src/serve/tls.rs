@@ -4,6 +4,7 @@
 
 mod clients;
 mod greeting;
+mod itself;
 mod names;
 
 pub(super) use greeting::{Greeting, Secure, greet};
@@ -118,9 +119,8 @@ pub(super) fn config(
     let Texts { certificate, key, authorities } = texts;
     let chain = certificate.read(trust::chain).map_err(|error| told(certificate, error)).ok();
     let secret = key.read(trust::secret).map_err(|error| told(key, error)).ok();
-    let roots = authorities
-        .as_ref()
-        .map(|pem| pem.read(trust::authorities).map_err(|error| told(pem, error)).ok());
+    let both = |pem: &Pem<'_>| Ok((pem.read(trust::authorities)?, pem.read(trust::chain)?));
+    let roots = authorities.as_ref().map(|pem| both(pem).map_err(|error| told(pem, error)).ok());
     let (Some(chain), Some(secret), None | Some(Some(_))) = (chain, secret, &roots) else {
         return Err(faults);
     };

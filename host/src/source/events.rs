@@ -133,6 +133,12 @@ impl Source for EventSource {
         self.shared.lock().stream.opens_events()
     }
 
+    fn count_by(&mut self, key_size: usize, keep: Duration) {
+        let mut counter = self.shared.lock();
+        counter.sums.count_by(key_size);
+        (self.key_size, self.keep) = (counter.sums.key_size(), keep);
+    }
+
     fn drained(&self) -> Option<Drained> {
         Some(self.shared.clone())
     }

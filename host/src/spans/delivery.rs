@@ -7,56 +7,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::kind::TracedKind;
 use super::outbox::Outbox;
 use super::record::Made;
-use super::stats::{Cause, SpanStats};
+use super::stats::Cause;
 use crate::otlp::{End, OtlpSender, Taken, over};
 
 /// Sends spans.
 #[derive(Debug)]
 pub(super) struct Delivery {
     sender: OtlpSender,
-    /// What is said of each service.
-    services: Vec<ResourceAttributesWithSchema>,
-    /// Which of them the spans of each kind are of.
-    service_of: Vec<usize>,
     outbox: Arc<Outbox>,
-    stats: SpanStats,
     /// How long a batch may take.
     patience: Duration,
     /// Whether the last batch could not be sent, which was said.
     failing: bool,
 }
 
-/// The services that spans are of.
-#[derive(Debug)]
-pub(super) struct Services {
-    /// What each is called.
-    pub(super) names: Vec<String>,
-    /// Which of them the spans of each kind are of.
-    pub(super) of: Vec<usize>,
-}
-
 impl Delivery {
     /// Sends what waits in the outbox, the spans of each service on their own. A batch may take `patience`.
-    pub(super) fn new(
-        sender: OtlpSender,
-        Services { names, of }: Services,
-        outbox: Arc<Outbox>,
-        stats: SpanStats,
-        patience: Duration,
-    ) -> Self {
-        let resource = |name| Resource::builder().with_service_name(name).build();
-        let services = names.into_iter().map(|name| (&resource(name)).into()).collect();
-        Self { sender, services, service_of: of, outbox, stats, patience, failing: false }
+    pub(super) fn new(sender: OtlpSender, outbox: Arc<Outbox>, patience: Duration) -> Self {
+        Self { sender, outbox, patience, failing: false }
     }
 
     /// Sends until it is told when to end, then what is left.
@@ -83,26 +60,17 @@ impl Delivery {
 
     /// Sends a batch, the spans of each service on their own.
     async fn send(&mut self, batch: Vec<Made>, end: &watch::Receiver<End>) {
-        let mut of_services: Vec<Vec<Made>> = Vec::new();
-        of_services.resize_with(self.services.len(), Vec::new);
-        for made in batch {
-            let service = self.service_of.get(made.kind).copied().unwrap_or_default();
-            if let Some(of_service) = of_services.get_mut(service) {
-                of_service.push(made);
-            }
-        }
-        for (service, batch) in of_services.into_iter().enumerate() {
-            if !batch.is_empty() {
-                self.send_of_one(service, batch, end).await;
-            }
+        for batch in by_service(batch) {
+            self.send_of_one(batch, end).await;
         }
     }
 
-    async fn send_of_one(&mut self, service: usize, batch: Vec<Made>, end: &watch::Receiver<End>) {
-        let (kinds, spans): (Vec<usize>, Vec<SpanData>) =
+    async fn send_of_one(&mut self, batch: Vec<Made>, end: &watch::Receiver<End>) {
+        let (kinds, spans): (Vec<_>, Vec<SpanData>) =
             batch.into_iter().map(|made| (made.kind, made.span)).unzip();
+        let Some(first) = kinds.first() else { return };
         let until = Instant::now() + self.patience;
-        let resource_spans = group_spans_by_resource_and_scope(spans, &self.services[service]);
+        let resource_spans = group_spans_by_resource_and_scope(spans, &first.resource);
         let request = ExportTraceServiceRequest { resource_spans };
         let result = tokio::select! {
             result = self.sender.send(&request, until) => {
@@ -114,14 +82,14 @@ impl Delivery {
     }
 
     /// Counts what has become of a batch, and says if that is news.
-    fn settle(&mut self, kinds: &[usize], result: Result<Taken, (Cause, String)>) {
+    fn settle(&mut self, kinds: &[Arc<TracedKind>], result: Result<Taken, (Cause, String)>) {
         let (count, place) = (kinds.len(), self.sender.place());
         match result {
             Ok(Taken { rejected, text }) => {
                 let rejected = usize::try_from(rejected).unwrap_or(usize::MAX);
                 let (lost, sent) = kinds.split_at(rejected.min(count));
-                lost.iter().for_each(|kind| self.stats.dropped(*kind, Cause::Rejected));
-                sent.iter().for_each(|kind| self.stats.sent(*kind));
+                lost.iter().for_each(|kind| kind.stats.count_dropped(Cause::Rejected));
+                sent.iter().for_each(|kind| kind.stats.count_sent());
                 if std::mem::replace(&mut self.failing, false) {
                     info!("spans are sent to {place} again");
                 }
@@ -136,7 +104,7 @@ impl Delivery {
                 }
             }
             Err((cause, why)) => {
-                kinds.iter().for_each(|kind| self.stats.dropped(*kind, cause));
+                kinds.iter().for_each(|kind| kind.stats.count_dropped(cause));
                 if !std::mem::replace(&mut self.failing, true) {
                     warn!(
                         target: concat!(module_path!(), "::private"),
@@ -149,4 +117,18 @@ impl Delivery {
             }
         }
     }
+}
+
+/// The spans of each service, in the order in which the services come.
+fn by_service(batch: Vec<Made>) -> Vec<Vec<Made>> {
+    let mut all: Vec<Vec<Made>> = Vec::new();
+    for made in batch {
+        let same =
+            |of: &Vec<Made>| of.first().is_some_and(|it| it.kind.service == made.kind.service);
+        match all.iter().position(same) {
+            Some(at) => all[at].push(made),
+            None => all.push(vec![made]),
+        }
+    }
+    all
 }

@@ -34,7 +34,7 @@ impl Outbox {
         for made in spans {
             match waiting.len() < self.batches.queue {
                 true => waiting.push_back(made),
-                false => self.stats.dropped(made.kind, Cause::QueueFull),
+                false => made.kind.stats.count_dropped(Cause::QueueFull),
             }
         }
         let now = waiting.len();
@@ -78,34 +78,39 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
+    use crate::spans::kind::TracedKind;
     use crate::spans::start::{StartTimes, spans};
     use crate::spans::stats::told;
 
     fn outbox(queue: usize, batch: usize, delay: Duration) -> (Outbox, SpanStats) {
-        let stats = SpanStats::of([("a".to_owned(), "x".to_owned())]);
+        let stats = SpanStats::default();
         let batches = Batches { queue, batch, delay, patience: delay };
         (Outbox::new(batches, stats.clone()), stats)
     }
 
     /// Two spans.
-    fn two() -> Vec<Made> {
+    fn two(stats: &SpanStats) -> Vec<Made> {
         let now = std::time::Instant::now();
-        spans(&StartTimes { began: now, read: now, configs: Vec::new() }, 0)
+        let kind = Arc::new(TracedKind::new("s".to_owned(), stats.kind("a", "x")));
+        spans(&StartTimes { began: now, read: now, configs: Vec::new() }, &kind)
     }
 
     #[test]
     fn what_finds_no_room_is_counted_and_waits_for_nobody() {
         let (outbox, stats) = outbox(5, 4, Duration::ZERO);
-        (0..4).for_each(|_| outbox.put(two()));
+        // Told of as long as anybody has it.
+        let _kind = stats.kind("a", "x");
+        (0..4).for_each(|_| outbox.put(two(&stats)));
         insta::assert_snapshot!(told(&stats), @r#"
         dropped_total{config="a",span="x",cause="queue_full"} 3
         waiting 5
         "#);
         assert_eq!((outbox.take().len(), outbox.take().len(), outbox.take().len()), (4, 1, 0));
-        outbox.put(two());
+        outbox.put(two(&stats));
         insta::assert_snapshot!(told(&stats), @r#"
         dropped_total{config="a",span="x",cause="queue_full"} 3
         waiting 2
@@ -115,12 +120,12 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_ready_at_once_and_less_after_a_while() {
         // Nobody would wait for so long.
-        let (whole, _) = outbox(9, 2, Duration::from_secs(86_400));
-        whole.put(two());
+        let (whole, stats) = outbox(9, 2, Duration::from_secs(86_400));
+        whole.put(two(&stats));
         whole.ready().await;
         assert_eq!(whole.take().len(), 2);
-        let (few, _) = outbox(9, 3, Duration::from_millis(1));
-        few.put(two());
+        let (few, stats) = outbox(9, 3, Duration::from_millis(1));
+        few.put(two(&stats));
         few.ready().await;
         assert_eq!(few.take().len(), 2);
     }

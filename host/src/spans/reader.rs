@@ -3,6 +3,8 @@
 //! It costs nothing while no record comes, and none waits for its plugin. It never waits for who sends spans, so
 //! a ring buffer is read as fast as its records are decoded.
 
+use std::sync::mpsc::Receiver;
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::time::Timespec;
@@ -21,29 +23,61 @@ const BATCH: usize = 512;
 /// A ring buffer and what makes spans of its records.
 #[derive(Debug)]
 pub(super) struct SpanFeed {
+    /// The config whose it is.
+    pub(super) config: String,
+    /// The name of the ring buffer.
+    pub(super) map: String,
     pub(super) ring: Ring,
     pub(super) maker: SpanMaker,
 }
 
-/// Reads ring buffers until the bell rings, then once more: programs that are detached leave records.
-pub(super) fn work(mut feeds: Vec<SpanFeed>, outbox: &Outbox, bell: &Bell) {
-    while !is_rung(&feeds, bell) {
-        feeds.iter_mut().for_each(|feed| feed.read(outbox));
-    }
-    for feed in &mut feeds {
-        feed.maker.hurry();
-        feed.read(outbox);
-    }
+/// Other ring buffers to read: see [`super::SpanChange`].
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) left: Vec<(String, String)>,
+    pub(super) came: Vec<SpanFeed>,
 }
 
-/// Waits for a record, the bell, or that a plugin can be asked again; whether it is the bell.
-fn is_rung(feeds: &[SpanFeed], bell: &Bell) -> bool {
+/// Who tells the worker what.
+#[derive(Debug)]
+pub(super) struct Orders {
+    pub(super) ordered: Receiver<Order>,
+    /// Rung when there is an order.
+    pub(super) news: Bell,
+    /// Rung when it is to end.
+    pub(super) end: Bell,
+}
+
+/// Reads ring buffers until it is to end, then once more: programs that are detached leave records.
+pub(super) fn work(mut feeds: Vec<SpanFeed>, outbox: &Outbox, orders: &Orders) {
+    while !is_over(&feeds, orders) {
+        orders.news.hush();
+        orders.ordered.try_iter().for_each(|order| obey(order, &mut feeds, outbox));
+        feeds.iter_mut().for_each(|feed| feed.read(outbox));
+    }
+    feeds.iter_mut().for_each(|feed| feed.finish(outbox));
+}
+
+/// What stands in the buffers that are left becomes spans before others read them.
+fn obey(Order { left, came }: Order, feeds: &mut Vec<SpanFeed>, outbox: &Outbox) {
+    let is_left = |feed: &SpanFeed| {
+        left.iter().any(|(config, map)| *config == feed.config && *map == feed.map)
+    };
+    for mut feed in feeds.extract_if(.., |feed| is_left(feed)) {
+        feed.finish(outbox);
+    }
+    feeds.extend(came);
+}
+
+/// Waits for a record, an order, or that a plugin can be asked again; whether it is to end.
+fn is_over(feeds: &[SpanFeed], orders: &Orders) -> bool {
+    let bells = [&orders.news, &orders.end].map(|bell| PollFd::new(bell, PollFlags::IN));
     let fds = feeds.iter().map(|feed| PollFd::new(&feed.ring, PollFlags::IN));
-    let mut fds: Vec<_> = fds.chain([PollFd::new(bell, PollFlags::IN)]).collect();
+    let mut fds: Vec<_> = fds.chain(bells).collect();
     let waits = feeds.iter().any(|feed| feed.maker.waits());
     let again = Timespec::try_from(AGAIN).ok().filter(|_| waits);
     match poll(&mut fds, again.as_ref()) {
-        Ok(_) => fds.last().is_none_or(|bell| !bell.revents().is_empty()),
+        Ok(_) => fds.last().is_none_or(|end| !end.revents().is_empty()),
         Err(Errno::INTR) => false,
         Err(error) => {
             error!("cannot wait for records of ring buffers: {error}; no spans are made any more");
@@ -55,7 +89,7 @@ fn is_rung(feeds: &[SpanFeed], bell: &Bell) -> bool {
 impl SpanFeed {
     /// Makes spans of all records that stand in the ring buffer.
     fn read(&mut self, outbox: &Outbox) {
-        let Self { ring, maker } = self;
+        let Self { ring, maker, .. } = self;
         maker.take_again(Clock::now());
         ring.drain(&mut |record| {
             maker.take(record);
@@ -66,5 +100,11 @@ impl SpanFeed {
         if maker.taken() > 0 {
             outbox.put(maker.make(Clock::now()));
         }
+    }
+
+    /// The same for the last time: no record waits for a plugin any more.
+    fn finish(&mut self, outbox: &Outbox) {
+        self.maker.hurry();
+        self.read(outbox);
     }
 }

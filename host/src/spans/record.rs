@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::clock::{Clock, later};
 use super::held::Held;
-use super::stats::SpanStats;
+use super::kind::TracedKind;
 use crate::advice::quote;
 use crate::bpf::RecordLayout;
 use crate::config::{Label, SpanPart};
@@ -29,17 +29,16 @@ use crate::link::LinkedSpan;
 const CONFIG: &str = "ebpf_exporter.config";
 
 /// A span and which kind it is of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Made {
-    pub(super) kind: usize,
+    pub(super) kind: Arc<TracedKind>,
     pub(super) span: SpanData,
 }
 
 /// Makes spans of one kind.
 #[derive(Debug)]
 pub(super) struct SpanMaker {
-    /// Its number among all kinds.
-    kind: usize,
+    kind: Arc<TracedKind>,
     config: Arc<str>,
     name: Cow<'static, str>,
     size: usize,
@@ -50,7 +49,6 @@ pub(super) struct SpanMaker {
     read: Vec<Clock>,
     held: Held,
     inputs: Batch,
-    stats: SpanStats,
     /// Whether it was said that a record could not be decoded.
     told: bool,
 }
@@ -78,13 +76,12 @@ struct Draft {
 }
 
 impl SpanMaker {
-    /// Makes spans of the config `config`, which have this number among all kinds.
+    /// Makes spans of the config `config`, which are of this kind.
     pub(super) fn new(
-        kind: usize,
+        kind: Arc<TracedKind>,
         config: &str,
         linked: LinkedSpan,
         layout: &RecordLayout,
-        stats: SpanStats,
     ) -> Self {
         let LinkedSpan { plan, chains } = linked;
         let labels = plan.labels.iter().zip(chains).zip(&layout.fields);
@@ -105,7 +102,6 @@ impl SpanMaker {
             read: Vec::new(),
             held: Held::default(),
             inputs: Batch::default(),
-            stats,
             told: false,
         }
     }
@@ -164,7 +160,7 @@ impl SpanMaker {
         }
         records.clear();
         self.records = records;
-        self.stats.read(self.kind, spans.len() as u64);
+        self.kind.stats.count_read(spans.len() as u64);
         spans
     }
 
@@ -209,11 +205,11 @@ impl SpanMaker {
         let name = name.map_or_else(|| self.name.clone(), Cow::Owned);
         let about = About { name, start, end: later(start, duration), attributes };
         let span = about.span(trace, id, parent.unwrap_or(SpanId::INVALID));
-        Made { kind: self.kind, span }
+        Made { kind: Arc::clone(&self.kind), span }
     }
 
     fn fail(&mut self, errors: u64, why: impl FnOnce() -> String) {
-        self.stats.failed(self.kind, errors);
+        self.kind.stats.count_failed(errors);
         if !std::mem::replace(&mut self.told, true) {
             // The reason may quote the record.
             warn!(

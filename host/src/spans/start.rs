@@ -7,6 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 
+use super::kind::TracedKind;
 use super::record::{About, Made};
 
 /// When the start of the exporter came to what.
@@ -34,8 +35,8 @@ pub struct ConfigTimes {
 }
 
 /// A trace in the making, of spans of one kind.
-struct Trace {
-    kind: usize,
+struct Trace<'a> {
+    kind: &'a Arc<TracedKind>,
     id: TraceId,
     /// A moment by both clocks.
     now: (Instant, SystemTime),
@@ -43,7 +44,7 @@ struct Trace {
 }
 
 /// The spans of a start that ends now.
-pub(super) fn spans(times: &StartTimes, kind: usize) -> Vec<Made> {
+pub(super) fn spans(times: &StartTimes, kind: &Arc<TracedKind>) -> Vec<Made> {
     let now = (Instant::now(), SystemTime::now());
     let id = RandomIdGenerator::default().new_trace_id();
     let mut trace = Trace { kind, id, now, spans: Vec::new() };
@@ -59,7 +60,7 @@ pub(super) fn spans(times: &StartTimes, kind: usize) -> Vec<Made> {
     trace.spans
 }
 
-impl Trace {
+impl Trace<'_> {
     fn add(
         &mut self,
         parent: SpanId,
@@ -75,7 +76,8 @@ impl Trace {
             end: self.time(end),
             attributes: attributes.into_iter().collect(),
         };
-        self.spans.push(Made { kind: self.kind, span: about.span(self.id, id, parent) });
+        self.spans
+            .push(Made { kind: Arc::clone(self.kind), span: about.span(self.id, id, parent) });
         id
     }
 
@@ -95,6 +97,7 @@ impl ConfigTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spans::stats::SpanStats;
 
     #[test]
     fn a_start_is_a_tree_of_what_it_did() {
@@ -108,7 +111,8 @@ mod tests {
         };
         assert_eq!(config.took(), ms(15));
         let times = StartTimes { began, read: began + ms(10), configs: vec![config] };
-        let spans = spans(&times, 3);
+        let kind = TracedKind::new("own".to_owned(), SpanStats::default().kind("", "start"));
+        let spans = spans(&times, &Arc::new(kind));
         let root = &spans[0].span;
         let told: Vec<_> = spans
             .iter()
@@ -121,15 +125,20 @@ mod tests {
                 let parent = parent.map_or("-", |parent| &parent.span.name);
                 let took = if parent == "-" { 0 } else { took.as_millis() };
                 let same = span.span_context.trace_id() == root.span_context.trace_id();
-                format!("{kind} {parent} {} {} {took} {same}", span.name, after.as_millis())
+                format!(
+                    "{} {parent} {} {} {took} {same}",
+                    kind.service,
+                    span.name,
+                    after.as_millis()
+                )
             })
             .collect();
         insta::assert_snapshot!(told.join("\n"), @"
-        3 - start 0 0 true
-        3 start read_configs 0 10 true
-        3 start start_config 20 15 true
-        3 start_config load 20 10 true
-        3 start_config attach 30 5 true
+        own - start 0 0 true
+        own start read_configs 0 10 true
+        own start start_config 20 15 true
+        own start_config load 20 10 true
+        own start_config attach 30 5 true
         ");
         assert!(spans[2].span.attributes.contains(&KeyValue::new("config", "timers")));
     }

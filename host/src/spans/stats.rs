@@ -1,9 +1,9 @@
 //! What has become of spans: of each kind, how many there were, were sent, and were not.
 //!
-//! All threads count here, and nothing waits.
+//! All threads count here. Kinds come and go when configs are read again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::series::Kind;
 use crate::status::SpanCount;
@@ -41,13 +41,20 @@ pub struct SpanStats(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    kinds: Vec<KindStats>,
+    kinds: Mutex<Kinds>,
     waiting: AtomicU64,
+}
+
+/// The numbers of each kind that there is, and of those together that there were.
+#[derive(Debug, Default)]
+struct Kinds {
+    all: Vec<Arc<KindStats>>,
+    gone: SpanCount,
 }
 
 /// The numbers of one kind of spans.
 #[derive(Debug, Default)]
-struct KindStats {
+pub(super) struct KindStats {
     config: String,
     span: String,
     read: AtomicU64,
@@ -60,6 +67,35 @@ impl KindStats {
     fn labels(&self) -> [&str; 2] {
         [&self.config, &self.span]
     }
+
+    /// Counts spans that there are.
+    pub(super) fn count_read(&self, spans: u64) {
+        add(&self.read, spans);
+    }
+
+    /// Counts one that a collector has.
+    pub(super) fn count_sent(&self) {
+        add(&self.sent, 1);
+    }
+
+    /// Counts one that nobody will have.
+    pub(super) fn count_dropped(&self, cause: Cause) {
+        add(&self.dropped[cause as usize], 1);
+    }
+
+    /// Counts labels that could not be decoded, and records that were too short.
+    pub(super) fn count_failed(&self, errors: u64) {
+        add(&self.errors, errors);
+    }
+
+    fn all_dropped(&self) -> u64 {
+        self.dropped.iter().map(get).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn errors(&self) -> u64 {
+        get(&self.errors)
+    }
 }
 
 fn add(number: &AtomicU64, more: u64) {
@@ -70,38 +106,34 @@ fn get(number: &AtomicU64) -> u64 {
     number.load(Ordering::Relaxed)
 }
 
+impl Kinds {
+    /// Lets go of those whose spans nobody makes or sends any more.
+    fn forget(&mut self) {
+        let Self { all, gone } = self;
+        all.retain(|kind| {
+            let stays = Arc::strong_count(kind) > 1;
+            if !stays {
+                gone.read += get(&kind.read);
+                gone.sent += get(&kind.sent);
+                gone.dropped += kind.all_dropped();
+            }
+            stays
+        });
+    }
+}
+
 impl SpanStats {
-    /// Zeros for kinds of spans by config and name.
-    pub(super) fn of(kinds: impl IntoIterator<Item = (String, String)>) -> Self {
-        let kind = |(config, span)| KindStats { config, span, ..KindStats::default() };
-        let kinds = kinds.into_iter().map(kind).collect();
-        Self(Arc::new(Shared { kinds, waiting: AtomicU64::new(0) }))
-    }
-
-    fn kind(&self, kind: usize, count: impl FnOnce(&KindStats)) {
-        if let Some(kind) = self.0.kinds.get(kind) {
-            count(kind);
+    /// The numbers of a kind of spans, by its config and its name: those that there are already, or zeros. They are
+    /// told of as long as anybody has them.
+    pub(super) fn kind(&self, config: &str, span: &str) -> Arc<KindStats> {
+        let mut kinds = self.kinds();
+        if let Some(known) = kinds.all.iter().find(|kind| kind.labels() == [config, span]) {
+            return Arc::clone(known);
         }
-    }
-
-    /// Counts spans that there are.
-    pub(super) fn read(&self, kind: usize, spans: u64) {
-        self.kind(kind, |kind| add(&kind.read, spans));
-    }
-
-    /// Counts one that a collector has.
-    pub(super) fn sent(&self, kind: usize) {
-        self.kind(kind, |kind| add(&kind.sent, 1));
-    }
-
-    /// Counts one that nobody will have.
-    pub(super) fn dropped(&self, kind: usize, cause: Cause) {
-        self.kind(kind, |kind| add(&kind.dropped[cause as usize], 1));
-    }
-
-    /// Counts labels that could not be decoded, and records that were too short.
-    pub(super) fn failed(&self, kind: usize, errors: u64) {
-        self.kind(kind, |kind| add(&kind.errors, errors));
+        let (config, span) = (config.to_owned(), span.to_owned());
+        let kind = Arc::new(KindStats { config, span, ..KindStats::default() });
+        kinds.all.push(Arc::clone(&kind));
+        kind
     }
 
     /// Says how many wait to be sent.
@@ -109,29 +141,36 @@ impl SpanStats {
         self.0.waiting.store(spans as u64, Ordering::Relaxed);
     }
 
-    /// All kinds together; none if there are no kinds.
+    /// All kinds together, those that have gone too; none if there are no kinds.
     pub fn total(&self) -> Option<SpanCount> {
-        let Shared { kinds, waiting } = &*self.0;
-        let sum = |of: &dyn Fn(&KindStats) -> u64| kinds.iter().map(of).sum();
+        let Kinds { all, gone } = &*self.kinds();
+        let sum = |of: &dyn Fn(&KindStats) -> u64| all.iter().map(|kind| of(kind)).sum::<u64>();
         let total = SpanCount {
-            read: sum(&|kind| get(&kind.read)),
-            sent: sum(&|kind| get(&kind.sent)),
-            dropped: sum(&|kind| kind.dropped.iter().map(get).sum()),
-            waiting: get(waiting),
+            read: gone.read + sum(&|kind| get(&kind.read)),
+            sent: gone.sent + sum(&|kind| get(&kind.sent)),
+            dropped: gone.dropped + sum(&KindStats::all_dropped),
+            waiting: get(&self.0.waiting),
         };
-        (!kinds.is_empty()).then_some(total)
+        (!all.is_empty()).then_some(total)
     }
 
     /// Labels of a config's spans that could not be decoded, and records that were too short.
     pub fn errors(&self, config: &str) -> u64 {
-        let of = self.0.kinds.iter().filter(|kind| kind.config == config);
-        of.map(|kind| get(&kind.errors)).sum()
+        let kinds = self.kinds();
+        kinds.all.iter().filter(|kind| kind.config == config).map(|kind| get(&kind.errors)).sum()
+    }
+
+    /// The kinds that there are.
+    fn kinds(&self) -> MutexGuard<'_, Kinds> {
+        let mut kinds = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.forget();
+        kinds
     }
 }
 
 impl Collect for SpanStats {
     fn collect(&self, report: &mut Report) {
-        let Shared { kinds, waiting } = &*self.0;
+        let kinds = &self.kinds().all;
         let labels = ["config", "span"];
         let read = about("ebpf_exporter_spans_read_total", "Spans that there were", labels);
         let rows = kinds.iter().map(|kind| (kind.labels(), get(&kind.read) as f64));
@@ -151,7 +190,7 @@ impl Collect for SpanStats {
         );
         report.family(about_dropped, Kind::RealCounter, dropped);
         let queued = about("ebpf_exporter_spans_waiting", "Spans that wait to be sent", []);
-        let queued_rows = (!kinds.is_empty()).then(|| ([], get(waiting) as f64));
+        let queued_rows = (!kinds.is_empty()).then(|| ([], get(&self.0.waiting) as f64));
         report.family(queued, Kind::Gauge, queued_rows);
     }
 }
@@ -182,19 +221,17 @@ mod tests {
 
     #[test]
     fn each_kind_is_counted_on_its_own() {
-        let stats = SpanStats::of(
-            [("a", "x"), ("a", "y"), ("b", "x")]
-                .map(|(config, span)| (config.to_owned(), span.to_owned())),
-        );
-        stats.read(0, 3);
-        stats.sent(0);
-        stats.dropped(0, Cause::QueueFull);
-        stats.dropped(2, Cause::Rejected);
-        stats.failed(0, 1);
-        stats.failed(1, 2);
+        let stats = SpanStats::default();
+        assert_eq!(told(&stats), "");
+        let kinds =
+            [("a", "x"), ("a", "y"), ("b", "x")].map(|(config, span)| stats.kind(config, span));
+        kinds[0].count_read(3);
+        kinds[0].count_sent();
+        kinds[0].count_dropped(Cause::QueueFull);
+        kinds[2].count_dropped(Cause::Rejected);
+        kinds[0].count_failed(1);
+        kinds[1].count_failed(2);
         stats.waiting(4);
-        // One that there is not.
-        stats.sent(7);
         assert_eq!((stats.errors("a"), stats.errors("b"), stats.errors("c")), (3, 0, 0));
         let total = SpanCount { read: 3, sent: 1, dropped: 2, waiting: 4 };
         assert_eq!((stats.total(), SpanStats::default().total()), (Some(total), None));
@@ -205,6 +242,23 @@ mod tests {
         sent_total{config="a",span="x"} 1
         waiting 4
         "#);
-        assert_eq!(told(&SpanStats::default()), "");
+    }
+
+    #[test]
+    fn a_kind_is_told_of_as_long_as_anybody_counts_it() {
+        let stats = SpanStats::default();
+        let (stays, goes) = (stats.kind("a", "x"), stats.kind("b", "x"));
+        goes.count_read(2);
+        goes.count_dropped(Cause::Exit);
+        stays.count_read(1);
+        let again = stats.kind("b", "x");
+        drop(goes);
+        again.count_sent();
+        assert!(told(&stats).contains("sent_total{config=\"b\",span=\"x\"} 1"));
+        drop(again);
+        insta::assert_snapshot!(told(&stats), @r#"read_total{config="a",span="x"} 1"#);
+        let total = SpanCount { read: 3, sent: 1, dropped: 1, waiting: 0 };
+        assert_eq!(stats.total(), Some(total), "all that there were");
+        assert!(!told(&stats).contains("config=\"b\""));
     }
 }

@@ -45,6 +45,16 @@ impl Variables {
     }
 }
 
+impl Variables {
+    /// Why spans are sent to nobody, if that is so.
+    pub(crate) fn nowhere(&self) -> Option<&str> {
+        match &self.target {
+            Target::Nowhere(why) => Some(why),
+            Target::Collector(_) | Target::Console => None,
+        }
+    }
+}
+
 fn target(environment: &Environment<'_>) -> Result<Target, Advice> {
     if let Some(why) = environment.disabled() {
         return Ok(Target::Nowhere(why));

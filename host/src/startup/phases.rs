@@ -13,16 +13,16 @@ use super::rolls;
 use crate::advice::{self, Advice};
 use crate::bpf::{
     Attached, Layout, LoadError, Loaded, MapRef, MapSpec, NotSwapped, Opened, Passage, PinDir,
-    RecordLayout,
+    RecordLayout, Ring,
 };
-use crate::config::{Config, ConfigFile, EventStream, Label, Metric, SpanPlan, StreamKind};
+use crate::config::{Config, ConfigFile, EventStream, Metric, SpanPlan, StreamKind};
 use crate::descriptors;
 use crate::digest::Digest;
 use crate::files::BundleId;
 use crate::link::{Linked, LinkedSpan};
 use crate::plugin::Gauge;
-use crate::source::{EventSource, ReadError};
-use crate::spans::ConfigTimes;
+use crate::source::{EventSource, ReadError, Way};
+use crate::spans::{ConfigTimes, TracedRing};
 use crate::system::System;
 use crate::system::cgroups::Enrolled;
 
@@ -46,8 +46,8 @@ pub struct Running {
     pub metrics: Vec<(Linked, Layout)>,
     /// What counts the records of each map that its programs stream to.
     pub streams: BTreeMap<String, EventSource>,
-    /// Its spans, each with the layout of its records.
-    pub spans: Vec<(LinkedSpan, RecordLayout)>,
+    /// The ring buffers of its spans.
+    pub spans: Vec<TracedRing>,
     /// Its object in the kernel.
     pub attached: Attached,
     /// What its plugins cost.
@@ -102,12 +102,6 @@ impl Checked {
     /// Its spans, as they were asked for.
     pub fn spans(&self) -> &[SpanPlan] {
         &self.config.spans
-    }
-
-    /// Whether labels of its spans ask plugins.
-    pub fn has_asking_spans(&self) -> bool {
-        let labels = self.config.spans.iter().flat_map(|span| &span.labels);
-        labels.flat_map(Label::plugins).next().is_some()
     }
 
     /// Whether a metric of this map has its records counted that come by perf events.
@@ -169,8 +163,10 @@ impl Checked {
         let bundle = config.file.bundle().map(|held| held.id().clone());
         let name = config.name;
         let unread = metrics.iter().filter(|(_, layout)| !read.contains(&layout.map));
-        let streams = streams(unread, object.maps())
-            .map_err(|error| LoadError { name: name.clone(), advice: unopened(&error) })?;
+        let failed = |error: ReadError| LoadError { name: name.clone(), advice: unopened(&error) };
+        let streams = streams(unread, object.maps()).map_err(failed)?;
+        let unread = spans.into_iter().filter(|(_, layout)| !read.contains(&layout.map));
+        let spans = rings(&name, unread, object.maps()).map_err(failed)?;
         let times = (began, loaded);
         Ok(Ready { name, metrics, streams, spans, object, plugins, bundle, times, made_of })
     }
@@ -193,7 +189,7 @@ pub struct Ready {
     pub name: String,
     metrics: Vec<(Linked, Layout)>,
     streams: BTreeMap<String, EventSource>,
-    spans: Vec<(LinkedSpan, RecordLayout)>,
+    spans: Vec<TracedRing>,
     object: Loaded,
     plugins: Vec<Gauge>,
     bundle: Option<BundleId>,
@@ -232,11 +228,6 @@ impl Ready {
         })?;
         let enrolled = rolls::enroll(&running.made_of.config, running.attached.maps(), system);
         Ok((Running { enrolled, ..running }, passages))
-    }
-
-    /// Those of its rings of spans that are not among these maps.
-    pub fn has_new_rings(&self, taken: &[String]) -> bool {
-        self.spans.iter().any(|(_, layout)| !taken.contains(&layout.map))
     }
 
     fn attach_by<E>(
@@ -278,6 +269,23 @@ pub(super) fn streams<'a>(
     streamed.map(open).collect()
 }
 
+/// Opens the ring buffers that spans of this config are made of. What stands in them is left there.
+pub(super) fn rings(
+    config: &str,
+    spans: impl Iterator<Item = (LinkedSpan, RecordLayout)>,
+    maps: &[MapRef],
+) -> Result<Vec<TracedRing>, ReadError> {
+    let open = |(linked, layout): (LinkedSpan, RecordLayout)| {
+        let map = maps.iter().find(|map| map.spec.name == layout.map);
+        let ring = map.map_or_else(|| Err(io::ErrorKind::NotFound.into()), Ring::new);
+        match ring {
+            Ok(ring) => Ok(TracedRing { config: config.to_owned(), linked, layout, ring }),
+            Err(source) => Err(ReadError { map: layout.map, way: Way::Events, source }),
+        }
+    };
+    spans.map(open).collect()
+}
+
 /// Why a buffer could not be opened.
 fn unopened(error: &ReadError) -> Advice {
     let why = descriptors::explain_error(error);
@@ -288,7 +296,6 @@ fn unopened(error: &ReadError) -> Advice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Way;
 
     #[test]
     fn a_buffer_that_is_not_opened_says_why() {

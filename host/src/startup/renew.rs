@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::phases::streams;
+use super::phases::{rings, streams};
 use super::{Checked, Running, read, sink};
 use tracing::warn;
 
@@ -14,6 +14,7 @@ use crate::bpf::{Layout, MapRef};
 use crate::link::Linked;
 use crate::scrape::{Fed, Renewal, Renewed};
 use crate::source::{EventSource, MapReader, ReadError, Reading, Sink, Source, Way};
+use crate::spans::TracedRing;
 
 /// Making a metric is made of what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,20 @@ pub fn renewal(running: Running, how: &[Making], reading: Reading) -> Renewal {
 }
 
 impl Checked {
+    /// Opens the ring buffers of its spans among these maps of its object, but those that are `kept`.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be opened.
+    pub fn trace(
+        &mut self,
+        kept: &[String],
+        maps: &[MapRef],
+    ) -> Result<Vec<TracedRing>, ReadError> {
+        let spans = std::mem::take(&mut self.spans).into_iter();
+        rings(&self.config.name, spans.filter(|(_, layout)| !kept.contains(&layout.map)), maps)
+    }
+
     /// What is exchanged of a config whose object, which has these maps, stays as it is.
     ///
     /// # Errors

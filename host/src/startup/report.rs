@@ -38,7 +38,7 @@ pub fn line(config: &Running) -> String {
         Some(format!("{} ({}, {})", spec.name, spec.kind, spec.max_entries))
     });
     append(&mut text, "map", &listed(maps));
-    let spans = config.spans.iter().map(|(linked, _)| linked.plan.name.clone());
+    let spans = config.made_of.config.spans.iter().map(|span| span.name.clone());
     append(&mut text, "span", &listed(spans));
     let plugins = config.plugins.iter().map(|plugin| plugin.plugin().to_owned());
     append(&mut text, "plugin", &listed(plugins));

@@ -70,6 +70,10 @@ fn of_exporter(status: &Status<'_>, all: &mut Found) {
         let problem = format!("{} failed by a bug", counted(status.scrapes.failed, "reading"));
         add("exporter", problem, Some("report it with the exporter's log"));
     }
+    let last = status.reloads.as_ref().and_then(|reloads| reloads.last.as_ref());
+    if let Some(failed) = last.filter(|last| !last.success) {
+        add("reload", failed.text.clone(), None);
+    }
     if status.http.refused > 0 {
         let problem =
             format!("{} cut off for want of room", counted(status.http.refused, "answer"));

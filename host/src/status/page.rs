@@ -66,7 +66,7 @@ pub fn page(status: &Status<'_>, links: &Links) -> String {
                 (head(status, links))
                 main id="main" {
                     (problems(status))
-                    (configs::section(status))
+                    (configs::section(status, links))
                     (rest::log(status))
                     (rest::exporter(status))
                 }

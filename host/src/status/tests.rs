@@ -165,6 +165,7 @@ fn known() -> Live<'static> {
         health: Health { healthy: true, ready: true, reason: None },
         readings: (6252, 0),
         busy: None,
+        reloads: None,
         http: Connections {
             open: 2,
             accepted: 60,
@@ -187,9 +188,12 @@ fn with_all<T>(show: impl FnOnce(&Status<'_>) -> T) -> T {
         level,
         text: text.to_owned(),
     };
+    let text = "failed to reload, the old configs go on: 1 fault in the configs; <b>".to_owned();
+    let failed = LastReload { at: before(60), success: false, text };
     let known = Live {
         readings: (6252, 1),
         busy: Some(Duration::from_millis(2500)),
+        reloads: Some(ReloadState { successes: 3, failures: 1, last: Some(failed) }),
         http: Connections { refused: 1, ..known().http },
         workers: vec![
             WorkerState { name: "log", up: true },

@@ -45,6 +45,11 @@ int cgroup_calls(struct trace_event_raw_sys_enter *ctx)
 	u64 *in_ids;
 	u32 *in_storage;
 
+#ifdef CGROUPS_BEYOND
+	/* No event of this hook is so long: the verifier takes it, and the hook does not. */
+	if (*(volatile u64 *)((void *)ctx + 1024))
+		return 0;
+#endif
 	if ((u32)ctx->args[0] != CGROUPS || ctx->args[1] != session)
 		return 0;
 	in_ids = bpf_map_lookup_elem(&ids, &own);

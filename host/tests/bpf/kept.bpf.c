@@ -49,6 +49,11 @@ int kept(struct trace_event_raw_sys_enter *ctx)
 	u64 key = ctx->args[1], add = ctx->args[2];
 	struct kept_key number = { .number = key };
 
+#ifdef KEPT_REFUSED
+	/* Memory is read through a number. */
+	if (*(volatile int *)ctx->args[2])
+		return 0;
+#endif
 #ifdef KEPT_BEYOND
 	/* No event of this hook is so long: the verifier takes it, and the hook does not. */
 	if (*(volatile u64 *)((void *)ctx + 1024))

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use libbpf_rs::query::MapInfoIter;
+use libbpf_rs::{MapCore as _, MapHandle};
+
 use crate::configs::Configs;
 use crate::exporter::{BINARY, Exporter, run, until};
 use crate::object;
+use crate::reload::{LIFECYCLE, another, reload, replace};
 use crate::workload::Session;
 
 /// A counter whose keys are ids of cgroups, which the test makes up.
@@ -230,6 +234,7 @@ fn call(cgroup: &Path, session: Session) {
 struct Keeper {
     exporter: Exporter,
     session: Session,
+    configs: Configs,
 }
 
 impl Keeper {
@@ -238,7 +243,7 @@ impl Keeper {
         let session = Session::new();
         configs.add("kept", &KEPT.replace("{map}", map), &session.object_of("cgroup_ids"));
         let flags = configs.flags().into_iter().chain(flags.iter().map(|&flag| flag.to_owned()));
-        Self { exporter: Exporter::start(flags), session }
+        Self { exporter: Exporter::start(flags), session, configs }
     }
 
     /// Has a process of this cgroup call once; where it was counted: `ids`, `storage`, `others`.
@@ -309,6 +314,31 @@ pub fn a_hash_of_ids_is_kept_in_step_by_walks() {
 
 pub fn storage_of_cgroups_is_kept_in_step_by_walks() {
     is_kept_in_step("name: stored, type: cgrp_storage", "storage", &["--no-cgroup.fanotify"]);
+}
+
+/// The map is the same one for all objects. What is missing in it comes back with the next that runs, and not with one
+/// that does not attach.
+pub fn a_reload_that_is_refused_fills_no_map() {
+    let top = Top::try_new().unwrap();
+    let id = top.make("a.slice");
+    let name = top.path.file_name().unwrap().to_str().unwrap();
+    let map = format!("{{name: ids, regexps: ['/({name})/a[.]slice$']}}");
+    let keeper = Keeper::start(&map, &[LIFECYCLE]);
+    let slice = top.at("a.slice");
+    assert_eq!(keeper.call(&slice), ["ids"]);
+    let ids = MapInfoIter::default().filter(|map| map.name == "ids");
+    let maps = ids.filter_map(|map| MapHandle::from_map_id(map.id).ok());
+    let all: Vec<_> = maps.filter(|map| map.delete(&id.to_ne_bytes()).is_ok()).collect();
+    assert_eq!(all.len(), 1, "it is in one map");
+    assert_eq!(keeper.call(&slice), ["others"]);
+    let object = keeper.configs.path().join("kept.bpf.o");
+    replace(&object, keeper.session.object_of("cgroup_ids_beyond"));
+    assert_eq!(reload(&keeper.exporter).0, 500);
+    assert_eq!(keeper.call(&slice), ["others"]);
+    replace(&object, another(&keeper.session.object_of("cgroup_ids"), 0));
+    assert_eq!(reload(&keeper.exporter).0, 200);
+    assert_eq!(keeper.call(&slice), ["ids"]);
+    assert_eq!(keeper.entries(), Some(1.0));
 }
 
 /// One that comes while it is recorded is in the map too.

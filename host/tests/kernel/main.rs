@@ -51,6 +51,7 @@ mod read;
 mod recording;
 mod records;
 mod reload;
+mod remade;
 mod sandbox;
 mod schema;
 mod shipped;
@@ -330,12 +331,22 @@ fn binary() -> impl Iterator<Item = Trial> {
         configs_of_one_family_change_together,
         by_a_signal_and_only_if_it_may,
     ];
+    let remade = trials![remade:
+        each_record_is_one_span_whatever_spans_are_made_of_it,
+        another_ring_buffer_is_read_after_the_old_one,
+        what_stands_in_a_ring_buffer_becomes_spans_as_before,
+        configs_with_spans_come_and_go,
+        spans_ask_another_plugin,
+        the_first_spans_take_a_restart_unless_they_go_nowhere,
+        a_ring_buffer_is_not_counted_after_spans,
+        records_are_counted_by_other_labels,
+    ];
     let which = trials![which:
         a_scrape_may_be_of_some_configs,
         series_beyond_a_bound_are_one,
         labels_may_be_left_out,
     ];
-    let process = process.into_iter().chain(reloaded).chain(which);
+    let process = process.into_iter().chain(reloaded).chain(remade).chain(which);
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
     let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
@@ -354,6 +365,8 @@ fn binary() -> impl Iterator<Item = Trial> {
         counts_go_on_while_no_exporter_runs,
         a_changed_object_goes_on_with_what_it_can,
         what_a_reload_makes_is_what_goes_on,
+        a_reload_that_is_refused_leaves_nothing_pinned,
+        a_config_that_goes_in_a_reload_takes_its_pins_along,
         a_program_at_a_file_stays_there_and_goes_with_it,
         what_cannot_stay_is_said,
         what_is_unpinned_counts_no_more,
@@ -375,6 +388,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         storage_of_cgroups_is_kept_in_step,
         a_hash_of_ids_is_kept_in_step_by_walks,
         storage_of_cgroups_is_kept_in_step_by_walks,
+        a_reload_that_is_refused_fills_no_map,
         a_map_is_kept_while_it_is_recorded,
         a_full_map_is_said_once,
     ];
@@ -497,6 +511,7 @@ fn judged() -> impl Iterator<Item = Trial> {
     ];
     let native = trials![native:
         a_server_has_every_bucket_and_finds_quantiles,
+        a_server_has_as_much_of_openmetrics_2,
         a_server_makes_native_ones_of_classic_ones,
         a_server_knows_when_a_counter_began,
     ];

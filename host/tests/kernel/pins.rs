@@ -1,6 +1,7 @@
 //! Maps and programs that stay in the kernel while no exporter runs: what is counted meanwhile, and what the next one
 //! makes of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use regex::Regex;
 
 use crate::configs::Configs;
 use crate::exporter::{BINARY, Exporter, Said, copy_program, run, sample, until, until_gone};
+use crate::guests;
 use crate::reload::{LIFECYCLE, reload, replace};
 use crate::workload::Session;
 
@@ -51,6 +53,18 @@ impl Bpffs {
     /// A file there, as this process reaches it.
     fn file(&self, name: &str) -> PathBuf {
         format!("/proc/{}/root/sys/fs/bpf/{name}", self.0.id()).into()
+    }
+
+    /// All that an exporter has pinned there.
+    fn pinned(&self) -> Vec<PathBuf> {
+        let mut all = vec![self.file("ebpf_exporter")];
+        let mut next = 0;
+        while let Some(entries) = all.get(next).map(fs::read_dir) {
+            all.extend(entries.into_iter().flatten().map(|entry| entry.unwrap().path()));
+            next += 1;
+        }
+        all.sort();
+        all
     }
 
     /// An exporter of this binary that keeps its pins there.
@@ -200,9 +214,11 @@ pub fn what_a_reload_makes_is_what_goes_on() {
     let first = bpffs.start(BINARY, &configs);
     session.keep(7, 3);
     let programs = first.programs();
+    let pinned = bpffs.pinned();
     replace(&object, session.object_of("kept_beyond"));
     let (status, text) = reload(&first);
     assert_eq!(status, 500, "{text}");
+    assert_eq!(bpffs.pinned(), pinned);
     session.keep(7, 10);
     assert_eq!(served(&first, &ALL), [Some(13); 4]);
     first.kill();
@@ -225,6 +241,56 @@ pub fn what_a_reload_makes_is_what_goes_on() {
     assert_eq!(served(&last, &ALL[..2]), [Some(11_113); 2]);
     assert_eq!(served(&last, &["kept_sized_total"]), [Some(11_000)]);
     assert_eq!(last.programs(), programs);
+}
+
+/// Not even of a config that was loaded before another one was refused.
+pub fn a_reload_that_is_refused_leaves_nothing_pinned() {
+    let (bpffs, session) = (Bpffs::mount(), Session::new());
+    let mut configs = configs("kept", session);
+    configs.add("other", KEPT, &session.object_of("kept"));
+    let exporter = bpffs.start(BINARY, &configs);
+    let (pinned, programs) = (bpffs.pinned(), exporter.programs());
+    for refused in ["kept_refused", "kept_beyond"] {
+        // Whichever comes first.
+        for (one, two) in [("kept", "other"), ("other", "kept")] {
+            let object = |name: &str| configs.path().join(format!("{name}.bpf.o"));
+            let grown = if refused == "kept_refused" { "kept_grown" } else { "kept" };
+            replace(&object(one), session.object_of(grown));
+            replace(&object(two), session.object_of(refused));
+            let (status, text) = reload(&exporter);
+            assert_eq!(status, 500, "{text}");
+            assert_eq!((bpffs.pinned(), exporter.programs()), (pinned.clone(), programs.clone()));
+        }
+    }
+    session.keep(7, 3);
+    assert_eq!(served(&exporter, &ALL), [Some(6); 4], "both count");
+}
+
+/// One of the default set goes with its plugin.
+pub fn a_config_that_goes_in_a_reload_takes_its_pins_along() {
+    let (bpffs, plugins) = (Bpffs::mount(), tempfile::tempdir().unwrap());
+    let plugin = plugins.path().join("cidr.wasm");
+    fs::write(&plugin, guests::component("echo")).unwrap();
+    let mut command = bpffs.command(BINARY);
+    command.args([PINS, LIFECYCLE, "--log.no-timestamps", "--web.listen-address=127.0.0.1:0"]);
+    command.arg("--plugins.dir").arg(plugins.path());
+    let exporter = Exporter::serve(&mut command);
+    let pinned = || {
+        let configs = fs::read_dir(bpffs.file("ebpf_exporter")).unwrap();
+        configs
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect::<BTreeSet<_>>()
+    };
+    let all = pinned();
+    assert!(all.len() > 1 && all.contains("tcp-connections"), "{all:?}");
+    fs::remove_file(&plugin).unwrap();
+    assert_eq!(reload(&exporter), (200, "reloaded: removed tcp-connections\n".to_owned()));
+    let mut others = all.clone();
+    others.remove("tcp-connections");
+    assert_eq!(pinned(), others);
+    fs::write(&plugin, guests::component("echo")).unwrap();
+    assert_eq!(reload(&exporter), (200, "reloaded: added tcp-connections\n".to_owned()));
+    assert_eq!(pinned(), all);
 }
 
 /// libbpf would switch a uprobe off at an orderly end. Its file is another one after an upgrade.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::configs::Configs;
 use crate::exporter::{BINARY, Exporter, HANG, sample, until};
@@ -48,7 +49,7 @@ pub fn reload(exporter: &Exporter) -> (u16, String) {
 }
 
 /// As [`reload`], of one that has to work.
-fn reloaded(exporter: &Exporter) -> String {
+pub fn reloaded(exporter: &Exporter) -> String {
     let (status, text) = reload(exporter);
     assert_eq!(status, 200, "{text}");
     text
@@ -61,9 +62,9 @@ pub fn replace(file: &Path, bytes: impl AsRef<[u8]>) {
     fs::rename(new, file).unwrap();
 }
 
-/// An object that does the same and is another file.
-fn another(object: &[u8]) -> Vec<u8> {
-    [object, b"\0"].concat()
+/// An object that does the same and is another file, another one for each number.
+pub fn another(object: &[u8], n: u8) -> Vec<u8> {
+    [object, &[n]].concat()
 }
 
 pub fn what_is_the_same_goes_on() {
@@ -169,8 +170,17 @@ pub fn after_a_fault_the_old_goes_on() {
     assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",text=\"a\"}"), Some(7));
     assert_eq!(state(&exporter), (Some(0), [Some(0), Some(2)]));
     replace(&configs.path().join("work.bpf.o"), work.object());
+    let status = || serde_json::from_str::<Value>(&exporter.page("/api/v1/status")).unwrap();
+    let told = status()["reloads"].clone();
+    assert_eq!((&told["failures"], &told["last"]["success"]), (&2.into(), &false.into()));
+    assert!(told["last"]["text"].as_str().unwrap().starts_with("failed to reload, "), "{told}");
+    let problems = status()["problems"].clone();
+    assert!(problems.as_array().unwrap().iter().any(|it| it["subject"] == "reload"), "{problems}");
     assert_eq!(reloaded(&exporter), "reloaded: nothing has changed\n");
     assert_eq!(state(&exporter), (Some(1), [Some(1), Some(2)]));
+    // It is made anew once a second.
+    until("the page tells of it", || status()["reloads"]["last"]["text"] == "nothing has changed");
+    assert!(exporter.page("/").contains("1 that worked, 2 that failed"));
 }
 
 /// What has been counted stays in the maps, which the new object takes over.
@@ -179,7 +189,7 @@ pub fn another_object_counts_on() {
     work.add("work_hash_total", &flow(1, b"a"), 3);
     work.add("work_lru_hash_total", &7u64.to_ne_bytes(), 5);
     let programs = exporter.programs();
-    replace(&configs.path().join("work.bpf.o"), another(&work.object()));
+    replace(&configs.path().join("work.bpf.o"), another(&work.object(), 0));
     assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
     let now = exporter.programs();
     assert!(now.len() == programs.len() && now != programs, "{now:?}");
@@ -285,7 +295,7 @@ pub fn who_has_no_capabilities_reloads_what_takes_none() {
     assert_eq!(reloaded(&exporter), "reloaded: changed work\n");
     let page = exporter.metrics();
     assert_eq!(sample(&page, "ebpf_exporter_work_hash_total{id=\"1\",words=\"a\"}"), Some(3));
-    replace(&configs.path().join("work.bpf.o"), another(&work.object()));
+    replace(&configs.path().join("work.bpf.o"), another(&work.object(), 0));
     let (status, text) = reload(&exporter);
     assert_eq!(status, 500);
     assert_snapshot!(text, @"failed to reload, the old configs go on: loading the object of config `work` takes CAP_BPF, which was given up; restart the exporter, or have it keep what a start takes: --capabilities.keep");

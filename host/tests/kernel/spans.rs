@@ -16,7 +16,7 @@ use crate::otelcol::{GotSpan, OtelCollector, free_port, spans};
 use crate::workload::Session;
 
 /// A record of `traced.yaml`.
-fn record(n: u64, began: u64, duration: u64) -> Vec<u8> {
+pub fn record(n: u64, began: u64, duration: u64) -> Vec<u8> {
     let trace = u128::from(n) << 64 | 0xabcd;
     let mut record = trace.to_be_bytes().to_vec();
     record.extend((n % 3).to_be_bytes());
@@ -76,7 +76,7 @@ fn exporter(configs: &Configs, variables: &[(&str, String)]) -> Exporter {
     Exporter::serve(&mut command)
 }
 
-const READ: &str = r#"ebpf_exporter_spans_read_total{config="traced",span="traced"}"#;
+pub const READ: &str = r#"ebpf_exporter_spans_read_total{config="traced",span="traced"}"#;
 
 fn dropped(page: &str) -> BTreeMap<&'static str, u64> {
     ["queue_full", "failed", "rejected", "exit"]

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::certificates::openssl;
 use crate::server::TEXT;
 use crate::site::{SECRET, Site, TLS, curl};
@@ -98,4 +101,25 @@ pub fn clients_who_came_to_need_certificates_go_on_needing_them() {
     assert_ne!(site.curl("--cert client.pem --key client.key").code, 0);
     site.put("web.yml", strict);
     assert_eq!(site.curl("--cert client.pem --key client.key").body, TEXT);
+}
+
+/// By whoever has the state of the server written out.
+pub fn what_is_secret_is_not_shown() {
+    let site = Site::new(&format!("{TLS}basic_auth_users: {{alice: \"{SECRET}\"}}\n"));
+    assert!(site.curl("-u alice:secret").came.starts_with("200"));
+    let (plain, pretty) = (format!("{:?}", site.web), format!("{:#?}", site.web));
+    assert!(plain.contains("alice") && plain.contains("server.pem"), "{plain}");
+    let key = fs::read_to_string(site.dir.path().join("server.key")).unwrap();
+    let lines: Vec<_> = key.lines().filter(|line| !line.starts_with('-')).collect();
+    let bytes = STANDARD.decode(lines.concat()).unwrap();
+    // As a list of numbers, wherever it begins.
+    let numbers = |bytes: &[u8]| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    let mut secrets: Vec<_> = bytes.windows(8).map(numbers).collect();
+    secrets.extend(lines.iter().map(|line| (*line).to_owned()));
+    secrets.extend([SECRET.to_owned(), numbers(SECRET.as_bytes()), numbers(b"secret")]);
+    for shown in [plain, pretty.replace(['\n', ' '], "").replace(',', ", ")] {
+        for secret in &secrets {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+    }
 }

@@ -45,12 +45,17 @@ fn main() -> ExitCode {
         who_has_no_tls_is_told,
         responses_have_the_headers_of_the_file,
     ];
-    let clients = trials![clients: each_type_lets_in_whom_go_does, names_are_allowed_by_kind];
+    let clients = trials![clients:
+        each_type_lets_in_whom_go_does,
+        names_are_allowed_by_kind,
+        one_that_is_its_own_authority_is_let_in,
+    ];
     let users = trials![users: users_are_let_in_with_their_passwords, a_flood_keeps_no_scraper_out];
     let changes = trials![changes:
         certificates_are_swapped,
         a_pair_that_does_not_fit_is_said_and_mended,
         users_and_rates_change,
+        what_is_secret_is_not_shown,
         clients_who_came_to_need_certificates_go_on_needing_them,
     ];
     let bounds = trials![bounds:

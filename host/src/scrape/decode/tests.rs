@@ -141,6 +141,25 @@ fn who_did_not_get_its_turn_keeps_its_label_and_comes_first() {
     assert_eq!(scene.scrape(&[1, 2, 3, 4], 0), (vec![], labels), "nobody has a turn, and all stay");
 }
 
+/// There is no room for one more, and it leaves one. Who shares a series leaves none.
+#[test]
+fn who_is_renamed_at_the_bound_takes_the_place_that_it_leaves() {
+    let mut scene = Scene::new(label());
+    scene.decoder.most = Some(2);
+    let (_, labels) = scene.scrape(&[1, 2, 3, 4], 4);
+    assert_eq!((labels.join(" "), scene.decoder.folded()), ("1-1 2-2 other".to_owned(), Some(2)));
+    let (_, labels) = scene.scrape(&[1, 2, 3, 4], 4);
+    assert_eq!((labels.join(" "), scene.decoder.folded()), ("1-5 2-6 other".to_owned(), Some(2)));
+    let (_, labels) = scene.scrape(&[1, 3, 4], 3);
+    assert_eq!(
+        labels.join(" "),
+        "1-9 3-10 other",
+        "whose place is free gets one of those that had none"
+    );
+    let (_, labels) = scene.scrape(&[1, 3, 4], 3);
+    assert_eq!(labels.join(" "), "1-12 3-13 other");
+}
+
 /// Rows have labels, what those depend on changes, and the call that asks all of them again fails.
 #[test]
 fn a_call_that_fails_takes_no_label_from_who_has_one() {

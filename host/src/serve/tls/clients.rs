@@ -14,30 +14,31 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::TlsError;
-use super::names;
+use super::{TlsError, itself, names};
 use crate::config::web::TlsPlan;
 
-/// What is asked of clients, if anything is.
+/// What is asked of clients, if anything is. Authorities come with their certificates.
 ///
 /// # Errors
 ///
 /// When the authorities are of no use.
 pub(super) fn verifier(
     plan: &TlsPlan,
-    authorities: Option<RootCertStore>,
+    authorities: Option<(RootCertStore, Vec<CertificateDer<'static>>)>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
     if plan.clients == crate::config::web::ClientAuth::NotAsked {
         return Ok(None);
     }
+    let (authorities, own) = authorities.unzip();
     let verified = authorities.map(|authorities| {
         let (authorities, provider) = (Arc::new(authorities), Arc::clone(provider));
         WebPkiClientVerifier::builder_with_provider(authorities, provider).build()
     });
+    let own = own.unwrap_or_default();
     let verified = verified.transpose().map_err(|error| Error::General(error.to_string()))?;
     let (needed, names) = (plan.clients.needs(), plan.names.clone());
-    Ok(Some(Arc::new(Clients { verified, needed, names, provider: Arc::clone(provider) })))
+    Ok(Some(Arc::new(Clients { verified, own, needed, names, provider: Arc::clone(provider) })))
 }
 
 /// Whom a plan lets in.
@@ -45,6 +46,8 @@ pub(super) fn verifier(
 struct Clients {
     /// What looks at certificates; nobody if any is good.
     verified: Option<Arc<dyn ClientCertVerifier>>,
+    /// Those that are good themselves: the authorities.
+    own: Vec<CertificateDer<'static>>,
     /// Whether there is to be one.
     needed: bool,
     /// Of which it has to have one, if there are any.
@@ -68,7 +71,10 @@ impl ClientCertVerifier for Clients {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if let Some(verified) = &self.verified {
-            verified.verify_client_cert(shown, others, now)?;
+            match self.own.iter().any(|own| own == shown) {
+                true => itself::look_at(shown, now)?,
+                false => _ = verified.verify_client_cert(shown, others, now)?,
+            }
         }
         if self.names.is_empty() || names::has_one(shown, &self.names) {
             Ok(ClientCertVerified::assertion())

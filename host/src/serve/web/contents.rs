@@ -1,5 +1,6 @@
 //! A file that may change at any time, as it was when it was last read.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,7 +10,6 @@ use bytes::Bytes;
 use crate::files::{self, Stamp, Unread};
 
 /// A file, and what was in it.
-#[derive(Debug)]
 pub(super) struct Contents {
     path: PathBuf,
     most: u64,
@@ -54,6 +54,13 @@ impl Contents {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl fmt::Debug for Contents {
+    /// Without what was in it, which may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contents").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

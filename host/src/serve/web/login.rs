@@ -1,14 +1,23 @@
 //! Who a request says that it is from: a user and a password, as basic authentication has them.
 
+use std::fmt;
+
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// A user and a password, of whatever bytes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: Vec<u8>,
     pub(super) password: Vec<u8>,
+}
+
+impl fmt::Debug for Login {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user_name()).finish_non_exhaustive()
+    }
 }
 
 impl Login {
@@ -37,6 +46,12 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn it_is_shown_without_the_password() {
+        let login = Login { user: b"a".to_vec(), password: b"secret".to_vec() };
+        assert_eq!(format!("{login:?}"), r#"Login { user: Some("a"), .. }"#);
+    }
 
     #[test]
     fn a_login_is_a_user_and_a_password() {

@@ -8,6 +8,7 @@
 //! No password is kept, only a digest with a secret of this process.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,10 +42,9 @@ pub(super) enum Verdict {
 }
 
 /// What checks passwords. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Passwords(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     secret: [u8; blake3::KEY_LEN],
     memory: Mutex<Memory>,
@@ -53,14 +53,13 @@ struct Inner {
     bell: Condvar,
 }
 
-#[derive(Debug)]
 struct Memory {
     /// The digest of the last good password of a user.
     good: HashMap<String, Hash>,
     wrong: LruCache<Hash, ()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Line {
     /// In the order in which they came.
     waiting: Vec<Waiting>,
@@ -69,7 +68,6 @@ struct Line {
     is_over: bool,
 }
 
-#[derive(Debug)]
 struct Waiting {
     peer: Peer,
     /// The user, if it is known.
@@ -78,6 +76,13 @@ struct Waiting {
     password: Vec<u8>,
     digest: Hash,
     call: oneshot::Sender<Verdict>,
+}
+
+impl fmt::Debug for Passwords {
+    /// Without what would let anybody find out a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passwords").finish_non_exhaustive()
+    }
 }
 
 impl Passwords {

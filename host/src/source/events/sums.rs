@@ -76,25 +76,55 @@ impl Sums {
             self.short += 1;
             return;
         };
+        match self.place(key) {
+            Some(at) => {
+                self.counts[at] += 1;
+                self.seen[at] = self.sweeps;
+            }
+            None => self.beyond += 1,
+        }
+    }
+
+    /// Where a key is counted, from now on if it was not before; none if there are too many.
+    #[inline]
+    fn place(&mut self, key: &[u8]) -> Option<usize> {
         let key = if key.is_empty() { &[0; size_of::<u32>()][..] } else { key };
         let hash = self.index.hash(|hasher| hasher.write(key));
-        let at = match self.index.find(hash, |at| self.key(at as usize) == key) {
-            Some(at) => at as usize,
-            None if self.counts.len() >= self.most => {
-                self.beyond += 1;
-                return;
+        if let Some(at) = self.index.find(hash, |at| self.key(at as usize) == key) {
+            return Some(at as usize);
+        }
+        let at = self.counts.len();
+        if at >= self.most {
+            return None;
+        }
+        self.index.insert(hash, at as u32);
+        self.keys.extend_from_slice(key);
+        self.counts.push(0);
+        self.seen.push(0);
+        Some(at)
+    }
+
+    /// Counts by so many bytes at the front of a record from now on. What was counted by more of them goes on. What was
+    /// counted by fewer is forgotten, since nobody knows the others.
+    pub(super) fn count_by(&mut self, taken: usize) {
+        if taken == self.taken {
+            return;
+        }
+        let Self { most, sweeps, received, short, beyond, .. } = *self;
+        let before = std::mem::replace(
+            self,
+            Self { sweeps, received, short, beyond, ..Self::new(taken, most) },
+        );
+        if taken > before.taken {
+            return;
+        }
+        for (at, count) in before.counts.iter().enumerate() {
+            // There are no more keys than before.
+            if let Some(place) = self.place(&before.key(at)[..taken]) {
+                self.counts[place] += count;
+                self.seen[place] = self.seen[place].max(before.seen[at]);
             }
-            None => {
-                let at = self.counts.len();
-                self.index.insert(hash, at as u32);
-                self.keys.extend_from_slice(key);
-                self.counts.push(0);
-                self.seen.push(0);
-                at
-            }
-        };
-        self.counts[at] += 1;
-        self.seen[at] = self.sweeps;
+        }
     }
 
     /// How often a key came, if it did.
@@ -182,6 +212,28 @@ mod tests {
         b"abcab".iter().for_each(|key| sums.add(&[*key]));
         assert_eq!(counts(&sums), [(vec![b'a'], 2), (vec![b'b'], 2)].into());
         assert_eq!(sums.beyond(), 1);
+    }
+
+    #[test]
+    fn what_was_counted_by_more_bytes_goes_on_by_fewer() {
+        let mut sums = Sums::new(2, 10);
+        for record in [&b"ab"[..], b"ac", b"ac", b"bc", b"b"] {
+            sums.add(record);
+        }
+        sums.sweep();
+        sums.add(b"ab");
+        sums.count_by(1);
+        assert_eq!(counts(&sums), [(vec![b'a'], 4), (vec![b'b'], 1)].into());
+        sums.sweep();
+        assert_eq!(counts(&sums), [(vec![b'a'], 4)].into(), "one came lately");
+        sums.add(b"bx");
+        sums.count_by(0);
+        assert_eq!(counts(&sums), [(vec![0; 4], 5)].into());
+        sums.count_by(2);
+        assert!(sums.is_empty());
+        sums.add(b"ab");
+        assert_eq!(counts(&sums), [(b"ab".to_vec(), 1)].into());
+        assert_eq!((sums.received(), sums.short(), sums.beyond()), (8, 1, 0));
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use super::*;
 use crate::config::{self, ConfigFile, Severity};
 use crate::decode::{Decoder, OnError, Outcome, Step};
 use crate::link::{self, Plugins};
+use crate::spans::stats::SpanStats;
 use crate::system::System;
 
 /// A config of one span with these labels.
@@ -19,8 +20,8 @@ fn maker(labels: &str) -> SpanMaker {
     assert!(faults.is_empty(), "{faults:?}");
     let linked = linked.remove(0);
     let layout = RecordLayout::new("r", &linked.plan.parts());
-    let stats = SpanStats::of([("x".to_owned(), "s".to_owned())]);
-    SpanMaker::new(0, "x", linked, &layout, stats)
+    let kind = TracedKind::new("service".to_owned(), SpanStats::default().kind("x", "s"));
+    SpanMaker::new(Arc::new(kind), "x", linked, &layout)
 }
 
 const SPECIAL: &str = "\
@@ -72,7 +73,7 @@ fn what_labels_say_is_what_the_span_is() {
     let began = UNIX_EPOCH + Duration::from_secs(1_000_000_000 - 1);
     assert_eq!(span.start_time, began);
     assert_eq!(span.end_time, began + Duration::from_micros(5));
-    assert_eq!(maker.stats.errors("x"), 0);
+    assert_eq!(maker.kind.stats.errors(), 0);
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn a_record_that_is_too_short_is_counted_and_a_longer_one_is_fine() {
     let spans = made(&mut maker, &records.map(<[u8]>::to_vec));
     let told: Vec<_> = spans.iter().map(attributes).collect();
     assert_eq!(told, ["a=12 b=ab ebpf_exporter.config=x"; 2]);
-    assert_eq!(maker.stats.errors("x"), 2);
+    assert_eq!(maker.kind.stats.errors(), 2);
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn a_text_that_an_id_cannot_be_costs_the_span_and_is_counted_once() {
     let spans = made(&mut maker, &[record(bad[0]), record(good), record(bad[1])]);
     assert_eq!(spans.len(), 1);
     assert_eq!(spans[0].span_context.trace_id().to_string(), good.to_lowercase());
-    assert_eq!(maker.stats.errors("x"), 2);
+    assert_eq!(maker.kind.stats.errors(), 2);
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn a_label_that_cannot_be_decoded_is_what_on_error_says() {
     let mut maker = maker(text);
     // The second label drops each; a number that no pattern matches drops too, which is no error.
     assert_eq!(made(&mut maker, &[vec![1, 1, 1], vec![1, 1, 0]]), []);
-    assert_eq!(maker.stats.errors("x"), 4);
+    assert_eq!(maker.kind.stats.errors(), 4);
 }
 
 /// A plugin that has so many turns at inputs that are no `!`.
@@ -181,7 +182,7 @@ fn a_record_waits_for_a_plugin_that_got_no_turn() {
     turns.store(1, Relaxed);
     b"abc!".iter().for_each(|byte| maker.take(&[*byte]));
     assert_eq!(told(&maker.make(at(0))), ["a at 0", "error at 0"]);
-    assert_eq!((maker.waits(), maker.taken(), maker.stats.errors("x")), (true, 0, 1));
+    assert_eq!((maker.waits(), maker.taken(), maker.kind.stats.errors()), (true, 0, 1));
     turns.store(1, Relaxed);
     maker.take_again(at(49));
     assert_eq!(maker.taken(), 0, "it is not asked again so soon");
@@ -191,7 +192,7 @@ fn a_record_waits_for_a_plugin_that_got_no_turn() {
     turns.store(2, Relaxed);
     maker.take_again(at(100));
     assert_eq!(told(&maker.make(at(100))), ["c at 0", "d at 50"]);
-    assert_eq!((maker.waits(), maker.stats.errors("x")), (false, 1));
+    assert_eq!((maker.waits(), maker.kind.stats.errors()), (false, 1));
 }
 
 #[test]
@@ -208,7 +209,7 @@ fn it_does_not_wait_for_long() {
     maker.take_again(at(1101));
     maker.take(b"c");
     assert_eq!(told(&maker.make(at(1101))), ["error at 999", "error at 1101"], "at the end");
-    assert_eq!((maker.waits(), maker.stats.errors("x")), (false, 3));
+    assert_eq!((maker.waits(), maker.kind.stats.errors()), (false, 3));
 }
 
 #[test]

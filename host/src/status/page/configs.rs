@@ -1,17 +1,18 @@
 //! The configs: each with its programs, maps and plugins. Many of them are folded, but for those that want a look.
 
 use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::parts::{ago, bar, cell, fill, first, number, pill, table};
 use super::when;
 use crate::status::attention::is_nearly_full;
 use crate::status::words::{counted, grouped, percent, size, spent};
-use crate::status::{ConfigState, MapState, Moment, PluginState, ProgramState, Status};
+use crate::status::{ConfigState, Links, MapState, Moment, PluginState, ProgramState, Status};
 
 /// More configs than this are folded.
 const OPEN: usize = 10;
 
-pub(super) fn section(status: &Status<'_>) -> Markup {
+pub(super) fn section(status: &Status<'_>, links: &Links) -> Markup {
     let measured = status.scrapes.last.as_ref().is_some_and(|last| last.measured);
     html! {
         section aria-labelledby="configs" {
@@ -19,7 +20,7 @@ pub(super) fn section(status: &Status<'_>) -> Markup {
             @if status.configs.is_empty() {
                 p.card.dim { "None was read yet." }
             }
-            @for config in status.configs { (folded(config, status)) }
+            @for config in status.configs { (folded(config, status, links)) }
             @if !measured && !status.configs.is_empty() {
                 p.dim { "The kernel does not measure how often programs run and how long: " code { "--bpf.stats" } " has it." }
             }
@@ -27,7 +28,7 @@ pub(super) fn section(status: &Status<'_>) -> Markup {
     }
 }
 
-fn folded(config: &ConfigState, status: &Status<'_>) -> Markup {
+fn folded(config: &ConfigState, status: &Status<'_>, links: &Links) -> Markup {
     let wants_look = status.problems.iter().any(|problem| problem.config == config.name);
     html! {
         details.card open[wants_look || status.configs.len() <= OPEN] {
@@ -42,13 +43,20 @@ fn folded(config: &ConfigState, status: &Status<'_>) -> Markup {
                     ", of bundle " code { (bundle.digest) }
                     @if !bundle.version.is_empty() { ", version " (bundle.version) }
                 }
-                ". Read whole " (when(config.last_success, status)) "."
+                ". Read whole " (when(config.last_success, status)) ". "
+                a href=(scrape_of(config, links)) { "Metrics of it alone" }
             }
             @if !config.programs.is_empty() { (programs(&config.programs)) }
             @if !config.maps.is_empty() { (maps(&config.maps, status.now)) }
             @if !config.plugins.is_empty() { (plugins(&config.plugins)) }
         }
     }
+}
+
+/// Where its metrics are without all others.
+fn scrape_of(config: &ConfigState, links: &Links) -> String {
+    let name = utf8_percent_encode(&config.name, NON_ALPHANUMERIC);
+    format!(".{}?collect[]={name}", links.metrics)
 }
 
 fn state(config: &ConfigState, wants_look: bool) -> Markup {

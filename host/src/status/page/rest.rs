@@ -4,7 +4,9 @@ use maud::{Markup, html};
 
 use super::parts::{ago, pill};
 use crate::status::words::{counted, grouped, size, spent};
-use crate::status::{CgroupCount, Connections, LoggedWarning, Scraped, SpanCount, Status};
+use crate::status::{
+    CgroupCount, Connections, LoggedWarning, ReloadState, Scraped, SpanCount, Status,
+};
 
 pub(super) fn log(status: &Status<'_>) -> Markup {
     let warnings = &status.log.warnings;
@@ -41,6 +43,7 @@ pub(super) fn exporter(status: &Status<'_>) -> Markup {
             h2 id="itself" { "The exporter itself" }
             dl.card.facts {
                 (scrapes(&status.scrapes))
+                @if let Some(reloads) = &status.reloads { (self::reloads(reloads, status)) }
                 (clients(&status.http))
                 div {
                     dt { "Threads" }
@@ -70,6 +73,20 @@ fn scrapes(scrapes: &Scraped) -> Markup {
                         @if n > 0 { ", " }
                         (phase) " " (spent(last.phases.get(phase).copied().unwrap_or_default()))
                     }
+                }
+            }
+        }
+    }
+}
+
+fn reloads(ReloadState { successes, failures, last }: &ReloadState, status: &Status<'_>) -> Markup {
+    html! {
+        div {
+            dt { "Reloads" }
+            dd { (grouped(*successes)) " that worked, " (grouped(*failures)) " that failed" }
+            @if let Some(last) = last {
+                dd.dim {
+                    "The last one " (ago(last.at, status.now)) ": " (last.text)
                 }
             }
         }

@@ -1,0 +1,106 @@
+//! A client's certificate that stands among the authorities itself: whoever made it signs for nobody else.
+//!
+//! Go lets such a client in, and so does the toolkit. Nothing leads from it to an authority, so what is left to look
+//! at is what it says: until when it is good, and for what. Trusts no byte of one that is not among the authorities.
+
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::ext::Extensions;
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+
+/// For clients, and for anything.
+const CLIENTS: [ObjectIdentifier; 2] = [
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2"),
+    ObjectIdentifier::new_unwrap("2.5.29.37.0"),
+];
+/// What every reader of certificates knows: keys, names, constraints, policies and uses.
+const KNOWN: [ObjectIdentifier; 10] = [
+    ObjectIdentifier::new_unwrap("2.5.29.14"),
+    ObjectIdentifier::new_unwrap("2.5.29.15"),
+    ObjectIdentifier::new_unwrap("2.5.29.17"),
+    ObjectIdentifier::new_unwrap("2.5.29.18"),
+    ObjectIdentifier::new_unwrap("2.5.29.19"),
+    ObjectIdentifier::new_unwrap("2.5.29.30"),
+    ObjectIdentifier::new_unwrap("2.5.29.31"),
+    ObjectIdentifier::new_unwrap("2.5.29.32"),
+    ObjectIdentifier::new_unwrap("2.5.29.35"),
+    ObjectIdentifier::new_unwrap("2.5.29.37"),
+];
+
+/// Whether such a certificate may be a client's now.
+///
+/// # Errors
+///
+/// Why not.
+pub(super) fn look_at(shown: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
+    let certificate =
+        Certificate::from_der(shown).map_err(|_| CertificateError::BadEncoding)?.tbs_certificate;
+    let of = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
+    let validity = certificate.validity;
+    if now.as_secs() < of(validity.not_before) {
+        return Err(CertificateError::NotValidYet);
+    }
+    if now.as_secs() > of(validity.not_after) {
+        return Err(CertificateError::Expired);
+    }
+    if has_strange(certificate.extensions.as_ref()) {
+        return Err(CertificateError::UnhandledCriticalExtension);
+    }
+    match certificate.get::<ExtendedKeyUsage>() {
+        Ok(None) => Ok(()),
+        Ok(Some((_, ExtendedKeyUsage(uses)))) if uses.iter().any(|it| CLIENTS.contains(it)) => {
+            Ok(())
+        }
+        Ok(Some(_)) => Err(CertificateError::InvalidPurpose),
+        Err(_) => Err(CertificateError::BadEncoding),
+    }
+}
+
+/// Whether it says something that who does not understand it may not pass over.
+fn has_strange(extensions: Option<&Extensions>) -> bool {
+    let mut all = extensions.into_iter().flatten();
+    all.any(|extension| extension.critical && !KNOWN.contains(&extension.extn_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::trust;
+
+    /// One that is its own authority, for a day.
+    const OWN: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBbjCCAROgAwIBAgIUVkpaIgIBIJgqSye7IR5PMwLwDTYwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBYTAeFw0yNjExMjkxODQ2NTFaFw0yNjExMzAxODQ2NTFaMAwx
+CjAIBgNVBAMMAWEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARjEsb7NJOTF/gv
+PtyEo2nyZyNuAVxIVI2eAsBtbWoNwLb4EuqZwIEuustXd9A9TyUFaeiFupLG3il/
+xy2q50xYo1MwUTAdBgNVHQ4EFgQUkNPlpuDRNxFgd1WPWo2u+Vd52YswHwYDVR0j
+BBgwFoAUkNPlpuDRNxFgd1WPWo2u+Vd52YswDwYDVR0TAQH/BAUwAwEB/zAKBggq
+hkjOPQQDAgNJADBGAiEAghHuu5w7qkkTHT4MfMEr6D1iGNtT263SF5a807nvJVEC
+IQD6bEh6+SmFDtMaqDYHts1AO9aYOgJxElFeuSK4TyFeZw==
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn it_is_good_from_its_first_to_its_last_second() {
+        let own = trust::chain(OWN.as_bytes()).unwrap().remove(0);
+        let (first, last) = (1_795_978_011, 1_796_064_411);
+        let at = |time| look_at(&own, UnixTime::since_unix_epoch(Duration::from_secs(time)));
+        assert_eq!((at(first), at(last)), (Ok(()), Ok(())));
+        assert_eq!(at(first - 1), Err(CertificateError::NotValidYet));
+        assert_eq!(at(last + 1), Err(CertificateError::Expired));
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_good() {
+        for bytes in [&b""[..], b"x", &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]] {
+            let said = look_at(&CertificateDer::from(bytes), UnixTime::now());
+            assert_eq!(said, Err(CertificateError::BadEncoding), "{bytes:?}");
+        }
+    }
+}
