@@ -1,13 +1,13 @@
 # The verbs. Each installs what it lacks (.ci/install says what and how), then works.
 #
 #   ARGS='--config.dir examples --config.names timers'   flags for what the verb starts
-#   RUNNER='sudo -E'                                     make test: what starts the test programs
+#   RUNNER='sudo -E'                                     make test and soak: what starts the test programs
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins deb release test test-kernels test-arm64 bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
+.PHONY: help run build examples plugins rust-plugins deb release test test-kernels test-arm64 soak bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -25,6 +25,9 @@ PLUGINS := $(if $(filter plugin --plugins.dir%,$(ARGS)),,--plugins.dir $(TARGET)
 # examples are compiled with those of the very libbpf that loads them.
 headers = cargo $(1) --quiet $(LOCKED) --message-format=json-render-diagnostics \
 	| sed -n 's|.*"package_id":"[^"]*libbpf-sys@.*"out_dir":"\([^"]*\)".*|\1/include|p'
+
+# Has cargo start test programs by RUNNER.
+STARTED := $(if $(RUNNER),--config 'target."cfg(all())".runner = "$(RUNNER)"')
 
 # $(call try,VERB,CONSEQUENCE) goes on without it, except in CI.
 try = $(MAKE) --no-print-directory $(1) || { echo "make $@: make $(1) failed, see above: $(2)"; [ -z "$(CI)" ]; }
@@ -64,8 +67,7 @@ release: rust-plugins ## build what a release holds, target/dist: an archive, th
 test: ## run all tests; those of the kernel only as root, or with RUNNER='sudo -E'
 	@.ci/install test
 	@$(call try,plugins,tests that need one are SKIPPED)
-	cargo test --workspace $(LOCKED) \
-	  $(if $(RUNNER),--config 'target."cfg(all())".runner = "$(RUNNER)"') $(ARGS)
+	cargo test --workspace $(LOCKED) $(STARTED) $(ARGS)
 	@[ -z "$(SUDO)" ] || [ -n "$(RUNNER)" ] \
 	  || echo "make test: kernel tests were SKIPPED without root; run: make test RUNNER='sudo -E'"
 
@@ -98,6 +100,12 @@ test-arm64: ## build for arm64, and try that in an emulator: configs, recordings
 	  $(MAKE) --no-print-directory -C examples ARCH=arm64 OUT=$(abspath $(TARGET))/examples-arm64 LIBBPF_HEADERS=$${headers%% *}
 	ARM64=$(abspath $(TARGET))/$(ARM64)/debug/ebpf_wasm_exporter ARM64_OBJECTS=$(abspath $(TARGET))/examples-arm64 \
 	  cargo test --workspace $(LOCKED) --test arm64 $(ARGS)
+
+# For how long: 90s, 2m, 1h. The table at the end says what was done in that time.
+FOR ?= 2m
+soak: ## keep an exporter busy, as root: no scrape may fail, and it may not take more and more; FOR=1h for longer
+	@.ci/install test
+	SOAK_FOR=$(FOR) cargo test --workspace $(LOCKED) $(STARTED) --test soak $(ARGS)
 
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts
 	@.ci/install test

@@ -11,7 +11,7 @@ macro_rules! text {
 }
 
 /// The modules of decoders.
-const DECODERS: [(&str, &str); 18] = [
+const DECODERS: [(&str, &str); 19] = [
     ("busy", text!("busy.wat")),
     ("chatter", text!("chatter.wat")),
     ("data", text!("data.wat")),
@@ -24,6 +24,7 @@ const DECODERS: [(&str, &str); 18] = [
     ("loop", text!("loop.wat")),
     ("many", text!("many.wat")),
     ("panic", text!("panic.wat")),
+    ("picky", text!("picky.wat")),
     ("refuse", text!("refuse.wat")),
     ("stack", text!("stack.wat")),
     ("start", text!("start.wat")),

@@ -22,7 +22,7 @@ pub struct Exporter {
     child: Child,
     /// All that it has logged, once it has ended.
     log: Option<JoinHandle<String>>,
-    /// `http://127.0.0.1:PORT/metrics`.
+    /// `http://127.0.0.1:PORT/metrics`, or with `https`. Of several addresses the others follow.
     pub url: String,
 }
 
@@ -54,8 +54,8 @@ impl Exporter {
 
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
-        let url = self.url.strip_prefix("http://").unwrap();
-        url.split_once('/').unwrap().0
+        let (_, place) = self.url.split_once("://").unwrap();
+        place.split_once('/').unwrap().0
     }
 
     /// Its process.
@@ -134,9 +134,9 @@ fn follow(log: impl Read + Send + 'static) -> (JoinHandle<String>, Receiver<Stri
         let mut all = String::new();
         for line in BufReader::new(log).lines() {
             let line = line.unwrap();
-            if let Some((_, address)) = line.split_once(" at http://") {
+            if let Some((_, url)) = line.split_once(" at http") {
                 // Nobody listens any more if it took too long.
-                let _ = tell.send(format!("http://{address}"));
+                let _ = tell.send(format!("http{url}"));
             }
             all.push_str(&line);
             all.push('\n');

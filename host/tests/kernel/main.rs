@@ -75,6 +75,8 @@ mod hostile;
 mod judges;
 #[path = "../trials/lines.rs"]
 mod lines;
+#[path = "../trials/loads.rs"]
+mod loads;
 
 use list::{ci, unless};
 
@@ -89,7 +91,7 @@ fn main() -> ExitCode {
     if machine::found().is_some() {
         return libtest_mimic::run(&arguments, in_machine(&arguments)).exit_code();
     }
-    let (kernel, judges) = if ci() { (None, None) } else { (kernel_lacks(), judges::lacks()) };
+    let (kernel, judges) = if ci() { (None, None) } else { (loads::lacks(), judges::lacks()) };
     for reason in kernel.iter().chain(&judges) {
         eprintln!("some tests are ignored: {reason}");
     }
@@ -532,17 +534,4 @@ fn judged() -> impl Iterator<Item = Trial> {
         the_default_set_in_openmetrics,
     ];
     prometheus.into_iter().chain(native).chain(format).chain(examples)
-}
-
-/// Why programs cannot be loaded here.
-fn kernel_lacks() -> Option<&'static str> {
-    use caps::{CapSet::Effective, Capability, has_cap};
-
-    let has = |capability| has_cap(None, Effective, capability).unwrap_or(false);
-    let may_load = has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON);
-    if !may_load && !has(Capability::CAP_SYS_ADMIN) {
-        return Some("loading programs takes root, or CAP_BPF and CAP_PERFMON");
-    }
-    let types = std::path::Path::new("/sys/kernel/btf/vmlinux");
-    (!types.exists()).then_some("this kernel has no BTF")
 }
