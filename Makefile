@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins deb release test test-kernels test-arm64 bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
+.PHONY: help run build examples plugins rust-plugins deb release test test-kernels test-arm64 fuzz bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -98,6 +98,24 @@ test-arm64: ## build for arm64, and try that in an emulator: configs, recordings
 	  $(MAKE) --no-print-directory -C examples ARCH=arm64 OUT=$(abspath $(TARGET))/examples-arm64 LIBBPF_HEADERS=$${headers%% *}
 	ARM64=$(abspath $(TARGET))/$(ARM64)/debug/ebpf_wasm_exporter ARM64_OBJECTS=$(abspath $(TARGET))/examples-arm64 \
 	  cargo test --workspace $(LOCKED) --test arm64 $(ARGS)
+
+# Which doors, and how many seconds each. What is found lies in host/fuzz/artifacts, what was tried on the way in
+# host/fuzz/corpus. Our own crates alone are built for libFuzzer, the others as for tests, so that it takes minutes less
+# and any toolchain will do.
+TARGETS ?= $(notdir $(basename $(wildcard host/fuzz/fuzz_targets/*.rs)))
+FOR ?= 60
+
+fuzz: ## feed each door with bytes that libFuzzer makes up; TARGETS='yaml http' for some, FOR=3600 seconds each
+	@.ci/install fuzz
+	cargo build --workspace $(LOCKED)
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/host/fuzz/instrument cargo build --workspace $(LOCKED) \
+	  --features ebpf_wasm_exporter_fuzz/libfuzzer $(TARGETS:%=--bin %)
+	@cd host/fuzz; for target in $(TARGETS); do \
+	  mkdir -p corpus/$$target artifacts/$$target; \
+	  EXPORTER=$(abspath $(TARGET))/debug/ebpf_wasm_exporter $(abspath $(TARGET))/debug/$$target -max_total_time=$(FOR) \
+	    -timeout=20 -rss_limit_mb=2048 -artifact_prefix=artifacts/$$target/ -print_final_stats=1 $(ARGS) \
+	    corpus/$$target seeds/$$target; \
+	done
 
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts
 	@.ci/install test
