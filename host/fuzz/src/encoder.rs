@@ -16,7 +16,9 @@ use ebpf_wasm_exporter::exposition::kept::Kept;
 use ebpf_wasm_exporter::exposition::{Body, Format, openmetrics, page, protobuf, text};
 use ebpf_wasm_exporter::series::{Cell, Family, Histogram, Kind, LabelSet};
 use flate2::read::GzDecoder;
-use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::{Metric, MetricFamily};
+use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::{
+    Metric, MetricFamily,
+};
 use prost::Message as _;
 
 use crate::reader::{self, Sample};
@@ -213,7 +215,8 @@ fn kind(u: &mut Unstructured<'_>) -> Result<Kind> {
         _ => {
             let mut bounds = <[f64; 3]>::arbitrary(u)?.map(|bound| bound + 0.0);
             bounds.sort_by(f64::total_cmp);
-            let is_good = bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|two| two[0] < two[1]);
+            let is_good = bounds.iter().all(|bound| bound.is_finite())
+                && bounds.windows(2).all(|two| two[0] < two[1]);
             Scale::Fixed(if is_good { bounds.to_vec() } else { vec![-1.0, 2.5] })
         }
     };
@@ -259,7 +262,10 @@ fn told(messages: &[MetricFamily], families: &[Arc<Family>], escaping: Escaping)
     let full: Vec<_> = families.iter().filter(|family| !family.is_empty()).collect();
     assert_eq!(messages.len(), full.len());
     for (message, family) in messages.iter().zip(full) {
-        assert_eq!((&*message.name, &*message.help), (&*escaping.metric(&family.name), &*family.help));
+        assert_eq!(
+            (&*message.name, &*message.help),
+            (&*escaping.metric(&family.name), &*family.help)
+        );
         assert_eq!(message.metric.len(), family.len());
         for (metric, id) in message.metric.iter().zip(family.live()) {
             let values = metric.label.iter().map(|label| label.value.as_str());
@@ -274,18 +280,23 @@ fn says(metric: &Metric, family: &Family, id: usize) -> bool {
     let numbers = family.numbers(id);
     let is = |found: Option<f64>, number: f64| found.is_some_and(|found| alike(found, number));
     match &family.kind {
-        Kind::Counter => is(metric.counter.as_ref().map(|counter| counter.value), numbers[0] as f64),
+        Kind::Counter => {
+            is(metric.counter.as_ref().map(|counter| counter.value), numbers[0] as f64)
+        }
         Kind::RealCounter => {
             is(metric.counter.as_ref().map(|counter| counter.value), f64::from_bits(numbers[0]))
         }
-        Kind::Gauge => is(metric.gauge.as_ref().map(|gauge| gauge.value), f64::from_bits(numbers[0])),
+        Kind::Gauge => {
+            is(metric.gauge.as_ref().map(|gauge| gauge.value), f64::from_bits(numbers[0]))
+        }
         Kind::IntegerGauge => {
             is(metric.gauge.as_ref().map(|gauge| gauge.value), numbers[0].cast_signed() as f64)
         }
         Kind::Histogram(bounds) => {
             let wanted = Histogram::new(bounds, numbers);
             metric.histogram.as_ref().is_some_and(|histogram| {
-                histogram.sample_count == wanted.count() && alike(histogram.sample_sum, wanted.sum())
+                histogram.sample_count == wanted.count()
+                    && alike(histogram.sample_sum, wanted.sum())
             })
         }
     }
@@ -301,17 +312,27 @@ fn may_be_unknown(family: &Family) -> bool {
     matches!(&family.kind, Kind::Histogram(bounds) if bounds.upper.iter().any(|bound| *bound < 0.0))
 }
 
-/// Numbers in one spelling: OpenMetrics writes them otherwise than Go does.
+/// Numbers in one spelling: OpenMetrics writes them otherwise than Go does. Whole ones keep their last digit.
 fn canonical(mut sample: Sample) -> Sample {
-    let spelt = |text: &str| reader::number(text).map_or_else(|| text.to_owned(), |number| format!("{number:?}"));
     for (_, value) in sample.labels.iter_mut().filter(|(name, _)| name == "le") {
-        *value = spelt(value);
+        *value = respelt(value);
     }
-    // Whole numbers to the last digit.
-    if !sample.value.bytes().all(|byte| byte.is_ascii_digit()) {
-        sample.value = spelt(&sample.value);
-    }
+    sample.value = respelt(&sample.value);
     sample
+}
+
+fn respelt(text: &str) -> String {
+    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    if text.parse::<u64>().is_ok() || text.parse::<i64>().is_ok_and(|number| number != 0) {
+        return text.to_owned();
+    }
+    match reader::number(text) {
+        Some(number) if number.fract() == 0.0 && number.abs() < EXACT => {
+            (number as i64).to_string()
+        }
+        Some(number) => format!("{number:?}"),
+        None => text.to_owned(),
+    }
 }
 
 fn sorted(samples: Vec<Sample>) -> Vec<Sample> {
@@ -324,20 +345,26 @@ fn sorted(samples: Vec<Sample>) -> Vec<Sample> {
 fn expected(families: &[Arc<Family>], escaping: Escaping) -> Vec<Sample> {
     let mut all = Vec::new();
     for family in families {
-        let labels: Vec<_> = family.labels.iter().map(|label| escaping.label(label).into_owned()).collect();
+        let labels: Vec<_> =
+            family.labels.iter().map(|label| escaping.label(label).into_owned()).collect();
         for id in family.live() {
             let values = family.label_values(id).map(str::to_owned);
             let labels: Vec<_> = labels.iter().cloned().zip(values).collect();
             all.extend(series(family, id, (&escaping.metric(&family.name), labels)));
         }
-        let unique: HashSet<Vec<&str>> = family.live().map(|id| family.label_values(id).collect()).collect();
+        let unique: HashSet<Vec<&str>> =
+            family.live().map(|id| family.label_values(id).collect()).collect();
         assert_eq!(unique.len(), family.len(), "a label set comes twice");
     }
     sorted(all)
 }
 
 /// The samples of one series.
-fn series(family: &Family, id: usize, (name, labels): (&str, Vec<(String, String)>)) -> Vec<Sample> {
+fn series(
+    family: &Family,
+    id: usize,
+    (name, labels): (&str, Vec<(String, String)>),
+) -> Vec<Sample> {
     let numbers = family.numbers(id);
     let one = |value: String| vec![Sample { name: name.to_owned(), labels: labels.clone(), value }];
     let bounds = match &family.kind {
@@ -354,7 +381,9 @@ fn series(family: &Family, id: usize, (name, labels): (&str, Vec<(String, String
     };
     let mut count = 0_u64;
     let mut samples = Vec::new();
-    for (bound, more) in bounds.upper.iter().copied().chain([f64::INFINITY]).zip(counts.iter().chain([&0])) {
+    for (bound, more) in
+        bounds.upper.iter().copied().chain([f64::INFINITY]).zip(counts.iter().chain([&0]))
+    {
         count = count.wrapping_add(*more);
         let mut sample = named("_bucket", count.to_string());
         sample.labels.push(("le".to_owned(), spelt(bound)));
@@ -371,6 +400,6 @@ fn spelt(number: f64) -> String {
         number if number.is_nan() => "NaN".to_owned(),
         f64::INFINITY => "+Inf".to_owned(),
         f64::NEG_INFINITY => "-Inf".to_owned(),
-        number => format!("{number}"),
+        number => format!("{number:e}"),
     }
 }

@@ -75,7 +75,8 @@ static GUESTS: LazyLock<[Bytes; 2]> = LazyLock::new(|| {
 
 /// One for all inputs: each of the guests is compiled once.
 static LOADER: LazyLock<Mutex<Loader>> = LazyLock::new(|| {
-    let program = exporter().expect("EXPORTER names no exporter, and none was built with this program");
+    let program =
+        exporter().expect("EXPORTER names no exporter, and none was built with this program");
     Mutex::new(Loader::new(Compiler::program(program), None))
 });
 
@@ -94,7 +95,11 @@ pub fn guest_answer(data: &[u8]) {
 
 /// Bytes as letters of four bits each.
 fn folded(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|bits| char::from(b'@' + bits)).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|bits| char::from(b'@' + bits))
+        .collect()
 }
 
 /// A plugin of its own for each input: what one has done wrong is not remembered of the next.
@@ -128,7 +133,9 @@ fn decoder(settings: &str, answer: &str, count: usize) {
         assert!(label.len() <= LONGEST_LABEL, "a label of {} bytes", label.len());
         match outcome {
             Ok(Outcome::Label | Outcome::LabelFor(_)) => {}
-            Ok(outcome) => assert!(outcome.leaves_out() && label.is_empty(), "a text of what is left out"),
+            Ok(outcome) => {
+                assert!(outcome.leaves_out() && label.is_empty(), "a text of what is left out")
+            }
             Err(error) => text::one_line(&error.to_string()),
         }
     }

@@ -33,10 +33,22 @@ const HANG: Duration = Duration::from_secs(8);
 /// What is never an answer to a client's bytes: that is a fault of the server.
 const FAULTS: [&str; 2] = ["500", "502"];
 /// All headers that an answer has: nobody else's stand in one.
-const HEADERS: [&str; 14] = [
-    "allow", "cache-control", "connection", "content-encoding", "content-length", "content-security-policy",
-    "content-type", "date", "location", "referrer-policy", "retry-after", "transfer-encoding", "vary",
+const HEADERS: [&str; 15] = [
+    "allow",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "date",
+    "location",
+    "referrer-policy",
+    "retry-after",
+    "transfer-encoding",
+    "vary",
     "x-content-type-options",
+    "x-frame-options",
 ];
 
 thread_local! {
@@ -49,7 +61,10 @@ pub fn http(data: &[u8]) {
     SERVER.with(|server| {
         answered(&server.ask(sent, usize::from(*step)));
         let plain = server.ask(PLAIN, 0);
-        assert!(plain.starts_with(b"HTTP/1.1 200 OK\r\n") && plain.ends_with(TEXT), "nobody is served any more");
+        assert!(
+            plain.starts_with(b"HTTP/1.1 200 OK\r\n") && plain.ends_with(TEXT),
+            "nobody is served any more"
+        );
     });
 }
 
@@ -87,7 +102,8 @@ impl Server {
         let (scrapes, work) = Scrapes::new(Fixed);
         thread::spawn(work);
         let telemetry_path = TelemetryPath::parse("/metrics").expect("a path");
-        let site = Site { telemetry_path, maps: true, openmetrics: true, lifecycle: true, reloads: None };
+        let site =
+            Site { telemetry_path, maps: true, openmetrics: true, lifecycle: true, reloads: None };
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let tasks = LocalSet::new();
         let served = serve(Door::from(listener), router(&site, scrapes), async || pending().await);

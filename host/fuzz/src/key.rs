@@ -1,8 +1,10 @@
 //! Bytes of a key through a chain of decoders that are built in.
 //!
 //! ```text
-//! u8 n, then n bytes: which decoders       u8: what becomes of an error
-//! then the key; if a byte 0xff is in it, what stands before that is the patterns of `regexp`, a line each
+//! u8 n, then n bytes: which decoders
+//! u8: what becomes of an error
+//! u8 n, then n bytes: the patterns of `regexp`, a line each; some that are always the same for none
+//! then the key
 //! ```
 
 use ebpf_wasm_exporter::decode::builtin::{ALL, Builtin, DecoderSettings, Spec};
@@ -13,8 +15,6 @@ use crate::{SYSTEM, text};
 
 /// Decoders of the longest chain.
 const MOST_STEPS: u8 = 4;
-/// Bytes of patterns that are tried: how long they take to compile is another test's.
-const LONGEST_PATTERNS: usize = 128;
 
 /// Takes in a key, and the chain that decodes it.
 pub fn key(data: &[u8]) {
@@ -25,7 +25,7 @@ pub fn key(data: &[u8]) {
     let (decoded, again, anew) = (first.get(0), first.get(1), second.get(0));
     assert_eq!((decoded.outcome, decoded.text), (again.outcome, again.text), "one key, two labels");
     assert_eq!((decoded.outcome, decoded.text), (anew.outcome, anew.text), "another chain");
-    // Each step at most doubles its input, or looks up a name of the host's for each 8 bytes of it.
+    // Each step at most doubles its input, or puts names for each 8 bytes of it.
     let most = (key.len() + 64) << (5 * usize::from(MOST_STEPS));
     assert!(decoded.text.len() <= most, "{} bytes of {}", decoded.text.len(), key.len());
     if let Some(error) = decoded.error {
@@ -53,10 +53,9 @@ impl<'a> Case<'a> {
             1 => OnError::Drop,
             _ => OnError::Raw,
         };
-        let (patterns, key) = match rest.iter().position(|byte| *byte == 0xff) {
-            Some(end) if end <= LONGEST_PATTERNS => (&rest[..end], &rest[end + 1..]),
-            _ => (&b"^[0-9]+$\na(.)c"[..], rest),
-        };
+        let (count, rest) = rest.split_first()?;
+        let (patterns, key) = rest.split_at_checked(usize::from(*count))?;
+        let patterns = if patterns.is_empty() { b"^[0-9]+$\na(.)c" } else { patterns };
         let patterns = String::from_utf8_lossy(patterns).lines().map(str::to_owned).collect();
         Some((Self { steps, on_error, patterns }, key))
     }

@@ -34,11 +34,18 @@ pub fn object(data: &[u8]) {
 /// A plan with a counter, a histogram and a span of each map, as far as they have names for it.
 fn plan(maps: &[MapSpec]) -> Option<Config> {
     let (mut counters, mut histograms, mut spans) = (String::new(), String::new(), String::new());
-    let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    for MapSpec { name, key_size, .. } in maps.iter().filter(|map| is_plain(&map.name)).take(MOST_MAPS) {
+    let is_plain = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    for MapSpec { name, key_size, .. } in
+        maps.iter().filter(|map| is_plain(&map.name)).take(MOST_MAPS)
+    {
         let size = (*key_size).clamp(1, 256);
-        let _ = write!(counters, "
-    - {{name: {name}, help: h, labels: [{{name: key, size: {size}, decoders: [{{name: hex}}]}}]}}");
+        let _ = write!(
+            counters,
+            "
+    - {{name: {name}, help: h, labels: [{{name: key, size: {size}, decoders: [{{name: hex}}]}}]}}"
+        );
         let _ = write!(histograms, "
     - {{name: {name}_of, help: h, bucket_type: exp2, bucket_min: 0, bucket_max: 8, labels: [{{name: key, size: {size}, decoders: [{{name: hex}}]}}, {{name: bucket, size: 8, decoders: [{{name: uint}}]}}]}}");
         let _ = write!(spans, "

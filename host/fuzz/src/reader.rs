@@ -57,9 +57,9 @@ impl Exposition {
             self.families.push((name, help, String::new()));
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, rest) = name_of_family(rest)?;
-            let kind = rest.strip_prefix(' ').filter(|kind| {
-                ["counter", "gauge", "histogram", "unknown"].contains(kind)
-            })?;
+            let kind = rest
+                .strip_prefix(' ')
+                .filter(|kind| ["counter", "gauge", "histogram", "unknown"].contains(kind))?;
             // Behind the help of the same family.
             let (helped, _, of) = self.families.last_mut()?;
             if *helped != name || !of.is_empty() {
@@ -194,9 +194,26 @@ mod tests {
     #[test]
     fn refuses_what_is_not() {
         for line in [
-            "a 1 ", "a  1", "a", "a{} ", "a{,} 1", "a{x=\"1\",} 1", "a{x=\"1\"y=\"2\"} 1", "a{x=1} 1",
-            "a{x=\"1\",x=\"2\"} 1", "a{x=\"\\t\"} 1", "1a 1", "a 0x1", "a nan", "a{\"b\"} 1", "{x=\"1\"} 1",
-            "# TYPE a counter", "# HELP a", "a{x=\"1} 1", "\"a\" 1", "{\"a\"b=\"c\"} 1",
+            "a 1 ",
+            "a  1",
+            "a",
+            "a{} ",
+            "a{,} 1",
+            "a{x=\"1\",} 1",
+            "a{x=\"1\"y=\"2\"} 1",
+            "a{x=1} 1",
+            "a{x=\"1\",x=\"2\"} 1",
+            "a{x=\"\\t\"} 1",
+            "1a 1",
+            "a 0x1",
+            "a nan",
+            "a{\"b\"} 1",
+            "{x=\"1\"} 1",
+            "# TYPE a counter",
+            "# HELP a",
+            "a{x=\"1} 1",
+            "\"a\" 1",
+            "{\"a\"b=\"c\"} 1",
         ] {
             assert!(read(&format!("{line}\n")).is_err(), "{line}");
         }

@@ -17,7 +17,8 @@ fn folder() -> PathBuf {
 
 /// The files of a folder, by name.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     files
@@ -27,7 +28,9 @@ fn try_all(name: &str) {
     let target = ALL.iter().find(|target| target.name == name).expect("a target");
     if target.compiles && exporter().is_none() {
         assert!(std::env::var_os("CI").is_none(), "{name}: there is no exporter to compile guests");
-        return eprintln!("{name}: SKIPPED, there is no exporter to compile guests: run all tests, or set EXPORTER");
+        return eprintln!(
+            "{name}: SKIPPED, there is no exporter to compile guests: run all tests, or set EXPORTER"
+        );
     }
     for file in files(&folder().join(name)) {
         eprintln!("{}", file.display());
@@ -52,7 +55,8 @@ targets! { bundle component encoder guest_answer http key object recording yaml 
 fn each_target_is_tried_and_built_and_has_seeds() {
     let names = ALL.map(|Target { name, .. }| name);
     assert_eq!(names, TRIED);
-    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let manifest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     for name in names {
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
         assert!(files(&folder().join(name)).len() > 1, "{name} has no seeds");
