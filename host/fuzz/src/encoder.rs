@@ -26,6 +26,9 @@ use crate::reader::{self, Sample};
 const FORMATS: [Format; 3] = [Format::Text, Format::OpenMetrics, Format::Protobuf];
 /// Names of families and labels that are hard to tell apart; others are made up.
 const NAMES: [&str; 8] = ["a", "a_total", "a.b", "a_b", "b:c", "\u{706b}\"\\", "9", "z_bucket"];
+/// What a row of a histogram counts at the most: `prometheus-client` adds up its buckets, and in a build with debug
+/// assertions panics if that is more than a `u64` has.
+const MOST_COUNTED: u64 = u64::MAX >> 16;
 /// Steps of the longest story.
 const MOST_STEPS: usize = 96;
 
@@ -74,11 +77,9 @@ impl Families {
         match u.int_in_range(0..=7)? {
             0..=2 => self.come(which, u)?,
             3 => {
-                let value = u64::arbitrary(u)?;
                 let Some((family, cell)) = self.row(u)? else { return Ok(()) };
-                if counts(&self.kept[family].family().kind) {
-                    self.kept[family].family_mut().add(cell, value);
-                }
+                let family = self.kept[family].family_mut();
+                family.add(cell, counted(&family.kind, u)?);
             }
             4 => {
                 let Some((family, cell)) = self.row(u)? else { return Ok(()) };
@@ -116,7 +117,7 @@ impl Families {
             _ => None,
         };
         let cell = family.join(&labels, slot);
-        family.add(cell, u64::arbitrary(u)?);
+        family.add(cell, counted(&family.kind, u)?);
         match self.rows.contains(&(which, cell)) {
             true => self.kept[which].family_mut().leave(cell),
             false => self.rows.push((which, cell)),
@@ -176,6 +177,12 @@ impl Families {
 /// Whether its numbers are sums of rows.
 fn counts(kind: &Kind) -> bool {
     matches!(kind, Kind::Counter | Kind::Histogram(_))
+}
+
+/// What a row counts.
+fn counted(kind: &Kind, u: &mut Unstructured<'_>) -> Result<u64> {
+    let most = if matches!(kind, Kind::Histogram(_)) { MOST_COUNTED } else { u64::MAX };
+    Ok(u64::arbitrary(u)? & most)
 }
 
 fn name(u: &mut Unstructured<'_>) -> Result<String> {

@@ -233,8 +233,9 @@ fn head(input: &mut (dyn Read + Send)) -> Result<Head, RecordingFault> {
         )));
     }
     let json = input.bytes(size, HEAD)?;
-    let head: Head = serde_json::from_slice(&json)
-        .map_err(|error| RecordingFault::damaged(format!("its head: {}", shown(&error.to_string()))))?;
+    let head: Head = serde_json::from_slice(&json).map_err(|error| {
+        RecordingFault::damaged(format!("its head: {}", shown(&error.to_string())))
+    })?;
     if head.maps().count() > MOST_MAPS {
         return Err(RecordingFault::damaged(format!("it has more than {MOST_MAPS} maps")));
     }
