@@ -107,7 +107,7 @@ FOR ?= 60
 
 fuzz: ## feed each door with bytes that libFuzzer makes up; TARGETS='yaml http' for some, FOR=3600 seconds each
 	@.ci/install fuzz
-	cargo build --workspace $(LOCKED)
+	cargo build --workspace $(LOCKED) --bin ebpf_wasm_exporter
 	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/host/fuzz/instrument cargo build --workspace $(LOCKED) \
 	  --features ebpf_wasm_exporter_fuzz/libfuzzer $(TARGETS:%=--bin %)
 	@cd host/fuzz; for target in $(TARGETS); do \

@@ -1,7 +1,10 @@
 //! Each target takes in all that is kept for it below `seeds/`, and what libFuzzer has not been asked for a while is
 //! tried so with each `make test`. What was ever found is kept there too.
 
+#![allow(clippy::print_stderr, reason = "a test talks to who runs it")]
+
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use ebpf_wasm_exporter_fuzz::{ALL, Target, exporter};
@@ -29,12 +32,13 @@ fn try_all(name: &str) {
     if target.compiles && exporter().is_none() {
         assert!(std::env::var_os("CI").is_none(), "{name}: there is no exporter to compile guests");
         return eprintln!(
-            "{name}: SKIPPED, there is no exporter to compile guests: run all tests, or set EXPORTER"
+            "{name}: SKIPPED, there is no exporter to compile guests; run all tests, or set EXPORTER"
         );
     }
     for file in files(&folder().join(name)) {
-        eprintln!("{}", file.display());
-        (target.run)(&fs::read(&file).expect("a file"));
+        let bytes = fs::read(&file).expect("a file");
+        let run = catch_unwind(|| (target.run)(&bytes));
+        assert!(run.is_ok(), "{} breaks a rule, see above", file.display());
     }
 }
 
