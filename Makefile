@@ -99,7 +99,7 @@ test-arm64: ## build for arm64, and try that in an emulator: configs, recordings
 	ARM64=$(abspath $(TARGET))/$(ARM64)/debug/ebpf_wasm_exporter ARM64_OBJECTS=$(abspath $(TARGET))/examples-arm64 \
 	  cargo test --workspace $(LOCKED) --test arm64 $(ARGS)
 
-# Which doors, and how many seconds each. What is found lies in host/fuzz/artifacts, what was tried on the way in
+# Which doors, and how many seconds each; or with INPUT one file, once more. What is found lies in host/fuzz/artifacts, what was tried on the way in
 # host/fuzz/corpus. Our own crates alone are built for libFuzzer, the others as for tests, so that it takes minutes less
 # and any toolchain will do.
 TARGETS ?= $(notdir $(basename $(wildcard host/fuzz/fuzz_targets/*.rs)))
@@ -114,7 +114,7 @@ fuzz: ## feed each door with bytes that libFuzzer makes up; TARGETS='yaml http' 
 	  mkdir -p corpus/$$target artifacts/$$target; \
 	  EXPORTER=$(abspath $(TARGET))/debug/ebpf_wasm_exporter $(abspath $(TARGET))/debug/$$target -max_total_time=$(FOR) \
 	    -timeout=20 -rss_limit_mb=2048 -artifact_prefix=artifacts/$$target/ -print_final_stats=1 $(ARGS) \
-	    corpus/$$target seeds/$$target; \
+	    $(or $(INPUT),corpus/$$target seeds/$$target); \
 	done
 
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts

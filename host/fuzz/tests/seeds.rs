@@ -1,5 +1,5 @@
-//! Each target takes in all that is kept for it below `seeds/`, and what libFuzzer has not been asked for a while is
-//! tried so with each `make test`. What was ever found is kept there too.
+//! Each target takes in all that is kept for it below `seeds/`, and breaks no rule. What was found by fuzzing is kept
+//! there too. Nothing is made up here: `make fuzz` does that.
 
 #![allow(clippy::print_stderr, reason = "a test talks to who runs it")]
 
