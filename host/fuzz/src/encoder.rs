@@ -62,10 +62,15 @@ struct Families {
 
 impl Families {
     fn arbitrary(u: &mut Unstructured<'_>) -> Result<Self> {
-        let mut by_name = BTreeMap::new();
+        let (mut by_name, mut taken) = (BTreeMap::new(), HashSet::new());
         for _ in 0..u.int_in_range(1..=4)? {
             let family = family(u)?;
-            by_name.insert(family.name.clone(), Kept::from(family));
+            let called = called(&family);
+            // A config in which two of them meet is refused.
+            if called.is_disjoint(&taken) {
+                taken.extend(called);
+                by_name.insert(family.name.clone(), Kept::from(family));
+            }
         }
         let kept = by_name.into_values().collect();
         Ok(Self { kept, ..Self::default() })
@@ -177,6 +182,18 @@ impl Families {
 /// Whether its numbers are sums of rows.
 fn counts(kind: &Kind) -> bool {
     matches!(kind, Kind::Counter | Kind::Histogram(_))
+}
+
+/// What its series are called in each escaping.
+fn called(family: &Family) -> HashSet<(&'static str, String)> {
+    let suffixes = family.names().into_iter().map(|name| name[family.name.len()..].to_owned());
+    let suffixes: Vec<_> = suffixes.collect();
+    let of = |escaping: Escaping| {
+        let name = escaping.metric(&family.name).into_owned();
+        let series = move |suffix: &String| (escaping.as_str(), format!("{name}{suffix}"));
+        suffixes.iter().map(series).collect::<Vec<_>>()
+    };
+    Escaping::ALL.into_iter().flat_map(of).collect()
 }
 
 /// What a row counts.
