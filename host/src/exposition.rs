@@ -10,6 +10,7 @@ pub mod kept;
 mod lines;
 mod names;
 pub mod openmetrics;
+pub mod openmetrics2;
 pub mod page;
 pub mod protobuf;
 mod script;
@@ -23,6 +24,8 @@ pub enum Format {
     Text,
     /// See [`openmetrics`].
     OpenMetrics,
+    /// See [`openmetrics2`].
+    OpenMetrics2,
     /// See [`protobuf`].
     Protobuf,
 }
@@ -45,6 +48,7 @@ impl Accepted {
             Format::Text if self.newer_text => "text/plain; version=1.0.0; charset=utf-8",
             Format::Text => "text/plain; version=0.0.4; charset=utf-8",
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Format::OpenMetrics2 => "application/openmetrics-text; version=2.0.0; charset=utf-8",
             Format::Protobuf => {
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
                  encoding=delimited"

@@ -3,10 +3,13 @@
 //!
 //! Never fails a scrape: what cannot be read is left out.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use procfs::process::{LimitValue, Process};
+use procfs::FromRead as _;
+use procfs::process::{LimitValue, Process, Stat};
 use rustix::system::uname;
 
 use crate::privileges::Readable;
@@ -23,12 +26,11 @@ impl Collect for Myself {
         let mut one = |name, help, kind, value: Option<f64>| {
             report.family(about(name, help, []), kind, value.map(|value| ([], value)));
         };
-        // Opened once: to find it again costs as much as to read it.
-        if let Some(process) = PROCESS.get_or_init(|| Process::myself().ok()) {
-            let stat = process.stat().ok();
+        if let Some(opened) = opened() {
+            let stat = opened.stat();
             let stat = stat.as_ref();
             let Fixed { max_fds, max_address_space, started } =
-                *FIXED.get_or_init(|| Fixed::of(process));
+                *FIXED.get_or_init(|| Fixed::of(opened));
             let ticks = procfs::ticks_per_second() as f64;
             one(
                 "process_cpu_seconds_total",
@@ -40,7 +42,7 @@ impl Collect for Myself {
             gauge(
                 "process_open_fds",
                 "Number of open file descriptors.",
-                process.fd_count().ok().map(|count| count as f64),
+                opened.process.fd_count().ok().map(|count| count as f64),
             );
             gauge("process_max_fds", "Maximum number of open file descriptors.", max_fds);
             gauge(
@@ -90,8 +92,8 @@ impl Collect for Myself {
 
 /// When the process was started, in seconds since 1970, if that was read.
 pub fn started() -> Option<f64> {
-    let process = PROCESS.get_or_init(|| Process::myself().ok()).as_ref()?;
-    FIXED.get_or_init(|| Fixed::of(process)).started
+    let opened = opened()?;
+    FIXED.get_or_init(|| Fixed::of(opened)).started
 }
 
 /// The kernel's name and release, and the machine: `Linux 6.12.9 (x86_64)`.
@@ -132,18 +134,41 @@ struct Fixed {
     started: Option<f64>,
 }
 
-static PROCESS: OnceLock<Option<Process>> = OnceLock::new();
+/// What is read again and again, opened once: to find it again costs as much as to read it.
+struct Opened {
+    process: Process,
+    stat: File,
+}
+
+static OPENED: OnceLock<Option<Opened>> = OnceLock::new();
 static FIXED: OnceLock<Fixed> = OnceLock::new();
 
+fn opened() -> Option<&'static Opened> {
+    let open = || {
+        Some(Opened { process: Process::myself().ok()?, stat: File::open("/proc/self/stat").ok()? })
+    };
+    OPENED.get_or_init(open).as_ref()
+}
+
+impl Opened {
+    /// What the kernel knows of the process now.
+    fn stat(&self) -> Option<Stat> {
+        // The kernel's line has 52 numbers and a name, at most 1,110 bytes.
+        let mut line = [0; 2048];
+        let length = self.stat.read_at(&mut line, 0).ok()?;
+        Stat::from_read(&line[..length]).ok()
+    }
+}
+
 impl Fixed {
-    fn of(process: &Process) -> Self {
-        let limits = process.limits().ok();
+    fn of(opened: &Opened) -> Self {
+        let limits = opened.process.limits().ok();
         let limit = |value: LimitValue| match value {
             LimitValue::Value(value) => value as f64,
             LimitValue::Unlimited => f64::INFINITY,
         };
         let started = || {
-            let since_boot = process.stat().ok()?.starttime as f64;
+            let since_boot = opened.stat()?.starttime as f64;
             let boot = procfs::boot_time_secs().ok()? as f64;
             Some(boot + since_boot / procfs::ticks_per_second() as f64)
         };

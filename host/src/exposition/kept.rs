@@ -10,8 +10,8 @@
 //! text for all of them. Of any other, the text is kept in the escaping that was asked for last, and
 //! written anew when another one is: all servers that scrape an exporter mostly ask for the same.
 //!
-//! Text is always kept. In other formats, families with few series are written anew each time by
-//! `prometheus-client`: most of what the exporter says of itself.
+//! Text is always kept, and OpenMetrics 2.0. In other formats, families with few series are written anew each time
+//! by `prometheus-client`: most of what the exporter says of itself.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use super::names::is_plain;
 use super::openmetrics::script::OpenMetricsScript;
 use super::openmetrics::{self, Exposed};
+use super::openmetrics2::OpenMetrics2Script;
 use super::protobuf::{self, script::ProtobufScript};
 use super::script::Script;
 use super::sheet::{Block, Sheet};
@@ -43,6 +44,7 @@ pub struct Kept {
     plain: bool,
     text: Written<TextScript>,
     openmetrics: Written<OpenMetricsScript>,
+    openmetrics2: Written<OpenMetrics2Script>,
     protobuf: Written<ProtobufScript>,
 }
 
@@ -61,6 +63,7 @@ impl From<Family> for Kept {
             family: Arc::new(family),
             text: Written::default(),
             openmetrics: Written::default(),
+            openmetrics2: Written::default(),
             protobuf: Written::default(),
         }
     }
@@ -101,6 +104,14 @@ impl Kept {
         }
     }
 
+    /// Hands out its text in OpenMetrics 2.0, in parts, in order.
+    pub(super) fn openmetrics2(&mut self, escaping: Escaping, part: impl FnMut(Bytes)) {
+        if self.catch_up() {
+            let escaping = self.telling(escaping);
+            self.openmetrics2.ask(&self.family, &escaping).parts(part);
+        }
+    }
+
     /// Hands out its message and the message's length, in parts, in order.
     pub(super) fn protobuf(&mut self, escaping: Escaping, part: impl FnMut(Bytes)) {
         if !self.catch_up() {
@@ -117,8 +128,9 @@ impl Kept {
 
     /// The blocks of all texts.
     pub(super) fn blocks_mut(&mut self) -> impl Iterator<Item = &mut Block> {
-        let Self { text, openmetrics, protobuf, .. } = self;
-        text.blocks_mut().chain(openmetrics.blocks_mut()).chain(protobuf.blocks_mut())
+        let Self { text, openmetrics, openmetrics2, protobuf, .. } = self;
+        let texts = text.blocks_mut().chain(openmetrics.blocks_mut());
+        texts.chain(openmetrics2.blocks_mut()).chain(protobuf.blocks_mut())
     }
 
     /// Forgets all series.
@@ -134,6 +146,7 @@ impl Kept {
         let moves = self.family_mut().compact();
         self.text = Written::default();
         self.openmetrics = Written::default();
+        self.openmetrics2 = Written::default();
         self.protobuf = Written::default();
         Some(moves)
     }
@@ -143,6 +156,7 @@ impl Kept {
         let family = Arc::make_mut(&mut self.family);
         self.text.catch_up(family);
         self.openmetrics.catch_up(family);
+        self.openmetrics2.catch_up(family);
         self.protobuf.catch_up(family);
         family.settle();
         !family.is_empty()
@@ -196,7 +210,8 @@ mod tests {
     use crate::exposition::Format;
     use crate::series::{Kind, LabelSet};
 
-    const FORMATS: [Format; 3] = [Format::Text, Format::OpenMetrics, Format::Protobuf];
+    const FORMATS: [Format; 4] =
+        [Format::Text, Format::OpenMetrics, Format::OpenMetrics2, Format::Protobuf];
 
     fn kept(label: &str) -> Kept {
         let labels = vec![label.to_owned()];
@@ -217,6 +232,7 @@ mod tests {
                 let name = "x".to_owned();
                 kept.openmetrics(Exposed { escaping, name, unknown: false }, part);
             }
+            Format::OpenMetrics2 => kept.openmetrics2(escaping, part),
             Format::Protobuf => kept.protobuf(escaping, part),
         }
         last.unwrap()
@@ -254,8 +270,8 @@ mod tests {
     }
 
     #[test]
-    fn few_series_are_not_kept_but_as_text() {
-        for (format, is_kept) in FORMATS.into_iter().zip([true, false, false]) {
+    fn few_series_are_not_kept_where_the_client_writes_them() {
+        for (format, is_kept) in FORMATS.into_iter().zip([true, false, true, false]) {
             let labels = vec!["a".to_owned()];
             let mut family = Family::new("x".to_owned(), "h".to_owned(), labels, Kind::Counter);
             family.join(&LabelSet::of(["b"]), None);

@@ -39,6 +39,11 @@ pub fn render<'a>(
             }
             page.push(openmetrics::end().into());
         }
+        Format::OpenMetrics2 => {
+            let mut push = |part| page.push(part);
+            families.into_iter().for_each(|kept| kept.openmetrics2(escaping, &mut push));
+            page.push(openmetrics::end().into());
+        }
     }
     page.finish()
 }
@@ -106,10 +111,11 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::exposition::{protobuf, text};
+    use crate::exposition::{openmetrics2, protobuf, text};
     use crate::series::{Family, Kind, LabelSet};
 
-    const FORMATS: [Format; 3] = [Format::Text, Format::OpenMetrics, Format::Protobuf];
+    const FORMATS: [Format; 4] =
+        [Format::Text, Format::OpenMetrics, Format::OpenMetrics2, Format::Protobuf];
 
     /// Families of many series and of few, and two that have no place beside each other in OpenMetrics.
     fn families() -> Vec<Kept> {
@@ -138,10 +144,15 @@ mod tests {
     fn plain(families: &[Kept], format: Format, escaping: Escaping) -> Vec<u8> {
         let mut families: Vec<_> = families.iter().map(|kept| Arc::clone(kept.family())).collect();
         families.sort_by(|one, other| one.name.cmp(&other.name));
+        let each = families.iter().map(|family| &**family);
+        let mut out = Vec::new();
         match format {
             Format::Text => {
-                let mut out = Vec::new();
-                text::encode(families.iter().map(|family| &**family), escaping, &mut out);
+                text::encode(each, escaping, &mut out);
+                out
+            }
+            Format::OpenMetrics2 => {
+                openmetrics2::encode(each, escaping, &mut out);
                 out
             }
             Format::OpenMetrics => openmetrics::encode(&families, escaping).into(),

@@ -271,6 +271,7 @@ mod tests {
     use crate::exposition::gzip::Member;
     use crate::exposition::openmetrics::script::OpenMetricsScript;
     use crate::exposition::openmetrics::{self, Exposed};
+    use crate::exposition::openmetrics2::{self, OpenMetrics2Script};
     use crate::exposition::protobuf::{self, script::ProtobufScript};
     use crate::exposition::text::{self, TextScript};
     use crate::series::{Cell, Kind, LabelSet};
@@ -331,6 +332,16 @@ mod tests {
             let mut out = String::new();
             openmetrics::write(family, exposed, &mut out);
             out.into()
+        },
+        read: utf8,
+    };
+
+    const OPENMETRICS2: Plain<Escaping> = Plain {
+        encode: |family, escaping| {
+            let mut out = Vec::new();
+            openmetrics2::encode([&**family], *escaping, &mut out);
+            out.truncate(out.len() - openmetrics::end().len());
+            out
         },
         read: utf8,
     };
@@ -451,6 +462,13 @@ mod tests {
         }
 
         #[test]
+        fn openmetrics_2_is_what_the_plain_encoder_writes(
+            kind in kinds(), escaping in escapings(), scrapes in changes()
+        ) {
+            check::<OpenMetrics2Script>(family(&["a\\b"], kind), &escaping, &OPENMETRICS2, scrapes);
+        }
+
+        #[test]
         fn protobuf_is_the_message_that_the_client_makes(
             kind in kinds(), escaping in escapings(), scrapes in changes()
         ) {
@@ -466,6 +484,7 @@ mod tests {
             let exposed = Exposed { escaping, name: "x.y".to_owned(), unknown: false };
             check::<TextScript>(Arc::clone(&family), &escaping, &TEXT, vec![vec![]]);
             check::<OpenMetricsScript>(Arc::clone(&family), &exposed, &OPENMETRICS, vec![vec![]]);
+            check::<OpenMetrics2Script>(Arc::clone(&family), &escaping, &OPENMETRICS2, vec![vec![]]);
             check::<ProtobufScript>(family, &escaping, &PROTOBUF, vec![vec![]]);
         }
     }

@@ -31,6 +31,13 @@ pub struct Bounds {
     pub native: Option<Native>,
 }
 
+impl Bounds {
+    /// Whether classic buckets are told to clients that know native histograms.
+    pub fn has_classic(&self) -> bool {
+        self.native.as_ref().is_none_or(|native| native.classic)
+    }
+}
+
 /// One histogram as Prometheus wants it.
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram<'a> {

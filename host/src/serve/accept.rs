@@ -1,7 +1,7 @@
 //! Which format a client wants the metrics in (RFC 9110 §12.5.1), and what is to become of names that
 //! not every client takes (the parameter `escaping`, as Prometheus' content negotiation has it).
 //!
-//! Nobody gets OpenMetrics, protobuf or text 1.0.0 who has not named it: wildcards mean text 0.0.4, which is
+//! Nobody gets OpenMetrics, its version 2.0, protobuf or text 1.0.0 who has not named it: wildcards mean text 0.0.4, which is
 //! also for those who say nothing, or ask for what we do not have. An `escaping` belongs to the range that it
 //! stands in, and one that nobody knows is as none: the default.
 
@@ -19,11 +19,15 @@ pub(super) fn preferred(headers: &HeaderMap, openmetrics_enabled: bool) -> Accep
         let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
         text.split(',').for_each(|range| wishes.note(range));
     }
-    let Wishes { text: (_, text), newer_text, openmetrics, protobuf } = wishes;
+    let Wishes { text: (_, text), newer_text, openmetrics, openmetrics2, protobuf } = wishes;
     let newer = newer_text.weight > 0.0 && newer_text.weight >= text.weight;
     let mut best = (Format::Text, if newer { newer_text } else { text });
-    let openmetrics = if openmetrics_enabled { openmetrics } else { Wish::default() };
-    for (format, wish) in [(Format::OpenMetrics, openmetrics), (Format::Protobuf, protobuf)] {
+    let enabled = |wish| if openmetrics_enabled { wish } else { Wish::default() };
+    for (format, wish) in [
+        (Format::OpenMetrics2, enabled(openmetrics2)),
+        (Format::OpenMetrics, enabled(openmetrics)),
+        (Format::Protobuf, protobuf),
+    ] {
         if wish.weight > best.1.weight {
             best = (format, wish);
         }
@@ -38,6 +42,7 @@ struct Wishes {
     text: (Closeness, Wish),
     newer_text: Wish,
     openmetrics: Wish,
+    openmetrics2: Wish,
     protobuf: Wish,
 }
 
@@ -82,6 +87,10 @@ impl Wishes {
             }
             ("application/openmetrics-text", None | Some("1.0.0")) => {
                 self.openmetrics = self.openmetrics.or_more(wish);
+                return;
+            }
+            ("application/openmetrics-text", Some("2.0.0")) => {
+                self.openmetrics2 = self.openmetrics2.or_more(wish);
                 return;
             }
             ("application/vnd.google.protobuf", _) if range.is_delimited_families() => {
@@ -139,7 +148,7 @@ impl<'a> Range<'a> {
 mod tests {
     use axum::http::HeaderValue;
 
-    use super::Format::{OpenMetrics, Protobuf, Text};
+    use super::Format::{OpenMetrics, OpenMetrics2, Protobuf, Text};
     use super::*;
 
     const PROTO: &str = "application/vnd.google.protobuf;\
@@ -164,6 +173,7 @@ mod tests {
             Text if newer_text => "1.0.0",
             Text => "0.0.4",
             OpenMetrics => "openmetrics",
+            OpenMetrics2 => "openmetrics2",
             Protobuf => "protobuf",
         };
         format!("{format} {}", escaping.as_str())
@@ -173,7 +183,7 @@ mod tests {
     fn honours_weights() {
         let proto = |q: &str| format!("{PROTO};q={q}");
         // What it is where OpenMetrics is enabled, and where not.
-        let cases: [(&[&str], Format, Format); 28] = [
+        let cases: [(&[&str], Format, Format); 31] = [
             (&[], Text, Text),
             (&[""], Text, Text),
             (&["*/*"], Text, Text),
@@ -183,7 +193,20 @@ mod tests {
             (&["application/openmetrics-text"], OpenMetrics, Text),
             (&["Application/OpenMetrics-Text ; Version=\"1.0.0\""], OpenMetrics, Text),
             (&["application/openmetrics-text;version=0.0.1"], Text, Text),
-            (&["application/openmetrics-text;version=2.0.0"], Text, Text),
+            (&["application/openmetrics-text;version=2.0.0"], OpenMetrics2, Text),
+            (&["application/openmetrics-text;version=2.0.1"], Text, Text),
+            (
+                &["application/openmetrics-text;version=2.0.0,application/openmetrics-text"],
+                OpenMetrics2,
+                Text,
+            ),
+            (
+                &[
+                    "application/openmetrics-text;version=2.0.0;q=0.6,application/openmetrics-text;q=0.7",
+                ],
+                OpenMetrics,
+                Text,
+            ),
             (&["application/openmetrics-text;q=0"], Text, Text),
             (&["application/openmetrics-text;q=x"], Text, Text),
             (&["application/openmetrics-text,text/plain"], Text, Text),
@@ -295,6 +318,7 @@ mod tests {
             (of(Text, false), "text/plain; version=0.0.4; charset=utf-8"),
             (of(Text, true), "text/plain; version=1.0.0; charset=utf-8"),
             (of(OpenMetrics, false), "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            (of(OpenMetrics2, false), "application/openmetrics-text; version=2.0.0; charset=utf-8"),
             (
                 of(Protobuf, true),
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",

@@ -495,6 +495,7 @@ fn judged() -> impl Iterator<Item = Trial> {
     ];
     let native = trials![native:
         a_server_has_every_bucket_and_finds_quantiles,
+        a_server_has_as_much_of_openmetrics_2,
         a_server_makes_native_ones_of_classic_ones,
         a_server_knows_when_a_counter_began,
     ];

@@ -74,6 +74,13 @@ const NEWEST: Setup = Setup {
     flag: Some("--enable-feature=created-timestamp-zero-ingestion"),
 };
 
+/// The same, which takes OpenMetrics 2.0 and nothing else.
+const OPENMETRICS2: Setup = Setup {
+    scrape: "scrape_native_histograms: true, scrape_protocols: [OpenMetricsText2.0.0],",
+    flag: Some("--enable-feature=openmetrics2,created-timestamp-zero-ingestion"),
+    ..NEWEST
+};
+
 /// Why it cannot be asked here.
 pub fn lacks() -> Option<String> {
     let mut command = Command::new(NEWEST.program);
@@ -234,10 +241,11 @@ fn quantile(mut numbers: Vec<u64>, share: f64) -> u64 {
     numbers[(share * numbers.len() as f64).ceil() as usize - 1]
 }
 
-fn start(yaml: &str) -> (Exporter, Prometheus, Session) {
-    let (configs, session) = configs(yaml);
-    let exporter = Exporter::start(configs.flags());
-    let prometheus = Prometheus::of(&exporter, NEWEST);
+fn start(setup: Setup) -> (Exporter, Prometheus, Session) {
+    let (configs, session) = configs(CONFIG);
+    let openmetrics = ["--web.enable-openmetrics".to_owned()];
+    let exporter = Exporter::start(configs.flags().into_iter().chain(openmetrics));
+    let prometheus = Prometheus::of(&exporter, setup);
     (exporter, prometheus, session)
 }
 
@@ -282,7 +290,15 @@ fn buckets(prometheus: &Prometheus, metric: &str) -> Vec<[f64; 3]> {
 }
 
 pub fn a_server_has_every_bucket_and_finds_quantiles() {
-    let (_exporter, prometheus, session) = start(CONFIG);
+    finds_quantiles(NEWEST);
+}
+
+pub fn a_server_has_as_much_of_openmetrics_2() {
+    finds_quantiles(OPENMETRICS2);
+}
+
+fn finds_quantiles(setup: Setup) {
+    let (_exporter, prometheus, session) = start(setup);
     // Microseconds to half a second, and a few that are below and above all buckets.
     let durations: Vec<_> = numbers(1000.0, 19.0).into_iter().chain([0, 7, 999]).collect();
     durations.iter().for_each(|duration| session.observe(DURATION, *duration));
@@ -337,7 +353,7 @@ pub fn a_server_has_every_bucket_and_finds_quantiles() {
 }
 
 pub fn a_server_makes_native_ones_of_classic_ones() {
-    let (_exporter, prometheus, session) = start(CONFIG);
+    let (_exporter, prometheus, session) = start(NEWEST);
     let durations = numbers(1000.0, 19.0);
     durations.iter().for_each(|duration| session.observe(DURATION, *duration));
     let metric = "ebpf_exporter_native_decimal_seconds";
@@ -350,7 +366,13 @@ pub fn a_server_makes_native_ones_of_classic_ones() {
 }
 
 pub fn a_server_knows_when_a_counter_began() {
-    let (_exporter, prometheus, session) = start(CONFIG);
+    for setup in [NEWEST, OPENMETRICS2] {
+        knows_when_a_counter_began(setup);
+    }
+}
+
+fn knows_when_a_counter_began(setup: Setup) {
+    let (_exporter, prometheus, session) = start(setup);
     session.observe(ADD, 1000);
     let at = |n: usize| move |series: &Value| series["values"][n][1].as_str()?.parse().ok();
     // It was read once without it: so it was 0 then, and `increase` sees all that it has counted.

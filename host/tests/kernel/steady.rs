@@ -116,7 +116,7 @@ fn allocations(rows: u64, way: Way, format: Format) -> usize {
 }
 
 pub fn a_warm_scrape_allocates_nothing_for_a_row() {
-    let formats = [Format::Text, Format::OpenMetrics, Format::Protobuf];
+    let formats = [Format::Text, Format::OpenMetrics, Format::OpenMetrics2, Format::Protobuf];
     for (way, format) in quick_ways().flat_map(|way| formats.map(|format| (way, format))) {
         let (few, many) = (allocations(2_000, way, format), allocations(22_000, way, format));
         // A block of 512 lines is passed on in a few pieces of memory.

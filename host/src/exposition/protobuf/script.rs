@@ -143,7 +143,7 @@ impl Script for ProtobufScript {
                 };
                 next(&whole(histogram.told_count()));
                 next(&histogram.sum().to_le_bytes());
-                if has_classic(bounds) {
+                if bounds.has_classic() {
                     histogram.cumulative().for_each(|(_, count)| next(&whole(count)));
                     next(&whole(histogram.count()));
                 }
@@ -208,7 +208,7 @@ fn before(kind: &Kind) -> Vec<Vec<u8>> {
         }
         Kind::Histogram(bounds) => {
             let mut parts = vec![vec![tag::HISTOGRAM_COUNT], vec![tag::HISTOGRAM_SUM]];
-            if has_classic(bounds) {
+            if bounds.has_classic() {
                 let ends = bounds.upper.iter().copied().chain([f64::INFINITY]);
                 parts.extend(ends.map(bucket));
             }
@@ -227,11 +227,6 @@ fn timestamp(milliseconds: u64) -> Vec<u8> {
     out.push(tag::NANOSECONDS);
     varint(milliseconds % 1000 * 1_000_000, &mut out);
     out
-}
-
-/// Whether classic buckets are told.
-fn has_classic(bounds: &Bounds) -> bool {
-    bounds.native.as_ref().is_none_or(|native| native.classic)
 }
 
 /// What stands before each number of a native histogram: the zero bucket's, then those of all others. All are told,

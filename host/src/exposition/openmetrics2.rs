@@ -1,0 +1,288 @@
+//! The OpenMetrics text format 2.0, for those who ask for this version where OpenMetrics is enabled.
+//!
+//! A histogram is one line, its classic buckets and its native ones side by side, and a series says when it began.
+//! Names are those of the text format: no type appends anything. `prometheus-client` does not write it, so all
+//! of it is written here.
+//!
+//! Never writes a time of which it is not known that the series had counted nothing until then.
+
+use bytes::Bytes;
+
+use super::lines::{braced, escape};
+use super::names::{self, Names, commented};
+use super::script::Script;
+use crate::config::buckets::native::Native;
+use crate::escaping::Escaping;
+use crate::series::{Bounds, Family, Histogram, Kind};
+
+/// Appends all families to `out`, in the order given. Those without series are left out.
+pub fn encode<'a>(
+    families: impl IntoIterator<Item = &'a Family>,
+    escaping: Escaping,
+    out: &mut Vec<u8>,
+) {
+    for family in families.into_iter().filter(|family| !family.is_empty()) {
+        let mut script = OpenMetrics2Script::new(family, &escaping);
+        out.extend_from_slice(&script.head);
+        for id in family.live() {
+            script.write(family, id, out, |_, _| {});
+        }
+    }
+    out.extend_from_slice(super::openmetrics::end().as_bytes());
+}
+
+/// Writes a family as OpenMetrics 2.0.
+#[derive(Debug)]
+pub(super) struct OpenMetrics2Script {
+    /// The comments.
+    head: Bytes,
+    /// What stands before the labels of a series, and behind them.
+    around: (String, String),
+    /// What stands before the value of each label, in their order.
+    names: Vec<String>,
+    /// What stands before each number of a series.
+    before: Vec<String>,
+    /// What stands behind the last number, before the time.
+    behind: &'static str,
+    /// The labels of the series in hand, quoted and escaped.
+    labels: Vec<u8>,
+    /// When it began, and the end of its line.
+    end: Vec<u8>,
+}
+
+impl Script for OpenMetrics2Script {
+    type Terms = Escaping;
+
+    /// A real number may be `-inf` or `NaN`.
+    const DIGITS: &'static [u8] = b"0123456789.e+-infNa";
+
+    fn new(family: &Family, escaping: &Escaping) -> Self {
+        let Names { name, labels } = Names::of(family, *escaping).quoted();
+        let commas = [""].into_iter().chain(std::iter::repeat(","));
+        let (before, behind) = match &family.kind {
+            Kind::Counter | Kind::RealCounter | Kind::Gauge | Kind::IntegerGauge => {
+                (vec![String::new()], "")
+            }
+            Kind::Histogram(bounds) => before(bounds),
+        };
+        Self {
+            head: head(family, *escaping).into(),
+            around: braced(&name, !labels.is_empty()),
+            names: labels
+                .iter()
+                .zip(commas)
+                .map(|(name, comma)| format!("{comma}{name}=\""))
+                .collect(),
+            before,
+            behind,
+            labels: Vec::new(),
+            end: Vec::new(),
+        }
+    }
+
+    fn head(&self, _: usize) -> Bytes {
+        self.head.clone()
+    }
+
+    fn len(&self) -> usize {
+        self.before.len()
+    }
+
+    fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &[u8])) {
+        let (mut whole, mut real) = (itoa::Buffer::new(), dtoa::Buffer::new());
+        match kind {
+            Kind::Counter => then(0, whole.format(cells[0]).as_bytes()),
+            Kind::IntegerGauge => then(0, whole.format(cells[0].cast_signed()).as_bytes()),
+            Kind::RealCounter | Kind::Gauge => {
+                then(0, real.format(f64::from_bits(cells[0])).as_bytes());
+            }
+            Kind::Histogram(bounds) => {
+                let histogram = Histogram::new(bounds, cells);
+                let count = histogram.told_count();
+                then(0, whole.format(count).as_bytes());
+                then(1, real.format(histogram.sum()).as_bytes());
+                let native = histogram.native_counts().filter(|_| bounds.native.is_some());
+                let classic =
+                    histogram.cumulative().map(|(_, below)| below.min(count)).chain([count]);
+                let classic = classic.filter(|_| bounds.has_classic());
+                for (place, number) in native.chain(classic).enumerate() {
+                    then(2 + place, whole.format(number).as_bytes());
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, family: &Family, id: usize, _: &mut Vec<u8>) {
+        self.labels.clear();
+        for (name, value) in self.names.iter().zip(family.label_values(id)) {
+            self.labels.extend_from_slice(name.as_bytes());
+            escape(value, true, &mut self.labels);
+            self.labels.push(b'"');
+        }
+        self.end.clear();
+        self.end.extend_from_slice(self.behind.as_bytes());
+        if let Some(time) = family.begun(id).filter(|_| !is_gauge(&family.kind)) {
+            let (seconds, milliseconds) = (time / 1000, time % 1000);
+            self.end.extend_from_slice(format!(" st@{seconds}.{milliseconds:03}").as_bytes());
+        }
+        self.end.push(b'\n');
+    }
+
+    fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
+        if n == 0 {
+            out.extend_from_slice(self.around.0.as_bytes());
+            out.extend_from_slice(&self.labels);
+            out.extend_from_slice(self.around.1.as_bytes());
+        }
+        out.extend_from_slice(self.before[n].as_bytes());
+        let at = out.len();
+        out.extend_from_slice(number);
+        if n + 1 == self.before.len() {
+            out.extend_from_slice(&self.end);
+        }
+        at
+    }
+}
+
+/// Whether what it measures never began.
+fn is_gauge(kind: &Kind) -> bool {
+    matches!(kind, Kind::Gauge | Kind::IntegerGauge)
+}
+
+/// The comments that stand before a family's series.
+fn head(family: &Family, escaping: Escaping) -> String {
+    let name = escaping.metric(&family.name);
+    let (name, kind, help) = (commented(&name), family.kind.word(), names::escape(&family.help));
+    format!("# TYPE {name} {kind}\n# HELP {name} {help}\n")
+}
+
+/// What stands before each number of a histogram, and behind the last.
+fn before(bounds: &Bounds) -> (Vec<String>, &'static str) {
+    let mut before = vec!["{count:".to_owned(), ",sum:".to_owned()];
+    let mut behind = "";
+    if let Some(Native { schema, second, .. }) = bounds.native {
+        let (threshold, others) = (real(bounds.upper[0]), bounds.upper.len() - 1);
+        before.push(format!(",schema:{schema},zero_threshold:{threshold},zero_count:"));
+        let spans = format!(",positive_spans:[{second}:{others}],positive_buckets:[");
+        before.extend(listed(spans, std::iter::repeat_n(String::new(), others)));
+        behind = if others > 0 { "]" } else { "" };
+    }
+    if bounds.has_classic() {
+        let ends = bounds.upper.iter().map(|upper| real(*upper)).chain(["+Inf".to_owned()]);
+        let buckets = ends.map(|end| format!("{end}:"));
+        before.extend(listed(format!("{behind},bucket:["), buckets));
+        behind = "]";
+    }
+    (before, if behind.is_empty() { "}" } else { "]}" })
+}
+
+/// What stands before each number of a list that begins so, each of which has this before it.
+fn listed(begin: String, each: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    let commas = std::iter::repeat(",".to_owned());
+    [begin].into_iter().chain(commas).zip(each).map(|(comma, each)| comma + &each)
+}
+
+fn real(number: f64) -> String {
+    dtoa::Buffer::new().format(number).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::buckets::{Buckets, Scale, Slot};
+    use crate::series::LabelSet;
+
+    fn encoded(families: &[Family], escaping: Escaping) -> String {
+        let mut out = Vec::new();
+        encode(families, escaping, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn family(name: &str, labels: &[&str], kind: Kind) -> Family {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        Family::new(name.to_owned(), "What \"it\" is:\na \\ b".to_owned(), labels, kind)
+    }
+
+    #[test]
+    fn counters_keep_their_names_and_say_when_they_began() {
+        let mut counter = family("x", &["a"], Kind::Counter);
+        counter.begin_at(Some(1_700_000_000_007));
+        counter.join(&LabelSet::of(["\"\\\n"]), None);
+        counter.begin_at(None);
+        let cell = counter.join(&LabelSet::of(["found"]), None);
+        counter.add(cell, u64::MAX);
+        let mut gauge = family("x_total", &[], Kind::Gauge);
+        gauge.begin_at(Some(1));
+        gauge.set(&LabelSet::default(), -0.5);
+        insta::assert_snapshot!(encoded(&[counter, gauge], Escaping::default()), @r##"
+        # TYPE x counter
+        # HELP x What \"it\" is:\na \\ b
+        x{a="\"\\\n"} 0 st@1700000000.007
+        x{a="found"} 18446744073709551615
+        # TYPE x_total gauge
+        # HELP x_total What \"it\" is:\na \\ b
+        x_total -0.5
+        # EOF
+        "##);
+    }
+
+    #[test]
+    fn names_that_are_not_plain_are_escaped_or_quoted() {
+        let mut counter = family("x.y", &["k8s.pod", "b"], Kind::Counter);
+        counter.join(&LabelSet::of(["v", "v"]), None);
+        let line = |escaping| {
+            let text = encoded(std::slice::from_ref(&counter), escaping);
+            text.lines().nth(2).unwrap().to_owned()
+        };
+        assert_eq!(line(Escaping::Underscores), r#"x_y{k8s_pod="v",b="v"} 0"#);
+        assert_eq!(line(Escaping::AllowUtf8), r#"{"x.y","k8s.pod"="v",b="v"} 0"#);
+    }
+
+    /// The line of a histogram with 1, 0 and 4 in its buckets.
+    fn histogram(scale: Scale, native: Option<Native>) -> String {
+        let kind = Kind::histogram(&Buckets { scale, multiplier: 0.5, native });
+        let mut family = family("h", &[], kind);
+        family.begin_at(Some(2_500));
+        for (slot, value) in [(Slot::Bucket(0), 1), (Slot::Bucket(2), 4), (Slot::Sum, 25)] {
+            let cell = family.join(&LabelSet::default(), Some(slot));
+            family.add(cell, value);
+        }
+        encoded(&[family], Escaping::default()).lines().nth(2).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_histogram_is_a_line() {
+        let scale = || Scale::Exp2 { min: 0, max: 2 };
+        let native = |classic| Some(Native { schema: 0, second: 0, classic });
+        insta::assert_snapshot!(
+            histogram(scale(), None),
+            @"h {count:5,sum:12.5,bucket:[0.5:1,1.0:1,2.0:5,+Inf:5]} st@2.500"
+        );
+        insta::assert_snapshot!(
+            histogram(scale(), native(false)),
+            @"h {count:5,sum:12.5,schema:0,zero_threshold:0.5,zero_count:1,positive_spans:[0:2],positive_buckets:[0,4]} st@2.500"
+        );
+        insta::assert_snapshot!(
+            histogram(scale(), native(true)),
+            @"h {count:5,sum:12.5,schema:0,zero_threshold:0.5,zero_count:1,positive_spans:[0:2],positive_buckets:[0,4],bucket:[0.5:1,1.0:1,2.0:5,+Inf:5]} st@2.500"
+        );
+    }
+
+    #[test]
+    fn a_native_histogram_may_have_a_zero_bucket_alone() {
+        for (classic, expected) in [
+            (false, "h {count:0,sum:0.0,schema:0,zero_threshold:0.5,zero_count:0}"),
+            (
+                true,
+                "h {count:0,sum:0.0,schema:0,zero_threshold:0.5,zero_count:0,bucket:[0.5:0,+Inf:0]}",
+            ),
+        ] {
+            let native = Some(Native { schema: 0, second: 0, classic });
+            let scale = Scale::Exp2 { min: 0, max: 0 };
+            let mut family =
+                family("h", &[], Kind::histogram(&Buckets { scale, multiplier: 0.5, native }));
+            family.join(&LabelSet::default(), Some(Slot::Sum));
+            assert_eq!(encoded(&[family], Escaping::default()).lines().nth(2), Some(expected));
+        }
+    }
+}
