@@ -7,7 +7,12 @@
 //! then the key
 //! ```
 
-use ebpf_wasm_exporter::decode::builtin::{ALL, Builtin, DecoderSettings, Spec};
+use std::path::Path;
+
+use ebpf_wasm_exporter::config::Fault;
+use ebpf_wasm_exporter::decode::builtin::{
+    ALL, Builtin, DecoderSettings, SettingsError, Spec, find,
+};
 use ebpf_wasm_exporter::decode::{Chain, Decodings, OnError, Step};
 use ebpf_wasm_exporter::series::LabelSet;
 
@@ -76,11 +81,15 @@ impl<'a> Case<'a> {
             regexps: self.patterns.clone(),
             ..DecoderSettings::default()
         };
-        let found = ebpf_wasm_exporter::decode::builtin::find(builtin.name).expect("one of all");
+        let found = find(builtin.name).expect("one of all");
         match found.with(&settings) {
             Ok(spec) => Some(spec),
             Err(faults) => {
-                faults.iter().for_each(|fault| text::one_line(&fault.advice.to_string()));
+                // As a config says it, whose fault it is.
+                let said = |fault: &SettingsError| {
+                    Fault::of_file(Path::new("fuzz.yaml"), fault.advice.clone())
+                };
+                faults.iter().for_each(|fault| text::one_line(&said(fault).to_string()));
                 None
             }
         }
