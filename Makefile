@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build examples plugins rust-plugins deb release test test-kernels test-arm64 soak bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
+.PHONY: help run build examples plugins rust-plugins deb release test test-kernels test-arm64 soak fuzz bench bench-micro bench-instructions bench-overhead bench-attacks docs mixin lint image
 
 # Tools of .ci/install, and a Rust toolchain that this shell has not heard of yet.
 export PATH := $(PATH):$(CURDIR)/.ci/tools/bin:$(HOME)/.cargo/bin
@@ -102,10 +102,26 @@ test-arm64: ## build for arm64, and try that in an emulator: configs, recordings
 	  cargo test --workspace $(LOCKED) --test arm64 $(ARGS)
 
 # For how long: 90s, 2m, 1h. The table at the end says what was done in that time.
-FOR ?= 2m
 soak: ## keep an exporter busy, as root: no scrape may fail, and it may not take more and more; FOR=1h for longer
 	@.ci/install test
-	SOAK_FOR=$(FOR) cargo test --workspace $(LOCKED) $(STARTED) --test soak $(ARGS)
+	SOAK_FOR=$(or $(FOR),2m) cargo test --workspace $(LOCKED) $(STARTED) --test soak $(ARGS)
+
+# Which doors, and for how long each; or with INPUT one file, once more. What is found lies in host/fuzz/artifacts, what
+# was tried on the way in host/fuzz/corpus. Our own crates alone are built for libFuzzer, the others as for tests, so
+# that it takes minutes less and any toolchain will do.
+TARGETS ?= $(notdir $(basename $(wildcard host/fuzz/fuzz_targets/*.rs)))
+fuzz: ## feed each door with bytes that libFuzzer makes up; TARGETS='yaml http' for some, FOR=1h for longer than a minute
+	@.ci/install fuzz
+	cargo build --workspace $(LOCKED) --bin ebpf_wasm_exporter
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/host/fuzz/instrument cargo build --workspace $(LOCKED) \
+	  --features ebpf_wasm_exporter_fuzz/libfuzzer $(TARGETS:%=--bin %)
+	@cd host/fuzz; for target in $(TARGETS); do \
+	  mkdir -p corpus/$$target artifacts/$$target; \
+	  EXPORTER=$(abspath $(TARGET))/debug/ebpf_wasm_exporter $(abspath $(TARGET))/debug/$$target \
+	    -max_total_time=$$(($(subst h,*3600,$(subst m,*60,$(subst s,,$(or $(FOR),1m)))))) \
+	    -timeout=20 -rss_limit_mb=2048 -artifact_prefix=artifacts/$$target/ -print_final_stats=1 $(ARGS) \
+	    $(or $(INPUT),corpus/$$target seeds/$$target); \
+	done
 
 bench: ## measure scrapes beside the kernel's own batch read, as root; ONLY=10k,100k for some parts
 	@.ci/install test

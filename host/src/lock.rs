@@ -106,13 +106,22 @@ impl PluginLock {
             }
             unread => LockError::Unreadable { file: file.clone(), why: unread.why() },
         })?;
-        let damaged = |why| LockError::Damaged { file: file.clone(), why };
+        Self::parse(&file, &bytes)
+    }
+
+    /// What these bytes say, which are those of this file.
+    ///
+    /// # Errors
+    ///
+    /// When they are no lock, or one that cannot be used.
+    pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self, LockError> {
+        let damaged = |why| LockError::Damaged { file: file.to_owned(), why };
         let no_json = |error: serde_json::Error| damaged(plain(&error.to_string(), LONGEST_TEXT));
-        let Form { version: found } = serde_json::from_slice(&bytes).map_err(no_json)?;
+        let Form { version: found } = serde_json::from_slice(bytes).map_err(no_json)?;
         if found != VERSION {
-            return Err(LockError::Version { file: file.clone(), found });
+            return Err(LockError::Version { file: file.to_owned(), found });
         }
-        let document: Document = serde_json::from_slice(&bytes).map_err(no_json)?;
+        let document: Document = serde_json::from_slice(bytes).map_err(no_json)?;
         let mut lock = Self::default();
         for row in document.plugins {
             let plugin = row.plugin().map_err(damaged)?;

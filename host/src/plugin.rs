@@ -83,7 +83,7 @@ pub use crate::digest::Digest;
 pub use breaker::BreakerState;
 pub use budget::Budget;
 pub use cache::CacheDir;
-pub use compile::{CompileError, Compiler, Order, Task, Weight};
+pub use compile::{CompileError, Compiler, Order, Task, Weight, inspect_here};
 pub(crate) use component::find;
 pub use component::{componentize_file, inspect_bytes, inspect_file, read_file};
 pub use componentize::Metadata;

@@ -35,6 +35,7 @@ mod order;
 mod reply;
 mod weigh;
 
+pub use child::inspect_here;
 pub use error::CompileError;
 pub(super) use error::EXECUTABLE;
 pub(super) use memory::Memory;

@@ -15,7 +15,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::reply::{Facts, Item, Reply, Stub};
-use super::{CompileError, Order, Task, weigh};
+use super::{CompileError, Order, Task, Weight, weigh};
 use crate::bpf::close_inherited;
 use crate::plugin::engine;
 use crate::plugin::inspect::{Inspection, NoPlugin, inspect, is_given};
@@ -103,6 +103,17 @@ impl Order {
         out.write_all(code)?;
         out.flush()
     }
+}
+
+/// What a component is and what an instance of it takes, looked at in this process: for those who try how that is
+/// done. The exporter has a child look, which gives up all that it has before.
+///
+/// # Errors
+///
+/// What a child would say.
+pub fn inspect_here(bytes: &[u8]) -> Result<(Inspection, Weight), CompileError> {
+    let (Facts { inspection, weight, .. }, _) = looked(Task::Inspect, bytes)?;
+    Ok((inspection, weight))
 }
 
 /// What is to be said of a component.

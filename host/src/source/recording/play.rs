@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::{END, Head, MAGIC, ROUND, RecordedMap};
-use crate::advice::{self, Advice, Advise};
+use crate::advice::{self, Advice, Advise, plain};
 use crate::source::Source;
 use crate::source::{Chunk, ReadError, Way, Why};
 
@@ -30,6 +30,8 @@ const HEAD: &str = "its head";
 const MOST_ROUNDS: u64 = 1_000_000;
 /// What an entry takes beside twice its key, in bytes.
 const ENTRY: usize = 96;
+/// Bytes of a text of the head that a message has.
+const LONGEST_TEXT: usize = 256;
 /// Bytes that a round may unpack to.
 const LARGEST_ROUND: u64 = 2 << 30;
 
@@ -217,6 +219,11 @@ impl Tape {
     }
 }
 
+/// A text of the head, or one that repeats such a text, as a message may show it.
+fn shown(text: &str) -> String {
+    plain(text, LONGEST_TEXT)
+}
+
 fn head(input: &mut (dyn Read + Send)) -> Result<Head, RecordingFault> {
     let mut input = Bounded { input: input.take(LARGEST_HEAD as u64 + 4) };
     let size = input.number(HEAD)? as usize;
@@ -226,16 +233,17 @@ fn head(input: &mut (dyn Read + Send)) -> Result<Head, RecordingFault> {
         )));
     }
     let json = input.bytes(size, HEAD)?;
-    let head: Head = serde_json::from_slice(&json)
-        .map_err(|error| RecordingFault::damaged(format!("its head: {error}")))?;
+    let head: Head = serde_json::from_slice(&json).map_err(|error| {
+        RecordingFault::damaged(format!("its head: {}", shown(&error.to_string())))
+    })?;
     if head.maps().count() > MOST_MAPS {
         return Err(RecordingFault::damaged(format!("it has more than {MOST_MAPS} maps")));
     }
     for RecordedMap { name, key_size, cpus, .. } in head.maps() {
         if !(1..=LARGEST_KEY).contains(key_size) || !(1..=MOST_CPUS).contains(cpus) {
-            let name = advice::quote(name);
+            let name = shown(name);
             let text =
-                format!("map {name} has keys of {key_size} bytes and {cpus} values an entry");
+                format!("map `{name}` has keys of {key_size} bytes and {cpus} values an entry");
             return Err(RecordingFault::Damaged(text));
         }
     }

@@ -144,6 +144,10 @@ fn what_is_wrong_is_said() {
     insta::assert_snapshot!(with(map(0), &entry), @"x.rec: the recording is damaged: a map holds more than it can; record it again");
     insta::assert_snapshot!(with(RecordedMap { key_size: 0, ..map(64) }, &[]), @"x.rec: the recording is damaged: map `m` has keys of 0 bytes and 2 values an entry; record it again");
     insta::assert_snapshot!(with(RecordedMap { cpus: 1 << 30, ..map(64) }, &[]), @"x.rec: the recording is damaged: map `m` has keys of 2 bytes and 1073741824 values an entry; record it again");
+    insta::assert_snapshot!(with(RecordedMap { name: "\u{1b}[31m\n".into(), key_size: 0, ..map(64) }, &[]), @r"x.rec: the recording is damaged: map `\u{1b}[31m\n` has keys of 0 bytes and 2 values an entry; record it again");
+    let foreign = [&[12, 0, 0, 0][..], b"{\"a\\n\":1} {}"].concat();
+    let foreign = [&MAGIC[..], &zstd::encode_all(&*foreign, 1).unwrap()].concat();
+    insta::assert_snapshot!(said(&foreign), @r"x.rec: the recording is damaged: its head: unknown field `a\n`, expected one of `exporter`, `kernel`, `configs` at line 1 column 6; record it again");
     let endless = [[ROUND; 1].as_slice(), &[0; 8]].concat().repeat(1_000_001);
     insta::assert_snapshot!(said(&packed(&head(Vec::new()), &endless)), @"x.rec: the recording is damaged: it has more than 1000000 rounds; record it again");
     assert!(Tape::open(Path::new("/nowhere/x.rec")).is_err_and(|error| {
