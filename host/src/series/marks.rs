@@ -6,30 +6,38 @@ const BITS: usize = u64::BITS as usize;
 
 /// A set of numbers of series.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Marks(Vec<u64>);
+pub(super) struct Marks {
+    words: Vec<u64>,
+    /// Whether any is marked. If none is, nobody has to look at the words, which are rarely in the cache.
+    any: bool,
+}
 
 impl Marks {
     /// Marks the `id`-th.
     #[inline]
     pub(super) fn mark(&mut self, id: usize) {
         let word = id / BITS;
-        if word >= self.0.len() {
-            self.0.resize(word + 1, 0);
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
         }
-        self.0[word] |= 1 << (id % BITS);
+        self.words[word] |= 1 << (id % BITS);
+        self.any = true;
     }
 
     /// Unmarks all, and keeps the memory.
     pub(super) fn clear(&mut self) {
-        self.0.fill(0);
+        if std::mem::take(&mut self.any) {
+            self.words.fill(0);
+        }
     }
 
     /// Those of `ids` that are marked, ascending.
     pub(super) fn among(&self, ids: Range<usize>) -> impl Iterator<Item = usize> {
-        let words = ids.start / BITS..ids.end.div_ceil(BITS).min(self.0.len());
+        let end = if self.any { ids.end.div_ceil(BITS).min(self.words.len()) } else { 0 };
+        let words = ids.start / BITS..end;
         words.flat_map(move |word| {
             let first = word * BITS;
-            let mut bits = self.0[word];
+            let mut bits = self.words[word];
             if first < ids.start {
                 bits &= u64::MAX << (ids.start - first);
             }
