@@ -225,6 +225,7 @@ impl Scraper {
 
     /// Says what the exporter knows of itself.
     fn tell(&mut self) {
+        self.spans.keep_errors_of(|config| self.units.iter().any(|unit| unit.name() == config));
         for Active { feeds, stats, .. } in &mut self.units {
             stats.span_errors = self.spans.errors(&stats.name);
             let series = |feed: &Feed| self.families.get(&feed.filled).map_or(0, Family::len);
