@@ -295,6 +295,32 @@ pub fn a_ring_buffer_that_no_spans_are_made_of_is_counted() {
     assert_eq!(all.into_keys().collect::<Vec<_>>(), expected, "{log}");
 }
 
+/// A plugin has spans of it take long.
+pub fn a_ring_buffer_is_not_counted_while_spans_are_made_of_what_stands_in_it() {
+    let label = "name: device, size: 4, padding: 4, decoders: [{name: uint}";
+    let asking = TRACED.replace(label, &format!("{label}, {{name: wasm, plugin: guest}}"));
+    let plugins = "plugins: {guest: {file: guest.wasm, limits: {deadline: 10s}}}";
+    let neither = &TRACED[..TRACED.find("tracing:").unwrap()];
+    let (mut configs, session) = (Configs::new(), Session::new());
+    fs::write(configs.path().join("guest.wasm"), guests::component("loop")).unwrap();
+    configs.add("traced", &format!("{plugins}\n{asking}"), &session.object_of("traced"));
+    let out = configs.path().join("out");
+    let exporter = to_file(&configs, &out);
+    // A scrape under way would give the plugin less time.
+    exporter.metrics();
+    session.send(&record(0, 1, 1));
+    let yaml = configs.path().join("traced.yaml");
+    replace(&yaml, neither);
+    assert_eq!(reloaded(&exporter), "reloaded: changed traced\n");
+    replace(&yaml, COUNTS);
+    let (status, text) = reload(&exporter);
+    assert_eq!(status, 500);
+    assert_snapshot!(text, @"failed to reload, the old configs go on: in config `traced` a metric is to count the records of the ring buffer `traced_spans`, and spans are still made of what stands in it; reload again in a moment");
+    until("it has no reader", || reload(&exporter).0 == 200);
+    let (all, log) = written(exporter, &out);
+    assert_eq!(all.into_keys().collect::<Vec<_>>(), [0], "{log}");
+}
+
 /// A config that counts the records of the ring buffer by these labels.
 fn counted(labels: &str, more: &str) -> String {
     format!(
