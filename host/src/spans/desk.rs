@@ -10,9 +10,9 @@ use super::reader::Order;
 use super::{KindMaker, TracedRing};
 use crate::bell::Bell;
 
-/// How long the reader is waited for until it has let go of a ring buffer. As a rule that takes no longer than the
-/// records that stand in it.
-const LETS_GO: Duration = Duration::from_secs(1);
+/// How long the reader is waited for until it has changed. As a rule that takes no longer than the records that stand in
+/// what is left.
+const CHANGES: Duration = Duration::from_secs(1);
 
 /// What becomes of spans when configs are read again.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ pub struct SpanDesk {
     pub(super) kinds: KindMaker,
     pub(super) orders: Sender<Order>,
     pub(super) news: Bell,
-    /// What was left, and not yet answered when this was last looked at.
+    /// What the reader had not let go of when this was last looked at.
     pub(super) left: Vec<Left>,
 }
 
@@ -56,25 +56,27 @@ pub(super) struct Left {
 }
 
 impl SpanDesk {
-    /// Has spans be made of other ring buffers from now on.
-    pub fn change(&mut self, SpanChange { left, came }: SpanChange) {
+    /// Has spans be made of other ring buffers from now on. Waits until that is so, for a second at the most: a plugin may
+    /// take longer for what stands in a ring buffer.
+    pub fn change(&mut self, change: SpanChange) {
+        self.change_until(change, Instant::now() + CHANGES);
+    }
+
+    fn change_until(&mut self, SpanChange { left, came }: SpanChange, end: Instant) {
         let came = came.into_iter().map(|ring| self.kinds.feed(ring)).collect();
         let (done, answer) = mpsc::channel();
-        self.left.retain(|left| left.is_read_until(Instant::now()));
-        self.left.push(Left { rings: left.clone(), answer });
+        let leaving = Left { rings: left.clone(), answer };
         // If who reads has died, that was said, and it reads nothing.
         let _ = self.orders.send(Order { left, came, done });
         self.news.ring();
+        if leaving.is_read_until(end) {
+            self.left.push(leaving);
+        }
     }
 
-    /// Whether a ring buffer that spans were made of may still be read, by its config and its name. Waits up to a second
-    /// for the answer to become no.
+    /// Whether a ring buffer that spans were made of may still be read, by its config and its name.
     pub fn still_reads(&mut self, config: &str, ring: &str) -> bool {
-        self.reads_until(config, ring, Instant::now() + LETS_GO)
-    }
-
-    fn reads_until(&mut self, config: &str, ring: &str, end: Instant) -> bool {
-        self.left.retain(|left| !left.has(config, ring) || left.is_read_until(end));
+        self.left.retain(|left| left.is_read_until(Instant::now()));
         self.left.iter().any(|left| left.has(config, ring))
     }
 }
@@ -105,22 +107,31 @@ mod tests {
         let (orders, ordered) = mpsc::channel();
         let (kinds, news) = (KindMaker::new("x".to_owned()), Bell::new().unwrap());
         let mut desk = SpanDesk { kinds, orders, news, left: Vec::new() };
-        let reads = |desk: &mut SpanDesk, ring| desk.reads_until("a", ring, Instant::now());
-        assert!(!reads(&mut desk, "r"));
-        desk.change(left("r"));
-        desk.change(left("s"));
-        assert_eq!(["r", "s", "t"].map(|ring| reads(&mut desk, ring)), [true, true, false]);
-        assert!(!desk.reads_until("b", "r", Instant::now()), "another config's");
+        assert!(!desk.still_reads("a", "r"));
+        desk.change_until(left("r"), Instant::now());
+        desk.change_until(left("s"), Instant::now());
+        assert_eq!(["r", "s", "t"].map(|ring| desk.still_reads("a", ring)), [true, true, false]);
+        assert!(!desk.still_reads("b", "r"), "another config's");
         let (first, second) = (ordered.recv().unwrap(), ordered.recv().unwrap());
         first.done.send(()).unwrap();
-        assert_eq!(["r", "s"].map(|ring| reads(&mut desk, ring)), [false, true]);
-        assert!(!desk.still_reads("a", "r"));
+        assert_eq!(["r", "s"].map(|ring| desk.still_reads("a", ring)), [false, true]);
         // As when it ends before it has obeyed.
         drop(second);
         assert!(!desk.still_reads("a", "s"));
         drop(ordered);
         desk.change(left("r"));
         assert!(!desk.still_reads("a", "r"), "who has died reads none");
+    }
+
+    #[test]
+    fn a_change_is_over_when_the_reader_says_so() {
+        let (orders, ordered) = mpsc::channel::<Order>();
+        let (kinds, news) = (KindMaker::new("x".to_owned()), Bell::new().unwrap());
+        let mut desk = SpanDesk { kinds, orders, news, left: Vec::new() };
+        std::thread::scope(|scope| {
+            scope.spawn(move || ordered.recv().unwrap().done.send(()).unwrap());
+            desk.change_until(left("r"), Instant::now() + Duration::from_secs(60));
+        });
         assert_eq!(desk.left.len(), 0);
     }
 }
