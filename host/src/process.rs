@@ -140,14 +140,16 @@ struct Opened {
     stat: File,
 }
 
-static OPENED: OnceLock<Option<Opened>> = OnceLock::new();
+static OPENED: OnceLock<Opened> = OnceLock::new();
 static FIXED: OnceLock<Fixed> = OnceLock::new();
 
 fn opened() -> Option<&'static Opened> {
     let open = || {
-        Some(Opened { process: Process::myself().ok()?, stat: File::open("/proc/self/stat").ok()? })
+        let (process, stat) = (Process::myself().ok()?, File::open("/proc/self/stat").ok()?);
+        Some(OPENED.get_or_init(|| Opened { process, stat }))
     };
-    OPENED.get_or_init(open).as_ref()
+    // What fails now, for want of descriptors, may be there at the next scrape.
+    OPENED.get().or_else(open)
 }
 
 impl Opened {

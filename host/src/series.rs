@@ -54,6 +54,8 @@ pub struct Family {
     changed: Marks,
     /// Series that have come or gone since then.
     turned: Marks,
+    /// Series that a row has left and others not, since [`Family::let_go`] or [`Family::hold`].
+    thinned: Marks,
     /// For each label, the bytes of its values in all series that have rows, if they are counted.
     text: Option<Vec<usize>>,
 }
@@ -95,6 +97,7 @@ impl Family {
             emptied: Vec::new(),
             changed: Marks::default(),
             turned: Marks::default(),
+            thinned: Marks::default(),
             text: None,
         }
     }
@@ -218,14 +221,16 @@ impl Family {
             self.emptied.push(id);
             self.turned.mark(id);
             self.weigh(id, false);
+        } else {
+            self.thinned.mark(id);
         }
     }
 
-    /// Whether a row that leaves this place leaves its series without rows, which is another series than that of these
-    /// labels.
-    pub fn is_left_empty(&self, cell: Cell, but: &LabelSet) -> bool {
+    /// Whether this is the place of the only row of its series, which others have not left just now either. Not so of
+    /// the series with the labels `but`.
+    pub fn is_alone(&self, cell: Cell, but: &LabelSet) -> bool {
         let id = self.series_of(cell);
-        self.rows[id] == 1 && self.sets.find(but.values()) != Some(id)
+        self.rows[id] == 1 && !self.thinned.has(id) && self.sets.find(but.values()) != Some(id)
     }
 
     /// Has series without rows begin at 0 if any comes again: they are not exposed now.
@@ -245,8 +250,9 @@ impl Family {
         self.forget_filled();
     }
 
-    /// Keeps of the series that were emptied those that still are, each once.
+    /// Keeps of the series that were emptied those that still are, each once, and forgets which ones rows have left.
     fn forget_filled(&mut self) {
+        self.thinned.clear();
         let Self { emptied, rows, .. } = self;
         emptied.retain(|id| rows[*id] == 0);
         emptied.sort_unstable();

@@ -67,11 +67,18 @@ pub struct Misses {
 /// Whether the kernel measures now. While it does not, figures stand still and mislead: leave
 /// them out.
 pub fn enabled() -> bool {
-    // Opened once: to find it again costs more than to read it.
-    static OPENED: OnceLock<Option<File>> = OnceLock::new();
-    let Some(switch) = OPENED.get_or_init(|| File::open(SWITCH).ok()) else { return false };
     let mut state = [0];
-    switch.read_at(&mut state, 0).is_ok() && state == *b"1"
+    opened().is_some_and(|switch| switch.read_at(&mut state, 0).is_ok()) && state == *b"1"
+}
+
+/// The switch, opened once: to find it again costs more than to read it.
+fn opened() -> Option<&'static File> {
+    static OPENED: OnceLock<File> = OnceLock::new();
+    match OPENED.get() {
+        Some(opened) => Some(opened),
+        // What fails now, for want of descriptors, may be there at the next scrape.
+        None => File::open(SWITCH).ok().map(|file| OPENED.get_or_init(|| file)),
+    }
 }
 
 /// How the kernel is made to measure.

@@ -1,4 +1,4 @@
-//! The lines of a series in a text format: what stands around their numbers.
+//! The labels of a series in a text format, and its lines: what stands around their numbers.
 //!
 //! Never knows how a number is written, nor which lines a type has.
 
@@ -6,23 +6,51 @@ use super::names::quote;
 use crate::escaping::is_plain_metric;
 use crate::series::LabelValues;
 
+/// Writes the labels of a family's series.
+#[derive(Debug)]
+pub(super) struct Labels {
+    /// What stands before the value of each label, in their order.
+    names: Vec<String>,
+    /// Those of the series in hand, quoted and escaped.
+    written: Vec<u8>,
+}
+
+impl Labels {
+    /// Labels with these names, which are quoted if they have to be.
+    pub(super) fn new(names: &[String]) -> Self {
+        let comma = [""].into_iter().chain(std::iter::repeat(","));
+        let names = names.iter().zip(comma).map(|(name, comma)| format!("{comma}{name}=\""));
+        Self { names: names.collect(), written: Vec::new() }
+    }
+
+    /// Begins a series with these labels.
+    pub(super) fn begin(&mut self, values: LabelValues<'_>) {
+        self.written.clear();
+        for (name, value) in self.names.iter().zip(values) {
+            self.written.extend_from_slice(name.as_bytes());
+            escape(value, true, &mut self.written);
+            self.written.push(b'"');
+        }
+    }
+
+    /// Those of the series in hand, one behind the other.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.written
+    }
+}
+
 /// Writes the lines of a family's series.
 #[derive(Debug)]
 pub(super) struct Lines {
     /// What stands before the labels in each line of a series, and behind them.
     around: Vec<(String, String)>,
-    /// What stands before the value of each label, in their order.
-    names: Vec<String>,
-    /// The labels of the series in hand, quoted and escaped.
-    labels: Vec<u8>,
+    labels: Labels,
 }
 
 impl Lines {
     /// Lines with these labels; what stands before and behind the labels in each.
     pub(super) fn new(labels: &[String], around: Vec<(String, String)>) -> Self {
-        let comma = [""].into_iter().chain(std::iter::repeat(","));
-        let names = labels.iter().zip(comma).map(|(label, comma)| format!("{comma}{label}=\""));
-        Self { around, names: names.collect(), labels: Vec::new() }
+        Self { around, labels: Labels::new(labels) }
     }
 
     /// How many lines a series has; each has one number.
@@ -32,19 +60,14 @@ impl Lines {
 
     /// Begins a series with these labels.
     pub(super) fn begin(&mut self, values: LabelValues<'_>) {
-        self.labels.clear();
-        for (name, value) in self.names.iter().zip(values) {
-            self.labels.extend_from_slice(name.as_bytes());
-            escape(value, true, &mut self.labels);
-            self.labels.push(b'"');
-        }
+        self.labels.begin(values);
     }
 
     /// Appends a line of the series in hand to `out`; where in `out` the number stands.
     pub(super) fn put(&self, line: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
         let (before, behind) = &self.around[line];
         out.extend_from_slice(before.as_bytes());
-        out.extend_from_slice(&self.labels);
+        out.extend_from_slice(self.labels.bytes());
         out.extend_from_slice(behind.as_bytes());
         let at = out.len();
         out.extend_from_slice(number);

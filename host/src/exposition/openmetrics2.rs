@@ -8,12 +8,16 @@
 
 use bytes::Bytes;
 
-use super::lines::{braced, escape};
+use super::lines::{Labels, braced};
 use super::names::{self, Names, commented};
 use super::script::Script;
 use crate::config::buckets::native::Native;
 use crate::escaping::Escaping;
 use crate::series::{Bounds, Family, Histogram, Kind};
+
+/// What the buckets of a native histogram hold together at most: Prometheus reads the count as a real number, and
+/// refuses the scrape if it is another than that of the buckets, which are whole numbers to it.
+const MOST: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// Appends all families to `out`, in the order given. Those without series are left out.
 pub fn encode<'a>(
@@ -38,15 +42,12 @@ pub(super) struct OpenMetrics2Script {
     head: Bytes,
     /// What stands before the labels of a series, and behind them.
     around: (String, String),
-    /// What stands before the value of each label, in their order.
-    names: Vec<String>,
     /// What stands before each number of a series.
     before: Vec<String>,
     /// What stands behind the last number, before the time.
     behind: &'static str,
-    /// The labels of the series in hand, quoted and escaped.
-    labels: Vec<u8>,
-    /// When it began, and the end of its line.
+    labels: Labels,
+    /// When the series in hand began, and the end of its line.
     end: Vec<u8>,
 }
 
@@ -58,7 +59,6 @@ impl Script for OpenMetrics2Script {
 
     fn new(family: &Family, escaping: &Escaping) -> Self {
         let Names { name, labels } = Names::of(family, *escaping).quoted();
-        let commas = [""].into_iter().chain(std::iter::repeat(","));
         let (before, behind) = match &family.kind {
             Kind::Counter | Kind::RealCounter | Kind::Gauge | Kind::IntegerGauge => {
                 (vec![String::new()], "")
@@ -68,14 +68,9 @@ impl Script for OpenMetrics2Script {
         Self {
             head: head(family, *escaping).into(),
             around: braced(&name, !labels.is_empty()),
-            names: labels
-                .iter()
-                .zip(commas)
-                .map(|(name, comma)| format!("{comma}{name}=\""))
-                .collect(),
             before,
             behind,
-            labels: Vec::new(),
+            labels: Labels::new(&labels),
             end: Vec::new(),
         }
     }
@@ -98,10 +93,10 @@ impl Script for OpenMetrics2Script {
             }
             Kind::Histogram(bounds) => {
                 let histogram = Histogram::new(bounds, cells);
-                let count = histogram.told_count();
+                let count = histogram.told_count(MOST);
                 then(0, whole.format(count).as_bytes());
                 then(1, real.format(histogram.sum()).as_bytes());
-                let native = histogram.native_counts().filter(|_| bounds.native.is_some());
+                let native = histogram.native_counts(MOST).filter(|_| bounds.native.is_some());
                 let classic =
                     histogram.cumulative().map(|(_, below)| below.min(count)).chain([count]);
                 let classic = classic.filter(|_| bounds.has_classic());
@@ -113,12 +108,7 @@ impl Script for OpenMetrics2Script {
     }
 
     fn begin(&mut self, family: &Family, id: usize, _: &mut Vec<u8>) {
-        self.labels.clear();
-        for (name, value) in self.names.iter().zip(family.label_values(id)) {
-            self.labels.extend_from_slice(name.as_bytes());
-            escape(value, true, &mut self.labels);
-            self.labels.push(b'"');
-        }
+        self.labels.begin(family.label_values(id));
         self.end.clear();
         self.end.extend_from_slice(self.behind.as_bytes());
         if let Some(time) = family.begun(id).filter(|_| !is_gauge(&family.kind)) {
@@ -131,7 +121,7 @@ impl Script for OpenMetrics2Script {
     fn put(&self, n: usize, number: &[u8], out: &mut Vec<u8>) -> usize {
         if n == 0 {
             out.extend_from_slice(self.around.0.as_bytes());
-            out.extend_from_slice(&self.labels);
+            out.extend_from_slice(self.labels.bytes());
             out.extend_from_slice(self.around.1.as_bytes());
         }
         out.extend_from_slice(self.before[n].as_bytes());
@@ -152,7 +142,9 @@ fn is_gauge(kind: &Kind) -> bool {
 /// The comments that stand before a family's series.
 fn head(family: &Family, escaping: Escaping) -> String {
     let name = escaping.metric(&family.name);
-    let (name, kind, help) = (commented(&name), family.kind.word(), names::escape(&family.help));
+    // Prometheus takes a carriage return before the end of a line for part of it.
+    let help = names::escape(family.help.trim_end_matches('\r'));
+    let (name, kind) = (commented(&name), family.kind.word());
     format!("# TYPE {name} {kind}\n# HELP {name} {help}\n")
 }
 
@@ -212,6 +204,7 @@ mod tests {
         let cell = counter.join(&LabelSet::of(["found"]), None);
         counter.add(cell, u64::MAX);
         let mut gauge = family("x_total", &[], Kind::Gauge);
+        gauge.help = "Ends early\r".to_owned();
         gauge.begin_at(Some(1));
         gauge.set(&LabelSet::default(), -0.5);
         insta::assert_snapshot!(encoded(&[counter, gauge], Escaping::default()), @r##"
@@ -220,7 +213,7 @@ mod tests {
         x{a="\"\\\n"} 0 st@1700000000.007
         x{a="found"} 18446744073709551615
         # TYPE x_total gauge
-        # HELP x_total What \"it\" is:\na \\ b
+        # HELP x_total Ends early
         x_total -0.5
         # EOF
         "##);
@@ -266,6 +259,21 @@ mod tests {
             histogram(scale(), native(true)),
             @"h {count:5,sum:12.5,schema:0,zero_threshold:0.5,zero_count:1,positive_spans:[0:2],positive_buckets:[0,4],bucket:[0.5:1,1.0:1,2.0:5,+Inf:5]} st@2.500"
         );
+    }
+
+    #[test]
+    fn a_native_histogram_has_no_more_than_a_real_number_counts() {
+        let native = Some(Native { schema: 0, second: 0, classic: true });
+        let scale = Scale::Exp2 { min: 0, max: 2 };
+        let mut family =
+            family("h", &[], Kind::histogram(&Buckets { scale, multiplier: 1.0, native }));
+        for (bucket, value) in [(0, 3), (1, MOST - 5), (2, u64::MAX - MOST)] {
+            let cell = family.join(&LabelSet::default(), Some(Slot::Bucket(bucket)));
+            family.add(cell, value);
+        }
+        let text = encoded(&[family], Escaping::default());
+        let line = text.lines().nth(2).unwrap();
+        insta::assert_snapshot!(line, @"h {count:9007199254740992,sum:0.0,schema:0,zero_threshold:1.0,zero_count:3,positive_spans:[0:2],positive_buckets:[9007199254740987,2],bucket:[1.0:3,2.0:9007199254740990,4.0:9007199254740992,+Inf:9007199254740992]}");
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(super) mod script;
 /// vanishes.
 const SERIES: usize = 256;
 
+/// What Prometheus counts a native histogram's observations with: more than that it refuses, and the scrape with it.
+const MOST: u64 = i64::MAX as u64;
+
 /// All families that have series, in the order given, all of them by the client.
 pub fn encode(families: &[Arc<Family>], escaping: Escaping) -> Body {
     let full = families.iter().filter(|family| !family.is_empty());
@@ -91,12 +94,12 @@ fn complete(metric: &mut Metric, family: &Family, id: usize) {
     {
         let histogram = Histogram::new(bounds, family.numbers(id));
         let others = bounds.upper.len() - 1;
-        message.sample_count = histogram.told_count();
+        message.sample_count = histogram.told_count(MOST);
         message.schema = schema.into();
         message.zero_threshold = bounds.upper[0];
-        message.zero_count = histogram.native_counts().next().unwrap_or_default();
+        message.zero_count = histogram.native_counts(MOST).next().unwrap_or_default();
         message.positive_span = vec![BucketSpan { offset: second, length: others as u32 }];
-        message.positive_delta = histogram.native_deltas().collect();
+        message.positive_delta = histogram.native_deltas(MOST).collect();
         if !classic {
             message.bucket.clear();
         }

@@ -211,7 +211,7 @@ impl Advise for RegistryError {
                 "push another version; --force puts this one in its place, which breaks who relies on it"
             }
             Self::File { .. } => "name another file with -o",
-            Self::Busy(_) => "wait for it, or name another file with -o",
+            Self::Busy(_) => "wait for it, then try again",
             Self::Runtime(_) => return None,
         };
         Some(remedy.to_owned())

@@ -87,7 +87,7 @@ impl Partial {
 
     /// All that is there, as it is now. Whether it is what was written is for who uses it to check.
     pub(super) fn bytes(&mut self) -> Result<Bytes, RegistryError> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(self.length).unwrap_or_default());
         let read = self.file.rewind();
         let read = read.and_then(|()| (&self.file).take(self.length).read_to_end(&mut bytes));
         read.map_err(|error| failure("read", &self.path, error))?;

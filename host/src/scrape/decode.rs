@@ -56,7 +56,7 @@ struct Joining<'a> {
     bounds: &'a [TextBound],
     refused: &'a mut bool,
     most: Option<usize>,
-    /// What the row leaves if it gets another place, if it has one number only.
+    /// Where the row's number is now, if it has one number and is no part of a histogram.
     leaves: Option<Cell>,
     /// Whether the row is not in the series that its labels name.
     folded: bool,
@@ -182,7 +182,7 @@ impl KeyDecoder {
                 let (family, key_bytes) = (&mut *family, all.key(*row));
                 let (key_bytes, is_new) = (key_bytes, !decided.is_decided(*row));
                 let leaves = match decided.fates(*row) {
-                    [Fate::Add(cell)] => Some(*cell),
+                    [Fate::Add(cell)] if key.slot.is_none() => Some(*cell),
                     _ => None,
                 };
                 let mut joining = Joining {
@@ -446,15 +446,15 @@ impl Decoding {
 /// What all labels of the series are in which the rows are that found no room for one of their own.
 const OTHER: &str = "other";
 
-/// The labels of that series, if one with these labels would be one too many. A row that leaves a series empty has its
-/// place.
+/// The labels of that series, if one with these labels would be one too many. A row that is alone in its series takes
+/// the place of that series along; rows that share one have none to take.
 fn beyond(set: &LabelSet, family: &Family, most: usize, leaves: Option<Cell>) -> Option<LabelSet> {
     if family.len() < most || set.is_empty() || family.has(set) {
         return None;
     }
     let other = LabelSet::of(set.values().map(|_| OTHER));
     let own = family.len() - usize::from(family.has(&other));
-    let freed = leaves.is_some_and(|cell| family.is_left_empty(cell, &other));
+    let freed = leaves.is_some_and(|cell| family.is_alone(cell, &other));
     (own >= most + usize::from(freed)).then_some(other)
 }
 

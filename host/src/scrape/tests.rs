@@ -188,14 +188,18 @@ fn a_series_of_a_metric_made_anew_may_have_begun_before() {
     assert!(scraper.families.iter().next().unwrap().family().is_found(0));
 }
 
+/// One config whose label such a plugin makes.
+fn sieved(map: &Map) -> (Sieve, Scraper) {
+    let (sieve, mut unit) = (Sieve::default(), unit("one", "x", map));
+    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
+    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
+    (sieve, Scraper::new(vec![unit]))
+}
+
 #[test]
 fn a_series_whose_row_has_waited_may_have_begun_before() {
     let map = Map::default();
-    let sieve = Sieve::default();
-    let mut unit = unit("one", "x", &map);
-    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
-    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
-    let mut scraper = Scraper::new(vec![unit]);
+    let (sieve, mut scraper) = sieved(&map);
     let mut known = |time| {
         *sieve.0.lock().unwrap() = Sieved { out: 0, time };
         known_to_have_begun(&mut scraper)
@@ -208,11 +212,7 @@ fn a_series_whose_row_has_waited_may_have_begun_before() {
 #[test]
 fn a_series_whose_row_was_left_out_may_have_begun_before() {
     let map = Map::default();
-    let sieve = Sieve::default();
-    let mut unit = unit("one", "x", &map);
-    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
-    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
-    let mut scraper = Scraper::new(vec![unit]);
+    let (sieve, mut scraper) = sieved(&map);
     let mut known = |out| {
         *sieve.0.lock().unwrap() = Sieved { out, time: 9 };
         known_to_have_begun(&mut scraper)
@@ -246,11 +246,7 @@ fn no_config_may_take_a_name_that_the_exporter_has() {
 #[test]
 fn a_series_whose_rows_are_decided_one_by_one_goes_on_where_it_was() {
     let map = Map::default();
-    let sieve = Sieve::default();
-    let mut unit = unit("one", "x", &map);
-    let step = Step { name: "wasm", decoder: Box::new(sieve.clone()), on_error: OnError::Drop };
-    unit.metrics[0].linked.chains[0] = Chain::new(vec![step]);
-    let mut scraper = Scraper::new(vec![unit]);
+    let (sieve, mut scraper) = sieved(&map);
     let mut scraped = |out, time| {
         *sieve.0.lock().unwrap() = Sieved { out, time };
         scraped(&mut scraper)

@@ -24,6 +24,11 @@ impl Marks {
         self.any = true;
     }
 
+    /// Whether the `id`-th is marked.
+    pub(super) fn has(&self, id: usize) -> bool {
+        self.words.get(id / BITS).is_some_and(|word| word >> (id % BITS) & 1 == 1)
+    }
+
     /// Unmarks all, and keeps the memory.
     pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.any) {
@@ -71,6 +76,7 @@ mod tests {
             let mut marks = Marks::default();
             ids.iter().for_each(|id| marks.mark(*id));
             let range = start..start + len;
+            prop_assert!((0..450).all(|id| marks.has(id) == ids.contains(&id)));
             let found: BTreeSet<_> = marks.among(range.clone()).collect();
             prop_assert_eq!(found, ids.range(range).copied().collect());
             marks.clear();

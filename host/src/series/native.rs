@@ -4,32 +4,29 @@
 
 use super::Histogram;
 
-/// What Prometheus counts a native histogram's observations with: more than that it refuses, and the scrape with it.
-const MOST: u64 = i64::MAX as u64;
-
 impl<'a> Histogram<'a> {
-    /// How many observations there are, as told to clients that know native histograms.
-    pub fn told_count(&self) -> u64 {
+    /// How many observations there are, as told to clients that know native histograms and count up to this.
+    pub fn told_count(&self, most: u64) -> u64 {
         match self.bounds.native {
-            Some(_) => self.native_counts().sum(),
+            Some(_) => self.native_counts(most).sum(),
             None => self.count(),
         }
     }
 
-    /// What the buckets hold, the zero bucket first. Together they are at most what Prometheus can count: what is
-    /// more is left out of the last ones.
-    pub fn native_counts(&self) -> impl Iterator<Item = u64> + use<'a> {
+    /// What the buckets hold, the zero bucket first. Together they are at most so many: what is more is left out of the
+    /// last ones.
+    pub fn native_counts(&self, most: u64) -> impl Iterator<Item = u64> + use<'a> {
         let counted = |left: &mut u64, count: &u64| {
             let told = (*count).min(*left);
             *left -= told;
             Some(told)
         };
-        self.counts().iter().scan(MOST, counted)
+        self.counts().iter().scan(most, counted)
     }
 
     /// What the buckets behind the zero bucket hold more than the one before each; the first, more than 0.
-    pub fn native_deltas(&self) -> impl Iterator<Item = i64> + use<'a> {
-        self.native_counts().skip(1).scan(0, |before, count| {
+    pub fn native_deltas(&self, most: u64) -> impl Iterator<Item = i64> + use<'a> {
+        self.native_counts(most).skip(1).scan(0, |before, count| {
             let count = count.cast_signed();
             Some(count - std::mem::replace(before, count))
         })
@@ -42,6 +39,8 @@ mod tests {
     use crate::config::buckets::native::Native;
     use crate::series::Bounds;
 
+    const MOST: u64 = i64::MAX as u64;
+
     #[test]
     fn what_is_too_much_for_prometheus_is_left_out() {
         let native = Some(Native { schema: 0, second: 1, classic: true });
@@ -53,9 +52,9 @@ mod tests {
             ([u64::MAX, 1, u64::MAX, 0, 9], [MOST, 0, 0, 0], [0, 0, 0]),
         ] {
             let histogram = Histogram::new(&bounds, &cells);
-            assert_eq!(histogram.native_counts().collect::<Vec<_>>(), counts);
-            assert_eq!(histogram.native_deltas().collect::<Vec<_>>(), deltas);
-            assert_eq!(histogram.told_count(), counts.iter().sum::<u64>());
+            assert_eq!(histogram.native_counts(MOST).collect::<Vec<_>>(), counts);
+            assert_eq!(histogram.native_deltas(MOST).collect::<Vec<_>>(), deltas);
+            assert_eq!(histogram.told_count(MOST), counts.iter().sum::<u64>());
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 
+use super::MOST;
 use crate::config::buckets::native::Native;
 use crate::escaping::Escaping;
 use crate::exposition::names::Names;
@@ -141,15 +142,15 @@ impl Script for ProtobufScript {
                     then(place, number);
                     place += 1;
                 };
-                next(&whole(histogram.told_count()));
+                next(&whole(histogram.told_count(MOST)));
                 next(&histogram.sum().to_le_bytes());
                 if bounds.has_classic() {
                     histogram.cumulative().for_each(|(_, count)| next(&whole(count)));
                     next(&whole(histogram.count()));
                 }
                 if bounds.native.is_some() {
-                    next(&whole(histogram.native_counts().next().unwrap_or_default()));
-                    histogram.native_deltas().for_each(|delta| next(&whole(zigzag(delta))));
+                    next(&whole(histogram.native_counts(MOST).next().unwrap_or_default()));
+                    histogram.native_deltas(MOST).for_each(|delta| next(&whole(zigzag(delta))));
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Programs that know credentials: `docker-credential-NAME get`, the host on standard input, JSON on standard
 //! output.
 //!
-//! One is ended if it takes too long or says too much. What it says is never shown.
+//! One is ended if it takes too long or says too much. What it says is never shown. Never asks two at once, whoever
+//! pulls: one may ask a person.
 
 use std::io;
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::process::Stdio;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::{Credentials, CredentialsError, Secret};
@@ -20,6 +22,9 @@ use crate::registry::limits::{HELPER, LARGEST_ANSWER};
 const UNKNOWN: &[u8] = b"credentials not found in native keychain";
 /// The name in place of a user's of who has a token.
 const TOKEN: &str = "<token>";
+
+/// Held while one is asked.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// What a helper answers.
 #[derive(Deserialize)]
@@ -41,6 +46,7 @@ pub(super) async fn ask(
 ) -> Result<Option<Credentials>, CredentialsError> {
     let program = format!("docker-credential-{name}");
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let _turn = TURN.lock().await;
     let answered = match name.bytes().all(inner) {
         true => ask_program(program.as_ref(), server).await,
         false => Err("is no name of a program".to_owned()),

@@ -141,7 +141,7 @@ fn who_did_not_get_its_turn_keeps_its_label_and_comes_first() {
     assert_eq!(scene.scrape(&[1, 2, 3, 4], 0), (vec![], labels), "nobody has a turn, and all stay");
 }
 
-/// There is no room for one more, and it leaves one. Who shares a series leaves none.
+/// There is no room for one more, and it leaves one.
 #[test]
 fn who_is_renamed_at_the_bound_takes_the_place_that_it_leaves() {
     let mut scene = Scene::new(label());
@@ -158,6 +158,26 @@ fn who_is_renamed_at_the_bound_takes_the_place_that_it_leaves() {
     );
     let (_, labels) = scene.scrape(&[1, 3, 4], 3);
     assert_eq!(labels.join(" "), "1-12 3-13 other");
+}
+
+/// Two are decided at a time: the last of them must not be told apart from the others.
+#[test]
+fn who_share_a_series_that_is_renamed_at_the_bound_stay_together() {
+    let mut scene = Scene::new(label());
+    let name = Arc::new(Mutex::new(None));
+    let decoder = Box::new(Named(Arc::clone(&name)));
+    let step = Step { name: "ifname", decoder, on_error: OnError::default() };
+    scene.decoder.labels[0].chain = Chain::new(vec![step]);
+    scene.decoder.most = Some(1);
+    let mut labels = |now| {
+        *name.lock().unwrap() = Some(now);
+        let (_, labels) = scene.scrape(&[1, 2, 3, 4, 5], 0);
+        scene.family.let_go();
+        labels.join(" ")
+    };
+    assert_eq!(labels("one"), "one");
+    assert_eq!(labels("two"), "other");
+    assert_eq!(labels("two"), "two");
 }
 
 /// Rows have labels, what those depend on changes, and the call that asks all of them again fails.
