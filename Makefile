@@ -175,7 +175,7 @@ mixin: ## render the dashboards, alerts and rules of deploy/mixin
 lint: ## check format, lints, docs, the guest crate as a package, examples for arm64, and dependencies
 	@.ci/install lint
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	cargo clippy --workspace --all-targets $(LOCKED) --features ebpf_wasm_exporter_fuzz/libfuzzer -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items $(LOCKED)
 	cargo publish --dry-run --quiet --allow-dirty --package ebpf-exporter-plugin $(LOCKED)
 	@headers=$$($(call headers,check --workspace)); \

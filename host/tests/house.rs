@@ -4,11 +4,14 @@
 //! A module may use what is below it in its own folder, and the other way round: they are one thing.
 //!
 //! And no two rooms have types of one name for others, so that a name says which one is meant.
+//!
+//! And the exporter parses no component in its own process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use regex::Regex;
 use syn::visit::{self, Visit};
 use syn::{Item, ItemMod, ItemUse, UseTree, Visibility};
 
@@ -244,4 +247,46 @@ fn types_of_one_name_are_found() {
         file("e", "pub union Five { one: u8 }"),
     ]);
     assert_eq!(namesakes(&all), ["Five: c.rs, e.rs", "Two: a.rs, c/d.rs"]);
+}
+
+/// Whether a file does more with `inspect_here` than to make it, to give it on and to speak of it.
+fn inspects_here(text: &str) -> bool {
+    let allowed = Regex::new(r"//[^\n]*|pub fn inspect_here\b|pub use [^;]*;").expect("a pattern");
+    text.contains("inspect_here as") || allowed.replace_all(text, "").contains("inspect_here")
+}
+
+/// All files of a folder and those below it.
+fn texts(dir: &Path) -> Vec<(String, String)> {
+    let entries = fs::read_dir(dir).expect("a folder of sources").flatten();
+    let of = |path: std::path::PathBuf| {
+        if path.is_dir() {
+            return texts(&path);
+        }
+        let text = fs::read_to_string(&path).expect("a text");
+        vec![(path.display().to_string(), text)]
+    };
+    entries.flat_map(|entry| of(entry.path())).collect()
+}
+
+#[test]
+fn components_are_parsed_in_the_child_alone() {
+    let texts = texts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert!(texts.iter().any(|(_, text)| text.contains("pub fn inspect_here(")));
+    let found = texts.iter().filter(|(_, text)| inspects_here(text)).map(|(path, _)| path);
+    assert_eq!(found.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn a_component_that_is_parsed_here_is_found() {
+    for text in [
+        "fn a() { inspect_here(b); }",
+        "use super::inspect_here;",
+        "pub use child::inspect_here as look;",
+        "fn a() { vec![crate::plugin::inspect_here(b)] }",
+    ] {
+        assert!(inspects_here(text), "{text}");
+    }
+    assert!(!inspects_here(
+        "pub use child::{a,\n inspect_here};\n// inspect_here\npub fn inspect_here() {}"
+    ));
 }

@@ -8,27 +8,31 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use arbitrary::{Arbitrary as _, Result, Unstructured};
-use ebpf_wasm_exporter::config::buckets::{Buckets, Scale, Slot};
-use ebpf_wasm_exporter::config::name::{LabelName, MetricName, labels_that_meet};
+use ebpf_wasm_exporter::config::buckets::Slot;
+use ebpf_wasm_exporter::config::buckets::native::Native;
 use ebpf_wasm_exporter::escaping::Escaping;
 use ebpf_wasm_exporter::exposition::gzip::Deflater;
 use ebpf_wasm_exporter::exposition::kept::Kept;
 use ebpf_wasm_exporter::exposition::{
     Body, Format, openmetrics, openmetrics2, page, protobuf, text,
 };
-use ebpf_wasm_exporter::series::{Cell, Family, Histogram, Kind, LabelSet};
+use ebpf_wasm_exporter::series::{Bounds, Cell, Family, Histogram, Kind, LabelSet};
 use flate2::read::GzDecoder;
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::{
-    Metric, MetricFamily,
+    Histogram as HistogramMessage, Metric, MetricFamily,
 };
 use prost::Message as _;
 
 use crate::reader::{self, Sample};
 
+mod expected;
+mod family;
+
+use expected::{canonical, expected, sorted};
+use family::family;
+
 const FORMATS: [Format; 4] =
     [Format::Text, Format::OpenMetrics, Format::OpenMetrics2, Format::Protobuf];
-/// Names of families and labels that are hard to tell apart; others are made up.
-const NAMES: [&str; 8] = ["a", "a_total", "a.b", "a_b", "b:c", "\u{706b}\"\\", "9", "z_bucket"];
 /// What a row of a histogram counts at the most: `prometheus-client` adds up its buckets, and in a build with debug
 /// assertions panics if that is more than a `u64` has.
 const MOST_COUNTED: u64 = u64::MAX >> 16;
@@ -172,9 +176,13 @@ impl Families {
             Format::OpenMetrics => {
                 let found = reader::read(same(&bytes, &anew)).expect("a page of OpenMetrics");
                 assert!(found.has_ended, "a page without end");
-                // Names may differ here: what is left is labels and numbers.
+                // Names may differ here, and `le` stands first: what is left is labels and numbers.
                 let nameless = |samples: Vec<Sample>| {
-                    let bare = |sample| canonical(Sample { name: String::new(), ..sample });
+                    let bare = |sample| {
+                        let mut bare = canonical(Sample { name: String::new(), ..sample });
+                        bare.labels.sort();
+                        bare
+                    };
                     sorted(samples.into_iter().map(bare).collect())
                 };
                 let expected = expected(&families, escaping);
@@ -207,51 +215,6 @@ fn called(family: &Family) -> HashSet<(&'static str, String)> {
 fn counted(kind: &Kind, u: &mut Unstructured<'_>) -> Result<u64> {
     let most = if matches!(kind, Kind::Histogram(_)) { MOST_COUNTED } else { u64::MAX };
     Ok(u64::arbitrary(u)? & most)
-}
-
-fn name(u: &mut Unstructured<'_>) -> Result<String> {
-    match u.int_in_range(0..=9)? {
-        0 | 1 => Ok(<&str>::arbitrary(u)?.chars().take(16).collect()),
-        known => Ok(NAMES[known - 2].to_owned()),
-    }
-}
-
-/// A family that a config may ask for, or the exporter has of its own.
-fn family(u: &mut Unstructured<'_>) -> Result<Family> {
-    let name = name(u)?;
-    let name = MetricName::new(&name).map_or_else(|_| "x".to_owned(), |name| name.exposed());
-    let kind = kind(u)?;
-    let help = <&str>::arbitrary(u)?.chars().take(32).collect();
-    let mut labels: Vec<LabelName> = Vec::new();
-    for _ in 0..u.int_in_range(0..=3)? {
-        let Ok(label) = LabelName::new(&self::name(u)?) else { continue };
-        let is_new = !labels.contains(&label) && label.as_str() != "le";
-        if is_new && labels_that_meet(labels.iter().chain([&label])).is_none() {
-            labels.push(label);
-        }
-    }
-    let labels = labels.iter().map(|label| label.as_str().to_owned()).collect();
-    Ok(Family::new(name, help, labels, kind))
-}
-
-fn kind(u: &mut Unstructured<'_>) -> Result<Kind> {
-    let multiplier = *u.choose(&[1.0, 1e-6, 0.5, 1e300])?;
-    let scale = match u.int_in_range(0..=7)? {
-        0 | 1 => return Ok(Kind::Counter),
-        2 => return Ok(Kind::RealCounter),
-        3 => return Ok(Kind::Gauge),
-        4 => return Ok(Kind::IntegerGauge),
-        5 => Scale::Exp2 { min: 0, max: u.int_in_range(0..=27)? },
-        6 => Scale::Linear { min: 0, max: u.int_in_range(0..=9)? },
-        _ => {
-            let mut bounds = <[f64; 3]>::arbitrary(u)?.map(|bound| bound + 0.0);
-            bounds.sort_by(f64::total_cmp);
-            let is_good = bounds.iter().all(|bound| bound.is_finite())
-                && bounds.windows(2).all(|two| two[0] < two[1]);
-            Scale::Fixed(if is_good { bounds.to_vec() } else { vec![-1.0, 2.5] })
-        }
-    };
-    Ok(Kind::histogram(&Buckets { scale, multiplier, native: None }))
 }
 
 /// The same families, by the encoders that keep nothing.
@@ -328,9 +291,28 @@ fn says(metric: &Metric, family: &Family, id: usize) -> bool {
             metric.histogram.as_ref().is_some_and(|histogram| {
                 histogram.sample_count == wanted.count()
                     && alike(histogram.sample_sum, wanted.sum())
+                    && says_native(histogram, bounds, &numbers[..bounds.upper.len()])
             })
         }
     }
+}
+
+/// Whether a message has these buckets as native ones, if it is to have them.
+fn says_native(message: &HistogramMessage, bounds: &Bounds, counts: &[u64]) -> bool {
+    let Some(Native { schema, second, classic }) = bounds.native else {
+        return message.positive_span.is_empty() && message.bucket.len() >= counts.len();
+    };
+    let sums = message.positive_delta.iter().scan(0_i64, |sum, delta| {
+        *sum += delta;
+        Some(sum.cast_unsigned())
+    });
+    let spans: Vec<_> =
+        message.positive_span.iter().map(|span| (span.offset, span.length as usize)).collect();
+    message.schema == i32::from(schema)
+        && message.zero_count == counts[0]
+        && spans == [(second, counts.len() - 1)]
+        && sums.eq(counts[1..].iter().copied())
+        && message.bucket.is_empty() != classic
 }
 
 /// Whether two numbers are one to Prometheus.
@@ -341,96 +323,4 @@ fn alike(one: f64, other: f64) -> bool {
 /// A histogram with a negative bound has neither sum nor count in OpenMetrics.
 fn may_be_unknown(family: &Family) -> bool {
     matches!(&family.kind, Kind::Histogram(bounds) if bounds.upper.iter().any(|bound| *bound < 0.0))
-}
-
-/// Numbers in one spelling: OpenMetrics writes them otherwise than Go does. Whole ones keep their last digit.
-fn canonical(mut sample: Sample) -> Sample {
-    for (_, value) in sample.labels.iter_mut().filter(|(name, _)| name == "le") {
-        *value = respelt(value);
-    }
-    sample.value = respelt(&sample.value);
-    sample
-}
-
-fn respelt(text: &str) -> String {
-    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
-    if text.parse::<u64>().is_ok() || text.parse::<i64>().is_ok_and(|number| number != 0) {
-        return text.to_owned();
-    }
-    match reader::number(text) {
-        Some(number) if number.fract() == 0.0 && number.abs() < EXACT => {
-            (number as i64).to_string()
-        }
-        Some(number) => format!("{number:?}"),
-        None => text.to_owned(),
-    }
-}
-
-fn sorted(samples: Vec<Sample>) -> Vec<Sample> {
-    let mut samples: Vec<_> = samples.into_iter().map(canonical).collect();
-    samples.sort();
-    samples
-}
-
-/// All samples of the text format, made from the families' numbers alone.
-fn expected(families: &[Arc<Family>], escaping: Escaping) -> Vec<Sample> {
-    let mut all = Vec::new();
-    for family in families {
-        let labels: Vec<_> =
-            family.labels.iter().map(|label| escaping.label(label).into_owned()).collect();
-        for id in family.live() {
-            let values = family.label_values(id).map(str::to_owned);
-            let labels: Vec<_> = labels.iter().cloned().zip(values).collect();
-            all.extend(series(family, id, (&escaping.metric(&family.name), labels)));
-        }
-        let unique: HashSet<Vec<&str>> =
-            family.live().map(|id| family.label_values(id).collect()).collect();
-        assert_eq!(unique.len(), family.len(), "a label set comes twice");
-    }
-    sorted(all)
-}
-
-/// The samples of one series.
-fn series(
-    family: &Family,
-    id: usize,
-    (name, labels): (&str, Vec<(String, String)>),
-) -> Vec<Sample> {
-    let numbers = family.numbers(id);
-    let one = |value: String| vec![Sample { name: name.to_owned(), labels: labels.clone(), value }];
-    let bounds = match &family.kind {
-        Kind::Counter => return one(numbers[0].to_string()),
-        Kind::IntegerGauge => return one(numbers[0].cast_signed().to_string()),
-        Kind::RealCounter | Kind::Gauge => return one(spelt(f64::from_bits(numbers[0]))),
-        Kind::Histogram(bounds) => bounds,
-    };
-    let (sum, counts) = numbers.split_last().expect("a sum");
-    let named = |suffix: &str, value: String| Sample {
-        name: format!("{name}{suffix}"),
-        labels: labels.clone(),
-        value,
-    };
-    let mut count = 0_u64;
-    let mut samples = Vec::new();
-    for (bound, more) in
-        bounds.upper.iter().copied().chain([f64::INFINITY]).zip(counts.iter().chain([&0]))
-    {
-        count = count.wrapping_add(*more);
-        let mut sample = named("_bucket", count.to_string());
-        sample.labels.push(("le".to_owned(), spelt(bound)));
-        samples.push(sample);
-    }
-    samples.push(named("_count", count.to_string()));
-    samples.push(named("_sum", spelt(*sum as f64 * bounds.multiplier)));
-    samples
-}
-
-/// A number as Prometheus reads it.
-fn spelt(number: f64) -> String {
-    match number {
-        number if number.is_nan() => "NaN".to_owned(),
-        f64::INFINITY => "+Inf".to_owned(),
-        f64::NEG_INFINITY => "-Inf".to_owned(),
-        number => format!("{number:e}"),
-    }
 }

@@ -4,14 +4,17 @@
 //! u8 n: the client sends n bytes at a time, all at once for 0; then what it sends
 //! ```
 //!
-//! The client then says that it sends nothing more, and takes all that comes.
+//! The client then says that it sends nothing more, and takes all that comes. The server may not panic, not even where
+//! that ends one connection alone.
 
+use std::cell::Cell;
 use std::future::pending;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream as Connected};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
+use std::{mem, panic, thread};
 
 use bytes::Bytes;
 use ebpf_wasm_exporter::exposition::Body;
@@ -28,8 +31,9 @@ use tokio::time::timeout;
 const TEXT: &[u8] = b"# HELP up h\n# TYPE up gauge\nup 1\n";
 /// What is asked behind each input.
 const PLAIN: &[u8] = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-/// After this, an answer will not end.
-const HANG: Duration = Duration::from_secs(8);
+/// After this, an answer will not end. A server may wait 10 seconds for a head, as no input makes it do: libFuzzer is
+/// to find one that does. Seeds are tried on slow machines too.
+const HANG: Duration = Duration::from_secs(if cfg!(feature = "libfuzzer") { 8 } else { 60 });
 /// What is never an answer to a client's bytes: that is a fault of the server.
 const FAULTS: [&str; 2] = ["500", "502"];
 /// All headers that an answer has: nobody else's stand in one.
@@ -53,6 +57,29 @@ const HEADERS: [&str; 15] = [
 
 thread_local! {
     static SERVER: Server = Server::start();
+    /// Whether this thread does a server's work now.
+    static SERVES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a server panicked with. Nobody else tells: tokio catches what panics in a task, and the connection just ends.
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn panics() -> MutexGuard<'static, Vec<String>> {
+    PANICS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has panics noted of threads that do a server's work, from now on.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let next = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if SERVES.get() {
+                panics().push(panic.to_string());
+            }
+            next(panic);
+        }));
+    });
 }
 
 /// Takes in what a client sends, and answers the next one.
@@ -99,12 +126,18 @@ impl Server {
         let name = format!("fuzz-{}-{:?}", std::process::id(), thread::current().id());
         let address = SocketAddr::from_abstract_name(name).expect("an address");
         let listener = UnixListener::bind_addr(&address).expect("a socket");
+        note_panics();
         let (scrapes, work) = Scrapes::new(Fixed);
-        thread::spawn(work);
+        thread::spawn(|| {
+            SERVES.set(true);
+            work();
+        });
         let telemetry_path = TelemetryPath::parse("/metrics").expect("a path");
         let site =
             Site { telemetry_path, maps: true, openmetrics: true, lifecycle: true, reloads: None };
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_all().on_thread_start(|| SERVES.set(true));
+        let runtime = runtime.build().expect("a runtime");
         let tasks = LocalSet::new();
         let served = serve(Door::from(listener), router(&site, scrapes), async || pending().await);
         tasks.spawn_local(served);
@@ -117,30 +150,38 @@ impl Server {
         UnixStream::from_std(stream)
     }
 
-    /// All that comes back for these bytes.
+    /// All that comes back for these bytes. Panics if the server did.
     fn ask(&self, sent: &[u8], step: usize) -> Vec<u8> {
+        panics().clear();
+        SERVES.set(true);
+        let exchange = async { timeout(HANG, self.exchange(sent, step)).await };
+        let got = self.tasks.block_on(&self.runtime, exchange);
+        SERVES.set(false);
+        let panics = mem::take(&mut *panics());
+        assert!(panics.is_empty(), "the server panicked: {}", panics.join("; "));
+        got.expect("an answer that ends")
+    }
+
+    /// Sends these bytes, so many at a time, and takes all that comes.
+    async fn exchange(&self, sent: &[u8], step: usize) -> Vec<u8> {
         let step = if step == 0 { sent.len().max(1) } else { step };
-        let ask = async {
-            let mut stream = self.connect().expect("a connection");
-            let (mut from, mut to) = stream.split();
-            let send = async {
-                for piece in sent.chunks(step) {
-                    // A server that has heard enough is none that has failed.
-                    if to.write_all(piece).await.is_err() {
-                        break;
-                    }
-                    yield_now().await;
+        let mut stream = self.connect().expect("a connection");
+        let (mut from, mut to) = stream.split();
+        let send = async {
+            for piece in sent.chunks(step) {
+                // A server that has heard enough is none that has failed.
+                if to.write_all(piece).await.is_err() {
+                    break;
                 }
-                let _ = to.shutdown().await;
-            };
-            let mut got = Vec::new();
-            let ((), read) = tokio::join!(send, from.read_to_end(&mut got));
-            // It closes at once behind what it does not take.
-            let _ = read;
-            got
+                yield_now().await;
+            }
+            let _ = to.shutdown().await;
         };
-        let asked = async { timeout(HANG, ask).await };
-        self.tasks.block_on(&self.runtime, asked).expect("an answer that ends")
+        let mut got = Vec::new();
+        let ((), read) = tokio::join!(send, from.read_to_end(&mut got));
+        // It closes at once behind what it does not take.
+        let _ = read;
+        got
     }
 }
 

@@ -30,7 +30,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn try_all(name: &str) {
     let target = ALL.iter().find(|target| target.name == name).expect("a target");
     if target.compiles && exporter().is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{name}: there is no exporter to compile guests");
+        let ci = std::env::var("CI").as_deref() == Ok("true");
+        assert!(!ci, "{name}: there is no exporter to compile guests");
         return eprintln!(
             "{name}: SKIPPED, there is no exporter to compile guests; run all tests, or set EXPORTER"
         );
@@ -56,7 +57,7 @@ macro_rules! targets {
 targets! { bundle component encoder guest_answer http key object recording yaml }
 
 #[test]
-fn each_target_is_tried_and_built_and_has_seeds() {
+fn each_target_is_tried_has_seeds_and_is_in_the_manifest() {
     let names = ALL.map(|Target { name, .. }| name);
     assert_eq!(names, TRIED);
     let manifest =

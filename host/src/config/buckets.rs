@@ -97,7 +97,7 @@ impl Buckets {
     }
 
     /// What these buckets are in a native histogram; none if they do not end where its buckets do.
-    pub(super) fn as_native(&self, classic: bool) -> Option<Native> {
+    pub fn as_native(&self, classic: bool) -> Option<Native> {
         let multiplier = || native::exponent(self.multiplier);
         let (schema, first) = match self.scale {
             Scale::Exp2 { min, .. } => (0, min.cast_signed() + multiplier()?),

@@ -8,10 +8,11 @@
 //! reply  what comes back: facts, stubs and machine code, or why not
 //! ```
 //!
-//! A component that somebody else wrote is only ever parsed in the child. That is this same binary,
-//! started anew with an empty environment, standard streams alone, no capability and a limit on
-//! everything it can take. Its input and output are files in memory, so that nobody waits for
-//! anybody. What it leaves behind ends with it.
+//! The exporter has only the child parse a component that somebody else wrote. That is this same
+//! binary, started anew with an empty environment, standard streams alone, no capability and a limit
+//! on everything it can take. Its input and output are files in memory, so that nobody waits for
+//! anybody. What it leaves behind ends with it. `inspect_here` parses one in the process that calls it:
+//! it is there for fuzzing, and nothing of the exporter's may call it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};

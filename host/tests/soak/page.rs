@@ -75,11 +75,23 @@ impl Page {
         self.samples.iter().filter(has).map(|sample| sample.value as u64).sum()
     }
 
-    /// When the maps were read, in seconds since 1970; 0 of a page that does not tell.
-    pub fn read_at(&self) -> f64 {
+    /// When the maps of so many configs began to be read, in seconds since 1970: the first of them.
+    pub fn read_at(&self, configs: usize) -> Result<f64, String> {
         let name = "ebpf_exporter_scrape_last_success_timestamp_seconds";
         let all = self.samples.iter().filter(|sample| sample.name == name);
-        all.map(|sample| sample.value).reduce(f64::min).unwrap_or(0.0)
+        let told: Vec<_> = all.map(|sample| sample.value).collect();
+        let first = told.iter().copied().reduce(f64::min).filter(|_| told.len() == configs);
+        first.ok_or_else(|| format!("{name} has {} series for {configs} configs", told.len()))
+    }
+
+    /// How often the program of each config did not run because the kernel was at work with BPF on that processor.
+    pub fn missed(&self) -> impl Iterator<Item = (&str, u64)> {
+        let name = "ebpf_exporter_program_misses_total";
+        let of = move |sample: &&Sample| {
+            sample.name == name && sample.label("cause") == Some("recursion")
+        };
+        let all = self.samples.iter().filter(of);
+        all.filter_map(|sample| Some((sample.label("config")?, sample.value as u64)))
     }
 }
 

@@ -123,7 +123,7 @@ impl Scraper<'_> {
         if page.sum("ebpf_exporter_scrape_success", &[]) != CONFIGS as u64 {
             return Err("a config could not be read".to_owned());
         }
-        self.run.site.ledger.check(&page, &seen)
+        self.run.site.ledger.check(&page, &seen, CONFIGS)
     }
 
     /// One config that nobody else has families of.
@@ -139,7 +139,7 @@ impl Scraper<'_> {
         if page.samples.iter().any(|sample| !sample.name.starts_with(&page.of)) {
             return Err("it has more than what was asked for".to_owned());
         }
-        self.run.site.ledger.check(&page, &seen)
+        self.run.site.ledger.check_some(&page, &seen)
     }
 
     /// One of all other pages, whole.

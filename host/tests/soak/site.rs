@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::configs::Configs;
 use crate::guests;
-use crate::ledger::{Book, Ledger, Tally};
+use crate::ledger::{Book, Ledger, MOST, Tally};
 use crate::workload::Session;
 use crate::yaml::{Map, Part, Writer};
 
@@ -85,7 +85,7 @@ impl Site {
             let name = format!("{}-{at}", format!("{part:?}").to_lowercase());
             let session = Session::new();
             let config = Config {
-                metrics: metrics(part, number, &mut ledger),
+                metrics: metrics(part, (&name, number), &mut ledger),
                 changing: RwLock::default(),
                 name,
                 part,
@@ -120,7 +120,7 @@ impl Site {
         for config in &self.configs {
             let Ok(_still) = config.changing.try_read() else { continue };
             for metric in &config.metrics {
-                self.count(config, metric, 1 + random() % STAY, 1 + random() % 5);
+                self.count(config, metric, 1 + random() % STAY, 1 + random() % MOST);
                 self.stayed.fetch_add(1, Ordering::Relaxed);
                 for _ in 0..3 {
                     self.other(config, metric, random());
@@ -139,7 +139,7 @@ impl Site {
         if matches!(metric.others, Others::Come(_)) && random.is_multiple_of(3) {
             config.tell(metric, row, 0);
         } else {
-            self.count(config, metric, row, 1 + random % 5);
+            self.count(config, metric, row, 1 + random % MOST);
         }
     }
 
@@ -214,8 +214,8 @@ impl Metric {
     }
 }
 
-/// What is counted for a config of this part.
-fn metrics(part: Part, number: usize, ledger: &mut Ledger) -> Vec<Metric> {
+/// What is counted for a config of this part, by its name and the number of its maps.
+fn metrics(part: Part, (config, number): (&str, usize), ledger: &mut Ledger) -> Vec<Metric> {
     let rows = Tally::Rows(STAY);
     let of_maps = |lru: Tally| {
         vec![
@@ -241,7 +241,7 @@ fn metrics(part: Part, number: usize, ledger: &mut Ledger) -> Vec<Metric> {
     let booked = |(map, others, tally): (Map, Others, Tally)| {
         let count = if map == Map::Seconds { "_count" } else { "" };
         let series = format!("ebpf_exporter_s{number:02}_{}{count}", map.suffix());
-        let book = ledger.open(&series, tally);
+        let book = ledger.open(config, &series, tally);
         Metric { map, texts, others, book, next: AtomicU64::new(0) }
     };
     all.into_iter().map(booked).collect()

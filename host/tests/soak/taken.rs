@@ -43,6 +43,23 @@ impl Taken {
     }
 }
 
+/// What it took in a quarter of the time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quarter {
+    /// Memory that is its own, KiB: as much as half of the time at least, and no more for the other half.
+    pub memory: u64,
+    pub most: Taken,
+}
+
+impl Quarter {
+    /// Of what it took at moments that lie as far from each other.
+    pub fn of(mut moments: Vec<Taken>) -> Self {
+        moments.sort_by_key(|taken| taken.memory);
+        let memory = moments.get(moments.len() / 2).map_or(0, |taken| taken.memory);
+        Self { memory, most: moments.into_iter().fold(Taken::default(), Taken::or_more) }
+    }
+}
+
 /// How many children a process has, those that have ended and were not waited for too.
 fn children(process: u32) -> usize {
     let parent = process.to_string();

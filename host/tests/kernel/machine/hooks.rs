@@ -50,15 +50,14 @@ const KINDS: [(&str, u64); 23] = [
     ("tc_egress", 1),
 ];
 
-/// What is told of those that some kernels of an age have, and some have not.
-const SOME_HAVE: [&str; 4] = [
-    // From Linux 6.13 on, and from 6.10 on.
-    "uprobe_session: uprobe.multi//usr/lib/x86_64-linux-gnu/libc.so.6 (1 place)\n",
-    "kprobe_session: kprobe.multi (1 function)\n",
-    // With CONFIG_FPROBE.
-    "kprobe_multi: kprobe.multi\n",
-    "kretprobe_multi: kprobe.multi\n",
+/// What is told of those that are younger than the snapshots, with the versions that have them.
+const YOUNGER: [((u32, u32), &str); 2] = [
+    ((6, 10), "kprobe_session: kprobe.multi (1 function)\n"),
+    ((6, 13), "uprobe_session: uprobe.multi//usr/lib/x86_64-linux-gnu/libc.so.6 (1 place)\n"),
 ];
+
+/// What is told from Linux 5.18 until 6.6 of those that take CONFIG_FPROBE, which some kernels have, and some have not.
+const SOME_HAVE: [&str; 2] = ["kprobe_multi: kprobe.multi\n", "kretprobe_multi: kprobe.multi\n"];
 
 /// A metric of all kinds.
 fn yaml() -> String {
@@ -131,7 +130,14 @@ pub fn the_place_of_each_is_told() {
     }
     // Addresses within a file are those of the build.
     let told = Regex::new(r"\+0x[0-9a-f]+").unwrap().replace_all(&told, "+AT");
-    let told = SOME_HAVE.iter().fold(told.into_owned(), |told, line| told.replace(line, ""));
+    let mut told = told.into_owned();
+    for (version, line) in YOUNGER {
+        assert_eq!(told.contains(line), is_at_least(version), "{line}{told}");
+        told = told.replace(line, "");
+    }
+    if is_at_least((5, 18)) && !is_at_least((6, 6)) {
+        told = SOME_HAVE.iter().fold(told, |told, line| told.replace(line, ""));
+    }
     if is_at_least((6, 6)) {
         insta::assert_snapshot!(told, @r"
         kprobe: kprobe/hrtimer_nanosleep
