@@ -12,9 +12,9 @@ use tracing::{error, info, warn};
 use crate::advice::{self, Advice, Advise as _};
 use crate::bpf::{self, Addresses, Attached, KernelTypes, PinDir};
 use crate::config::{Fault, Severity};
-use crate::plugin::{DataWatch, Digest, Gauge, Loader};
+use crate::plugin::{Budget, DataWatch, Digest, Gauge, Loader};
 use crate::privileges::{self, Needs};
-use crate::scrape::{Change, Exchange, Renewal};
+use crate::scrape::{Change, Exchange};
 use crate::serve::{Reloader, Scrapes};
 use crate::settings::Settings;
 use crate::source::Drains;
@@ -28,7 +28,7 @@ mod exchange;
 pub use difference::Standing;
 
 use difference::{Comparison, Difference};
-use exchange::{Exchanged, Exchanging, unread};
+use exchange::{Exchanged, Exchanging, Renewing, unread};
 
 /// Says every fault, and whether none of them is fatal.
 fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
@@ -72,6 +72,21 @@ fn two_readers(config: &str, ring: &str) -> Advice {
     )
 }
 
+/// Whether one thread alone would read each ring buffer of a config that has changed.
+fn has_one_reader(config: &str, comparison: &Comparison) -> Result<(), Advice> {
+    comparison.turned().map_or(Ok(()), |ring| Err(two_readers(config, ring)))
+}
+
+/// Why records of a ring buffer cannot be counted yet that were spans until a reload before this one.
+fn still_read(config: &str, ring: &str) -> Advice {
+    Advice::new(
+        format!(
+            "in config `{config}` a metric is to count the records of the ring buffer `{ring}`, and spans are still made of what stands in it"
+        ),
+        "reload again in a moment",
+    )
+}
+
 /// What reads configs again.
 pub struct ConfigReloader {
     /// What was decided for the process.
@@ -88,6 +103,8 @@ pub struct ConfigReloader {
     pub exchanges: Sender<Exchange>,
     /// That thread.
     pub scrapes: Scrapes,
+    /// What is left for plugins in a scrape of it.
+    pub budget: Arc<Budget>,
     /// What the process has kept for serving, once that is decided.
     pub kept: Arc<OnceLock<Needs>>,
     /// Who drains the buffers of units that come.
@@ -152,7 +169,7 @@ impl ConfigReloader {
     }
 
     /// Whether the process may still do what it takes.
-    fn allow(&self, difference: &Difference) -> Result<(), Advice> {
+    fn allow(&mut self, difference: &Difference) -> Result<(), Advice> {
         if let Some(config) = difference.to_load().next()
             && !privileges::can_load()
         {
@@ -171,10 +188,14 @@ impl ConfigReloader {
         {
             return Err(untraced(config.name()));
         }
-        let compared = difference.renewed.iter().chain(&difference.replaced);
-        let mut turned = compared.filter_map(|(config, now)| Some((config.name(), now.turned()?)));
-        if let Some((config, ring)) = turned.next() {
-            return Err(two_readers(config, ring));
+        for (config, now) in &difference.renewed {
+            has_one_reader(config.name(), now)?;
+        }
+        if let Some(tracing) = &mut self.tracing
+            && let Some((config, ring)) =
+                difference.newly_read().find(|(config, ring)| tracing.still_reads(config, ring))
+        {
+            return Err(still_read(config, ring));
         }
         let needs = Needs {
             readable: difference
@@ -213,6 +234,7 @@ impl ConfigReloader {
             let taken =
                 checked.take_over(maps).map_err(|error| Advice::plain(advice::words(&error)))?;
             let comparison = comparison.of_taken(&taken, &checked);
+            has_one_reader(checked.name(), &comparison)?;
             let read = comparison.read(checked.layouts());
             let ready = checked.load(&read).map_err(|error| error.advice())?;
             prepared.replaced.push((ready, comparison));
@@ -243,36 +265,37 @@ impl ConfigReloader {
         let result = exchanging.replace(replaced).and_then(|()| exchanging.come_and_go(&gone, new));
         let mut done = exchanging.end();
         if result.is_ok() {
-            for (now, renewal, spans) in renewed {
-                done.changed.push(now.name().to_owned());
-                done.spans.left.extend(spans.left);
-                done.spans.came.extend(spans.came);
-                done.standing.push(now);
-                done.changes.push(Change::Renew(renewal));
-            }
+            renewed.into_iter().for_each(|config| done.renew(config));
         }
         let told = done.told();
+        self.take_up(done, &tell);
+        result.map(|()| told)
+    }
+
+    /// Tells all workers what has changed, and remembers which configs there are now.
+    fn take_up(&mut self, done: Exchanged, tell: &Sender<Vec<Change>>) {
         let Exchanged { standing, changes, mut spans, removed, .. } = done;
         self.watch(&changes);
         // Who scrapes has waited for this.
         let _ = tell.send(changes);
         let gone =
             self.standing.iter().filter(|before| removed.iter().any(|it| it == before.name()));
-        spans.left.extend(gone.flat_map(Standing::rings));
+        let left = gone.flat_map(Standing::rings).collect();
+        spans.extend(SpanChange { left, came: Vec::new() });
         self.trace(spans);
+        self.stand(standing, removed);
+    }
+
+    /// Has these stand in the place of what they were before, and of those that were removed.
+    fn stand(&mut self, standing: Vec<Standing>, removed: Vec<String>) {
         let changed: HashSet<_> =
             removed.into_iter().chain(standing.iter().map(|it| it.name().to_owned())).collect();
         self.standing.retain(|before| !changed.contains(before.name()));
         self.standing.extend(standing);
-        result.map(|()| told)
     }
 
     /// A config whose object stays: what it is now, and what changes.
-    fn renewed(
-        &self,
-        mut checked: Checked,
-        comparison: &Comparison,
-    ) -> Result<(Standing, Renewal, SpanChange), Advice> {
+    fn renewed(&self, mut checked: Checked, comparison: &Comparison) -> Result<Renewing, Advice> {
         let before = self.standing.iter().find(|standing| standing.name() == checked.name());
         let maps = before.map(|standing| standing.maps.clone()).unwrap_or_default();
         let (made_of, layouts) = (checked.made_of(), checked.layouts().to_vec());
@@ -294,8 +317,8 @@ impl ConfigReloader {
     }
 
     /// Has spans be made of what comes.
-    fn trace(&self, spans: SpanChange) {
-        match (&self.tracing, self.settings.tracing.nowhere()) {
+    fn trace(&mut self, spans: SpanChange) {
+        match (&mut self.tracing, self.settings.tracing.nowhere()) {
             _ if spans.is_none() => {}
             (Some(tracing), _) => tracing.change(spans),
             (None, Some(why)) if !spans.came.is_empty() => info!("{}", spans::unmade(why)),
@@ -303,7 +326,8 @@ impl ConfigReloader {
         }
     }
 
-    /// Has workers see to what comes.
+    /// Has workers see to what comes. Plugins that come are bound by the time of a scrape from now on: spans may ask
+    /// them before the thread that scrapes has them.
     fn watch(&self, changes: &[Change]) {
         for change in changes {
             if let Some(drains) = &self.drains {
@@ -313,6 +337,7 @@ impl ConfigReloader {
                     }
                 }
             }
+            change.plugins().iter().for_each(|plugin| plugin.join(&self.budget));
             if let Some(data) = &self.data {
                 change.plugins().iter().for_each(|plugin| plugin.watched_by(data));
             }
@@ -331,5 +356,6 @@ mod tests {
     fn the_first_spans_want_a_restart() {
         insta::assert_snapshot!(untraced("a"), @"config `a` has spans, and the sandbox of this exporter lets it send none, since there were none when it began; restart the exporter to have it; with OTEL_TRACES_EXPORTER=otlp they may come later too");
         insta::assert_snapshot!(two_readers("a", "r"), @"in config `a` the ring buffer `r` goes from spans to a metric, or back, and two threads would read it at once; restart the exporter to have it");
+        insta::assert_snapshot!(still_read("a", "r"), @"in config `a` a metric is to count the records of the ring buffer `r`, and spans are still made of what stands in it; reload again in a moment");
     }
 }

@@ -14,7 +14,7 @@ use crate::exposition::gzip::Deflater;
 use crate::exposition::kept::Kept;
 use crate::exposition::{Body, Format, page, text};
 use crate::logging::Lost;
-use crate::plugin::Gauges;
+use crate::plugin::{Budget, Gauges};
 use crate::process::Myself;
 use crate::push::PushStats;
 use crate::series::Family;
@@ -89,6 +89,11 @@ impl Scraper {
         let mut scraper = Self::default();
         units.into_iter().for_each(|unit| scraper.add(unit));
         scraper
+    }
+
+    /// What is left for plugins in the scrape under way.
+    pub fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.guests.budget)
     }
 
     /// Takes in another config, which is scraped from the next time on.
@@ -225,6 +230,7 @@ impl Scraper {
 
     /// Says what the exporter knows of itself.
     fn tell(&mut self) {
+        self.spans.keep_errors_of(|config| self.units.iter().any(|unit| unit.name() == config));
         for Active { feeds, stats, .. } in &mut self.units {
             stats.span_errors = self.spans.errors(&stats.name);
             let series = |feed: &Feed| self.families.get(&feed.filled).map_or(0, Family::len);

@@ -1,13 +1,15 @@
 //! Spans: from records of ring buffers to a collector of OpenTelemetry.
 //!
 //! In the order of data: `reader` drains ring buffers, `record` makes spans of their records, and `held` keeps
-//! those that wait for a plugin. A `kind` says whose spans they are. `outbox` keeps spans until `delivery` sends them where the `variables` say. `start` makes spans of the exporter's own start. `stats` knows what has become of all.
+//! those that wait for a plugin. A `kind` says whose spans they are. `outbox` keeps spans until `delivery` sends them
+//! where the `variables` say. `start` makes spans of the exporter's own start. `stats` knows what has become of all. At
+//! the `desk` the `reader` is told of configs that were read again.
 //!
 //! No ring buffer ever waits for a collector, and nothing of this is there in a process without spans.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
@@ -17,6 +19,7 @@ use tracing::info;
 
 mod clock;
 mod delivery;
+mod desk;
 mod held;
 mod kind;
 mod outbox;
@@ -26,6 +29,7 @@ mod start;
 mod stats;
 mod variables;
 
+pub use desk::{SpanChange, SpanDesk};
 pub use start::{ConfigTimes, StartTimes};
 pub use stats::SpanStats;
 pub use variables::Variables;
@@ -61,23 +65,6 @@ pub struct TracedRing {
     pub ring: Ring,
 }
 
-/// What becomes of spans when configs are read again.
-#[derive(Debug, Default)]
-pub struct SpanChange {
-    /// The ring buffers that spans are no longer made of as before, by their configs. What stands in them becomes
-    /// spans as before.
-    pub left: Vec<(String, String)>,
-    /// Those that spans are made of from then on. One of those that were left may be among them.
-    pub came: Vec<TracedRing>,
-}
-
-impl SpanChange {
-    /// Whether nothing changes.
-    pub fn is_none(&self) -> bool {
-        self.left.is_empty() && self.came.is_empty()
-    }
-}
-
 /// All that makes and sends spans, ready to begin.
 #[derive(Debug)]
 pub struct Spans {
@@ -98,14 +85,6 @@ struct KindMaker {
     stats: SpanStats,
     /// The exporter's own: held, for they are told of as long as it runs.
     own: Arc<TracedKind>,
-}
-
-/// Tells who reads ring buffers of configs that were read again.
-#[derive(Debug)]
-pub struct SpanDesk {
-    kinds: KindMaker,
-    orders: Sender<reader::Order>,
-    news: Bell,
 }
 
 impl Spans {
@@ -186,17 +165,7 @@ impl Spans {
             move || reader::work(feeds, &outbox, &orders_of),
             move || told.ring(),
         )?;
-        Ok(later.then_some(SpanDesk { kinds, orders, news }))
-    }
-}
-
-impl SpanDesk {
-    /// Has spans be made of other ring buffers from now on.
-    pub fn change(&self, SpanChange { left, came }: SpanChange) {
-        let came = came.into_iter().map(|ring| self.kinds.feed(ring)).collect();
-        // If who reads has died, that was said.
-        let _ = self.orders.send(reader::Order { left, came });
-        self.news.ring();
+        Ok(later.then_some(SpanDesk { kinds, orders, news, left: Vec::new() }))
     }
 }
 

@@ -249,8 +249,10 @@ pub struct LastReload {
     pub at: Moment,
     /// Whether it worked.
     pub success: bool,
-    /// What it has changed, or why it failed, in a bounded text.
+    /// What it has changed, or why it failed, as it may be shown.
     pub text: String,
+    /// What to do, as it may be shown, if it failed and something is known.
+    pub remedy: Option<String>,
 }
 
 /// What has come of connections since the start.

@@ -49,8 +49,8 @@ impl Stream {
         }
     }
 
-    /// How many records the kernel had said that it had no room for when this last kept up, by CPU. A ring buffer does not know: only the
-    /// program does that wanted to write.
+    /// How many records the kernel had said that it had no room for when this last kept up, by CPU. A ring buffer does
+    /// not know: only the program does that wanted to write.
     pub fn lost(&self) -> Option<&BTreeMap<u32, u64>> {
         match &self.0 {
             Buffer::Ring(_) => None,

@@ -168,6 +168,7 @@ impl<'a> Serving<'a> {
             scraper = scraper.pushing(push.stats());
         }
         let scraper = scraper.with_plugin_budget(self.settings.plugin_budget);
+        let budget = scraper.budget();
         let scrapes = Scrapes::hire(scraper, hired)?;
         if let Some(push) = push {
             push.hire(scrapes.clone(), hired)?;
@@ -189,6 +190,7 @@ impl<'a> Serving<'a> {
             pins,
             exchanges,
             scrapes: by,
+            budget,
             kept,
             drains,
             data,

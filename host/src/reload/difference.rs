@@ -14,7 +14,7 @@ use crate::startup::{Checked, MadeOf, Making, Running};
 pub struct Standing {
     /// What it was made of.
     pub(super) made_of: MadeOf,
-    /// Making each of its metrics reads its map.
+    /// How each of its metrics reads its map.
     pub(super) layouts: Vec<Layout>,
     /// The maps of its object.
     pub(super) maps: Vec<MapRef>,
@@ -50,8 +50,8 @@ struct SpanLikeness {
     before: Vec<String>,
     /// Those of them whose spans go on.
     kept: Vec<String>,
-    /// One that spans are made of whose records were counted, or the other way round.
-    turned: Option<String>,
+    /// Those that spans are made of whose records were counted, or the other way round.
+    turned: Vec<String>,
 }
 
 /// What a metric has in common with one that was there before.
@@ -131,11 +131,21 @@ impl Difference {
     /// Whether a metric of an object that stays opens perf events that were not open.
     pub(super) fn opens_events(&self) -> bool {
         let opens = |(checked, comparison): &(Checked, Comparison)| {
-            let pairs = comparison.metrics.iter().zip(checked.layouts());
-            let mut new = pairs.filter(|(likeness, _)| **likeness == Likeness::None);
-            new.any(|(_, layout)| checked.opens_events(&layout.map))
+            comparison.newly_read(checked).any(|layout| checked.opens_events(&layout.map))
         };
         self.renewed.iter().any(opens)
+    }
+
+    /// The maps of metrics that were not read before, by their configs.
+    pub(super) fn newly_read(&self) -> impl Iterator<Item = (&str, &str)> {
+        let compared = self.renewed.iter().chain(&self.replaced);
+        let compared = compared.flat_map(|(checked, comparison)| {
+            comparison.newly_read(checked).map(|layout| (checked.name(), &*layout.map))
+        });
+        let new = self.new.iter().flat_map(|checked| {
+            checked.layouts().iter().map(|layout| (checked.name(), &*layout.map))
+        });
+        compared.chain(new)
     }
 }
 
@@ -158,6 +168,7 @@ impl Comparison {
             .iter()
             .zip(layouts)
             .map(|(metric, layout)| {
+                // A metric has the name of its map, so one metric of a config at most reads it.
                 let pairs = old.metrics.iter().zip(&before.layouts);
                 let mut pairs = pairs.filter(|(_, before)| before.map == layout.map);
                 pairs.next().map_or(Likeness::None, |(old, before)| {
@@ -172,9 +183,7 @@ impl Comparison {
         comparison.settle_plugins(now.config.metrics.iter(), &now.config.spans);
         comparison
     }
-}
 
-impl Comparison {
     /// The same of an object that has taken over these maps alone.
     pub(super) fn of_taken(mut self, taken: &[String], checked: &Checked) -> Self {
         for (likeness, layout) in self.metrics.iter_mut().zip(checked.layouts()) {
@@ -183,6 +192,7 @@ impl Comparison {
             }
         }
         self.spans.kept.retain(|ring| taken.contains(ring));
+        self.spans.turned.retain(|ring| taken.contains(ring));
         self.settle_plugins(checked.metrics(), checked.spans());
         self
     }
@@ -213,6 +223,12 @@ impl Comparison {
         }
     }
 
+    /// What is read of the config's metrics whose maps were not read before.
+    fn newly_read<'a>(&self, checked: &'a Checked) -> impl Iterator<Item = &'a Layout> {
+        let pairs = self.metrics.iter().zip(checked.layouts());
+        pairs.filter(|(likeness, _)| **likeness == Likeness::None).map(|(_, layout)| layout)
+    }
+
     /// The ring buffers of spans that go on.
     pub(super) fn kept_spans(&self) -> &[String] {
         &self.spans.kept
@@ -220,7 +236,7 @@ impl Comparison {
 
     /// A ring buffer that another thread would have to read from now on.
     pub(super) fn turned(&self) -> Option<&str> {
-        self.spans.turned.as_deref()
+        self.spans.turned.first().map(String::as_str)
     }
 
     /// The ring buffers of spans that do not go on, by their config.
@@ -236,7 +252,7 @@ impl Comparison {
         Renewal { plugins, ..renewal }
     }
 
-    /// Making each metric is made.
+    /// How each metric comes to be of the config.
     pub(super) fn how(&self) -> Vec<Making> {
         let how = |likeness: &Likeness| match likeness {
             Likeness::Same => Making::Kept,
@@ -264,6 +280,7 @@ fn likeness((old, before): (&Metric, &Layout), (metric, layout): (&Metric, &Layo
 }
 
 impl SpanLikeness {
+    /// Which records are counted is told by names: a metric has the name of its map, which is the ring buffer here.
     fn of(before: &Config, now: &Config) -> Self {
         let rings = |config: &Config| {
             config.spans.iter().map(|span| span.ringbuf.clone()).collect::<Vec<_>>()
@@ -279,10 +296,9 @@ impl SpanLikeness {
             old.any(|old| unplaced(old) == unplaced(span))
         };
         let kept = now.spans.iter().filter(same).map(|span| span.ringbuf.clone()).collect();
-        let came = rings(now).into_iter().find(|ring| is_counted(before, ring));
-        let before_rings = rings(before);
-        let went = before_rings.iter().find(|ring| is_counted(now, ring)).cloned();
-        Self { before: before_rings, kept, turned: came.or(went) }
+        let came = rings(now).into_iter().filter(|ring| is_counted(before, ring));
+        let went = rings(before).into_iter().filter(|ring| is_counted(now, ring));
+        Self { before: rings(before), kept, turned: came.chain(went).collect() }
     }
 }
 

@@ -10,7 +10,7 @@ use tracing::info;
 use super::difference::{Comparison, Standing};
 use crate::advice::{self, Advice, Advise as _};
 use crate::bpf::{self, Attached, NotSwapped, Passage};
-use crate::scrape::Change;
+use crate::scrape::{Change, Renewal};
 use crate::source::{ReadError, Reading};
 use crate::spans::SpanChange;
 use crate::startup::{self, Passages, Ready, Running, report};
@@ -42,6 +42,9 @@ pub(super) struct Exchanged {
     pub(super) removed: Vec<String>,
 }
 
+/// A config whose object stays: what it is from now on, and what changes.
+pub(super) type Renewing = (Standing, Renewal, SpanChange);
+
 impl<'a> Exchanging<'a> {
     pub(super) fn new(
         system: &'a System,
@@ -68,8 +71,9 @@ impl<'a> Exchanging<'a> {
             };
             tell(&running, &passages);
             self.done.standing.push(Standing::of(&running));
-            self.done.spans.left.extend(comparison.left_spans(&name));
-            self.done.spans.came.append(&mut running.spans);
+            let (left, came) =
+                (comparison.left_spans(&name).collect(), mem::take(&mut running.spans));
+            self.done.spans.extend(SpanChange { left, came });
             let renewal = startup::renewal(running, &comparison.how(), self.reading);
             self.done.changes.push(Change::Renew(comparison.keep(renewal)));
             self.done.changed.push(name);
@@ -119,10 +123,10 @@ impl<'a> Exchanging<'a> {
         }
         running.iter().for_each(|config| info!("{}", report::line(config)));
         let standing: Vec<_> = running.iter().map(Standing::of).collect();
-        let mut spans: Vec<_> =
-            running.iter_mut().flat_map(|config| mem::take(&mut config.spans)).collect();
+        let spans = running.iter_mut().flat_map(|config| mem::take(&mut config.spans));
+        let came = SpanChange { left: Vec::new(), came: spans.collect() };
         let units = startup::units(running, self.reading).map_err(unread)?;
-        self.done.spans.came.append(&mut spans);
+        self.done.spans.extend(came);
         self.done.added.extend(standing.iter().map(|config| config.name().to_owned()));
         self.done.standing.extend(standing);
         self.done.changes.extend(units.into_iter().map(Change::Add));
@@ -148,6 +152,14 @@ impl<'a> Exchanging<'a> {
 }
 
 impl Exchanged {
+    /// Has a config be another one whose object stays.
+    pub(super) fn renew(&mut self, (now, renewal, spans): Renewing) {
+        self.changed.push(now.name().to_owned());
+        self.spans.extend(spans);
+        self.standing.push(now);
+        self.changes.push(Change::Renew(renewal));
+    }
+
     /// What it comes to: `added a; changed b, c`.
     pub(super) fn told(&self) -> String {
         let Self { added, changed, removed, .. } = self;

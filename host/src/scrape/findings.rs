@@ -61,6 +61,7 @@ fn config(unit: &Active, families: &Families) -> ConfigState {
     });
     ConfigState {
         name: named(unit.name()),
+        raw_name: unit.name().to_owned(),
         file: said(&unit.file.to_string_lossy()),
         bundle,
         success: *success,

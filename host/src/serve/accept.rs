@@ -1,8 +1,8 @@
 //! Which format a client wants the metrics in (RFC 9110 §12.5.1), and what is to become of names that
 //! not every client takes (the parameter `escaping`, as Prometheus' content negotiation has it).
 //!
-//! Nobody gets OpenMetrics, its version 2.0, protobuf or text 1.0.0 who has not named it: wildcards mean text 0.0.4, which is
-//! also for those who say nothing, or ask for what we do not have. An `escaping` belongs to the range that it
+//! Nobody gets OpenMetrics, its version 2.0, protobuf or text 1.0.0 who has not named it: wildcards mean text 0.0.4,
+//! which is also for those who say nothing, or ask for what we do not have. An `escaping` belongs to the range that it
 //! stands in, and one that nobody knows is as none: the default.
 
 use axum::http::{HeaderMap, header};

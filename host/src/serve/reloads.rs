@@ -11,18 +11,15 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use crate::advice::{self, Advice};
+use crate::advice::Advice;
 use crate::series::Kind;
-use crate::status::{LastReload, Moment, ReloadState};
+use crate::status::{LastReload, Moment, ReloadState, said};
 use crate::telemetry::{Collect, Report, about};
 use crate::workers::{HireError, Hired, LARGE_STACK, Post};
 
 /// The thread that reloads. It may have programs to detach when it ends.
 pub const RELOADER: Post =
     Post { name: "reload", stack: LARGE_STACK, patience: Duration::from_secs(1) };
-
-/// Characters that are kept of what was said of the last one.
-const LONGEST: usize = 1000;
 
 /// Reads configs again, and has them served.
 pub trait Reloader: Send + 'static {
@@ -157,19 +154,19 @@ impl Reloaded {
     fn note(&self, outcome: &Outcome) {
         let at = Moment::now();
         let mut counts = self.counts();
-        let text = match outcome {
+        let (text, remedy) = match outcome {
             Ok(changed) => {
                 counts.successes += 1;
                 counts.since = at.0;
-                changed.clone()
+                (said(changed), None)
             }
-            Err(advice) => {
+            // Each fault of a config has its line in the log.
+            Err(Advice { problem, remedy, .. }) => {
                 counts.failures += 1;
-                advice.to_string()
+                (said(problem), remedy.as_deref().map(said))
             }
         };
-        counts.last =
-            Some(LastReload { at, success: outcome.is_ok(), text: advice::cut(text, LONGEST) });
+        counts.last = Some(LastReload { at, success: outcome.is_ok(), text, remedy });
     }
 }
 
@@ -213,17 +210,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_of_a_reload_is_bounded() {
+    fn what_is_kept_of_a_reload_is_bounded_and_on_one_line() {
         let (noted, (queue, _asked)) = (Reloaded::default(), mpsc::channel());
         let reloads = Reloads { queue, noted };
         assert_eq!(reloads.state(), ReloadState::default());
-        reloads.noted.note(&Err(Advice::new("é".repeat(5000), "mend it")));
+        let advice = Advice::new("é\n".repeat(5000), "mend\nit").said("line\n".repeat(5000));
+        reloads.noted.note(&Err(advice));
         let ReloadState { successes, failures, last } = reloads.state();
         let last = last.unwrap();
         assert_eq!((successes, failures, last.success), (0, 1, false));
-        assert_eq!(last.text.chars().count(), LONGEST + 1);
+        assert_eq!(last.text, said(&"é\n".repeat(5000)));
+        assert!(last.text.starts_with("é\\né") && last.text.len() < 1000, "{}", last.text);
+        assert_eq!(last.remedy.as_deref(), Some("mend\\nit"));
         reloads.noted.note(&Ok("changed a".to_owned()));
-        let state = reloads.state();
-        assert_eq!((state.successes, state.last.unwrap().text.as_str()), (1, "changed a"));
+        let ReloadState { successes, last, .. } = reloads.state();
+        let LastReload { text, remedy, .. } = last.unwrap();
+        assert_eq!((successes, &*text, remedy), (1, "changed a", None));
     }
 }

@@ -49,6 +49,8 @@ struct Counter {
     sums: Sums,
     /// Whether it was said that records were lost.
     told: bool,
+    /// Whether its source has gone: another may read the buffer now.
+    over: bool,
 }
 
 impl EventSource {
@@ -64,9 +66,16 @@ impl EventSource {
         let stream = Stream::new(map).map_err(failed)?;
         let sums = Sums::new(key_size, MOST);
         let key_size = sums.key_size();
-        let counter = Counter { stream, sums, told: false };
+        let counter = Counter { stream, sums, told: false, over: false };
         let shared = Drained(Arc::new(Mutex::new(counter)));
         Ok(Self { name, kind, key_size, shared, keep, swept: Instant::now() })
+    }
+}
+
+impl Drop for EventSource {
+    /// Waits until nobody drains the buffer, and nobody will: the worker may be at it.
+    fn drop(&mut self) {
+        self.shared.lock().over = true;
     }
 }
 
@@ -152,7 +161,10 @@ impl Drained {
 
 impl Counter {
     fn drain(&mut self) -> u64 {
-        let Self { stream, sums, .. } = self;
+        let Self { stream, sums, over, .. } = self;
+        if *over {
+            return 0;
+        }
         stream.drain(&mut |record| sums.add(record))
     }
 

@@ -3,7 +3,9 @@
 //! It costs nothing while no record comes, and none waits for its plugin. It never waits for who sends spans, so
 //! a ring buffer is read as fast as its records are decoded.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -19,6 +21,11 @@ use crate::bpf::Ring;
 
 /// Records that are decoded at a time.
 const BATCH: usize = 512;
+/// How long a ring buffer that nobody reads from then on is read until it is empty: programs that were detached may
+/// still write a record that they have begun.
+const LAST_WRITES: Duration = Duration::from_millis(20);
+/// How long between two looks at it.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A ring buffer and what makes spans of its records.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ pub(super) struct SpanFeed {
 pub(super) struct Order {
     pub(super) left: Vec<(String, String)>,
     pub(super) came: Vec<SpanFeed>,
+    /// Told once those that are left are read no more.
+    pub(super) done: Sender<()>,
 }
 
 /// Who tells the worker what.
@@ -52,21 +61,34 @@ pub(super) struct Orders {
 pub(super) fn work(mut feeds: Vec<SpanFeed>, outbox: &Outbox, orders: &Orders) {
     while !is_over(&feeds, orders) {
         orders.news.hush();
-        orders.ordered.try_iter().for_each(|order| obey(order, &mut feeds, outbox));
+        obey_all(orders, &mut feeds, outbox);
         feeds.iter_mut().for_each(|feed| feed.read(outbox));
     }
+    // What came with the end has records too.
+    obey_all(orders, &mut feeds, outbox);
     feeds.iter_mut().for_each(|feed| feed.finish(outbox));
 }
 
+fn obey_all(orders: &Orders, feeds: &mut Vec<SpanFeed>, outbox: &Outbox) {
+    orders.ordered.try_iter().for_each(|order| obey(order, feeds, outbox));
+}
+
 /// What stands in the buffers that are left becomes spans before others read them.
-fn obey(Order { left, came }: Order, feeds: &mut Vec<SpanFeed>, outbox: &Outbox) {
+fn obey(Order { left, came, done }: Order, feeds: &mut Vec<SpanFeed>, outbox: &Outbox) {
     let is_left = |feed: &SpanFeed| {
         left.iter().any(|(config, map)| *config == feed.config && *map == feed.map)
     };
-    for mut feed in feeds.extract_if(.., |feed| is_left(feed)) {
-        feed.finish(outbox);
+    let mut leaving: Vec<_> = feeds.extract_if(.., |feed| is_left(feed)).collect();
+    leaving.iter_mut().for_each(|feed| feed.finish(outbox));
+    let goes_on = |feed: &SpanFeed| came.iter().any(|next| next.ring.reads_same(&feed.ring));
+    let end = Instant::now() + LAST_WRITES;
+    for feed in leaving.iter_mut().filter(|feed| !goes_on(feed)) {
+        feed.empty(outbox, end);
     }
+    drop(leaving);
     feeds.extend(came);
+    // Who has told it may have ended.
+    let _ = done.send(());
 }
 
 /// Waits for a record, an order, or that a plugin can be asked again; whether it is to end.
@@ -106,5 +128,38 @@ impl SpanFeed {
     fn finish(&mut self, outbox: &Outbox) {
         self.maker.hurry();
         self.read(outbox);
+    }
+
+    /// Reads on until nothing stands in the ring buffer, or until `end`.
+    fn empty(&mut self, outbox: &Outbox, end: Instant) {
+        loop {
+            self.read(outbox);
+            if self.ring.is_empty() || Instant::now() >= end {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::stats::SpanStats;
+    use super::super::variables::Batches;
+    use super::*;
+
+    #[test]
+    fn what_is_ordered_with_the_end_is_obeyed() {
+        let batches = Batches { queue: 1, batch: 1, delay: LOOK, patience: LOOK };
+        let outbox = Outbox::new(batches, SpanStats::default());
+        let (tell, ordered) = mpsc::channel();
+        let (done, answer) = mpsc::channel();
+        let [news, end] = [Bell::new().unwrap(), Bell::new().unwrap()];
+        end.ring();
+        tell.send(Order { left: Vec::new(), came: Vec::new(), done }).unwrap();
+        work(Vec::new(), &outbox, &Orders { ordered, news, end });
+        assert_eq!(answer.recv(), Ok(()));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! All threads count here. Kinds come and go when configs are read again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,6 +51,8 @@ struct Shared {
 struct Kinds {
     all: Vec<Arc<KindStats>>,
     gone: SpanCount,
+    /// Errors of those that there were, by their configs: the counter of a config never falls.
+    gone_errors: BTreeMap<String, u64>,
 }
 
 /// The numbers of one kind of spans.
@@ -109,15 +112,18 @@ fn get(number: &AtomicU64) -> u64 {
 impl Kinds {
     /// Lets go of those whose spans nobody makes or sends any more.
     fn forget(&mut self) {
-        let Self { all, gone } = self;
-        all.retain(|kind| {
-            let stays = Arc::strong_count(kind) > 1;
-            if !stays {
-                gone.read += get(&kind.read);
-                gone.sent += get(&kind.sent);
-                gone.dropped += kind.all_dropped();
+        let Self { all, gone, gone_errors } = self;
+        all.retain_mut(|kind| {
+            // What others have counted before they let go of it is seen from here on.
+            let Some(kind) = Arc::get_mut(kind) else { return true };
+            gone.read += get(&kind.read);
+            gone.sent += get(&kind.sent);
+            gone.dropped += kind.all_dropped();
+            let errors = get(&kind.errors);
+            if errors > 0 {
+                *gone_errors.entry(kind.config.clone()).or_default() += errors;
             }
-            stays
+            false
         });
     }
 }
@@ -143,7 +149,7 @@ impl SpanStats {
 
     /// All kinds together, those that have gone too; none if there are no kinds.
     pub fn total(&self) -> Option<SpanCount> {
-        let Kinds { all, gone } = &*self.kinds();
+        let Kinds { all, gone, .. } = &*self.kinds();
         let sum = |of: &dyn Fn(&KindStats) -> u64| all.iter().map(|kind| of(kind)).sum::<u64>();
         let total = SpanCount {
             read: gone.read + sum(&|kind| get(&kind.read)),
@@ -154,10 +160,18 @@ impl SpanStats {
         (!all.is_empty()).then_some(total)
     }
 
-    /// Labels of a config's spans that could not be decoded, and records that were too short.
+    /// Labels of a config's spans that could not be decoded, and records that were too short: of the kinds that there
+    /// are, and of those that there were.
     pub fn errors(&self, config: &str) -> u64 {
         let kinds = self.kinds();
-        kinds.all.iter().filter(|kind| kind.config == config).map(|kind| get(&kind.errors)).sum()
+        let of_config = kinds.all.iter().filter(|kind| kind.config == config);
+        let now = of_config.map(|kind| get(&kind.errors)).sum::<u64>();
+        now + kinds.gone_errors.get(config).copied().unwrap_or_default()
+    }
+
+    /// Forgets the errors of kinds that there were, if their configs are not there any more.
+    pub fn keep_errors_of(&self, is_there: impl Fn(&str) -> bool) {
+        self.kinds().gone_errors.retain(|config, _| is_there(config));
     }
 
     /// The kinds that there are.
@@ -260,5 +274,22 @@ mod tests {
         let total = SpanCount { read: 3, sent: 1, dropped: 1, waiting: 0 };
         assert_eq!(stats.total(), Some(total), "all that there were");
         assert!(!told(&stats).contains("config=\"b\""));
+    }
+
+    #[test]
+    fn errors_never_fall_as_long_as_their_config_is_there() {
+        let stats = SpanStats::default();
+        let errors = || ["a", "b"].map(|config| stats.errors(config));
+        let fail = |config, span, errors| stats.kind(config, span).count_failed(errors);
+        fail("a", "x", 3);
+        fail("a", "y", 1);
+        fail("b", "x", 5);
+        assert_eq!(errors(), [4, 5], "nobody counts any of them now");
+        fail("a", "x", 2);
+        assert_eq!(errors(), [6, 5], "what comes again goes on");
+        stats.keep_errors_of(|config| config == "a");
+        assert_eq!(errors(), [6, 0]);
+        fail("b", "x", 1);
+        assert_eq!(errors(), [6, 1], "a config that comes again begins anew");
     }
 }

@@ -43,9 +43,7 @@ impl Variables {
             asked: exporter.or_else(|| environment.export("ENDPOINT")).is_some(),
         })
     }
-}
 
-impl Variables {
     /// Why spans are sent to nobody, if that is so.
     pub(crate) fn nowhere(&self) -> Option<&str> {
         match &self.target {

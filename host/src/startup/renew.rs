@@ -16,7 +16,7 @@ use crate::scrape::{Fed, Renewal, Renewed};
 use crate::source::{EventSource, MapReader, ReadError, Reading, Sink, Source, Way};
 use crate::spans::TracedRing;
 
-/// Making a metric is made of what there is.
+/// How a metric comes to be of a config that was read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Making {
     /// It goes on.
@@ -27,7 +27,7 @@ pub enum Making {
     Fed,
 }
 
-/// Making maps are read.
+/// How maps are read.
 pub(super) struct With {
     pub(super) reading: Reading,
     pub(super) sink: Option<Sink>,

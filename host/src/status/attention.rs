@@ -72,7 +72,7 @@ fn of_exporter(status: &Status<'_>, all: &mut Found) {
     }
     let last = status.reloads.as_ref().and_then(|reloads| reloads.last.as_ref());
     if let Some(failed) = last.filter(|last| !last.success) {
-        add("reload", failed.text.clone(), None);
+        add("reload", failed.text.clone(), failed.remedy.as_deref());
     }
     if status.http.refused > 0 {
         let problem =

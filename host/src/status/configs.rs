@@ -9,8 +9,11 @@ use super::Moment;
 /// A config at work.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConfigState {
-    /// Its name.
+    /// Its name, as it may be shown.
     pub name: String,
+    /// Its name, as it is asked for.
+    #[serde(skip)]
+    pub raw_name: String,
     /// Its file, as the user gave it.
     pub file: String,
     /// The bundle that it is of, if it is of one.

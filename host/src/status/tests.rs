@@ -84,6 +84,7 @@ fn plugin() -> PluginState {
 fn config(name: &str) -> ConfigState {
     ConfigState {
         name: name.to_owned(),
+        raw_name: name.to_owned(),
         file: format!("/etc/ebpf/{name}.yaml"),
         bundle: None,
         success: true,
@@ -189,7 +190,8 @@ fn with_all<T>(show: impl FnOnce(&Status<'_>) -> T) -> T {
         text: text.to_owned(),
     };
     let text = "failed to reload, the old configs go on: 1 fault in the configs; <b>".to_owned();
-    let failed = LastReload { at: before(60), success: false, text };
+    let remedy = Some("mend <b>".to_owned());
+    let failed = LastReload { at: before(60), success: false, text, remedy };
     let known = Live {
         readings: (6252, 1),
         busy: Some(Duration::from_millis(2500)),
@@ -257,6 +259,19 @@ fn who_is_well_has_nothing_to_look_at() {
             && page.contains("Nothing: all programs")
     );
     assert!(page.contains("812 / 1,024, 79 %"));
+}
+
+/// A link asks for a config by its name, and not by what is shown of it.
+#[test]
+fn a_name_that_is_not_shown_as_it_is_can_be_asked_for() {
+    let raw = format!("a\n&{}", "b".repeat(200));
+    let config = ConfigState { name: named(&raw), raw_name: raw, ..config("a") };
+    let status = findings(vec![config]);
+    let status = Status::new(known(), Some(&status));
+    let link = format!("?collect[]=a%0A%26{}\"", "b".repeat(200));
+    let page = page(&status, &links());
+    assert!(page.contains(&link) && page.contains("a\\n&amp;b"), "{page}");
+    assert!(!status.json().contains("raw_name"));
 }
 
 /// However many there are, the page is bounded, folded but for what wants a look, and quickly made.

@@ -342,6 +342,8 @@ fn binary() -> impl Iterator<Item = Trial> {
         spans_ask_another_plugin,
         the_first_spans_take_a_restart_unless_they_go_nowhere,
         a_ring_buffer_is_not_counted_after_spans,
+        a_ring_buffer_that_no_spans_are_made_of_is_counted,
+        a_ring_buffer_is_not_counted_while_spans_are_made_of_what_stands_in_it,
         records_are_counted_by_other_labels,
     ];
     let which = trials![which:

@@ -240,23 +240,85 @@ pub fn the_first_spans_take_a_restart_unless_they_go_nowhere() {
     assert!(log.contains("no spans are made: OTEL_TRACES_EXPORTER=none"), "{log}");
 }
 
-/// Two threads would read it at once.
-pub fn a_ring_buffer_is_not_counted_after_spans() {
-    let counts = "
+/// Counts the records that are spans in `TRACED`.
+const COUNTS: &str = "
 metrics:
   counters:
     - {name: traced_spans, help: h, ringbuf: true, labels: [{name: id, size: 8, decoders: [{name: uint}]}]}
 ";
+
+/// Two threads would read it at once.
+pub fn a_ring_buffer_is_not_counted_after_spans() {
     let (mut configs, session) = (Configs::new(), Session::new());
     configs.add("traced", TRACED, &session.object_of("traced"));
     let out = configs.path().join("out");
     let exporter = to_file(&configs, &out);
-    replace(&configs.path().join("traced.yaml"), counts);
+    replace(&configs.path().join("traced.yaml"), COUNTS);
     let (status, text) = reload(&exporter);
     assert_eq!(status, 500);
     assert_snapshot!(text, @"failed to reload, the old configs go on: in config `traced` the ring buffer `traced_spans` goes from spans to a metric, or back, and two threads would read it at once; restart the exporter to have it");
     session.send(&record(0, 1, 1));
     until("it is a span", || read(&exporter) == 1);
+}
+
+/// One of another size is another one. One that a reload has left has no reader.
+pub fn a_ring_buffer_that_no_spans_are_made_of_is_counted() {
+    let neither = &TRACED[..TRACED.find("tracing:").unwrap()];
+    let (mut configs, session) = (Configs::new(), Session::new());
+    configs.add("traced", TRACED, &session.object_of("traced"));
+    let out = configs.path().join("out");
+    let exporter = to_file(&configs, &out);
+    let (yaml, object) = (configs.path().join("traced.yaml"), configs.path().join("traced.bpf.o"));
+    let counts = || {
+        let page = exporter.metrics();
+        let rows = page.lines().filter(|line| line.starts_with("ebpf_exporter_traced_spans{"));
+        rows.map(|row| row.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let becomes = |text: &str| {
+        replace(&yaml, text);
+        assert_eq!(reloaded(&exporter), "reloaded: changed traced\n");
+    };
+    session.send(&record(0, 1, 1));
+    replace(&object, session.object_of("traced_grown"));
+    becomes(COUNTS);
+    session.send(&record(1, 1, 1));
+    until("it is counted", || counts() == 1);
+    becomes(neither);
+    becomes(TRACED);
+    (2..500).for_each(|n| session.send(&record(n, 1, 1)));
+    becomes(neither);
+    becomes(COUNTS);
+    session.send(&record(500, 1, 1));
+    until("it is counted", || counts() == 1);
+    let (all, log) = written(exporter, &out);
+    let expected: Vec<_> = std::iter::once(0).chain(2..500).collect();
+    assert_eq!(all.into_keys().collect::<Vec<_>>(), expected, "{log}");
+}
+
+/// A plugin has spans of it take long.
+pub fn a_ring_buffer_is_not_counted_while_spans_are_made_of_what_stands_in_it() {
+    let label = "name: device, size: 4, padding: 4, decoders: [{name: uint}";
+    let asking = TRACED.replace(label, &format!("{label}, {{name: wasm, plugin: guest}}"));
+    let plugins = "plugins: {guest: {file: guest.wasm, limits: {deadline: 10s}}}";
+    let neither = &TRACED[..TRACED.find("tracing:").unwrap()];
+    let (mut configs, session) = (Configs::new(), Session::new());
+    fs::write(configs.path().join("guest.wasm"), guests::component("loop")).unwrap();
+    configs.add("traced", &format!("{plugins}\n{asking}"), &session.object_of("traced"));
+    let out = configs.path().join("out");
+    let exporter = to_file(&configs, &out);
+    // A scrape under way would give the plugin less time.
+    exporter.metrics();
+    session.send(&record(0, 1, 1));
+    let yaml = configs.path().join("traced.yaml");
+    replace(&yaml, neither);
+    assert_eq!(reloaded(&exporter), "reloaded: changed traced\n");
+    replace(&yaml, COUNTS);
+    let (status, text) = reload(&exporter);
+    assert_eq!(status, 500);
+    assert_snapshot!(text, @"failed to reload, the old configs go on: in config `traced` a metric is to count the records of the ring buffer `traced_spans`, and spans are still made of what stands in it; reload again in a moment");
+    until("it has no reader", || reload(&exporter).0 == 200);
+    let (all, log) = written(exporter, &out);
+    assert_eq!(all.into_keys().collect::<Vec<_>>(), [0], "{log}");
 }
 
 /// A config that counts the records of the ring buffer by these labels.

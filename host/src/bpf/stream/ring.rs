@@ -23,6 +23,8 @@ pub struct Ring {
     /// Can be read while the map can. It is the reader's own, so that whoever waits at it waits no more when the reader
     /// has gone, however long others hold the map.
     wait: OwnedFd,
+    /// The kernel's number of the map.
+    map: u32,
     consumed: Shared,
     /// A page with what was produced, and the data behind it.
     produced: Shared,
@@ -44,9 +46,21 @@ impl Ring {
         let wait = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&wait, map, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
         let fd = map.as_fd().as_raw_fd();
+        let number = sys::map_info(map.as_fd())?.id;
         let consumed = Shared::writable(fd, page)?;
         let produced = Shared::readable(fd, page, page + 2 * size)?;
-        Ok(Self { wait, consumed, produced, page, size })
+        Ok(Self { wait, map: number, consumed, produced, page, size })
+    }
+
+    /// Whether both read the same ring buffer.
+    pub fn reads_same(&self, other: &Self) -> bool {
+        self.map == other.map
+    }
+
+    /// Whether nothing stands in it, not even a record that is still being written.
+    pub fn is_empty(&self) -> bool {
+        let consumed = self.consumed.u64(0).load(Ordering::Relaxed);
+        consumed == self.produced.u64(0).load(Ordering::Acquire)
     }
 
     /// Hands out all records that are complete, oldest first, and frees their room. Those that come

@@ -1,7 +1,8 @@
-//! A client's certificate that stands among the authorities itself: whoever made it signs for nobody else.
+//! A client's certificate that stands in the file of authorities itself. It may be any of them: one that a client has
+//! made for itself, one of an authority below another one, or a root's, whose key signs for others too.
 //!
 //! Go lets such a client in, and so does the toolkit. Nothing leads from it to an authority, so what is left to look
-//! at is what it says: until when it is good, and for what. Trusts no byte of one that is not among the authorities.
+//! at is what it says: until when it is good, and for what. Trusts no byte of one that is not in that file.
 
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -16,12 +17,12 @@ const CLIENTS: [ObjectIdentifier; 2] = [
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2"),
     ObjectIdentifier::new_unwrap("2.5.29.37.0"),
 ];
-/// What every reader of certificates knows: keys, names, constraints, policies and uses.
-const KNOWN: [ObjectIdentifier; 10] = [
+/// Extensions that Go handles: of keys, names, constraints, revocation, policies and uses. A certificate with another
+/// one that is critical is not let in.
+const KNOWN: [ObjectIdentifier; 9] = [
     ObjectIdentifier::new_unwrap("2.5.29.14"),
     ObjectIdentifier::new_unwrap("2.5.29.15"),
     ObjectIdentifier::new_unwrap("2.5.29.17"),
-    ObjectIdentifier::new_unwrap("2.5.29.18"),
     ObjectIdentifier::new_unwrap("2.5.29.19"),
     ObjectIdentifier::new_unwrap("2.5.29.30"),
     ObjectIdentifier::new_unwrap("2.5.29.31"),
@@ -59,7 +60,7 @@ pub(super) fn look_at(shown: &CertificateDer<'_>, now: UnixTime) -> Result<(), C
     }
 }
 
-/// Whether it says something that who does not understand it may not pass over.
+/// Whether it has an extension that whoever does not know it may not pass over.
 fn has_strange(extensions: Option<&Extensions>) -> bool {
     let mut all = extensions.into_iter().flatten();
     all.any(|extension| extension.critical && !KNOWN.contains(&extension.extn_id))

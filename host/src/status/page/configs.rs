@@ -55,7 +55,7 @@ fn folded(config: &ConfigState, status: &Status<'_>, links: &Links) -> Markup {
 
 /// Where its metrics are without all others.
 fn scrape_of(config: &ConfigState, links: &Links) -> String {
-    let name = utf8_percent_encode(&config.name, NON_ALPHANUMERIC);
+    let name = utf8_percent_encode(&config.raw_name, NON_ALPHANUMERIC);
     format!(".{}?collect[]={name}", links.metrics)
 }
 

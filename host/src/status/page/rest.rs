@@ -87,6 +87,7 @@ fn reloads(ReloadState { successes, failures, last }: &ReloadState, status: &Sta
             @if let Some(last) = last {
                 dd.dim {
                     "The last one " (ago(last.at, status.now)) ": " (last.text)
+                    @if let Some(remedy) = &last.remedy { "; to do: " (remedy) }
                 }
             }
         }
