@@ -120,6 +120,13 @@ fn unescape(text: &str, meant: impl Fn(char) -> Option<char>) -> Option<String> 
 }
 
 fn sample(line: &str) -> Option<Sample> {
+    let (bare, value) = series(line)?;
+    number(value)?;
+    Some(Sample { value: value.to_owned(), ..bare })
+}
+
+/// The series of a line, without a value yet, and what stands behind it.
+pub(crate) fn series(line: &str) -> Option<(Sample, &str)> {
     let (mut name, mut rest) = match line.strip_prefix('{') {
         Some(_) => (None, line),
         None => plain(line, true).map(|(name, rest)| (Some(name), rest))?,
@@ -152,13 +159,12 @@ fn sample(line: &str) -> Option<Sample> {
         }
         rest = &rest[1..];
     }
-    let value = rest.strip_prefix(' ')?;
-    number(value)?;
+    let behind = rest.strip_prefix(' ')?;
     let unique: HashSet<_> = labels.iter().map(|(name, _)| name).collect();
     if unique.len() < labels.len() {
         return None;
     }
-    Some(Sample { name: name?, labels, value: value.to_owned() })
+    Some((Sample { name: name?, labels, value: String::new() }, behind))
 }
 
 /// A number as the formats have it.

@@ -28,7 +28,7 @@ pub fn judge(run: Run, before: Taken, quarters: [Quarter; 4], reloads: (u64, u64
     let after = run.or_fail(at_rest(process, Some(before)));
     table(&run, &last, &quarters, reloads, [before, after]);
     if run.faults().is_empty() {
-        let found = consistent(&last, reloads).into_iter().chain(flat(&quarters));
+        let found = consistent(&last, reloads).into_iter().chain(flat(&quarters)).chain(late(&run));
         found.for_each(|what| run.fail(what));
     }
     let Run { exporter, faults, .. } = run;
@@ -121,6 +121,12 @@ fn flat(quarters: &[Quarter; 4]) -> Option<String> {
     grown.then(|| {
         format!("memory grows: {second} KiB in the second quarter, {last} KiB in the last one")
     })
+}
+
+/// Whether most pages told a time that is too long ago to know what had been counted by then.
+fn late(run: &Run) -> Option<String> {
+    let (old, pages) = (run.site.ledger.old(), run.scraped.pages());
+    (old * 2 > pages).then(|| format!("{old} of {pages} pages tell a time that is long ago"))
 }
 
 fn table(run: &Run, last: &Page, quarters: &[Quarter; 4], reloads: (u64, u64), rest: [Taken; 2]) {

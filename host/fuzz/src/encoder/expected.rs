@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ebpf_wasm_exporter::escaping::Escaping;
-use ebpf_wasm_exporter::series::{Family, Kind};
+use ebpf_wasm_exporter::series::{Bounds, Family, Kind};
 
 use crate::reader::{self, Sample};
 
@@ -41,11 +41,8 @@ pub(super) fn sorted(samples: Vec<Sample>) -> Vec<Sample> {
 pub(super) fn expected(families: &[Arc<Family>], escaping: Escaping) -> Vec<Sample> {
     let mut all = Vec::new();
     for family in families {
-        let labels: Vec<_> =
-            family.labels.iter().map(|label| escaping.label(label).into_owned()).collect();
         for id in family.live() {
-            let values = family.label_values(id).map(str::to_owned);
-            let labels: Vec<_> = labels.iter().cloned().zip(values).collect();
+            let labels = labels(family, id, escaping);
             all.extend(series(family, id, (&escaping.metric(&family.name), labels)));
         }
         let unique: HashSet<Vec<&str>> =
@@ -53,6 +50,35 @@ pub(super) fn expected(families: &[Arc<Family>], escaping: Escaping) -> Vec<Samp
         assert_eq!(unique.len(), family.len(), "a label set comes twice");
     }
     sorted(all)
+}
+
+/// The same in OpenMetrics 2.0, with native buckets as its reader tells them.
+pub(super) fn expected_natively(families: &[Arc<Family>], escaping: Escaping) -> Vec<Sample> {
+    let mut all = expected(families, escaping);
+    for family in families {
+        let Kind::Histogram(Bounds { upper, native: Some(native), .. }) = &family.kind else {
+            continue;
+        };
+        let name = escaping.metric(&family.name);
+        if !native.classic {
+            all.retain(|sample| sample.name != format!("{name}_bucket"));
+        }
+        for id in family.live() {
+            let counts = family.numbers(id)[..upper.len()].iter();
+            let places = [None].into_iter().chain((native.second..).map(Some));
+            all.extend(places.zip(counts).map(|(place, count)| {
+                let mut labels = labels(family, id, escaping);
+                labels.extend(place.map(|at| ("at".to_owned(), at.to_string())));
+                Sample { name: format!("{name}_native"), labels, value: count.to_string() }
+            }));
+        }
+    }
+    sorted(all)
+}
+
+fn labels(family: &Family, id: usize, escaping: Escaping) -> Vec<(String, String)> {
+    let names = family.labels.iter().map(|label| escaping.label(label).into_owned());
+    names.zip(family.label_values(id).map(str::to_owned)).collect()
 }
 
 /// The samples of one series.
