@@ -40,7 +40,7 @@ pub struct Target {
     pub name: &'static str,
     /// Takes in any bytes, and panics if a rule is broken.
     pub run: fn(&[u8]),
-    /// Whether it has the exporter itself compile a guest: see [`exporter`].
+    /// Whether it has the exporter itself compile a guest: see [`exporter()`].
     pub compiles: bool,
 }
 
