@@ -6,10 +6,13 @@
 //!
 //! Never writes a time of which it is not known that the series had counted nothing until then.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
 
 use super::lines::{Labels, braced};
 use super::names::{self, Names, commented};
+use super::openmetrics::{self, script::OpenMetricsScript};
 use super::script::Script;
 use crate::config::buckets::native::Native;
 use crate::escaping::Escaping;
@@ -32,7 +35,7 @@ pub fn encode<'a>(
             script.write(family, id, out, |_, _| {});
         }
     }
-    out.extend_from_slice(super::openmetrics::end().as_bytes());
+    out.extend_from_slice(openmetrics::end().as_bytes());
 }
 
 /// Writes a family as OpenMetrics 2.0.
@@ -54,8 +57,7 @@ pub(super) struct OpenMetrics2Script {
 impl Script for OpenMetrics2Script {
     type Terms = Escaping;
 
-    /// A real number may be `-inf` or `NaN`.
-    const DIGITS: &'static [u8] = b"0123456789.e+-infNa";
+    const DIGITS: &'static [u8] = OpenMetricsScript::DIGITS;
 
     fn new(family: &Family, escaping: &Escaping) -> Self {
         let Names { name, labels } = Names::of(family, *escaping).quoted();
@@ -84,26 +86,20 @@ impl Script for OpenMetrics2Script {
     }
 
     fn numbers(kind: &Kind, cells: &[u64], mut then: impl FnMut(usize, &[u8])) {
+        // A number that stands alone is written as in version 1.0.
+        let Kind::Histogram(bounds) = kind else {
+            return OpenMetricsScript::numbers(kind, cells, then);
+        };
         let (mut whole, mut real) = (itoa::Buffer::new(), dtoa::Buffer::new());
-        match kind {
-            Kind::Counter => then(0, whole.format(cells[0]).as_bytes()),
-            Kind::IntegerGauge => then(0, whole.format(cells[0].cast_signed()).as_bytes()),
-            Kind::RealCounter | Kind::Gauge => {
-                then(0, real.format(f64::from_bits(cells[0])).as_bytes());
-            }
-            Kind::Histogram(bounds) => {
-                let histogram = Histogram::new(bounds, cells);
-                let count = histogram.told_count(MOST);
-                then(0, whole.format(count).as_bytes());
-                then(1, real.format(histogram.sum()).as_bytes());
-                let native = histogram.native_counts(MOST).filter(|_| bounds.native.is_some());
-                let classic =
-                    histogram.cumulative().map(|(_, below)| below.min(count)).chain([count]);
-                let classic = classic.filter(|_| bounds.has_classic());
-                for (place, number) in native.chain(classic).enumerate() {
-                    then(2 + place, whole.format(number).as_bytes());
-                }
-            }
+        let histogram = Histogram::new(bounds, cells);
+        let count = histogram.told_count(MOST);
+        then(0, whole.format(count).as_bytes());
+        then(1, real.format(histogram.sum()).as_bytes());
+        let native = histogram.native_counts(MOST).filter(|_| bounds.native.is_some());
+        let classic = histogram.cumulative().map(|(_, below)| below.min(count)).chain([count]);
+        let classic = classic.filter(|_| bounds.has_classic());
+        for (place, number) in native.chain(classic).enumerate() {
+            then(2 + place, whole.format(number).as_bytes());
         }
     }
 
@@ -113,7 +109,8 @@ impl Script for OpenMetrics2Script {
         self.end.extend_from_slice(self.behind.as_bytes());
         if let Some(time) = family.begun(id).filter(|_| !is_gauge(&family.kind)) {
             let (seconds, milliseconds) = (time / 1000, time % 1000);
-            self.end.extend_from_slice(format!(" st@{seconds}.{milliseconds:03}").as_bytes());
+            // Memory takes all.
+            let _ = write!(self.end, " st@{seconds}.{milliseconds:03}");
         }
         self.end.push(b'\n');
     }
