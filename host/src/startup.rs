@@ -125,28 +125,15 @@ fn admit(files: Vec<ConfigFile>, places: &Places<'_>, system: &System) -> Admitt
     Admitted { configs, policy, faults }
 }
 
-/// The same of these files, and of the faults that were met when they were read, none of which belongs to the default
-/// set.
-pub(crate) fn check_files(
-    files: (Vec<ConfigFile>, Vec<Fault>),
-    places: Places<'_>,
-    system: &System,
-) -> (Vec<Checked>, Vec<Fault>) {
-    let mut loader = Loader::new(places.compiler.clone(), places.cache.cloned());
-    let checking = Checking { places, system, addresses: None, loader: &mut loader };
-    let found = checking.files(files, false);
-    loader.rest();
-    found
-}
-
 impl Checking<'_> {
     /// See [`check`], which this is with a loader that may be used again.
     pub fn check(self, selection: &Selection) -> (Vec<Checked>, Vec<Fault>) {
         self.files(files(selection), *selection == Selection::DefaultSet)
     }
 
-    /// `lenient` is whether nobody asked for these files.
-    fn files(
+    /// The same of these files, and of the faults that were met when they were read. `lenient` is whether nobody asked for
+    /// them.
+    pub(crate) fn files(
         self,
         (files, mut faults): (Vec<ConfigFile>, Vec<Fault>),
         lenient: bool,

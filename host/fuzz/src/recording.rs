@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use ebpf_wasm_exporter::advice::Advise;
-use ebpf_wasm_exporter::plugin::Compiler;
+use ebpf_wasm_exporter::plugin::{Compiler, Loader};
 use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::startup::{Places, replay};
@@ -30,8 +30,8 @@ pub fn recording(data: &[u8]) {
     let configs = replay::recorded(tape.head(), file);
     let tape = Arc::new(Mutex::new(tape));
     // Nothing compiles what a recorded config names.
-    let places = Places { compiler: Compiler::program("/nowhere/exporter"), ..Places::default() };
-    let (units, faults) = replay::units(&tape, configs, places, &SYSTEM);
+    let loader = &mut Loader::new(Compiler::program("/nowhere/exporter"), None);
+    let (units, faults) = replay::units(&tape, configs, &Places::default(), &SYSTEM, loader);
     text::faults(faults, data.len());
     let mut scraper = Scraper::new(units);
     for _ in 0..MOST_ROUNDS {

@@ -76,7 +76,8 @@ pub(crate) fn replay(order: &Replay) -> Result<(), Failure> {
     let files = recorded_or_given(order, &tape)?;
     let settings = settled(&flags)?;
     let (tape, system) = (Arc::new(Mutex::new(tape)), System::default());
-    let (units, faults) = startup::replay::units(&tape, files, settings.places(), &system);
+    let (places, loader) = (settings.places(), &mut settings.loader());
+    let (units, faults) = startup::replay::units(&tape, files, &places, &system, loader);
     report(&settings, &faults)?;
     if order.once || order.at.is_some() {
         let scraper = Scraper::new(units).with_plugin_budget(settings.plugin_budget);

@@ -24,19 +24,19 @@ pub fn recorded(head: &Head, file: &Path) -> Vec<ConfigFile> {
 }
 
 /// The units of these configs, whose maps are those of the recording's configs of the same names; and
-/// every fault. Plugins are looked for beside their configs, then where `places` says.
+/// every fault. Plugins are looked for beside their configs, then where `places` says; `loader` loads them.
 pub fn units(
     tape: &Arc<Mutex<Tape>>,
     files: Vec<ConfigFile>,
-    places: Places<'_>,
+    places: &Places<'_>,
     system: &System,
+    loader: &mut Loader,
 ) -> (Vec<Unit>, Vec<Fault>) {
     let head = tape.lock().unwrap_or_else(PoisonError::into_inner).head().clone();
     let maps = recorded_maps(&head);
-    let Admitted { configs, policy, mut faults } = admit(files, &places, system);
-    let mut loader = Loader::new(places.compiler, places.cache.cloned());
+    let Admitted { configs, policy, mut faults } = admit(files, places, system);
     let shelf = Shelf::of(&configs, places.plugins, policy.as_ref());
-    plugins::prepare(&configs, &mut loader, &shelf);
+    plugins::prepare(&configs, loader, &shelf);
     let mut units = Vec::new();
     for config in &configs {
         let Some(maps) = maps.get(config.name.as_str()) else {
@@ -44,7 +44,7 @@ pub fn units(
             faults.push(config.fault("", problem, "name one that it has in --config.names"));
             continue;
         };
-        let (unit, found) = unit(config, maps, &mut loader, (&shelf, system, tape));
+        let (unit, found) = unit(config, maps, loader, (&shelf, system, tape));
         units.extend(unit);
         faults.extend(found);
     }

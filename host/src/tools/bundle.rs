@@ -10,7 +10,7 @@ use super::points::{Broken, Points};
 use super::{ToolError, policy_of, remote as registry};
 use crate::bundle::{Bundle, BundleError, BundleId, BundlePlace};
 use crate::cli::{BundleTool, RegistryFlags};
-use crate::plugin::Compiler;
+use crate::plugin::{Compiler, Loader};
 use crate::reference::SCHEME;
 use crate::signature::{Policy, Signer};
 use crate::startup::bundles;
@@ -84,7 +84,8 @@ fn verify(
     if let Some(signer) = signer {
         points.note("signer", Ok(signer.to_string()));
     }
-    Subject { bundle: &bundle, called: &called, compiler, timeout }.prove(&mut points);
+    let loader = Loader::new(compiler.clone(), None);
+    Subject { bundle: &bundle, called: &called, loader, timeout }.prove(&mut points);
     points.finish().map_err(|Broken { report, faults, points }| ToolError::Proof {
         report,
         faults,

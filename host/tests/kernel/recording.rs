@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use ebpf_wasm_exporter::config::ConfigFile;
+use ebpf_wasm_exporter::plugin::Loader;
 use ebpf_wasm_exporter::scrape::{Fed, Scraper, Unit};
 use ebpf_wasm_exporter::source::recording::{Head, Player, Recorder, Tape};
 use ebpf_wasm_exporter::source::{MapReader, Source};
@@ -40,7 +41,9 @@ fn replayed(file: &Path, rounds: usize) -> Vec<Vec<u8>> {
     let tape = Tape::open(file).unwrap();
     let files = startup::replay::recorded(tape.head(), file);
     let tape = Arc::new(Mutex::new(tape));
-    let (units, faults) = startup::replay::units(&tape, files, places(), &System::default());
+    let (places, system) = (places(), System::default());
+    let loader = &mut Loader::new(places.compiler.clone(), None);
+    let (units, faults) = startup::replay::units(&tape, files, &places, &system, loader);
     assert_eq!(faults, []);
     let mut scraper = Scraper::new(units);
     let mut round = || {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ebpf_wasm_exporter::config::{ConfigFile, Fault};
-use ebpf_wasm_exporter::plugin::Compiler;
+use ebpf_wasm_exporter::plugin::{Compiler, Loader};
 use ebpf_wasm_exporter::scrape::Scraper;
 use ebpf_wasm_exporter::source::recording::Tape;
 use ebpf_wasm_exporter::startup::{Places, replay};
@@ -36,7 +36,8 @@ pub fn scraper(
     places: Places<'_>,
 ) -> Result<Scraper, Vec<Fault>> {
     let tape = Arc::new(Mutex::new(Tape::open(file).expect("a recording")));
-    let (units, faults) = replay::units(&tape, configs, places, &System::default());
+    let loader = &mut Loader::new(places.compiler.clone(), places.cache.cloned());
+    let (units, faults) = replay::units(&tape, configs, &places, &System::default(), loader);
     if faults.is_empty() { Ok(Scraper::new(units)) } else { Err(faults) }
 }
 

@@ -19,7 +19,7 @@ use crate::config::{self, Config, PluginOrigin, PluginPlan, Severity};
 use crate::files::{self, inner_name};
 use crate::lock::{self, LockError, PluginLock};
 use crate::manifest::Annotations;
-use crate::plugin::{self, Compiler};
+use crate::plugin::{self, Compiler, Loader};
 use crate::reference::PinnedReference;
 use crate::registry::timestamp;
 use crate::scrape;
@@ -57,9 +57,11 @@ pub(super) fn pack(order: &Pack, compiler: &Compiler) -> Result<String, ToolErro
     if let Some(policy) = policy_of(order.policy.as_deref())? {
         trusted(&draft, &order.dir, &policy)?;
     }
-    let subject = Subject { bundle: &draft, called: &order.dir, compiler, timeout: PATIENCE };
+    let loader = Loader::new(compiler.clone(), None);
+    let mut subject = Subject { bundle: &draft, called: &order.dir, loader, timeout: PATIENCE };
     let maps = subject.maps().map_err(ToolError::Configs)?;
-    let (readings, text) = subject.exposition(subject.tape()?, &maps)?;
+    let tape = subject.tape()?;
+    let (readings, text) = subject.exposition(tape, &maps)?;
     let lines = text.iter().filter(|byte| **byte == b'\n').count();
     if let Some(last) = packing.files.last_mut() {
         last.bytes = text.into();

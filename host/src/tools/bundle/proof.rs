@@ -12,10 +12,10 @@ use crate::advice::{Advice, Advise as _, plain};
 use crate::bpf::MapSpec;
 use crate::bundle::{Bundle, Part};
 use crate::config::{ConfigFile, Fault, Severity};
-use crate::plugin::Compiler;
+use crate::plugin::Loader;
 use crate::scrape::Scraper;
 use crate::source::recording::{Head, Tape};
-use crate::startup::{self, Places};
+use crate::startup::{self, Checking, Places};
 use crate::system::System;
 use crate::tools::{ToolError, lines};
 
@@ -30,20 +30,22 @@ const LONGEST_LINE: usize = 200;
 pub(super) struct Subject<'a> {
     pub(super) bundle: &'a Bundle,
     pub(super) called: &'a Path,
-    pub(super) compiler: &'a Compiler,
+    /// What loads its plugins: each once.
+    pub(super) loader: Loader,
     /// How long it may take until its recording is played.
     pub(super) timeout: Duration,
 }
 
 impl Subject<'_> {
     /// Notes what was found of each point, as far as it can be told.
-    pub(super) fn prove(&self, points: &mut Points) {
+    pub(super) fn prove(&mut self, points: &mut Points) {
         let maps = match self.maps() {
             Ok(maps) => maps,
             Err(faults) => return points.note("config", Err(lines(&faults))),
         };
         points.note("config", Ok("fits the object and the plugins".to_owned()));
-        let now = self.tape().and_then(|tape| self.exposition(tape, &maps));
+        let tape = self.tape();
+        let now = tape.and_then(|tape| self.exposition(tape, &maps));
         let (readings, now) = match now {
             Ok(played) => played,
             Err(error) => return points.note("recording", Err(error.advice().to_string())),
@@ -54,9 +56,11 @@ impl Subject<'_> {
     }
 
     /// The maps of the object, if config, object and plugins fit, as far as can be told without a kernel.
-    pub(super) fn maps(&self) -> Result<Vec<MapSpec>, Vec<Fault>> {
+    pub(super) fn maps(&mut self) -> Result<Vec<MapSpec>, Vec<Fault>> {
         let files = (vec![self.config()], Vec::new());
-        let (checked, mut faults) = startup::check_files(files, self.places(), &System::nowhere());
+        let (places, system) = (Places::default(), &System::nowhere());
+        let checking = Checking { places, system, addresses: None, loader: &mut self.loader };
+        let (checked, mut faults) = checking.files(files, false);
         faults.retain(|fault| fault.severity == Severity::Error);
         if faults.is_empty() {
             Ok(checked.iter().flat_map(startup::Checked::maps).collect())
@@ -75,15 +79,16 @@ impl Subject<'_> {
     /// How many readings the recording has, and what the maps have become at the last one. They have to be
     /// maps of the object.
     pub(super) fn exposition(
-        &self,
+        &mut self,
         tape: Tape,
         maps: &[MapSpec],
     ) -> Result<(u64, Vec<u8>), ToolError> {
         let (config, begun) = (self.config(), Instant::now());
         belong(&config, tape.head(), maps).map_err(|fault| ToolError::Configs(vec![*fault]))?;
         let tape = Arc::new(Mutex::new(tape));
+        let (places, system) = (Places::default(), System::nowhere());
         let (units, mut faults) =
-            startup::replay::units(&tape, vec![config], self.places(), &System::nowhere());
+            startup::replay::units(&tape, vec![config], &places, &system, &mut self.loader);
         faults.retain(|fault| fault.severity == Severity::Error);
         if !faults.is_empty() {
             return Err(ToolError::Configs(faults));
@@ -106,10 +111,6 @@ impl Subject<'_> {
 
     fn config(&self) -> ConfigFile {
         self.bundle.config(self.called, None)
-    }
-
-    fn places(&self) -> Places<'static> {
-        Places { compiler: self.compiler.clone(), ..Places::default() }
     }
 }
 
