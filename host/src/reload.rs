@@ -44,10 +44,13 @@ fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
         n => {
             let problem = format!("{} in the configs", report::counted(n, "fault"));
             let lines: Vec<_> = fatal.iter().map(ToString::to_string).collect();
-            Err(Advice::plain(problem).said(lines.join("\n")))
+            Err(Advice::new(problem, CORRECT).said(lines.join("\n")))
         }
     }
 }
+
+/// What to do about faults, each of which has its line in the log, with what to do.
+const CORRECT: &str = "correct each as the log says, then reload again";
 
 /// What to do about what only a start can change.
 const RESTART: &str = "restart the exporter to have it";

@@ -160,7 +160,7 @@ pub fn after_a_fault_the_old_goes_on() {
     replace(&yaml, TWO.replace("work_lru_hash_total", "nowhere_total"));
     let (status, text) = reload(&exporter);
     assert_eq!(status, 500);
-    assert_snapshot!(text.replace(&place, "DIR"), @"failed to reload, the old configs go on: 1 fault in the configs; DIR/work.yaml:9: metrics.counters[1].name: the object has no map `nowhere_total`; give the metric the name of one that it has: `work_hash_total`, `work_lru_hash_total`, `work_array_total`, `work_percpu_hash_total`, `work_percpu_array_total`, `work_lru_percpu_hash_total`, `work_mmap_array_total`, `work_cpu_hash_total`, `work_cpu_array_total`, `work_plain_total`, `work_exp2_seconds`, `work_exp2zero_bytes`, `work_linear_depth`, `work_fixed_size`, `work_cpu_exp2_seconds`, `work_padded_total`");
+    assert_snapshot!(text.replace(&place, "DIR"), @"failed to reload, the old configs go on: 1 fault in the configs; correct each as the log says, then reload again; DIR/work.yaml:9: metrics.counters[1].name: the object has no map `nowhere_total`; give the metric the name of one that it has: `work_hash_total`, `work_lru_hash_total`, `work_array_total`, `work_percpu_hash_total`, `work_percpu_array_total`, `work_lru_percpu_hash_total`, `work_mmap_array_total`, `work_cpu_hash_total`, `work_cpu_array_total`, `work_plain_total`, `work_exp2_seconds`, `work_exp2zero_bytes`, `work_linear_depth`, `work_fixed_size`, `work_cpu_exp2_seconds`, `work_padded_total`");
     replace(&configs.path().join("work.bpf.o"), "no object");
     replace(&yaml, TWO);
     let (status, text) = reload(&exporter);
@@ -174,6 +174,7 @@ pub fn after_a_fault_the_old_goes_on() {
     let told = status()["reloads"].clone();
     assert_eq!((&told["failures"], &told["last"]["success"]), (&2.into(), &false.into()));
     assert!(told["last"]["text"].as_str().unwrap().starts_with("failed to reload, "), "{told}");
+    assert_eq!(told["last"]["remedy"], "correct each as the log says, then reload again");
     let problems = status()["problems"].clone();
     assert!(problems.as_array().unwrap().iter().any(|it| it["subject"] == "reload"), "{problems}");
     assert_eq!(reloaded(&exporter), "reloaded: nothing has changed\n");
