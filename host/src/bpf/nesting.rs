@@ -7,9 +7,9 @@
 use object::elf::FileHeader64;
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 
-/// Types that may lie in one another, the outermost with them. The kernel takes 32.
+/// Types that may lie in one another, the outermost with them. The deepest of the kernel has 33.
 const DEEPEST: usize = 64;
-/// Parts that a type may come to, those of its parts with them. The largest of the kernel have some ten thousand.
+/// Parts that a type may come to, those of its parts with them. The largest of the kernel has some five thousand.
 const MOST_PARTS: u32 = 1 << 20;
 
 /// The section of types.
