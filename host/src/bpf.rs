@@ -34,6 +34,7 @@ mod key;
 mod kind;
 mod layout;
 pub(crate) mod log;
+mod nesting;
 mod pin_dir;
 mod pin_file;
 mod pins;
@@ -276,6 +277,9 @@ impl Opened {
         let bytes = bytes.map_err(|unread| failed(reason::unreadable(&unread)))?;
         if let Some(advice) = reason::byte_order(&bytes) {
             return Err(failed(advice));
+        }
+        if !nesting::has_ends(&bytes) {
+            return Err(failed(reason::endless()));
         }
         let (object, log) = log::capture(|| parse(name, &bytes, btf_path));
         let object = object.map_err(|error| failed(reason::malformed(&error, &log)))?;

@@ -26,6 +26,6 @@ pub fn bundle(data: &[u8]) {
     assert_eq!(again.digest(), bundle.digest());
     assert!(again.blobs().eq(bundle.blobs()), "other files");
     let file = bundle.config(Path::new("fuzz.bundle"), None);
-    let lines = file.text.lines().count();
+    let lines = text::lines(&file.text);
     text::faults(config::load(vec![file], &[]).1, lines);
 }

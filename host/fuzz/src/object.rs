@@ -21,7 +21,7 @@ pub fn object(data: &[u8]) {
         Err(error) => return text::one_line(&error.into_fault().to_string()),
     };
     let Some(config) = plan(&opened.maps()) else { return };
-    let lines = config.file.text.lines().count();
+    let lines = text::lines(&config.file.text);
     if let Err(faults) = bpf::check(&config, &opened) {
         assert!(text::faults(faults, lines), "no layout, and no error");
     }

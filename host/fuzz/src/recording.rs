@@ -32,7 +32,10 @@ pub fn recording(data: &[u8]) {
     // Nothing compiles what a recorded config names.
     let loader = &mut Loader::new(Compiler::program("/nowhere/exporter"), None);
     let (units, faults) = replay::units(&tape, configs, &Places::default(), &SYSTEM, loader);
-    text::faults(faults, data.len());
+    // Nothing is played of configs that have one.
+    if text::faults(faults, data.len()) {
+        return;
+    }
     let mut scraper = Scraper::new(units);
     for _ in 0..MOST_ROUNDS {
         scraper.read_maps();

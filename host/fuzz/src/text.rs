@@ -5,6 +5,11 @@ use ebpf_wasm_exporter::config::{Fault, Severity, shown};
 /// Bytes of the longest message: a path, a problem, a remedy and an evidence, each cut.
 const LONGEST: usize = 64 << 10;
 
+/// How many lines a text has as YAML counts them, where a carriage return ends one too.
+pub(crate) fn lines(text: &str) -> usize {
+    text.replace("\r\n", "\n").split(['\n', '\r']).count()
+}
+
 /// Panics unless it is one line that no terminal obeys.
 pub(crate) fn one_line(text: &str) {
     assert!(!text.is_empty(), "an empty message");

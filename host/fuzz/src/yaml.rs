@@ -21,7 +21,7 @@ pub fn yaml(data: &[u8]) {
     lock(data);
     let Ok(text) = std::str::from_utf8(data) else { return };
     let file = ConfigFile::new(Path::new(FOLDER).join("fuzz.yaml"), text);
-    let lines = text.lines().count();
+    let lines = text::lines(text);
     config(&file, lines);
     if let Err(faults) = config::settings(&file) {
         assert!(text::faults(faults, lines), "no settings, and no error");

@@ -8,6 +8,9 @@ use libbpf_rs::btf::{Btf, BtfType, TypeId};
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, OpenObject};
 
+/// Fields of a key that a message may list.
+const MOST_FIELDS: usize = 64;
+
 /// The type of a map's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KeyType {
@@ -32,7 +35,7 @@ pub(super) struct Field {
 
 impl KeyType {
     /// The key type of the map `name`, if the object says: maps made with `__uint(key_size, …)`
-    /// have none, and structs with bitfields cannot be told in bytes.
+    /// have none, structs with bitfields cannot be told in bytes, and those with very many fields not in a message.
     pub(super) fn of_map(object: &OpenObject, name: &str) -> Option<Self> {
         let map = object.maps().find(|map| map.name() == name)?;
         // SAFETY: the map belongs to `object`, which is alive.
@@ -104,6 +107,9 @@ fn collect(
         }
         let size = size_of(btf, member.ty)?;
         let name = if name.is_empty() { "(unnamed)".to_owned() } else { name };
+        if fields.len() == MOST_FIELDS {
+            return None;
+        }
         fields.push(Field { name, offset, size });
     }
     Some(())

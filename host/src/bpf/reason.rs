@@ -66,6 +66,11 @@ pub(super) fn of_system(error: &io::Error) -> Advice {
 
 const COMPILE: &str = "compile it with `clang -target bpf -g`";
 
+/// What is wrong with an object that libbpf would never come back from.
+pub(super) fn endless() -> Advice {
+    Advice::new("a type in its BTF leads to itself, or to more types than any program has", COMPILE)
+}
+
 /// Why libbpf does not take the bytes of an object.
 pub(super) fn malformed(error: &io::Error, log: &[String]) -> Advice {
     let said = |words: &str| log.iter().any(|line| line.contains(words));
@@ -290,6 +295,7 @@ mod tests {
 
     #[test]
     fn malformed_objects() {
+        insta::assert_snapshot!(endless(), @"a type in its BTF leads to itself, or to more types than any program has; compile it with `clang -target bpf -g`");
         insta::assert_snapshot!(
             parsed(4001, &["elf: 'x' is not a proper ELF object"]),
             @"not a BPF object; compile it with `clang -target bpf -g`"

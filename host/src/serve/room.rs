@@ -5,7 +5,10 @@
 //! Among them it is the one that waited longest for a request, then the one that stalled longest.
 //! Never one that is being answered, unless there are far too many.
 
+mod guest;
+
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +18,8 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use guest::{Guest, Phase, State};
+
 use super::limits::ClientLimits;
 use super::seldom::Seldom;
 use super::socket::Peer;
@@ -22,8 +27,6 @@ use super::traffic::{CloseCause, Traffic};
 use super::unsent::Unsent;
 use crate::bpf;
 
-/// After this, a client that takes nothing is not in the middle of taking it.
-const MOMENT: Duration = Duration::from_millis(100);
 /// How often to see whether a burst is over.
 const LOOK: Duration = Duration::from_secs(10);
 /// The looks at which the start's code is given back: the first one, and one by which most servers have
@@ -59,50 +62,6 @@ struct Seats {
     next: u64,
     /// How many have come for whom others have not made room yet.
     owed: usize,
-}
-
-/// A connection.
-#[derive(Debug)]
-struct Guest {
-    peer: Peer,
-    /// How many connections its peer has.
-    company: Arc<AtomicUsize>,
-    state: Mutex<State>,
-    told: Notify,
-    /// Told when an answer in frames is over, by whichever task ends it.
-    turned: Notify,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct State {
-    phase: Phase,
-    /// When this phase began.
-    since: Instant,
-    /// When its client last took something, once it has made us wait.
-    moved: Instant,
-    /// Whether a request is being answered, or its answer not given to the connection whole.
-    answering: bool,
-    /// Whether requests come in frames: HTTP/2.
-    framed: bool,
-    /// Since when it has the last answer, if it had one.
-    answered: Option<Instant>,
-    /// Why it ends, once that is known.
-    cause: Option<CloseCause>,
-}
-
-/// What a connection does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Waits for a request, behind one that was answered.
-    Idle,
-    /// Waits for the rest of a request; or for the first, since it came.
-    Asking,
-    /// Waits for its turn.
-    Queued,
-    /// Waits for us.
-    Answering,
-    /// Has made us wait for it to take its answer.
-    Sending,
 }
 
 /// The place of one connection, which is free again when this is dropped.
@@ -151,9 +110,7 @@ impl Room {
         }
         let company = Arc::clone(seats.peers.entry(peer).or_default());
         company.fetch_add(1, Ordering::Relaxed);
-        let state = Mutex::new(State::new(now));
-        let (told, turned) = (Notify::new(), Notify::new());
-        let guest = Arc::new(Guest { peer, company, state, told, turned });
+        let guest = Arc::new(Guest::new(peer, company, now));
         let id = seats.next;
         seats.next += 1;
         seats.taken.insert(id, Arc::clone(&guest));
@@ -314,35 +271,6 @@ impl Seats {
     }
 }
 
-impl State {
-    /// That of one that has come just now.
-    fn new(now: Instant) -> Self {
-        let (phase, answering, framed) = (Phase::Asking, false, false);
-        Self { phase, since: now, moved: now, answering, framed, answered: None, cause: None }
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        let now = Instant::now();
-        (self.phase, self.since, self.moved) = (phase, now, now);
-    }
-
-    /// Whether it can make room for another, and what that is called.
-    fn gives_way(&self, now: Instant, stall_time: Duration) -> Option<CloseCause> {
-        match self.phase {
-            Phase::Idle | Phase::Asking => Some(CloseCause::EvictedIdle),
-            Phase::Sending if now.duration_since(self.moved) >= stall_time => {
-                Some(CloseCause::EvictedStalled)
-            }
-            Phase::Sending | Phase::Answering | Phase::Queued => None,
-        }
-    }
-
-    /// Whether it may hold some of an answer.
-    fn is_served(&self) -> bool {
-        self.answering && self.phase != Phase::Queued || self.phase == Phase::Sending
-    }
-}
-
 impl Seat {
     /// For those who work for the connection.
     pub(super) fn handle(&self) -> Handle {
@@ -377,111 +305,9 @@ impl Room {
 }
 
 impl Handle {
-    /// Notes that requests come in frames, between others: that bytes come does not say that a request does.
-    pub(super) fn is_framed(&self) {
-        lock(&self.guest.state).framed = true;
-    }
-
-    /// Notes that some of a request came.
-    pub(super) fn asks(&self) {
-        let mut state = lock(&self.guest.state);
-        if state.phase == Phase::Idle && !state.framed {
-            state.enter(Phase::Asking);
-        }
-    }
-
-    /// Notes that a request is there whole. Says how long its client has rested since its last answer:
-    /// `None` if it had none.
-    pub(super) fn has_asked(&self) -> Option<Duration> {
-        let mut state = lock(&self.guest.state);
-        state.answering = true;
-        state.enter(Phase::Queued);
-        state.answered.map(|answered| state.since.duration_since(answered))
-    }
-
-    /// Returns when an answer in frames is over: what the connection waits for is another thing then.
-    pub(super) async fn turns_over(&self) {
-        self.guest.turned.notified().await;
-    }
-
-    /// Notes that it is its turn.
-    pub(super) fn is_answered(&self) {
-        lock(&self.guest.state).enter(Phase::Answering);
-    }
-
-    /// Notes that the connection has all of the answer. In frames it is written then, or its client has given it up.
-    pub(super) fn has_answer(&self) {
-        let mut state = lock(&self.guest.state);
-        state.answering = false;
-        if state.framed {
-            state.enter(Phase::Idle);
-            self.guest.turned.notify_one();
-        }
-        state.answered = Some(Instant::now());
-    }
-
-    /// Notes that the client made us wait.
-    pub(super) fn stalls(&self) {
-        let mut state = lock(&self.guest.state);
-        if state.phase == Phase::Answering {
-            state.enter(Phase::Sending);
-        }
-    }
-
-    /// Notes that the client took something.
-    pub(super) fn takes(&self) {
-        let mut state = lock(&self.guest.state);
-        if state.phase == Phase::Sending {
-            state.moved = Instant::now();
-        }
-    }
-
-    /// Notes that the client took all there was. Whether it idles now.
-    pub(super) fn took_all(&self) -> bool {
-        let mut state = lock(&self.guest.state);
-        let idles = !state.answering && matches!(state.phase, Phase::Answering | Phase::Sending);
-        if idles {
-            state.enter(Phase::Idle);
-            state.answered = Some(state.since);
-        }
-        idles
-    }
-
     /// Until when it may wait for what it waits for, and what it is if that is over.
     pub(super) fn deadline(&self) -> Option<(Instant, CloseCause)> {
-        let limits = self.room.limits();
-        let state = lock(&self.guest.state);
-        let (time, cause) = match state.phase {
-            Phase::Idle => (limits.idle_time, CloseCause::Idle),
-            Phase::Asking => (limits.header_time, CloseCause::RequestTimeout),
-            Phase::Sending => (limits.response_time, CloseCause::ResponseTimeout),
-            Phase::Queued | Phase::Answering => return None,
-        };
-        Some((state.since + time, cause))
-    }
-
-    /// Whether its client has not taken anything for a moment.
-    pub(super) fn has_stalled(&self, now: Instant) -> bool {
-        let state = lock(&self.guest.state);
-        state.phase == Phase::Sending && now >= state.moved + MOMENT
-    }
-
-    /// Notes why it ends. The first cause counts, unless it is only that it may not stay.
-    pub(super) fn ends(&self, cause: CloseCause) {
-        let mut state = lock(&self.guest.state);
-        if matches!(state.cause, None | Some(CloseCause::Crowded)) {
-            state.cause = Some(cause);
-        }
-    }
-
-    /// Whether what the kernel still has for the client is of no use any more.
-    pub(super) fn is_cut_off(&self) -> bool {
-        matches!(
-            lock(&self.guest.state).cause,
-            Some(
-                CloseCause::ResponseTimeout | CloseCause::EvictedStalled | CloseCause::UnsentBytes
-            )
-        )
+        self.guest.until(self.room.limits())
     }
 
     /// Whether there are more connections than are answered at once.
@@ -508,14 +334,17 @@ impl Handle {
         self.room.clear();
     }
 
-    /// Who it is from.
-    pub(super) fn peer(&self) -> Peer {
-        self.guest.peer
-    }
-
     /// All connections of the server.
     pub(super) fn room(&self) -> &Room {
         &self.room
+    }
+}
+
+impl Deref for Handle {
+    type Target = Guest;
+
+    fn deref(&self) -> &Guest {
+        &self.guest
     }
 }
 
