@@ -57,8 +57,14 @@ pub(in crate::config) enum Unwritten {
 /// What may stand behind a key.
 #[derive(Debug)]
 pub(in crate::config) enum ValueKind {
-    /// A text.
+    /// A text that says nothing when it is empty.
     Word,
+    /// A text that may be empty.
+    Text,
+    /// What a metric may be called.
+    MetricName,
+    /// What a label may be called.
+    LabelName,
     /// One of these words.
     Choice(fn() -> Vec<Choice>),
     Boolean,
