@@ -134,7 +134,7 @@ fn something(kind: &ValueKind) -> Words {
         ValueKind::Pairs | ValueKind::Named(_) | ValueKind::NamedOrOne(_) => {
             vec![("type", "object".into()), ("minProperties", 1.into())]
         }
-        ValueKind::Word | ValueKind::MetricName | ValueKind::LabelName => {
+        ValueKind::Word | ValueKind::Name => {
             vec![("minLength", 1.into()), ("type", list(TEXT))]
         }
         ValueKind::Boolean => vec![("enum", patterns::yes())],
@@ -172,8 +172,7 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
     match kind {
         ValueKind::Word if needed => vec![types(&TEXT), ("minLength", 1.into())],
         ValueKind::Word | ValueKind::Text => vec![types(&TEXT)],
-        ValueKind::MetricName => named(types(&TEXT), patterns::METRIC_NAME),
-        ValueKind::LabelName => named(types(&TEXT), patterns::LABEL_NAME),
+        ValueKind::Name => named(types(&TEXT), patterns::NAME),
         ValueKind::Choice(words) => {
             let words = words().into_iter().map(|choice| choice.word.into());
             let nothing = [Json::Null, "".into()].into_iter().filter(|_| !needed);

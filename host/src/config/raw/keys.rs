@@ -61,7 +61,7 @@ pub(in crate::config) static METRICS: Section = Section {
 
 const NAME: Key = key(
     "name",
-    ValueKind::MetricName,
+    ValueKind::Name,
     Needed,
     "The name of its map in the object. The metric is called `ebpf_exporter_` and this.",
 );
@@ -199,7 +199,7 @@ pub(in crate::config) static LABEL: Section = Section {
         &[
             key(
                 "name",
-                ValueKind::LabelName,
+                ValueKind::Name,
                 Needed,
                 "What it is called: any name that Prometheus 3 takes, without `__` in front.",
             ),

@@ -61,10 +61,8 @@ pub(in crate::config) enum ValueKind {
     Word,
     /// A text that may be empty.
     Text,
-    /// What a metric may be called.
-    MetricName,
-    /// What a label may be called.
-    LabelName,
+    /// What a metric or a label may be called.
+    Name,
     /// One of these words.
     Choice(fn() -> Vec<Choice>),
     Boolean,

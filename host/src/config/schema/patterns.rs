@@ -19,8 +19,6 @@ pub(super) const SPAN: &str = r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|
 /// A duration of a range that begins at 0.
 pub(super) const SPAN_OR_NONE: &str =
     r"^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*)$";
-/// What says `0` in any way has no other digit.
-pub(super) const NOT_ZERO: &str = "[1-9]";
 /// An artifact in a registry, `oci:` in front or not: its host, its path, its tag and its digest. Nothing is no
 /// reference.
 pub(super) const REFERENCE: &str = r"^((oci:)?[A-Za-z0-9.:[\]-]+(/[a-z0-9][a-z0-9._-]*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64})?$";
@@ -28,10 +26,10 @@ pub(super) const REFERENCE: &str = r"^((oci:)?[A-Za-z0-9.:[\]-]+(/[a-z0-9][a-z0-
 pub(super) const DIGEST: &str = "^([0-9a-fA-F]{64})?$";
 /// A name as C has it.
 pub(super) const IDENTIFIER: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
-/// A text without control characters.
-pub(super) const METRIC_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
-/// The same, without `__` in front.
-pub(super) const LABEL_NAME: &str = r"^(_|_?[^_\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*)$";
+/// A text without control characters, which a metric and a label may be called.
+pub(super) const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// A text without `__` in front, which Prometheus keeps for itself.
+pub(super) const SERVED_NAME: &str = "^(_?[^_]|_$)";
 
 /// The texts that are read as booleans.
 pub(super) fn truths() -> String {

@@ -20,16 +20,14 @@ pub(super) fn of(section: &Section) -> Vec<Json> {
     }
 }
 
-/// A map is of one type, and keys of records are kept for some time.
+/// A map is of one type. All labels are served, and none has a name of Prometheus' own: of a histogram one may, its
+/// bucket.
 fn counter() -> Vec<Json> {
-    let streams = ["perf_event_array", "ringbuf"];
-    let yes = || one_of(patterns::yes());
-    let both = map([("not", all(streams.map(|key| (key, yes()))))]);
-    let some_time =
-        || map([("type", list(["string", "null"])), ("pattern", patterns::NOT_ZERO.into())]);
-    let kept =
-        streams.map(|key| when(all([(key, yes())]), some([("flush_interval", some_time())])));
-    [both].into_iter().chain(kept).collect()
+    let streams = ["perf_event_array", "ringbuf"].map(|key| (key, one_of(patterns::yes())));
+    let both = map([("not", all(streams))]);
+    let served = map([("pattern", patterns::SERVED_NAME.into())]);
+    let label = map([("items", some([("name", served)]))]);
+    vec![both, some([("labels", label)])]
 }
 
 fn histogram() -> Vec<Json> {

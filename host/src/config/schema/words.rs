@@ -112,9 +112,7 @@ fn kind(kind: &ValueKind) -> String {
         None => what.to_owned(),
     };
     match kind {
-        ValueKind::Word | ValueKind::Text | ValueKind::MetricName | ValueKind::LabelName => {
-            "text".to_owned()
-        }
+        ValueKind::Word | ValueKind::Text | ValueKind::Name => "text".to_owned(),
         ValueKind::Choice(words) => {
             let words: Vec<_> = words().iter().map(|choice| format!("`{}`", choice.word)).collect();
             either(&words)
