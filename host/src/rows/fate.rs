@@ -81,9 +81,9 @@ impl Past {
             (Fate::Parted(parting), Fate::Add(cell)) => {
                 let Parted { from, there, since } = self.end(parting);
                 let goes_on = family.has_life(from);
-                family.add(cell, if goes_on { since } else { since.wrapping_add(there) });
+                family.add(cell, if goes_on { since } else { since.saturating_add(there) });
                 let is_back = !goes_on || from == family.life(cell);
-                self.has(at, number, if is_back { since.wrapping_add(there) } else { since });
+                self.has(at, number, if is_back { since.saturating_add(there) } else { since });
                 now
             }
             (Fate::Parted(_), _) => before,
@@ -103,7 +103,7 @@ impl Past {
     #[inline]
     pub(super) fn count(&mut self, Parting(n): Parting, difference: u64) {
         let since = &mut self.partings[n as usize].since;
-        *since = since.wrapping_add(difference);
+        *since = since.saturating_add(difference);
     }
 
     /// Forgets the number at a place, which has this fate: its key has gone.
