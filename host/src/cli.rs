@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::bpf::stats;
 use crate::serve::ServeError;
+use crate::source::Reading;
 use crate::{logging, version};
 
 mod bundle;
@@ -32,6 +33,15 @@ pub use tool::{
     Command, ConfigTool, DocsPage, Healthcheck, Record, Reference, Replay, Shell, SortBy, Top,
     Unpin,
 };
+
+/// The words of `--maps.read`.
+fn readings() -> impl TypedValueParser<Value = Reading> {
+    let words = PossibleValuesParser::new(Reading::ALL.map(Reading::as_str));
+    words.map(|word| {
+        let found = Reading::ALL.into_iter().find(|reading| reading.as_str() == word);
+        found.unwrap_or_default()
+    })
+}
 
 /// What stands below the flags.
 fn after() -> String {
@@ -242,9 +252,10 @@ pub struct Flags {
 
     /// How to read maps: auto, or all by copy, harvest, batch or keys, to compare them
     #[arg(
-        long = "maps.read", value_name = "WAY", default_value = "auto", help_heading = KERNEL
+        long = "maps.read", value_name = "WAY", value_parser = readings(), default_value = "auto",
+        hide_possible_values = true, help_heading = KERNEL
     )]
-    pub maps_read: String,
+    pub maps_read: Reading,
 
     /// Least level to log: debug, info, warn or error; default: info, debug under --debug
     #[arg(

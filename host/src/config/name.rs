@@ -15,7 +15,7 @@ use crate::escaping::{Escaping, is_plain_label};
 pub(super) const NAMESPACE: &str = "ebpf_exporter";
 
 /// How many bytes a name may have: it stands in every line of its series.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// What Prometheus keeps for itself in front of a label's name.
 const RESERVED: &str = "__";

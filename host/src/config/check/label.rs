@@ -8,12 +8,10 @@ use crate::advice::{Advise as _, near, quote};
 use crate::config::faults::Faults;
 use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
 use crate::config::plan::{DecoderStep, KeyPart, Label, WASM};
+use crate::config::ranges::{self, Count};
 use crate::config::raw::{self, Field, ON_ERROR};
 use crate::decode::OnError;
 use crate::decode::builtin::{self, Builtin, DecoderSettings, Sizes};
-
-/// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
-const LARGEST: i128 = 4 << 20;
 
 /// What has labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,12 +173,17 @@ fn repeats(raw: &raw::Label, before: Bytes, faults: &Faults<'_>) -> bool {
 
 /// A label's size in bytes, if a label can have it.
 fn sized(size: i128) -> Option<usize> {
-    usize::try_from(size).ok().filter(|_| (1..=LARGEST).contains(&size))
+    in_range(size, ranges::LABEL_SIZE)
 }
 
 /// A label's padding in bytes, if a label can have it.
 fn padded(padding: i128) -> Option<usize> {
-    usize::try_from(padding).ok().filter(|_| (0..=LARGEST).contains(&padding))
+    in_range(padding, ranges::PADDING)
+}
+
+fn in_range(bytes: i128, (least, most): Count) -> Option<usize> {
+    let allowed = i128::from(least)..=i128::from(most);
+    usize::try_from(bytes).ok().filter(|_| allowed.contains(&bytes))
 }
 
 /// Tells of a name that the exposition needs for itself.
