@@ -1,6 +1,7 @@
 //! The last warnings and errors of the log, for who has no log at hand: a bounded number of bounded lines.
 //!
-//! Never keeps what quotes keys, a guest or a collector: see [`PRIVATE`]. What the log leaves out is not here either.
+//! Never keeps what quotes keys, a guest or a collector: see [`PRIVATE`]; nor what a library says, though `RUST_LOG`
+//! lets it speak: it could push out all else. What the log leaves out is not here either.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -11,7 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::{Level, harmless};
+use super::{Level, harmless, speakers};
 
 /// How many lines are kept.
 const MOST: usize = 20;
@@ -59,6 +60,9 @@ pub(super) struct Keeper;
 
 impl<S: Subscriber> Layer<S> for Keeper {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !speakers::is_own(event.metadata().target()) {
+            return;
+        }
         let level = match *event.metadata().level() {
             tracing::Level::WARN => Level::Warn,
             tracing::Level::ERROR => Level::Error,
@@ -118,6 +122,7 @@ mod tests {
             info!("mark: all is well");
             warn!(config = "timers", "mark: skipped \n\u{1b}[31m");
             warn!(target: concat!(module_path!(), "::private"), config = "mark", "failed to decode 0x1234");
+            warn!(target: "h2::proto", "mark: of a library");
             warn!("mark: {long}");
         });
         keep(Level::Info, "mark: nothing".to_owned());

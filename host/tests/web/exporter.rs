@@ -6,10 +6,13 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
 use crate::certificates::openssl;
+use crate::frames::give_up;
+use crate::server::until;
 use crate::site::{SECRET, TLS, curl, folder};
 
 /// An exporter that serves.
@@ -18,6 +21,8 @@ struct Exporter {
     dir: TempDir,
     /// Where it says that it serves.
     places: String,
+    /// What it says from then on.
+    lines: JoinHandle<Vec<String>>,
 }
 
 fn recording() -> PathBuf {
@@ -43,8 +48,14 @@ impl Exporter {
                 .map(|(_, at)| at.to_owned())
         });
         // What it says from now on is not to hold it up.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, dir, places: places.unwrap_or_else(|| panic!("{said}")) }
+        let lines = std::thread::spawn(move || lines.map_while(Result::ok).collect());
+        Self { child, dir, places: places.unwrap_or_else(|| panic!("{said}")), lines }
+    }
+
+    /// What it has said since it serves.
+    fn said(&mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        std::mem::replace(&mut self.lines, std::thread::spawn(Vec::new)).join().unwrap()
     }
 
     fn curl(&self, place: &str, arguments: &str) -> crate::site::Curl {
@@ -84,6 +95,26 @@ pub fn the_exporter_itself_serves_so() {
         (ask("-u alice:secret").came, ask("-u bob:secret").came),
         ("401 2".to_owned(), "200 2".to_owned())
     );
+}
+
+pub fn a_flood_of_resets_is_counted_and_says_nothing() {
+    let flags = ["--web.listen-address=127.0.0.1:0", "--web.config.file=web.yml"];
+    let mut exporter = Exporter::start(TLS, &flags);
+    let port = exporter.places.split(['/', ':']).nth(4).unwrap().parse().unwrap();
+    let page = exporter.places.replace("/metrics", "/api/v1/status");
+    let warnings = || {
+        let status = exporter.curl(&page, "").body;
+        serde_json::from_str::<serde_json::Value>(&status).unwrap()["log"]["warnings"].take()
+    };
+    let before = warnings();
+    assert!(before.is_array(), "{before}");
+    for _ in 0..3 {
+        give_up(exporter.dir.path(), port, 40);
+    }
+    let counted = "ebpf_exporter_http_connections_closed_total{cause=\"malformed\"} 3";
+    until(|| exporter.curl(&exporter.places, "").body.contains(counted));
+    assert_eq!(warnings(), before);
+    assert_eq!(exporter.said(), [""; 0]);
 }
 
 pub fn faults_are_told_together() {

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
     ];
     let exporter = trials![exporter:
         the_exporter_itself_serves_so,
+        a_flood_of_resets_is_counted_and_says_nothing,
         faults_are_told_together,
         several_addresses_are_one_server,
         health_is_asked_wherever_it_listens,
