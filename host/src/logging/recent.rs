@@ -1,6 +1,6 @@
 //! The last warnings and errors of the log, for who has no log at hand: a bounded number of bounded lines.
 //!
-//! Never keeps what quotes keys, a guest or a collector: see [`PRIVATE`]; nor what a library says, though `RUST_LOG`
+//! Never keeps what quotes keys, a guest, a collector or a web config: see [`PRIVATE`]; nor what a library says, though `RUST_LOG`
 //! lets it speak: it could push out all else. What the log leaves out is not here either.
 
 use std::collections::VecDeque;
@@ -18,8 +18,9 @@ use super::{Level, harmless, speakers};
 const MOST: usize = 20;
 /// Characters of a line that are kept.
 const LONGEST: usize = 400;
-/// What the target of an event ends in whose text may have bytes of keys, or words of a guest or a collector:
-/// `target: concat!(module_path!(), "::private")`. The log has it, and others are only told that there is it.
+/// What the target of an event ends in whose text may have bytes of keys, words of a guest or a collector, or what
+/// somebody has written into a web config: `target: concat!(module_path!(), "::private")`. The log has it, and others
+/// are only told that there is it.
 const PRIVATE: &str = "::private";
 
 /// A line of the log.
@@ -86,7 +87,7 @@ struct Told {
 impl Told {
     fn finish(self) -> String {
         let Self { private, message, fields } = self;
-        let hidden = "a line that quotes keys, a plugin or a collector: the log has it";
+        let hidden = "a line about keys, a plugin, a collector or the web config: the log has it";
         let message = if private { hidden } else { &message };
         harmless(&format!("{message}{fields}"))
     }
@@ -133,7 +134,7 @@ mod tests {
         assert_eq!(last.chars().count(), LONGEST + 1);
         assert_eq!(
             private,
-            "a line that quotes keys, a plugin or a collector: the log has it config=mark"
+            "a line about keys, a plugin, a collector or the web config: the log has it config=mark"
         );
         assert_eq!(first, "mark: skipped \\n\\u{1b}[31m config=timers");
         (0..2 * MOST).for_each(|n| keep(Level::Error, format!("{n}")));
