@@ -59,7 +59,8 @@ fn hash(text: &str) -> Option<Range<usize>> {
         let (scheme, rest) = text[start + 1..].split_once('$')?;
         let names = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let is_scheme = (1..=SCHEME_LENGTH).contains(&scheme.len()) && scheme.bytes().all(names);
-        let long = rest.bytes().take_while(|byte| is_base64(*byte) || b".$=,-".contains(byte)).count();
+        let long =
+            rest.bytes().take_while(|byte| is_base64(*byte) || b".$=,-".contains(byte)).count();
         (is_scheme && long >= HASH_LENGTH).then(|| start..text.len() - rest.len() + long)
     };
     text.match_indices('$').find_map(hash)
@@ -68,7 +69,8 @@ fn hash(text: &str) -> Option<Range<usize>> {
 /// The first text in PEM format, with the lines around it.
 fn pem(text: &str) -> Option<Range<usize>> {
     let start = text.find(PEM.0)?;
-    let behind = |end: usize| text[end..].find(['\n', '`', '"']).map_or(text.len(), |more| end + more);
+    let behind =
+        |end: usize| text[end..].find(['\n', '`', '"']).map_or(text.len(), |more| end + more);
     Some(start..text[start..].find(PEM.1).map_or(text.len(), |end| behind(start + end)))
 }
 

@@ -64,7 +64,8 @@ pub struct RatePlan {
 /// Every fault that it has.
 pub fn parse(file: &ConfigFile) -> Result<WebPlan, Vec<Fault>> {
     let bounds = Bounds::default();
-    let document = node::parse(&file.text, &bounds).map_err(|error| vec![no_yaml(file, &error.of_secrets())])?;
+    let document = node::parse(&file.text, &bounds)
+        .map_err(|error| vec![no_yaml(file, &error.of_secrets())])?;
     let faults = Faults::new(file, &document, &bounds).of_secrets();
     tell_unread(&document, &faults);
     // An empty one says nothing, as in the toolkit.

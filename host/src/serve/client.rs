@@ -149,12 +149,13 @@ async fn greet(
     house: &House,
     handle: &Handle,
 ) -> Option<Box<tls::Secure<Patient>>> {
-    let Some(config) = house.web.as_ref().and_then(Web::tls) else {
-        handle.ends(CloseCause::Handshake);
-        return None;
-    };
-    match tls::greet(stream, config).await {
+    match tls::greet(stream, house.web.as_ref().and_then(Web::tls)).await {
         Ok(Greeting::Tls(stream)) => Some(stream),
+        Ok(Greeting::TurnedAway) => {
+            // The log has said why.
+            handle.ends(CloseCause::Handshake);
+            None
+        }
         Ok(Greeting::Other) => {
             handle.ends(CloseCause::Malformed);
             None

@@ -133,6 +133,35 @@ pub fn faults_are_told_together() {
     }
 }
 
+/// A certificate of the server.
+pub fn one_that_has_expired_is_served_unless_all_is_to_be_good() {
+    let expire = |dir: &Path| {
+        openssl(dir, "x509 -in server.pem -signkey server.key -days -1 -out old.pem");
+        fs::rename(dir.join("old.pem"), dir.join("server.pem")).unwrap();
+    };
+    let flags = ["--web.listen-address=127.0.0.1:0", "--web.config.file=web.yml"];
+    let mut exporter = Exporter::start(TLS, &flags);
+    expire(exporter.dir.path());
+    assert!(exporter.curl(&exporter.places, "-k").came.starts_with("200"));
+    let said = exporter.said();
+    assert!(said.len() == 1 && said[0].contains("server.pem has expired, at 2"), "{said:?}");
+
+    let dir = folder(TLS);
+    expire(dir.path());
+    fs::write(dir.path().join("a.yaml"), "metrics: {counters: [{name: a, help: A}]}\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter"));
+    command.args(["--config.check", "--config.strict", "--config.dir=.", "--config.names=a"]);
+    let output = command.arg(flags[1]).current_dir(&dir).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for told in [
+        "web.yml:2: warning: tls_server_config.cert_file: server.pem has expired, at 2",
+        "1 fault in the web config; nobody is served",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
+}
+
 pub fn several_addresses_are_one_server() {
     let flags = [
         "--web.listen-address=127.0.0.1:0",

@@ -171,7 +171,11 @@ impl Check<'_> {
             }
             (Field::Given(name), _) if secrets::has_hash(&name) => {
                 let problem = "it is the hash of a password, and not the name of a file";
-                self.faults.error(file_path, problem, "write it behind a user of `basic_auth_users`");
+                self.faults.error(
+                    file_path,
+                    problem,
+                    "write it behind a user of `basic_auth_users`",
+                );
                 Err(Told)
             }
             (Field::Given(name), _) if name.contains('\n') || secrets::has_key(&name) => {
