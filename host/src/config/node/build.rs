@@ -38,7 +38,11 @@ pub(super) fn document<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t
     bounds.take_file(&builder.bounds);
     // What follows is not read, be it no YAML.
     let next = builder.events.find(|event| !matches!(event, Ok((Event::DocumentEnd, _))));
-    let more = !matches!(next, None | Some(Ok((Event::StreamEnd, _))));
+    let more = match next {
+        None | Some(Ok((Event::StreamEnd, _))) => None,
+        Some(Ok((_, span))) => Some(span.start.line()),
+        Some(Err(error)) => Some(error.marker().line()),
+    };
     let mut shadowed = builder.shadowed;
     shadowed.named.sort_unstable();
     let mut lent: Vec<_> = builder.lent.into_values().collect();

@@ -139,7 +139,7 @@ fn what_is_no_config_is_told() {
 #[test]
 fn later_documents_are_not_read() {
     let text = "metrics: {counters: [{name: a, help: A}]}\n---\nmetrics: [\n";
-    assert_snapshot!(faults(text), @"x.yaml: warning: the file holds several documents, of which only the first counts; remove the `---` and what follows");
+    assert_snapshot!(faults(text), @"x.yaml:2: warning: the file holds several documents, of which only the first counts; remove the `---` and what follows");
     assert_eq!(good(text).metrics.len(), 1);
 }
 
