@@ -148,15 +148,3 @@ impl fmt::Display for Why {
         f.write_str(self.as_str())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ways_are_chosen_by_name() {
-        assert_eq!("auto".parse(), Ok(Reading::Auto));
-        assert_eq!("keys".parse(), Ok(Reading::Pinned(Way::Keys)));
-        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err().advice(), @r#"unknown way of reading maps "Batch", did you mean "batch"; give --maps.read auto, copy, harvest, batch or keys"#);
-    }
-}
