@@ -40,6 +40,9 @@ pub const CONTRACT: &[Template] = contract!("");
 /// What stands in a README where the language's own words go.
 const BUILD: &str = "<!-- build -->\n";
 
+/// What an interpreter wants in a config. A compiled plugin is content with less.
+const ROOM: &str = "    limits: {memory: 64MiB, deadline: 1s}\n";
+
 /// What a template's words become.
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'a> {
@@ -57,14 +60,19 @@ pub fn plugin(
 ) -> Vec<(&'static str, Cow<'static, [u8]>)> {
     let build = about_building(language);
     let filled = |text: &str| {
-        let world = match shape {
-            Shape::Decoder => "decoder",
-            Shape::Transform => "transform",
+        let (world, export) = match shape {
+            Shape::Decoder => ("decoder", "decoding"),
+            Shape::Transform => ("transform", "transforming"),
+        };
+        let text = match language {
+            Language::Rust | Language::C => text.replace(ROOM, ""),
+            Language::JavaScript | Language::Python => text.to_owned(),
         };
         text.replace(BUILD, build)
+            .replace("my-world", world)
+            .replace("my-export", export)
             .replace("my-plugin", words.name)
             .replace("my_plugin", &words.name.replace('-', "_"))
-            .replace("my-world", world)
             .replace("Apache-2.0", words.license)
     };
     let ours = of_language(language).iter().chain(of_shape(shape)).chain(source(language, shape));
@@ -72,8 +80,8 @@ pub fn plugin(
         let text = String::from_utf8_lossy(file.bytes);
         (file.path, Cow::Owned(filled(&text).into_bytes()))
     });
-    let given = given(language, shape).iter().map(|file| (file.path, Cow::Borrowed(file.bytes)));
-    ours.chain(given).collect()
+    let given = given(language, shape).iter().copied().flatten();
+    ours.chain(given.map(|file| (file.path, Cow::Borrowed(file.bytes)))).collect()
 }
 
 fn about_building(language: Language) -> &'static str {
@@ -135,14 +143,22 @@ fn source(language: Language, shape: Shape) -> &'static [Template] {
     }
 }
 
-/// What a language needs of ours to build, as it is. Rust has it from its registry.
-fn given(language: Language, shape: Shape) -> &'static [Template] {
+/// What a language needs of ours to build, as it is: lists of files. No registry has it yet.
+fn given(language: Language, shape: Shape) -> &'static [&'static [Template]] {
     match (language, shape) {
-        (Language::Rust, _) => &[],
-        (Language::C, Shape::Decoder) => files!("sdk/" from "decoders-wasm/sdk-c/":
-            "decoder.c", "decoder.h", "decoder_component_type.o", "json.h"),
-        (Language::C, Shape::Transform) => files!("sdk/" from "decoders-wasm/sdk-c/":
-            "json.h", "transform.c", "transform.h", "transform_component_type.o"),
-        (Language::JavaScript | Language::Python, _) => contract!("wit/"),
+        (Language::Rust, _) => &[
+            // Of the crate's own, most lines say that they are those of the workspace.
+            files!("sdk/" from "decoders-wasm/templates/rust/sdk/": "Cargo.toml"),
+            files!("sdk/" from "decoders-wasm/sdk/":
+                "README.md", "src/bindings.rs", "src/data.rs", "src/decoder.rs", "src/export.rs",
+                "src/lib.rs", "src/log.rs", "src/testing.rs", "src/testing/schema.rs",
+                "src/transform.rs"),
+            contract!("sdk/wit/0.1.0/"),
+        ],
+        (Language::C, Shape::Decoder) => &[files!("sdk/" from "decoders-wasm/sdk-c/":
+            "decoder.c", "decoder.h", "decoder_component_type.o", "format.c", "json.h")],
+        (Language::C, Shape::Transform) => &[files!("sdk/" from "decoders-wasm/sdk-c/":
+            "format.c", "json.h", "transform.c", "transform.h", "transform_component_type.o")],
+        (Language::JavaScript | Language::Python, _) => &[contract!("wit/")],
     }
 }

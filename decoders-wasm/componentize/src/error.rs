@@ -32,6 +32,9 @@ pub enum ComponentizeError {
     /// Cut short or forged.
     #[error("the file is damaged: {0}")]
     Damaged(String),
+    /// The core module calls functions of a system: their names.
+    #[error("the core module calls functions of a system, which a plugin does not have: {}", some(.0))]
+    System(Vec<String>),
     /// The core module was built for no world, or needs what no world has.
     #[error("failed to make a component of the core module: {0}")]
     Encode(String),
@@ -45,7 +48,7 @@ pub enum ComponentizeError {
     #[error("a plugin exports one interface of the contract, not {}", .0.join(", "))]
     Exports(Vec<String>),
     /// It wants more than it is given.
-    #[error("a plugin may import {} only, not {}", given.join(" and "), foreign.join(", "))]
+    #[error("a plugin may import {} only, not {}", given.join(" and "), some(foreign))]
     Imports {
         /// What there is.
         given: Vec<String>,
@@ -65,9 +68,13 @@ impl ComponentizeError {
             Self::TooLarge { .. } => "strip it, or build it smaller",
             Self::NoWasm => "name the .wasm file that a compiler for WebAssembly wrote",
             Self::Damaged(_) => "build or copy the file again",
+            Self::System(_) => {
+                "do without files, clocks, random numbers and printing; in C, `snprintf` needs \
+                 format.c of sdk-c"
+            }
             Self::Encode(_) => {
                 "build it for a world of wit/0.1.0: in Rust with export_decoder! or export_transform!, \
-                 else with what wit-bindgen generates, and without functions that need a system"
+                 else with what wit-bindgen generates"
             }
             Self::NoPlugin => {
                 "call export_decoder! or export_transform!, or export an interface of wit/0.1.0"
@@ -75,7 +82,8 @@ impl ComponentizeError {
             Self::NoPackage(_) => "correct its files",
             Self::Exports(_) => "export decoding or transforming of wit/0.1.0, and not both",
             Self::Imports { .. } => {
-                "build it without what needs a system, such as files, clocks or WASI"
+                "build it without what needs a system, such as files, clocks or WASI: \
+                 componentize-py and componentize-qjs leave that out with `--stub-wasi`"
             }
             Self::Metadata(error) => error.remedy(),
         }
@@ -146,6 +154,16 @@ impl fmt::Display for Problem {
             Self::NoLicense => f.write_str("is no SPDX expression"),
         }
     }
+}
+
+/// The first of these names, and how many more there are.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 4;
+    let mut shown = names[..names.len().min(MOST)].join(", ");
+    if let Some(more @ 1..) = names.len().checked_sub(MOST) {
+        shown.push_str(&format!(" and {more} more"));
+    }
+    shown
 }
 
 /// A text of a file as a message may show it: not too much of it, on one line, nothing in it that a

@@ -37,6 +37,9 @@ use error::shown;
 /// How large a file may be, in bytes. A Python guest has 18 MB.
 pub const LARGEST: usize = 64 << 20;
 
+/// What a core module imports functions of a system from, as C libraries name it.
+const SYSTEM: &str = "wasi_snapshot_preview1";
+
 /// A component that keeps to the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
@@ -79,6 +82,10 @@ pub fn componentize(input: &[u8], said: Metadata) -> Result<Component, Component
 }
 
 fn encode(core: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
+    let system = sections::imported_from(core, SYSTEM);
+    if !system.is_empty() {
+        return Err(ComponentizeError::System(system));
+    }
     let encoder = ComponentEncoder::default().validate(true).module(core);
     let encoded = encoder.and_then(|mut encoder| encoder.encode());
     encoded.map_err(|error| ComponentizeError::Encode(shown(&format!("{error:#}"))))

@@ -1,9 +1,11 @@
 //! The sections of a module or a component, one by one, those inside of others left as they are.
 //!
-//! Never understands what is in one, but for the name of a custom section.
+//! Never understands what is in one, but for the name of a custom section and those of imports.
+
+use std::collections::BTreeSet;
 
 use wasm_encoder::{CustomSection, Encode as _};
-use wasmparser::BinaryReader;
+use wasmparser::{BinaryReader, Parser, Payload};
 
 use crate::error::{ComponentizeError, shown};
 
@@ -45,6 +47,19 @@ pub(crate) fn without<'a>(
         }
     }
     Ok(kept)
+}
+
+/// What a core module imports from another one of this name, each once. What cannot be read is nothing: who validates the
+/// module tells of it.
+pub(crate) fn imported_from(core: &[u8], module: &str) -> Vec<String> {
+    let payloads = Parser::new(0).parse_all(core).map_while(Result::ok);
+    let imports = payloads.filter_map(|payload| match payload {
+        Payload::ImportSection(section) => Some(section.into_imports().map_while(Result::ok)),
+        _ => None,
+    });
+    let named = imports.flatten().filter(|import| import.module == module);
+    let names: BTreeSet<_> = named.map(|import| shown(import.name)).collect();
+    names.into_iter().collect()
 }
 
 /// Adds a custom section at the end.

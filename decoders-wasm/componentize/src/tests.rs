@@ -118,12 +118,26 @@ fn what_is_no_plugin_is_refused() {
     insta::assert_snapshot!(made_up(
         "package ebpf-exporter:plugin@0.1.0; interface decoding { f: func(); }
          interface clock { f: func(); } world w { import clock; export decoding; }"
-    ), @"a plugin may import ebpf-exporter:plugin/data@0.1.0 and ebpf-exporter:plugin/log@0.1.0 only, not ebpf-exporter:plugin/clock@0.1.0; build it without what needs a system, such as files, clocks or WASI");
+    ), @"a plugin may import ebpf-exporter:plugin/data@0.1.0 and ebpf-exporter:plugin/log@0.1.0 only, not ebpf-exporter:plugin/clock@0.1.0; build it without what needs a system, such as files, clocks or WASI: componentize-py and componentize-qjs leave that out with `--stub-wasi`");
     insta::assert_snapshot!(of(b"\0asm\x01\0\0\0"), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
     insta::assert_snapshot!(of(b"\0asm\x0d\0\x01\0"), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
     insta::assert_snapshot!(of(b"\0asm\x02\0\0\0"), @"the file is damaged: it is of an unknown version; build or copy the file again");
     insta::assert_snapshot!(of(b"text"), @"found no WebAssembly, expected a core module or a component; name the .wasm file that a compiler for WebAssembly wrote");
     insta::assert_snapshot!(of(b"\0asm\x01\0\0\0\x00\x7f"), @"the file is damaged: unexpected end-of-file at byte 10; build or copy the file again");
+}
+
+#[test]
+fn what_needs_a_system_is_refused_by_its_names() {
+    use wasm_encoder::{EntityType, ImportSection, Module, TypeSection};
+
+    let (mut types, mut imports, mut core) =
+        (TypeSection::new(), ImportSection::new(), Module::new());
+    types.ty().function([], []);
+    for name in ["fd_write", "fd_close", "clock_time_get", "fd_close", "random_get", "fd_seek"] {
+        imports.import("wasi_snapshot_preview1", name, EntityType::Function(0));
+    }
+    core.section(&types).section(&imports);
+    insta::assert_snapshot!(refused(&core.finish(), Metadata::default()), @"the core module calls functions of a system, which a plugin does not have: clock_time_get, fd_close, fd_seek, fd_write and 1 more; do without files, clocks, random numbers and printing; in C, `snprintf` needs format.c of sdk-c");
 }
 
 #[test]

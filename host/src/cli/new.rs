@@ -25,13 +25,15 @@ pub struct New {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     /// 130 KB, and the quickest; the compiler has to know Wasm
+    #[value(alias = "rs")]
     Rust,
     /// 20 KB; clang and a C library for Wasm build it
     C,
     /// 1.6 MB; QuickJS runs it
-    #[value(name = "js")]
+    #[value(name = "js", alias = "javascript")]
     JavaScript,
     /// 18 MB; CPython runs it
+    #[value(alias = "py")]
     Python,
 }
 

@@ -162,12 +162,12 @@ metrics:
     let (_, _, faults) = fixture.linked(&[text]);
     let pin = crate::plugin::Digest::of(&guests::component("echo")).to_string();
     insta::assert_snapshot!(faults.replace(&pin, "PIN"), @r"
-    DIR/0.yaml:2: plugins.gone.file: there is no DIR/gone.wasm; put the file beside the config, or into the directory of --plugins.dir
+    DIR/0.yaml:2: plugins.gone.file: there is no DIR/gone.wasm; put the file there, or into the directory of --plugins.dir
     DIR/0.yaml:3: plugins.core.file: found a core module, expected a component; make a component of it: `ebpf_wasm_exporter plugin componentize`
     DIR/0.yaml:4: plugins.foreign.file: found a component that exports `wasi:cli/run@0.2.0`, expected one that exports `ebpf-exporter:plugin/decoding@0.1.0` or `ebpf-exporter:plugin/transforming@0.1.0`; build it for a world of wit/0.1.0
     DIR/0.yaml:5: plugins.newer.file: found a decoder for version 0.2.0 of the contract, expected 0.1.0; build it against the wit/ directory of this exporter, or use an exporter that knows that version
     DIR/0.yaml:11: plugins.pinned.sha256: the file's SHA-256 is PIN, not the one that is pinned; find out where the file comes from, and if it is right write `sha256: PIN`
-    DIR/0.yaml:6: plugins.start: the plugin failed at its start: it trapped: `unreachable`, which is what a panic does; try it with `ebpf_wasm_exporter plugin check`, and tell its author
+    DIR/0.yaml:6: plugins.start: the plugin failed at its start: it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system; try it with `ebpf_wasm_exporter plugin check`, and tell its author
     DIR/0.yaml:7: plugins.refuse.settings: the plugin refuses its configuration: `zones` is missing\n\u{1b}[31m; write one; correct its `settings`
     DIR/0.yaml:28: metrics.counters[0].labels[0].decoders[8].plugin: the plugin is a transform, not a decoder; name a plugin that is a decoder
     DIR/0.yaml:29: metrics.counters[0].transforms[0].plugin: the plugin is a decoder, not a transform; name a plugin that is a transform

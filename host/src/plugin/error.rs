@@ -105,7 +105,7 @@ impl Advise for PluginError {
     fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::NotThere { .. } => {
-                "put the file beside the config, or into the directory of --plugins.dir".to_owned()
+                "put the file there, or into the directory of --plugins.dir".to_owned()
             }
             Self::Read { .. } => "make it readable".to_owned(),
             Self::NoFile { .. } => "name a file that holds a component".to_owned(),

@@ -298,6 +298,11 @@ impl Failure {
     }
 }
 
+/// What a guest says of settings that it refuses.
+fn refusal(text: &str) -> String {
+    if text.is_empty() { "it does not say why".to_owned() } else { plain(text, LONGEST_REFUSAL) }
+}
+
 impl From<wasmtime::Error> for Failure {
     fn from(error: wasmtime::Error) -> Self {
         if let Some(stop) = error.downcast_ref::<Stop>() {
@@ -316,9 +321,10 @@ impl From<wasmtime::Error> for Failure {
                 Self::new(Cause::Deadline, "it ran longer than `limits.deadline` allows")
             }
             Some(Trap::StackOverflow) => Self::new(Cause::Stack, "its stack overflowed"),
-            Some(Trap::UnreachableCodeReached) => {
-                Self::new(Cause::Trap, "it trapped: `unreachable`, which is what a panic does")
-            }
+            Some(Trap::UnreachableCodeReached) => Self::new(
+                Cause::Trap,
+                "it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system",
+            ),
             Some(trap) => {
                 let text = trap.to_string();
                 let text = text.strip_prefix("wasm trap: ").unwrap_or(&text);
@@ -421,7 +427,7 @@ impl<G> Seat<G> {
         self.peak(&store);
         let guest = started
             .map_err(|failure| failure.by(time.by).having(store.data().data))?
-            .map_err(|text| Failure::new(Cause::Configure, plain(&text, LONGEST_REFUSAL)))?;
+            .map_err(|text| Failure::new(Cause::Configure, refusal(&text)))?;
         self.live = Some((store, guest));
         Ok(())
     }

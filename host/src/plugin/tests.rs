@@ -45,7 +45,7 @@ impl Files {
 fn files_are_found_where_the_config_is_or_where_plugins_are() {
     let files = Files::of(&["echo"]);
     assert_eq!(files.load("echo.wasm", None).unwrap().world(), World::Decoder);
-    insta::assert_snapshot!(files.refusal("zone.wasm"), @"there is no /nowhere/zone.wasm and no DIR/zone.wasm; put the file beside the config, or into the directory of --plugins.dir");
+    insta::assert_snapshot!(files.refusal("zone.wasm"), @"there is no /nowhere/zone.wasm and no DIR/zone.wasm; put the file there, or into the directory of --plugins.dir");
 }
 
 #[test]
@@ -103,13 +103,14 @@ fn a_world_is_not_the_other() {
 
 #[test]
 fn a_start_that_fails_is_told() {
-    let files = Files::of(&["start", "refuse"]);
+    let files = Files::of(&["start", "refuse", "mute"]);
     let start = |file: &str| {
         let error = files.load(file, None).unwrap().decoder().err().unwrap();
         files.say(&error)
     };
-    insta::assert_snapshot!(start("start.wasm"), @"the plugin failed at its start: it trapped: `unreachable`, which is what a panic does; try it with `ebpf_wasm_exporter plugin check`, and tell its author");
+    insta::assert_snapshot!(start("start.wasm"), @"the plugin failed at its start: it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system; try it with `ebpf_wasm_exporter plugin check`, and tell its author");
     insta::assert_snapshot!(start("refuse.wasm"), @r"the plugin refuses its configuration: `zones` is missing\n\u{1b}[31m; write one; correct its `settings`");
+    insta::assert_snapshot!(start("mute.wasm"), @"the plugin refuses its configuration: it does not say why; correct its `settings`");
 }
 
 #[test]

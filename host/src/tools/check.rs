@@ -1,8 +1,11 @@
 //! `plugin check`: whether a plugin keeps to the contract, whatever it is asked.
 
+use std::slice;
+
 use super::plugin::{Inspection, Metadata};
 use super::points::{Broken, Points};
 use super::{Answer, Bench, Guest, ToolError, plain};
+use crate::advice::quote;
 use crate::plugin::Loader;
 
 /// Calls between two looks at an instance's memory.
@@ -11,6 +14,10 @@ const ROUND: usize = 64;
 const ROUNDS: usize = 16;
 /// Bytes of the largest input: the longest text that a step before may give.
 const LARGE: usize = 16_384;
+/// Inputs that are asked one by one.
+const ALONE: usize = 64;
+/// Calls that a deadline may end before it is the guest's fault: it goes on while a busy machine does something else.
+const TRIES: usize = 3;
 
 pub(super) fn check(bench: &Bench<'_>) -> Result<String, ToolError> {
     let mut loader = bench.loader();
@@ -71,12 +78,18 @@ fn said(metadata: &Metadata, notes: &[String], report: &mut Points) {
 fn repeat(bench: &Bench<'_>, loader: &mut Loader, report: &mut Points) -> Result<(), ToolError> {
     let (mut guest, mut other) = (bench.start(loader)?, bench.start(loader)?);
     let (_, inputs) = random(bench);
-    let first = guest.ask(&inputs);
-    report.note("answers the same again", same(&first, &guest.ask(&inputs)));
-    let mut ask = |input| guest.ask(std::slice::from_ref(input));
-    let alone: Vec<_> = inputs.iter().take(64).flat_map(&mut ask).collect();
-    report.note("answers the same one by one", same(&first[..alone.len()], &alone));
-    report.note("answers the same in another instance", same(&first, &other.ask(&inputs)));
+    let first = match answers(&mut guest, &inputs) {
+        Ok(first) => first,
+        Err(error) => {
+            report.note("answers the same again", Err(error));
+            return Ok(());
+        }
+    };
+    let compared =
+        |answers: Result<Vec<_>, String>| same(&inputs, &first, &answers?).map(|()| String::new());
+    report.note("answers the same again", compared(answers(&mut guest, &inputs)));
+    report.note("answers the same one by one", compared(alone(&mut guest, &inputs[..ALONE])));
+    report.note("answers the same in another instance", compared(answers(&mut other, &inputs)));
     report.note("keeps its memory", memory(&mut other, &inputs));
     Ok(())
 }
@@ -114,23 +127,53 @@ fn random(bench: &Bench<'_>) -> (String, Vec<Vec<u8>>) {
 
 /// The answers, or how the call failed.
 fn answers(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<Vec<Answer>, String> {
-    let answers = guest.ask(inputs);
-    if guest.failures() == 0 {
-        return Ok(answers);
+    let mut tries = 0;
+    loop {
+        let (failed, late) = (guest.failures(), guest.late());
+        let answers = guest.ask(inputs);
+        if guest.failures() == failed {
+            return Ok(answers);
+        }
+        tries += 1;
+        if guest.late() == late || tries == TRIES {
+            let error = answers.into_iter().find_map(|answer| answer.outcome.err());
+            return Err(error.unwrap_or_default());
+        }
     }
-    let error = answers.into_iter().find_map(|answer| answer.outcome.err());
-    Err(error.unwrap_or_default())
 }
 
-/// Whether these are the same answers. Two errors are, whatever they say: nothing is made of it.
-fn same(one: &[Answer], other: &[Answer]) -> Result<String, String> {
+/// The same of each input in a call of its own.
+fn alone(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<Vec<Answer>, String> {
+    let asked = inputs.iter().map(|input| answers(guest, slice::from_ref(input)));
+    Ok(asked.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Whether the first of these inputs were answered the same once more. Two errors are the same, whatever they say: nothing
+/// is made of it.
+fn same(inputs: &[Vec<u8>], once: &[Answer], again: &[Answer]) -> Result<(), String> {
     let differ = |(one, other): (&Answer, &Answer)| {
         one != other && (one.outcome.is_ok() || other.outcome.is_ok())
     };
-    match one.iter().zip(other).position(differ) {
-        None if one.len() == other.len() => Ok(String::new()),
-        None => Err("there are more or fewer answers".to_owned()),
-        Some(n) => Err(format!("input {n}: {}, then {}", one[n], other[n])),
+    let Some(n) = once.iter().zip(again).position(differ) else { return Ok(()) };
+    Err(format!(
+        "input {}: {}, then {}\nan answer may depend on its input alone, not on those before it or beside it",
+        shown(&inputs[n]),
+        once[n],
+        again[n]
+    ))
+}
+
+/// An input as a message may show it: a text, or hex as `plugin run --hex` takes it.
+fn shown(input: &[u8]) -> String {
+    const LONGEST: usize = 64;
+    match std::str::from_utf8(input) {
+        Ok(text) if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') => quote(text),
+        _ => {
+            let hex: String =
+                input.iter().take(LONGEST).map(|byte| format!("{byte:02x}")).collect();
+            let more = if input.len() > LONGEST { "…" } else { "" };
+            format!("--hex {hex}{more}")
+        }
     }
 }
 
@@ -154,3 +197,6 @@ fn memory(guest: &mut Guest, inputs: &[Vec<u8>]) -> Result<String, String> {
     let calls = ROUND * ROUNDS;
     Err(format!("it grows on and on: {first} bytes after {ROUND} calls, {last} after {calls}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! `plugin run`: inputs and what becomes of them.
 
 use std::fmt::Write as _;
+use std::slice;
 
 use serde_json::json;
 
@@ -8,14 +9,19 @@ use super::{Answer, Bench, Guest, ToolError, plain};
 use crate::advice::Advice;
 use crate::decode::Outcome;
 use crate::logging::printable;
+use crate::plugin::Loader;
 
 pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError> {
     if bench.inputs.is_empty() {
         let advice = Advice::new("no input was given", "write some behind the file");
         return Err(ToolError::Usage(advice));
     }
-    let mut guest = bench.start(&mut bench.loader())?;
-    let answers = guest.ask(&bench.inputs);
+    let mut loader = bench.loader();
+    let mut guest = bench.start(&mut loader)?;
+    let mut answers = guest.ask(&bench.inputs);
+    if guest.failures() > 0 && answers.len() > 1 {
+        answers = one_by_one(bench, &mut loader)?;
+    }
     let rows = bench.subject.inputs.iter().zip(&answers);
     let mut out = String::new();
     if as_json {
@@ -33,6 +39,14 @@ pub(super) fn run(bench: &Bench<'_>, as_json: bool) -> Result<String, ToolError>
             writeln!(out, "{}", format!("{:width$}  {word:10}  {text}", plain(input)).trim_end());
     }
     Ok(out)
+}
+
+/// What becomes of each input alone. A call that fails costs the answers of all its inputs, and does not say which it was.
+/// Each is asked of an instance of its own: one that fails again and again is not asked for a while.
+fn one_by_one(bench: &Bench<'_>, loader: &mut Loader) -> Result<Vec<Answer>, ToolError> {
+    let alone = |input| Ok(bench.start(loader)?.ask(slice::from_ref(input)));
+    let answers = bench.inputs.iter().map(alone).collect::<Result<Vec<_>, ToolError>>()?;
+    Ok(answers.into_iter().flatten().collect())
 }
 
 fn words(answer: &Answer, guest: &Guest) -> (&'static str, String) {

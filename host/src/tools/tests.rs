@@ -183,7 +183,7 @@ fn components_are_made() {
     insta::assert_snapshot!(said.replace(&at(""), "DIR/"), @"DIR/made.wasm: 1406 bytes, a decoder for 0.1.0");
     assert!(folder.plugin("run", "made", &["abc"]).is_ok());
     insta::assert_snapshot!(made("core", &[]).unwrap_err(), @"it exports no plugin; call export_decoder! or export_transform!, or export an interface of wit/0.1.0");
-    insta::assert_snapshot!(made("import", &[]).unwrap_err(), @"a plugin may import ebpf-exporter:plugin/data@0.1.0 and ebpf-exporter:plugin/log@0.1.0 only, not wasi:random/random@0.2.0; build it without what needs a system, such as files, clocks or WASI");
+    insta::assert_snapshot!(made("import", &[]).unwrap_err(), @"a plugin may import ebpf-exporter:plugin/data@0.1.0 and ebpf-exporter:plugin/log@0.1.0 only, not wasi:random/random@0.2.0; build it without what needs a system, such as files, clocks or WASI: componentize-py and componentize-qjs leave that out with `--stub-wasi`");
     insta::assert_snapshot!(made("echo", &["--homepage=example.org"]).unwrap_err(), @"`homepage` of the metadata is no URL; write all of it, such as https://example.org/plugin");
     insta::assert_snapshot!(made("echo", &[&*format!("--name={}", "a".repeat(2000))]).unwrap_err(), @"`name` of the metadata has 2000 bytes, more than 1024; shorten it");
     insta::assert_snapshot!(made("echo", &["--settings-schema", &at("gone")]).unwrap_err(), @"failed to read DIR/gone: no such file or directory; name a file that can be read");
@@ -193,7 +193,7 @@ fn components_are_made() {
 
 #[test]
 fn answers_are_shown() {
-    let folder = Folder::of(&["echo", "pass", "panic"]);
+    let folder = Folder::of(&["echo", "pass", "panic", "picky"]);
     let inputs = ["abc", "drop", "err\n", "for", ""];
     insta::assert_snapshot!(folder.plugin("run", "echo", &inputs).unwrap(), @r"
     INPUT  OUTCOME     ANSWER
@@ -217,27 +217,37 @@ fn answers_are_shown() {
     INPUT   OUTCOME     ANSWER
     616263  label       abc
     ");
-    let rows = ["--labels=a,b", "x,y", "\"x\""];
+    let rows = ["--labels=a,b", "x,y", "\"x\","];
     insta::assert_snapshot!(folder.plugin("run", "pass", &rows).unwrap(), @r#"
     INPUT  OUTCOME     ANSWER
     x,y    label       a="x" b="y"
-    "x"    label       a="\"x\"" b=""
+    "x",   label       a="\"x\"" b=""
     "#);
     let rows = ["--json", "--labels=a,b", "x,y"];
     insta::assert_snapshot!(folder.plugin("run", "pass", &rows).unwrap(), @r#"{"input":"x,y","label":{"a":"x","b":"y"},"outcome":"label"}"#);
     insta::assert_snapshot!(folder.plugin("run", "panic", &["a"]).unwrap(), @"
     INPUT  OUTCOME     ANSWER
-    a      error       it trapped: `unreachable`, which is what a panic does
+    a      error       it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system
+    ");
+    insta::assert_snapshot!(folder.plugin("run", "picky", &["abc", "two", "def"]).unwrap(), @"
+    INPUT  OUTCOME     ANSWER
+    abc    label       abc
+    two    error       it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system
+    def    label       def
     ");
 }
 
 #[test]
 fn what_makes_no_sense_is_told() {
-    let folder = Folder::of(&["echo", "refuse"]);
+    let folder = Folder::of(&["echo", "pass", "refuse"]);
     let refusal = |file, more: &[&str]| folder.plugin("run", file, more).unwrap_err();
     insta::assert_snapshot!(refusal("echo", &[]), @"no input was given; write some behind the file");
-    insta::assert_snapshot!(refusal("echo", &["--hex", "abc"]), @"--hex: `abc` is not written in pairs of digits");
+    insta::assert_snapshot!(refusal("echo", &["--hex", "abc"]), @"--hex: `abc` is not written in pairs of digits; write two for each byte, and nothing else: `0a00`");
     insta::assert_snapshot!(refusal("echo", &["--labels=a,__c", "x"]), @"--labels: `__c` is no label's name: Prometheus keeps names that start with `__`; take the `__` away");
+    insta::assert_snapshot!(refusal("echo", &["--labels=a", "x"]), @"--labels: the plugin is a decoder, which takes bytes; leave it out");
+    insta::assert_snapshot!(refusal("pass", &["--labels=a,b", "x,y", "x"]), @"`x` has more or fewer values than --labels names; write one for each of a, b, with commas between them");
+    insta::assert_snapshot!(refusal("pass", &["--labels=a", "x,y"]), @"`x,y` has more or fewer values than --labels names; write one for each of a, with commas between them");
+    insta::assert_snapshot!(refusal("pass", &["x"]), @"the labels of `x` have no names; name them: `--labels a,b`");
     insta::assert_snapshot!(refusal("echo", &["--settings={a: {file: gone}}", "x"]), @"--settings:1: a.file: failed to read `gone`: no such file or directory; put the file beside the config, as text that the exporter may read");
     insta::assert_snapshot!(refusal("echo", &["--settings=[", "x"]), @"--settings:1: failed to read the YAML: unclosed bracket '[' at line 1 column 1; correct the YAML there");
     insta::assert_snapshot!(refusal("echo", &["--settings=x", "x"]), @"--settings: expected a mapping of settings; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
@@ -263,7 +273,7 @@ fn costs_are_measured_by_the_size_of_batches() {
 
 #[test]
 fn the_contract_is_checked_point_by_point() {
-    let folder = Folder::of(&["pass", "few", "late"]);
+    let folder = Folder::of(&["pass", "few", "fickle", "late"]);
     // Whose deadline is not what is tried here.
     let check =
         |file, more: &[&str]| folder.plugin("check", file, &[&["--deadline=10s"], more].concat());
@@ -294,6 +304,16 @@ fn the_contract_is_checked_point_by_point() {
     FAIL    answers 1,024 random inputs       it returned 0 outcomes for 1024 inputs
     the plugin breaks the contract in 4 of 8 points
     ");
+    let fickle = check("fickle", &["x"]).unwrap_err();
+    insta::assert_snapshot!(fickle.split_once("inputs given\n").unwrap().1, @r#"
+    FAIL    answers the same again                input `x`: label ["a"] for 0 s, then label ["b"] for 0 s
+                                                  an answer may depend on its input alone, not on those before it or beside it
+    FAIL    answers the same one by one           input `x`: label ["a"] for 0 s, then label ["c"] for 0 s
+                                                  an answer may depend on its input alone, not on those before it or beside it
+    ok      answers the same in another instance
+    ok      keeps its memory                      132928 bytes
+    the plugin breaks the contract in 2 of 13 points
+    "#);
     insta::assert_snapshot!(check("late", &["x"]).unwrap_err(), @r#"
     RESULT  POINT                                 FOUND
     ok      is a plugin                           a decoder for 0.1.0
@@ -305,10 +325,10 @@ fn the_contract_is_checked_point_by_point() {
     ok      answers 16 KiB in one input
     ok      answers 1,024 random inputs
     ok      answers the inputs given
-    FAIL    answers the same again                input 0: label [""], then error: it trapped: `unreachable`, which is what a panic does
-    FAIL    answers the same one by one           input 1: label [""], then error: it trapped: `unreachable`, which is what a panic does
+    FAIL    answers the same again                it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system
+    FAIL    answers the same one by one           it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system
     ok      answers the same in another instance
-    FAIL    keeps its memory                      it fails when it is asked on and on: it trapped: `unreachable`, which is what a panic does
+    FAIL    keeps its memory                      it fails when it is asked on and on: it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system
     the plugin breaks the contract in 3 of 13 points
     "#);
 }

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::error::ToolError;
-use super::{policy_of, trusted};
+use super::{plain, policy_of, trusted};
 use crate::advice::{self, Advice, Advise};
 use crate::cli::{Compile, LimitFlags, Subject};
 use crate::config::name::LabelName;
 use crate::config::{self, ConfigFile, DataPlan};
 use crate::decode::{Answers, Batch, Decoder, Outcome};
 use crate::plugin::{
-    CacheDir, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, Request, World,
+    CacheDir, Cause, CompileLimits, Compiler, Gauge, Limits, Loader, MetricShape, Plugin, Request,
+    World,
 };
 use crate::signature::Signer;
 use crate::transform::{LabelRows, RowAnswers, Transform};
@@ -110,8 +111,12 @@ impl<'a> Bench<'a> {
     ) -> Result<Guest, ToolError> {
         let mut plugin = self.plugin(loader, limits)?;
         let (step, labels) = match plugin.world() {
-            World::Decoder => (Step::Decoder(plugin.decoder()?), Vec::new()),
+            World::Decoder => {
+                self.check_bytes()?;
+                (Step::Decoder(plugin.decoder()?), Vec::new())
+            }
             World::Transform => {
+                self.check_rows()?;
                 let shape = MetricShape {
                     name: self.subject.metric.clone(),
                     histogram: self.subject.histogram,
@@ -122,6 +127,36 @@ impl<'a> Bench<'a> {
             }
         };
         Ok(Guest { step, labels, gauge: plugin.gauge() })
+    }
+
+    /// Whether what was typed is for a decoder.
+    fn check_bytes(&self) -> Result<(), ToolError> {
+        if self.labels.is_empty() {
+            return Ok(());
+        }
+        let problem = "--labels: the plugin is a decoder, which takes bytes";
+        Err(ToolError::Usage(Advice::new(problem, "leave it out")))
+    }
+
+    /// Whether each input is a row with a value for each label.
+    fn check_rows(&self) -> Result<(), ToolError> {
+        let names: Vec<_> = self.labels.iter().map(LabelName::as_str).collect();
+        let fits = |input: &Vec<u8>| match names.len() {
+            0 => input.is_empty(),
+            width => input.split(|byte| *byte == b',').count() == width,
+        };
+        let Some(n) = self.inputs.iter().position(|input| !fits(input)) else { return Ok(()) };
+        let row = advice::quote(&plain(&self.subject.inputs[n]));
+        Err(ToolError::Usage(match names.is_empty() {
+            true => Advice::new(
+                format!("the labels of {row} have no names"),
+                "name them: `--labels a,b`",
+            ),
+            false => Advice::new(
+                format!("{row} has more or fewer values than --labels names"),
+                format!("write one for each of {}, with commas between them", names.join(", ")),
+            ),
+        }))
     }
 }
 
@@ -171,8 +206,9 @@ fn bytes(input: &str, hex: bool) -> Result<Vec<u8>, ToolError> {
         return Ok(input.as_bytes().to_vec());
     }
     let problem = || {
-        let problem = format!("--hex: `{input}` is not written in pairs of digits");
-        ToolError::Usage(Advice::plain(problem))
+        let problem = format!("--hex: {} is not written in pairs of digits", advice::quote(input));
+        let remedy = "write two for each byte, and nothing else: `0a00`";
+        ToolError::Usage(Advice::new(problem, remedy))
     };
     let digits = input.as_bytes();
     if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -269,6 +305,11 @@ impl Guest {
     /// Calls that failed so far.
     pub(super) fn failures(&self) -> u64 {
         self.gauge.read().failures.iter().sum()
+    }
+
+    /// Those of them that ran longer than they may.
+    pub(super) fn late(&self) -> u64 {
+        self.gauge.read().failures[Cause::Deadline as usize]
     }
 }
 

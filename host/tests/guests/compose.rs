@@ -11,7 +11,7 @@ macro_rules! text {
 }
 
 /// The modules of decoders.
-const DECODERS: [(&str, &str); 19] = [
+const DECODERS: [(&str, &str); 20] = [
     ("busy", text!("busy.wat")),
     ("chatter", text!("chatter.wat")),
     ("data", text!("data.wat")),
@@ -25,6 +25,7 @@ const DECODERS: [(&str, &str); 19] = [
     ("many", text!("many.wat")),
     ("panic", text!("panic.wat")),
     ("picky", text!("picky.wat")),
+    ("mute", text!("mute.wat")),
     ("refuse", text!("refuse.wat")),
     ("stack", text!("stack.wat")),
     ("start", text!("start.wat")),

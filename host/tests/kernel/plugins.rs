@@ -99,7 +99,7 @@ pub fn plugins_may_have_a_directory_of_their_own() {
     assert_eq!(said.code, Some(3), "{said:?}");
     let place = configs.path().display().to_string();
     insta::assert_snapshot!(said.stderr.replace(&place, "DIR"), @"
-    DIR/workload.yaml:1: plugins.guest.file: there is no DIR/guest.wasm; put the file beside the config, or into the directory of --plugins.dir
+    DIR/workload.yaml:1: plugins.guest.file: there is no DIR/guest.wasm; put the file there, or into the directory of --plugins.dir
     error: 1 fault in the configs; nothing was loaded
     ");
     let said = check(&[format!("--plugins.dir={}", plugins.path().display())]);

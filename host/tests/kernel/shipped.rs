@@ -343,7 +343,7 @@ pub fn the_default_set_leaves_out_a_config_whose_plugin_is_no_use() {
     let said = check(&["--config.names=tcp-connections"]);
     assert_eq!(said.code, Some(3), "{said:?}");
     insta::assert_snapshot!(said.stderr, @"
-    <built-in>/tcp-connections.yaml:6: plugins.zone.file: there is no <built-in>/cidr.wasm; put the file beside the config, or into the directory of --plugins.dir
+    <built-in>/tcp-connections.yaml:6: plugins.zone.file: there is no <built-in>/cidr.wasm; put the file there, or into the directory of --plugins.dir
     error: 1 fault in the configs; nothing was loaded
     ");
 }

@@ -40,10 +40,9 @@ pub fn rust() {
     let decoder = begin(&here, "rust", "decoder");
     // Rustup gets the toolchain that is pinned there, before two ask for it at once.
     run(Command::new("rustc").arg("--version").current_dir(&decoder));
-    let path = format!("path='{ROOT}/decoders-wasm/sdk'");
     let elsewhere = thread::scope(|scope| {
         let elsewhere = scope.spawn(|| build_elsewhere(&there));
-        make(&decoder, &["test", &patched(&path)]);
+        make(&decoder, &["test"]);
         elsewhere.join().unwrap()
     });
     let same = fs::read(decoder.join(WASM)).unwrap() == fs::read(elsewhere).unwrap();
@@ -52,7 +51,7 @@ pub fn rust() {
     // What both need is built already.
     let transform = begin(&here, "rust", "transform");
     symlink(decoder.join("target"), transform.join("target")).unwrap();
-    make(&transform, &["test", &patched(&path)]);
+    make(&transform, &["test"]);
 }
 
 /// What the plugins here are called, and what is built of them.
@@ -97,9 +96,14 @@ fn command_of(dir: &Path) -> Command {
     make
 }
 
-/// A cargo that has the guest crate from there, since no registry has it yet.
-fn patched(from: &str) -> String {
-    format!("CARGO=cargo --config \"patch.crates-io.ebpf-exporter-plugin.{from}\"")
+/// Has a new plugin take the guest crate from there, in the place of its copy.
+fn take_guest_crate(from: &str, plugin: &Path) {
+    let manifest = plugin.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let taken = text.replace("path = \"sdk\"", from);
+    assert!(text != taken, "{text}");
+    fs::write(manifest, taken).unwrap();
+    fs::remove_dir_all(plugin.join("sdk")).unwrap();
 }
 
 /// The same decoder with the guest crate from a repository, and with cargo's own files elsewhere. Gives the component.
@@ -119,13 +123,14 @@ fn build_elsewhere(above: &TempDir) -> PathBuf {
     share_registry(&home);
     let decoder = begin(above, "rust", "decoder");
     let from = match has_ready_std(&decoder) {
-        true => format!("git='file://{}'", repository.display()),
+        true => format!("git = 'file://{}'", repository.display()),
         // Debian's cargo and Debian's library of git do not agree: a directory elsewhere, then.
-        false => format!("path='{}/decoders-wasm/sdk'", repository.display()),
+        false => format!("path = '{}/decoders-wasm/sdk'", repository.display()),
     };
+    take_guest_crate(&from, &decoder);
     // What somebody may have set for all that cargo does.
     let mut make = command_of(&decoder);
-    run(make.arg(patched(&from)).env("CARGO_HOME", home).env("CARGO_INCREMENTAL", "1"));
+    run(make.env("CARGO_HOME", home).env("CARGO_INCREMENTAL", "1"));
     decoder.join(WASM)
 }
 

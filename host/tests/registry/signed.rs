@@ -176,7 +176,7 @@ pub fn a_file_has_its_signature_beside_it() {
     desk.write("echo.wasm.sigstore.json", &" ".repeat(300 << 10));
     insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm.sigstore.json is too large, with 307200 bytes; write it with `cosign sign-blob --bundle`");
     site.config("{zone: {file: gone.wasm}}");
-    insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: there is no configs/gone.wasm and no ./gone.wasm; put the file beside the config, or into the directory of --plugins.dir");
+    insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: there is no configs/gone.wasm and no ./gone.wasm; put the file there, or into the directory of --plugins.dir");
     site.config("{zone: {file: echo.wasm}}");
     desk.write("policy.yaml", "rules: [{files: ['*'], unsigned: true}]");
     desk.write("echo.wasm.sigstore.json", "");

@@ -261,7 +261,7 @@ pub fn what_cannot_be_packed_is_said() {
     with("file: /zone.wasm");
     insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: /zone.wasm is outside of what is packed; put the file beside the config, and name it without a directory");
     with("file: gone.wasm");
-    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: there is no cfg/gone.wasm; put the file beside the config, or into the directory of --plugins.dir");
+    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: there is no cfg/gone.wasm; put the file there, or into the directory of --plugins.dir");
     with("file: zone.wasm, settings: {key: {file: ../cfg/key.txt}}");
     insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.settings: ../cfg/key.txt is outside of what is packed; put the file beside the config, and name it without a directory");
     with(&format!("oci: 'a.b/c@sha256:{}'", "0".repeat(64)));

@@ -28,19 +28,39 @@ export const decoding = {
         fallback = other;
     },
 
-    // An exception here is a trap, which costs all answers of the call.
+    // An exception that leaves this is a trap. It costs all answers of the call, and nobody sees its text.
     decode({ bytes, ends }) {
         let start = 0;
         return ends.map((end) => {
             const input = bytes.subarray(start, end);
             start = end;
-            const name = names.get(asText(input)) ?? fallback;
-            return name === undefined
-                ? { tag: "error", val: "it has no name, and there is no default" }
-                : { tag: "label", val: name };
+            return answer(input);
         });
     },
 };
+
+function answer(input) {
+    try {
+        return { tag: "label", val: nameOf(input) };
+    } catch (problem) {
+        return { tag: "error", val: told(problem) };
+    }
+}
+
+// A text that is thrown is the error of this input.
+function nameOf(input) {
+    const name = names.get(asText(input)) ?? fallback;
+    if (name === undefined) {
+        throw "it has no name, and there is no default";
+    }
+    return name;
+}
+
+// What was thrown: a text, or an error with the place that it is from.
+function told(problem) {
+    const place = problem instanceof Error ? problem.stack.split("\n")[0].trim() : "";
+    return `${problem} ${place}`.trim();
+}
 
 // Texts are compared as bytes, each a character: QuickJS has no TextDecoder.
 function asText(bytes) {

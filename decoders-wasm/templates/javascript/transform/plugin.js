@@ -31,20 +31,34 @@ export const transforming = {
         return kept.map((at) => (at === joined[0] ? to : metric.labels[at]));
     },
 
-    // An exception here is a trap, which costs all answers of the call.
+    // An exception that leaves this is a trap. It costs all answers of the call, and nobody sees its text.
     transform({ count, values }) {
         const texts = cut(values);
         const outcomes = [];
         const answers = [];
         for (let row = 0; row < count; row++) {
-            const value = (at) => texts[row * width + at];
-            const whole = joined.map(value).join(separator);
-            answers.push(...kept.map((at) => (at === joined[0] ? whole : value(at))));
-            outcomes.push({ tag: "labels" });
+            try {
+                answers.push(...joinedRow(texts.slice(row * width, (row + 1) * width)));
+                // { tag: "drop" } leaves the row out: it has no answers then.
+                outcomes.push({ tag: "labels" });
+            } catch (problem) {
+                outcomes.push({ tag: "error", val: told(problem) });
+            }
         }
         return { outcomes, values: put(answers) };
     },
 };
+
+function joinedRow(row) {
+    const whole = joined.map((at) => row[at]).join(separator);
+    return kept.map((at) => (at === joined[0] ? whole : row[at]));
+}
+
+// What was thrown: a text, or an error with the place that it is from.
+function told(problem) {
+    const place = problem instanceof Error ? problem.stack.split("\n")[0].trim() : "";
+    return `${problem} ${place}`.trim();
+}
 
 function place(label, { name, labels }) {
     const at = labels.indexOf(label);

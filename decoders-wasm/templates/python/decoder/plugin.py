@@ -33,17 +33,37 @@ class Names:
         return Outcome_Error("it has no name, and there is no default") if name is None else Outcome_Label(name)
 
 
+def told(problem: Exception) -> str:
+    """What an exception says, and where it was raised."""
+    at = problem.__traceback__
+    while at.tb_next:
+        at = at.tb_next
+    file = at.tb_frame.f_code.co_filename.rpartition("/")[2]
+    return f"{file}:{at.tb_lineno}: {type(problem).__name__}: {problem}"
+
+
 class Decoding(exports.Decoding):
     """What the exporter calls. Each call comes to an object of its own, so that the settings are the class's.
 
-    An exception in decode is a trap, which costs all answers of the call.
+    An exception that leaves one of these is a trap. It costs all answers of the call, and nobody sees its text.
     """
 
     names: Names
 
     def configure(self, settings: str) -> None:
-        Decoding.names = Names(json.loads(settings))
+        try:
+            Decoding.names = Names(json.loads(settings))
+        except Err:
+            raise
+        except Exception as problem:
+            raise Err(told(problem)) from problem
 
     def decode(self, inputs: Batch) -> list[Outcome]:
         starts = [0, *inputs.ends]
-        return [self.names.outcome(inputs.bytes[start:end]) for start, end in zip(starts, inputs.ends)]
+        return [self.answer(inputs.bytes[start:end]) for start, end in zip(starts, inputs.ends)]
+
+    def answer(self, input: bytes) -> Outcome:
+        try:
+            return self.names.outcome(input)
+        except Exception as problem:
+            return Outcome_Error(told(problem))

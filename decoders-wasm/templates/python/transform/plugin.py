@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.exports.transforming import Answers, Metric, RowOutcome_Labels, Rows, Values
+from wit_world.exports.transforming import Answers, Metric, RowOutcome_Error, RowOutcome_Labels, Rows, Values
 
 
 class Join:
@@ -55,20 +55,40 @@ def put(texts: list[str]) -> Values:
     return Values("".join(texts), list(accumulate(len(text.encode()) for text in texts)))
 
 
+def told(problem: Exception) -> str:
+    """What an exception says, and where it was raised."""
+    at = problem.__traceback__
+    while at.tb_next:
+        at = at.tb_next
+    file = at.tb_frame.f_code.co_filename.rpartition("/")[2]
+    return f"{file}:{at.tb_lineno}: {type(problem).__name__}: {problem}"
+
+
 class Transforming(exports.Transforming):
     """What the exporter calls. Each call comes to an object of its own, so that the settings are the class's.
 
-    An exception in transform is a trap, which costs all answers of the call.
+    An exception that leaves one of these is a trap. It costs all answers of the call, and nobody sees its text.
     """
 
     join: Join
 
     def configure(self, settings: str, metric: Metric) -> list[str]:
-        Transforming.join = Join(json.loads(settings), metric)
+        try:
+            Transforming.join = Join(json.loads(settings), metric)
+        except Err:
+            raise
+        except Exception as problem:
+            raise Err(told(problem)) from problem
         return self.join.names
 
     def transform(self, rows: Rows) -> Answers:
         values, width = cut(rows.values), self.join.width
-        answers = [self.join.row(values[row * width : (row + 1) * width]) for row in range(rows.count)]
-        flat = [value for answer in answers for value in answer]
-        return Answers([RowOutcome_Labels()] * rows.count, put(flat))
+        outcomes, answers = [], []
+        for row in range(rows.count):
+            try:
+                answers += self.join.row(values[row * width : (row + 1) * width])
+                # RowOutcome_Drop() leaves the row out: it has no answers then.
+                outcomes.append(RowOutcome_Labels())
+            except Exception as problem:
+                outcomes.append(RowOutcome_Error(told(problem)))
+        return Answers(outcomes, put(answers))

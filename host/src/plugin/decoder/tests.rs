@@ -156,7 +156,11 @@ fn hostile_guests_cost_their_own_answers() {
         ("loop", Cause::Deadline, "it ran longer than `limits.deadline` allows"),
         ("grow", Cause::Memory, "it wanted more memory than `limits.memory` allows"),
         ("stack", Cause::Stack, "its stack overflowed"),
-        ("panic", Cause::Trap, "it trapped: `unreachable`, which is what a panic does"),
+        (
+            "panic",
+            Cause::Trap,
+            "it trapped at `unreachable`: a panic, an exception that nothing caught, or a call that needs a system",
+        ),
         ("few", Cause::Count, "it returned 0 outcomes for 3 inputs"),
         ("many", Cause::Count, "it returned 4 outcomes for 3 inputs"),
         ("flood", Cause::Memory, "it wanted more memory than `limits.memory` allows"),

@@ -32,7 +32,7 @@ fn listed(dir: &Path) -> Vec<String> {
 fn a_plugin_begins_with_all_it_needs() {
     let above = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(begin(&order("exec-kind"), above.path()).unwrap(), @"
-    wrote 12 files to exec-kind
+    wrote 28 files to exec-kind
       cd exec-kind
       make        # builds exec-kind.wasm
       make test   # asks it
@@ -47,6 +47,22 @@ fn a_plugin_begins_with_all_it_needs() {
     README.md
     rust-toolchain.toml
     rustc-reproducible
+    sdk/Cargo.toml
+    sdk/README.md
+    sdk/src/bindings.rs
+    sdk/src/data.rs
+    sdk/src/decoder.rs
+    sdk/src/export.rs
+    sdk/src/lib.rs
+    sdk/src/log.rs
+    sdk/src/testing.rs
+    sdk/src/testing/schema.rs
+    sdk/src/transform.rs
+    sdk/wit/0.1.0/data.wit
+    sdk/wit/0.1.0/decoding.wit
+    sdk/wit/0.1.0/log.wit
+    sdk/wit/0.1.0/transforming.wit
+    sdk/wit/0.1.0/worlds.wit
     settings.schema.json
     src/lib.rs
     tests/answers
@@ -69,8 +85,11 @@ fn no_template_keeps_a_word_that_stands_for_another() {
             let files = templates::plugin(language, shape, words);
             for (path, bytes) in &files {
                 assert!(!path.starts_with('/') && !path.contains(".."), "{path}");
+                if path.starts_with("sdk/") {
+                    continue;
+                }
                 let text = String::from_utf8_lossy(bytes);
-                let kept = ["my-plugin", "my_plugin", "my-world", "<!--", "Apache"];
+                let kept = ["my-plugin", "my_plugin", "my-world", "my-export", "<!--", "Apache"];
                 let kept: Vec<_> = kept.iter().filter(|word| text.contains(**word)).collect();
                 assert!(kept.is_empty(), "{language:?}: {path}: {kept:?}");
             }
@@ -95,7 +114,55 @@ fn templates_name_our_versions() {
     assert_eq!(value(toolchain, "channel"), format!("{}.0", value(ours, "rust-version")));
     assert_eq!(value(manifest, "edition"), value(ours, "edition"));
     let version = value(ours, "version");
-    assert_eq!(version.rsplit_once('.').unwrap().0, value(manifest, "ebpf-exporter-plugin"));
+    let minor = version.rsplit_once('.').unwrap().0;
+    let dependency = format!("ebpf-exporter-plugin = {{ version = \"{minor}\", path = \"sdk\" }}");
+    assert!(manifest.lines().any(|line| line == dependency), "{dependency}");
+}
+
+/// The copy of the guest crate says of itself what the crate says, most of which it has from the workspace.
+#[test]
+fn the_copy_of_the_guest_crate_is_that_crate() {
+    let (ours, of_crate, copy) = (
+        include_str!("../../../../Cargo.toml"),
+        include_str!("../../../../decoders-wasm/sdk/Cargo.toml"),
+        include_str!("../../../../decoders-wasm/templates/rust/sdk/Cargo.toml"),
+    );
+    let of_workspace = |key: &str| {
+        let key = format!("{key} = ");
+        ours.lines().find(|line| line.starts_with(&key)).unwrap()
+    };
+    let lines = of_crate.lines().filter(|line| {
+        let key = line.split([' ', '.']).next().unwrap();
+        !["documentation", "readme", "keywords", "categories", "include", "targets", "workspace"]
+            .contains(&key)
+    });
+    let expected =
+        lines.map(|line| line.strip_suffix(".workspace = true").map_or(line, of_workspace));
+    for line in expected.filter(|line| line.contains(" = ")) {
+        assert!(copy.lines().any(|is| is == line), "the copy does not say {line}");
+    }
+    // All sources are in it.
+    let sources =
+        listed(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../decoders-wasm/sdk/src")));
+    let words = Words { name: "kinds", license: "MIT" };
+    let files = templates::plugin(Language::Rust, Shape::Decoder, words);
+    for source in sources {
+        assert!(files.iter().any(|(path, _)| *path == format!("sdk/src/{source}")), "{source}");
+    }
+}
+
+#[test]
+fn an_interpreter_is_given_room_in_the_config_that_a_readme_shows() {
+    let words = Words { name: "kinds", license: "MIT" };
+    for &language in Language::value_variants() {
+        for &shape in Shape::value_variants() {
+            let files = templates::plugin(language, shape, words);
+            let (_, readme) = files.iter().find(|(path, _)| *path == "README.md").unwrap();
+            let given = String::from_utf8_lossy(readme).contains("\n    limits: {");
+            let interpreted = matches!(language, Language::JavaScript | Language::Python);
+            assert_eq!(given, interpreted, "{language:?}");
+        }
+    }
 }
 
 #[test]
