@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::bpf::stats;
 use crate::serve::ServeError;
@@ -102,7 +102,7 @@ pub struct Flags {
         long = "config.skip-cache-size", value_name = "N", default_value_t = 0,
         hide_default_value = true, help_heading = CONFIGS
     )]
-    pub config_skip_cache_size: u64,
+    pub config_skip_cache_size: i64,
 
     /// Directory of plugins, for those that are not beside their config
     #[arg(long = "plugins.dir", value_name = "DIR", help_heading = CONFIGS)]
@@ -227,7 +227,10 @@ pub struct Flags {
     pub no_cgroup_fanotify: bool,
 
     /// File with the kernel's BTF, instead of /sys/kernel/btf/vmlinux
-    #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
+    #[arg(
+        long = "btf.path", value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from),
+        help_heading = KERNEL
+    )]
     pub btf_path: Option<PathBuf>,
 
     /// Have the kernel measure what BPF programs cost, while the exporter runs: by fd, or by sysctl

@@ -140,8 +140,8 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let types = KernelTypes::share();
     let mut loader = settings.loader();
     // Its faults and those of configs are told together.
-    let web = web(&settings);
-    let (mut fit, web) = (checked(&settings, &system, &mut loader)?, web?);
+    let (web, fit) = (web(&settings), checked(&settings, &system, &mut loader));
+    let (web, mut fit) = (web?, fit?);
     let read = Instant::now();
     noted.tell();
     let listeners = listen(&settings)?;
@@ -228,9 +228,9 @@ fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure
 fn check(flags: Flags) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let system = System::default();
-    let web = web(&settings);
-    let fit = checked(&settings, &system, &mut settings.loader())?;
+    let (web, fit) = (web(&settings), checked(&settings, &system, &mut settings.loader()));
     web?;
+    let fit = fit?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit, &system)?;
@@ -267,8 +267,16 @@ fn listen(settings: &Settings) -> Result<Vec<Listener>, Failure> {
 
 /// Who is let in, and with what TLS, if a file says so.
 fn web(settings: &Settings) -> Result<Option<Web>, Failure> {
-    let web = settings.web_config.as_deref().map(Web::open).transpose();
-    web.map_err(|faults| faulty_web(&faults))
+    let Some(path) = &settings.web_config else { return Ok(None) };
+    let web = Web::open(path).map_err(|faults| faulty_web(&faults))?;
+    let doubt = web.doubt();
+    match doubt.as_ref().filter(|doubt| settings.is_fatal(doubt)) {
+        Some(doubt) => Err(faulty_web(std::slice::from_ref(doubt))),
+        None => {
+            report::faults(doubt.as_slice(), |_| false);
+            Ok(Some(web))
+        }
+    }
 }
 
 /// Says every fault of a web config.

@@ -38,14 +38,16 @@ pub(super) fn all(
     let mut before = Before::Nothing;
     for (index, raw) in raw.into_iter().enumerate() {
         let at = raw.path.clone();
-        let name = name(&raw.name, &at, faults);
+        let served = of != Of::Span && Some(index) != bucket;
+        let new = if served { LabelName::new } else { LabelName::unserved };
+        let name = name(&raw.name, new, &at, faults);
         let bytes = bytes(&raw, before, faults);
         before = bytes.map_or(Before::Faulty, Before::Bytes);
         let known = name.zip(bytes);
         let Some(label) = label(raw, known, plugins, faults) else { continue };
         if Some(index) != bucket {
             named(&label.name, &at, of, faults);
-            if of != Of::Span {
+            if served {
                 exposed.push((label.name.clone(), at.clone()));
             }
             let earlier = *first.entry(label.name.clone()).or_insert(index);
@@ -231,7 +233,12 @@ fn label(
     Some(Label { name, size, padding, reuse, steps })
 }
 
-fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
+fn name(
+    raw: &Field<String>,
+    new: fn(&str) -> Result<LabelName, NameError>,
+    path: &str,
+    faults: &Faults<'_>,
+) -> Option<LabelName> {
     if raw.is_absent() {
         faults.error(path, "the label has no name", "add `name:` with what to call it");
     }
@@ -241,7 +248,7 @@ fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelNam
         let advice = error.advice().about(format_args!("{name} cannot be a label's name"));
         faults.refuse(&format!("{path}.name"), advice);
     };
-    LabelName::new(text).map_err(refused).ok()
+    new(text).map_err(refused).ok()
 }
 
 fn size(raw: &Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {
