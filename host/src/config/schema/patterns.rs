@@ -21,7 +21,7 @@ pub(super) const SPAN_OR_NONE: &str =
     r"^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*)$";
 /// An artifact in a registry, `oci:` in front or not: its host, its path, its tag and its digest. Nothing is no
 /// reference.
-pub(super) const REFERENCE: &str = r"^((oci:)?[A-Za-z0-9.:[\]-]+(/[a-z0-9][a-z0-9._-]*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64})?$";
+pub(super) const REFERENCE: &str = r"^((oci:)?[A-Za-z0-9.:\[\]-]+(/[a-z0-9][a-z0-9._-]*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64})?$";
 /// A SHA-256. Nothing is none.
 pub(super) const DIGEST: &str = "^([0-9a-fA-F]{64})?$";
 /// A name as C has it.

@@ -2,7 +2,7 @@
 
 use crate::otlp;
 
-/// A variable that is of no signal of OpenTelemetry.
+/// Variables that are not of OpenTelemetry, in the order in which people look for them.
 const OTHERS: [(&str, &str); 14] = [
     ("RUST_LOG", "What is logged, instead of what --log.level says."),
     ("NO_COLOR", "If it is set, nothing that is printed has colours."),
@@ -27,7 +27,7 @@ pub(super) fn all() -> Vec<(String, String)> {
     others.into_iter().chain(otlp).collect()
 }
 
-/// A variable of OpenTelemetry. Those of single signals are told of by what they come before.
+/// A variable of OpenTelemetry, and behind it those of single signals, which come before it when they are read.
 fn of_signals(variable: &otlp::Variable) -> Vec<(String, String)> {
     let names = variable.names();
     let own = names[1..].iter().map(|name| {
