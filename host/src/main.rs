@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(answer) => return answered(&answer),
     };
-    // Processes of their own, which are to have nothing that the exporter has.
+    // These two are processes of their own. They begin before anything of the exporter is set up.
     match &flags.command {
         Some(Command::CompilePlugin(order)) => return order.obey(),
         Some(Command::SurveyHost(charge)) => return charge.obey(),
@@ -111,7 +111,7 @@ fn answered(answer: &clap::Error) -> ExitCode {
         false => answer.render().to_string(),
     };
     if answer.use_stderr() {
-        // To whom should one say that this fails?
+        // If this fails, standard error is closed, and nobody can be told.
         let _ = output::print_error(&text(io::stderr().is_terminal()));
         return Exit::Usage.into();
     }
@@ -177,7 +177,7 @@ fn pinned(settings: &Settings, configs: &mut [Checked]) -> Result<Option<PinDir>
     Ok(Some(dir))
 }
 
-/// What has the kernel measure programs, and what tells of all programs of the host, as far as they are wanted.
+/// Begins measuring what programs cost, and looking at all programs of the host: each if a flag asks for it.
 fn looked_at(
     settings: &Settings,
     system: &System,
@@ -191,7 +191,7 @@ fn looked_at(
     }
     let charge = Charge::new(settings.privileges.sandbox, turn_on);
     let surveyor = Surveyor::start(&charge).map_err(|error| fail(Exit::Unexpected, error))?;
-    // Now there is who turns it off.
+    // The surveyor runs by now, and turns the sysctl off again at the end.
     if turn_on {
         stats::turn_on().map_err(unmeasured)?;
     }
@@ -202,8 +202,8 @@ fn looked_at(
     Ok((measuring, host))
 }
 
-/// What makes and sends the spans of these configs and of a start that began then and had read them
-/// then, if there are any.
+/// Makes and sends the spans of these configs, and those of the exporter's own start. `began` is when the start
+/// began, `read` when the configs had been read. None if there are no spans.
 fn spans(
     settings: &Settings,
     running: &mut [Running],
@@ -217,7 +217,7 @@ fn spans(
     spans.map_err(|advice| refuse(Exit::Usage, advice))
 }
 
-/// What pushes metrics where the variables say, if they do, of an exporter that began then.
+/// Pushes metrics to where the variables say. `began` is when the exporter began. None if no variable asks for it.
 fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure> {
     let now = SystemTime::now();
     let began = now.checked_sub(began.elapsed()).unwrap_or(now);

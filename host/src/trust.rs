@@ -1,7 +1,7 @@
-//! Whom TLS trusts, and who it says that one is: for whatever asks somebody over TLS, be it a registry, a
-//! collector of spans or a kubelet, and for the server, which says who it is too.
+//! TLS: whose certificates are trusted, and which certificate is shown. It is used for registries, collectors and
+//! kubelets that are asked, and for the server.
 //!
-//! Asks nobody itself, and says nothing of flags or variables: who asks knows what its files are named by.
+//! Never opens a connection. Never names a flag or a variable: the callers know which of theirs name the files.
 
 use std::error::Error;
 use std::io;

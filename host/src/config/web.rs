@@ -115,10 +115,8 @@ impl Check<'_> {
         WebPlan { tls, http2: raw.http2.given().unwrap_or(true), headers, users, rate }
     }
 
-    fn header(
-        &self,
-        (name, path, value): (&'static str, String, String),
-    ) -> Option<(&'static str, HeaderValue)> {
+    fn header(&self, header: raw::Header) -> Option<(&'static str, HeaderValue)> {
+        let raw::Header { name, path, value } = header;
         let known: &[&str] = match name {
             "X-Content-Type-Options" => &["nosniff"],
             "X-Frame-Options" => &["deny", "sameorigin"],

@@ -35,7 +35,7 @@ impl OtlpResource {
     /// # Errors
     ///
     /// When an attribute is none.
-    pub(super) fn read(environment: &Environment<'_>) -> Result<Self, Advice> {
+    pub(crate) fn read(environment: &Environment<'_>) -> Result<Self, Advice> {
         let said = environment.get(ATTRIBUTES).map(|said| attributes(said.text()));
         let mut attributes = said.transpose()?.unwrap_or_default();
         let named = attributes.iter().rfind(|(name, _)| name == SERVICE_NAME);
@@ -93,7 +93,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        Environment::new(&get, Signal::Traces).resource()
+        OtlpResource::read(&Environment::new(&get, Signal::Traces))
     }
 
     fn all(text: &str) -> BTreeMap<String, String> {

@@ -53,7 +53,7 @@ impl PushVariables {
         let said = !matches!(target, Target::Nowhere(_));
         let (form, pace) =
             if said { (form(&environment)?, pace(&environment)?) } else { Default::default() };
-        Ok(Self { target, form, pace, resource: environment.resource()? })
+        Ok(Self { target, form, pace, resource: OtlpResource::read(&environment)? })
     }
 
     /// Whose the metrics are. Two hosts that are one to the collector would spoil each other's counters, so the

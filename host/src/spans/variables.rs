@@ -37,7 +37,7 @@ impl Variables {
         let environment = Environment::new(get, Signal::Traces);
         let exporter = environment.get("OTEL_TRACES_EXPORTER");
         Ok(Self {
-            resource: environment.resource()?,
+            resource: OtlpResource::read(&environment)?,
             target: target(&environment)?,
             batches: batches(&environment)?,
             asked: exporter.or_else(|| environment.export("ENDPOINT")).is_some(),

@@ -195,14 +195,9 @@ impl<'t> Builder<'t> {
         span: Span,
         depth: usize,
     ) -> Result<(Cow<'t, str>, Size), NoYaml> {
-        let written = match &event {
-            // The parser has a `~` for nothing at all.
-            Event::Scalar(text, ..) if !span.is_empty() => text.clone(),
-            _ => Cow::Borrowed(""),
-        };
         let Whole { node, size } = self.node(event, span, depth)?;
         let kind = match node.value {
-            Value::Null => return Ok((written, size)),
+            Value::Null => return Ok((Cow::Borrowed(""), size)),
             Value::Text(text) => return Ok((text, size)),
             Value::List(_) => "sequence",
             Value::Map(_) => "map",
