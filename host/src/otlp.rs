@@ -1,7 +1,8 @@
 //! OTLP: messages to a collector of OpenTelemetry, whatever they tell of.
 //!
-//! `known` lists the variables that are read. `variables` says where messages go, as the environment has it. `sender` is who sends them, and tries again; `client`
-//! makes one request; `answer` knows what a collector has said. `end` is when who sends is to have ended.
+//! `known` lists the variables that are read. `variables` says where messages go, as the environment has it, and
+//! `resource` whose they are. `sender` is who sends them, and tries again; `client` makes one request; `answer` knows
+//! what a collector has said. `end` is when who sends is to have ended.
 //!
 //! Never knows what a message holds, and never keeps one that could not be sent.
 
@@ -14,12 +15,14 @@ mod answer;
 mod client;
 mod end;
 mod known;
+mod resource;
 mod sender;
 mod variables;
 
 pub(crate) use answer::{Again, Taken, Untaken};
 pub(crate) use end::{End, LAST, over};
 pub use known::{VARIABLES, Variable};
+pub(crate) use resource::OtlpResource;
 pub(crate) use sender::OtlpSender;
 pub use variables::Signal;
 pub(crate) use variables::{Environment, Target};

@@ -38,7 +38,7 @@ use crate::advice::Advice;
 use crate::bell::Bell;
 use crate::bpf::{RecordLayout, Ring};
 use crate::link::LinkedSpan;
-use crate::otlp::{LAST, OtlpSender, Signal, Target, ports};
+use crate::otlp::{LAST, OtlpResource, OtlpSender, Signal, Target, ports};
 use crate::workers::{HireError, Hired, LARGE_STACK, Post};
 
 use delivery::Delivery;
@@ -80,8 +80,8 @@ pub struct Spans {
 /// What makes kinds of spans.
 #[derive(Clone, Debug)]
 struct KindMaker {
-    /// The service of those whose config names none.
-    service: String,
+    /// Whose those are whose config names no service.
+    resource: OtlpResource,
     stats: SpanStats,
     /// The exporter's own: held, for they are told of as long as it runs.
     own: Arc<TracedKind>,
@@ -99,7 +99,7 @@ impl Spans {
         variables: Variables,
         start: StartTimes,
     ) -> Result<Option<Self>, Advice> {
-        let Variables { service, target, batches, asked } = variables;
+        let Variables { resource, target, batches, asked } = variables;
         if rings.is_empty() && !asked {
             return Ok(None);
         }
@@ -109,7 +109,7 @@ impl Spans {
             }
             return Ok(None);
         };
-        let kinds = KindMaker::new(service);
+        let kinds = KindMaker::new(resource);
         let outbox = Arc::new(Outbox::new(batches, kinds.stats.clone()));
         let delivery = Delivery::new(sender, Arc::clone(&outbox), batches.patience);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -170,17 +170,17 @@ impl Spans {
 }
 
 impl KindMaker {
-    fn new(service: String) -> Self {
+    fn new(resource: OtlpResource) -> Self {
         let stats = SpanStats::default();
-        let own = Arc::new(TracedKind::new(service.clone(), stats.kind("", "start")));
-        Self { service, stats, own }
+        let own = Arc::new(TracedKind::new(None, &resource, stats.kind("", "start")));
+        Self { resource, stats, own }
     }
 
     /// A ring buffer and what makes spans of its records.
     fn feed(&self, TracedRing { config, linked, layout, ring }: TracedRing) -> SpanFeed {
         let plan = &linked.plan;
-        let service = plan.service.clone().unwrap_or_else(|| self.service.clone());
-        let kind = Arc::new(TracedKind::new(service, self.stats.kind(&config, &plan.name)));
+        let (service, stats) = (plan.service.as_deref(), self.stats.kind(&config, &plan.name));
+        let kind = Arc::new(TracedKind::new(service, &self.resource, stats));
         let maker = SpanMaker::new(kind, &config, linked, &layout);
         SpanFeed { config, map: layout.map, ring, maker }
     }

@@ -15,9 +15,6 @@ use super::known;
 use crate::advice::{Advice, near, quote};
 use crate::trust::Identity;
 
-/// Whose all is that no config and no variable says it of.
-const SERVICE: &str = "ebpf_exporter";
-
 /// What messages tell of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -134,21 +131,6 @@ impl<'a> Environment<'a> {
         Some(Said { name: name.to_owned(), value })
     }
 
-    /// Whose all is that no config says it of.
-    pub(crate) fn service(&self) -> String {
-        let own = self.get("OTEL_SERVICE_NAME").map(|said| said.value);
-        own.or_else(|| self.resource("service.name")).unwrap_or_else(|| SERVICE.to_owned())
-    }
-
-    /// What an attribute of the resource is said to be.
-    pub(crate) fn resource(&self, key: &str) -> Option<String> {
-        let said = self.get("OTEL_RESOURCE_ATTRIBUTES")?;
-        let pairs = said.value.split(',').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.into_iter().find(|(name, _)| name.trim() == key)?;
-        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-        (!value.is_empty()).then(|| value.into_owned())
-    }
-
     /// A variable of exporting, that of the signal before that of all signals.
     pub(crate) fn export(&self, name: &str) -> Option<Said> {
         self.export_own(name).or_else(|| self.get(&known::export(name, None)))
@@ -160,8 +142,13 @@ impl<'a> Environment<'a> {
     }
 
     /// Why nothing is to be sent, if a variable says so.
-    pub(crate) fn disabled(&self) -> Option<&'static str> {
-        is_true(self.get("OTEL_SDK_DISABLED")).then_some("OTEL_SDK_DISABLED=true")
+    ///
+    /// # Errors
+    ///
+    /// When it says neither.
+    pub(crate) fn disabled(&self) -> Result<Option<&'static str>, Advice> {
+        let disabled = is_true(self.get("OTEL_SDK_DISABLED"))?;
+        Ok(disabled.then_some("OTEL_SDK_DISABLED=true"))
     }
 
     /// A whole number of milliseconds.
@@ -214,7 +201,7 @@ impl<'a> Environment<'a> {
             return uri.parse().map_err(|error| Advice::plain(format!("{uri}: {error}")));
         };
         let bare = protocol == Protocol::Grpc && !said.value.contains("://");
-        let scheme = match is_true(self.export("INSECURE")) {
+        let scheme = match is_true(self.export("INSECURE"))? {
             _ if !bare => "",
             true => "http://",
             false => "https://",
@@ -232,11 +219,26 @@ impl<'a> Environment<'a> {
     }
 }
 
-fn is_true(said: Option<Said>) -> bool {
-    said.is_some_and(|said| said.value.eq_ignore_ascii_case("true"))
+fn is_true(said: Option<Said>) -> Result<bool, Advice> {
+    let said = said.map(|said| said.one_of(&["false", "true"])).transpose()?;
+    Ok(said == Some(1))
+}
+
+/// A text as it stands in a URL, decoded; none if a `%` in it is no byte.
+pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
+    let is_byte = |behind: &str| {
+        let digits = behind.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.split('%').skip(1).all(is_byte).then(|| percent_decode_str(text).collect())
 }
 
 impl Said {
+    /// What it says.
+    pub(super) fn text(&self) -> &str {
+        &self.value
+    }
+
     fn shown(&self) -> String {
         format!("{}={}", self.name, quote(&self.value).trim_matches('`'))
     }
@@ -288,7 +290,9 @@ impl Said {
             .map(|(n, text)| {
                 header(text).ok_or_else(|| {
                     let problem = format!("{}: the header {} is none", self.name, n + 1);
-                    Advice::new(problem, "write NAME=VALUE, with `,` between headers")
+                    let remedy =
+                        "write NAME=VALUE, with `,` between headers, and values as in a URL";
+                    Advice::new(problem, remedy)
                 })
             })
             .collect()
@@ -298,8 +302,7 @@ impl Said {
 /// A header, its value as in a URL.
 fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = text.split_once('=')?;
-    let value: Vec<u8> = percent_decode_str(value.trim()).collect();
-    let mut value = HeaderValue::from_bytes(&value).ok()?;
+    let mut value = HeaderValue::from_bytes(&decoded(value.trim())?).ok()?;
     value.set_sensitive(true);
     Some((name.trim().parse().ok()?, value))
 }
@@ -380,23 +383,7 @@ mod tests {
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         assert_eq!(texts, [("authorization", &b"Bearer a=b"[..]), ("x-tenant", b"7")]);
         let bad = |headers: &str| collector(Signal::Traces, &[(HEADERS, headers)]).is_err();
-        assert!(bad("a=b%0d%0ac:d") && bad("a b=c") && bad("=x"));
-    }
-
-    #[test]
-    fn a_service_is_named_by_either_variable() {
-        let service = |variables: &[(&str, &str)]| {
-            let get = |name: &str| {
-                let found = variables.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| (*value).to_owned())
-            };
-            Environment::new(&get, Signal::Traces).service()
-        };
-        let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "host.name=h, service.name = my%20own ,x");
-        assert_eq!(service(&[]), "ebpf_exporter");
-        assert_eq!(service(&[attributes]), "my own");
-        assert_eq!(service(&[attributes, ("OTEL_SERVICE_NAME", "x")]), "x");
-        assert_eq!(service(&[("OTEL_RESOURCE_ATTRIBUTES", "service.name=")]), "ebpf_exporter");
+        assert!(bad("a=b%0d%0ac:d") && bad("a b=c") && bad("=x") && bad("a=%zz") && bad("a=%2"));
     }
 
     #[test]
@@ -408,7 +395,11 @@ mod tests {
         assert_snapshot!(said(ENDPOINT, "collector:4318"), @"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318 is no URL of a collector; write one such as http://collector:4318");
         assert_snapshot!(said("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"), @"OTEL_EXPORTER_OTLP_COMPRESSION=zstd means nothing; write one of none, gzip");
         assert_snapshot!(said("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"), @"OTEL_EXPORTER_OTLP_TIMEOUT=10s is no time in milliseconds; write a whole number, such as 10000");
-        assert_snapshot!(said("OTEL_EXPORTER_OTLP_HEADERS", "a=b,secret"), @"OTEL_EXPORTER_OTLP_HEADERS: the header 2 is none; write NAME=VALUE, with `,` between headers");
+        assert_snapshot!(said("OTEL_EXPORTER_OTLP_HEADERS", "a=b,secret"), @"OTEL_EXPORTER_OTLP_HEADERS: the header 2 is none; write NAME=VALUE, with `,` between headers, and values as in a URL");
         assert_snapshot!(said("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k.pem"), @"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY need each other; set both, or none");
+        let insecure =
+            [(PROTOCOL, "grpc"), (ENDPOINT, "a:1"), ("OTEL_EXPORTER_OTLP_INSECURE", "yes")];
+        let said = collector(Signal::Traces, &insecure).unwrap_err().to_string();
+        assert_snapshot!(said, @"OTEL_EXPORTER_OTLP_INSECURE=yes means nothing; write one of false, true");
     }
 }

@@ -6,11 +6,10 @@
 
 use std::time::Duration;
 
-use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
 
 use crate::advice::Advice;
-use crate::otlp::{Environment, Signal, Target};
+use crate::otlp::{Environment, OtlpResource, Signal, Target};
 
 /// What the variables say.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +17,7 @@ pub struct PushVariables {
     pub(super) target: Target,
     pub(super) form: Form,
     pub(super) pace: Pace,
-    service: String,
+    resource: OtlpResource,
 }
 
 /// When there is a push, and how long it may take.
@@ -54,20 +53,16 @@ impl PushVariables {
         let said = !matches!(target, Target::Nowhere(_));
         let (form, pace) =
             if said { (form(&environment)?, pace(&environment)?) } else { Default::default() };
-        Ok(Self { target, form, pace, service: environment.service() })
+        Ok(Self { target, form, pace, resource: OtlpResource::read(&environment)? })
     }
 
     /// Whose the metrics are. Two hosts that are one to the collector would spoil each other's counters, so the
     /// host's name is in it.
     pub(super) fn resource(&self) -> Resource {
-        let said = Resource::builder().build();
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
-        let missing = ["host.name", "service.instance.id"]
-            .into_iter()
-            .filter(|key| said.get(&Key::from_static_str(key)).is_none())
-            .map(|key| KeyValue::new(key, host.clone().into_owned()));
-        Resource::builder().with_service_name(self.service.clone()).with_attributes(missing).build()
+        let usual = ["host.name", "service.instance.id"].map(|name| (name, &*host));
+        self.resource.of(self.resource.service(), &usual)
     }
 }
 
@@ -80,7 +75,7 @@ impl Default for Pace {
 
 fn target(environment: &Environment<'_>) -> Result<Target, Advice> {
     const WORDS: [&str; 4] = ["otlp", "console", "prometheus", "none"];
-    if let Some(why) = environment.disabled() {
+    if let Some(why) = environment.disabled()? {
         return Ok(Target::Nowhere(why));
     }
     let Some(said) = environment.get("OTEL_METRICS_EXPORTER") else {
@@ -133,6 +128,7 @@ fn pace(environment: &Environment<'_>) -> Result<Pace, Advice> {
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
+    use opentelemetry::Key;
 
     use super::*;
 
@@ -200,10 +196,22 @@ mod tests {
 
     #[test]
     fn a_resource_names_the_service_and_the_host() {
+        let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=a%20b");
+        let names = |resource: &Resource| {
+            let mut names: Vec<_> = resource.iter().map(|(name, _)| name.to_string()).collect();
+            names.sort();
+            names
+        };
+        let of = |resource: &Resource, key| {
+            resource.get(&Key::from_static_str(key)).unwrap().to_string()
+        };
         let resource = read(&[("OTEL_SERVICE_NAME", "us")]).unwrap().resource();
-        let of = |key| resource.get(&Key::from_static_str(key)).unwrap().to_string();
-        assert_eq!(of("service.name"), "us");
-        assert_eq!(of("service.instance.id"), of("host.name"));
+        assert_eq!(of(&resource, "service.name"), "us");
+        assert_eq!(of(&resource, "service.instance.id"), of(&resource, "host.name"));
+        // Nothing that is not so: no SDK makes the messages.
+        assert_eq!(names(&resource), ["host.name", "service.instance.id", "service.name"]);
+        let resource = read(&[attributes]).unwrap().resource();
+        assert_eq!(of(&resource, "service.instance.id"), "a b");
     }
 
     #[test]
@@ -212,6 +220,7 @@ mod tests {
             let asked = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://a");
             read(&[asked, (name, value)]).unwrap_err().to_string()
         };
+        assert_snapshot!(said("OTEL_SDK_DISABLED", "1"), @"OTEL_SDK_DISABLED=1 means nothing; write one of false, true");
         assert_snapshot!(said(EXPORTER, "oltp"), @"OTEL_METRICS_EXPORTER=oltp means nothing; did you mean `otlp`?");
         assert_snapshot!(said(EXPORTER, "otlp,console"), @"OTEL_METRICS_EXPORTER has `otlp` and `console`, and metrics go to one place; leave one of them out");
         assert_snapshot!(said(TEMPORALITY, "monthly"), @"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=monthly means nothing; write one of cumulative, delta, lowmemory");

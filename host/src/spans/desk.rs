@@ -97,6 +97,7 @@ impl Left {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::otlp::OtlpResource;
 
     fn left(ring: &str) -> SpanChange {
         SpanChange { left: vec![("a".to_owned(), ring.to_owned())], came: Vec::new() }
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn a_ring_buffer_that_was_left_is_read_until_the_reader_says_that_it_is_not() {
         let (orders, ordered) = mpsc::channel();
-        let (kinds, news) = (KindMaker::new("x".to_owned()), Bell::new().unwrap());
+        let (kinds, news) = (KindMaker::new(OtlpResource::default()), Bell::new().unwrap());
         let mut desk = SpanDesk { kinds, orders, news, left: Vec::new() };
         assert!(!desk.still_reads("a", "r"));
         desk.change_until(left("r"), Instant::now());
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_change_is_over_when_the_reader_says_so() {
         let (orders, ordered) = mpsc::channel::<Order>();
-        let (kinds, news) = (KindMaker::new("x".to_owned()), Bell::new().unwrap());
+        let (kinds, news) = (KindMaker::new(OtlpResource::default()), Bell::new().unwrap());
         let mut desk = SpanDesk { kinds, orders, news, left: Vec::new() };
         std::thread::scope(|scope| {
             scope.spawn(move || ordered.recv().unwrap().done.send(()).unwrap());

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_sdk::Resource;
 
 use super::stats::KindStats;
+use crate::otlp::OtlpResource;
 
 /// A kind of spans.
 #[derive(Debug)]
@@ -21,9 +21,10 @@ pub(super) struct TracedKind {
 }
 
 impl TracedKind {
-    /// Spans of this service, which are counted there.
-    pub(super) fn new(service: String, stats: Arc<KindStats>) -> Self {
-        let resource = Resource::builder().with_service_name(service.clone()).build();
-        Self { service, resource: (&resource).into(), stats }
+    /// Spans of this service, or of the one that the variables name, which are counted there.
+    pub(super) fn new(service: Option<&str>, said: &OtlpResource, stats: Arc<KindStats>) -> Self {
+        let service = service.unwrap_or(said.service());
+        let resource = (&said.of(service, &[])).into();
+        Self { service: service.to_owned(), resource, stats }
     }
 }

@@ -82,6 +82,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::otlp::OtlpResource;
     use crate::spans::kind::TracedKind;
     use crate::spans::start::{StartTimes, spans};
     use crate::spans::stats::told;
@@ -95,7 +96,8 @@ mod tests {
     /// Two spans.
     fn two(stats: &SpanStats) -> Vec<Made> {
         let now = std::time::Instant::now();
-        let kind = Arc::new(TracedKind::new("s".to_owned(), stats.kind("a", "x")));
+        let kind =
+            Arc::new(TracedKind::new(Some("s"), &OtlpResource::default(), stats.kind("a", "x")));
         spans(&StartTimes { began: now, read: now, configs: Vec::new() }, &kind)
     }
 

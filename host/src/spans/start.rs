@@ -97,6 +97,7 @@ impl ConfigTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::otlp::OtlpResource;
     use crate::spans::stats::SpanStats;
 
     #[test]
@@ -111,7 +112,11 @@ mod tests {
         };
         assert_eq!(config.took(), ms(15));
         let times = StartTimes { began, read: began + ms(10), configs: vec![config] };
-        let kind = TracedKind::new("own".to_owned(), SpanStats::default().kind("", "start"));
+        let kind = TracedKind::new(
+            Some("own"),
+            &OtlpResource::default(),
+            SpanStats::default().kind("", "start"),
+        );
         let spans = spans(&times, &Arc::new(kind));
         let root = &spans[0].span;
         let told: Vec<_> = spans

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::advice::Advice;
-use crate::otlp::{Environment, Signal, Target};
+use crate::otlp::{Environment, OtlpResource, Signal, Target};
 
 /// What the variables say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variables {
     /// Whose spans they are, unless their config says otherwise.
-    pub(super) service: String,
+    pub(super) resource: OtlpResource,
     pub(super) target: Target,
     pub(super) batches: Batches,
     /// Whether somebody asked for spans by a variable, so that the exporter's own are made too.
@@ -37,7 +37,7 @@ impl Variables {
         let environment = Environment::new(get, Signal::Traces);
         let exporter = environment.get("OTEL_TRACES_EXPORTER");
         Ok(Self {
-            service: environment.service(),
+            resource: OtlpResource::read(&environment)?,
             target: target(&environment)?,
             batches: batches(&environment)?,
             asked: exporter.or_else(|| environment.export("ENDPOINT")).is_some(),
@@ -54,7 +54,7 @@ impl Variables {
 }
 
 fn target(environment: &Environment<'_>) -> Result<Target, Advice> {
-    if let Some(why) = environment.disabled() {
+    if let Some(why) = environment.disabled()? {
         return Ok(Target::Nowhere(why));
     }
     let exporter = environment.get("OTEL_TRACES_EXPORTER");
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn without_any_spans_go_to_a_collector_of_this_host() {
-        let Variables { service, target, batches, asked } = read(&[]).unwrap();
+        let Variables { resource, target, batches, asked } = read(&[]).unwrap();
         assert!(matches!(target, Target::Collector(_)), "{target:?}");
-        assert_eq!((service.as_str(), asked), ("ebpf_exporter", false));
+        assert_eq!((resource.service(), asked), ("ebpf_exporter", false));
         let Batches { queue, batch, delay, patience } = batches;
         assert_eq!((queue, batch), (2048, 512));
         assert_eq!((delay.as_millis(), patience.as_millis()), (5000, 30_000));
@@ -122,7 +122,7 @@ mod tests {
         assert!(read(&[(ENDPOINT, "http://a")]).unwrap().asked);
         assert!(read(&[("OTEL_TRACES_EXPORTER", "otlp")]).unwrap().asked);
         assert!(!read(&[("OTEL_METRICS_EXPORTER", "otlp")]).unwrap().asked);
-        assert_eq!(read(&[("OTEL_SERVICE_NAME", "x")]).unwrap().service, "x");
+        assert_eq!(read(&[("OTEL_SERVICE_NAME", "x")]).unwrap().resource.service(), "x");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::*;
 use crate::config::{self, ConfigFile, Severity};
 use crate::decode::{Decoder, OnError, Outcome, Step};
 use crate::link::{self, Plugins};
+use crate::otlp::OtlpResource;
 use crate::spans::stats::SpanStats;
 use crate::system::System;
 
@@ -20,7 +21,11 @@ fn maker(labels: &str) -> SpanMaker {
     assert!(faults.is_empty(), "{faults:?}");
     let linked = linked.remove(0);
     let layout = RecordLayout::new("r", &linked.plan.parts());
-    let kind = TracedKind::new("service".to_owned(), SpanStats::default().kind("x", "s"));
+    let kind = TracedKind::new(
+        Some("service"),
+        &OtlpResource::default(),
+        SpanStats::default().kind("x", "s"),
+    );
     SpanMaker::new(Arc::new(kind), "x", linked, &layout)
 }
 
