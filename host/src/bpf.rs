@@ -60,7 +60,7 @@ pub use kind::MapKind;
 pub use layout::{Field, Key, Layout, RecordLayout, Role, Value};
 pub use pin_dir::{NotUnpinned, PinDir, PinDirError, Unpinned};
 pub use stream::{Ring, Stream};
-pub use succession::{NotSwapped, Passage, Swapped};
+pub use succession::{NotSwapped, Passage, Swap, Swapped, TakenBack};
 pub use symbols::{Symbols, SymbolsError};
 pub(crate) use sys::close_inherited;
 pub use types::KernelTypes;

@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use clap::Parser;
 use ebpf_wasm_exporter::advice::{Advice, Advise};
 use ebpf_wasm_exporter::bpf::stats::{self, How, Measuring};
-use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, PinDir};
+use ebpf_wasm_exporter::bpf::{self, Addresses, KernelTypes, LoadError, PinDir};
 use ebpf_wasm_exporter::cli::{Command, Configs, Exit, Flags};
 use ebpf_wasm_exporter::config::Fault;
 use ebpf_wasm_exporter::descriptors;
@@ -25,7 +25,7 @@ use ebpf_wasm_exporter::settings::Settings;
 use ebpf_wasm_exporter::signals::{self, Noted};
 use ebpf_wasm_exporter::spans::{Spans, StartTimes};
 use ebpf_wasm_exporter::startup::report::{self, counted};
-use ebpf_wasm_exporter::startup::{self, Checked, Checking, Running};
+use ebpf_wasm_exporter::startup::{self, Arriving, Checked, Checking, Running};
 use ebpf_wasm_exporter::surveyor::{Charge, HostWide, Surveyor};
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::top::TopError;
@@ -313,6 +313,10 @@ fn report(settings: &Settings, faults: &[Fault]) -> Result<(), Failure> {
 }
 
 fn start(settings: &Settings, checked: Vec<Checked>, system: &System) -> Result<Started, Failure> {
+    if settings.strict {
+        let running = start_strictly(checked, system)?;
+        return Ok(Started { running, left_out: Vec::new() });
+    }
     let (mut running, mut refused, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let may_skip = settings.may_skip();
     for result in startup::start(checked, system) {
@@ -325,21 +329,39 @@ fn start(settings: &Settings, checked: Vec<Checked>, system: &System) -> Result<
             Err(error) => refused.push(error),
         }
     }
-    if let Some(last) = refused.pop() {
-        refused.iter().for_each(|error| say(&error.advice()));
-        return Err(fail(Exit::Load, last));
+    if !refused.is_empty() {
+        return Err(unloaded(refused));
     }
     if running.is_empty() {
         let problem = "no config of the default set loads; each has a line above";
         return Err(refuse(Exit::Load, Advice::plain(problem)));
     }
-    if let Some(programs) = report::unattached(&running)
-        && settings.strict
-    {
-        let problem = format!("{programs}; each has a line above");
-        return Err(refuse(Exit::Attach, Advice::plain(problem)));
-    }
     Ok(Started { running, left_out })
+}
+
+/// Starts all, or leaves what is pinned of them as it was.
+fn start_strictly(checked: Vec<Checked>, system: &System) -> Result<Vec<Running>, Failure> {
+    let arriving = startup::start_strictly(checked, system).map_err(unloaded)?;
+    let programs = arriving.iter().map(Arriving::programs).sum();
+    let failures = arriving.iter().flat_map(Arriving::failures);
+    let Some(unattached) = report::unattached(programs, failures) else {
+        return Ok(arriving.into_iter().map(|config| config.settle(system).0).collect());
+    };
+    for config in arriving {
+        config.failures().for_each(|error| warn!(config = config.name(), "{}", error.advice()));
+        config.undo();
+    }
+    Err(refuse(Exit::Attach, Advice::plain(format!("{unattached}; each has a line above"))))
+}
+
+/// Says why configs do not load.
+fn unloaded(mut refused: Vec<LoadError>) -> Failure {
+    let last = refused.pop();
+    refused.iter().for_each(|error| say(&error.advice()));
+    match last {
+        Some(last) => fail(Exit::Load, last),
+        None => refuse(Exit::Load, Advice::plain("no config loads")),
+    }
 }
 
 /// The configs that run.

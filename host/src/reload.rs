@@ -10,12 +10,12 @@ use std::sync::{Arc, OnceLock};
 use tracing::{error, info, warn};
 
 use crate::advice::{self, Advice, Advise as _};
-use crate::bpf::{self, Addresses, Attached, KernelTypes, PinDir};
+use crate::bpf::{self, Addresses, Anew, Attached, Handover, KernelTypes, MapRef, PinDir};
 use crate::config::{Fault, Severity};
 use crate::plugin::{Budget, DataWatch, Digest, Gauge, Loader};
 use crate::privileges::{self, Needs};
 use crate::scrape::{Change, Exchange};
-use crate::serve::{Reloader, Scrapes};
+use crate::serve::{ReloadNews, Reloader, Scrapes};
 use crate::settings::Settings;
 use crate::source::Drains;
 use crate::spans::{self, SpanChange, SpanDesk};
@@ -24,14 +24,18 @@ use crate::system::System;
 
 mod difference;
 mod exchange;
+mod places;
+mod refused;
 
 pub use difference::Standing;
+pub use places::ReadPlaces;
 
 use difference::{Comparison, Difference};
 use exchange::{Exchanged, Exchanging, Renewing, unread};
+use refused::{NotReloaded, RESTART, still_read, two_readers, untraced};
 
-/// Says every fault, and whether none of them is fatal.
-fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
+/// Says every fault; those that are not fatal, if none of them is.
+fn told(faults: &[Fault], settings: &Settings) -> Result<Vec<String>, Advice> {
     for fault in faults {
         match fault.severity {
             Severity::Error => error!("{fault}"),
@@ -40,7 +44,7 @@ fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
     }
     let fatal: Vec<_> = faults.iter().filter(|fault| settings.is_fatal(fault)).collect();
     match fatal.iter().map(|fault| fault.count as usize).sum() {
-        0 => Ok(()),
+        0 => Ok(faults.iter().map(ToString::to_string).collect()),
         n => {
             let problem = format!("{} in the configs", report::counted(n, "fault"));
             let lines: Vec<_> = fatal.iter().map(ToString::to_string).collect();
@@ -52,42 +56,9 @@ fn told(faults: &[Fault], settings: &Settings) -> Result<(), Advice> {
 /// What to do about faults, each of which has its line in the log, with what to do.
 const CORRECT: &str = "correct each as the log says, then reload again";
 
-/// What to do about what only a start can change.
-const RESTART: &str = "restart the exporter to have it";
-
-/// Why a config cannot have spans.
-fn untraced(config: &str) -> Advice {
-    Advice::new(
-        format!(
-            "config `{config}` has spans, and the sandbox of this exporter lets it send none, since there were none when it began"
-        ),
-        format!("{RESTART}; with OTEL_TRACES_EXPORTER=otlp they may come later too"),
-    )
-}
-
-/// Why records of a ring buffer cannot be counted that became spans, or become spans if they were counted.
-fn two_readers(config: &str, ring: &str) -> Advice {
-    Advice::new(
-        format!(
-            "in config `{config}` the ring buffer `{ring}` goes from spans to a metric, or back, and two threads would read it at once"
-        ),
-        RESTART,
-    )
-}
-
 /// Whether one thread alone would read each ring buffer of a config that has changed.
 fn has_one_reader(config: &str, comparison: &Comparison) -> Result<(), Advice> {
     comparison.turned().map_or(Ok(()), |ring| Err(two_readers(config, ring)))
-}
-
-/// Why records of a ring buffer cannot be counted yet that were spans until a reload before this one.
-fn still_read(config: &str, ring: &str) -> Advice {
-    Advice::new(
-        format!(
-            "in config `{config}` a metric is to count the records of the ring buffer `{ring}`, and spans are still made of what stands in it"
-        ),
-        "reload again in a moment",
-    )
 }
 
 /// What reads configs again.
@@ -102,6 +73,8 @@ pub struct ConfigReloader {
     pub standing: Vec<Standing>,
     /// Where configs stay in the kernel, if anywhere.
     pub pins: Option<Arc<PinDir>>,
+    /// What it may read if it is behind the walls of all others.
+    pub places: ReadPlaces,
     /// Whom the thread that scrapes is told by what is to change.
     pub exchanges: Sender<Exchange>,
     /// That thread.
@@ -125,13 +98,14 @@ struct Prepared {
     new: Vec<Ready>,
     renewed: Vec<(Checked, Comparison)>,
     replaced: Vec<(Ready, Comparison)>,
+    /// What whoever asked for it has to know besides.
+    notes: Vec<String>,
 }
 
 impl Reloader for ConfigReloader {
-    fn reload(&mut self) -> Result<String, Advice> {
+    fn reload(&mut self) -> Result<ReloadNews, Advice> {
         let types = KernelTypes::share();
-        let done =
-            self.anew().map_err(|advice| advice.about("failed to reload, the old configs go on"));
+        let done = self.anew().map_err(NotReloaded::advice);
         drop(types);
         self.forget();
         done
@@ -139,18 +113,21 @@ impl Reloader for ConfigReloader {
 }
 
 impl ConfigReloader {
-    fn anew(&mut self) -> Result<String, Advice> {
+    fn anew(&mut self) -> Result<ReloadNews, NotReloaded> {
         if !privileges::can_load() {
             // Nor may it start the process that compiles.
             self.loader.seal();
+            self.places.moved().map_or(Ok(()), Err)?;
         }
-        let checked = self.checked()?;
+        let (checked, warnings) = self.checked()?;
         let difference = Difference::of(&self.standing, checked);
         if difference.is_none() {
-            return Ok("nothing has changed".to_owned());
+            let changed = "nothing has changed".to_owned();
+            return Ok(ReloadNews { changed, notes: warnings });
         }
         self.allow(&difference)?;
-        let prepared = self.loaded(difference)?;
+        let mut prepared = self.loaded(difference)?;
+        prepared.notes.splice(..0, warnings);
         self.exchange(prepared)
     }
 
@@ -161,14 +138,15 @@ impl ConfigReloader {
         bpf::give_back_memory();
     }
 
-    fn checked(&mut self) -> Result<Vec<Checked>, Advice> {
+    /// The configs as they are now, and what was warned of.
+    fn checked(&mut self) -> Result<(Vec<Checked>, Vec<String>), Advice> {
         let Self { settings, system, loader, .. } = self;
         let of = |symbols: &[&str]| system.kallsyms().addresses_of(symbols);
         let addresses = privileges::can_load().then_some(&of as Addresses<'_>);
         let checking = Checking { places: settings.places(), system, addresses, loader };
         let (checked, faults) = checking.check(&settings.selection);
         system.prepare();
-        told(&faults, settings).map(|()| checked)
+        told(&faults, settings).map(|warnings| (checked, warnings))
     }
 
     /// Whether the process may still do what it takes.
@@ -224,55 +202,109 @@ impl ConfigReloader {
         }
     }
 
-    /// Hands to the kernel what it is to have, and attaches what takes nobody's place.
+    /// Hands to the kernel what it is to have, and opens what is to be read of it.
     fn loaded(&self, difference: Difference) -> Result<Prepared, Advice> {
         let Difference { gone, new, renewed, replaced } = difference;
         let mut prepared = Prepared { gone, renewed, ..Prepared::default() };
+        for (config, now) in &prepared.renewed {
+            self.may_begin_anew(config.name(), &now.anew, &mut prepared.notes)?;
+        }
         for (mut checked, comparison) in replaced {
-            if let Some(pins) = &self.pins {
-                checked.pin_in(pins);
-            }
-            let before = self.standing.iter().find(|standing| standing.name() == checked.name());
-            let maps = before.map(|standing| &*standing.maps).unwrap_or_default();
-            let taken =
-                checked.take_over(maps).map_err(|error| Advice::plain(advice::words(&error)))?;
-            let comparison = comparison.of_taken(&taken, &checked);
-            has_one_reader(checked.name(), &comparison)?;
+            self.pin(&mut checked);
+            let comparison = self.take_over(&mut checked, comparison, &mut prepared.notes)?;
             let read = comparison.read(checked.layouts());
-            let ready = checked.load(&read).map_err(|error| error.advice())?;
+            let mut ready = checked.load(&read).map_err(|error| error.advice())?;
+            ready.open(&comparison.how(), self.settings.reading).map_err(unread)?;
             prepared.replaced.push((ready, comparison));
         }
         for mut checked in new {
-            if let Some(pins) = &self.pins {
-                checked.pin_in(pins);
-            }
+            self.pin(&mut checked);
             match checked.load(&[]) {
-                Ok(ready) => prepared.new.push(ready),
-                Err(error) if self.settings.may_skip() => warn!("{}; skipped", error.advice()),
+                Ok(mut ready) => {
+                    ready.open_all(self.settings.reading).map_err(unread)?;
+                    prepared.new.push(ready);
+                }
+                Err(error) if self.settings.may_skip() => {
+                    warn!("{}; skipped", error.advice());
+                    prepared.notes.push(format!("{error}; skipped"));
+                }
                 Err(error) => return Err(error.advice()),
             }
         }
         Ok(prepared)
     }
 
+    fn pin(&self, checked: &mut Checked) {
+        if let Some(pins) = &self.pins {
+            checked.pin_in(pins);
+        }
+    }
+
+    /// Has the object of a config go on with the maps of the one before it. What they have in common since.
+    fn take_over(
+        &self,
+        checked: &mut Checked,
+        comparison: Comparison,
+        notes: &mut Vec<String>,
+    ) -> Result<Comparison, Advice> {
+        let handover = checked.take_over(self.maps(checked.name()));
+        let Handover { taken, mut anew } =
+            handover.map_err(|error| Advice::plain(advice::words(&error)))?;
+        let comparison = comparison.of_taken(&taken, checked);
+        anew.extend(comparison.anew.iter().cloned());
+        self.may_begin_anew(checked.name(), &anew, notes)?;
+        has_one_reader(checked.name(), &comparison)?;
+        Ok(comparison)
+    }
+
+    /// Says which totals of a config begin anew, if that is no fault.
+    fn may_begin_anew(
+        &self,
+        config: &str,
+        maps: &[Anew],
+        notes: &mut Vec<String>,
+    ) -> Result<(), Advice> {
+        if self.settings.strict && !maps.is_empty() {
+            return Err(refused::anew(config, maps));
+        }
+        maps.iter().for_each(|map| warn!(config, "{map}"));
+        notes.extend(maps.iter().map(|map| format!("config `{config}`: {map}")));
+        Ok(())
+    }
+
+    /// The maps of a config that stands.
+    fn maps(&self, config: &str) -> &[MapRef] {
+        let before = self.standing.iter().find(|standing| standing.name() == config);
+        before.map(|standing| &*standing.maps).unwrap_or_default()
+    }
+
     /// Has all of it take the place of what there is, between two scrapes. What has changed.
-    fn exchange(&mut self, prepared: Prepared) -> Result<String, Advice> {
-        let Prepared { gone, new, renewed, replaced } = prepared;
+    fn exchange(&mut self, prepared: Prepared) -> Result<ReloadNews, NotReloaded> {
+        let Prepared { gone, new, renewed, replaced, mut notes } = prepared;
         let renewed = renewed.into_iter().map(|(checked, now)| self.renewed(checked, &now));
         let renewed = renewed.collect::<Result<Vec<_>, _>>()?;
-        let wanted =
-            gone.iter().cloned().chain(replaced.iter().map(|(ready, _)| ready.name.clone()));
+        let wanted = gone.iter().cloned();
+        let wanted = wanted.chain(replaced.iter().map(|(ready, _)| ready.name().to_owned()));
         let (lent, tell) = self.borrow(wanted.collect())?;
-        let (reading, strict) = (self.settings.reading, self.settings.strict);
-        let mut exchanging = Exchanging::new(&self.system, reading, strict, lent);
-        let result = exchanging.replace(replaced).and_then(|()| exchanging.come_and_go(&gone, new));
-        let mut done = exchanging.end();
-        if result.is_ok() {
-            renewed.into_iter().for_each(|config| done.renew(config));
-        }
-        let told = done.told();
+        let mut exchanging = Exchanging::new(&self.system, self.settings.strict, lent);
+        let result = exchanging.replace(replaced).and_then(|()| exchanging.come(new));
+        let (done, result) = match result {
+            Ok(()) => {
+                let mut done = exchanging.settle(&gone);
+                renewed.into_iter().for_each(|config| done.renew(config));
+                // A status page may have room for the first alone.
+                notes.append(&mut done.failed);
+                notes.append(&mut done.costs);
+                let news = ReloadNews { changed: done.told(), notes };
+                (done, Ok(news))
+            }
+            Err(why) => {
+                let (done, refused) = exchanging.undo(why);
+                (done, Err(refused))
+            }
+        };
         self.take_up(done, &tell);
-        result.map(|()| told)
+        result
     }
 
     /// Tells all workers what has changed, and remembers which configs there are now.
@@ -299,8 +331,7 @@ impl ConfigReloader {
 
     /// A config whose object stays: what it is now, and what changes.
     fn renewed(&self, mut checked: Checked, comparison: &Comparison) -> Result<Renewing, Advice> {
-        let before = self.standing.iter().find(|standing| standing.name() == checked.name());
-        let maps = before.map(|standing| standing.maps.clone()).unwrap_or_default();
+        let maps = self.maps(checked.name()).to_vec();
         let (made_of, layouts) = (checked.made_of(), checked.layouts().to_vec());
         let left = comparison.left_spans(checked.name()).collect();
         let came = checked.trace(comparison.kept_spans(), &maps).map_err(unread)?;
@@ -351,15 +382,3 @@ impl ConfigReloader {
 
 /// Objects in the kernel, by their configs.
 type Lent = BTreeMap<String, Attached>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_spans_want_a_restart() {
-        insta::assert_snapshot!(untraced("a"), @"config `a` has spans, and the sandbox of this exporter lets it send none, since there were none when it began; restart the exporter to have it; with OTEL_TRACES_EXPORTER=otlp they may come later too");
-        insta::assert_snapshot!(two_readers("a", "r"), @"in config `a` the ring buffer `r` goes from spans to a metric, or back, and two threads would read it at once; restart the exporter to have it");
-        insta::assert_snapshot!(still_read("a", "r"), @"in config `a` a metric is to count the records of the ring buffer `r`, and spans are still made of what stands in it; reload again in a moment");
-    }
-}

@@ -43,7 +43,7 @@ pub use limits::{ClientLimits, UnsentError};
 pub use listen::{Listen, ListenError};
 pub use manager::Manager;
 pub use pages::{PathError, Site, TelemetryPath, router};
-pub use reloads::{RELOADER, Reloaded, Reloader, Reloads};
+pub use reloads::{RELOADER, ReloadNews, Reloaded, Reloader, Reloads};
 pub use scrapes::{Answer, Gatherer, MapSummary, Page, Piece, ScrapeError, Scrapes};
 pub use socket::Listener;
 pub use traffic::{CloseCause, Traffic};

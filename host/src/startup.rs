@@ -4,15 +4,13 @@
 //! The first phase touches nothing but files, and finds every fault of every config before the
 //! kernel sees any. Nothing here decides what a failure means for the process: `main` does.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use tracing::{debug, info};
 
-use crate::bpf::{self, Addresses, Layout, LoadError, MapRef, ObjectSource, Opened, Symbols};
+use crate::bpf::{self, Addresses, Layout, MapRef, ObjectSource, Opened, Symbols};
 use crate::cli::Selection;
 use crate::config::{self, Beside, Config, ConfigFile, Fault, SeriesRules, Severity};
 use crate::link::{self, Linked};
@@ -31,10 +29,12 @@ mod renew;
 pub mod replay;
 pub mod report;
 mod rolls;
+mod side_by_side;
 
-pub use phases::{Checked, MadeOf, Passages, Ready, Running};
+pub use phases::{Arriving, Checked, MadeOf, Passages, Ready, Running};
 pub use pinning::pin;
-pub use renew::{Making, renewal};
+pub use renew::{Making, renewal, unit};
+pub use side_by_side::{start, start_strictly};
 
 /// A config that the binary carries.
 #[derive(Debug)]
@@ -235,37 +235,6 @@ fn printer() -> Option<Printer> {
     }
 }
 
-/// Objects that are loaded at a time.
-const LOADERS: usize = 4;
-
-/// Starts all of them, some at a time: for each type that an object names libbpf looks through all of the
-/// kernel's, which takes longer than the kernel takes to load it. The largest object comes first, so
-/// that no thread is left with it alone at the end. What came of each, in their order: see
-/// [`Checked::start`].
-pub fn start(checked: Vec<Checked>, system: &System) -> Vec<Result<Running, LoadError>> {
-    let cpus = thread::available_parallelism().map_or(1, usize::from);
-    let workers = cpus.min(LOADERS).min(checked.len());
-    let mut queue: Vec<_> = checked.into_iter().enumerate().collect();
-    queue.sort_by_key(|(_, config)| std::cmp::Reverse(config.opened.size()));
-    let queue = Mutex::new(queue.into_iter());
-    let started = Mutex::new(BTreeMap::new());
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || {
-        while let Some((n, config)) = next() {
-            let result = config.start(system);
-            started.lock().unwrap_or_else(PoisonError::into_inner).insert(n, result);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..workers {
-            // Without another thread it only takes longer.
-            let _ = thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
-    });
-    started.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
-}
-
 /// The texts of the selected configs, and what is wrong with those that cannot be read.
 pub(crate) fn files(selection: &Selection) -> (Vec<ConfigFile>, Vec<Fault>) {
     match selection {
@@ -317,27 +286,14 @@ impl BuiltIn {
 /// # Errors
 ///
 /// If a map cannot be made ready for reading.
-pub fn units(configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
+pub fn units(mut configs: Vec<Running>, reading: Reading) -> Result<Vec<Unit>, ReadError> {
     let read = configs.iter().flat_map(|config| read(&config.metrics, config.attached.maps()));
-    let reading = renew::With { reading, sink: sink(read, reading) };
-    let unit = |running: Running| {
-        let Running {
-            name,
-            metrics,
-            mut streams,
-            attached,
-            plugins,
-            enrolled,
-            bundle,
-            made_of,
-            ..
-        } = running;
-        let file = made_of.config.file.path;
-        let fed = |made| reading.fed(made, &mut streams, attached.maps());
-        let metrics = metrics.into_iter().map(fed).collect::<Result<_, ReadError>>()?;
-        Ok(Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle, file })
-    };
-    configs.into_iter().map(unit).collect()
+    let with = renew::With { reading, sink: sink(read, reading) };
+    for Running { metrics, sources, attached, .. } in &mut configs {
+        let how = vec![Making::Fed; metrics.len()];
+        with.open(metrics, &how, attached.maps(), sources)?;
+    }
+    Ok(configs.into_iter().map(unit).collect())
 }
 
 /// Has a worker watch the time of the guests of these units, if they have any.

@@ -22,7 +22,7 @@ mod hook_place;
 mod interface;
 mod samples;
 
-pub(super) use hook_place::HookPlace;
+pub(super) use hook_place::{HookPlace, is_missing, synonym};
 
 use samples::Sampled;
 

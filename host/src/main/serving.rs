@@ -14,7 +14,7 @@ use ebpf_wasm_exporter::plugin::{Gauge, Loader};
 use ebpf_wasm_exporter::privileges::{Needs, Readable};
 use ebpf_wasm_exporter::process;
 use ebpf_wasm_exporter::push::Pusher;
-use ebpf_wasm_exporter::reload::{ConfigReloader, Standing};
+use ebpf_wasm_exporter::reload::{ConfigReloader, ReadPlaces, Standing};
 use ebpf_wasm_exporter::scrape::{Scraper, Unit};
 use ebpf_wasm_exporter::serve::{
     self, Door, Listener, Manager, RELOADER, Reloaded, Reloads, Scrapes, Site, Traffic, Web,
@@ -182,12 +182,14 @@ impl<'a> Serving<'a> {
             drains.map_or_else(|| startup::hire_drain(&[], true, hired), |it| Ok(Some(it)))?;
         let (settings, system) = (Arc::clone(&self.settings), self.system.clone());
         let (kept, by) = (Arc::clone(kept), scrapes.clone());
+        let places = ReadPlaces::of(&self.settings.read_again());
         let reloader = ConfigReloader {
             settings,
             system,
             loader,
             standing,
             pins,
+            places,
             exchanges,
             scrapes: by,
             budget,

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::bpf::{Layout, MapRef};
+use crate::bpf::{Anew, Layout, MapRef};
 use crate::config::{Config, DecoderStep, Label, Metric, SpanPlan};
 use crate::scrape::Renewal;
 use crate::startup::{Checked, MadeOf, Making, Running};
@@ -40,6 +40,8 @@ pub(super) struct Comparison {
     pub(super) metrics: Vec<Likeness>,
     /// Whether its plugins go on.
     pub(super) keeps_plugins: bool,
+    /// The buffers of records whose counts begin anew: nobody knows more bytes of them than were kept.
+    pub(super) anew: Vec<Anew>,
     spans: SpanLikeness,
 }
 
@@ -179,7 +181,12 @@ impl Comparison {
         let keeps_plugins =
             old.plugins == now.config.plugins && before.made_of.plugins == now.plugins;
         let spans = SpanLikeness::of(old, &now.config);
-        let mut comparison = Self { metrics, keeps_plugins, spans };
+        let pairs = now.config.metrics.iter().zip(layouts).zip(&metrics);
+        let pairs = pairs.filter(|((metric, _), likeness)| {
+            metric.events.is_some() && **likeness == Likeness::Map
+        });
+        let anew = pairs.filter_map(|((_, layout), _)| wider(layout, &before.layouts)).collect();
+        let mut comparison = Self { metrics, keeps_plugins, anew, spans };
         comparison.settle_plugins(now.config.metrics.iter(), &now.config.spans);
         comparison
     }
@@ -191,6 +198,7 @@ impl Comparison {
                 *likeness = Likeness::None;
             }
         }
+        self.anew.retain(|anew| taken.contains(&anew.map));
         self.spans.kept.retain(|ring| taken.contains(ring));
         self.spans.turned.retain(|ring| taken.contains(ring));
         self.settle_plugins(checked.metrics(), checked.spans());
@@ -277,6 +285,16 @@ fn likeness((old, before): (&Metric, &Layout), (metric, layout): (&Metric, &Layo
     }
     let kind = |metric: &Metric| metric.events.map(|events| events.kind);
     if kind(old) == kind(metric) { Likeness::Map } else { Likeness::None }
+}
+
+/// That records are told apart by more bytes than before, if they are.
+fn wider(layout: &Layout, before: &[Layout]) -> Option<Anew> {
+    let was = before.iter().find(|before| before.map == layout.map)?.decoded();
+    let is = layout.decoded();
+    (is > was).then(|| Anew {
+        map: layout.map.clone(),
+        why: format!("labels take {is} bytes of a record, was {was}"),
+    })
 }
 
 impl SpanLikeness {

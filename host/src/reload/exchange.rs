@@ -1,33 +1,41 @@
 //! Programs that change places while the thread that scrapes waits, and what it is told to change.
 //!
-//! Programs that replace others come first, since they may fail and there is a way back. Never loads anything.
+//! All that may fail comes first. Until all of it has worked, every program of before can run again. Never loads
+//! anything.
 
 use std::collections::BTreeMap;
 use std::mem;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::difference::{Comparison, Standing};
+use super::refused::NotReloaded;
 use crate::advice::{self, Advice, Advise as _};
-use crate::bpf::{self, Attached, NotSwapped, Passage};
+use crate::bpf::{self, AttachError, Attached, NotSwapped, Passage, TakenBack};
 use crate::scrape::{Change, Renewal};
-use crate::source::{ReadError, Reading};
+use crate::source::ReadError;
 use crate::spans::SpanChange;
-use crate::startup::{self, Passages, Ready, Running, report};
+use crate::startup::{self, Arriving, Passages, Ready, Running, report};
 use crate::system::System;
 
 /// Programs that change places.
 pub(super) struct Exchanging<'a> {
     system: &'a System,
-    reading: Reading,
-    /// Whether a program that does not attach is a reason to leave all as it was.
+    /// Whether a program that does not attach is a reason to leave all as it was, whichever it is.
     strict: bool,
     /// The programs that others are to take the place of, and those that go, by their configs.
     lent: BTreeMap<String, Attached>,
-    done: Exchanged,
+    /// What runs in the place of others.
+    replacing: Vec<(Arriving, Comparison)>,
+    /// New configs that run.
+    arrived: Vec<Arriving>,
+    /// New configs that run once others have gone.
+    coming: Vec<Ready>,
+    /// What could not be replaced, and runs as before.
+    back: Vec<(String, TakenBack)>,
 }
 
-/// What has come of it so far.
+/// What has come of it.
 #[derive(Default)]
 pub(super) struct Exchanged {
     /// The configs that are others now.
@@ -40,6 +48,10 @@ pub(super) struct Exchanged {
     pub(super) added: Vec<String>,
     pub(super) changed: Vec<String>,
     pub(super) removed: Vec<String>,
+    /// What does not run, a sentence for each.
+    pub(super) failed: Vec<String>,
+    /// What it has cost, a sentence for each program.
+    pub(super) costs: Vec<String>,
 }
 
 /// A config whose object stays.
@@ -53,112 +65,151 @@ pub(super) struct Renewing {
 }
 
 impl<'a> Exchanging<'a> {
-    pub(super) fn new(
-        system: &'a System,
-        reading: Reading,
-        strict: bool,
-        lent: BTreeMap<String, Attached>,
-    ) -> Self {
-        Self { system, reading, strict, lent, done: Exchanged::default() }
+    pub(super) fn new(system: &'a System, strict: bool, lent: BTreeMap<String, Attached>) -> Self {
+        let (replacing, arrived, coming, back) = Default::default();
+        Self { system, strict, lent, replacing, arrived, coming, back }
     }
 
     /// Has these take the place of what was lent, until one cannot.
     ///
     /// # Errors
     ///
-    /// Why one cannot. Its old programs run again, and those before it have changed.
+    /// Why one cannot.
     pub(super) fn replace(&mut self, replaced: Vec<(Ready, Comparison)>) -> Result<(), Advice> {
         for (ready, comparison) in replaced {
-            let name = ready.name.clone();
-            let (mut running, passages) = match self.lent.remove(&name) {
-                None => (ready.attach(self.system), Passages::new()),
-                Some(old) => ready
-                    .attach_in_place_of(old, self.system)
-                    .map_err(|kept| self.refused(&name, *kept))?,
-            };
-            tell(&running, &passages);
-            self.done.standing.push(Standing::of(&running));
-            let (left, came) =
-                (comparison.left_spans(&name).collect(), mem::take(&mut running.spans));
-            self.done.spans.extend(SpanChange { left, came });
-            let renewal = startup::renewal(running, &comparison.how(), self.reading);
-            self.done.changes.push(Change::Renew(comparison.keep(renewal)));
-            self.done.changed.push(name);
+            let name = ready.name().to_owned();
+            let old = self.lent.remove(&name);
+            match ready.attach_in_place_of(old, self.strict) {
+                Ok(arriving) => self.replacing.push((arriving, comparison)),
+                Err(kept) => {
+                    let NotSwapped { faults, back } = *kept;
+                    let why = unattached(&name, &faults);
+                    self.back.push((name, back));
+                    return Err(why);
+                }
+            }
         }
         Ok(())
     }
 
-    /// Gives back what was lent in vain, and says why.
-    fn refused(&mut self, name: &str, kept: NotSwapped) -> Advice {
-        let NotSwapped { attached, failures } = kept;
-        self.done.changes.push(Change::Return(name.to_owned(), attached));
-        let why = failures.first().map(|error| error.advice());
-        let why = why.unwrap_or_else(|| Advice::plain("its programs do not attach"));
-        let why = why.about(format_args!("config `{name}`"));
-        match &*self.done.changed {
-            [] => why,
-            changed => {
-                let changed = changed.join(", ");
-                Advice { problem: format!("{}; {changed} had changed before", why.problem), ..why }
-            }
-        }
-    }
-
-    /// Detaches those that are gone and attaches those that are new.
+    /// Has these run besides. If it does not matter whether their programs attach, they wait until others have gone: who
+    /// comes may want the hook of one who goes.
     ///
     /// # Errors
     ///
-    /// When a program of the new ones does not attach and that matters, or a map of theirs cannot be read. Those that
-    /// are gone go on in the first case.
-    pub(super) fn come_and_go(&mut self, gone: &[String], new: Vec<Ready>) -> Result<(), Advice> {
-        // Who comes may want the hook of one who goes.
+    /// When a program does not attach and that matters.
+    pub(super) fn come(&mut self, new: Vec<Ready>) -> Result<(), Advice> {
         if !self.strict {
-            self.go(gone);
+            self.coming = new;
+            return Ok(());
         }
-        let mut running: Vec<_> = new.into_iter().map(|ready| ready.attach(self.system)).collect();
-        if let Some(programs) = report::unattached(&running)
-            && self.strict
-        {
-            running.into_iter().for_each(|config| config.attached.detach());
-            return Err(Advice::plain(format!("{programs}; each has a line above")));
-        }
-        if self.strict {
-            self.go(gone);
-        }
-        if !running.is_empty() {
-            bpf::post_attach_mark();
-        }
-        running.iter().for_each(|config| info!("{}", report::line(config)));
-        let standing: Vec<_> = running.iter().map(Standing::of).collect();
-        let spans = running.iter_mut().flat_map(|config| mem::take(&mut config.spans));
-        let came = SpanChange { left: Vec::new(), came: spans.collect() };
-        let units = startup::units(running, self.reading).map_err(unread)?;
-        self.done.spans.extend(came);
-        self.done.added.extend(standing.iter().map(|config| config.name().to_owned()));
-        self.done.standing.extend(standing);
-        self.done.changes.extend(units.into_iter().map(Change::Add));
-        Ok(())
+        self.arrived = new.into_iter().map(|ready| ready.attach_strictly(self.system)).collect();
+        let failed = |config: &&Arriving| config.failures().next().is_some();
+        let Some(config) = self.arrived.iter().find(failed) else { return Ok(()) };
+        let faults: Vec<_> = config.failures().cloned().collect();
+        Err(unattached(config.name(), &faults))
     }
 
-    fn go(&mut self, gone: &[String]) {
+    /// Lets go of all that ran before and has been replaced, or is gone. There is no way back from it.
+    pub(super) fn settle(mut self, gone: &[String]) -> Exchanged {
+        let mut done = Exchanged::default();
+        for (arriving, comparison) in mem::take(&mut self.replacing) {
+            let (running, passages) = arriving.settle(self.system);
+            done.replace(running, &comparison, &passages);
+        }
         for name in gone {
             if let Some(attached) = self.lent.remove(name) {
                 attached.detach();
             }
-            self.done.changes.push(Change::Remove(name.clone()));
-            self.done.removed.push(name.clone());
+            done.changes.push(Change::Remove(name.clone()));
+            done.removed.push(name.clone());
         }
+        let arrived = mem::take(&mut self.arrived).into_iter();
+        let mut running: Vec<_> = arrived.map(|config| config.settle(self.system).0).collect();
+        let coming = mem::take(&mut self.coming).into_iter();
+        running.extend(coming.map(|ready| ready.attach(self.system)));
+        if !running.is_empty() {
+            bpf::post_attach_mark();
+        }
+        running.into_iter().for_each(|config| done.add(config));
+        done.changes.extend(self.lent.into_iter().map(|(name, old)| Change::Return(name, old)));
+        done
     }
 
-    /// Gives back what nobody took the place of.
-    pub(super) fn end(self) -> Exchanged {
-        let Self { lent, mut done, .. } = self;
-        done.changes.extend(lent.into_iter().map(|(name, old)| Change::Return(name, old)));
-        done
+    /// Has all that ran before run again, and says why there is nothing else.
+    pub(super) fn undo(mut self, why: Advice) -> (Exchanged, NotReloaded) {
+        let (mut done, mut refused) = (Exchanged::default(), NotReloaded::from(why));
+        // Those that only came have nothing to give back.
+        mem::take(&mut self.arrived).into_iter().rev().for_each(|config| drop(config.undo()));
+        for (arriving, _) in mem::take(&mut self.replacing).into_iter().rev() {
+            self.back.push((arriving.name().to_owned(), arriving.undo()));
+        }
+        for (name, TakenBack { attached, lost, gaps }) in mem::take(&mut self.back) {
+            refused.lose(&name, &lost);
+            refused.note(gaps.iter().map(|(program, gap)| {
+                format!("config `{name}`: program `{program}` runs again; it missed what came within {gap:.0?}")
+            }));
+            done.changes.extend(attached.map(|attached| Change::Return(name, attached)));
+        }
+        done.changes.extend(self.lent.into_iter().map(|(name, old)| Change::Return(name, old)));
+        (done, refused)
     }
 }
 
+/// Why programs of a config do not attach.
+fn unattached(config: &str, faults: &[AttachError]) -> Advice {
+    let (first, more) = match faults {
+        [] => return Advice::plain(format!("config `{config}`: its programs do not attach")),
+        [first, more @ ..] => (first.advice(), more),
+    };
+    more.iter().for_each(|error| warn!(config, "{}", error.advice()));
+    let problem = match more.len() {
+        0 => format!("config `{config}`: {}", first.problem),
+        n => format!("config `{config}`: {}; {n} more do not attach either", first.problem),
+    };
+    let said: Vec<_> =
+        first.evidence.into_iter().chain(more.iter().map(|it| it.advice().to_string())).collect();
+    let evidence = (!said.is_empty()).then(|| said.join("\n"));
+    Advice { problem, remedy: first.remedy, evidence }
+}
+
 impl Exchanged {
+    /// Has a config be another one whose object is another one too.
+    fn replace(&mut self, mut running: Running, comparison: &Comparison, passages: &Passages) {
+        self.tell(&running, passages);
+        self.standing.push(Standing::of(&running));
+        let (left, came) =
+            (comparison.left_spans(&running.name).collect(), mem::take(&mut running.spans));
+        self.spans.extend(SpanChange { left, came });
+        self.changed.push(running.name.clone());
+        let renewal = startup::renewal(running, &comparison.how());
+        self.changes.push(Change::Renew(comparison.keep(renewal)));
+    }
+
+    /// Has a config come.
+    fn add(&mut self, mut running: Running) {
+        self.tell(&running, &Passages::new());
+        self.standing.push(Standing::of(&running));
+        let came = mem::take(&mut running.spans);
+        self.spans.extend(SpanChange { left: Vec::new(), came });
+        self.added.push(running.name.clone());
+        self.changes.push(Change::Add(startup::unit(running)));
+    }
+
+    /// Says what runs now, and notes what was missed meanwhile and what does not run.
+    fn tell(&mut self, running: &Running, passages: &Passages) {
+        info!("{}", report::line(running));
+        let config = &running.name;
+        let costs = |(program, passage): &(String, Passage)| match passage {
+            Passage::New | Passage::Kept | Passage::InPlace => None,
+            Passage::After(_) | Passage::Left(_) => passage.told(program),
+        };
+        let costs = passages.iter().filter_map(costs);
+        self.costs.extend(costs.map(|told| format!("config `{config}`: {told}")));
+        let failures = running.attached.failures().iter();
+        self.failed.extend(failures.map(|error| format!("config `{config}`: {error}")));
+    }
+
     /// Has a config be another one whose object stays.
     pub(super) fn renew(&mut self, config: Renewing) {
         let Renewing { now, renewal, spans } = config;
@@ -176,20 +227,6 @@ impl Exchanged {
         let told: Vec<_> =
             parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect();
         if told.is_empty() { "nothing has changed".to_owned() } else { told.join("; ") }
-    }
-}
-
-/// Says what runs now, and what was missed meanwhile.
-fn tell(running: &Running, passages: &Passages) {
-    info!("{}", report::line(running));
-    for (program, passage) in passages {
-        if let Passage::After(gap) = passage {
-            info!(
-                config = running.name,
-                "program {program} was not attached for {} µs",
-                gap.as_micros()
-            );
-        }
     }
 }
 

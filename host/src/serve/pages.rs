@@ -19,7 +19,7 @@ use super::maps;
 use super::overview::{self, Overview};
 use super::parts::Parts;
 use super::paths::{self, Meant};
-use super::reloads::Reloads;
+use super::reloads::{ReloadNews, Reloads};
 use super::responses::{TEXT_TYPE, failure, refusal, typed};
 use super::room::Handle;
 use super::scrapes::{Answer, Page, ScrapeError, Scrapes};
@@ -164,7 +164,7 @@ pub fn router(site: &Site, scrapes: Scrapes) -> Router {
     }
     if path != RELOAD {
         let (reloads, lifecycle) = (site.reloads.clone(), site.lifecycle);
-        let answer = async move || reload(reloads.filter(|_| lifecycle)).await;
+        let answer = async move || reload(reloads, lifecycle).await;
         router = router.route(RELOAD, post(answer.clone()).put(answer));
         pages.push(RELOAD.to_owned());
     }
@@ -220,14 +220,20 @@ fn metrics(openmetrics: bool) -> MethodRouter<Scrapes> {
 }
 
 /// Has configs read again, if that may be asked for here.
-async fn reload(reloads: Option<Reloads>) -> Response {
-    let Some(reloads) = reloads else {
+async fn reload(reloads: Option<Reloads>, lifecycle: bool) -> Response {
+    if !lifecycle {
         let text = "reloading by HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n";
+        return refusal(StatusCode::FORBIDDEN, text.to_owned());
+    }
+    let Some(reloads) = reloads else {
+        let text = "configs are not read again here; start without --no-config.reload; what is replayed never is\n";
         return refusal(StatusCode::FORBIDDEN, text.to_owned());
     };
     match reloads.ask().await {
-        Ok(changed) => {
-            typed(TEXT_TYPE.to_owned(), format!("reloaded: {changed}\n")).into_response()
+        Ok(ReloadNews { changed, notes }) => {
+            let lines = [format!("reloaded: {changed}")].into_iter().chain(notes);
+            let text: String = lines.map(|line| line + "\n").collect();
+            typed(TEXT_TYPE.to_owned(), text).into_response()
         }
         Err(advice) => refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{advice}\n")),
     }

@@ -3,6 +3,7 @@
 //! Who asks is answered with what has become of a reload that began after they asked. Nothing here knows what a
 //! config is.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,15 +24,32 @@ pub const RELOADER: Post =
 
 /// Reads configs again, and has them served.
 pub trait Reloader: Send + 'static {
-    /// Does it, or leaves all as it was. What it has changed, as the end of a sentence: `1 config added`.
+    /// Does it, or leaves all as it was.
     ///
     /// # Errors
     ///
-    /// Why all is as it was. Each fault of a config has been logged.
-    fn reload(&mut self) -> Result<String, Advice>;
+    /// Why all is as it was, or what is not. Each fault of a config has been logged.
+    fn reload(&mut self) -> Result<ReloadNews, Advice>;
 }
 
-type Outcome = Result<String, Advice>;
+/// What has come of a reload that worked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReloadNews {
+    /// What it has changed, as the end of a sentence: `added a; changed b`.
+    pub changed: String,
+    /// What whoever asked for it has to know besides, a sentence each. All of them have been logged.
+    pub notes: Vec<String>,
+}
+
+/// All on one line.
+impl fmt::Display for ReloadNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.changed)?;
+        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
+type Outcome = Result<ReloadNews, Advice>;
 
 /// The way to the thread that reloads. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -117,7 +135,7 @@ fn reload(reloader: &mut impl Reloader) -> Outcome {
         Err(Advice::new(problem, "this is a bug, please report it with the lines above"))
     });
     match &outcome {
-        Ok(changed) => info!("reloaded: {changed}"),
+        Ok(news) => info!("reloaded: {}", news.changed),
         // What stood in the configs has been told line by line.
         Err(advice) => error!("{}", Advice { evidence: None, ..advice.clone() }),
     }
@@ -155,10 +173,10 @@ impl Reloaded {
         let at = Moment::now();
         let mut counts = self.counts();
         let (text, remedy) = match outcome {
-            Ok(changed) => {
+            Ok(news) => {
                 counts.successes += 1;
                 counts.since = at.0;
-                (said(changed), None)
+                (said(&news.to_string()), None)
             }
             // Each fault of a config has its line in the log.
             Err(Advice { problem, remedy, .. }) => {
@@ -222,9 +240,11 @@ mod tests {
         assert_eq!(last.text, said(&"é\n".repeat(5000)));
         assert!(last.text.starts_with("é\\né") && last.text.len() < 1000, "{}", last.text);
         assert_eq!(last.remedy.as_deref(), Some("mend\\nit"));
-        reloads.noted.note(&Ok("changed a".to_owned()));
+        let notes = vec!["config `a`: map `b` begins anew".to_owned()];
+        reloads.noted.note(&Ok(ReloadNews { changed: "changed a".to_owned(), notes }));
         let ReloadState { successes, last, .. } = reloads.state();
         let LastReload { text, remedy, .. } = last.unwrap();
-        assert_eq!((successes, &*text, remedy), (1, "changed a", None));
+        let expected = "changed a; config `a`: map `b` begins anew";
+        assert_eq!((successes, &*text, remedy), (1, expected, None));
     }
 }

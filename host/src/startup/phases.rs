@@ -3,17 +3,15 @@
 //! Never decides what a failure means for the process.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
 use std::time::Instant;
 
-use tracing::warn;
-
-use super::rolls;
+use super::renew::With;
+use super::{Making, rolls};
 use crate::advice::{self, Advice};
 use crate::bpf::{
-    Attached, Layout, LoadError, Loaded, MapRef, MapSpec, NotSwapped, Opened, Passage, PinDir,
-    RecordLayout, Ring,
+    AttachError, Attached, Handover, Layout, LoadError, Loaded, MapRef, MapSpec, NotSwapped,
+    Opened, Passage, PinDir, RecordLayout, Ring, Swap, Swapped, TakenBack,
 };
 use crate::config::{Config, ConfigFile, EventStream, Metric, SpanPlan, StreamKind};
 use crate::descriptors;
@@ -21,7 +19,7 @@ use crate::digest::Digest;
 use crate::files::BundleId;
 use crate::link::{Linked, LinkedSpan};
 use crate::plugin::Gauge;
-use crate::source::{EventSource, ReadError, Way};
+use crate::source::{EventSource, ReadError, Reading, Source, Way};
 use crate::spans::{ConfigTimes, TracedRing};
 use crate::system::System;
 use crate::system::cgroups::Enrolled;
@@ -44,8 +42,8 @@ pub struct Running {
     pub name: String,
     /// Its metrics, each with the layout of its map.
     pub metrics: Vec<(Linked, Layout)>,
-    /// What counts the records of each map that its programs stream to.
-    pub streams: BTreeMap<String, EventSource>,
+    /// What is open already of what its metrics read, by the names of maps: all that its programs stream to.
+    pub sources: BTreeMap<String, Box<dyn Source>>,
     /// The ring buffers of its spans.
     pub spans: Vec<TracedRing>,
     /// Its object in the kernel.
@@ -89,6 +87,11 @@ impl Checked {
         self.opened.maps()
     }
 
+    /// Bytes of its object.
+    pub(super) fn size(&self) -> usize {
+        self.opened.size()
+    }
+
     /// How each of its metrics is to read its map.
     pub fn layouts(&self) -> &[Layout] {
         &self.layouts
@@ -127,15 +130,13 @@ impl Checked {
         self.opened.pin_in(dir);
     }
 
-    /// Has its object go on with those of these maps that are like its own. Which they are; what is not is logged.
+    /// Has its object go on with those of these maps that are like its own.
     ///
     /// # Errors
     ///
     /// When no descriptor is left, or the kernel does not tell of a map.
-    pub fn take_over(&mut self, maps: &[MapRef]) -> io::Result<Vec<String>> {
-        let handover = self.opened.take_over(maps)?;
-        handover.anew.iter().for_each(|map| warn!(config = self.config.name, "{map}"));
-        Ok(handover.taken)
+    pub fn take_over(&mut self, maps: &[MapRef]) -> io::Result<Handover> {
+        self.opened.take_over(maps)
     }
 
     /// What it is made of.
@@ -164,11 +165,13 @@ impl Checked {
         let name = config.name;
         let unread = metrics.iter().filter(|(_, layout)| !read.contains(&layout.map));
         let failed = |error: ReadError| LoadError { name: name.clone(), advice: unopened(&error) };
-        let streams = streams(unread, object.maps()).map_err(failed)?;
+        let sources = streams(unread, object.maps()).map_err(failed)?;
         let unread = spans.into_iter().filter(|(_, layout)| !read.contains(&layout.map));
         let spans = rings(&name, unread, object.maps()).map_err(failed)?;
-        let times = (began, loaded);
-        Ok(Ready { name, metrics, streams, spans, object, plugins, bundle, times, made_of })
+        let (times, enrolled) = ((began, loaded), None);
+        let made =
+            Substance { name, metrics, sources, spans, plugins, enrolled, bundle, times, made_of };
+        Ok(Ready { made, object })
     }
 
     /// Loads it, and attaches its programs. Those that do not attach have been logged, and are found in
@@ -182,66 +185,148 @@ impl Checked {
     }
 }
 
-/// A config whose object the kernel has, and whose programs do not run yet.
+/// All of a config but its object in the kernel.
 #[derive(Debug)]
-pub struct Ready {
-    /// The config's name.
-    pub name: String,
+struct Substance {
+    name: String,
     metrics: Vec<(Linked, Layout)>,
-    streams: BTreeMap<String, EventSource>,
+    sources: BTreeMap<String, Box<dyn Source>>,
     spans: Vec<TracedRing>,
-    object: Loaded,
     plugins: Vec<Gauge>,
+    enrolled: Option<Enrolled>,
     bundle: Option<BundleId>,
+    /// When the kernel began to load it, and when it had.
     times: (Instant, Instant),
     made_of: MadeOf,
 }
 
-/// How programs have come to run, by their names.
+/// A config whose object the kernel has, and whose programs do not run yet.
+#[derive(Debug)]
+pub struct Ready {
+    made: Substance,
+    object: Loaded,
+}
+
+/// A config whose programs run, and may have to leave again.
+#[derive(Debug)]
+#[must_use = "what ran before runs neither on nor again"]
+pub struct Arriving {
+    made: Substance,
+    swap: Swap,
+    attached: Instant,
+}
+
+/// What became of programs, by their names.
 pub type Passages = Vec<(String, Passage)>;
 
 impl Ready {
-    /// Fills its map of cgroups, if it is to have one, and attaches its programs.
-    pub fn attach(self, system: &System) -> Running {
-        // Before anything counts by it.
-        let enrolled = rolls::enroll(&self.made_of.config, self.object.maps(), system);
-        let Ok(running) = self.attach_by(|loaded| Ok::<_, Infallible>(loaded.attach()));
-        Running { enrolled, ..running }
+    /// The config's name.
+    pub fn name(&self) -> &str {
+        &self.made.name
     }
 
-    /// Attaches its programs in the place of those of an object before it, then fills its map of cgroups, which may be
-    /// the one that those had. How each program has come to run.
+    /// Opens what its metrics read of maps that were not read before.
     ///
     /// # Errors
     ///
-    /// When a program does not attach that ran before: all that ran goes on.
-    pub fn attach_in_place_of(
-        self,
-        old: Attached,
-        system: &System,
-    ) -> Result<(Running, Passages), Box<NotSwapped>> {
-        let mut passages = Vec::new();
-        let running = self.attach_by(|loaded| {
-            let swapped = loaded.attach_in_place_of(old)?;
-            passages = swapped.passages;
-            Ok::<_, Box<NotSwapped>>(swapped.attached)
-        })?;
-        let enrolled = rolls::enroll(&running.made_of.config, running.attached.maps(), system);
-        Ok((Running { enrolled, ..running }, passages))
+    /// If a map cannot be made ready for reading.
+    pub fn open(&mut self, how: &[Making], reading: Reading) -> Result<(), ReadError> {
+        let Substance { metrics, sources, .. } = &mut self.made;
+        let maps = self.object.maps();
+        With::reading(metrics, how, maps, reading).open(metrics, how, maps, sources)
     }
 
-    fn attach_by<E>(
+    /// Opens what all its metrics read.
+    ///
+    /// # Errors
+    ///
+    /// If a map cannot be made ready for reading.
+    pub fn open_all(&mut self, reading: Reading) -> Result<(), ReadError> {
+        let all = vec![Making::Fed; self.made.metrics.len()];
+        self.open(&all, reading)
+    }
+
+    /// Fills its map of cgroups, if it is to have one, and attaches its programs.
+    pub fn attach(mut self, system: &System) -> Running {
+        self.enroll(system);
+        let attached = self.object.attach();
+        self.made.run(attached, Instant::now())
+    }
+
+    /// The same with a way back: see [`Arriving::failures`].
+    pub fn attach_strictly(mut self, system: &System) -> Arriving {
+        self.enroll(system);
+        let Self { made, object } = self;
+        Arriving { made, swap: object.attach_strictly(), attached: Instant::now() }
+    }
+
+    /// Attaches its programs in the place of those of an object before it.
+    ///
+    /// # Errors
+    ///
+    /// When that would cost a program that ran, or with `strict` any: all that ran goes on.
+    pub fn attach_in_place_of(
         self,
-        attach: impl FnOnce(Loaded) -> Result<Attached, E>,
-    ) -> Result<Running, E> {
-        let Self { name, metrics, streams, spans, object, .. } = self;
-        let Self { plugins, bundle, times: (began, loaded), made_of, .. } = self;
-        let (attached, enrolled) = (attach(object)?, None);
-        let times = ConfigTimes { name: name.clone(), began, loaded, attached: Instant::now() };
-        Ok(Running {
+        old: Option<Attached>,
+        strict: bool,
+    ) -> Result<Arriving, Box<NotSwapped>> {
+        let Self { made, object } = self;
+        let swap = object.attach_in_place_of(old, strict)?;
+        Ok(Arriving { made, swap, attached: Instant::now() })
+    }
+
+    /// Before anything counts by it.
+    fn enroll(&mut self, system: &System) {
+        self.made.enrolled = rolls::enroll(&self.made.made_of.config, self.object.maps(), system);
+    }
+}
+
+impl Arriving {
+    /// The config's name.
+    pub fn name(&self) -> &str {
+        &self.made.name
+    }
+
+    /// How many programs were to be attached.
+    pub fn programs(&self) -> usize {
+        self.swap.programs()
+    }
+
+    /// Those that do not run.
+    pub fn failures(&self) -> impl Iterator<Item = &AttachError> {
+        self.swap.failures()
+    }
+
+    /// Lets go of what ran before, and fills its map of cgroups, if that was not done: it may be the one that those
+    /// had. What became of each program.
+    pub fn settle(self, system: &System) -> (Running, Passages) {
+        let Self { made, swap, attached: at } = self;
+        let Swapped { attached, passages } = swap.settle();
+        let mut running = made.run(attached, at);
+        if running.enrolled.is_none() {
+            let (config, maps) = (&running.made_of.config, running.attached.maps());
+            running.enrolled = rolls::enroll(config, maps, system);
+        }
+        (running, passages)
+    }
+
+    /// Has those run again that ran before.
+    pub fn undo(self) -> TakenBack {
+        self.swap.undo()
+    }
+}
+
+impl Substance {
+    /// With its object, whose programs were attached then.
+    fn run(self, attached: Attached, at: Instant) -> Running {
+        let Self { name, metrics, sources, spans, plugins, enrolled, bundle, times, made_of } =
+            self;
+        let (began, loaded) = times;
+        let times = ConfigTimes { name: name.clone(), began, loaded, attached: at };
+        Running {
             name,
             metrics,
-            streams,
+            sources,
             spans,
             attached,
             plugins,
@@ -249,7 +334,7 @@ impl Ready {
             bundle,
             times,
             made_of,
-        })
+        }
     }
 }
 
@@ -257,14 +342,14 @@ impl Ready {
 pub(super) fn streams<'a>(
     metrics: impl Iterator<Item = &'a (Linked, Layout)>,
     maps: &[MapRef],
-) -> Result<BTreeMap<String, EventSource>, ReadError> {
+) -> Result<BTreeMap<String, Box<dyn Source>>, ReadError> {
     let streamed = metrics.filter_map(|(linked, layout)| {
         let map = maps.iter().find(|map| map.spec.name == layout.map)?;
         Some((linked.metric.events?, map, layout))
     });
     let open = |(events, map, layout): (EventStream, &MapRef, &Layout)| {
         let source = EventSource::new(map, layout.decoded(), events.flush_interval)?;
-        Ok((layout.map.clone(), source))
+        Ok((layout.map.clone(), Box::new(source) as Box<dyn Source>))
     };
     streamed.map(open).collect()
 }

@@ -7,13 +7,11 @@ use std::io;
 
 use super::phases::{rings, streams};
 use super::{Checked, Running, read, sink};
-use tracing::warn;
 
-use crate::advice;
 use crate::bpf::{Layout, MapRef};
 use crate::link::Linked;
-use crate::scrape::{Fed, Renewal, Renewed};
-use crate::source::{EventSource, MapReader, ReadError, Reading, Sink, Source, Way};
+use crate::scrape::{Fed, Renewal, Renewed, Unit};
+use crate::source::{MapReader, ReadError, Reading, Sink, Source, Way};
 use crate::spans::TracedRing;
 
 /// How a metric comes to be of a config that was read again.
@@ -34,38 +32,32 @@ pub(super) struct With {
 }
 
 impl With {
-    /// A metric and what feeds it: the buffer that was opened for it, or its map among these.
-    pub(super) fn fed(
-        &self,
-        (linked, layout): (Linked, Layout),
-        streams: &mut BTreeMap<String, EventSource>,
+    /// With memory of its own for the maps of those of these metrics that are fed anew.
+    pub(super) fn reading(
+        metrics: &[(Linked, Layout)],
+        how: &[Making],
         maps: &[MapRef],
-    ) -> Result<Fed, ReadError> {
-        let source: Box<dyn Source> = match streams.remove(&layout.map) {
-            Some(events) => Box::new(events),
-            None => {
-                Box::new(MapReader::new(named(maps, &layout)?, self.reading, self.sink.as_ref())?)
-            }
-        };
-        Ok(Fed { linked, layout, source })
+        reading: Reading,
+    ) -> Self {
+        Self { reading, sink: sink(read(fed(metrics, how), maps), reading) }
     }
 
-    fn renewed(
+    /// Opens what those of these metrics read that are fed anew, but what is open already.
+    pub(super) fn open(
         &self,
-        metrics: Vec<(Linked, Layout)>,
+        metrics: &[(Linked, Layout)],
         how: &[Making],
-        streams: &mut BTreeMap<String, EventSource>,
         maps: &[MapRef],
-    ) -> Result<Vec<Renewed>, ReadError> {
-        let pairs = metrics.into_iter().zip(how);
-        let renewed = pairs.map(|(made, how)| {
-            Ok(match how {
-                Making::Kept => Renewed::Kept(made.1.map),
-                Making::Linked => Renewed::Linked(Box::new(made)),
-                Making::Fed => Renewed::Fed(Box::new(self.fed(made, streams, maps)?)),
-            })
-        });
-        renewed.collect()
+        sources: &mut BTreeMap<String, Box<dyn Source>>,
+    ) -> Result<(), ReadError> {
+        for (_, layout) in fed(metrics, how) {
+            if !sources.contains_key(&layout.map) {
+                let reader =
+                    MapReader::new(named(maps, layout)?, self.reading, self.sink.as_ref())?;
+                sources.insert(layout.map.clone(), Box::new(reader));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -85,26 +77,44 @@ fn fed<'a>(
     metrics.iter().zip(how).filter(|(_, how)| **how == Making::Fed).map(|(made, _)| made)
 }
 
-/// What is exchanged of a config whose object was loaded anew and whose programs run. A metric whose map cannot be made
-/// ready for reading is left out, which is logged: there is no way back.
-pub fn renewal(running: Running, how: &[Making], reading: Reading) -> Renewal {
-    let Running { name, metrics, mut streams, attached, plugins, enrolled, bundle, .. } = running;
-    let sink = sink(read(fed(&metrics, how), attached.maps()), reading);
-    let with = With { reading, sink };
-    let mut renewed = Vec::new();
-    for (made, how) in metrics.into_iter().zip(how) {
-        match with.renewed(vec![made], &[*how], &mut streams, attached.maps()) {
-            Ok(metric) => renewed.extend(metric),
-            Err(error) => warn!(
-                config = name,
-                "map {} cannot be made ready for reading: {}; its metric is left out until a reload or a restart",
-                error.map,
-                advice::words(&error.source)
-            ),
+/// What becomes of each metric. One whose map nobody has opened is left out.
+fn renewed(
+    metrics: Vec<(Linked, Layout)>,
+    how: &[Making],
+    mut sources: BTreeMap<String, Box<dyn Source>>,
+) -> Vec<Renewed> {
+    let renewed = |((linked, layout), how): ((Linked, Layout), &Making)| match how {
+        Making::Kept => Some(Renewed::Kept(layout.map)),
+        Making::Linked => Some(Renewed::Linked(Box::new((linked, layout)))),
+        Making::Fed => {
+            let source = sources.remove(&layout.map)?;
+            Some(Renewed::Fed(Box::new(Fed { linked, layout, source })))
         }
-    }
-    let (metrics, attached, plugins) = (renewed, Some(attached), Some(plugins));
+    };
+    metrics.into_iter().zip(how).filter_map(renewed).collect()
+}
+
+/// What is exchanged of a config whose object was loaded anew and whose programs run. All that is fed anew is
+/// [open](super::Ready::open).
+pub fn renewal(running: Running, how: &[Making]) -> Renewal {
+    let Running { name, metrics, sources, attached, plugins, enrolled, bundle, .. } = running;
+    let metrics = renewed(metrics, how, sources);
+    let (attached, plugins) = (Some(attached), Some(plugins));
     Renewal { name, metrics, attached, plugins, enrolled, bundle }
+}
+
+/// A config that comes, all of whose maps are [open](super::Ready::open).
+pub fn unit(running: Running) -> Unit {
+    let Running {
+        name, metrics, mut sources, attached, plugins, enrolled, bundle, made_of, ..
+    } = running;
+    let file = made_of.config.file.path;
+    let fed = |(linked, layout): (Linked, Layout)| {
+        let source = sources.remove(&layout.map)?;
+        Some(Fed { linked, layout, source })
+    };
+    let metrics = metrics.into_iter().filter_map(fed).collect();
+    Unit { name, metrics, attached: Some(attached), plugins, enrolled, bundle, file }
 }
 
 impl Checked {
@@ -135,9 +145,9 @@ impl Checked {
     ) -> Result<Renewal, ReadError> {
         let Self { config, layouts, metrics, plugins, .. } = self;
         let metrics: Vec<_> = metrics.into_iter().zip(layouts).collect();
-        let mut streams = streams(fed(&metrics, how), maps)?;
-        let sink = sink(read(fed(&metrics, how), maps), reading);
-        let metrics = With { reading, sink }.renewed(metrics, how, &mut streams, maps)?;
+        let mut sources = streams(fed(&metrics, how), maps)?;
+        With::reading(&metrics, how, maps, reading).open(&metrics, how, maps, &mut sources)?;
+        let metrics = renewed(metrics, how, sources);
         let bundle = config.file.bundle().map(|held| held.id().clone());
         let (name, attached, enrolled) = (config.name, None, None);
         Ok(Renewal { name, metrics, attached, plugins: Some(plugins), enrolled, bundle })

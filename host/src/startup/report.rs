@@ -58,15 +58,17 @@ pub fn verdict(running: &[Running], left_out: &[String]) -> String {
         let n = left_out.len();
         faults.push(format!("{n} of {} did not load: {names}", counted(configs, "config")));
     }
-    faults.extend(unattached(running));
+    let programs = running.iter().map(|config| config.attached.programs().len()).sum();
+    faults.extend(unattached(programs, running.iter().flat_map(|it| it.attached.failures())));
     if faults.is_empty() { "ok".to_owned() } else { format!("ok, but {}", faults.join("; and ")) }
 }
 
-/// Which programs of these configs did not attach, if any.
-pub fn unattached(running: &[Running]) -> Option<String> {
-    let failures: Vec<_> =
-        running.iter().flat_map(|config| config.attached.failures()).map(named).collect();
-    let programs = running.iter().map(|config| config.attached.programs().len()).sum();
+/// Which of so many programs did not attach, if any.
+pub fn unattached<'a>(
+    programs: usize,
+    failures: impl Iterator<Item = &'a AttachError>,
+) -> Option<String> {
+    let failures: Vec<_> = failures.map(named).collect();
     let n = failures.len();
     let names = listed(failures.into_iter()).text;
     (n > 0).then(|| format!("{n} of {} did not attach: {names}", programs_of(programs)))

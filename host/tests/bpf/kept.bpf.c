@@ -10,6 +10,10 @@
 #define KEPT_ENTRIES 512
 #endif
 
+#ifndef KEPT_HOOK
+#define KEPT_HOOK "tracepoint/syscalls/sys_enter_prctl"
+#endif
+
 /* Calls of other sessions are not this object's. */
 const volatile __u64 session = 0x6e6f697373657320;
 
@@ -43,7 +47,7 @@ struct {
 	__uint(max_entries, 4096);
 } kept_events SEC(".maps");
 
-SEC("tracepoint/syscalls/sys_enter_prctl")
+SEC(KEPT_HOOK)
 int kept(struct trace_event_raw_sys_enter *ctx)
 {
 	u64 key = ctx->args[1], add = ctx->args[2];

@@ -1,13 +1,16 @@
 //! Maps that go from one object to the next, and programs that take the place of others.
 
+use std::fs;
+use std::path::Path;
 use std::sync::PoisonError;
 
+use bytes::Bytes;
 use ebpf_wasm_exporter::advice::Advise as _;
-use ebpf_wasm_exporter::bpf::{Attached, Loaded, Passage, Stream};
+use ebpf_wasm_exporter::bpf::{Attached, Loaded, ObjectSource, Opened, Passage, Stream, TakenBack};
 use insta::assert_snapshot;
 
 use crate::attach::LOOPBACK;
-
+use crate::exporter::{BINARY, copy_program};
 use crate::object;
 use crate::workload::{Rows, Session, rows};
 
@@ -82,7 +85,7 @@ pub fn programs_take_the_place_of_others() {
     let old = start("kept", one);
     one.keep(7, 3);
     let (new, _) = after(&old, "kept", other);
-    let swapped = new.attach_in_place_of(old).unwrap();
+    let swapped = new.attach_in_place_of(Some(old), false).unwrap().settle();
     let [(name, Passage::After(gap))] = &swapped.passages[..] else {
         panic!("{:?}", swapped.passages);
     };
@@ -107,7 +110,8 @@ pub fn the_kernel_puts_one_in_the_place_of_another_where_it_can() {
         let failed = old.failures().to_vec();
         let mut new = object::open(object);
         new.take_over(old.maps()).unwrap();
-        let swapped = new.load().unwrap().attach_in_place_of(old).unwrap();
+        let swap = new.load().unwrap().attach_in_place_of(Some(old), false).unwrap();
+        let swapped = swap.settle();
         let all: Vec<_> = swapped.passages.iter().map(|(_, how)| *how).collect();
         assert!(!all.is_empty() && all.iter().all(|how| *how == expected), "{object}: {all:?}");
         assert_eq!(swapped.attached.failures(), failed);
@@ -118,23 +122,160 @@ pub fn the_kernel_puts_one_in_the_place_of_another_where_it_can() {
 
 /// Of a new program that does not attach nothing is left, and the old one counts.
 pub fn what_does_not_attach_leaves_all_as_it_was() {
-    for (object, expected) in [
-        ("kept_beyond", "failed to attach program `kept` (tracepoint/syscalls/sys_enter_prctl): "),
-        ("kept_elsewhere", "failed to attach program `elsewhere` (uprobe//no/such/file:nothing): "),
+    let prctl = "failed to attach program `kept` (tracepoint/syscalls/sys_enter_prct";
+    for (old, new, strict, expected) in [
+        ("kept", "kept_beyond", false, prctl),
+        ("kept_pair", "kept_late", false, prctl),
+        ("kept", "kept_mistyped", false, prctl),
+        ("kept", "kept_renamed", false, "failed to attach program `kept_anew` (tracepoint/"),
+        (
+            "kept_pair",
+            "kept_pair_mistyped",
+            false,
+            "failed to attach program `paired` (tracepoint/",
+        ),
+        ("kept", "kept_elsewhere", true, "failed to attach program `elsewhere` (uprobe//no/such/"),
+        ("kept_elsewhere", "kept_mistyped", false, prctl),
     ] {
+        let (one, other) = (Session::new(), Session::new());
+        let old = start(old, one);
+        one.keep(7, 3);
+        let before = attached(&old);
+        let (loaded, _) = after(&old, new, other);
+        let refused = *loaded.attach_in_place_of(Some(old), strict).unwrap_err();
+        let said: Vec<_> = refused.faults.iter().map(|error| error.advice().to_string()).collect();
+        assert!(said.len() == 1 && said[0].starts_with(expected), "{new}: {said:?}");
+        other.keep(7, 10);
+        one.keep(7, 100);
+        let old = runs_again(refused.back);
+        assert_eq!(sums(&old, "kept_total"), [(7, 103)], "{new}");
+        assert_eq!(attached(&old), before, "{new}");
+        drop(old);
+        one.keep(7, 1000);
+    }
+}
+
+/// Names and numbers of the programs that run.
+fn attached(all: &Attached) -> Vec<(String, Option<u32>)> {
+    let attached = all.programs().iter().filter(|program| program.attached);
+    attached.map(|program| (program.name.clone(), program.id)).collect()
+}
+
+/// What runs again, all of it.
+fn runs_again(back: TakenBack) -> Attached {
+    assert_eq!(back.lost, []);
+    back.attached.unwrap()
+}
+
+/// A program that ran nowhere may fail, as it may at a start.
+pub fn what_is_new_may_fail() {
+    let (one, other) = (Session::new(), Session::new());
+    let old = start("kept", one);
+    let (new, _) = after(&old, "kept_elsewhere", other);
+    let new = new.attach_in_place_of(Some(old), false).unwrap().settle().attached;
+    let failed: Vec<_> = new.failures().iter().map(|error| &*error.program).collect();
+    assert_eq!(failed, ["elsewhere"]);
+    other.keep(7, 3);
+    assert_eq!(sums(&new, "kept_total"), [(7, 3)]);
+    // So it may the next time, though all that can run ran.
+    let (next, _) = after(&new, "kept_elsewhere", one);
+    let next = next.attach_in_place_of(Some(new), false).unwrap().settle().attached;
+    one.keep(7, 10);
+    assert_eq!(sums(&next, "kept_total"), [(7, 13)]);
+}
+
+/// However it came to run, as long as it is not settled.
+pub fn what_has_come_can_be_taken_back() {
+    for (old, new) in [
+        ("kept", "kept"),
+        ("kept", "kept_aliased"),
+        ("kept", "kept_moved"),
+        ("kept_pair", "kept"),
+        ("kept", "kept_pair"),
+    ] {
+        let (one, other) = (Session::new(), Session::new());
+        let old = start(old, one);
+        let before = attached(&old);
+        let (loaded, _) = after(&old, new, other);
+        let swap = loaded.attach_in_place_of(Some(old), false).unwrap();
+        other.keep(7, 1);
+        let old = runs_again(swap.undo());
+        other.keep(7, 10);
+        one.keep(7, 100);
+        assert_eq!(sums(&old, "kept_total"), [(7, 101)], "{new}");
+        assert_eq!(attached(&old), before, "{new}");
+    }
+    let _lone = LOOPBACK.lock().unwrap_or_else(PoisonError::into_inner);
+    let old = object::attach("packets");
+    let before = attached(&old);
+    let mut new = object::open("packets");
+    new.take_over(old.maps()).unwrap();
+    let swap = new.load().unwrap().attach_in_place_of(Some(old), false).unwrap();
+    assert_eq!(attached(&runs_again(swap.undo())), before);
+}
+
+/// What passes both of its hooks meanwhile may be counted at both, and for how long is told.
+pub fn a_program_may_go_to_another_hook() {
+    for (object, expected) in
+        [("kept_aliased", "kept After"), ("kept_moved", "kept New, kept Left")]
+    {
         let (one, other) = (Session::new(), Session::new());
         let old = start("kept", one);
         one.keep(7, 3);
         let (new, _) = after(&old, object, other);
-        let refused = *new.attach_in_place_of(old).unwrap_err();
-        let said: Vec<_> =
-            refused.failures.iter().map(|error| error.advice().to_string()).collect();
-        assert!(said.len() == 1 && said[0].starts_with(expected), "{said:?}");
-        other.keep(7, 10);
-        one.keep(7, 100);
-        assert_eq!(sums(&refused.attached, "kept_total"), [(7, 103)], "{object}");
-        assert!(refused.attached.programs().iter().all(|program| program.attached));
-        drop(refused);
-        one.keep(7, 1000);
+        let swapped = new.attach_in_place_of(Some(old), false).unwrap().settle();
+        let told = swapped.passages.iter().map(|(name, how)| {
+            let how = format!("{how:?}");
+            format!("{name} {}", how.split('(').next().unwrap())
+        });
+        assert_eq!(told.collect::<Vec<_>>().join(", "), expected);
+        one.keep(7, 10);
+        other.keep(7, 100);
+        assert_eq!(sums(&swapped.attached, "kept_total"), [(7, 103)], "{object}");
     }
+}
+
+/// While its file is away nothing could attach it again, so it is left where it is. Another file is another place.
+pub fn a_program_stays_at_a_file_that_has_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, away) = (dir.path().join("program"), dir.path().join("away"));
+    copy_program(BINARY, &file);
+    let object = at_file(&file);
+    let open = || Opened::open("filed", &ObjectSource::Held("filed".into(), object.clone()), None);
+    let old = open().unwrap().load().unwrap().attach();
+    let before = attached(&old);
+    assert_eq!(before.len(), 1, "{:?}", old.failures());
+    fs::rename(&file, &away).unwrap();
+    let again = |old: &Attached| {
+        let mut new = open().unwrap();
+        new.take_over(old.maps()).unwrap();
+        new.load().unwrap()
+    };
+    let refused = *again(&old).attach_in_place_of(Some(old), false).unwrap_err();
+    let old = runs_again(refused.back);
+    assert_eq!(attached(&old), before);
+    copy_program(BINARY, &file);
+    let swap = again(&old).attach_in_place_of(Some(old), false).unwrap();
+    let old = runs_again(swap.undo());
+    assert_eq!(attached(&old), before);
+    let swapped = again(&old).attach_in_place_of(Some(old), false).unwrap().settle();
+    assert_eq!(swapped.passages, [("filed".to_owned(), Passage::InPlace)]);
+}
+
+/// The object whose program is at this file.
+fn at_file(file: &Path) -> Bytes {
+    /// As long as a path that is in its place may be.
+    const PLACE: &[u8] = b"/the/place/of/a/path/that/is/as/long/as/this/one";
+    let mut object = fs::read(object::file("filed")).unwrap();
+    let path = file.to_str().unwrap();
+    let (above, name) = path.rsplit_once('/').unwrap();
+    // Slashes more do not change what it names.
+    let filled = format!("{above}{}{name}", "/".repeat(PLACE.len() + 1 - path.len()));
+    let places: Vec<_> =
+        (0..object.len() - PLACE.len()).filter(|&at| object[at..].starts_with(PLACE)).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        object[at..at + PLACE.len()].copy_from_slice(filled.as_bytes());
+    }
+    object.into()
 }

@@ -17,6 +17,7 @@ use libtest_mimic::{Arguments, Trial};
 mod list;
 
 mod attach;
+mod bpffs;
 mod bundles;
 mod cases;
 mod cgroups;
@@ -51,6 +52,7 @@ mod prometheus;
 mod read;
 mod recording;
 mod records;
+mod refused;
 mod reload;
 mod remade;
 mod sandbox;
@@ -195,6 +197,10 @@ fn in_kernel() -> impl Iterator<Item = Trial> {
         programs_take_the_place_of_others,
         the_kernel_puts_one_in_the_place_of_another_where_it_can,
         what_does_not_attach_leaves_all_as_it_was,
+        what_is_new_may_fail,
+        what_has_come_can_be_taken_back,
+        a_program_may_go_to_another_hook,
+        a_program_stays_at_a_file_that_has_gone,
     ];
     let events = trials![events:
         all_are_in_the_next_scrape,
@@ -334,6 +340,17 @@ fn binary() -> impl Iterator<Item = Trial> {
         configs_of_one_family_change_together,
         by_a_signal_and_only_if_it_may,
     ];
+    let refused = trials![refused:
+        a_hook_that_is_mistyped_changes_nothing,
+        what_is_certain_to_fail_misses_nothing,
+        a_program_that_is_new_may_fail_and_is_named,
+        totals_that_begin_anew_are_told_or_a_fault,
+        records_that_are_counted_anew_are_told_or_a_fault,
+        of_several_configs_all_change_or_none,
+    ];
+    let linked = trials![refused: a_directory_that_is_a_link_to_another_one_is_said];
+    let linked = linked.map(|trial| unless(sandbox::lacks(), trial));
+    let refused = refused.into_iter().chain(linked);
     let remade = trials![remade:
         each_record_is_one_span_whatever_spans_are_made_of_it,
         another_ring_buffer_is_read_after_the_old_one,
@@ -351,7 +368,7 @@ fn binary() -> impl Iterator<Item = Trial> {
         series_beyond_a_bound_are_one,
         labels_may_be_left_out,
     ];
-    let process = process.into_iter().chain(reloaded).chain(remade).chain(which);
+    let process = process.into_iter().chain(reloaded).chain(refused).chain(remade).chain(which);
     let surveyor = trials![surveyor: it_has_one_right_and_ends_with_the_exporter];
     let held = held.into_iter().chain(surveyor);
     let process = process.chain(held.map(|trial| unless(sandbox::lacks(), trial)));
@@ -369,6 +386,8 @@ fn binary() -> impl Iterator<Item = Trial> {
     let pins = trials![pins:
         counts_go_on_while_no_exporter_runs,
         a_changed_object_goes_on_with_what_it_can,
+        a_strict_start_that_is_refused_changes_nothing,
+        of_several_configs_all_change_or_none,
         what_a_reload_makes_is_what_goes_on,
         a_reload_that_is_refused_leaves_nothing_pinned,
         a_config_that_goes_in_a_reload_takes_its_pins_along,

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use crate::bpf::hook::HookSpec;
+use crate::bpf::host::Host;
 use crate::bpf::sys;
 use crate::digest::Digest;
 
@@ -36,6 +37,13 @@ impl HookPlace {
         self.section == other.section && self.target.is_some() && self.target == other.target
     }
 
+    /// Whether both have the same section, which is known to mean two places.
+    pub(in crate::bpf) fn is_apart_from(&self, other: &Self) -> bool {
+        let targets = (self.target, other.target);
+        self.section == other.section
+            && matches!(targets, (Some(own), Some(others)) if own != others)
+    }
+
     /// What [`HookPlace`]s display as.
     pub(in crate::bpf) fn parse(text: &str) -> Option<Self> {
         let (section, target) = text.split_once('-')?;
@@ -62,6 +70,38 @@ impl fmt::Display for HookPlace {
             None => f.write_str(UNKNOWN),
         }
     }
+}
+
+/// Whether it is certain that what a section names is not there: a tracepoint, a file or an interface.
+pub(in crate::bpf) fn is_missing(section: &str) -> bool {
+    let (kind, what) = section.split_once('/').unwrap_or((section, ""));
+    match (kind, what.split_once('/')) {
+        ("tracepoint" | "tp", Some((group, name))) => {
+            let host = Host::current();
+            host.has_tracefs() && host.tracepoint_id(group, name).is_none()
+        }
+        // Of other names libbpf knows places to look in.
+        _ if what.starts_with('/') => target(section).is_none(),
+        _ => {
+            let hook = HookSpec::of(section);
+            let of_interface =
+                matches!(hook, Some(Ok(HookSpec::Packets { .. } | HookSpec::Traffic { .. })));
+            of_interface && target(section).is_none()
+        }
+    }
+}
+
+/// Another section that names the same hook, if there is one.
+pub(in crate::bpf) fn synonym(section: &str) -> Option<String> {
+    const KINDS: [[&str; 2]; 4] =
+        [["tracepoint", "tp"], ["raw_tracepoint", "raw_tp"], ["xdp", "xdp.frags"], ["tc", "tcx"]];
+    let (kind, what) = section.split_once('/')?;
+    let others = KINDS.iter().find_map(|[one, other]| match kind {
+        _ if kind == *one => Some(other),
+        _ if kind == *other => Some(one),
+        _ => None,
+    });
+    others.map(|other| format!("{other}/{what}"))
 }
 
 /// What a section names, told so that it is another text once it is another thing.
@@ -112,6 +152,7 @@ mod tests {
             assert_eq!(HookPlace::parse(&place.to_string()), Some(place), "{section}");
             assert!(place.is(&HookPlace::of(section)), "{section}");
             assert!(!place.is(&HookPlace::of("kprobe/y")), "{section}");
+            assert!(!is_missing(section) || section.starts_with("tracepoint/"), "{section}");
         }
         for text in ["", "-", "0-unknown", "0123456789abcdef", "0123456789abcdef-0"] {
             assert_eq!(HookPlace::parse(text), None, "{text}");
@@ -119,10 +160,21 @@ mod tests {
     }
 
     #[test]
+    fn other_words_for_a_hook_are_known() {
+        for (one, other) in [("tp/a/b", "tracepoint/a/b"), ("xdp/lo", "xdp.frags/lo")] {
+            assert_eq!(synonym(one).as_deref(), Some(other));
+            assert_eq!(synonym(other).as_deref(), Some(one));
+        }
+        assert_eq!(["kprobe/f", "tp"].map(synonym), [None, None]);
+    }
+
+    #[test]
     fn what_is_not_known_is_never_the_same() {
         for section in ["uprobe/libc:malloc", "uprobe//no/such/file:f", "xdp/nosuchinterface"] {
             let place = HookPlace::of(section);
             assert!(place.has_section_of(&place) && !place.is(&place), "{section}");
+            assert!(!place.is_apart_from(&place), "{section}");
+            assert_eq!(is_missing(section), section != "uprobe/libc:malloc", "{section}");
             assert_eq!(HookPlace::parse(&place.to_string()), Some(place), "{section}");
         }
     }
@@ -140,5 +192,6 @@ mod tests {
         fs::rename(other, &file).unwrap();
         let after = HookPlace::of(&section);
         assert!(after.has_section_of(&before) && !after.is(&before));
+        assert!(after.is_apart_from(&before) && !after.is_apart_from(&after));
     }
 }

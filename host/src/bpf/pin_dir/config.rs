@@ -1,5 +1,6 @@
 //! What is pinned of one config: taking it over, keeping it, letting it go.
 
+use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -40,6 +41,15 @@ impl ConfigPins {
             self.file(kind, "").remove_dir();
         }
         self.dir.file(&self.config, "").remove_dir();
+    }
+
+    /// Takes its directories away, if nothing is in them.
+    fn remove_if_empty(&self) {
+        let dirs = KINDS.map(|kind| self.file(kind, ""));
+        for dir in dirs.iter().chain([&self.dir.file(&self.config, "")]) {
+            // The kernel refuses it of one that is not empty.
+            let _ = fs::remove_dir(dir.path());
+        }
     }
 
     fn file(&self, kind: Kind, name: &str) -> PinFile {

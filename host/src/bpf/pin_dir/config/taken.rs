@@ -33,12 +33,17 @@ pub(in crate::bpf) struct Taken {
     maps: BTreeSet<String>,
     /// Pins of maps that had none, as long as it is not settled.
     made: Vec<PinFile>,
+    /// Whether it is begun and not settled.
+    pending: bool,
 }
 
 /// Where the object's programs have not come to run, those before them go on, and its maps are not wanted.
 impl Drop for Taken {
     fn drop(&mut self) {
         self.made.iter().for_each(PinFile::remove);
+        if self.pending && self.found.is_empty() {
+            self.pins.remove_if_empty();
+        }
     }
 }
 
@@ -57,7 +62,8 @@ impl Taken {
             Some((map, pins.file(Kind::Maps, name)))
         });
         let found = found.collect();
-        let mut taken = Self { pins, marks, found, maps: BTreeSet::new(), made: Vec::new() };
+        let (maps, made) = (BTreeSet::new(), Vec::new());
+        let mut taken = Self { pins, marks, found, maps, made, pending: false };
         for mut map in opened.object.maps_mut() {
             let name = text(map.name());
             let Some(pinned) = marked.get(&name) else { continue };
@@ -113,6 +119,7 @@ impl Taken {
             1 => info!(config = pins.config, "1 map goes on with what it holds"),
             n => info!(config = pins.config, "{n} maps go on with what they hold"),
         }
+        self.pending = true;
         for kind in KINDS {
             let dir = pins.file(kind, "");
             let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
@@ -132,6 +139,7 @@ impl Taken {
     /// have: its programs run.
     pub(in crate::bpf) fn settle(&mut self, object: &Object) {
         self.made.clear();
+        self.pending = false;
         let gone = self.found.iter().filter(|(map, _)| !self.maps.contains(map));
         gone.for_each(|(_, file)| file.remove());
         for (file, map) in self.unpinned(object) {
@@ -203,8 +211,8 @@ mod tests {
         let error = io::Error::from_raw_os_error(libc::EACCES);
         let advice = pins.failed(PIN, &file, &error);
         insta::assert_snapshot!(pins.refuse(advice).advice(), @"failed to load config `tcp`: failed to pin a map at /sys/fs/bpf/x/tcp/maps/tcp_total-untyped: permission denied");
-        let (marks, maps, found, made) = Default::default();
-        let taken = Taken { pins, marks, found, maps, made };
+        let (marks, maps, found, made, pending) = Default::default();
+        let taken = Taken { pins, marks, found, maps, made, pending };
         insta::assert_snapshot!(taken.other_shape("tcp_total", "max_entries 1024, was 512"), @"the map that is pinned of `tcp_total` has another shape: max_entries 1024, was 512; have it begin anew with `ebpf_wasm_exporter unpin --bpf.pin-dir=/sys/fs/bpf/x tcp`, or leave out --config.strict");
     }
 }
