@@ -21,7 +21,7 @@ pub enum Fate {
     Add(Cell),
 }
 
-/// Names one number that is added nowhere any more: the index of its [`Parted`] in [`Past`].
+/// Names one number that is added nowhere any more: the index of its `Parted` in `Past`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parting(u32);
 
