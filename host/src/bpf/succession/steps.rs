@@ -107,6 +107,7 @@ struct Candidate<'o> {
     /// Where it stands among the object's.
     at: usize,
     program: ProgramMut<'o>,
+    fd: Arc<OwnedFd>,
     place: HookPlace,
     /// What runs at its hook, until its turn.
     former: Option<Attachment>,
@@ -172,9 +173,10 @@ impl Succession {
     fn candidates<'o>(&self, object: &'o mut Object) -> Vec<Candidate<'o>> {
         let candidate = |program: ProgramMut<'o>| {
             let name = text(program.name());
-            let at = self.infos.iter().position(|info| info.name == name && info.fd.is_some())?;
+            let at = self.infos.iter().position(|info| info.name == name)?;
+            let fd = self.infos.get(at)?.fd.clone()?;
             let place = HookPlace::of(&text(program.section()));
-            Some(Candidate { at, program, place, former: None })
+            Some(Candidate { at, program, fd, place, former: None })
         };
         object.progs_mut().filter_map(candidate).collect()
     }
@@ -209,10 +211,8 @@ impl Succession {
 
     /// Has a program run, in the place of the one that does, if one does.
     fn step(&mut self, candidate: &mut Candidate<'_>) -> Result<(), AttachError> {
-        let Some(info) = self.infos.get(candidate.at) else { return Ok(()) };
-        let Some(fd) = info.fd.clone() else { return Ok(()) };
         let Some(mut link) = candidate.former.take() else {
-            let link = candidate.attach(fd)?;
+            let link = candidate.attach()?;
             if !self.rest.is_empty() {
                 self.beside.get_or_insert_with(Instant::now);
             }
@@ -221,27 +221,25 @@ impl Succession {
             return Ok(());
         };
         let former = Former::of(&link);
-        if link.place.is(&candidate.place) {
-            if is_same(&link, &fd) {
-                self.pass(candidate.at, Predecessor::Same(former), Passage::Kept);
-                self.put(candidate.at, link);
-                return Ok(());
-            }
-            if link.update(&fd) {
-                self.pass(candidate.at, Predecessor::Updated(former), Passage::InPlace);
-                self.put(candidate.at, link);
-                return Ok(());
-            }
+        if candidate.is_what_runs(&link) {
+            self.pass(candidate.at, Predecessor::Same(former), Passage::Kept);
+            self.put(candidate.at, link);
+            return Ok(());
+        }
+        if link.place.is(&candidate.place) && link.update(&candidate.fd) {
+            self.pass(candidate.at, Predecessor::Updated(former), Passage::InPlace);
+            self.put(candidate.at, link);
+            return Ok(());
         }
         if link.place.is_apart_from(&candidate.place) {
             self.pass(candidate.at, Predecessor::Aside(link), Passage::InPlace);
-            let link = candidate.attach(fd)?;
+            let link = candidate.attach()?;
             self.put(candidate.at, link);
             return Ok(());
         }
         let began = Instant::now();
         link.detach();
-        let link = candidate.attach(fd);
+        let link = candidate.attach();
         self.pass(candidate.at, Predecessor::Detached(former), Passage::After(began.elapsed()));
         self.put(candidate.at, link?);
         Ok(())
@@ -327,9 +325,15 @@ impl SwapStep {
 }
 
 impl Candidate<'_> {
-    /// Whether it is certain that its hook is not there.
+    /// Whether it is certain that its hook is not there, and it does not run there already.
     fn is_hopeless(&self) -> bool {
-        is_missing(&text(self.program.section()))
+        let runs = self.former.as_ref().is_some_and(|link| self.is_what_runs(link));
+        !runs && is_missing(&text(self.program.section()))
+    }
+
+    /// Whether it is what runs there.
+    fn is_what_runs(&self, link: &Attachment) -> bool {
+        link.place.is(&self.place) && is_same(link, &self.fd)
     }
 
     /// Whether its section is that of what runs there.
@@ -343,8 +347,8 @@ impl Candidate<'_> {
         section.is_some_and(|section| link.place.has_section_of(&HookPlace::of(&section)))
     }
 
-    fn attach(&self, fd: Arc<OwnedFd>) -> Result<Attachment, AttachError> {
-        let held = attach(&self.program)?;
+    fn attach(&self) -> Result<Attachment, AttachError> {
+        let (held, fd) = (attach(&self.program)?, Arc::clone(&self.fd));
         Ok(Attachment::new(text(self.program.name()), fd, self.place, held))
     }
 }
