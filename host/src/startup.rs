@@ -21,6 +21,7 @@ use crate::source::{Drains, ReadError, Reading, Sink, events};
 use crate::system::{Printer, System};
 use crate::workers::{HireError, Hired, Post, SMALL_STACK};
 
+mod buffers;
 pub mod bundles;
 mod phases;
 mod pinning;

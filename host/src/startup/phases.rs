@@ -6,20 +6,21 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
+use super::buffers::{rings, streams};
 use super::renew::With;
 use super::{Making, rolls};
 use crate::advice::{self, Advice};
 use crate::bpf::{
     AttachError, Attached, Handover, Layout, LoadError, Loaded, MapRef, MapSpec, NotSwapped,
-    Opened, Passage, PinDir, RecordLayout, Ring, Swap, Swapped, TakenBack,
+    Opened, Passage, PinDir, RecordLayout, Swap, Swapped, TakenBack,
 };
-use crate::config::{Config, ConfigFile, EventStream, Metric, SpanPlan, StreamKind};
+use crate::config::{Config, ConfigFile, Metric, SpanPlan, StreamKind};
 use crate::descriptors;
 use crate::digest::Digest;
 use crate::files::BundleId;
 use crate::link::{Linked, LinkedSpan};
 use crate::plugin::Gauge;
-use crate::source::{EventSource, ReadError, Reading, Source, Way};
+use crate::source::{ReadError, Reading, Source};
 use crate::spans::{ConfigTimes, TracedRing};
 use crate::system::System;
 use crate::system::cgroups::Enrolled;
@@ -336,39 +337,6 @@ impl Substance {
             made_of,
         }
     }
-}
-
-/// Opens the buffers that these metrics count the records of.
-pub(super) fn streams<'a>(
-    metrics: impl Iterator<Item = &'a (Linked, Layout)>,
-    maps: &[MapRef],
-) -> Result<BTreeMap<String, Box<dyn Source>>, ReadError> {
-    let streamed = metrics.filter_map(|(linked, layout)| {
-        let map = maps.iter().find(|map| map.spec.name == layout.map)?;
-        Some((linked.metric.events?, map, layout))
-    });
-    let open = |(events, map, layout): (EventStream, &MapRef, &Layout)| {
-        let source = EventSource::new(map, layout.decoded(), events.flush_interval)?;
-        Ok((layout.map.clone(), Box::new(source) as Box<dyn Source>))
-    };
-    streamed.map(open).collect()
-}
-
-/// Opens the ring buffers that spans of this config are made of. What stands in them is left there.
-pub(super) fn rings(
-    config: &str,
-    spans: impl Iterator<Item = (LinkedSpan, RecordLayout)>,
-    maps: &[MapRef],
-) -> Result<Vec<TracedRing>, ReadError> {
-    let open = |(linked, layout): (LinkedSpan, RecordLayout)| {
-        let map = maps.iter().find(|map| map.spec.name == layout.map);
-        let ring = map.map_or_else(|| Err(io::ErrorKind::NotFound.into()), Ring::new);
-        match ring {
-            Ok(ring) => Ok(TracedRing { config: config.to_owned(), linked, layout, ring }),
-            Err(source) => Err(ReadError { map: layout.map, way: Way::Events, source }),
-        }
-    };
-    spans.map(open).collect()
 }
 
 /// Why a buffer could not be opened.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::phases::{rings, streams};
+use super::buffers::{rings, streams};
 use super::{Checked, Running, read, sink};
 
 use crate::bpf::{Layout, MapRef};
