@@ -349,6 +349,7 @@ fn unopened(error: &ReadError) -> Advice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Way;
 
     #[test]
     fn a_buffer_that_is_not_opened_says_why() {
