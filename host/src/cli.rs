@@ -370,7 +370,7 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line.
     Usage = 2,
-    /// A config, a plugin or a bundle.
+    /// A config, a plugin, a bundle or a recording.
     Config = 3,
     /// A BPF object does not load.
     Load = 4,
@@ -401,7 +401,7 @@ impl Exit {
             Self::Done => "served until SIGINT or SIGTERM, or nothing wrong under --config.check",
             Self::Unexpected => "something unexpected",
             Self::Usage => "the command line",
-            Self::Config => "a config, a plugin or a bundle",
+            Self::Config => "a config, a plugin, a bundle or a recording",
             Self::Load => "a BPF object does not load",
             Self::Attach => "a program does not attach, under --config.strict",
             Self::Listen => "the address cannot be listened on",

@@ -143,6 +143,20 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// A new file `path` to write into, that only its user may read. What was there before is not written over: it goes.
+///
+/// # Errors
+///
+/// When something else than a file is there, a link too, or the directory cannot be written into.
+pub(crate) fn anew(path: &Path) -> io::Result<File> {
+    replaceable(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut new = tempfile::Builder::new();
+    let new = new.prefix(&format!(".{name}.")).suffix(".new").tempfile_in(directory(path))?;
+    // It has mode 0600.
+    new.persist(path).map_err(|failed| failed.error)
+}
+
 /// Says that the file `path` is still right: it was written now.
 ///
 /// # Errors
@@ -225,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn a_new_file_is_its_users_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "one").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        fs::hard_link(&path, dir.path().join("b")).unwrap();
+        anew(&path).unwrap().write_all(b"two").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read(dir.path().join("b")).unwrap(), b"one", "it is another file");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
     fn nothing_but_a_file_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
@@ -240,6 +268,7 @@ mod tests {
         ] {
             assert_eq!(replace(&at(name), b"two").unwrap_err().to_string(), why, "{name}");
             assert_eq!(touch(&at(name)).unwrap_err().to_string(), why, "{name}");
+            assert_eq!(anew(&at(name)).unwrap_err().to_string(), why, "{name}");
         }
         assert_eq!(fs::read(at("file")).unwrap(), b"one");
         assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());

@@ -4,11 +4,15 @@
 //! end it in order are those of [`crate::serve`].
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
-use signal_hook::flag;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::{flag, low_level};
 use tracing::info;
 
 /// A signal that ends nothing.
@@ -82,6 +86,51 @@ impl Noted {
     /// Whether one was told of that has configs read again; only the first who asks is told so.
     pub fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Has the process end in order: the first signal that would end it is told to who asks, and the next ends it at once.
+#[derive(Debug)]
+pub struct Ending {
+    /// What can be read from once one has come.
+    came: UnixStream,
+}
+
+impl Ending {
+    /// From now on, for as long as the process lives.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn begin() -> io::Result<Self> {
+        let (came, sent) = UnixStream::pair()?;
+        let again = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first finds it unset.
+            flag::register_conditional_default(signal, Arc::clone(&again))?;
+            flag::register(signal, Arc::clone(&again))?;
+            low_level::pipe::register(signal, sent.try_clone()?)?;
+        }
+        Ok(Self { came })
+    }
+
+    /// Waits for so long, or until one has come: whether one has.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to wait.
+    pub fn within(&self, time: Duration) -> io::Result<bool> {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut came = [PollFd::new(&self.came, PollFlags::IN)];
+            match poll(&mut came, Some(&left)) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

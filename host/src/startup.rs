@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tracing::{debug, info};
 
 use crate::bpf::{self, Addresses, Layout, MapRef, ObjectSource, Opened, Symbols};
@@ -261,6 +262,8 @@ fn object(config: &Config) -> ObjectSource {
     let file = config.file.path.with_extension("bpf.o");
     match &config.file.beside {
         Beside::Directory => ObjectSource::File(file),
+        // It is replayed, and no object is opened then.
+        Beside::Recording => ObjectSource::Held(file, Bytes::new()),
         Beside::BuiltIn => {
             ObjectSource::Embedded(built_in(&config.name).map_or(&[], |config| config.object))
         }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::files::Readable;
+use crate::files::{self, Readable};
 
 pub mod cgroups;
 pub mod interfaces;
@@ -25,6 +25,11 @@ pub use interfaces::Interfaces;
 pub use kallsyms::{Kallsyms, Printer};
 pub use partitions::Partitions;
 pub use pci_ids::PciIds;
+
+/// Below a file there is nothing.
+const NOWHERE: &str = "/dev/null";
+/// What the kernel calls the time since its last start.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Handles to all tables of this host, shared by all configs. Cheap to clone.
 #[derive(Clone)]
@@ -63,9 +68,15 @@ impl System {
     /// Interfaces are always those of the exporter's own network namespace: they are asked of
     /// the kernel, not of a file.
     pub fn at(root: &Path) -> Self {
+        Self::with(root, root)
+    }
+
+    /// The same, with the names of PCI devices that stand below another root.
+    fn with(root: &Path, pci_root: &Path) -> Self {
+        let pci_ids = pci_ids::PATHS.iter().map(|path| pci_root.join(path)).collect();
         let tables = Tables {
             kallsyms: Kallsyms::new(root.join("proc/kallsyms")),
-            pci_ids: PciIds::new(pci_ids::PATHS.iter().map(|path| root.join(path)).collect()),
+            pci_ids: PciIds::new(pci_ids),
             partitions: Partitions::new(root.join("proc/partitions")),
             cgroups: Cgroups::new(root.to_owned()),
             interfaces: Interfaces::default(),
@@ -75,18 +86,36 @@ impl System {
         Self { tables: Arc::new(tables) }
     }
 
-    /// A host that knows no name, and does not complain of it. What is decoded there is the same on every host.
+    /// A host that knows no name, and does not complain of it. What is decoded there is the same on every host, and
+    /// no file of it is read for plugins.
     pub fn nowhere() -> Self {
-        // Below a file there is nothing.
-        let system = Self::at(Path::new("/dev/null"));
-        let Tables { kallsyms, pci_ids, partitions, cgroups, interfaces, .. } = &*system.tables;
+        let system = Self::without_names(NOWHERE);
+        system.tables.pci_ids.hush();
+        system.tables.nowhere.store(true, Ordering::Relaxed);
+        system
+    }
+
+    /// A host that knows no name of its own: of interfaces, devices, cgroups or kernel symbols. Those of PCI devices
+    /// are the same everywhere.
+    pub fn nameless() -> Self {
+        Self::without_names("/")
+    }
+
+    fn without_names(pci_root: &str) -> Self {
+        let system = Self::with(Path::new(NOWHERE), Path::new(pci_root));
+        let Tables { kallsyms, partitions, cgroups, interfaces, .. } = &*system.tables;
         kallsyms.hush();
-        pci_ids.hush();
         partitions.hush();
         cgroups.hush();
         interfaces.hush();
-        system.tables.nowhere.store(true, Ordering::Relaxed);
         system
+    }
+
+    /// Which of its starts this host's kernel is in, by what it calls it.
+    pub fn boot_id() -> Option<String> {
+        let id = files::read(Path::new(BOOT_ID), 256).ok()?;
+        let id = String::from_utf8(id).ok()?.trim().to_owned();
+        Some(id).filter(|id| !id.is_empty())
     }
 
     /// Whether it is [`System::nowhere`].

@@ -38,7 +38,7 @@ pub fn check(config: &Config, opened: &Opened) -> Result<Vec<Layout>, Vec<Fault>
     let mut faults = programs(opened);
     faults.extend(cgroup_id_map(config, opened));
     let key = |map: &MapSpec| KeyType::of_map(&opened.object, &map.name);
-    match layouts(config, &opened.maps(), key) {
+    match layouts(config, Holder::Object, &opened.maps(), key) {
         Ok(layouts) if faults.is_empty() => Ok(layouts),
         Ok(_) => Err(faults),
         Err(found) => {
@@ -113,11 +113,36 @@ fn ring_remedy(maps: &[MapSpec]) -> String {
 ///
 /// Every fault that the maps have for this config.
 pub fn check_maps(config: &Config, maps: &[MapSpec]) -> Result<Vec<Layout>, Vec<Fault>> {
-    layouts(config, maps, |_| None)
+    layouts(config, Holder::Recording, maps, |_| None)
+}
+
+/// What has the maps that a config is held against.
+#[derive(Clone, Copy)]
+enum Holder {
+    Object,
+    Recording,
+}
+
+impl Holder {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::Recording => "recording",
+        }
+    }
+
+    /// What to do if it has none.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Object => "define one in `SEC(\".maps\")`",
+            Self::Recording => "record it with a config that has the metric",
+        }
+    }
 }
 
 fn layouts(
     config: &Config,
+    holder: Holder,
     maps: &[MapSpec],
     key: impl Fn(&MapSpec) -> Option<KeyType>,
 ) -> Result<Vec<Layout>, Vec<Fault>> {
@@ -126,12 +151,16 @@ fn layouts(
         let map = map_of(outline, maps);
         if map.is_none() && faults.len() >= SHOWN {
             // What was meant takes long to find among many, and nobody is shown it.
-            let (path, problem) = (&outline.path, no_map(outline.name.as_str()));
+            let (path, problem) = (&outline.path, no_map(outline.name.as_str(), holder));
             faults.push(config.fault(path, problem, "give the metric the name of its map"));
             return None;
         }
         let key = map.and_then(&key);
-        let findings = match layout(outline, maps, key.as_ref()) {
+        let found = match map {
+            None => Err(vec![missing(outline.name.as_str(), holder, maps)]),
+            Some(_) => layout(outline, maps, key.as_ref()),
+        };
+        let findings = match found {
             Ok(layout) => return Some(layout),
             Err(findings) => findings,
         };
@@ -227,7 +256,7 @@ fn layout(
     key: Option<&KeyType>,
 ) -> Result<Layout, Vec<Finding>> {
     let Some(map) = map_of(metric, maps) else {
-        return Err(vec![missing(metric.name.as_str(), maps)]);
+        return Err(vec![missing(metric.name.as_str(), Holder::Object, maps)]);
     };
     let name = &map.name;
     if let Some(kind) = metric.events {
@@ -296,22 +325,22 @@ fn records(metric: &Outline, kind: StreamKind, map: &MapSpec) -> Result<Layout, 
     Ok(Layout { map: map.name.clone(), per_cpu: false, key, fields, values: vec![Value::WHOLE] })
 }
 
-fn missing(name: &str, maps: &[MapSpec]) -> Finding {
+fn missing(name: &str, holder: Holder, maps: &[MapSpec]) -> Finding {
     let plain = &*Escaping::Underscores.metric(name);
     let remedy = match nearest(plain, maps.iter().map(|map| map.name.as_str())) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if maps.is_empty() => "define one in `SEC(\".maps\")`".to_owned(),
+        None if maps.is_empty() => holder.remedy().to_owned(),
         None => {
             let names: Vec<_> = maps.iter().map(|map| format!("`{}`", map.name)).collect();
             let names: Vec<_> = names.iter().map(String::as_str).collect();
             format!("give the metric the name of one that it has: {}", listed(&names))
         }
     };
-    Finding::new(".name", no_map(name), remedy)
+    Finding::new(".name", no_map(name, holder), remedy)
 }
 
-fn no_map(name: &str) -> String {
-    format!("the object has no map `{}`", Escaping::Underscores.metric(name))
+fn no_map(name: &str, holder: Holder) -> String {
+    format!("the {} has no map `{}`", holder.word(), Escaping::Underscores.metric(name))
 }
 
 /// What speaks against reading a map of this type as a metric.

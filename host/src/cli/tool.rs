@@ -186,6 +186,14 @@ pub struct Replay {
     /// File with certificates, users and headers, as in serving
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<OsString>,
+
+    /// How long all plugins together may run in a scrape, as in serving
+    #[arg(long = "plugins.scrape-budget", value_name = "TIME", default_value = "2s")]
+    pub scrape_budget: String,
+
+    /// User to become before serving: NAME, UID, NAME:GROUP or UID:GID
+    #[arg(long = "user", value_name = "USER")]
+    pub user: Option<String>,
 }
 
 /// What can be said of configs.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::files::{self, HeldFiles, Unread};
 /// A file that holds a config, kept to say where a fault is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
-    /// The path as the user gave it, or `<built-in>/NAME.yaml`, or `BUNDLE/NAME.yaml` of one in a bundle.
+    /// The path as the user gave it, or `<built-in>/NAME.yaml`, or `BUNDLE/NAME.yaml` of one in a bundle, or
+    /// `RECORDING/NAME.yaml` of one in a recording.
     pub path: PathBuf,
     /// Its text.
     pub text: Arc<str>,
@@ -31,6 +33,8 @@ pub enum Beside {
     BuiltIn,
     /// In its bundle, and nowhere else.
     Bundle(Arc<HeldFiles>),
+    /// Nowhere: it was recorded on some host, by somebody.
+    Recording,
 }
 
 impl ConfigFile {
@@ -43,8 +47,13 @@ impl ConfigFile {
     pub fn bundle(&self) -> Option<&Arc<HeldFiles>> {
         match &self.beside {
             Beside::Bundle(held) => Some(held),
-            Beside::Directory | Beside::BuiltIn => None,
+            Beside::Directory | Beside::BuiltIn | Beside::Recording => None,
         }
+    }
+
+    /// Whether it is of a recording, for which no file of this host is read.
+    pub fn is_recorded(&self) -> bool {
+        self.beside == Beside::Recording
     }
 
     /// Where files are that it names, if it is in a directory; else what they are called behind in messages.
@@ -58,9 +67,12 @@ impl ConfigFile {
     ///
     /// See [`Unread`].
     pub(crate) fn read_beside(&self, name: &Path, most: u64) -> Result<Bytes, Unread> {
-        match self.bundle() {
-            Some(held) => held.read(name, most),
-            None => files::read(&self.folder().join(name), most).map(Bytes::from),
+        match &self.beside {
+            Beside::Bundle(held) => held.read(name, most),
+            Beside::Recording => Err(Unread::Refused(io::ErrorKind::NotFound.into())),
+            Beside::Directory | Beside::BuiltIn => {
+                files::read(&self.folder().join(name), most).map(Bytes::from)
+            }
         }
     }
 

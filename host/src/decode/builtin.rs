@@ -128,6 +128,11 @@ impl Spec {
         self.builtin.name
     }
 
+    /// The sizes of key bytes that it takes. Of more than it needs it takes the first.
+    pub fn sizes(&self) -> Sizes {
+        self.builtin.sizes
+    }
+
     /// Has the system get what the decoder will ask it.
     pub fn want(&self, system: &System) {
         (self.builtin.wants)(system);

@@ -1,100 +1,162 @@
 //! A source whose keys show no text of the host: each text is another one that says nothing, always the
 //! same for the same text.
 //!
-//! Never lets a byte of a text through. Numbers in keys stay as they are.
+//! Never lets a byte through that is not known to be of a number. Numbers in keys stay as they are.
 
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
-use sha2::{Digest as _, Sha256};
-
 use super::Source;
-use crate::bpf::Layout;
+use crate::bpf::{Key, Layout, Role};
 use crate::config::{DecoderStep, Label, Metric};
+use crate::decode::builtin::Sizes;
 use crate::source::{Chunk, Entry, ReadError, Way, Why};
 
-/// What text there is in a part of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Text {
-    /// One that ends with its first NUL, if it has one.
+mod disguise;
+
+pub use disguise::Disguise;
+
+/// What a part of a key is. Of two that are said of the same bytes the later one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyContent {
+    /// Bytes that a plugin, or nobody, makes a text of.
+    Bytes,
+    /// A number, of as many bytes as there are or as are said. What stands behind them means nothing.
+    Number(Option<usize>),
+    /// A number in decimal digits, or else a text that ends with its first NUL.
+    Digits,
+    /// A text that ends with its first NUL, if it has one.
     Terminated,
     /// A DNS name as it is on the wire.
     Domain,
-    /// Bytes that a plugin, or nobody, makes a text of.
-    Bytes,
 }
 
 /// A source that hides the texts of another.
 #[derive(Debug)]
 pub struct Redacted<'s> {
     inner: &'s mut dyn Source,
-    texts: Vec<(Range<usize>, Text)>,
-    secret: [u8; 32],
+    /// What is known of its keys.
+    parts: Vec<(Range<usize>, KeyContent)>,
+    disguise: &'s Disguise,
 }
 
-/// Which parts of a metric's keys are text: what the first decoder takes for one, and what only a plugin
-/// understands.
-pub fn texts(metric: &Metric, layout: &Layout) -> Vec<(Range<usize>, Text)> {
-    let fields =
-        metric.labels.iter().zip(&layout.fields).filter(|(_, field)| !field.bytes.is_empty());
-    fields.filter_map(|(label, field)| Some((field.bytes.clone(), text_of(label)?))).collect()
-}
-
-fn text_of(label: &Label) -> Option<Text> {
-    match label.steps.first() {
-        Some(DecoderStep::Builtin(spec, _)) => match spec.name() {
-            "string" | "regexp" | "static_map" => Some(Text::Terminated),
-            "dname" => Some(Text::Domain),
-            "hex" => Some(Text::Bytes),
-            _ => None,
-        },
-        Some(DecoderStep::Plugin(_)) | None => Some(Text::Bytes),
+/// What the parts of a metric's keys are, as its first decoders take them. What is in none of them means nothing.
+pub fn parts(metric: &Metric, layout: &Layout) -> Vec<(Range<usize>, KeyContent)> {
+    match layout.key {
+        Key::Labels => {}
+        // Only the key that is all 0 counts, which stays as it is.
+        Key::Zero => return vec![(0..usize::MAX, KeyContent::Bytes)],
+        // All keys are one.
+        Key::Ignored => return Vec::new(),
     }
+    let mut parts: Vec<(Range<usize>, KeyContent)> = Vec::new();
+    for (label, field) in metric.labels.iter().zip(&layout.fields) {
+        let content = content_of(label, field.role);
+        match parts.iter_mut().find(|(bytes, _)| *bytes == field.bytes) {
+            Some((_, known)) => *known = content.max(*known),
+            None => parts.push((field.bytes.clone(), content)),
+        }
+    }
+    parts.retain(|(bytes, _)| !bytes.is_empty());
+    parts
+}
+
+fn content_of(label: &Label, role: Role) -> KeyContent {
+    let Some(DecoderStep::Builtin(spec, _)) = label.steps.first() else { return KeyContent::Bytes };
+    match (spec.name(), spec.sizes()) {
+        ("string", _) if role == Role::Bucket => KeyContent::Digits,
+        ("string" | "regexp" | "static_map", _) => KeyContent::Terminated,
+        ("dname", _) => KeyContent::Domain,
+        ("inet_ip", _) if [4, 16].contains(&label.size) => KeyContent::Number(None),
+        (_, Sizes::OneOf(_) | Sizes::MultipleOf(_)) => KeyContent::Number(None),
+        (_, Sizes::AtLeast(bytes)) => KeyContent::Number(Some(bytes)),
+        ("hex", _) => KeyContent::Bytes,
+        // Those that take decimal digits, or show what they do not know.
+        (_, Sizes::Any) => KeyContent::Digits,
+    }
+}
+
+/// Which labels of a metric are made of texts that are hidden, by what may leave out rows then: it gets other texts than
+/// there were.
+pub fn blinded(metric: &Metric, layout: &Layout) -> Vec<String> {
+    let parts = parts(metric, layout);
+    let picks = |step: &DecoderStep| match step {
+        DecoderStep::Builtin(spec, _) => matches!(spec.name(), "regexp" | "static_map"),
+        DecoderStep::Plugin(_) => true,
+    };
+    let labels = metric.labels.iter().zip(&layout.fields).filter(|(label, field)| {
+        let is_number = |(bytes, content): &(Range<usize>, KeyContent)| {
+            *bytes == field.bytes && matches!(content, KeyContent::Number(_))
+        };
+        let is_text = !field.bytes.is_empty() && !parts.iter().any(is_number);
+        // A transform sees all of them.
+        is_text && (!metric.transforms.is_empty() || label.steps.iter().any(picks))
+    });
+    labels.map(|(label, _)| label.name.as_str().to_owned()).collect()
 }
 
 impl<'s> Redacted<'s> {
-    /// The source, with these parts of its keys hidden. Whoever has the secret can find out which text it
-    /// was by trying.
+    /// The source, with the texts in these parts of its keys hidden, and without what is in none of them.
     pub fn new(
         inner: &'s mut dyn Source,
-        texts: Vec<(Range<usize>, Text)>,
-        secret: [u8; 32],
+        parts: Vec<(Range<usize>, KeyContent)>,
+        disguise: &'s Disguise,
     ) -> Self {
-        Self { inner, texts, secret }
+        Self { inner, parts, disguise }
     }
 }
 
-/// Writes over a text. An empty one stays empty.
-fn hide(field: &mut [u8], text: Text, secret: &[u8; 32]) {
-    let end = match text {
-        Text::Terminated => field.iter().position(|byte| *byte == 0).unwrap_or(field.len()),
-        Text::Domain | Text::Bytes => field.len(),
+/// A key that shows no text.
+fn hidden(key: &[u8], parts: &[(Range<usize>, KeyContent)], disguise: &Disguise) -> Vec<u8> {
+    let mut hidden = vec![0; key.len()];
+    for (bytes, content) in parts {
+        let bytes = bytes.start..bytes.end.min(key.len());
+        hide(&key[bytes.clone()], *content, disguise, &mut hidden[bytes]);
+    }
+    hidden
+}
+
+/// Writes what stands for a part of a key. An empty text stays empty.
+fn hide(part: &[u8], content: KeyContent, disguise: &Disguise, out: &mut [u8]) {
+    let text = match content {
+        KeyContent::Number(size) => {
+            let size = size.unwrap_or(part.len()).min(part.len());
+            return out[..size].copy_from_slice(&part[..size]);
+        }
+        KeyContent::Digits | KeyContent::Terminated => {
+            part.split(|byte| *byte == 0).next().unwrap_or_default()
+        }
+        KeyContent::Domain => &part[..end_of_domain(part)],
+        KeyContent::Bytes => {
+            &part[..part.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1)]
+        }
     };
-    if field[..end].iter().all(|byte| *byte == 0) {
-        return;
-    }
-    let digest = Sha256::new().chain_update(secret).chain_update(&field[..end]).finalize();
-    let hex = |n: usize| b"0123456789abcdef"[usize::from(digest[n / 2] >> (4 * (n % 2)) & 15)];
-    let size = field.len();
-    match text {
-        // As long as the field allows, and one NUL behind it.
-        Text::Terminated => {
-            let most = (size - 1).clamp(1, 16);
-            for (n, byte) in field.iter_mut().enumerate() {
-                *byte = if n < most { hex(n) } else { 0 };
-            }
+    match content {
+        _ if text.is_empty() => {}
+        KeyContent::Digits if text.iter().all(u8::is_ascii_digit) => {
+            out[..text.len()].copy_from_slice(text);
         }
-        Text::Domain => {
-            let most = size.saturating_sub(2).min(16);
-            field.fill(0);
-            field[0] = most as u8;
-            (0..most).for_each(|n| field[n + 1] = hex(n));
+        // A label in front of which its size stands, and the end behind it.
+        KeyContent::Domain => {
+            let room = out.len().saturating_sub(2).min(Disguise::LETTERS);
+            out[0] = room as u8;
+            out[1..=room].copy_from_slice(&disguise.letters(text, room));
         }
-        Text::Bytes => {
-            field.iter_mut().zip(digest.iter().cycle()).for_each(|(to, from)| *to = *from)
+        _ => {
+            let room = out.len().min(Disguise::LETTERS);
+            out[..room].copy_from_slice(&disguise.letters(text, room));
         }
     }
+}
+
+/// Where a DNS name ends, before its last, empty label.
+fn end_of_domain(part: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(size) = part.get(at).filter(|size| **size > 0) {
+        at += 1 + usize::from(*size);
+    }
+    at.min(part.len())
 }
 
 impl Source for Redacted<'_> {
@@ -125,14 +187,11 @@ impl Source for Redacted<'_> {
     /// Entries whose keys are equal once they show nothing are one, with the sum of their values.
     fn read(&mut self, visit: &mut dyn FnMut(Chunk<'_>)) -> Result<(), ReadError> {
         let (key_size, cpus) = (self.key_size(), self.cpus());
-        let Self { inner, texts, secret } = self;
+        let Self { inner, parts, disguise } = self;
         let (mut keys, mut sums) = (Vec::new(), Vec::<u64>::new());
         let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut add = |Entry { key, values }: Entry<'_>| {
-            let mut key = key.to_vec();
-            for (bytes, text) in &*texts {
-                hide(&mut key[bytes.clone()], *text, secret);
-            }
+            let key = hidden(key, parts, disguise);
             if let Some(at) = index.get(&key) {
                 let sums = &mut sums[at * cpus..(at + 1) * cpus];
                 let both = sums.iter_mut().zip(values);
@@ -155,45 +214,4 @@ impl Source for Redacted<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hidden(field: &[u8], text: Text) -> Vec<u8> {
-        let mut field = field.to_vec();
-        hide(&mut field, text, &[7; 32]);
-        field
-    }
-
-    #[test]
-    fn a_text_becomes_another_that_is_always_the_same() {
-        let one = hidden(b"nginx\0\0\0\0\0\0\0\0\0\0\0", Text::Terminated);
-        assert_eq!(
-            one,
-            hidden(b"nginx\0old\0\0\0\0\0\0\0", Text::Terminated),
-            "what is behind it too"
-        );
-        assert!(one[..15].iter().all(u8::is_ascii_hexdigit) && one[15] == 0, "{one:?}");
-        assert_ne!(one, hidden(b"nginy\0\0\0\0\0\0\0\0\0\0\0", Text::Terminated));
-        let mut other = b"nginx\0\0\0\0\0\0\0\0\0\0\0".to_vec();
-        hide(&mut other, Text::Terminated, &[8; 32]);
-        assert_ne!(one, other, "another secret");
-        assert_eq!(hidden(&[0; 16], Text::Terminated), [0; 16]);
-    }
-
-    #[test]
-    fn a_domain_stays_one() {
-        let domain = hidden(b"\x03www\x07example\x03com\0\0\0\0", Text::Domain);
-        assert_eq!((domain.len(), domain[0], domain[17]), (20, 16, 0));
-        assert!(domain[1..17].iter().all(u8::is_ascii_hexdigit));
-    }
-
-    #[test]
-    fn small_fields_are_hidden_too() {
-        for size in 1..4 {
-            for text in [Text::Terminated, Text::Domain, Text::Bytes] {
-                let field = hidden(&vec![b'x'; size], text);
-                assert!(field.len() == size && field != vec![b'x'; size], "{text:?} {field:?}");
-            }
-        }
-    }
-}
+mod tests;

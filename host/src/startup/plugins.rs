@@ -172,9 +172,10 @@ fn missing_in_bundle(plan: &PluginPlan, name: &Path) -> Refusal {
     Refusal::new(plan, plan.origin.key(), Advice::new(problem, PACK))
 }
 
-/// Where the file of a plugin may be: beside the config, then on the shelf.
+/// Where the file of a plugin may be: beside the config, then on the shelf. Beside a recorded one there is nothing.
 fn places<'a>(config: &'a Config, dir: Option<&'a Path>) -> Vec<&'a Path> {
-    [config.file.folder()].into_iter().chain(dir).collect()
+    let beside = (!config.file.is_recorded()).then(|| config.file.folder());
+    beside.into_iter().chain(dir).collect()
 }
 
 impl Keeper<'_> {
@@ -213,7 +214,8 @@ impl Keeper<'_> {
 
     /// A file of one of these places, if it is signed as the policy wants; nothing without a policy.
     fn signed(&self, file: &Path, places: &[&Path]) -> Option<Result<Digest, Advice>> {
-        let policy = self.policy?;
+        // Without a place there is no file, which is told when it is to be loaded.
+        let policy = self.policy.filter(|_| !places.is_empty())?;
         let signed = || {
             let file = plugin::find(file, places)?;
             let bytes = plugin::read_file(&file)?;
@@ -309,6 +311,14 @@ impl Sought<'_> {
             }
             (PluginOrigin::Registry(_), PluginError::Pin { found }) => {
                 Refusal::new(self.plan, key, LockError::Changed { file: file(), found })
+            }
+            (PluginOrigin::File(file), PluginError::NotThere { .. })
+                if self.config.file.is_recorded() =>
+            {
+                let problem =
+                    format!("{} is not in the directory of --plugins.dir", file.display());
+                let remedy = "put it there: a recording has no plugins, and none beside it is used";
+                Refusal::new(self.plan, key, Advice::new(problem, remedy))
             }
             (_, error) => {
                 Refusal { path: error.place(&self.plan.path, key), advice: error.advice() }

@@ -52,6 +52,8 @@ pub struct Cgroups(Arc<Shared>);
 
 struct Shared {
     wanted: AtomicBool,
+    /// Whether nothing is to be known, whoever asks.
+    hushed: AtomicBool,
     known: Mutex<Known>,
 }
 
@@ -121,11 +123,13 @@ impl Cgroups {
             retried: None,
             complained: false,
         };
-        Self(Arc::new(Shared { wanted: AtomicBool::new(false), known: Mutex::new(known) }))
+        let (wanted, hushed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Shared { wanted, hushed, known: Mutex::new(known) }))
     }
 
-    /// Does not complain from now on that nothing can be read.
+    /// Does not complain from now on that nothing can be read, and is not watched.
     pub(super) fn hush(&self) {
+        self.0.hushed.store(true, Ordering::Relaxed);
         self.lock().complained = true;
     }
 
@@ -136,7 +140,7 @@ impl Cgroups {
 
     /// Whether something will ask.
     pub fn is_wanted(&self) -> bool {
-        self.0.wanted.load(Ordering::Relaxed)
+        self.0.wanted.load(Ordering::Relaxed) && !self.0.hushed.load(Ordering::Relaxed)
     }
 
     /// Appends the path of the cgroup with this id, such as `/sys/fs/cgroup/system.slice`, to

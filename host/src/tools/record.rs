@@ -1,22 +1,28 @@
 //! `record`: what the maps of running programs hold, into a file.
+//!
+//! The file holds all keys, so nobody else may read it. Nothing is written through a link.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::advice::Advise;
 use crate::bpf::MapSpec;
 use crate::config::ConfigFile;
+use crate::files;
 use crate::scrape::{Fed, Unit};
+use crate::signals::Ending;
 use crate::source::Source;
-use crate::source::recording::{Head, RecordedConfig, RecordedMap, Recorder};
-use crate::source::redacted::{Redacted, texts};
+use crate::source::recording::{Head, MOST_READINGS, RecordedConfig, RecordedMap, Recorder};
+use crate::source::redacted::{Disguise, Redacted, parts};
+use crate::system::System;
 use crate::version;
 
+/// The least time from one reading to the next.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// How a recording is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Recording<'a> {
     /// The file.
     pub file: &'a Path,
@@ -25,7 +31,18 @@ pub struct Recording<'a> {
     /// From one reading to the next.
     pub interval: Duration,
     /// What texts in keys are hidden with, if they are.
-    pub secret: Option<[u8; 32]>,
+    pub disguise: Option<Disguise>,
+}
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// How many readings.
+    pub readings: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Whether a signal ended it before its time.
+    pub interrupted: bool,
 }
 
 /// A recording that cannot be written.
@@ -40,13 +57,53 @@ pub struct Unwritten {
 
 impl Advise for Unwritten {
     fn remedy(&self) -> Option<String> {
-        Some("give --output a file that can be written".to_owned())
+        Some("give --output a file that can be written, on a disk with room".to_owned())
+    }
+}
+
+/// Why no recording of such a time is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitTime {
+    /// It would be read too often.
+    #[error("--interval={0:?} is less than {LEAST:?}")]
+    Interval(Duration),
+    /// It would have too many readings.
+    #[error("--for={time:?} and --interval={interval:?} are more than {MOST_READINGS} readings")]
+    Readings {
+        /// How long.
+        time: Duration,
+        /// From one reading to the next.
+        interval: Duration,
+    },
+}
+
+impl Advise for UnfitTime {
+    fn remedy(&self) -> Option<String> {
+        Some("write a longer --interval, or a shorter --for".to_owned())
     }
 }
 
 impl Recording<'_> {
-    /// Reads all maps of these units again and again, whose configs have these texts; how many readings it
-    /// has made, and the file's size in bytes.
+    /// Whether a replay takes as many readings as this may have.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    pub fn fits(&self) -> Result<(), UnfitTime> {
+        let Self { time, interval, .. } = *self;
+        if interval < LEAST {
+            return Err(UnfitTime::Interval(interval));
+        }
+        // The first is at its beginning.
+        let readings = time.as_nanos().div_ceil(interval.as_nanos()) + 1;
+        match readings > u128::from(MOST_READINGS) {
+            true => Err(UnfitTime::Readings { time, interval }),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads all maps of these units again and again, whose configs have these texts, until its time is over or the
+    /// process is to end.
     ///
     /// # Errors
     ///
@@ -55,48 +112,55 @@ impl Recording<'_> {
         &self,
         configs: &[ConfigFile],
         units: &mut [Unit],
-    ) -> Result<(u64, u64), Unwritten> {
+        ending: &Ending,
+    ) -> Result<Recorded, Unwritten> {
         let unwritten = |source| Unwritten { file: self.file.to_owned(), source };
-        self.write(configs, units).map_err(unwritten)
+        self.write(configs, units, ending).map_err(unwritten)
     }
 
-    fn write(&self, configs: &[ConfigFile], units: &mut [Unit]) -> io::Result<(u64, u64)> {
-        let file = BufWriter::new(File::create(self.file)?);
+    fn write(
+        &self,
+        configs: &[ConfigFile],
+        units: &mut [Unit],
+        ending: &Ending,
+    ) -> io::Result<Recorded> {
+        let file = BufWriter::new(files::anew(self.file)?);
         let mut recorder = Recorder::begin(file, &head(configs, units))?;
         let began = Instant::now();
-        let mut rounds = 0;
+        let mut recorded = Recorded { readings: 0, bytes: 0, interrupted: false };
         loop {
             let at = began.elapsed();
-            self.round(&mut recorder, at, units)?;
-            rounds += 1;
+            self.reading(&mut recorder, at, units)?;
+            recorded.readings += 1;
             if at >= self.time {
                 break;
             }
             let next = self.interval.saturating_sub(began.elapsed().saturating_sub(at));
-            thread::sleep(next.min(self.time.saturating_sub(began.elapsed())));
+            if ending.within(next.min(self.time.saturating_sub(began.elapsed())))? {
+                recorded.interrupted = true;
+                break;
+            }
         }
         let file = recorder.end()?.into_inner().map_err(io::Error::from)?;
         file.sync_all()?;
-        Ok((rounds, file.metadata()?.len()))
+        Ok(Recorded { bytes: file.metadata()?.len(), ..recorded })
     }
-}
 
-impl Recording<'_> {
-    fn round<W: Write>(
+    fn reading(
         &self,
-        recorder: &mut Recorder<W>,
+        recorder: &mut Recorder<impl Write>,
         at: Duration,
         units: &mut [Unit],
     ) -> io::Result<()> {
         let metrics = units.iter_mut().flat_map(|unit| &mut unit.metrics);
-        let Some(secret) = self.secret else {
-            return recorder.round(at, metrics.map(|fed| &mut *fed.source as &mut dyn Source));
+        let Some(disguise) = &self.disguise else {
+            return recorder.reading(at, metrics.map(|fed| &mut *fed.source as &mut dyn Source));
         };
         let hidden = metrics.map(|Fed { linked, layout, source }| {
-            Redacted::new(&mut **source, texts(&linked.metric, layout), secret)
+            Redacted::new(&mut **source, parts(&linked.metric, layout), disguise)
         });
         let mut hidden: Vec<_> = hidden.collect();
-        recorder.round(at, hidden.iter_mut().map(|source| source as &mut dyn Source))
+        recorder.reading(at, hidden.iter_mut().map(|source| source as &mut dyn Source))
     }
 }
 
@@ -111,7 +175,8 @@ pub fn head(configs: &[ConfigFile], units: &[Unit]) -> Head {
             maps: unit.metrics.iter().map(|fed| map(unit, &*fed.source)).collect(),
         }
     });
-    Head { exporter: version::VERSION.to_owned(), kernel, configs: configs.collect() }
+    let (exporter, boot) = (version::VERSION.to_owned(), System::boot_id().unwrap_or_default());
+    Head { exporter, kernel, boot, configs: configs.collect() }
 }
 
 fn map(unit: &Unit, source: &dyn Source) -> RecordedMap {
@@ -127,5 +192,25 @@ fn map(unit: &Unit, source: &dyn Source) -> RecordedMap {
         max_entries: source.max_entries() as u32,
         flags,
         cpus: source.cpus() as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is recorded can be replayed: no more readings are made than are played.
+    #[test]
+    fn no_recording_has_more_readings_than_are_played() {
+        let fits = |time: u64, interval: u64| {
+            let [time, interval] = [time, interval].map(Duration::from_nanos);
+            let recording = Recording { file: Path::new("x"), time, interval, disguise: None };
+            recording.fits().map_err(|unfit| unfit.advice().to_string())
+        };
+        let (second, most) = (1_000_000_000, 999_999);
+        assert_eq!(fits(0, second), Ok(()));
+        assert_eq!(fits(most * second, second), Ok(()));
+        insta::assert_snapshot!(fits(most * second + 1, second).unwrap_err(), @"--for=999999.000000001s and --interval=1s are more than 1000000 readings; write a longer --interval, or a shorter --for");
+        insta::assert_snapshot!(fits(second, 0).unwrap_err(), @"--interval=0ns is less than 1ms; write a longer --interval, or a shorter --for");
     }
 }

@@ -310,7 +310,10 @@ fn binary() -> impl Iterator<Item = Trial> {
         checked_without_privileges,
         four_when_nothing_of_the_default_set_loads,
     ];
-    let recorded = trials![recording: a_recording_shows_texts_unless_told_not_to];
+    let recorded = trials![recording:
+        a_recording_shows_texts_unless_told_not_to,
+        a_recording_may_be_interrupted,
+    ];
     let recorded = recorded.into_iter().chain(trials![bundles: its_programs_count]);
     let examples = trials![examples:
         the_default_set_counts_programs_and_system_calls,

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ebpf_wasm_exporter::config::ConfigFile;
 use ebpf_wasm_exporter::plugin::Loader;
@@ -19,12 +21,16 @@ use ebpf_wasm_exporter::source::{Reading, Way};
 use ebpf_wasm_exporter::startup;
 use ebpf_wasm_exporter::system::System;
 use ebpf_wasm_exporter::tools::record;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cases::{Case, FILES, WHOLE, Work};
 use crate::configs::Configs;
 use crate::exact::{Maps, running};
 use crate::exporter::BINARY;
 use crate::plugins::places;
+
+/// After this, what should have come will not.
+const HANG: Duration = Duration::from_secs(60);
 
 /// Another reader of each map of these units.
 fn readers(units: &[Unit]) -> Vec<MapReader> {
@@ -37,7 +43,7 @@ fn readers(units: &[Unit]) -> Vec<MapReader> {
     metrics.map(reader).collect()
 }
 
-fn replayed(file: &Path, rounds: usize) -> Vec<Vec<u8>> {
+fn replayed(file: &Path, readings: usize) -> Vec<Vec<u8>> {
     let tape = Tape::open(file).unwrap();
     let files = startup::replay::recorded(tape.head(), file);
     let tape = Arc::new(Mutex::new(tape));
@@ -46,11 +52,11 @@ fn replayed(file: &Path, rounds: usize) -> Vec<Vec<u8>> {
     let (units, faults) = startup::replay::units(&tape, files, &places, &system, loader);
     assert_eq!(faults, []);
     let mut scraper = Scraper::new(units);
-    let mut round = || {
+    let mut reading = || {
         scraper.read_maps();
         scraper.maps_text()
     };
-    (0..rounds).map(|_| round()).collect()
+    (0..readings).map(|_| reading()).collect()
 }
 
 pub fn a_replay_gives_the_bytes_that_were_served() {
@@ -80,18 +86,20 @@ fn recorded(cases: &[Case], mut then: impl FnMut(&mut Scraper)) -> Vec<u8> {
         |case: &Case| ConfigFile::new(Path::new(case.name).with_extension("yaml"), case.yaml());
     let files: Vec<_> = cases.iter().map(file).collect();
     let units = startup::units(running, Reading::Pinned(Way::Batch)).unwrap();
-    let mut recorder = Recorder::begin(Vec::new(), &record::head(&files, &units)).unwrap();
+    // It is replayed elsewhere too, and is to become the same there.
+    let head = Head { boot: String::new(), ..record::head(&files, &units) };
+    let mut recorder = Recorder::begin(Vec::new(), &head).unwrap();
     let mut readers = readers(&units);
     let mut scraper = Scraper::new(units);
-    let rounds = cases.iter().map(|case| case.readings.len()).max().unwrap();
-    for round in 0..rounds {
+    let readings = cases.iter().map(|case| case.readings.len()).max().unwrap();
+    for reading in 0..readings {
         for (case, work) in &works {
-            if let Some(count) = case.readings.get(round) {
+            if let Some(count) = case.readings.get(reading) {
                 count(work);
             }
         }
         let sources = readers.iter_mut().map(|reader| reader as &mut dyn Source);
-        recorder.round(Duration::from_secs(round as u64), sources).unwrap();
+        recorder.reading(Duration::from_secs(reading as u64), sources).unwrap();
         then(&mut scraper);
     }
     recorder.end().unwrap()
@@ -110,7 +118,7 @@ impl Told {
         let tape = Tape::open(file).unwrap();
         let head = tape.head().clone();
         let tape = Arc::new(Mutex::new(tape));
-        let player = |(n, map)| Player::new(&tape, n, map, String::new());
+        let player = |(n, map)| Player::new(&tape, n, map, String::new(), 1);
         let mut players: Vec<_> = head.maps().enumerate().map(player).collect();
         let mut readings = Vec::new();
         while tape.lock().unwrap().advance().unwrap() {
@@ -209,13 +217,67 @@ pub fn a_recording_shows_texts_unless_told_not_to() {
         assert_eq!((code, text.contains(NAME)), (Some(0), shown), "{text}");
         assert!(text.lines().count() > 3, "{text}");
     }
-    let (code, text) = said(&["record", "--config.dir", dir, "--config.names=switches", "-o", dir]);
-    assert_eq!(code, Some(1));
-    let text = text.lines().last().unwrap().replace(dir, "DIR");
-    insta::assert_snapshot!(text, @"error: DIR: is a directory; give --output a file that can be written");
-    let (code, text) =
-        said(&["record", "--config.dir", dir, "--config.names=switches", "-o", "x", "--for=1"]);
-    assert_eq!(code, Some(2));
-    insta::assert_snapshot!(text, @"error: --for=1 is no time; write one such as 30s or 1m30s
-");
+    let wrong = |arguments: &[&str], exit: i32| {
+        let record = ["record", "--config.dir", dir, "--config.names=switches"];
+        let (code, text) = said(&[&record, arguments].concat());
+        assert_eq!(code, Some(exit), "{text}");
+        text.lines().last().unwrap().replace(dir, "DIR")
+    };
+    insta::assert_snapshot!(wrong(&["-o", dir], 1), @"error: DIR: it is there, and no regular file; give --output a file that can be written, on a disk with room");
+    insta::assert_snapshot!(wrong(&["-o", "/dev/stdout"], 1), @"error: /dev/stdout: it is a link, which is not replaced; give --output a file that can be written, on a disk with room");
+    insta::assert_snapshot!(wrong(&["-o", "x", "--for=1"], 2), @"error: --for=1 is no time up to a year; write one such as 30s or 1m30s");
+    insta::assert_snapshot!(wrong(&["-o", "x", "--for=10000h"], 2), @"error: --for=10000h is no time up to a year; write one such as 30s or 1m30s");
+    insta::assert_snapshot!(wrong(&["-o", "x", "--interval=1ns"], 2), @"error: --interval=1ns is less than 1ms; write a longer --interval, or a shorter --for");
+    insta::assert_snapshot!(wrong(&["-o", "x", "--for=1001s", "--interval=1ms"], 2), @"error: --for=1001s and --interval=1ms are more than 1000000 readings; write a longer --interval, or a shorter --for");
+}
+
+/// A signal ends a recording in order. What kills the process leaves all readings that were whole. Nobody else may read
+/// either.
+pub fn a_recording_may_be_interrupted() {
+    const YAML: &str = "metrics: {counters: [{name: switches_total, help: h, labels: [
+        {name: comm, size: 16, decoders: [{name: string}]}]}]}";
+    let mut configs = Configs::new();
+    configs.add_object("switches", YAML);
+    let file = configs.path().join("x.rec");
+    let path = file.to_str().unwrap();
+    let interrupted = |signal| {
+        let mut record = Command::new(BINARY);
+        record.arg("record").args(configs.flags()).args([
+            "--for=10m",
+            "--interval=1ms",
+            "-o",
+            path,
+        ]);
+        let mut record = record.stdout(Stdio::piped()).spawn().unwrap();
+        let begun = Instant::now();
+        while readings(&file) < 3 {
+            assert!(begun.elapsed() < HANG, "nothing is recorded");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let pid = Pid::from_child(&record);
+        kill_process(pid, signal).unwrap();
+        let mut text = String::new();
+        record.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        (record.wait().unwrap().code(), text)
+    };
+    let (code, text) = interrupted(Signal::INT);
+    assert_eq!(code, Some(0));
+    assert!(text.ends_with(" bytes; a signal ended it before its time\n"), "{text}");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let (code, text) = said(&["replay", path, "--once"]);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, _) = interrupted(Signal::KILL);
+    assert_eq!(code, None);
+    let whole = readings(&file);
+    let (code, text) = said(&["replay", path, "--once"]);
+    assert!(code == Some(3) && text.contains(&format!("with --at {whole}\n")), "{text}");
+    let (code, text) = said(&["replay", path, &format!("--at={whole}")]);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+/// How many readings of a file are whole; none if it is not there yet.
+fn readings(file: &Path) -> u64 {
+    let Ok(mut tape) = Tape::open(file) else { return 0 };
+    while let Ok(true) = tape.advance() {}
+    tape.readings()
 }

@@ -18,6 +18,7 @@ mod bundles;
 mod data;
 mod exact;
 mod formats;
+mod hostile_files;
 mod merged;
 mod plugins;
 mod printed;
@@ -126,6 +127,17 @@ fn others() -> impl Iterator<Item = Trial> {
         another_config_takes_the_place_of_the_recorded_one,
         what_cannot_be_replayed_is_said,
     ];
+    let hostile = trials![hostile_files:
+        no_file_is_read_for_a_recorded_config,
+        a_recording_brings_no_plugins,
+        names_of_another_host_are_not_used,
+        faults_of_recorded_configs_name_the_recording,
+        a_replay_ends_although_no_map_feeds_a_metric,
+        a_reading_that_is_not_there_is_told,
+        a_plugin_that_takes_too_long_is_an_error,
+        a_small_file_takes_no_memory,
+    ];
+    let printed = printed.into_iter().chain(hostile);
     let bundles = trials![bundles:
         a_bundle_proves_itself_anywhere,
         a_bit_that_was_turned_is_told_wherever_it_is,

@@ -21,8 +21,7 @@ fn series(arguments: &[&str]) -> String {
 pub fn the_first_reading_and_the_last() {
     insta::assert_snapshot!("first", series(&["--at=1"]));
     insta::assert_snapshot!("last", series(&["--once"]));
-    assert_eq!(series(&["--at=5"]), series(&["--once"]));
-    assert_eq!(series(&["--at=99"]), series(&["--once"]), "there are no more");
+    assert_eq!(series(&["--at=5"]), series(&["--once"]), "there are no more");
 }
 
 pub fn no_series_falls_from_one_reading_to_the_next() {
@@ -60,12 +59,12 @@ pub fn what_cannot_be_replayed_is_said() {
         let text = String::from_utf8(stderr).expect("a text");
         text.replace(env!("CARGO_MANIFEST_DIR"), "HOST")
     };
-    insta::assert_snapshot!(said(&["/dev/null", "--once"]), @"error: /dev/null: this is no recording; give a file that `record` has written");
+    insta::assert_snapshot!(said(&["/dev/null", "--once"]), @"error: /dev/null: it is no regular file; give a file that `record` has written");
     let dir = tempfile::tempdir().expect("a directory");
     let cut = dir.path().join("cut.rec");
     let whole = std::fs::read(RECORDING).expect("a recording");
     std::fs::write(&cut, &whole[..whole.len() / 2]).expect("it is written");
     let text = said(&[cut.to_str().expect("a path"), "--once"]);
-    assert!(text.contains("ends in the middle of") && text.lines().count() == 1, "{text}");
+    assert!(text.contains("ends in the middle of its head") && text.lines().count() == 1, "{text}");
     insta::assert_snapshot!(said(&[RECORDING, "--config.names=other"]), @"error: HOST/tests/recordings/workload.rec: the recording has no config `other`; it has work");
 }

@@ -44,7 +44,8 @@ fn pusher_of(recording: &[&str], variables: &[(&str, &str)]) -> Exporter {
 
 /// What is served of maps at this reading.
 fn served(reading: usize) -> Samples {
-    let at = format!("--at={reading}");
+    // Behind the last one all stays as it is.
+    let at = format!("--at={}", reading.min(READINGS));
     printed(&[RECORDING, &at])
 }
 

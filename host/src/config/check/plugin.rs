@@ -18,8 +18,12 @@ use crate::config::plan::{DataPlan, PluginOrigin, PluginPlan, PluginSettings, Pl
 use crate::config::ranges::{self, Count};
 use crate::config::raw::{self, Field, Setting};
 use crate::digest::Digest;
-use crate::files::Unread;
+use crate::files::{self, Unread};
 use crate::reference::{ArtifactReference, PinnedReference};
+
+/// What to do where a recorded config names files: a config in a directory is of whoever replays it.
+const OWN_DIRECTORY: &str =
+    "have the files read that your own config names: give its directory with --config.dir";
 
 /// The plugins that a file has, be they faulty, and those that it uses.
 pub(super) struct Names {
@@ -97,6 +101,13 @@ fn one(raw: raw::Plugin, file: &ConfigFile, faults: &Faults<'_>) -> Option<Plugi
         faults.error(&path, problem, "use letters, digits, `_`, `-` and `.`");
     }
     let origin = origin(raw.file, raw.oci, &path, faults);
+    if file.is_recorded()
+        && let Some(PluginOrigin::File(component)) = &origin
+        && files::inner_name(component).is_none()
+    {
+        let problem = "the plugin of a recorded config is looked for in --plugins.dir, and this leads elsewhere";
+        faults.error(&format!("{path}.file"), problem, OWN_DIRECTORY);
+    }
     let sha256 = digest(raw.sha256, &format!("{path}.sha256"), faults);
     let settings = settings(raw.settings, &format!("{path}.settings"), file, faults);
     let data = data(raw.data, &format!("{path}.data"), file, faults);
@@ -108,10 +119,14 @@ fn one(raw: raw::Plugin, file: &ConfigFile, faults: &Faults<'_>) -> Option<Plugi
     (faults.errors() == before).then_some(plugin)
 }
 
-/// The files that it reads while the exporter runs. A bundle holds none of them.
+/// The files that it reads while the exporter runs. A bundle holds none of them, and a recorded config reads none.
 fn data(raw: Vec<raw::Data>, path: &str, file: &ConfigFile, faults: &Faults<'_>) -> Vec<DataPlan> {
     let folder = file.folder();
     let plans = data::all(raw, path, folder, faults);
+    if file.is_recorded() && !plans.is_empty() {
+        faults.warning(path, "no file of this host is read for a recorded config", OWN_DIRECTORY);
+        return Vec::new();
+    }
     for plan in plans.iter().filter(|plan| file.bundle().is_some() && plan.file.starts_with(folder))
     {
         let problem = "the file is in no directory, as the config is in a bundle";
@@ -325,6 +340,10 @@ impl Writer<'_> {
 
     /// Writes what the file holds, without the line feed at its end.
     fn file(&mut self, name: &str) {
+        if self.config.is_recorded() {
+            let problem = "no file of this host is read for a recorded config";
+            return self.faults.error(&format!("{}.file", self.path), problem, OWN_DIRECTORY);
+        }
         match read(self.config, Path::new(name), self.faults.bounds) {
             Ok(text) => {
                 quoted(text.strip_suffix('\n').unwrap_or(&text), &mut self.out);

@@ -4,17 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{END, Head, MAGIC, ROUND};
+use zstd::zstd_safe::CParameter;
+
+use super::block::BlockWriter;
+use super::{Head, READING, WINDOW};
 use crate::source::Entry;
 use crate::source::Source;
 
-/// How hard to compress: most of a round is the digits of counters.
+/// How hard to compress: most of a reading is the digits of counters.
 const LEVEL: i32 = 3;
 
-/// Writes rounds, each of them what has changed since the one before.
+/// Writes readings, each of them what has changed since the one before.
 pub struct Recorder<W: Write> {
-    out: zstd::Encoder<'static, W>,
-    /// What each map held in the last round that could read it.
+    out: zstd::Encoder<'static, BlockWriter<W>>,
+    /// What each map held in the last reading of it that worked.
     maps: Vec<Held>,
 }
 
@@ -27,9 +30,9 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn begin(mut out: W, head: &Head) -> io::Result<Self> {
-        out.write_all(MAGIC)?;
-        let mut out = zstd::Encoder::new(out, LEVEL)?;
+    pub fn begin(out: W, head: &Head) -> io::Result<Self> {
+        let mut out = zstd::Encoder::new(BlockWriter::begin(out)?, LEVEL)?;
+        out.set_parameter(CParameter::WindowLog(WINDOW))?;
         let json = serde_json::to_vec(head)?;
         out.write_all(&number(json.len())?)?;
         out.write_all(&json)?;
@@ -38,18 +41,18 @@ impl<W: Write> Recorder<W> {
     }
 
     /// Reads all maps, which are those of the head in its order, and writes what has changed; `at` is the
-    /// time since the first round.
+    /// time since the first reading. What was read is in the file then, whatever becomes of the process.
     ///
     /// # Errors
     ///
     /// If it cannot be written. A map that cannot be read is noted as such.
-    pub fn round<'s>(
+    pub fn reading<'s>(
         &mut self,
         at: Duration,
         sources: impl IntoIterator<Item = &'s mut (dyn Source + 's)>,
     ) -> io::Result<()> {
         let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
-        self.out.write_all(&[ROUND])?;
+        self.out.write_all(&[READING])?;
         self.out.write_all(&nanos.to_le_bytes())?;
         for (held, source) in self.maps.iter_mut().zip(sources) {
             match held.read(source) {
@@ -57,7 +60,7 @@ impl<W: Write> Recorder<W> {
                 None => self.out.write_all(&[0])?,
             }
         }
-        Ok(())
+        self.out.flush()
     }
 
     /// Ends the recording.
@@ -65,14 +68,13 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn end(mut self) -> io::Result<W> {
-        self.out.write_all(&[END])?;
-        self.out.finish()
+    pub fn end(self) -> io::Result<W> {
+        self.out.finish()?.end()
     }
 }
 
 impl Held {
-    /// What has changed in a map, as it stands in a round; none if it cannot be read.
+    /// What has changed in a map, as it stands in a reading; none if it cannot be read.
     fn read(&mut self, source: &mut dyn Source) -> Option<io::Result<Vec<u8>>> {
         let (mut changed, mut count, mut met) = (Vec::new(), 0, HashSet::new());
         let mut visit = |Entry { key, values }: Entry<'_>| {

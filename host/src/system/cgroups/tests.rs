@@ -263,3 +263,13 @@ fn says_what_follows_from_not_watching() {
     insta::assert_snapshot!(unwatched(Unwatched::TurnedOff), @"cgroups are not watched (--no-cgroup.fanotify): they are looked for when an id is not known, and one that is gone by then has no name");
     insta::assert_snapshot!(unwatched_rolls(Unwatched::NoCgroups), @"cgroups are not watched (no cgroup v2 is mounted): `cgroup_id_map` is brought up to date every 5s and at each scrape, so cgroups are in it late");
 }
+
+/// Where names are not to be known, nobody watches for them.
+#[test]
+fn hushed_ones_are_not_watched() {
+    let host = Host::new(MOUNTINFO);
+    host.cgroups.want();
+    assert!(host.cgroups.is_wanted());
+    host.cgroups.hush();
+    assert!(!host.cgroups.is_wanted() && host.cgroups.watch(false).unwrap().is_none());
+}

@@ -4,7 +4,7 @@
 //! becomes the same wherever it is replayed.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::Points;
@@ -13,15 +13,12 @@ use crate::bpf::MapSpec;
 use crate::bundle::{Bundle, Part};
 use crate::config::{ConfigFile, Fault, Severity};
 use crate::plugin::Loader;
-use crate::scrape::Scraper;
 use crate::source::recording::{Head, Tape};
+use crate::startup::replay::{Playback, PlaybackError};
 use crate::startup::{self, Checking, Places};
 use crate::system::System;
 use crate::tools::{ToolError, lines};
 
-/// How long all plugins may run in a reading: as long as a scrape could give them. What does not get its turn
-/// on a slow machine would become something else.
-const BUDGET: Duration = Duration::from_secs(60);
 /// Lines that are shown of those that differ, and bytes of each.
 const MOST_LINES: usize = 3;
 const LONGEST_LINE: usize = 200;
@@ -93,20 +90,22 @@ impl Subject<'_> {
         if !faults.is_empty() {
             return Err(ToolError::Configs(faults));
         }
-        let mut scraper = Scraper::new(units).with_plugin_budget(BUDGET);
-        let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
-        while !tape().has_ended() {
-            if begun.elapsed() > self.timeout {
-                let problem = format!("the recording is not played within {:?}", self.timeout);
-                let remedy = "raise --timeout, or have it recorded for a shorter time";
-                return Err(ToolError::Unplayed(Advice::new(problem, remedy)));
-            }
-            scraper.read_maps();
-            if let Some(advice) = tape().fault() {
-                return Err(ToolError::Unplayed(advice));
+        let (mut playback, timeout) = (Playback::new(tape, units), self.timeout);
+        let late = || {
+            let problem = format!("the recording is not played within {timeout:?}");
+            let remedy = "raise --timeout, or have it recorded for a shorter time";
+            ToolError::Unplayed(Advice::new(problem, remedy))
+        };
+        loop {
+            let left = timeout.checked_sub(begun.elapsed()).ok_or_else(late)?;
+            // What does not get its turn on a slow machine would become something else.
+            match playback.advance(Some(left)) {
+                Ok(true) => {}
+                Ok(false) => return Ok((playback.tape().readings(), playback.text())),
+                Err(PlaybackError::Late { .. }) if begun.elapsed() >= timeout => return Err(late()),
+                Err(error) => return Err(ToolError::Unplayed(error.advice())),
             }
         }
-        Ok((tape().rounds(), scraper.maps_text()))
     }
 
     fn config(&self) -> ConfigFile {
@@ -121,8 +120,7 @@ fn belong(config: &ConfigFile, head: &Head, maps: &[MapSpec]) -> Result<(), Box<
         Err(Box::new(Fault::of_file(&config.path, Advice::new(problem, remedy))))
     };
     let Some(recorded) = head.configs.iter().find(|config| config.name == name) else {
-        let all = head.configs.iter().map(|config| plain(&config.name, 64)).take(8);
-        let all = all.collect::<Vec<_>>().join(", ");
+        let all = head.names();
         return refuse(
             format!("the recording has no config `{name}`, it has {all}"),
             "record this config",

@@ -121,7 +121,7 @@ fn tables_name_all_there_is() {
     | 0 | served until SIGINT or SIGTERM, or nothing wrong under --config.check |
     | 1 | something unexpected |
     | 2 | the command line |
-    | 3 | a config, a plugin or a bundle |
+    | 3 | a config, a plugin, a bundle or a recording |
     | 4 | a BPF object does not load |
     | 5 | a program does not attach, under --config.strict |
     | 6 | the address cannot be listened on |
