@@ -7,6 +7,8 @@
 
 use std::path::Path;
 
+use tracing::warn;
+
 use crate::cli::Tool;
 use crate::config;
 use crate::plugin::{self, Compiler};
@@ -81,7 +83,9 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
         Tool::Push(push) => remote::push(push, compiler),
         Tool::Pull { reference, output, policy, registry } => {
             let policy = policy_of(policy.as_deref())?;
-            remote::pull(reference, output.as_deref(), policy.as_ref(), registry)
+            warn_without(policy.as_ref(), "plugins are pulled");
+            let pulling = remote::Pulling { policy: policy.as_ref(), compiler };
+            pulling.pull(reference, output.as_deref(), registry)
         }
         Tool::Fetch(order) => fetch::fetch(order, compiler),
         Tool::Outdated(order) => outdated::outdated(order),
@@ -93,6 +97,13 @@ pub fn run(tool: &Tool, compiler: &Compiler) -> Result<String, ToolError> {
 /// The policy of a file, if there is one.
 fn policy_of(file: Option<&Path>) -> Result<Option<Policy>, ToolError> {
     plugins::policy(file).map_err(|faults| ToolError::Configs(config::shown(faults)))
+}
+
+/// Says that nobody is asked who has signed what comes from a registry, if there is no policy.
+fn warn_without(policy: Option<&Policy>, what: &str) {
+    if policy.is_none() {
+        warn!("{what} whoever has signed them; say who may in a file of --plugins.policy");
+    }
 }
 
 /// What a plugin's file holds, and who has signed it, if there is a policy. Nothing of what it refuses is looked into.

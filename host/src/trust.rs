@@ -19,6 +19,13 @@ use rustls::{
 
 use crate::files;
 
+pub(crate) mod itself;
+mod server;
+
+pub(crate) use itself::Side;
+
+use server::OwnOr;
+
 /// Bytes of a file of certificates, or of a key.
 const LARGEST_FILE: u64 = 4 << 20;
 
@@ -94,7 +101,12 @@ pub(crate) fn config(
         Trusted::Anybody => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
         }
-        _ => builder.with_root_certificates(roots(trusted)?),
+        Trusted::File(file) | Trusted::HostAnd(file) => {
+            let own = certificates(&read(file)?).map_err(|why| bad(file, why))?;
+            let verifier = OwnOr::new(own, roots(trusted)?, provider)?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
+        Trusted::Nobody | Trusted::Host => builder.with_root_certificates(roots(trusted)?),
     };
     let Some(Identity { certificate, key }) = identity else {
         return Ok(builder.with_no_client_auth());

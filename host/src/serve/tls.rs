@@ -4,7 +4,6 @@
 
 mod clients;
 mod greeting;
-mod itself;
 mod names;
 
 pub(super) use greeting::{Greeting, Secure, greet};

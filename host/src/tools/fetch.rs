@@ -6,16 +6,18 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use super::ToolError;
 use super::plugin::{self, CompileLimits, Compiler, Inspection, PluginError};
-use super::policy_of;
-use super::remote::{Way, usage};
+use super::remote::{Way, time_of, usage};
+use super::{policy_of, warn_without};
 use crate::advice::{Advice, Advise as _};
 use crate::cli::{Configs, Fetch, Selection};
 use crate::config::{self, Config, Fault, PluginOrigin, PluginPlan, Severity};
@@ -28,8 +30,12 @@ use crate::scrape;
 use crate::signature::{self, Policy, SignatureError, SignedAs, Signer};
 use crate::startup;
 
+mod tidy;
+
 /// Plugins that are asked for at once.
 const AT_ONCE: usize = 4;
+/// How often it is looked whether another process is done.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A directory that plugins are fetched into.
 struct Store<'a> {
@@ -73,11 +79,11 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     let way = Way::of(&order.registry)?;
     let unwritten = |source| ToolError::Unwritten { file: to.to_owned(), source };
     fs::create_dir_all(to).map_err(unwritten)?;
-    let busy = || {
-        let problem = format!("another process fetches into {}", to.display());
-        ToolError::Busy(Advice::new(problem, "wait for it, then try again"))
-    };
-    let _taken = lock::take(to).map_err(unwritten)?.ok_or_else(busy)?;
+    if named(&configs).next().is_some() {
+        warn_without(policy.as_ref(), "plugins are fetched");
+    }
+    let _taken = taken(to, time_of(&order.registry)?)?;
+    tidy::unfinished(to).map_err(unwritten)?;
     let known = match PluginLock::read(to) {
         Err(LockError::NotThere(_)) => PluginLock::default(),
         known => known?,
@@ -86,19 +92,46 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     let lock = known.clone();
     let mut store = Store { dir: to, way, compiler, policy, lock, turns, looking };
     let (mut report, faults) = store.fill(&configs);
-    let gone = if order.prune { store.lock.keep(&manifests(&configs)) } else { Vec::new() };
+    // What is in use stays until all that is to take its place is there.
+    let prunes = order.prune && faults.is_empty();
+    let gone = if prunes { store.lock.keep(&manifests(&configs)) } else { Vec::new() };
     if store.lock != known {
         let file = to.join(lock::NAME);
         store.lock.write(to).map_err(|source| ToolError::Unwritten { file, source })?;
     }
     for plugin in &gone {
-        store.remove(plugin)?;
         let _ = writeln!(report, "removed {}", plugin.reference);
+    }
+    if prunes {
+        tidy::unnamed(to, &store.wanted(&configs))?;
+    }
+    if order.prune && !prunes {
+        report.push_str("nothing is removed before all can be had\n");
     }
     if report.is_empty() && faults.is_empty() {
         report.push_str("no config names a plugin of a registry\n");
     }
     if faults.is_empty() { Ok(report) } else { Err(ToolError::Unfetched { report, faults }) }
+}
+
+/// Has the directory, once nobody else has it any more, if that is within this time.
+fn taken(dir: &Path, patience: Duration) -> Result<File, ToolError> {
+    let begun = Instant::now();
+    loop {
+        let taken = lock::take(dir);
+        let unwritten = |source| ToolError::Unwritten { file: dir.to_owned(), source };
+        if let Some(taken) = taken.map_err(unwritten)? {
+            return Ok(taken);
+        }
+        let left = patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            let problem =
+                format!("another process fetches into {}, for {patience:?} now", dir.display());
+            let remedy = "wait for it, then try again, or raise --timeout";
+            return Err(ToolError::Busy(Advice::new(problem, remedy)));
+        }
+        thread::sleep(left.min(LOOK));
+    }
 }
 
 /// The configs of these names, if they are good.
@@ -289,19 +322,14 @@ impl Store<'_> {
         read.is_ok_and(|bytes| Digest::of(&bytes) == component)
     }
 
-    /// Removes the files of a plugin, but for those that are another's too.
-    fn remove(&self, gone: &LockedPlugin) -> Result<(), ToolError> {
-        let kept: Vec<_> = self.lock.plugins().iter().flat_map(LockedPlugin::files).collect();
-        for name in gone.files().into_iter().filter(|name| !kept.contains(name)) {
-            let file = self.dir.join(name);
-            match fs::remove_file(&file) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(ToolError::Unwritten { file, source });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+    /// The names of the files that stay: those of the lock, and those that these configs name themselves.
+    fn wanted(&self, configs: &[Config]) -> Vec<String> {
+        let files = configs.iter().flat_map(|config| &config.plugins);
+        let files = files.filter_map(|plan| match &plan.origin {
+            PluginOrigin::File(file) => file.to_str().map(ToOwned::to_owned),
+            PluginOrigin::Registry(_) => None,
+        });
+        self.lock.plugins().iter().flat_map(LockedPlugin::files).chain(files).collect()
     }
 
     /// What is told of an error: no file is named here but by `--plugins.dir`.

@@ -6,6 +6,7 @@ use ebpf_wasm_exporter::plugin::Digest;
 
 use crate::debian::{Registry, Wants};
 use crate::guests;
+use crate::hostile::damaged;
 use crate::typed::{Desk, lettered};
 
 pub fn a_component_goes_there_and_back() {
@@ -74,6 +75,8 @@ pub fn a_version_stays_what_it_is() {
     insta::assert_snapshot!(push(&format!("pass.wasm {host}/zone:1.2 --move-tags")), @"error: --move-tags: `1.2` is no version that others could lead to; write a whole version such as 1.2.0, or leave the flag out");
     desk.write("core.wasm", "(module)");
     insta::assert_snapshot!(push(&format!("core.wasm {host}/zone:2.0.0")), @"error: found no WebAssembly, expected a component; name a .wasm file that holds a component");
+    fs::write(desk.path("damaged.wasm"), damaged()).unwrap();
+    insta::assert_snapshot!(push(&format!("damaged.wasm {host}/zone:2.0.0")), @"");
     // The time of a build is part of what is pushed.
     let later = Desk::new().with("SOURCE_DATE_EPOCH", "86400");
     let said =

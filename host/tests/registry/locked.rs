@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use ebpf_wasm_exporter::lock;
 use ebpf_wasm_exporter::plugin::Digest;
@@ -54,7 +55,9 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     fn fetched(&self, more: &str) -> String {
         let (code, said) = self.said(&format!("{FETCH} --plain-http{more}"));
         assert_eq!(code, 0, "{said}");
-        said
+        let (said, warning) = said.split_once("time=").unwrap();
+        assert!(warning.contains("plugins are fetched whoever has signed them"), "{warning}");
+        said.to_owned()
     }
 
     /// What the recorded workload becomes without any registry, or why not.
@@ -236,7 +239,7 @@ pub fn what_cannot_be_fetched_keeps_nothing_else_away() {
     // Only one at a time writes there.
     let taken = lock::take(&site.desk.path("plugins")).unwrap();
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
-    let (code, said) = site.said(&format!("{FETCH} --plain-http"));
+    let (code, said) = site.said(&format!("{FETCH} --plain-http --timeout=100ms"));
     insta::assert_snapshot!(format!("{code} {said}"), @"1 error: another process fetches into plugins; wait for it, then try again");
     drop(taken);
     let (code, said) = site.said("plugin fetch --config.dir=configs --config.names=work");
@@ -245,6 +248,52 @@ pub fn what_cannot_be_fetched_keeps_nothing_else_away() {
     insta::assert_snapshot!(format!("{code} {said}"), @"2 error: --config.dir=configs needs --config.names; it holds work");
     let (code, said) = site.said("plugin fetch --plugins.dir=plugins");
     insta::assert_snapshot!(format!("{code} {said}"), @"0 no config names a plugin of a registry");
+}
+
+pub fn what_fetches_have_left_is_removed() {
+    let site = Site::new();
+    let (zone, pods) = (site.pushed("echo", "zone"), site.pushed("pass", "pods"));
+    site.config(&format!("{{zone: {{oci: '{zone}'}}, pods: {{oci: '{pods}'}}}}"));
+    site.fetched("");
+    let whole = site.files();
+    let (digest, other) = ("d".repeat(64), Digest::of(b"other"));
+    let unfinished =
+        [format!(".sha256-{digest}.json.GngxJ9.new"), ".plugins.lock.GngxJ9.new".to_owned()];
+    let part = format!(".sha256-{other}.wasm.{other}.part");
+    let unnamed = [part, format!("sha256-{digest}.json"), format!("sha256-{digest}.wasm")];
+    let strange = ["zone.wasm".to_owned(), format!(".sha256-{digest}.tar.GngxJ9.new")];
+    for name in unfinished.iter().chain(&unnamed).chain(&strange) {
+        site.desk.write(&format!("plugins/{name}"), "left");
+    }
+    let left = |more: &[&[String]]| {
+        let mut names = [&whole[..], &more.concat()].concat();
+        names.sort_unstable();
+        names
+    };
+    site.fetched("");
+    assert_eq!(site.files(), left(&[&unnamed, &strange]));
+    // While anything cannot be had, nothing goes that may be in use.
+    let gone = format!("{}/team/gone@sha256:{digest}", site.host);
+    site.config(&format!("{{zone: {{oci: '{zone}'}}, gone: {{oci: '{gone}'}}}}"));
+    let (code, said) = site.said(&format!("{FETCH} --plain-http --prune"));
+    insta::assert_snapshot!(format!("{code} {said}"), @"");
+    assert_eq!(site.files(), left(&[&unnamed, &strange]));
+    site.config(&format!("{{zone: {{oci: '{zone}'}}, pods: {{oci: '{pods}'}}}}"));
+    site.fetched(" --prune");
+    assert_eq!(site.files(), left(&[&strange]));
+}
+
+pub fn who_fetches_waits_for_who_does() {
+    let site = Site::new();
+    let zone = site.pushed("echo", "zone");
+    site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
+    let fetch = || site.fetched("");
+    let said = thread::scope(|scope| {
+        let all: Vec<_> = (0..6).map(|_| scope.spawn(fetch)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(said.iter().filter(|said| said.starts_with("fetched ")).count(), 1, "{said:?}");
+    assert_eq!(said.iter().filter(|said| said.starts_with("has ")).count(), 5, "{said:?}");
 }
 
 pub fn what_is_newer_is_told() {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ebpf_wasm_exporter::plugin::Digest;
 use serde_json::json;
 
+use crate::guests;
 use crate::locked::Site;
 use crate::made::{Made, Request, answer, endless};
 use crate::signer::{BUNDLE, attach, key, sign, signature, signed};
@@ -184,7 +185,9 @@ pub fn a_file_has_its_signature_beside_it() {
     assert!(said().starts_with("0 "), "{}", said());
 }
 
-const COMPONENT: &[u8] = b"a component";
+fn component() -> Vec<u8> {
+    guests::component("echo")
+}
 
 /// A manifest with this layer.
 fn manifest(kind: &str, layer: &[u8]) -> Vec<u8> {
@@ -201,7 +204,7 @@ pub fn lists_of_registries_are_used() {
     let desk = Desk::new();
     key(&desk.path(""), "signer");
     desk.write("policy.yaml", KEYS);
-    let plugin = manifest("application/wasm", COMPONENT);
+    let plugin = manifest("application/wasm", &component());
     let bundle = signed(&desk.path(""), "signer", &Digest::of(&plugin).to_string()).to_string();
     let artifact = manifest(BUNDLE, bundle.as_bytes());
     let listed = json!({"manifests": [
@@ -220,7 +223,7 @@ pub fn lists_of_registries_are_used() {
         ),
         (format!("/manifests/{}", of(&artifact)), artifact),
         (format!("/blobs/{}", of(bundle.as_bytes())), bundle.into_bytes()),
-        (format!("/blobs/{}", of(COMPONENT)), COMPONENT.to_vec()),
+        (format!("/blobs/{}", of(&component())), component()),
     ];
     let server = Made::serve(move |request, client| {
         match kept.iter().find(|(end, _)| request.what().ends_with(&**end)) {
@@ -268,9 +271,9 @@ pub fn lists_of_signatures() {
     for (name, answers) in cases {
         let server = Made::serve(move |request, client| match &request.line {
             line if line.contains("/manifests/1.0.0") => {
-                answer(client, "200 OK", &[], &manifest("application/wasm", COMPONENT))
+                answer(client, "200 OK", &[], &manifest("application/wasm", &component()))
             }
-            line if line.contains("/blobs/") => answer(client, "200 OK", &[], COMPONENT),
+            line if line.contains("/blobs/") => answer(client, "200 OK", &[], &component()),
             _ => answers(request, client),
         });
         let (host, desk) = (server.host(), Desk::new());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::proof::Subject;
+use super::proof::{Played, Subject};
 use super::remote::write;
 use super::trusted;
 use crate::advice::{Advice, Advise as _, words};
@@ -61,23 +61,25 @@ pub(super) fn pack(order: &Pack, compiler: &Compiler) -> Result<String, ToolErro
     let mut subject = Subject { bundle: &draft, called: &order.dir, loader, timeout: PATIENCE };
     let maps = subject.maps().map_err(ToolError::Configs)?;
     let tape = subject.tape()?;
-    let (readings, text) = subject.exposition(tape, &maps)?;
-    let lines = text.iter().filter(|byte| **byte == b'\n').count();
+    let played = subject.play(tape, &maps)?;
+    played.proves().map_err(|advice| ToolError::Unplayed(advice.about(&stem)))?;
     if let Some(last) = packing.files.last_mut() {
-        last.bytes = text.into();
+        last.bytes = Bytes::copy_from_slice(&played.text);
     }
     let bundle = made(packing.files)?;
     write(&bundle, &file)?;
-    Ok(report(&bundle, &file, readings, lines))
+    Ok(report(&bundle, &file, &played))
 }
 
-fn report(bundle: &Bundle, file: &Path, readings: u64, lines: usize) -> String {
+fn report(bundle: &Bundle, file: &Path, played: &Played) -> String {
     let digest = bundle.digest().tagged();
     let mut out = format!("packed {} with the digest {digest}\n", file.display());
     for BundledFile { part, name, .. } in bundle.files() {
         let _ = writeln!(out, "  {:10}  {name}", part.word());
     }
-    let _ = writeln!(out, "{readings} readings become {lines} lines");
+    let lines = played.text.iter().filter(|byte| **byte == b'\n').count();
+    let _ = writeln!(out, "{} readings become {lines} lines", played.readings);
+    out.extend(played.gaps().iter().map(|gap| format!("warning: {gap}\n")));
     out
 }
 
