@@ -195,7 +195,7 @@ impl Advise for RegistryError {
                 }
                 Trouble::Other => "see whether the host is the right one, and can be reached",
             },
-            Self::TooLong(_) => "try again, as a pull goes on where it ended, or raise --timeout",
+            Self::TooLong(_) => "raise --timeout, or try again: a pull would go on where it ended",
             Self::NotThere { what, .. } => return Some(what.if_missing()),
             Self::Denied { known: false, .. } => "log in with `docker login` or `podman login`",
             Self::Denied { .. } => {

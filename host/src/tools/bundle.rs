@@ -53,8 +53,9 @@ pub fn run(tool: &BundleTool, compiler: &Compiler) -> Result<String, ToolError> 
         BundleTool::Pull { reference, output, plugins_dir, policy, registry } => {
             let to = remote::Goal { output: output.as_deref(), store: plugins_dir.as_deref() };
             let policy = policy_of(policy.as_deref())?;
+            let said = remote::pull(reference, &to, policy.as_ref(), registry)?;
             warn_without(policy.as_ref(), "bundles are pulled");
-            remote::pull(reference, &to, policy.as_ref(), registry)
+            Ok(said)
         }
     }
 }

@@ -79,9 +79,6 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     let way = Way::of(&order.registry)?;
     let unwritten = |source| ToolError::Unwritten { file: to.to_owned(), source };
     fs::create_dir_all(to).map_err(unwritten)?;
-    if named(&configs).next().is_some() {
-        warn_without(policy.as_ref(), "plugins are fetched");
-    }
     let _taken = taken(to, time_of(&order.registry)?)?;
     tidy::unfinished(to).map_err(unwritten)?;
     let known = match PluginLock::read(to) {
@@ -92,6 +89,9 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     let lock = known.clone();
     let mut store = Store { dir: to, way, compiler, policy, lock, turns, looking };
     let (mut report, faults) = store.fill(&configs);
+    if !report.is_empty() {
+        warn_without(store.policy.as_ref(), "plugins are fetched");
+    }
     // What is in use stays until all that is to take its place is there.
     let prunes = order.prune && faults.is_empty();
     let gone = if prunes { store.lock.keep(&manifests(&configs)) } else { Vec::new() };

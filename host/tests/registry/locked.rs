@@ -55,9 +55,7 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     fn fetched(&self, more: &str) -> String {
         let (code, said) = self.said(&format!("{FETCH} --plain-http{more}"));
         assert_eq!(code, 0, "{said}");
-        let (said, warning) = said.split_once("time=").unwrap();
-        assert!(warning.contains("plugins are fetched whoever has signed them"), "{warning}");
-        said.to_owned()
+        said
     }
 
     /// What the recorded workload becomes without any registry, or why not.
@@ -71,7 +69,14 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     /// The same, with all that is said.
     pub fn warned(&self, flags: &str) -> (i32, String) {
         let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/workload.rec");
-        self.said(&format!("replay {recording} --once --config.dir=configs{flags}"))
+        self.told(&format!("replay {recording} --once --config.dir=configs{flags}"))
+    }
+
+    /// The same of any words.
+    pub fn told(&self, words: &str) -> (i32, String) {
+        let (code, said) =
+            self.desk.told(Path::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter")), words);
+        (code, lettered(&said.replace(&self.host, "HOST")))
     }
 
     fn refused(&self) -> String {
@@ -201,8 +206,13 @@ pub fn what_was_not_fetched_or_was_changed_is_not_served() {
     ");
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
     assert_eq!(site.served(" --plugins.dir=plugins").0, 0);
-    // A damaged lock is not written over.
+    // What it says of a plugin has to be so.
     let lock = String::from_utf8(site.desk.read("plugins/plugins.lock")).unwrap();
+    site.desk.write("plugins/plugins.lock", &lock.replace("decoder", "transform"));
+    insta::assert_snapshot!(site.refused(), @"");
+    site.desk.write("plugins/plugins.lock", &lock.replace("\"0.1.0\"", "\"0.2.0\""));
+    insta::assert_snapshot!(site.refused(), @"");
+    // A damaged lock is not written over.
     site.desk.write("plugins/plugins.lock", &lock.replace("decoder", "decoders"));
     insta::assert_snapshot!(site.refused(), @"
     configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: a world is neither `decoder` nor `transform`; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
@@ -283,6 +293,28 @@ pub fn what_fetches_have_left_is_removed() {
     assert_eq!(site.files(), left(&[&strange]));
 }
 
+/// Whatever comes from a registry without a policy.
+pub fn that_nobody_is_asked_for_a_signature_is_said() {
+    let site = Site::new();
+    let zone = site.pushed("echo", "zone");
+    site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
+    site.desk.write("policy.yaml", "rules: [{repositories: ['*'], unsigned: true}]");
+    let told = |words: &str| {
+        let (code, said) = site.told(&format!("{words} --plain-http"));
+        assert_eq!(code, 0, "{said}");
+        let warned = said.lines().find(|line| line.contains(" WARN "));
+        warned.map(|line| line.split_once(" WARN ").unwrap().1.to_owned())
+    };
+    for words in [FETCH.to_owned(), format!("plugin pull {zone}")] {
+        let said = told(&words).unwrap();
+        assert!(
+            said.contains(" whoever has signed them; say who may in a file of --plugins.policy"),
+            "{said}"
+        );
+        assert_eq!(told(&format!("{words} --plugins.policy=policy.yaml")), None, "{words}");
+    }
+}
+
 pub fn who_fetches_waits_for_who_does() {
     let site = Site::new();
     let zone = site.pushed("echo", "zone");
@@ -349,6 +381,12 @@ pub fn newer_ones_are_written_into_configs() {
     wrote configs/work.yaml
     ");
     insta::assert_snapshot!(update(""), @"0 HOST/team/zone:2.0.0@sha256:A is the newest");
+    // What else has it stays.
+    site.config(&format!("\n  zone:\n    oci: '{zone}'\n    settings: {{note: '{zone}'}}"));
+    insta::assert_snapshot!(update(""), @"");
+    let text = fs::read_to_string(site.desk.path("configs/work.yaml")).unwrap();
+    let text = lettered(&text.replace(&site.host, "HOST"));
+    insta::assert_snapshot!(text.lines().skip(1).take(3).collect::<Vec<_>>().join("\n"), @"");
     // Its file is pinned too, and would be another.
     site.config(&format!("{{zone: {{oci: '{zone}', sha256: '{:064}'}}}}", 0));
     insta::assert_snapshot!(update(""), @"

@@ -66,6 +66,7 @@ fn real() -> impl Iterator<Item = Trial> {
         what_cannot_be_fetched_keeps_nothing_else_away,
         what_fetches_have_left_is_removed,
         who_fetches_waits_for_who_does,
+        that_nobody_is_asked_for_a_signature_is_said,
         what_is_newer_is_told,
         newer_ones_are_written_into_configs,
     ];
