@@ -187,7 +187,7 @@ impl Advise for RegistryError {
             Self::Trust(_) => "install ca-certificates, or name a file in --ca-file",
             Self::Unreachable { trouble, .. } => match trouble {
                 Trouble::Certificate => {
-                    "name the authority that has signed the certificate in --ca-file, if you trust it"
+                    "name the authority that has signed the certificate, or the certificate itself, in --ca-file, if you trust it"
                 }
                 Trouble::OtherName => "write the host by a name that its certificate is for",
                 Trouble::NoTls => {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::ToolError;
-use super::plugin::{self, CompileLimits, Compiler, Inspection, PluginError};
+use super::plugin::{self, CompileLimits, Compiler, Inspection};
 use super::remote::{Way, time_of, usage};
 use super::{policy_of, warn_without};
 use crate::advice::{Advice, Advise as _};
@@ -256,17 +256,13 @@ impl Store<'_> {
         });
         let (found, bundles, signer) = got?;
         let signer = signer?;
+        let looked_at = self.look_at(found.component)?;
         self.keep(&lock::manifest_name(found.digest), &found.manifest)?;
         let mut signatures = Vec::new();
         for bundle in bundles.iter().filter(|bundle| signature::is_of(bundle, &found.manifest)) {
             let digest = Digest::of(bundle);
             self.keep(&lock::signature_name(digest), bundle)?;
             signatures.push(digest);
-        }
-        let file = self.file(found.component);
-        let looked_at = self.look_at(&file)?;
-        if looked_at.digest != found.component {
-            return Err(LockError::Changed { file, found: looked_at.digest }.into());
         }
         Ok(Had::Fetched(LockedPlugin {
             reference: reference.clone(),
@@ -279,10 +275,22 @@ impl Store<'_> {
         }))
     }
 
-    /// What a component is. One is looked at at a time: it may take as much memory as compiling it.
-    fn look_at(&self, file: &Path) -> Result<Inspection, PluginError> {
+    /// What a component is that was fetched. One is looked at at a time: it may take as much memory as compiling it. What
+    /// is no plugin does not stay.
+    fn look_at(&self, component: Digest) -> Result<Inspection, ToolError> {
         let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        plugin::inspect_file(file, self.compiler, CompileLimits::default())
+        let file = self.file(component);
+        let found = plugin::inspect_file(&file, self.compiler, CompileLimits::default());
+        if found.is_err() && !self.lock.plugins().iter().any(|it| it.component == component) {
+            // If it stays, nothing names it.
+            let _ = fs::remove_file(&file);
+        }
+        match found? {
+            found if found.digest != component => {
+                Err(LockError::Changed { file, found: found.digest }.into())
+            }
+            found => Ok(found),
+        }
     }
 
     /// One that is there unchanged and signed as the policy wants, with who has signed it.

@@ -183,7 +183,7 @@ pub fn answers() {
     let (host, desk) = (server.host(), Desk::new());
     let refused =
         desk.refused(&format!("pull {host}/zone:1.0.0 --plain-http --timeout=300ms"), &host);
-    insta::assert_snapshot!(refused, @"1 it took longer than 300ms; try again, as a pull goes on where it ended, or raise --timeout");
+    insta::assert_snapshot!(refused, @"1 it took longer than 300ms; raise --timeout, or try again: a pull would go on where it ended");
 }
 
 pub fn tags() {
@@ -361,10 +361,10 @@ pub fn what_is_no_plugin_is_not_kept() {
     ];
     let mut all = String::new();
     for (name, bytes) in foreign {
+        let manifest = manifest_of(&bytes);
+        let served = manifest.clone();
         let server = Made::serve(move |request, client| match &*request.line {
-            line if line.contains("/manifests/") => {
-                answer(client, "200 OK", &[], &manifest_of(&bytes))
-            }
+            line if line.contains("/manifests/") => answer(client, "200 OK", &[], &served),
             _ => answer(client, "200 OK", &[], &bytes),
         });
         let (host, desk) = (server.host(), Desk::new());
@@ -373,8 +373,20 @@ pub fn what_is_no_plugin_is_not_kept() {
         let _ = writeln!(all, "{name}: {}", lettered(&refused));
         assert_eq!(desk.files(), ["echo.wasm", "pass.wasm", "zone.wasm"], "{name}");
         assert_eq!(desk.read("zone.wasm"), b"what was there before", "{name}");
+        let digest = Digest::of(&manifest).tagged();
+        desk.write("configs/work.yaml", &format!("plugins: {{zone: {{oci: '{host}/zone@{digest}'}}}}\nmetrics: {{counters: [{{name: a_total, help: h, labels: [{{name: id, size: 8, decoders: [{{name: uint}}]}}]}}]}}\n"));
+        let fetch =
+            "fetch --config.dir=configs --config.names=work --plugins.dir=plugins --plain-http";
+        let (code, told) = desk.plugin(fetch, &host);
+        assert_eq!(code, 1, "{name}: {told}");
+        let left: Vec<_> = fs::read_dir(desk.path("plugins")).unwrap().collect();
+        assert!(left.is_empty(), "{name}: {left:?}");
     }
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all, @"
+    a text: 3 HOST/zone:1.0.0@sha256:A: found no WebAssembly, expected a component; see whether the reference is the right one; if it is, push a plugin there
+    a module: 3 HOST/zone:1.0.0@sha256:A: found a core module, expected a component; see whether the reference is the right one; if it is, push a plugin there
+    without code: 3 HOST/zone:1.0.0@sha256:A: the component is damaged: type mismatch: expected i32 but nothing on stack (at offset 0x582); see whether the reference is the right one; if it is, push a plugin there
+    ");
 }
 
 /// What Docker says how to make: a certificate that is its own authority.
@@ -395,10 +407,10 @@ pub fn a_certificate_of_its_own_is_trusted_if_it_is_the_one_in_the_file() {
     };
     let host = tls::before(registry.host(), made.path(), false);
     assert_eq!(list(&host, &made), "0 1.0.0\n");
-    insta::assert_snapshot!(list(&host, &other), @"");
+    insta::assert_snapshot!(list(&host, &other), @"1 error: failed to ask HOST: client error (Connect): invalid peer certificate: Other(OtherError(CaUsedAsEndEntity)); name the authority that has signed the certificate, or the certificate itself, in --ca-file, if you trust it");
     // The same, but for another name than the one that was asked.
     let elsewhere = tls::before(registry.host(), other.path(), false);
-    insta::assert_snapshot!(list(&elsewhere, &other), @"");
+    insta::assert_snapshot!(list(&elsewhere, &other), @r#"1 error: failed to ask HOST: client error (Connect): invalid peer certificate: certificate not valid for name "localhost"; certificate is only valid for DnsName("elsewhere"); write the host by a name that its certificate is for"#);
 }
 
 pub fn a_pull_goes_on_where_it_stopped() {

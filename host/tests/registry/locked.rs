@@ -209,9 +209,15 @@ pub fn what_was_not_fetched_or_was_changed_is_not_served() {
     // What it says of a plugin has to be so.
     let lock = String::from_utf8(site.desk.read("plugins/plugins.lock")).unwrap();
     site.desk.write("plugins/plugins.lock", &lock.replace("decoder", "transform"));
-    insta::assert_snapshot!(site.refused(), @"");
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: it has HOST/team/zone:1.2.0@sha256:A as something else than a decoder for 0.1.0; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
     site.desk.write("plugins/plugins.lock", &lock.replace("\"0.1.0\"", "\"0.2.0\""));
-    insta::assert_snapshot!(site.refused(), @"");
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: it has HOST/team/zone:1.2.0@sha256:A as something else than a decoder for 0.1.0; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
     // A damaged lock is not written over.
     site.desk.write("plugins/plugins.lock", &lock.replace("decoder", "decoders"));
     insta::assert_snapshot!(site.refused(), @"
@@ -250,7 +256,7 @@ pub fn what_cannot_be_fetched_keeps_nothing_else_away() {
     let taken = lock::take(&site.desk.path("plugins")).unwrap();
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
     let (code, said) = site.said(&format!("{FETCH} --plain-http --timeout=100ms"));
-    insta::assert_snapshot!(format!("{code} {said}"), @"1 error: another process fetches into plugins; wait for it, then try again");
+    insta::assert_snapshot!(format!("{code} {said}"), @"1 error: another process fetches into plugins, for 100ms now; wait for it, then try again, or raise --timeout");
     drop(taken);
     let (code, said) = site.said("plugin fetch --config.dir=configs --config.names=work");
     insta::assert_snapshot!(format!("{code} {said}"), @"2 error: plugin fetch needs --plugins.dir; name the directory to fetch into");
@@ -286,7 +292,11 @@ pub fn what_fetches_have_left_is_removed() {
     let gone = format!("{}/team/gone@sha256:{digest}", site.host);
     site.config(&format!("{{zone: {{oci: '{zone}'}}, gone: {{oci: '{gone}'}}}}"));
     let (code, said) = site.said(&format!("{FETCH} --plain-http --prune"));
-    insta::assert_snapshot!(format!("{code} {said}"), @"");
+    insta::assert_snapshot!(format!("{code} {said}"), @"
+    1 has HOST/team/zone:1.2.0@sha256:A, a decoder
+    nothing is removed before all can be had
+    error: configs/work.yaml:1: plugins.gone.oci: HOST has no manifest sha256:B of team/gone; `plugin list HOST/team/gone` lists the tags that there are
+    ");
     assert_eq!(site.files(), left(&[&unnamed, &strange]));
     site.config(&format!("{{zone: {{oci: '{zone}'}}, pods: {{oci: '{pods}'}}}}"));
     site.fetched(" --prune");
@@ -383,10 +393,17 @@ pub fn newer_ones_are_written_into_configs() {
     insta::assert_snapshot!(update(""), @"0 HOST/team/zone:2.0.0@sha256:A is the newest");
     // What else has it stays.
     site.config(&format!("\n  zone:\n    oci: '{zone}'\n    settings: {{note: '{zone}'}}"));
-    insta::assert_snapshot!(update(""), @"");
+    insta::assert_snapshot!(update(""), @"
+    0 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B
+    wrote configs/work.yaml
+    ");
     let text = fs::read_to_string(site.desk.path("configs/work.yaml")).unwrap();
     let text = lettered(&text.replace(&site.host, "HOST"));
-    insta::assert_snapshot!(text.lines().skip(1).take(3).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(text.lines().skip(1).take(3).collect::<Vec<_>>().join("\n"), @"
+    zone:
+      oci: 'HOST/team/zone:1.10.0@sha256:A'
+      settings: {note: 'HOST/team/zone:1.2.0@sha256:B'}
+    ");
     // Its file is pinned too, and would be another.
     site.config(&format!("{{zone: {{oci: '{zone}', sha256: '{:064}'}}}}", 0));
     insta::assert_snapshot!(update(""), @"
@@ -397,7 +414,7 @@ pub fn newer_ones_are_written_into_configs() {
     site.config(&format!("{{zone: {{oci: \"{}\"}}}}", zone.replace("zone", "z\\u006fne")));
     insta::assert_snapshot!(update(""), @"
     1 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B
-    error: configs/work.yaml:1: plugins: a reference is not written here as the exporter would write it; write what stands behind the arrow by hand
+    error: configs/work.yaml:1: plugins.zone.oci: the reference cannot be changed here without changing anything else; write what stands behind the arrow by hand
     ");
     let before = zone.replace(":1.2.0", ":gone");
     site.config(&format!("{{zone: {{oci: '{before}'}}}}"));

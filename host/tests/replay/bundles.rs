@@ -304,6 +304,32 @@ pub fn files_of_the_host_are_none_of_a_bundle() {
     assert!(served.contains("text=\"there\""), "{served}");
 }
 
+pub fn what_proves_nothing_is_told() {
+    let shop = Shop::new();
+    let yaml = |steps: &str| {
+        format!(
+            "plugins: {{zone: {{file: zone.wasm}}, idle: {{file: zone.wasm}}}}
+metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
+  {{name: id, size: 8, decoders: [{{name: uint}}]}},
+  {{name: text, size: 24, decoders: [{{name: string}}, {steps}]}}]}}]}}\n"
+        )
+    };
+    shop.write("cfg/work.yaml", yaml("{name: wasm, plugin: zone}").as_bytes());
+    let packed = shop.done("bundle pack cfg");
+    insta::assert_snapshot!(packed.lines().last().unwrap(), @"");
+    insta::assert_snapshot!(shop.done("bundle verify work.tar"), @"");
+    // Of no row anything comes.
+    let none = yaml("{name: regexp, regexps: ['^never$']}, {name: wasm, plugin: zone}");
+    shop.replaced(Part::Config, none.clone().into_bytes());
+    fs::rename(shop.path("other.tar"), shop.path("work.tar")).unwrap();
+    shop.replaced(Part::Exposition, Vec::new());
+    insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"");
+    shop.write("cfg/work.yaml", none.as_bytes());
+    insta::assert_snapshot!(shop.refused("bundle pack cfg"), @"");
+    let version = shop.refused("bundle pack cfg --version=v1");
+    insta::assert_snapshot!(version, @"");
+}
+
 pub fn bundles_and_other_configs_have_names_of_their_own() {
     let shop = Shop::new();
     shop.done("bundle pack cfg");

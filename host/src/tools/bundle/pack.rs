@@ -166,7 +166,9 @@ impl Packing<'_> {
             let unwritten = |source| ToolError::Unwritten { file: lock::NAME.into(), source };
             self.add(Part::Lock, lock::NAME.to_owned(), lock.text().map_err(unwritten)?.into());
         }
-        let beside_it = Some(beside(".json")).filter(|file| file.is_file());
+        let name = format!("{stem}.json");
+        let is_else = self.files.iter().any(|file| file.name == name);
+        let beside_it = Some(beside(".json")).filter(|file| !is_else && file.is_file());
         if let Some(dashboard) = self.order.dashboard.as_ref().or(beside_it.as_ref()) {
             let name = dashboard.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.add_file(Part::Dashboard, name, dashboard)?;
