@@ -55,7 +55,7 @@ pub enum Tool {
         output: Option<PathBuf>,
 
         /// The same
-        #[arg(id = "to", long = "output", short, value_name = "FILE")]
+        #[arg(id = "to", long = "output", short = 'o', value_name = "FILE")]
         to: Option<PathBuf>,
 
         /// What is said of it.

@@ -173,3 +173,21 @@ fn paths(paths: &[PathBuf]) -> String {
     let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     paths.join(" and no ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_called_otherwise_is_told_of_where_it_stands() {
+        let said = |near: Option<&str>| {
+            let mut failure = Failure::new(Cause::Configure, "it has no list of pods");
+            let near = near.map(ToOwned::to_owned);
+            failure.lacking = Some(Lacking { name: "pods".to_owned(), near });
+            let error = PluginError::from(failure);
+            format!("{}: {}", error.place("plugins.zone", "file"), error.advice())
+        };
+        insta::assert_snapshot!(said(Some("pod")), @"plugins.zone.data: the plugin refuses its configuration: it has no list of pods; did you mean `pods` by `pod`?");
+        insta::assert_snapshot!(said(None), @"plugins.zone: the plugin refuses its configuration: it has no list of pods; correct its `settings`, or name what it calls `pods` under its `data`");
+    }
+}
