@@ -44,8 +44,9 @@ build: ## build the release binary
 	@.ci/install build
 	cargo build --release $(LOCKED)
 
-examples: build ## compile examples/*.bpf.c to examples/*.bpf.o
-	@headers=$$($(call headers,build --release)); $(MAKE) --no-print-directory -C examples LIBBPF_HEADERS=$$headers
+examples: build ## compile examples/*.bpf.c to examples/*.bpf.o; SRC=DIR for sources of your own
+	@headers=$$($(call headers,build --release)); \
+	  $(MAKE) --no-print-directory -C examples LIBBPF_HEADERS=$$headers $(if $(SRC),SRC='$(abspath $(SRC))')
 
 plugins: rust-plugins ## build all plugins of decoders-wasm as components, target/plugins/*.wasm
 	@$(MAKE) --no-print-directory -C decoders-wasm $(ROUTE:%=ROUTE=%) others
@@ -57,7 +58,8 @@ rust-plugins: ## build those in Rust alone, which need neither npm nor pip
 # What packages hold beside the binary is laid out by deploy/stage.
 deb: examples rust-plugins ## build the Debian package, target/dist/*.deb
 	@.ci/install package
-	deploy/stage $(TARGET)/release/ebpf_wasm_exporter examples $(TARGET)/plugins $(TARGET)/release/package
+	@headers=$$($(call headers,build --release)); \
+	  deploy/stage $(TARGET)/release/ebpf_wasm_exporter examples $(TARGET)/plugins $$headers $(TARGET)/release/package
 	cargo deb --no-build $(LOCKED) --output $(abspath $(TARGET))/dist/ --manifest-path host/Cargo.toml
 
 release: rust-plugins ## build what a release holds, target/dist: an archive, the Debian package, a list of parts

@@ -30,8 +30,9 @@ static __always_inline void add_to_map(void *map, const void *key, __u64 add)
 	__sync_fetch_and_add(value, add);
 }
 
-/* Like add_to_map, for a hash whose rows a plugin merges. Such a map must forget nothing, for a sum that falls
- * is a reset to Prometheus: so it is no LRU hash, and once it is full, what is new counts under `rest`. */
+/* Like add_to_map, for a hash that is to lose no count. An LRU hash loses what a row counts between two scrapes
+ * if the row is forgotten before the second. This one forgets nothing: once it is full, what is new counts
+ * under `rest`. */
 static __always_inline void add_or_rest(void *map, const void *key, const void *rest, __u64 add)
 {
 	__u64 zero = 0;

@@ -1,6 +1,6 @@
 //! What a person is told of a fault: what is wrong and what to do about it, each a field of its own; and
-//! what messages are made of: texts of others quoted, words that were probably meant, and the system's
-//! words of an error.
+//! what messages are made of: texts of others quoted, without secrets; words that were probably meant; and the
+//! system's words of an error.
 //!
 //! The ground floor: uses no other room. Nothing ever takes a message apart again.
 
@@ -10,6 +10,7 @@ use std::io;
 use std::iter::successors;
 
 pub(crate) mod near;
+pub(crate) mod secrets;
 
 /// A fault, as a person is told of it: `PROBLEM; REMEDY; EVIDENCE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,9 +101,10 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     all.join(": ")
 }
 
-/// A text of the file as a message shows it: in backticks, and no longer than it helps.
+/// A text of the file as a message shows it: in backticks, without secrets, and no longer than it helps.
 pub(crate) fn quote(text: &str) -> String {
     const LONGEST: usize = 60;
+    let text = secrets::veiled(text);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
         None => format!("`{text}`"),

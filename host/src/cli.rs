@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::bpf::stats;
 use crate::serve::ServeError;
+use crate::source::Reading;
 use crate::{logging, version};
 
 mod bundle;
@@ -31,6 +33,15 @@ pub use tool::{
     Command, ConfigTool, DocsPage, Healthcheck, Record, Reference, Replay, Shell, SortBy, Top,
     Unpin,
 };
+
+/// The words of `--maps.read`.
+fn readings() -> impl TypedValueParser<Value = Reading> {
+    let words = PossibleValuesParser::new(Reading::ALL.map(Reading::as_str));
+    words.map(|word| {
+        let found = Reading::ALL.into_iter().find(|reading| reading.as_str() == word);
+        found.unwrap_or_default()
+    })
+}
 
 /// What stands below the flags.
 fn after() -> String {
@@ -91,7 +102,7 @@ pub struct Flags {
         long = "config.skip-cache-size", value_name = "N", default_value_t = 0,
         hide_default_value = true, help_heading = CONFIGS
     )]
-    pub config_skip_cache_size: u64,
+    pub config_skip_cache_size: i64,
 
     /// Directory of plugins, for those that are not beside their config
     #[arg(long = "plugins.dir", value_name = "DIR", help_heading = CONFIGS)]
@@ -216,7 +227,10 @@ pub struct Flags {
     pub no_cgroup_fanotify: bool,
 
     /// File with the kernel's BTF, instead of /sys/kernel/btf/vmlinux
-    #[arg(long = "btf.path", value_name = "FILE", help_heading = KERNEL)]
+    #[arg(
+        long = "btf.path", value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from),
+        help_heading = KERNEL
+    )]
     pub btf_path: Option<PathBuf>,
 
     /// Have the kernel measure what BPF programs cost, while the exporter runs: by fd, or by sysctl
@@ -238,9 +252,10 @@ pub struct Flags {
 
     /// How to read maps: auto, or all by copy, harvest, batch or keys, to compare them
     #[arg(
-        long = "maps.read", value_name = "WAY", default_value = "auto", help_heading = KERNEL
+        long = "maps.read", value_name = "WAY", value_parser = readings(), default_value = "auto",
+        hide_possible_values = true, help_heading = KERNEL
     )]
-    pub maps_read: String,
+    pub maps_read: Reading,
 
     /// Least level to log: debug, info, warn or error; default: info, debug under --debug
     #[arg(

@@ -45,7 +45,7 @@ use crate::advice::{Advice, Advise as _};
 use bounds::Bounds;
 use faults::Faults;
 use limits::Limits;
-use node::{Node, Value};
+use node::{Document, Node, Value};
 
 /// Checks all configs together: what is good of them, and every fault of every file, sorted by
 /// file and line.
@@ -144,9 +144,9 @@ fn one(file: &ConfigFile, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
         Err(error) => return (None, vec![no_yaml(file, &error)]),
     };
     let faults = Faults::new(file, &document, bounds);
-    if document.more {
+    if let Some(line) = document.more {
         let problem = "the file holds several documents, of which only the first counts";
-        faults.warning("", problem, "remove the `---` and what follows");
+        faults.warning_at(line, "", problem, "remove the `---` and what follows");
     }
     for (line, key) in &document.shadowed.named {
         let problem = "the key comes again in the same mapping, and the last one counts";
@@ -160,6 +160,17 @@ fn one(file: &ConfigFile, bounds: &Bounds) -> (Option<Config>, Vec<Fault>) {
     let raw = raw::document(&document.root, &faults);
     let config = raw.map(|raw| check::config(raw, file, &faults));
     (config, faults.into_found())
+}
+
+/// Tells of what means nothing, and is a fault where a file is strict: another document, a key twice.
+fn tell_unread(document: &Document<'_>, faults: &Faults<'_>) {
+    if let Some(line) = document.more {
+        faults.error_at(line, "", "another document begins here", "write one document");
+    }
+    for (line, key) in &document.shadowed.named {
+        faults.error_at(*line, key, "the key comes again in the same mapping", "write it once");
+    }
+    faults.count_errors(document.shadowed.more);
 }
 
 fn empty(root: &Node<'_>) -> bool {

@@ -5,6 +5,7 @@
 //! | module | does | never |
 //! |---|---|---|
 //! | [`advice`] | says what is wrong and what to do about it, as two fields | takes a message apart |
+//! | [`digest`] | SHA-256: what files are known by | |
 //! | [`cli`] | names the flags | decides anything |
 //! | [`config`] | turns YAML into a checked plan, or into every fault it has | touches the kernel |
 //! | [`system`] | knows the host's names: symbols, devices, cgroups, interfaces | fails a scrape |
@@ -19,6 +20,7 @@
 //! | [`lock`] | knows which file each reference of a config means, `plugins.lock` | asks a registry |
 //! | [`registry`] | plugins in OCI registries: pushed, listed, pulled | is used by an exporter that starts or serves |
 //! | [`kubelet`] | asks a kubelet which pods it runs | is used by an exporter that serves |
+//! | [`link`] | makes decoders, chains and transforms of plans | reads a map |
 //! | [`source`] | hands out the entries of a map, or of a recording | knows labels |
 //! | [`rows`] | knows the row of each entry, and by what its numbers moved | knows labels |
 //! | [`series`] | sums rows into series, folds histograms | does I/O |
@@ -33,6 +35,7 @@
 //! | [`serve`] | HTTP | holds logic |
 //! | `bell` | has a worker that waits end | says why |
 //! | [`signals`] | notes signals that would end the process | decides what ends it |
+//! | [`settings`] | says what all flags mean, in one value | acts on it |
 //! | [`startup`] | takes configs from files to running programs | decides what a failure means |
 //! | [`reload`] | configs read again while they are served: what has changed is made anew | touches what has not |
 //! | `index` | finds numbers by the hash of what they stand for | knows what that is |

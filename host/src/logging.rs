@@ -7,7 +7,7 @@
 //! | `--debug`: debug | it is given |
 //! | info | |
 //!
-//! Nothing is logged per row of a map or per request. A line that cannot be written costs nothing but
+//! Whom it holds for is said in `speakers`: libraries are silent. Nothing is logged per row of a map or per request. A line that cannot be written costs nothing but
 //! itself: see `lines`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -21,17 +21,18 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tracing::{Subscriber, debug, subscriber, warn};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use crate::series::Kind;
 use crate::telemetry::{Collect, Report, about};
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format;
+use tracing_subscriber::fmt::{self, MakeWriter, format};
+use tracing_subscriber::registry;
 
 mod lines;
 mod recent;
+mod speakers;
 mod structured;
 
 use lines::Lines;
@@ -225,31 +226,22 @@ impl io::Write for Pen {
     }
 }
 
-/// What to let through, and what to say if `RUST_LOG` makes no sense.
-fn filter(options: Options, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
+/// Whom to let speak from which level on, and what to say if `RUST_LOG` makes no sense.
+fn filter(options: Options, wanted: Option<&str>) -> (Targets, Option<String>) {
     let level = options.level.unwrap_or(if options.debug { Level::Debug } else { Level::Info });
-    let default = EnvFilter::new(level.in_events().as_str());
-    match wanted.map(|text| (text, EnvFilter::try_new(text))) {
-        None => (default, None),
-        Some((_, Ok(filter))) => (filter, None),
-        Some((text, Err(error))) => {
-            let refused = format!("ignored RUST_LOG={text:?}: {error}; write RUST_LOG=debug");
-            (default, Some(refused))
-        }
-    }
+    speakers::filter(level, wanted)
 }
 
 fn subscriber<W>(
-    filter: EnvFilter,
+    filter: Targets,
     options: Options,
     colours: bool,
     writer: W,
-) -> Box<dyn Subscriber + Send + Sync>
+) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = fmt::layer()
         .with_target(false)
         .with_ansi(colours && options.format == LogFormat::Text)
         // It would print, and panic if that fails.
@@ -263,11 +255,12 @@ where
         }
     });
     let log = log.fmt_fields(fields.delimited(" "));
-    match options.structured() {
-        Some(style) => Box::new(log.event_format(style).finish()),
-        None if options.timestamps => Box::new(log.finish()),
-        None => Box::new(log.without_time().finish()),
-    }
+    let log = match options.structured() {
+        Some(style) => log.event_format(style).boxed(),
+        None if options.timestamps => log.boxed(),
+        None => log.without_time().boxed(),
+    };
+    registry().with(log).with(filter)
 }
 
 impl Level {
@@ -362,7 +355,7 @@ mod tests {
         let (_, refused) = filter(DEBUG, Some("=b=c"));
         insta::assert_snapshot!(
             refused.unwrap(),
-            @r#"ignored RUST_LOG="=b=c": invalid filter directive; write RUST_LOG=debug"#
+            @r#"ignored RUST_LOG="=b=c": invalid filter directive: too many '=' in filter directive, expected 0 or 1; write RUST_LOG=debug"#
         );
         assert_eq!(count(DEBUG, Some("=b=c")), 3);
     }

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(answer) => return answered(&answer),
     };
-    // Processes of their own, which are to have nothing that the exporter has.
+    // These two are processes of their own. They begin before anything of the exporter is set up.
     match &flags.command {
         Some(Command::CompilePlugin(order)) => return order.obey(),
         Some(Command::SurveyHost(charge)) => return charge.obey(),
@@ -111,7 +111,7 @@ fn answered(answer: &clap::Error) -> ExitCode {
         false => answer.render().to_string(),
     };
     if answer.use_stderr() {
-        // To whom should one say that this fails?
+        // If this fails, standard error is closed, and nobody can be told.
         let _ = output::print_error(&text(io::stderr().is_terminal()));
         return Exit::Usage.into();
     }
@@ -140,8 +140,8 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let types = KernelTypes::share();
     let mut loader = settings.loader();
     // Its faults and those of configs are told together.
-    let web = web(&settings);
-    let (mut fit, web) = (checked(&settings, &system, &mut loader)?, web?);
+    let (web, fit) = (web(&settings), checked(&settings, &system, &mut loader));
+    let (web, mut fit) = (web?, fit?);
     let read = Instant::now();
     noted.tell();
     let listeners = listen(&settings)?;
@@ -177,7 +177,7 @@ fn pinned(settings: &Settings, configs: &mut [Checked]) -> Result<Option<PinDir>
     Ok(Some(dir))
 }
 
-/// What has the kernel measure programs, and what tells of all programs of the host, as far as they are wanted.
+/// Begins measuring what programs cost, and looking at all programs of the host: each if a flag asks for it.
 fn looked_at(
     settings: &Settings,
     system: &System,
@@ -191,7 +191,7 @@ fn looked_at(
     }
     let charge = Charge::new(settings.privileges.sandbox, turn_on);
     let surveyor = Surveyor::start(&charge).map_err(|error| fail(Exit::Unexpected, error))?;
-    // Now there is who turns it off.
+    // The surveyor runs by now, and turns the sysctl off again at the end.
     if turn_on {
         stats::turn_on().map_err(unmeasured)?;
     }
@@ -202,8 +202,8 @@ fn looked_at(
     Ok((measuring, host))
 }
 
-/// What makes and sends the spans of these configs and of a start that began then and had read them
-/// then, if there are any.
+/// Makes and sends the spans of these configs, and those of the exporter's own start. `began` is when the start
+/// began, `read` when the configs had been read. None if there are no spans.
 fn spans(
     settings: &Settings,
     running: &mut [Running],
@@ -217,7 +217,7 @@ fn spans(
     spans.map_err(|advice| refuse(Exit::Usage, advice))
 }
 
-/// What pushes metrics where the variables say, if they do, of an exporter that began then.
+/// Pushes metrics to where the variables say. `began` is when the exporter began. None if no variable asks for it.
 fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure> {
     let now = SystemTime::now();
     let began = now.checked_sub(began.elapsed()).unwrap_or(now);
@@ -228,9 +228,9 @@ fn pushed(settings: &Settings, began: Instant) -> Result<Option<Pusher>, Failure
 fn check(flags: Flags) -> Result<(), Failure> {
     let settings = settled(&flags)?;
     let system = System::default();
-    let web = web(&settings);
-    let fit = checked(&settings, &system, &mut settings.loader())?;
+    let (web, fit) = (web(&settings), checked(&settings, &system, &mut settings.loader()));
     web?;
+    let fit = fit?;
     if privileges::can_load() {
         let _types = KernelTypes::share();
         let Started { running, left_out } = start(&settings, fit, &system)?;
@@ -267,8 +267,16 @@ fn listen(settings: &Settings) -> Result<Vec<Listener>, Failure> {
 
 /// Who is let in, and with what TLS, if a file says so.
 fn web(settings: &Settings) -> Result<Option<Web>, Failure> {
-    let web = settings.web_config.as_deref().map(Web::open).transpose();
-    web.map_err(|faults| faulty_web(&faults))
+    let Some(path) = &settings.web_config else { return Ok(None) };
+    let web = Web::open(path).map_err(|faults| faulty_web(&faults))?;
+    let doubt = web.doubt();
+    match doubt.as_ref().filter(|doubt| settings.is_fatal(doubt)) {
+        Some(doubt) => Err(faulty_web(std::slice::from_ref(doubt))),
+        None => {
+            report::faults(doubt.as_slice(), |_| false);
+            Ok(Some(web))
+        }
+    }
 }
 
 /// Says every fault of a web config.

@@ -1,6 +1,6 @@
 //! OTLP: messages to a collector of OpenTelemetry, whatever they tell of.
 //!
-//! `variables` says where they go, as the environment has it. `sender` is who sends them, and tries again; `client`
+//! `known` lists the variables that are read. `variables` says where messages go, as the environment has it. `sender` is who sends them, and tries again; `client`
 //! makes one request; `answer` knows what a collector has said. `end` is when who sends is to have ended.
 //!
 //! Never knows what a message holds, and never keeps one that could not be sent.
@@ -13,11 +13,13 @@ use tracing::debug;
 mod answer;
 mod client;
 mod end;
+mod known;
 mod sender;
 mod variables;
 
 pub(crate) use answer::{Again, Taken, Untaken};
 pub(crate) use end::{End, LAST, over};
+pub use known::{VARIABLES, Variable};
 pub(crate) use sender::OtlpSender;
 pub use variables::Signal;
 pub(crate) use variables::{Environment, Target};

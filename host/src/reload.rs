@@ -306,7 +306,8 @@ impl ConfigReloader {
         let came = checked.trace(comparison.kept_spans(), &maps).map_err(unread)?;
         let renewal = checked.renew(&comparison.how(), &maps, self.settings.reading);
         let renewal = comparison.keep(renewal.map_err(unread)?);
-        Ok((Standing { made_of, layouts, maps }, renewal, SpanChange { left, came }))
+        let (now, spans) = (Standing { made_of, layouts, maps }, SpanChange { left, came });
+        Ok(Renewing { now, renewal, spans })
     }
 
     /// Has the thread that scrapes wait, and lend the programs of these configs. What it is told then is what changes.

@@ -282,11 +282,14 @@ impl Family {
         self.lives.get(id as usize) == Some(&life)
     }
 
-    /// Adds to a number, which may be signed. Wraps at 2^64, as the kernel's own counters do.
+    /// Adds to a number. A gauge is signed, and wraps. Any other stays at 2^64 - 1 when it gets there: it never falls.
     #[inline]
     pub fn add(&mut self, cell: Cell, value: u64) {
         let sum = &mut self.cells[cell.0 as usize];
-        *sum = sum.wrapping_add(value);
+        *sum = match self.kind {
+            Kind::IntegerGauge => sum.wrapping_add(value),
+            _ => sum.saturating_add(value),
+        };
         self.changed.mark(self.series_of(cell));
     }
 

@@ -19,7 +19,7 @@ mod ways;
 pub use entries::{Chunk, Entry};
 pub use events::{Drained, Drains, EventSource};
 pub use map::{MapReader, Sink};
-pub use ways::{ReadError, Reading, UnknownWay, Way, Why};
+pub use ways::{ReadError, Reading, Way, Why};
 
 /// What has come of the records of a map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

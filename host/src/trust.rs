@@ -1,7 +1,7 @@
-//! Whom TLS trusts, and who it says that one is: for whatever asks somebody over TLS, be it a registry, a
-//! collector of spans or a kubelet, and for the server, which says who it is too.
+//! TLS: whose certificates are trusted, and which certificate is shown. It is used for registries, collectors and
+//! kubelets that are asked, and for the server.
 //!
-//! Asks nobody itself, and says nothing of flags or variables: who asks knows what its files are named by.
+//! Never opens a connection. Never names a flag or a variable: the callers know which of theirs name the files.
 
 use std::error::Error;
 use std::io;
@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
@@ -20,9 +19,13 @@ use rustls::{
 use crate::files;
 
 pub(crate) mod itself;
+mod kinds;
+mod pem;
 mod server;
 
 pub(crate) use itself::Side;
+pub use pem::PemError;
+pub(crate) use pem::{authorities, chain, secret};
 
 use server::OwnOr;
 
@@ -63,6 +66,8 @@ pub enum TrustError {
         file: PathBuf,
         /// What is wrong with it.
         why: String,
+        /// What to do with it, if it is not enough to name another.
+        remedy: Option<&'static str>,
     },
     /// Nobody could be trusted.
     #[error("TLS cannot be had: this host has no certificates of authorities")]
@@ -102,8 +107,9 @@ pub(crate) fn config(
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
         }
         Trusted::File(file) | Trusted::HostAnd(file) => {
-            let own = certificates(&read(file)?).map_err(|why| bad(file, why))?;
-            let verifier = OwnOr::new(own, roots(trusted)?, provider)?;
+            let authorities = roots(trusted)?;
+            let own = chain(&read(file)?).map_err(|error| bad(file, &error))?;
+            let verifier = OwnOr::new(own, authorities, provider)?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
         Trusted::Nobody | Trusted::Host => builder.with_root_certificates(roots(trusted)?),
@@ -111,16 +117,19 @@ pub(crate) fn config(
     let Some(Identity { certificate, key }) = identity else {
         return Ok(builder.with_no_client_auth());
     };
-    let secret = secret(&read(key)?).map_err(|why| bad(key, why))?;
-    let shown = chain(&read(certificate)?).map_err(|why| bad(certificate, why))?;
-    let unfit = |error| bad(certificate, format!("is of no use with its key: {error}"));
+    let secret = secret(&read(key)?).map_err(|error| bad(key, &error))?;
+    let shown = chain(&read(certificate)?).map_err(|error| bad(certificate, &error))?;
+    let unfit = |error| {
+        let why = format!("is of no use with its key: {error}");
+        TrustError::File { file: certificate.clone(), why, remedy: None }
+    };
     builder.with_client_auth_cert(shown, secret).map_err(unfit)
 }
 
 fn roots(trusted: Trusted<'_>) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
     if let Trusted::File(file) | Trusted::HostAnd(file) = trusted {
-        roots = authorities(&read(file)?).map_err(|why| bad(file, why))?;
+        roots = authorities(&read(file)?).map_err(|error| bad(file, &error))?;
     }
     if let Trusted::Host | Trusted::HostAnd(_) = trusted {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -131,48 +140,15 @@ fn roots(trusted: Trusted<'_>) -> Result<RootCertStore, TrustError> {
     Ok(roots)
 }
 
-/// The certificate that a text in PEM format holds, and those that lead from it to an authority.
-///
-/// # Errors
-///
-/// The end of a sentence that begins with the text's name.
-pub(crate) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    let all = certificates(pem)?;
-    if all.is_empty() { Err("holds no certificate in PEM format") } else { Ok(all) }
-}
-
-/// The private key that a text in PEM format holds.
-///
-/// # Errors
-///
-/// The end of a sentence that begins with the text's name.
-pub(crate) fn secret(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
-    PrivateKeyDer::from_pem_slice(pem).map_err(|_| "holds no private key in PEM format")
-}
-
-/// The authorities that a text in PEM format holds: one at least.
-///
-/// # Errors
-///
-/// The end of a sentence that begins with the text's name.
-pub(crate) fn authorities(pem: &[u8]) -> Result<RootCertStore, &'static str> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(pem)?);
-    if roots.is_empty() { Err("holds no certificate that can be trusted") } else { Ok(roots) }
-}
-
-/// There may be none.
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    all.map_err(|_| "holds no certificates in PEM format")
-}
-
 fn read(file: &Path) -> Result<Vec<u8>, TrustError> {
-    files::read(file, LARGEST_FILE).map_err(|unread| bad(file, unread.why()))
+    let bad = |why| TrustError::File { file: file.to_owned(), why, remedy: None };
+    files::read(file, LARGEST_FILE).map_err(|unread| bad(unread.why()))
 }
 
-fn bad(file: &Path, why: impl Into<String>) -> TrustError {
-    TrustError::File { file: file.to_owned(), why: why.into() }
+fn bad(file: &Path, error: &PemError) -> TrustError {
+    // Who asks knows what files without keys and certificates were named by.
+    let remedy = error.is_of_its_kind().then(|| error.remedy());
+    TrustError::File { file: file.to_owned(), why: error.to_string(), remedy }
 }
 
 /// Takes any certificate, as long as who has shown it has its key.
@@ -264,7 +240,7 @@ mod tests {
         let gone = dir.path().join("gone.pem");
         let identity = Identity { certificate: empty.clone(), key: empty.clone() };
         insta::assert_snapshot!(said(Trusted::File(&empty), None), @"DIR/empty.pem holds no certificate that can be trusted");
-        insta::assert_snapshot!(said(Trusted::HostAnd(&damaged), None), @"DIR/bad.pem holds no certificates in PEM format");
+        insta::assert_snapshot!(said(Trusted::HostAnd(&damaged), None), @"DIR/bad.pem holds a certificate that is damaged");
         insta::assert_snapshot!(said(Trusted::File(&gone), None), @"DIR/gone.pem cannot be read: no such file or directory");
         insta::assert_snapshot!(said(Trusted::File(dir.path()), None), @"DIR is a directory");
         insta::assert_snapshot!(said(Trusted::Nobody, Some(&identity)), @"DIR/empty.pem holds no private key in PEM format");

@@ -197,8 +197,12 @@ fn named(text: &str) -> Names {
 #[test]
 fn the_chapter_of_architecture_has_every_room() {
     let chapter = read("docs/src/inside/architecture.md");
-    let rooms: Names = found("(?m)^(?:pub )?mod ([a-z_]+);", &read("host/src/lib.rs"));
+    let library = read("host/src/lib.rs");
+    let rooms: Names = found("(?m)^(?:pub )?mod ([a-z_]+);", &library);
     assert_eq!(named(between(&chapter, "\n## The rooms\n", "\n## ")), rooms);
+    // The table at the top of the library has them too.
+    let told: Names = found(r"(?m)^//! \| \[?`([a-z_]+)`", &library);
+    assert_eq!(told, rooms);
 }
 
 /// What the exporter prints, to either output.
@@ -218,6 +222,57 @@ fn flags(subcommand: &[&str]) -> Names {
 fn the_chapter_of_flags_has_those_of_the_help() {
     let chapter = read("docs/src/reference/flags.md");
     assert_eq!(named(between(&chapter, "# Flags", "\n## ")), flags(&[]));
+}
+
+/// The subcommands that `--help` lists.
+fn subcommands() -> Names {
+    found("(?m)^  ([a-z-]+) ", between(&said(&["--help"]), "\nCommands:\n", "\n\n"))
+}
+
+#[test]
+fn the_chapter_of_flags_has_all_subcommands() {
+    let chapter = read("docs/src/reference/flags.md");
+    let mut told = named(between(&chapter, "\n## Subcommands\n", "\n## "));
+    // Only packages are made with it.
+    assert!(told.remove("docs"));
+    assert_eq!(told, subcommands());
+}
+
+/// All variables of a text's tables, those of OpenTelemetry for both signals and for each: `…` stands for what begins
+/// their names.
+fn variables(text: &str) -> Names {
+    let cells = first_cells(text);
+    let named: Vec<_> = found("`([A-Z…][A-Z_…]+)`", &cells);
+    named
+        .iter()
+        .flat_map(|name| match name.split_once('…') {
+            None => vec![name.clone()],
+            Some((_, name)) => ["", "TRACES_", "METRICS_"]
+                .map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}{name}"))
+                .to_vec(),
+        })
+        .collect()
+}
+
+#[test]
+fn chapters_have_all_variables_of_the_environment() {
+    let chapter = read("docs/src/reference/flags.md");
+    let mut told = variables(between(&chapter, "\n## Environment variables\n", "\n## "));
+    for chapter in ["tracing", "otlp"] {
+        let mut of_signals = variables(&read(format!("docs/src/operate/{chapter}.md")));
+        of_signals.retain(|name| name.starts_with("OTEL_"));
+        told.append(&mut of_signals);
+    }
+    assert_eq!(told, variables(&said(&["docs", "reference", "environment"])));
+}
+
+#[test]
+fn the_reference_has_all_tables_that_are_printed() {
+    let help = said(&["docs", "reference", "--help"]);
+    let printed: Vec<_> = found(r"(?m)^ +- ([a-z-]+):", &help);
+    let chapter = read("docs/src/reference.md");
+    let told = between(&chapter, "`ebpf_wasm_exporter docs reference ", "`");
+    assert_eq!(told.split(r"\|").collect::<Vec<_>>(), printed);
 }
 
 #[test]

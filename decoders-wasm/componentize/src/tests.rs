@@ -79,7 +79,7 @@ fn what_is_said_stands_in_the_component() {
 fn what_is_said_takes_the_place_of_what_was() {
     let first = made(&decoder(), everything()).bytes;
     let text = |text: &str| Some(text.to_owned());
-    let said = Metadata { name: text("other"), version: text("2"), ..Metadata::default() };
+    let said = Metadata { name: text("other"), version: text("2.0.0"), ..Metadata::default() };
     let again = made(&first, said.clone());
     assert_eq!(again.metadata, said.or(everything()));
     assert_eq!(read_back(&again.bytes), again.metadata);

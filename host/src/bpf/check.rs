@@ -341,10 +341,11 @@ fn unreadable(map: &MapSpec) -> Option<Finding> {
 }
 
 fn kind_of_key(parts: &[KeyPart], map: &MapSpec, cpu_label: Option<usize>) -> Key {
-    let only_cpu = cpu_label == Some(0);
+    // An index, or the key of a hash that is used like an array.
+    let only_cpu = cpu_label == Some(0) && map.key_size == 4;
     if parts.is_empty() {
         Key::Zero
-    } else if only_cpu && map.kind == MapKind::PERCPU_ARRAY {
+    } else if only_cpu {
         Key::Ignored
     } else {
         Key::Labels

@@ -46,7 +46,7 @@ pub enum Key {
     Labels,
     /// Nothing: the metric has no labels and is the one entry whose key is a u32 of 0.
     Zero,
-    /// An array's index that tells nothing: all entries are summed.
+    /// A number of 4 bytes that tells nothing, an array's index: all entries are summed.
     Ignored,
 }
 

@@ -3,6 +3,7 @@
 use clap::{CommandFactory, Parser};
 
 use super::*;
+use crate::source::Way;
 
 fn parse(arguments: &[&str]) -> Result<Flags, String> {
     let all = std::iter::once(&"ebpf_wasm_exporter").chain(arguments);
@@ -268,16 +269,42 @@ fn subcommands_explain_themselves() {
               Which one
 
               Possible values:
-              - flags:      The flags, by what they are about
-              - decoders:   The built-in decoders
-              - exit-codes: The exit codes
-              - metrics:    The metrics about the exporter itself
-              - config:     The keys of a config
-              - policy:     The keys of a policy of signatures
-              - web:        The keys of a web config
+              - flags:       The flags, by what they are about
+              - decoders:    The built-in decoders
+              - exit-codes:  The exit codes
+              - metrics:     The metrics about the exporter itself
+              - config:      The keys of a config
+              - policy:      The keys of a policy of signatures
+              - web:         The keys of a web config
+              - environment: The variables of the environment
 
     Options:
       -h, --help
               Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
+fn maps_are_read_by_one_of_these_words() {
+    let reading = |way: &str| {
+        let flags = Flags::try_parse_from(["ebpf_wasm_exporter", "--maps.read", way]);
+        flags.map(|flags| flags.maps_read)
+    };
+    for (word, expected) in [
+        ("auto", Reading::Auto),
+        ("copy", Reading::Pinned(Way::Copy)),
+        ("harvest", Reading::Pinned(Way::Harvest)),
+        ("batch", Reading::Pinned(Way::Batch)),
+        ("keys", Reading::Pinned(Way::Keys)),
+    ] {
+        assert_eq!(reading(word).unwrap(), expected);
+    }
+    insta::assert_snapshot!(reading("Bach").unwrap_err().to_string().trim_end(), @"
+    error: invalid value 'Bach' for '--maps.read <WAY>'
+      [possible values: auto, copy, harvest, batch, keys]
+
+      tip: a similar value exists: 'batch'
+
+    For more information, try '--help'.
     ");
 }

@@ -248,6 +248,8 @@ pub enum Reference {
     Policy,
     /// The keys of a web config
     Web,
+    /// The variables of the environment
+    Environment,
 }
 
 /// How to ask an exporter whether it serves.

@@ -147,17 +147,27 @@ fn power(key: u32) -> f64 {
     2f64.powi(i32::try_from(key).unwrap_or(i32::MAX))
 }
 
+/// A whole number as Go reads one that says its base: `0x1f`, `0o17` or `017`, `0b11`, with `_` between digits.
 fn integer(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
+    let (base, digits) = match text {
+        [b'0', b'x' | b'X', digits @ ..] => (16, digits),
+        [b'0', b'o' | b'O', digits @ ..] => (8, digits),
+        [b'0', b'b' | b'B', digits @ ..] => (2, digits),
+        [b'0', digits @ ..] if !digits.is_empty() => (8, digits),
+        digits => (10, digits),
+    };
+    // One may stand behind the prefix too, and none at the end.
+    let digits = digits.strip_prefix(b"_").filter(|_| digits.len() < text.len()).unwrap_or(digits);
+    let mut after_digit = false;
+    let number = digits.iter().try_fold(0u64, |number, byte| {
+        if *byte == b'_' {
+            return std::mem::take(&mut after_digit).then_some(number);
         }
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+        after_digit = true;
+        let digit = char::from(*byte).to_digit(base)?;
+        number.checked_mul(base.into())?.checked_add(digit.into())
+    })?;
+    after_digit.then_some(number)
 }
 
 /// Integers first: they are nearly all keys, and need no float parser.
@@ -217,11 +227,42 @@ mod tests {
             Scale::Seconds { schema: 3, min: 1, max: 3 },
         ] {
             let buckets = Buckets { scale, multiplier: 1e-6, native: None };
-            let texts =
-                ["0", "1", "2", "002", "3", "4", "5", "", "-1", "+2", "2.0", " 2", "0x2", "two"];
+            let texts = ["0", "1", "2", "002", "3", "4", "5", "", "-1", "+2", "2.0", " 2", "two"];
             for text in texts.into_iter().chain(["18446744073709551617"]) {
                 assert_eq!(buckets.slot(text.as_bytes()), to_three(text), "{text:?} {buckets:?}");
             }
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_read_as_go_reads_them() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("00", Some(0)),
+            ("010", Some(8)),
+            ("0x1F", Some(31)),
+            ("0X_1f", Some(31)),
+            ("0o17", Some(15)),
+            ("0b101", Some(5)),
+            ("1_000", Some(1000)),
+            ("0_7", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("0xffffffffffffffff", Some(u64::MAX)),
+            ("0x10000000000000000", None),
+            ("08", None),
+            ("0x", None),
+            ("0_", None),
+            ("_1", None),
+            ("1_", None),
+            ("1__0", None),
+            ("0x__1", None),
+            ("0b2", None),
+            ("1f", None),
+            ("", None),
+            ("_", None),
+        ] {
+            assert_eq!(integer(text.as_bytes()), number, "{text:?}");
         }
     }
 
@@ -236,6 +277,8 @@ mod tests {
             ("0.5", Some(Bucket(2))),
             ("200", Some(Bucket(3))),
             ("200.0", Some(Bucket(3))),
+            ("0310", Some(Bucket(3))),
+            ("0xc8", Some(Bucket(3))),
             ("201", Some(Sum)),
             ("202", None),
             ("1", None),

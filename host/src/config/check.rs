@@ -178,7 +178,7 @@ fn metric(raw: raw::Metric, plugins: &plugin::Names, faults: &Faults<'_>) -> Opt
     let kind = match raw.kind {
         raw::Kind::Counter { perf_event_array, ringbuf, flush_interval } => {
             let kind = streamed(&perf_event_array, &ringbuf, &path, faults);
-            let flush_interval = flush(flush_interval, kind, &path, faults);
+            let flush_interval = flush(flush_interval, &path, faults);
             events = kind.zip(flush_interval);
             Some(MetricKind::Counter)
         }
@@ -271,27 +271,20 @@ fn streamed(
     stream_kind(perf_event_array, ringbuf).flatten()
 }
 
-/// How long a key is kept that no record comes of. Where none are counted it only has to be a duration.
-fn flush(
-    raw: Field<String>,
-    kind: Option<StreamKind>,
-    path: &str,
-    faults: &Faults<'_>,
-) -> Option<Duration> {
+/// How long a key is kept that no record comes of. 0 says nothing, as in Go.
+fn flush(raw: Field<String>, path: &str, faults: &Faults<'_>) -> Option<Duration> {
     let text = match raw {
         Field::Absent => return Some(FLUSH_INTERVAL),
         Field::Faulty => return None,
         Field::Given(text) => text,
     };
     let interval = duration::parse(&text);
-    let problem = match interval {
-        None => format!("{} is no duration", quote(&text)),
-        Some(Duration::ZERO) if kind.is_some() => "keys are kept for no time".to_owned(),
-        Some(interval) => return Some(interval),
-    };
-    let remedy = "write numbers with units, such as `1h30m` or `500ms`";
-    faults.error(&format!("{path}.flush_interval"), problem, remedy);
-    None
+    if interval.is_none() {
+        let problem = format!("{} is no duration", quote(&text));
+        let remedy = "write numbers with units, such as `1h30m` or `500ms`";
+        faults.error(&format!("{path}.flush_interval"), problem, remedy);
+    }
+    interval.map(|interval| if interval.is_zero() { FLUSH_INTERVAL } else { interval })
 }
 
 fn kaddrs(raw: Vec<(String, String)>, faults: &Faults<'_>) -> Vec<Kaddr> {

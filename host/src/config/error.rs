@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::advice::Advice;
+use crate::advice::{Advice, secrets};
 use crate::files::{self, HeldFiles, Unread};
 
 /// A file that holds a config, kept to say where a fault is.
@@ -174,12 +174,13 @@ pub(super) fn hidden(file: PathBuf, severity: Severity, count: usize) -> Fault {
 }
 
 /// Text of a file in a message, so many characters of it: what does not print is escaped, so that a
-/// fault stays one line, no terminal obeys it, and it reads in the order in which it stands.
+/// fault stays one line, no terminal obeys it, and it reads in the order in which it stands. No secret is shown.
 struct Plain<'a>(&'a str, usize);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(text, most) = self;
+        let text = secrets::veiled(text);
         let mut chars = text.chars();
         for char in chars.by_ref().take(*most) {
             match char {

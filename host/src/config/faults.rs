@@ -16,7 +16,7 @@ pub(super) struct Faults<'t> {
     root: &'t Node<'t>,
     /// What the file may still ask for.
     pub(super) bounds: &'t Bounds,
-    /// Whether texts of the wrong kind may be shown.
+    /// Whether texts may be shown.
     quotes: bool,
     found: RefCell<Vec<Fault>>,
     errors: Cell<usize>,
@@ -46,12 +46,12 @@ impl<'t> Faults<'t> {
         }
     }
 
-    /// The same, of a file with secrets: no text of it is shown that is of the wrong kind.
+    /// The same, of a file with secrets: no text of it is shown.
     pub(super) fn of_secrets(self) -> Self {
         Self { quotes: false, ..self }
     }
 
-    /// Whether a text may be shown that is of the wrong kind.
+    /// Whether a text of the file may be shown.
     pub(super) fn may_quote(&self) -> bool {
         self.quotes
     }
@@ -89,13 +89,26 @@ impl<'t> Faults<'t> {
         }
     }
 
-    /// Adds one that does not, of an entry that no path leads to.
+    /// As [`Faults::error`], of something on this line that no path leads to.
+    pub(super) fn error_at(&self, line: usize, path: &str, problem: &str, remedy: &str) {
+        if count(&self.errors) {
+            self.add(Severity::Error, path, Advice::new(problem, remedy));
+            self.is_on(line);
+        }
+    }
+
+    /// As [`Faults::warning`], likewise.
     pub(super) fn warning_at(&self, line: usize, path: &str, problem: &str, remedy: &str) {
         if count(&self.warnings) {
             self.add(Severity::Warning, path, Advice::new(problem, remedy));
-            if let Some(fault) = self.found.borrow_mut().last_mut() {
-                fault.line = Some(line);
-            }
+            self.is_on(line);
+        }
+    }
+
+    /// The last one that was added is on this line.
+    fn is_on(&self, line: usize) {
+        if let Some(fault) = self.found.borrow_mut().last_mut() {
+            fault.line = Some(line);
         }
     }
 
@@ -108,6 +121,11 @@ impl<'t> Faults<'t> {
     /// Counts warnings that are not shown, which others have to be then.
     pub(super) fn count_warnings(&self, more: usize) {
         self.warnings.set(self.warnings.get() + more);
+    }
+
+    /// Counts errors that are not shown, which others have to be then.
+    pub(super) fn count_errors(&self, more: usize) {
+        self.errors.set(self.errors.get() + more);
     }
 
     /// Whether another error would be shown. If not, it is counted, and need not be made.

@@ -15,7 +15,7 @@ use crate::escaping::{Escaping, is_plain_label};
 pub(super) const NAMESPACE: &str = "ebpf_exporter";
 
 /// How many bytes a name may have: it stands in every line of its series.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// What Prometheus keeps for itself in front of a label's name.
 const RESERVED: &str = "__";
@@ -27,7 +27,7 @@ const METRIC_NAME: &str = "__name__";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetricName(String);
 
-/// A label's name, not starting with `__`.
+/// A label's name, not starting with `__` if it is served.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelName(String);
 
@@ -91,6 +91,15 @@ impl LabelName {
         if text.starts_with(RESERVED) {
             return Err(NameError::Reserved);
         }
+        checked(text).map(Self)
+    }
+
+    /// `text` as the name of a label that Prometheus never sees, such as one of a span.
+    ///
+    /// # Errors
+    ///
+    /// See [`NameError`]; none is reserved.
+    pub fn unserved(text: &str) -> Result<Self, NameError> {
         checked(text).map(Self)
     }
 
@@ -187,7 +196,9 @@ mod tests {
         }
         for reserved in ["__name__", "__", "__a.b"] {
             assert_eq!(LabelName::new(reserved), Err(NameError::Reserved));
+            assert_eq!(LabelName::unserved(reserved).unwrap().as_str(), reserved);
         }
+        assert_eq!(LabelName::unserved(""), Err(NameError::Empty));
     }
 
     fn meeting(names: &[&str]) -> Option<String> {

@@ -85,8 +85,8 @@ fn key<'n>(entries: &'n [Entry<'_>], index: u32) -> &'n str {
 #[derive(Debug)]
 pub(super) struct Document<'t> {
     pub(super) root: Node<'t>,
-    /// Whether others follow it.
-    pub(super) more: bool,
+    /// The line that the next one begins on, if one follows.
+    pub(super) more: Option<usize>,
     pub(super) shadowed: Shadowed,
     /// Ascending by the anchors' lines.
     pub(super) lent: Vec<Lent>,
@@ -186,6 +186,17 @@ impl NoYaml {
 
     fn at(at: Marker, problem: String, remedy: &'static str) -> Self {
         Self { line: at.line(), path: None, problem, remedy }
+    }
+
+    /// The same, of a file with secrets: without texts and keys of it.
+    pub(super) fn of_secrets(self) -> Self {
+        match self.path {
+            None => self,
+            Some(_) => {
+                let problem = "what stands there is not of the kind that it has to be".to_owned();
+                Self { path: None, problem, ..self }
+            }
+        }
     }
 
     /// The same, of what is at `step` of a list or mapping.

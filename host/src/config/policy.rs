@@ -140,10 +140,7 @@ pub fn parse(file: ConfigFile) -> Result<PolicyPlan, Vec<Fault>> {
     let document =
         node::parse(&file.text, &bounds).map_err(|error| vec![super::no_yaml(&file, &error)])?;
     let faults = Faults::new(&file, &document, &bounds);
-    if document.more || !document.shadowed.named.is_empty() || document.shadowed.more > 0 {
-        let problem = "the file holds several documents, or a key twice";
-        faults.error("", problem, "write one document, and each key of a mapping once");
-    }
+    super::tell_unread(&document, &faults);
     let plan = raw::policy(&document.root, &faults).and_then(|raw| {
         let check = Check { folder: file.path.parent().unwrap_or(Path::new("")), faults: &faults };
         check.policy(raw, &file)

@@ -1,19 +1,26 @@
 //! The JSON Schema of a config, for editors and for checks that run without the exporter.
 //!
-//! It is made from the list of keys that the reader has, and takes what the reader takes without a
-//! word: booleans as `yes`, numbers as `1_000`, texts that look like numbers. It says nothing of what
-//! keys mean together across a file, and nothing of the BPF object: `--config.check` does.
+//! It is made from the list of keys that the reader has. It takes what the reader takes without a word:
+//! booleans as `yes`, numbers as `1_000`, texts that look like numbers. It refuses what the reader refuses,
+//! as far as JSON Schema has words for it. It has none for the range of a number with a unit, for what one
+//! number has to be beside another, for names that stand elsewhere in the file, and for the BPF object:
+//! `--config.check` knows them all.
+//!
 //! It keeps to words that drafts 7 and 2020-12 share, for editors that know one of them.
 
 mod json;
+mod patterns;
+mod rules;
 mod words;
 
 use json::{Json, list, map};
 pub use words::{KeyRow, KeyTable, policy_tables, tables, web_tables};
 
-use super::ranges::Count;
+use super::buckets::LARGEST_EXACT;
+use super::limits::MOST_DATA;
+use super::ranges::{Count, MOST_BUCKETS};
 use super::raw::keys::{self, Key, Only, Section, Unwritten, ValueKind};
-use super::{bounds, scalar};
+use super::{bounds, name};
 
 /// Sections that are items of lists and mappings, each of which may stand in several places.
 const ITEMS: [&Section; 8] = [
@@ -26,17 +33,6 @@ const ITEMS: [&Section; 8] = [
     &keys::PLUGIN,
     &keys::DATA,
 ];
-
-/// A whole number as YAML 1.1 also has it, which YAML 1.2 reads as a text.
-const WHOLE: &str = r"^[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9][0-9_]*(\.0*)?)$";
-/// A number, likewise.
-const NUMBER: &str =
-    r"^[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9_]*\.?[0-9_]+([eE][-+]?[0-9]+)?)$";
-const SIZE: &str = "^[0-9]+ *(KiB|MiB|GiB)?$";
-const DURATION: &str = r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
-const REFERENCE: &str = "@sha256:[0-9a-f]{64}$";
-const DIGEST: &str = "^[0-9a-fA-F]{64}$";
-const IDENTIFIER: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 /// The schema as JSON text, its keys in the order in which people write them.
 pub fn json() -> String {
@@ -70,7 +66,8 @@ fn body(section: &Section) -> Words {
     if !needed.is_empty() {
         parts.push(("required", list(needed)));
     }
-    let conditions = conditions(section);
+    let mut conditions = conditions(section);
+    conditions.extend(rules::of(section));
     if !conditions.is_empty() {
         parts.push(("allOf", list(conditions)));
     }
@@ -137,7 +134,10 @@ fn something(kind: &ValueKind) -> Words {
         ValueKind::Pairs | ValueKind::Named(_) | ValueKind::NamedOrOne(_) => {
             vec![("type", "object".into()), ("minProperties", 1.into())]
         }
-        ValueKind::Word => vec![("minLength", 1.into()), ("type", list(TEXT))],
+        ValueKind::Word | ValueKind::Name => {
+            vec![("minLength", 1.into()), ("type", list(TEXT))]
+        }
+        ValueKind::Boolean => vec![("enum", patterns::yes())],
         ValueKind::Reference => vec![("minLength", 1.into()), ("type", "string".into())],
         ValueKind::Whole(_) => vec![("type", list(["integer", "string"]))],
         ValueKind::Section(section) => {
@@ -171,31 +171,51 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
     let (array, object) = (types(&["array"]), types(&["object"]));
     match kind {
         ValueKind::Word if needed => vec![types(&TEXT), ("minLength", 1.into())],
-        ValueKind::Word => vec![types(&TEXT)],
+        ValueKind::Word | ValueKind::Text => vec![types(&TEXT)],
+        ValueKind::Name => named(types(&TEXT), patterns::NAME),
         ValueKind::Choice(words) => {
             let words = words().into_iter().map(|choice| choice.word.into());
             let nothing = [Json::Null, "".into()].into_iter().filter(|_| !needed);
             vec![("enum", list(words.chain(nothing)))]
         }
-        ValueKind::Boolean => vec![types(&["boolean", "string"]), ("pattern", truths().into())],
-        ValueKind::Whole(range) => within(types(&["integer", "string"]), *range, WHOLE),
-        ValueKind::Number => within(types(&["number", "string"]), (0, u64::MAX), NUMBER),
-        // Of numbers, 0 alone needs no unit.
-        ValueKind::Duration(_) => within(types(&["integer", "string"]), (0, 0), DURATION),
-        ValueKind::Size((least, most)) => {
-            within(types(&["integer", "string"]), (*least as u64, *most as u64), SIZE)
+        ValueKind::Boolean => {
+            vec![types(&["boolean", "string"]), ("pattern", patterns::truths().into())]
         }
-        ValueKind::Digest => vec![types(&["string"]), ("pattern", DIGEST.into())],
-        ValueKind::Reference => vec![types(&["string"]), ("pattern", REFERENCE.into())],
+        ValueKind::Whole(range) => within(types(&["integer", "string"]), *range, patterns::WHOLE),
+        ValueKind::Number => vec![
+            types(&["number", "string"]),
+            ("minimum", 0.into()),
+            // What readers of YAML take `.inf` for is larger.
+            ("maximum", f64::MAX.into()),
+            ("pattern", patterns::NUMBER.into()),
+        ],
+        // Of numbers, 0 alone needs no unit.
+        ValueKind::Duration(None) => {
+            within(types(&["integer", "string"]), (0, 0), patterns::DURATION)
+        }
+        ValueKind::Duration(Some(("0s", _))) => {
+            within(types(&["integer", "string"]), (0, 0), patterns::SPAN_OR_NONE)
+        }
+        ValueKind::Duration(Some(_)) => {
+            vec![types(&["string"]), ("pattern", patterns::SPAN.into())]
+        }
+        ValueKind::Size((least, most)) => {
+            within(types(&["integer", "string"]), (*least as u64, *most as u64), patterns::SIZE)
+        }
+        ValueKind::Digest => vec![types(&["string"]), ("pattern", patterns::DIGEST.into())],
+        ValueKind::Reference => vec![types(&["string"]), ("pattern", patterns::REFERENCE.into())],
         ValueKind::OnError(words) => vec![("anyOf", on_error(words))],
         ValueKind::Texts => {
-            let least = needed.then(|| ("minItems", 1.into()));
-            let items = [array, ("items", map([("type", list(TEXT))]))].into_iter();
-            items.chain(least).collect()
+            let text = list(TEXT.into_iter().chain(["null"]));
+            items(array, map([("type", text)]), needed)
         }
-        ValueKind::Identifiers => vec![array, ("items", matching(&["string"], IDENTIFIER))],
-        ValueKind::Numbers => vec![array, ("items", matching(&["number", "string"], NUMBER))],
-        ValueKind::Items(section) => vec![array, ("items", refer(section))],
+        ValueKind::Identifiers => items(array, identifier(), needed),
+        ValueKind::Numbers => {
+            let mut words = items(array, bucket_key(), needed);
+            words.extend([("maxItems", MOST_BUCKETS.into()), ("uniqueItems", true.into())]);
+            words
+        }
+        ValueKind::Items(section) => items(array, refer(section), needed),
         ValueKind::Pairs => {
             let text = list(TEXT.into_iter().chain(["null"]));
             vec![object, ("additionalProperties", map([("type", text)]))]
@@ -206,7 +226,8 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
             vec![object, ("propertyNames", names), ("additionalProperties", refer(section))]
         }
         ValueKind::NamedOrOne(section) => {
-            let names = value(&ValueKind::Named(section), needed);
+            let mut names = value(&ValueKind::Named(section), needed);
+            names.push(("maxProperties", MOST_DATA.into()));
             vec![("anyOf", list([refer(section), map(names)]))]
         }
         ValueKind::Section(section) => [object].into_iter().chain(body(section)).collect(),
@@ -220,14 +241,33 @@ fn value(kind: &ValueKind, needed: bool) -> Words {
 
 /// A number in this range, or a text that matches.
 fn within(types: (&'static str, Json), (least, most): Count, pattern: &'static str) -> Words {
-    let most = (most < u64::MAX).then(|| ("maximum", most.into()));
-    let words = [types, ("minimum", least.into())].into_iter().chain(most);
-    words.chain([("pattern", pattern.into())]).collect()
+    let range = [("minimum", least.into()), ("maximum", most.into())];
+    [types].into_iter().chain(range).chain([("pattern", pattern.into())]).collect()
 }
 
-/// A value of one of these types; if it is a text, one that matches.
-fn matching(types: &[&'static str], pattern: &'static str) -> Json {
-    map([("type", list(types.iter().copied())), ("pattern", pattern.into())])
+/// A text that matches, and is not too long for a name.
+fn named(types: (&'static str, Json), pattern: &'static str) -> Words {
+    let length = [("minLength", 1.into()), ("maxLength", name::LONGEST.into())];
+    [types].into_iter().chain(length).chain([("pattern", pattern.into())]).collect()
+}
+
+/// A list of these; one that is not empty, if it is needed.
+fn items(array: (&'static str, Json), item: Json, needed: bool) -> Words {
+    let least = needed.then(|| ("minItems", 1.into()));
+    [array, ("items", item)].into_iter().chain(least).collect()
+}
+
+fn identifier() -> Json {
+    map([("type", "string".into()), ("pattern", patterns::IDENTIFIER.into())])
+}
+
+fn bucket_key() -> Json {
+    map([
+        ("type", list(["number", "string"])),
+        ("exclusiveMinimum", (-LARGEST_EXACT.cast_signed()).into()),
+        ("exclusiveMaximum", LARGEST_EXACT.into()),
+        ("pattern", patterns::NUMBER.into()),
+    ])
 }
 
 /// A section of [`ITEMS`].
@@ -250,18 +290,4 @@ fn empty(section: &Section) -> Words {
         ("properties", map(keys)),
         ("additionalProperties", false.into()),
     ]
-}
-
-/// The texts that are read as booleans.
-fn truths() -> String {
-    let words = scalar::YES.into_iter().chain(scalar::NO).flat_map(cases);
-    format!("^({})$", words.collect::<Vec<_>>().join("|"))
-}
-
-/// A word in the cases that are read: `no`, `No`, `NO`; a letter has two.
-fn cases(word: &str) -> Vec<String> {
-    let capital = word[..1].to_ascii_uppercase() + &word[1..];
-    let mut cases = vec![word.to_owned(), capital, word.to_ascii_uppercase()];
-    cases.dedup();
-    cases
 }

@@ -20,12 +20,14 @@ fn file(path: &str, text: &str) -> ConfigFile {
     ConfigFile::new(path, text)
 }
 
-/// The faults of these files, a line each. What has none is held against the schema.
+/// The faults of these files, a line each. The schema is held against what has none, and against one that has some.
 fn faults_of(files: &[(&str, &str)]) -> String {
     let all = files.iter().map(|(path, text)| file(path, text)).collect();
     let faults = load(all, &crate::scrape::own_series()).1;
-    if faults.is_empty() {
-        files.iter().for_each(|(_, text)| schema::takes(text));
+    match files {
+        _ if faults.is_empty() => files.iter().for_each(|(_, text)| schema::takes(text)),
+        [(_, text)] => schema::refuses(text, &faults),
+        _ => {}
     }
     lines(&faults)
 }

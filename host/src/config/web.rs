@@ -2,7 +2,8 @@
 //! exporter-toolkit has them.
 //!
 //! As strict as a policy of signatures: whatever nobody knows is an error, for somebody has relied on it. What
-//! certificates and keys hold is looked at where they are used.
+//! certificates and keys hold is looked at where they are used. No message shows a value: it may be a secret that was
+//! written in the wrong place.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,8 +16,8 @@ use super::faults::Faults;
 use super::node::{self, Value};
 use super::raw::Field;
 use super::raw::web as raw;
-use super::{duration, no_yaml};
-use crate::advice::{near, quote};
+use super::{duration, no_yaml, tell_unread};
+use crate::advice::near;
 
 mod password;
 mod tls;
@@ -28,6 +29,9 @@ pub use tls::{ClientAuth, CurvePlan, PemPlan, SuitePlan, TlsPlan};
 pub(crate) const LARGEST: u64 = 1 << 20;
 /// A second between two requests is little, and a day is too long to be meant.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// What the toolkit takes for a burst, which is a number of 64 bits there.
+const MOST_BURST: i128 = i64::MAX as i128;
 
 /// With what whom is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +64,10 @@ pub struct RatePlan {
 /// Every fault that it has.
 pub fn parse(file: &ConfigFile) -> Result<WebPlan, Vec<Fault>> {
     let bounds = Bounds::default();
-    let document = node::parse(&file.text, &bounds).map_err(|error| vec![no_yaml(file, &error)])?;
+    let document = node::parse(&file.text, &bounds)
+        .map_err(|error| vec![no_yaml(file, &error.of_secrets())])?;
     let faults = Faults::new(file, &document, &bounds).of_secrets();
-    if document.more || !document.shadowed.named.is_empty() || document.shadowed.more > 0 {
-        let problem = "the file holds several documents, or a key twice";
-        faults.error("", problem, "write one document, and each key of a mapping once");
-    }
+    tell_unread(&document, &faults);
     // An empty one says nothing, as in the toolkit.
     let plan = match document.root.value {
         Value::Null => Some(WebPlan::default()),
@@ -113,18 +115,16 @@ impl Check<'_> {
         WebPlan { tls, http2: raw.http2.given().unwrap_or(true), headers, users, rate }
     }
 
-    fn header(
-        &self,
-        (name, path, value): (&'static str, String, String),
-    ) -> Option<(&'static str, HeaderValue)> {
+    fn header(&self, header: raw::Header) -> Option<(&'static str, HeaderValue)> {
+        let raw::Header { name, path, value } = header;
         let known: &[&str] = match name {
             "X-Content-Type-Options" => &["nosniff"],
             "X-Frame-Options" => &["deny", "sameorigin"],
             _ => &[],
         };
         if !known.is_empty() && !known.contains(&&*value) {
-            let problem = format!("{} is no value of it", quote(&value));
-            self.faults.error(&path, problem, near::suggest(&value, known, "write"));
+            let remedy = near::suggest(&value, known, "write");
+            self.faults.error(&path, "the header has no such value", remedy);
             return None;
         }
         let Ok(value) = HeaderValue::from_str(&value) else {
@@ -143,23 +143,26 @@ impl Check<'_> {
         };
         let interval = duration::parse(&text).filter(|interval| *interval <= LONGEST_INTERVAL);
         let Some(interval) = interval else {
-            let problem = format!("{} is no time between two requests", quote(&text));
-            self.faults.error(INTERVAL, problem, "write one up to 24h, such as 100ms; 0 for none");
+            let remedy = "write one up to 24h, such as 100ms; 0 for none";
+            self.faults.error(INTERVAL, "it is no time between two requests", remedy);
             return None;
         };
         if interval.is_zero() {
             return None;
         }
-        match u32::try_from(burst) {
-            Ok(burst) if burst > 0 => Some(RatePlan { interval, burst }),
-            _ => {
-                let remedy = "write a `burst` of 1 or more, or leave `rate_limit` out";
-                let problem = format!("no request would be answered with a burst of {burst}");
-                let path = if burst == 0 { "rate_limit" } else { "rate_limit.burst" };
-                self.faults.error(path, problem, remedy);
-                None
-            }
+        if (1..=MOST_BURST).contains(&burst) {
+            // Nobody counts further than that.
+            let burst = u32::try_from(burst).unwrap_or(u32::MAX);
+            return Some(RatePlan { interval, burst });
         }
+        let remedy = "write a `burst` of 1 or more, or leave `rate_limit` out";
+        let (path, problem) = match burst {
+            0 => ("rate_limit", "no request would be answered without a burst"),
+            ..0 => ("rate_limit.burst", "no request would be answered with a burst below 0"),
+            _ => ("rate_limit.burst", "a burst of that many is more than can be counted"),
+        };
+        self.faults.error(path, problem, remedy);
+        None
     }
 
     /// Where a file is that is named.

@@ -133,6 +133,7 @@ impl Advise for KubeletError {
         let remedy = match self {
             Self::Address(_) => "write one such as https://127.0.0.1:10250",
             Self::Token { .. } => "name a file with a token in --kubelet.token-file",
+            Self::Trust(TrustError::File { remedy: Some(remedy), .. }) => remedy,
             Self::Trust(TrustError::File { .. }) => {
                 "name a file in PEM format in --kubelet.ca-file, --kubelet.cert-file and --kubelet.key-file"
             }

@@ -1,6 +1,7 @@
 //! The last warnings and errors of the log, for who has no log at hand: a bounded number of bounded lines.
 //!
-//! Never keeps what quotes keys, a guest or a collector: see [`PRIVATE`]. What the log leaves out is not here either.
+//! Never keeps what quotes keys, a guest, a collector or a web config: see [`PRIVATE`]; nor what a library says, though `RUST_LOG`
+//! lets it speak: it could push out all else. What the log leaves out is not here either.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -11,14 +12,15 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::{Level, harmless};
+use super::{Level, harmless, speakers};
 
 /// How many lines are kept.
 const MOST: usize = 20;
 /// Characters of a line that are kept.
 const LONGEST: usize = 400;
-/// What the target of an event ends in whose text may have bytes of keys, or words of a guest or a collector:
-/// `target: concat!(module_path!(), "::private")`. The log has it, and others are only told that there is it.
+/// What the target of an event ends in whose text may have bytes of keys, words of a guest or a collector, or what
+/// somebody has written into a web config: `target: concat!(module_path!(), "::private")`. The log has it, and others
+/// are only told that there is it.
 const PRIVATE: &str = "::private";
 
 /// A line of the log.
@@ -59,6 +61,9 @@ pub(super) struct Keeper;
 
 impl<S: Subscriber> Layer<S> for Keeper {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !speakers::is_own(event.metadata().target()) {
+            return;
+        }
         let level = match *event.metadata().level() {
             tracing::Level::WARN => Level::Warn,
             tracing::Level::ERROR => Level::Error,
@@ -82,7 +87,7 @@ struct Told {
 impl Told {
     fn finish(self) -> String {
         let Self { private, message, fields } = self;
-        let hidden = "a line that quotes keys, a plugin or a collector: the log has it";
+        let hidden = "a line about keys, a plugin, a collector or the web config: the log has it";
         let message = if private { hidden } else { &message };
         harmless(&format!("{message}{fields}"))
     }
@@ -118,6 +123,7 @@ mod tests {
             info!("mark: all is well");
             warn!(config = "timers", "mark: skipped \n\u{1b}[31m");
             warn!(target: concat!(module_path!(), "::private"), config = "mark", "failed to decode 0x1234");
+            warn!(target: "h2::proto", "mark: of a library");
             warn!("mark: {long}");
         });
         keep(Level::Info, "mark: nothing".to_owned());
@@ -128,7 +134,7 @@ mod tests {
         assert_eq!(last.chars().count(), LONGEST + 1);
         assert_eq!(
             private,
-            "a line that quotes keys, a plugin or a collector: the log has it config=mark"
+            "a line about keys, a plugin, a collector or the web config: the log has it config=mark"
         );
         assert_eq!(first, "mark: skipped \\n\\u{1b}[31m config=timers");
         (0..2 * MOST).for_each(|n| keep(Level::Error, format!("{n}")));

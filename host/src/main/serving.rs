@@ -1,6 +1,6 @@
 //! From units to the end of the process: hires workers, gives up privileges, serves, and drains.
 //!
-//! What takes privileges is done before it begins, but for the last of it.
+//! Nothing here takes privileges, but for one step right before they are given up.
 
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Instant;
@@ -90,8 +90,8 @@ impl<'a> Serving<'a> {
         let hiring = self.hire(units, &traffic, &kept, &mut hired);
         let (scrapes, reloads) = hiring.map_err(|error| fail(Exit::Unexpected, error))?;
         let Self { settings, system, listeners, web, noted, .. } = self;
-        // The last that needs privileges: a list of symbols shows its addresses only to who has them,
-        // and no socket can be had without.
+        // The last step that takes privileges: only who has them sees the addresses of symbols, and gets a
+        // socket.
         system.prepare();
         let manager = Manager::connect();
         bpf::give_back_memory();

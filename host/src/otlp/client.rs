@@ -159,6 +159,7 @@ fn tls_config(files: &TlsFiles, https: bool) -> Result<ClientConfig, Advice> {
     };
     trust::config(trusted, files.identity.as_ref()).map_err(|error| {
         let remedy = match error {
+            TrustError::File { remedy: Some(remedy), .. } => remedy,
             TrustError::File { .. } => "name a file in PEM format (OTEL_EXPORTER_OTLP_…)",
             _ => "install ca-certificates, or name a file in OTEL_EXPORTER_OTLP_CERTIFICATE",
         };

@@ -11,6 +11,7 @@ use http::Uri;
 use http::header::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
+use super::known;
 use crate::advice::{Advice, near, quote};
 use crate::trust::Identity;
 
@@ -68,8 +69,10 @@ pub(crate) struct TlsFiles {
 }
 
 impl Signal {
+    pub(super) const ALL: [Self; 2] = [Self::Traces, Self::Metrics];
+
     /// What variables call it.
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Traces => "TRACES",
             Self::Metrics => "METRICS",
@@ -123,8 +126,9 @@ impl<'a> Environment<'a> {
         Self { get, signal }
     }
 
-    /// What a variable says, if anything.
+    /// What a variable says, if anything. It is one of [`super::VARIABLES`].
     pub(crate) fn get(&self, name: &str) -> Option<Said> {
+        debug_assert!(known::is_known(name), "{name} is in no list of variables");
         let value = (self.get)(name).map(|value| value.trim().to_owned());
         let value = value.filter(|value| !value.is_empty())?;
         Some(Said { name: name.to_owned(), value })
@@ -147,12 +151,12 @@ impl<'a> Environment<'a> {
 
     /// A variable of exporting, that of the signal before that of all signals.
     pub(crate) fn export(&self, name: &str) -> Option<Said> {
-        self.export_own(name).or_else(|| self.get(&format!("OTEL_EXPORTER_OTLP_{name}")))
+        self.export_own(name).or_else(|| self.get(&known::export(name, None)))
     }
 
     /// A variable of exporting of this signal alone.
     pub(crate) fn export_own(&self, name: &str) -> Option<Said> {
-        self.get(&format!("OTEL_EXPORTER_OTLP_{}_{name}", self.signal.word()))
+        self.get(&known::export(name, Some(self.signal)))
     }
 
     /// Why nothing is to be sent, if a variable says so.

@@ -181,6 +181,7 @@ impl Advise for RegistryError {
                     "write one behind it; `plugin list {repository}` lists the tags"
                 ));
             }
+            Self::Trust(TrustError::File { remedy: Some(remedy), .. }) => remedy,
             Self::Trust(TrustError::File { .. }) => {
                 "name a file of certificates in PEM format in --ca-file"
             }

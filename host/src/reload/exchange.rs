@@ -42,8 +42,15 @@ pub(super) struct Exchanged {
     pub(super) removed: Vec<String>,
 }
 
-/// A config whose object stays: what it is from now on, and what changes.
-pub(super) type Renewing = (Standing, Renewal, SpanChange);
+/// A config whose object stays.
+pub(super) struct Renewing {
+    /// What it is from now on.
+    pub(super) now: Standing,
+    /// What changes for who scrapes.
+    pub(super) renewal: Renewal,
+    /// What changes for who makes spans.
+    pub(super) spans: SpanChange,
+}
 
 impl<'a> Exchanging<'a> {
     pub(super) fn new(
@@ -153,7 +160,8 @@ impl<'a> Exchanging<'a> {
 
 impl Exchanged {
     /// Has a config be another one whose object stays.
-    pub(super) fn renew(&mut self, (now, renewal, spans): Renewing) {
+    pub(super) fn renew(&mut self, config: Renewing) {
+        let Renewing { now, renewal, spans } = config;
         self.changed.push(now.name().to_owned());
         self.spans.extend(spans);
         self.standing.push(now);

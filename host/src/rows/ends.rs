@@ -12,11 +12,11 @@ use super::Row;
 #[derive(Debug, Default)]
 pub(super) struct Ends {
     until: HashMap<Row, Until>,
-    /// The same of rows that do not wait, soonest first. What `until` does not confirm is of a key that
-    /// has gone.
+    /// When the answers of rows end that do not wait yet, soonest first. An entry that differs from `until` is
+    /// out of date: the key has gone, or the row has got another answer since.
     due: BinaryHeap<Reverse<(Instant, Row)>>,
-    /// Rows that are to be decided anew, in the order in which they have been since then. As above, some
-    /// have gone.
+    /// Rows that wait to be decided anew, and since when, in the order in which they are taken. Entries may be out
+    /// of date here too.
     waiting: VecDeque<(Instant, Row)>,
 }
 

@@ -1,7 +1,7 @@
-//! What is done with a number of a row, and what it brings when that becomes another thing.
+//! Which series each number of a row is added to, and how much of it a new series gets when that changes.
 //!
-//! What was counted in a series that goes on is never counted again, and what is in no series is never lost
-//! while its row lives. Numbers here are counters: a gauge's number goes with its row.
+//! Never adds anything twice to series that go on. Never loses what a row has counted while it had no series,
+//! as long as the row lives. All numbers here are counters: a gauge's number goes with its row.
 
 use std::collections::HashMap;
 
@@ -21,18 +21,18 @@ pub enum Fate {
     Add(Cell),
 }
 
-/// Which it is of the numbers that are added nowhere any more.
+/// Names one number that is added nowhere any more: the index of its [`Parted`] in [`Past`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parting(u32);
 
-/// What numbers have counted that is not in the series that they are added to.
+/// What numbers have counted outside of the series that they are added to now.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     partings: Vec<Parted>,
-    /// Places among those that are free.
+    /// Indices of `partings` that no number has now.
     free: Vec<u32>,
-    /// How much of a number is not in the series that it is added to, if not nothing: it was counted in others
-    /// before. By the number's place.
+    /// How much of a number its present series lacks, because earlier series have it. The key is the number's
+    /// place. A number whose series has all of it is not here.
     elsewhere: HashMap<usize, u64>,
 }
 
@@ -81,9 +81,9 @@ impl Past {
             (Fate::Parted(parting), Fate::Add(cell)) => {
                 let Parted { from, there, since } = self.end(parting);
                 let goes_on = family.has_life(from);
-                family.add(cell, if goes_on { since } else { since.wrapping_add(there) });
+                family.add(cell, if goes_on { since } else { since.saturating_add(there) });
                 let is_back = !goes_on || from == family.life(cell);
-                self.has(at, number, if is_back { since.wrapping_add(there) } else { since });
+                self.has(at, number, if is_back { since.saturating_add(there) } else { since });
                 now
             }
             (Fate::Parted(_), _) => before,
@@ -103,7 +103,7 @@ impl Past {
     #[inline]
     pub(super) fn count(&mut self, Parting(n): Parting, difference: u64) {
         let since = &mut self.partings[n as usize].since;
-        *since = since.wrapping_add(difference);
+        *since = since.saturating_add(difference);
     }
 
     /// Forgets the number at a place, which has this fate: its key has gone.

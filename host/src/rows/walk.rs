@@ -236,8 +236,29 @@ impl<R: Receiver> Meeting<'_, R> {
         if self.table.columns() == 1 {
             return self.put_one(row, 0, sum(numbers));
         }
+        if self.has_fallen(row, numbers) {
+            self.begin_anew(row);
+        }
         for (column, number) in numbers.iter().enumerate() {
             self.put_one(row, column, *number);
+        }
+    }
+
+    /// Whether a counter among the row's numbers is less than it was: then the row was inserted again, and all of
+    /// its numbers are new.
+    fn has_fallen(&self, row: Row, numbers: &[u64]) -> bool {
+        let numbers = self.columns.iter().zip(numbers).enumerate();
+        numbers.into_iter().any(|(column, (kind, number))| {
+            *kind == Column::Counter && *number < self.table.number(row, column)
+        })
+    }
+
+    /// Has the row's counters be 0, as nothing of what they are then is in any series.
+    fn begin_anew(&mut self, row: Row) {
+        for (column, kind) in self.columns.iter().enumerate() {
+            if *kind == Column::Counter {
+                self.table.replace(row, column, 0);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
-//! What is known of cgroups, and told with each page.
+//! The exporter's own metrics about cgroups.
 //!
-//! It is not told if nothing asks for cgroups.
+//! There are none if no config asks for cgroups.
 
 use crate::series::Kind;
 use crate::system::cgroups::{Census, RollCount};

@@ -24,7 +24,7 @@ pub struct Exchange {
     pub wanted: Vec<String>,
     /// Where those programs go. Nothing is scraped until the changes have come.
     pub lent: Sender<BTreeMap<String, Attached>>,
-    /// What is to change. If nothing comes, nothing changes but that what was lent is gone.
+    /// What is to change. If the sender is dropped, nothing changes, and the programs that were lent are gone.
     pub changes: Receiver<Vec<Change>>,
 }
 
@@ -33,11 +33,11 @@ pub struct Exchange {
 pub enum Change {
     /// It comes.
     Add(Unit),
-    /// It goes, and what only it has counted.
+    /// It goes, with all series that no other config has a part in.
     Remove(String),
     /// Some of it is made anew.
     Renew(Renewal),
-    /// Its programs were lent in vain.
+    /// It gets its programs back: nothing took their place.
     Return(String, Attached),
 }
 
@@ -109,7 +109,7 @@ impl Renewed {
     }
 }
 
-/// What fed metrics that have left, and what they filled: by the names of their configs and maps.
+/// The feeds of metrics that were taken out, and their families, by the names of their configs and maps.
 type Sources = BTreeMap<(String, String), (Filled, Box<dyn Source>)>;
 
 impl Scraper {
@@ -125,13 +125,13 @@ impl Scraper {
             let taken =
                 self.units.iter_mut().filter(|unit| wanted.iter().any(|it| it == unit.name()));
             let taken = taken.filter_map(|unit| Some((unit.name().to_owned(), unit.lend()?)));
-            // Who does not want them any more has them detached.
+            // If nobody waits for them any more, they are dropped here, which detaches them.
             let _ = lent.send(taken.collect());
             self.change_all(changes.recv().unwrap_or_default());
         }
     }
 
-    /// First all goes that goes, so that what comes finds no family of it.
+    /// Configs go before others come, so that a new config never finds a family of one that goes.
     pub(super) fn change_all(&mut self, changes: Vec<Change>) {
         let mut sources = BTreeMap::new();
         for change in &changes {
@@ -176,8 +176,8 @@ impl Scraper {
         }
     }
 
-    /// Has families begin anew that others fill too than those whose metrics are made anew: what these have counted
-    /// in them cannot be told from what the others have, and would count twice.
+    /// Has a family begin anew if one of its metrics is made anew and others fill it too. What each of them has
+    /// counted in it is not known apart, so the part of the new one would count twice.
     fn begin_shared_anew(&mut self, sources: &Sources) {
         let touched: BTreeSet<_> =
             sources.values().map(|(filled, _)| filled.name().to_owned()).collect();

@@ -1,5 +1,5 @@
-//! What becomes of rows that are new or whose answers have ended, within the time that a scrape has for
-//! guests: first those that no plugin is asked for, then the others, by turns.
+//! Decides rows that are new, and rows whose answers have ended, within the time that a scrape has for guests. Metrics
+//! that ask no plugin come first. The others take turns.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ impl Default for Guests {
     }
 }
 
-/// What decides.
+/// Decides rows in one scrape.
 pub(super) struct Deciding<'a> {
     pub(super) units: &'a mut [Active],
     pub(super) families: &'a mut Families,

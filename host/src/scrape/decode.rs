@@ -251,7 +251,8 @@ impl KeyDecoder {
     fn label(&mut self, part: usize, rows: &[Row], known: &Rows) {
         let Self { labels, inputs, decodings, keys, first_error, .. } = self;
         let Slice { bytes, chain } = &mut labels[part];
-        run(chain, bytes, rows, keys, known, inputs, decodings);
+        gather(inputs, rows, keys, |row| &known.key(row)[bytes.clone()]);
+        chain.decode(inputs, decodings);
         for (key, text) in answers(keys, rows.len(), decodings, first_error) {
             key.labels.push(text);
         }
@@ -261,7 +262,8 @@ impl KeyDecoder {
     fn bucket(&mut self, rows: &[Row], known: &Rows) {
         let Self { bucket, inputs, decodings, keys, first_error, .. } = self;
         let Some((Slice { bytes, chain }, buckets)) = bucket else { return };
-        run(chain, bytes, rows, keys, known, inputs, decodings);
+        gather(inputs, rows, keys, |row| &known.key(row)[bytes.clone()]);
+        chain.decode(inputs, decodings);
         for (key, text) in answers(keys, rows.len(), decodings, first_error) {
             key.slot = buckets.slot(text);
             key.out = key.slot.is_none();
@@ -458,23 +460,19 @@ fn beyond(set: &LabelSet, family: &Family, most: usize, leaves: Option<Cell>) ->
     (own >= most + usize::from(freed)).then_some(other)
 }
 
-/// Decodes the same bytes of all keys that are not left out yet.
-fn run(
-    chain: &mut Chain,
-    bytes: &Range<usize>,
+/// Fills `inputs` with the bytes that are decoded of each row whose key is not left out yet.
+fn gather<'k>(
+    inputs: &mut Batch,
     rows: &[Row],
     keys: &[Decoding],
-    known: &Rows,
-    inputs: &mut Batch,
-    decodings: &mut Decodings,
+    bytes_of: impl Fn(Row) -> &'k [u8],
 ) {
     inputs.clear();
     for (row, key) in rows.iter().zip(keys) {
         if !key.out {
-            inputs.push(&known.key(*row)[bytes.clone()]);
+            inputs.push(bytes_of(*row));
         }
     }
-    chain.decode(inputs, decodings);
 }
 
 /// The keys that were decoded and stay in, each with its answer. Notes what else was answered.

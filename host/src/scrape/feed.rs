@@ -69,9 +69,9 @@ pub(super) struct Feed {
     known: Known,
     /// When this scrape began to read the map.
     start: Instant,
-    /// The same by the clock, milliseconds since 1970, if all was read.
+    /// The same by the clock, in milliseconds since 1970. None if not all of the map was read.
     read_at: Option<u64>,
-    /// The same of the scrape before, if nothing waited then: what rows that are new have counted has begun since.
+    /// When the scrape before began, if no row waited in it. A row that is new began to count after that.
     since: Option<u64>,
     /// Rows that this scrape met for the first time and that are to be decided.
     new: Vec<Row>,
@@ -222,8 +222,8 @@ impl Feed {
         self.new.len()
     }
 
-    /// Decides some rows, those first that have waited longest. Whether more is to be done that a plugin
-    /// may be asked for.
+    /// Decides some rows, those first that have waited longest. True if there are more, and a plugin may be asked
+    /// for them.
     pub(super) fn step(
         &mut self,
         family: &mut Family,
@@ -233,7 +233,7 @@ impl Feed {
         let begun = Instant::now();
         let Self { decoder, known, new, start, since, .. } = self;
         let mut rows = known.decided.take_waiting(BATCH);
-        // One that was left out brings what it has counted long before.
+        // A row that has waited may have been left out, and then brings what it has counted long before.
         family.begin_at(since.filter(|_| rows.is_empty()));
         if rows.is_empty() {
             rows = new.drain(..new.len().min(BATCH)).collect();

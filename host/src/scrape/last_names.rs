@@ -1,7 +1,9 @@
-//! The labels that rows had when all of their keys had names: transforms are asked with those when a name is gone.
+//! The labels that each row had when all parts of its key last had names. When a name is gone, transforms are asked
+//! with these.
 //!
-//! Equal ones are kept once: the buckets of a histogram are rows with the same labels. What is kept is bounded by
-//! the rows. Of rows that have gone it is forgotten in time, so who asks knows that a row is there.
+//! Equal labels are kept once: the buckets of a histogram are rows with the same labels. How many are kept is bounded
+//! by how many rows there are. Labels of rows that have gone may stay for a while, so never ask for a row that is not
+//! there.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use crate::rows::{Known, Row};
 use crate::series::LabelSet;
 
-/// More than so many, beside twice as many as there are rows, are not kept.
+/// At most twice as many are kept as there are rows, and these.
 const SPARE: usize = 64;
 
 /// The last names of rows.

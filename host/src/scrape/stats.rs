@@ -1,4 +1,4 @@
-//! What is known of configs and scrapes, and told with each page.
+//! The exporter's own metrics about configs and scrapes.
 //!
 //! Never fails a scrape.
 
@@ -284,7 +284,7 @@ impl Collect for Maps<'_> {
 }
 
 impl Maps<'_> {
-    /// How full those are whose entries come and go, and what that cost them.
+    /// How full maps are whose entries come and go, and how many rows they have lost.
     fn fill(&self, report: &mut Report) {
         let of = |value: fn(&MapStats<'_>) -> Option<f64>| {
             self.0.iter().filter_map(move |map| Some(([map.config, map.map], value(map)?)))

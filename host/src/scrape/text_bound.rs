@@ -1,7 +1,7 @@
-//! How much text the labels may have that plugins make in a metric.
+//! Bounds the text of the labels that plugins make in a metric.
 //!
-//! Counted as it stands in the lines of the metric's series: rows that are merged into one series count
-//! once, and a histogram's labels once for each of its lines. Text of series that have gone is free again.
+//! Text counts as it stands in the lines of the metric's series. Rows that are merged into one series count once. A
+//! histogram's labels count once for each of its lines. Text of series that have gone does not count any more.
 
 use crate::config::{Metric, OnRowError};
 use crate::decode::OnError;
@@ -79,8 +79,8 @@ impl TextBound {
         (now + new).saturating_mul(lines) <= self.plugin.most_text() || family.has(set)
     }
 
-    /// Counts a row beyond the bound. What its labels become, `raw` giving the bytes of the key that a
-    /// label is made of; nothing if it is left out.
+    /// Counts a row beyond the bound, and gives the labels that it gets instead. `raw` gives the bytes of the key
+    /// that a label is made of. None if the row is left out.
     pub(super) fn refuse<'k>(
         &self,
         set: &LabelSet,

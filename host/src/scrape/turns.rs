@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The most of a client's patience that is kept for all that is not done by guests. Of a client that
-/// waits less than twice as long, half.
+/// How much of a client's patience is kept for all that guests do not do. If the client waits less than twice as long,
+/// half of its patience is.
 const MARGIN: Duration = Duration::from_millis(500);
-/// What a new row takes of a scrape beside guests, to be decided and written, and is kept free of them:
-/// twice what was measured on a busy machine.
+/// How long it takes to decide and write a new row, guests apart: twice what was measured on a busy machine. So much of
+/// a scrape is kept free of guests for each new row.
 const ROW: Duration = Duration::from_micros(2);
 
 /// Who takes turns: a metric that asks plugins. Metrics and plugins are numbers.
@@ -27,10 +27,10 @@ pub(super) struct Asker {
 /// The order of turns.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// What each plugin has had more than the one that had least; nothing if it is not here.
+    /// How much more time each plugin has had than the one that has had least. One that is not here has had no more.
     had: BTreeMap<u64, Duration>,
-    /// Who comes first in the next scrape, whatever it has had: its turn was cut short in the last one,
-    /// though it was not the first in it.
+    /// Who comes first in the next scrape, however much time it has had. Its turn in the last scrape was cut short,
+    /// and was not the first of that scrape.
     first: Option<u64>,
     /// Who had the first turn of this scrape.
     began: Option<u64>,

@@ -50,13 +50,13 @@ pub(super) struct Active {
     /// Whether this reading is of it.
     pub(super) chosen: bool,
     attached: Option<Attached>,
-    /// What its programs had cost when this was last looked at, in their order.
+    /// What its programs had cost when the kernel was last asked, in the order of the programs.
     costs: Vec<(Option<ProgramCost>, Option<Misses>)>,
-    /// Held for its drop.
+    /// Held so that it is dropped with this.
     enrolled: Option<Enrolled>,
 }
 
-/// Gives numbers that were not given before.
+/// Hands out numbers, each once.
 #[derive(Debug, Default)]
 pub(super) struct Ids(u64);
 

@@ -90,7 +90,7 @@ impl<'a> Histogram<'a> {
     /// For each bound, how many observations are at or below it.
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + use<'a> {
         let counts = self.counts().iter().scan(0u64, |total, count| {
-            *total = total.wrapping_add(*count);
+            *total = total.saturating_add(*count);
             Some(*total)
         });
         self.bounds.upper.iter().copied().zip(counts)
@@ -103,7 +103,7 @@ impl<'a> Histogram<'a> {
 
     /// How many observations there are.
     pub fn count(&self) -> u64 {
-        self.counts().iter().copied().fold(0, u64::wrapping_add)
+        self.counts().iter().copied().fold(0, u64::saturating_add)
     }
 
     /// The sum of all observations, 0 if the program keeps none.

@@ -79,3 +79,12 @@ fn long_labels_of_series_that_have_gone_are_not_kept() {
     assert_eq!(family.sets.bytes(), 0);
     assert!(!family.is_sparse());
 }
+
+#[test]
+fn a_histogram_of_more_than_there_are_numbers_still_rises() {
+    let bounds = Bounds { upper: vec![1.0, 2.0], multiplier: 1.0, native: None };
+    let cells = [u64::MAX, 9, 0];
+    let histogram = Histogram::new(&bounds, &cells);
+    let most = u64::MAX;
+    assert!(histogram.cumulative().eq([(1.0, most), (2.0, most)]) && histogram.count() == most);
+}

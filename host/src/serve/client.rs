@@ -4,6 +4,7 @@
 //! request answered at a time, also in HTTP/2, where others wait: so it takes what one takes.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -148,12 +149,13 @@ async fn greet(
     house: &House,
     handle: &Handle,
 ) -> Option<Box<tls::Secure<Patient>>> {
-    let Some(config) = house.web.as_ref().and_then(Web::tls) else {
-        handle.ends(CloseCause::Handshake);
-        return None;
-    };
-    match tls::greet(stream, config).await {
+    match tls::greet(stream, house.web.as_ref().and_then(Web::tls)).await {
         Ok(Greeting::Tls(stream)) => Some(stream),
+        Ok(Greeting::TurnedAway) => {
+            // The log has said why.
+            handle.ends(CloseCause::Handshake);
+            None
+        }
         Ok(Greeting::Other) => {
             handle.ends(CloseCause::Malformed);
             None
@@ -215,11 +217,18 @@ where
 /// Notes how a connection has ended.
 fn told(ended: hyper::Result<()>, handle: &Handle) {
     if let Err(error) = ended {
-        if error.is_parse() || error.is_parse_too_large() {
+        if is_malformed(&error) {
             handle.ends(CloseCause::Malformed);
         }
         debug!("closed a connection: {error}");
     }
+}
+
+/// Whether what came is not what HTTP allows; of HTTP/2 also, more of it than anybody needs: requests that are given up
+/// at once, for one.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let framed = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    error.is_parse() || error.is_parse_too_large() || framed.is_some_and(h2::Error::is_library)
 }
 
 /// Where the requests of one connection are answered. Cheap to clone.

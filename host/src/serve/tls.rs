@@ -5,6 +5,7 @@
 mod clients;
 mod greeting;
 mod names;
+mod own;
 
 pub(super) use greeting::{Greeting, Secure, greet};
 
@@ -12,12 +13,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
+use rustls::pki_types::UnixTime;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version};
 
-use crate::advice::Advise;
+use crate::advice::{Advice, Advise};
 use crate::config::web::{CurvePlan, PemPlan, SuitePlan, TlsPlan};
-use crate::trust;
+use crate::trust::{self, PemError};
+use own::{Doubt, Unshown};
 
 /// Why TLS cannot be spoken as a plan says.
 #[derive(Debug, thiserror::Error)]
@@ -36,15 +39,21 @@ pub(super) enum TlsError {
         /// What it is called.
         what: String,
         /// The end of the sentence.
-        why: &'static str,
+        why: PemError,
     },
-    /// A certificate of another key, or none that can be shown.
-    #[error("{what} is of no use with its key: {source}")]
-    Unfit {
+    /// A certificate of another key.
+    #[error("{what} is the certificate of another key than the one that is named")]
+    OtherKey {
         /// What the certificate is called.
         what: String,
-        /// Why.
-        source: rustls::Error,
+    },
+    /// A certificate that cannot be shown.
+    #[error("{what} {why}")]
+    Unshown {
+        /// What the certificate is called.
+        what: String,
+        /// The end of the sentence.
+        why: Unshown,
     },
     /// Something else that rustls does not do.
     #[error("TLS cannot be spoken so: {0}")]
@@ -57,8 +66,9 @@ impl Advise for TlsError {
             Self::Unread { .. } => {
                 "let it be a file that the exporter can read, as the user whom it becomes"
             }
-            Self::Bad { .. } => "write it in PEM format, a key without a passphrase",
-            Self::Unfit { .. } => "write a certificate and the key that it was made with",
+            Self::Bad { why, .. } => why.remedy(),
+            Self::OtherKey { .. } => "write a certificate and the key that it was made with",
+            Self::Unshown { why, .. } => why.remedy(),
             Self::Other(_) => return None,
         };
         Some(remedy.to_owned())
@@ -83,9 +93,16 @@ pub(super) struct Texts<'a> {
 /// What is wrong, and where in the web config it stands.
 pub(super) type Faults = Vec<(String, TlsError)>;
 
+/// What TLS is spoken with.
+pub(super) struct Spoken {
+    pub(super) config: ServerConfig,
+    /// Why clients will turn away, and where in the web config that stands.
+    pub(super) doubt: Option<(String, Advice)>,
+}
+
 impl Pem<'_> {
     /// What it holds.
-    fn read<T>(&self, of: fn(&[u8]) -> Result<T, &'static str>) -> Result<T, TlsError> {
+    fn read<T>(&self, of: fn(&[u8]) -> Result<T, PemError>) -> Result<T, TlsError> {
         let file = || self.plan.file.clone().unwrap_or_default();
         let unread = |why: &str| TlsError::Unread { file: file(), why: why.to_owned() };
         of(self.bytes.map_err(unread)?).map_err(|why| TlsError::Bad { what: self.name(), why })
@@ -108,11 +125,7 @@ impl Pem<'_> {
 /// # Errors
 ///
 /// Everything that is wrong with the texts.
-pub(super) fn config(
-    plan: &TlsPlan,
-    texts: &Texts<'_>,
-    http2: bool,
-) -> Result<ServerConfig, Faults> {
+pub(super) fn config(plan: &TlsPlan, texts: &Texts<'_>, http2: bool) -> Result<Spoken, Faults> {
     let mut faults = Faults::new();
     let mut told = |pem: &Pem<'_>, error| faults.push((pem.at(), error));
     let Texts { certificate, key, authorities } = texts;
@@ -137,8 +150,13 @@ pub(super) fn config(
         Some(clients) => builder.with_client_cert_verifier(clients),
         None => builder.with_no_client_auth(),
     };
-    let unfit = |source| {
-        let unfit = TlsError::Unfit { what: certificate.name(), source };
+    let shown = chain[0].clone();
+    let unfit = |error| {
+        let what = certificate.name();
+        let unfit = match error {
+            rustls::Error::InconsistentKeys(_) => TlsError::OtherKey { what },
+            error => TlsError::Unshown { what, why: Unshown::of(&shown, error) },
+        };
         vec![(certificate.at(), unfit)]
     };
     let mut config = builder.with_single_cert(chain, secret).map_err(unfit)?;
@@ -148,7 +166,9 @@ pub(super) fn config(
     // Whoever is let in by its certificate is looked at each time, and no client takes room while it is away.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    let doubt = Doubt::about(&shown, UnixTime::now());
+    let doubt = doubt.map(|doubt| (certificate.at(), doubt.advice(&certificate.name())));
+    Ok(Spoken { config, doubt })
 }
 
 /// What clients and the server call HTTP/2.

@@ -18,7 +18,7 @@ pub enum CloseCause {
     ResponseTimeout,
     /// No TLS was agreed upon: see the log at `--log.level=debug`.
     Handshake,
-    /// What came was not HTTP, or a head beyond [`super::ClientLimits::header_bytes`].
+    /// What came was not HTTP, or a head beyond [`super::ClientLimits::header_bytes`], or frames beyond reason.
     Malformed,
     /// An answer was its last, for all places were taken.
     Crowded,

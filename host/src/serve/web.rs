@@ -22,6 +22,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use rustls::ServerConfig;
+use tracing::warn;
 
 use self::contents::{Contents, places};
 use self::login::Login;
@@ -34,7 +35,7 @@ use super::socket::Peer;
 use super::tls::{self, Pem, Texts};
 use crate::advice::{Advice, Advise as _};
 use crate::config::web::{PemPlan, TlsPlan, UserPlan, WebPlan};
-use crate::config::{self, ConfigFile, Fault};
+use crate::config::{self, ConfigFile, Fault, Severity};
 use crate::files::Readable;
 use crate::workers::{HireError, Hired};
 
@@ -62,6 +63,8 @@ struct State {
     /// Those that the rules name, in the order of [`named`].
     named: Vec<Contents>,
     tls: Option<Arc<ServerConfig>>,
+    /// Why clients will turn away from it, if they will.
+    doubt: Option<Fault>,
     /// Whether it is of other rules.
     is_stale: bool,
     said_rules: Said,
@@ -98,6 +101,7 @@ impl Web {
             held: None,
             named: Vec::new(),
             tls: None,
+            doubt: None,
             is_stale: true,
             said_rules: Said::default(),
             said_tls: Said::default(),
@@ -140,6 +144,11 @@ impl Web {
         files.into_iter().map(Readable::Content).collect()
     }
 
+    /// Why clients will turn away from the certificate as it is now, if they will: a warning.
+    pub fn doubt(&self) -> Option<Fault> {
+        self.state().doubt.clone()
+    }
+
     /// Whether TLS is spoken. It is, or is not, from the start to the end.
     pub fn speaks_tls(&self) -> bool {
         self.state().held.is_some_and(Protection::speaks_tls)
@@ -154,6 +163,7 @@ impl Web {
             let settled = self.settle_tls(&mut state);
             let news = state.said_tls.take(settled);
             news.tell(&self.0.path, "no handshake is answered until that is corrected");
+            state.doubt.iter().for_each(|doubt| warn!("{doubt}"));
         }
         state.tls.clone()
     }
@@ -238,13 +248,16 @@ impl Web {
 
     /// Makes of the rules, and of what the files hold that they name, what TLS is spoken with.
     fn settle_tls(&self, state: &mut State) -> Result<(), Vec<Fault>> {
-        (state.tls, state.is_stale) = (None, false);
+        (state.tls, state.doubt, state.is_stale) = (None, None, false);
         let Some(rules) = state.rules.clone() else { return Ok(()) };
         let Some(plan) = &rules.plan.tls else { return Ok(()) };
         let texts = texts(plan, &state.named);
         match tls::config(plan, &texts, rules.plan.http2) {
-            Ok(config) => {
+            Ok(tls::Spoken { config, doubt }) => {
                 state.tls = Some(Arc::new(config));
+                let doubt = config::located(&self.config_file(state)?, doubt.into_iter().collect());
+                let warning = |fault| Fault { severity: Severity::Warning, ..fault };
+                state.doubt = doubt.into_iter().map(warning).next();
                 Ok(())
             }
             Err(faults) => {

@@ -339,7 +339,7 @@ rules:
     insta::assert_snapshot!(told(""), @"policy.yaml: expected a mapping, found nothing; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
     insta::assert_snapshot!(told("rules: []"), @"policy.yaml:1: rules: the policy has no rule; add `rules:`; `unsigned: true` in one lets in what nobody has signed");
     insta::assert_snapshot!(told("rules: [{files: ['*'], unsigned: true}]\nrules: []"), @"
-    policy.yaml: the file holds several documents, or a key twice; write one document, and each key of a mapping once
+    policy.yaml:1: rules: the key comes again in the same mapping; write it once
     policy.yaml:2: rules: the policy has no rule; add `rules:`; `unsigned: true` in one lets in what nobody has signed
     ");
     insta::assert_snapshot!(told("rules: {"), @"policy.yaml:1: failed to read the YAML: unclosed bracket '{' at line 1 column 8; correct the YAML there");

@@ -11,8 +11,8 @@ pub struct Chunk<'a> {
     /// From one entry's values to the next one's.
     pub(super) value_stride: usize,
     pub(super) cpus: usize,
-    /// Where each entry has its place in the map, if it is known; it stays while the key does, unless
-    /// the entry is written anew from outside. What stands at a [`Chunk::GAP`] is no entry.
+    /// The place of each entry in the map, if places are known. An entry keeps its place as long as its key is
+    /// in the map, unless user space writes it anew. Where this is [`Chunk::GAP`], there is no entry.
     pub(super) places: Option<&'a [u32]>,
 }
 
@@ -26,7 +26,7 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// The place of what is no entry.
+    /// Stands in the list of places where there is no entry.
     pub const GAP: u32 = u32::MAX;
 
     /// Entries whose keys stand end to end, and so do their values, `cpus` for each.
@@ -73,7 +73,7 @@ impl<'a> Chunk<'a> {
         self.all().enumerate().filter(move |(n, _)| is_entry(n)).map(|(_, entry)| entry)
     }
 
-    /// What stands at each place, also at gaps.
+    /// All that is in the chunk, gaps included.
     #[inline]
     pub fn all(self) -> impl ExactSizeIterator<Item = Entry<'a>> {
         self.keys.chunks(self.key_stride).zip(self.values.chunks(self.value_stride)).map(

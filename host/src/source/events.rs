@@ -24,7 +24,8 @@ mod sums;
 
 use sums::Sums;
 
-/// Keys that are counted for one metric. More are not, which is said.
+/// The most keys that are counted for one metric. Records of further keys are not counted, and it is said how many
+/// they are.
 const MOST: usize = 1 << 16;
 
 /// The records of one map, counted.
@@ -54,8 +55,8 @@ struct Counter {
 }
 
 impl EventSource {
-    /// Counts the records of a map by their first `key_size` bytes; by none if it is 0: then there is one
-    /// key of four zeros. A key that no record came of for `keep` to twice as long is forgotten.
+    /// Counts the records of a map by their first `key_size` bytes. If that is 0, all of them count for one key of
+    /// four zeros. A key without records is forgotten after `keep`, and at the latest after twice as long.
     ///
     /// # Errors
     ///
@@ -73,7 +74,7 @@ impl EventSource {
 }
 
 impl Drop for EventSource {
-    /// Waits until nobody drains the buffer, and nobody will: the worker may be at it.
+    /// Has nobody drain the buffer any more. If the worker is draining it, this waits until that is done.
     fn drop(&mut self) {
         self.shared.lock().over = true;
     }
@@ -185,8 +186,8 @@ impl Counter {
     }
 }
 
-/// Has a worker drain these buffers, and those that come later; `later` is whether any may. There is none if there is
-/// nothing to drain.
+/// Has a worker drain these buffers, and those that come later. `later` says whether any may come. Without a buffer,
+/// now and later, there is no worker.
 ///
 /// # Errors
 ///

@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::str::FromStr;
 
-use crate::advice::{Advise, near};
+use crate::advice::Advise;
 
 /// A way to read all entries of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,31 +75,21 @@ pub enum Reading {
     Pinned(Way),
 }
 
-/// A text that is no [`Reading`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown way of reading maps {0:?}{hint}", hint = near::hint(.0, WAYS))]
-pub struct UnknownWay(String);
+impl Reading {
+    /// What can be chosen.
+    pub const ALL: [Self; 5] = [
+        Self::Auto,
+        Self::Pinned(Way::Copy),
+        Self::Pinned(Way::Harvest),
+        Self::Pinned(Way::Batch),
+        Self::Pinned(Way::Keys),
+    ];
 
-impl Advise for UnknownWay {
-    fn remedy(&self) -> Option<String> {
-        Some("give --maps.read auto, copy, harvest, batch or keys".to_owned())
-    }
-}
-
-/// What `--maps.read` takes.
-const WAYS: [&str; 5] = ["auto", "copy", "harvest", "batch", "keys"];
-
-impl FromStr for Reading {
-    type Err = UnknownWay;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWay> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "copy" => Ok(Self::Pinned(Way::Copy)),
-            "harvest" => Ok(Self::Pinned(Way::Harvest)),
-            "batch" => Ok(Self::Pinned(Way::Batch)),
-            "keys" => Ok(Self::Pinned(Way::Keys)),
-            _ => Err(UnknownWay(text.to_owned())),
+    /// As a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Pinned(way) => way.as_str(),
         }
     }
 }
@@ -157,17 +146,5 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ways_are_chosen_by_name() {
-        assert_eq!("auto".parse(), Ok(Reading::Auto));
-        assert_eq!("keys".parse(), Ok(Reading::Pinned(Way::Keys)));
-        insta::assert_snapshot!("Batch".parse::<Reading>().unwrap_err().advice(), @r#"unknown way of reading maps "Batch", did you mean "batch"; give --maps.read auto, copy, harvest, batch or keys"#);
     }
 }

@@ -201,6 +201,8 @@ impl SpanMaker {
         let trace = trace.unwrap_or_else(|| ids.new_trace_id());
         let id = id.unwrap_or_else(|| ids.new_span_id());
         let start = began.map_or_else(|| clock.wall(), |began| clock.at(began));
+        // A span has each attribute once.
+        attributes.retain(|attribute| attribute.key.as_str() != CONFIG);
         attributes.push(KeyValue::new(CONFIG, Arc::clone(&self.config)));
         let name = name.map_or_else(|| self.name.clone(), Cow::Owned);
         let about = About { name, start, end: later(start, duration), attributes };

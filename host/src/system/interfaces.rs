@@ -1,7 +1,8 @@
 //! Network interfaces by index, as the kernel names them now.
 //!
-//! An index is asked of the kernel each time (one ioctl, well under a microsecond) and nothing is
-//! kept, so that a name is never stale, however often interfaces are renamed or indexes reused.
+//! Each question goes to the kernel: one ioctl, well under a microsecond. Nothing is kept here, and never is an
+//! answer stale when it is given. The decoder `ifname` keeps it for some seconds. For as long, a label may have the
+//! old name of an interface that was renamed, or whose index another one has now.
 
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;

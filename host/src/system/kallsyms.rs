@@ -99,8 +99,9 @@ impl Kallsyms {
         self.find(Instant::now(), address, REACH, out)
     }
 
-    /// The address of the first symbol of each of these names, 0 where there is none; a module's is
-    /// asked for by its name alone. Always looked up in the list, in one walk over it for all.
+    /// The address of the symbol of each of these names, 0 where there is none. The kernel's own comes before a
+    /// module's, which is asked for by its name alone, and the highest of several before the others. Always looked up in
+    /// the list, in one walk over it for all.
     pub fn addresses_of(&self, symbols: &[&str]) -> Vec<u64> {
         let (mut addresses, wanted) =
             (HashMap::new(), symbols.iter().collect::<HashSet<_>>().len());

@@ -58,6 +58,7 @@ impl Advise for HealthError {
             Self::Silent { source, .. } if Trouble::of(source) == Trouble::Certificate => {
                 Some("name its authority with --ca-file".to_owned())
             }
+            Self::Trust(TrustError::File { remedy, .. }) => remedy.map(ToOwned::to_owned),
             Self::Silent { .. } | Self::Unwell { .. } | Self::Trust(_) => None,
         }
     }

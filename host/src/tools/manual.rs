@@ -1,7 +1,7 @@
 //! `config schema` and `docs …`: what the program knows of itself, for editors, shells and manuals.
 //!
-//! Never knows anything itself: flags come from [`crate::cli`], keys from [`config`], decoders,
-//! metrics and exit codes from those who have them.
+//! Flags come from [`crate::cli`], keys from [`config`], decoders, metrics and exit codes from those who have
+//! them. Variables of the environment that no list names elsewhere stand here.
 
 use clap::CommandFactory;
 use clap::builder::Resettable;
@@ -12,6 +12,7 @@ use crate::cli::{ConfigTool, DocsPage, Flags, Shell};
 use crate::config;
 use crate::version;
 
+mod environment;
 mod man;
 mod tables;
 

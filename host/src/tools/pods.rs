@@ -355,7 +355,11 @@ mod tests {
         let own = |name: &str| Path::new(SERVICE_ACCOUNT).join(name);
         let said = |error: KubeletError| PodsError::from(error).advice().to_string();
         let token = KubeletError::Token { file: own("token"), why: "holds no token".to_owned() };
-        let trust = TrustError::File { file: own("ca.crt"), why: "is a directory".to_owned() };
+        let trust = TrustError::File {
+            file: own("ca.crt"),
+            why: "is a directory".to_owned(),
+            remedy: None,
+        };
         insta::assert_snapshot!(said(token), @"/var/run/secrets/kubernetes.io/serviceaccount/token holds no token; see what Kubernetes has put there for the pod's service account, or name other files with --kubelet.token-file and --kubelet.ca-file");
         insta::assert_snapshot!(said(trust.into()), @"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt is a directory; see what Kubernetes has put there for the pod's service account, or name other files with --kubelet.token-file and --kubelet.ca-file");
     }

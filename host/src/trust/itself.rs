@@ -90,14 +90,14 @@ fn has_strange(extensions: Option<&Extensions>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::trust;
 
     /// One that is its own authority, for a day.
-    const OWN: &str = "\
+    pub(crate) const OWN: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBbjCCAROgAwIBAgIUVkpaIgIBIJgqSye7IR5PMwLwDTYwCgYIKoZIzj0EAwIw
 DDEKMAgGA1UEAwwBYTAeFw0yNjExMjkxODQ2NTFaFw0yNjExMzAxODQ2NTFaMAwx

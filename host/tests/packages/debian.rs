@@ -44,6 +44,7 @@ static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
         Path::new(EXPORTER),
         &objects,
         Path::new(PLUGINS),
+        Path::new(env!("LIBBPF_HEADERS")),
         &built.join("package"),
     ]));
     staged.expect("it is laid out");
@@ -82,9 +83,20 @@ pub fn it_holds_what_it_should() {
     let pages = "usr/share/man/man1/ebpf_wasm_exporter-";
     assert!(paths.contains(&*format!("{pages}plugin-run.1.gz")));
     paths.retain(|path| !path.starts_with(examples) && !path.starts_with(pages));
-    insta::assert_snapshot!(paths.into_iter().collect::<Vec<_>>().join("\n"), @r"
+    let paths = paths.into_iter().collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(paths.replace("include/arm64", "include/x86"), @r"
     etc/default/ebpf_wasm_exporter
     usr/bin/ebpf_wasm_exporter
+    usr/lib/ebpf_wasm_exporter/docs/config.schema.json
+    usr/lib/ebpf_wasm_exporter/include/bpf/bpf_core_read.h
+    usr/lib/ebpf_wasm_exporter/include/bpf/bpf_endian.h
+    usr/lib/ebpf_wasm_exporter/include/bpf/bpf_helper_defs.h
+    usr/lib/ebpf_wasm_exporter/include/bpf/bpf_helpers.h
+    usr/lib/ebpf_wasm_exporter/include/bpf/bpf_tracing.h
+    usr/lib/ebpf_wasm_exporter/include/bpf/libbpf_version.h
+    usr/lib/ebpf_wasm_exporter/include/bpf/usdt.bpf.h
+    usr/lib/ebpf_wasm_exporter/include/linux/errno.h
+    usr/lib/ebpf_wasm_exporter/include/x86/vmlinux.h
     usr/lib/ebpf_wasm_exporter/plugins/cgroup-pod.wasm
     usr/lib/ebpf_wasm_exporter/plugins/cidr.wasm
     usr/lib/ebpf_wasm_exporter/plugins/domain.wasm
@@ -107,6 +119,48 @@ pub fn it_holds_what_it_should() {
     let depends =
         ask(Command::new("dpkg-deb").arg("--field").arg(&*PACKAGE).arg("Depends")).unwrap();
     assert!(depends.contains("libc6") && depends.contains("libelf1"), "{depends}");
+}
+
+/// All that the package holds, in a directory.
+fn unpacked() -> tempfile::TempDir {
+    let dir = tempfile::tempdir_in(TMP).unwrap();
+    let unpacked = ask(Command::new("dpkg-deb").arg("--extract").arg(&*PACKAGE).arg(dir.path()));
+    unpacked.expect("it is unpacked");
+    dir
+}
+
+/// As the README beside the examples says, by who has no repository and no headers of libbpf.
+pub fn a_program_of_ones_own_is_compiled_with_what_it_holds() {
+    let package = unpacked();
+    let mine = tempfile::tempdir_in(TMP).unwrap();
+    fs::copy(Path::new(ROOT).join("examples/usdt.bpf.c"), mine.path().join("own.bpf.c")).unwrap();
+    let made = ask(Command::new("make")
+        .args(["--silent", "-C", "usr/lib/ebpf_wasm_exporter/examples"])
+        .arg(format!("SRC={}", mine.path().display()))
+        .env_remove("LIBBPF_HEADERS")
+        .env_remove("MAKEFLAGS")
+        .env_remove("MFLAGS")
+        .current_dir(package.path()));
+    made.expect("it is compiled");
+    assert!(mine.path().join("own.bpf.o").exists());
+}
+
+pub fn examples_name_the_schema_that_it_holds() {
+    let package = unpacked();
+    let examples = package.path().join("usr/lib/ebpf_wasm_exporter/examples");
+    let printed = ask(Command::new(EXPORTER).args(["config", "schema"])).unwrap();
+    let mut read = 0;
+    for entry in fs::read_dir(&examples).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = fs::read_to_string(&path).unwrap();
+            let (first, _) = text.split_once('\n').unwrap();
+            let (_, schema) = first.split_once("$schema=").expect("it names a schema");
+            assert_eq!(fs::read_to_string(examples.join(schema)).unwrap(), printed);
+            read += 1;
+        }
+    }
+    assert!(read > 0);
 }
 
 /// In a machine of namespaces, whose systemd is the first process.

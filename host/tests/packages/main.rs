@@ -60,7 +60,11 @@ fn charts() -> impl Iterator<Item = Trial> {
 }
 
 fn debs() -> impl Iterator<Item = Trial> {
-    let built = trials![debian: it_holds_what_it_should];
+    let built = trials![debian:
+        it_holds_what_it_should,
+        a_program_of_ones_own_is_compiled_with_what_it_holds,
+        examples_name_the_schema_that_it_holds,
+    ];
     let built = built.map(|trial| list::unless(debian::lacks_to_build(), trial));
     let installed = trials![debian: it_is_installed_serves_and_goes];
     let lacking = || debian::lacks_to_build().into_iter().chain(debian::lacks_to_install());

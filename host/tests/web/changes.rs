@@ -4,9 +4,10 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ebpf_wasm_exporter::serve::CloseCause;
 
 use crate::certificates::openssl;
-use crate::server::TEXT;
+use crate::server::{TEXT, until};
 use crate::site::{SECRET, Site, TLS, curl};
 
 /// The name of the certificate that is shown.
@@ -53,7 +54,9 @@ pub fn a_pair_that_does_not_fit_is_said_and_mended() {
     let (certificate, key) = another(&site);
     site.put("server.pem", certificate);
     assert_ne!(site.curl("").code, 0);
-    assert!(site.web.reopen().unwrap_err()[0].to_string().contains("is of no use with its key"));
+    assert!(
+        site.web.reopen().unwrap_err()[0].to_string().contains("is the certificate of another key")
+    );
     site.put("server.key", key);
     assert_eq!(site.curl("").body, TEXT);
     site.put("web.yml", "tls_server_config: {cert_file: server.pem");
@@ -62,6 +65,19 @@ pub fn a_pair_that_does_not_fit_is_said_and_mended() {
     assert_ne!(site.curl("").code, 0);
     site.put("web.yml", TLS);
     assert_eq!(site.curl("").body, TEXT);
+}
+
+pub fn who_cannot_be_served_is_told() {
+    let site = Site::new(TLS);
+    site.put("web.yml", "tls_server_config: {cert_file: server.pem");
+    for version in ["", "-tls1_2"] {
+        let (well, said) = site.s_client(version);
+        assert!(!well && said.contains("SSL alert number 80"), "{version}: {said}");
+    }
+    // Others are told what they are told always.
+    let url = format!("http://localhost:{}/metrics", site.server.address.port());
+    assert!(curl(site.dir.path(), &url, "").body.contains("this port speaks HTTPS"));
+    until(|| site.server.closed(CloseCause::Handshake) == 2);
 }
 
 pub fn users_and_rates_change() {

@@ -6,10 +6,13 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
 use crate::certificates::openssl;
+use crate::frames::give_up;
+use crate::server::until;
 use crate::site::{SECRET, TLS, curl, folder};
 
 /// An exporter that serves.
@@ -18,6 +21,8 @@ struct Exporter {
     dir: TempDir,
     /// Where it says that it serves.
     places: String,
+    /// What it says from then on.
+    lines: JoinHandle<Vec<String>>,
 }
 
 fn recording() -> PathBuf {
@@ -43,8 +48,14 @@ impl Exporter {
                 .map(|(_, at)| at.to_owned())
         });
         // What it says from now on is not to hold it up.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, dir, places: places.unwrap_or_else(|| panic!("{said}")) }
+        let lines = std::thread::spawn(move || lines.map_while(Result::ok).collect());
+        Self { child, dir, places: places.unwrap_or_else(|| panic!("{said}")), lines }
+    }
+
+    /// What it has said since it serves.
+    fn said(&mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        std::mem::replace(&mut self.lines, std::thread::spawn(Vec::new)).join().unwrap()
     }
 
     fn curl(&self, place: &str, arguments: &str) -> crate::site::Curl {
@@ -86,6 +97,26 @@ pub fn the_exporter_itself_serves_so() {
     );
 }
 
+pub fn a_flood_of_resets_is_counted_and_says_nothing() {
+    let flags = ["--web.listen-address=127.0.0.1:0", "--web.config.file=web.yml"];
+    let mut exporter = Exporter::start(TLS, &flags);
+    let port = exporter.places.split(['/', ':']).nth(4).unwrap().parse().unwrap();
+    let page = exporter.places.replace("/metrics", "/api/v1/status");
+    let warnings = || {
+        let status = exporter.curl(&page, "").body;
+        serde_json::from_str::<serde_json::Value>(&status).unwrap()["log"]["warnings"].take()
+    };
+    let before = warnings();
+    assert!(before.is_array(), "{before}");
+    for _ in 0..3 {
+        give_up(exporter.dir.path(), port, 40);
+    }
+    let counted = "ebpf_exporter_http_connections_closed_total{cause=\"malformed\"} 3";
+    until(|| exporter.curl(&exporter.places, "").body.contains(counted));
+    assert_eq!(warnings(), before);
+    assert_eq!(exporter.said(), [""; 0]);
+}
+
 pub fn faults_are_told_together() {
     let dir = folder("tls_server_config: {cert_file: gone.pem, key_file: ca.pem}\n");
     let flags =
@@ -97,6 +128,35 @@ pub fn faults_are_told_together() {
         "web.yml:1: tls_server_config.cert_file: gone.pem cannot be read: no such file or directory",
         "web.yml:1: tls_server_config.key_file: ca.pem holds no private key in PEM format",
         "2 faults in the web config; nobody is served",
+    ] {
+        assert!(said.contains(told), "{said}");
+    }
+}
+
+/// A certificate of the server.
+pub fn one_that_has_expired_is_served_unless_all_is_to_be_good() {
+    let expire = |dir: &Path| {
+        openssl(dir, "x509 -in server.pem -signkey server.key -days -1 -out old.pem");
+        fs::rename(dir.join("old.pem"), dir.join("server.pem")).unwrap();
+    };
+    let flags = ["--web.listen-address=127.0.0.1:0", "--web.config.file=web.yml"];
+    let mut exporter = Exporter::start(TLS, &flags);
+    expire(exporter.dir.path());
+    assert!(exporter.curl(&exporter.places, "-k").came.starts_with("200"));
+    let said = exporter.said();
+    assert!(said.len() == 1 && said[0].contains("server.pem has expired, at 2"), "{said:?}");
+
+    let dir = folder(TLS);
+    expire(dir.path());
+    fs::write(dir.path().join("a.yaml"), "metrics: {counters: [{name: a, help: A}]}\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter"));
+    command.args(["--config.check", "--config.strict", "--config.dir=.", "--config.names=a"]);
+    let output = command.arg(flags[1]).current_dir(&dir).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for told in [
+        "web.yml:2: warning: tls_server_config.cert_file: server.pem has expired, at 2",
+        "1 fault in the web config; nobody is served",
     ] {
         assert!(said.contains(told), "{said}");
     }

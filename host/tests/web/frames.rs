@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
@@ -38,6 +39,25 @@ fn tls(dir: &Path) -> TlsConnector {
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     TlsConnector::from(Arc::new(config))
+}
+
+/// Asks so many times and gives up at once, faster than any library does, until the server has had enough.
+pub fn give_up(dir: &Path, port: u16, times: u8) {
+    const CLIENT: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let mut bytes = CLIENT.to_vec();
+    for stream in (1..).step_by(2).take(times.into()) {
+        // HEADERS: GET https://x/, and the end of the request. RST_STREAM: it is not wanted any more.
+        bytes.extend([&[0, 0, 6, 1, 5, 0, 0, 0, stream][..], b"\x82\x87\x84\x41\x01x"].concat());
+        bytes.extend([0, 0, 4, 3, 0, 0, 0, 0, stream, 0, 0, 0, 8]);
+    }
+    runtime().block_on(async {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = tls(dir).connect(name, stream).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        // It is reset, or closed.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
 }
 
 /// A connection whose windows are so large.

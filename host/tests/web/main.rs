@@ -23,6 +23,7 @@ mod changes;
 mod clients;
 mod exporter;
 mod frames;
+mod keys;
 mod scraped;
 mod site;
 mod spoken;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     let changes = trials![changes:
         certificates_are_swapped,
         a_pair_that_does_not_fit_is_said_and_mended,
+        who_cannot_be_served_is_told,
         users_and_rates_change,
         what_is_secret_is_not_shown,
         clients_who_came_to_need_certificates_go_on_needing_them,
@@ -68,15 +70,25 @@ fn main() -> ExitCode {
         who_takes_nothing_is_cut_off,
         resets_leave_nothing_behind,
     ];
+    let keys = trials![keys:
+        those_that_can_be_used_are_used,
+        others_are_named,
+        what_is_wrong_with_a_file_is_said,
+        authorities_that_nobody_can_look_at_are_refused,
+        a_client_with_such_a_key_is_turned_away,
+        clients_turn_away_from_one_that_has_expired,
+    ];
     let exporter = trials![exporter:
         the_exporter_itself_serves_so,
+        a_flood_of_resets_is_counted_and_says_nothing,
         faults_are_told_together,
+        one_that_has_expired_is_served_unless_all_is_to_be_good,
         several_addresses_are_one_server,
         health_is_asked_wherever_it_listens,
     ];
     let scraped = trials![scraped: prometheus_logs_in, prometheus_shows_its_certificate];
     let all = all.into_iter().chain(clients).chain(users).chain(changes);
-    let all = all.chain(bounds).chain(frames).chain(exporter);
+    let all = all.chain(bounds).chain(frames).chain(keys).chain(exporter);
     let scraped = scraped.map(|trial| unless(lacks("prometheus", "--version"), trial));
     let needed = |trial: Trial| {
         unless(certificates::lacks().into_iter().chain(lacks("curl", "--version")), trial)

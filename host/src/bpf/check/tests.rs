@@ -162,6 +162,17 @@ fn labels_that_reuse_take_no_bytes() {
 }
 
 #[test]
+fn a_key_beside_cpu_alone_is_passed_over() {
+    let metric = counter(&[("cpu", 2, 0)]);
+    for kind in [MapKind::PERCPU_ARRAY, MapKind::PERCPU_HASH, MapKind::LRU_PERCPU_HASH] {
+        let layout = layout(&metric.outline(), &[map("x_total", kind, 4)], None).unwrap();
+        assert_eq!((layout.cpu(), layout.key), (Some(0), Key::Ignored), "{kind}");
+    }
+    let wide = [map("x_total", MapKind::PERCPU_HASH, 8)];
+    insta::assert_snapshot!(misfit(&metric, &wide, None), @".labels: sizes add up to 0 and paddings to 0 (without `cpu`, which stands beside the key), 0 in all, but keys of map `x_total` have 8 bytes; make them add up to 8");
+}
+
+#[test]
 fn sections() {
     assert_eq!(section("tracepoint/sched/sched_switch", true), None);
     assert_eq!(section("xdp.frags/eth0", false), None);

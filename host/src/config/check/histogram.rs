@@ -8,14 +8,9 @@ use crate::config::bounds;
 use crate::config::buckets::{Buckets, LARGEST_EXACT, Scale, TYPES};
 use crate::config::error::LONGEST_PATH;
 use crate::config::faults::Faults;
+use crate::config::ranges::{MOST_BUCKETS as MOST, largest_key, largest_native_key};
 use crate::config::raw::{self, Field};
 use crate::decode::builtin;
-
-/// 2 to this is one more than a u64 holds: no observation has a larger bucket.
-const LARGEST_EXPONENT: u32 = 64;
-
-/// More series than this for one label set is a slip, and would fill the memory.
-const MOST: usize = 10_000;
 
 /// The buckets that a histogram's fields ask for.
 pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Option<Buckets> {
@@ -59,13 +54,13 @@ pub(super) fn buckets(kind: raw::Kind, path: &str, faults: &Faults<'_>) -> Optio
         "fixed" => Scale::Fixed(fixed(bucket_keys, path, faults)?),
         "native" => {
             let schema = native::schema(bucket_schema, path, faults);
-            let largest = native::largest(schema);
+            let largest = schema.map_or_else(|| largest_key("native"), largest_native_key);
             let range = range("native", largest, (bucket_min, bucket_max), path, faults);
             let (min, max) = range?;
             Scale::Seconds { schema: schema?, min, max }
         }
         kind => {
-            let largest = largest(kind);
+            let largest = largest_key(kind);
             let (min, max) = range(kind, largest, (bucket_min, bucket_max), path, faults)?;
             match kind {
                 "exp2" => Scale::Exp2 { min, max },
@@ -128,15 +123,6 @@ fn multiplier(raw: Field<f64>, path: &str, faults: &Faults<'_>) -> Option<f64> {
             );
             None
         }
-    }
-}
-
-/// The largest key of such buckets.
-fn largest(kind: &str) -> u32 {
-    match kind {
-        "exp2" => LARGEST_EXPONENT,
-        "exp2zero" => LARGEST_EXPONENT + 1,
-        _ => u32::MAX,
     }
 }
 

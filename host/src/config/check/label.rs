@@ -8,12 +8,10 @@ use crate::advice::{Advise as _, near, quote};
 use crate::config::faults::Faults;
 use crate::config::name::{APART, LabelName, NameError, labels_that_meet};
 use crate::config::plan::{DecoderStep, KeyPart, Label, WASM};
+use crate::config::ranges::{self, Count};
 use crate::config::raw::{self, Field, ON_ERROR};
 use crate::decode::OnError;
 use crate::decode::builtin::{self, Builtin, DecoderSettings, Sizes};
-
-/// What the kernel can allocate in one piece, in bytes: no key of a map is larger.
-const LARGEST: i128 = 4 << 20;
 
 /// What has labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +38,16 @@ pub(super) fn all(
     let mut before = Before::Nothing;
     for (index, raw) in raw.into_iter().enumerate() {
         let at = raw.path.clone();
-        let name = name(&raw.name, &at, faults);
+        let served = of != Of::Span && Some(index) != bucket;
+        let new = if served { LabelName::new } else { LabelName::unserved };
+        let name = name(&raw.name, new, &at, faults);
         let bytes = bytes(&raw, before, faults);
         before = bytes.map_or(Before::Faulty, Before::Bytes);
         let known = name.zip(bytes);
         let Some(label) = label(raw, known, plugins, faults) else { continue };
         if Some(index) != bucket {
             named(&label.name, &at, of, faults);
-            if of != Of::Span {
+            if served {
                 exposed.push((label.name.clone(), at.clone()));
             }
             let earlier = *first.entry(label.name.clone()).or_insert(index);
@@ -173,12 +173,17 @@ fn repeats(raw: &raw::Label, before: Bytes, faults: &Faults<'_>) -> bool {
 
 /// A label's size in bytes, if a label can have it.
 fn sized(size: i128) -> Option<usize> {
-    usize::try_from(size).ok().filter(|_| (1..=LARGEST).contains(&size))
+    in_range(size, ranges::LABEL_SIZE)
 }
 
 /// A label's padding in bytes, if a label can have it.
 fn padded(padding: i128) -> Option<usize> {
-    usize::try_from(padding).ok().filter(|_| (0..=LARGEST).contains(&padding))
+    in_range(padding, ranges::PADDING)
+}
+
+fn in_range(bytes: i128, (least, most): Count) -> Option<usize> {
+    let allowed = i128::from(least)..=i128::from(most);
+    usize::try_from(bytes).ok().filter(|_| allowed.contains(&bytes))
 }
 
 /// Tells of a name that the exposition needs for itself.
@@ -228,7 +233,12 @@ fn label(
     Some(Label { name, size, padding, reuse, steps })
 }
 
-fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelName> {
+fn name(
+    raw: &Field<String>,
+    new: fn(&str) -> Result<LabelName, NameError>,
+    path: &str,
+    faults: &Faults<'_>,
+) -> Option<LabelName> {
     if raw.is_absent() {
         faults.error(path, "the label has no name", "add `name:` with what to call it");
     }
@@ -238,7 +248,7 @@ fn name(raw: &Field<String>, path: &str, faults: &Faults<'_>) -> Option<LabelNam
         let advice = error.advice().about(format_args!("{name} cannot be a label's name"));
         faults.refuse(&format!("{path}.name"), advice);
     };
-    LabelName::new(text).map_err(refused).ok()
+    new(text).map_err(refused).ok()
 }
 
 fn size(raw: &Field<i128>, path: &str, faults: &Faults<'_>) -> Option<usize> {

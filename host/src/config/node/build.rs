@@ -38,7 +38,11 @@ pub(super) fn document<'t>(text: &'t str, bounds: &Bounds) -> Result<Document<'t
     bounds.take_file(&builder.bounds);
     // What follows is not read, be it no YAML.
     let next = builder.events.find(|event| !matches!(event, Ok((Event::DocumentEnd, _))));
-    let more = !matches!(next, None | Some(Ok((Event::StreamEnd, _))));
+    let more = match next {
+        None | Some(Ok((Event::StreamEnd, _))) => None,
+        Some(Ok((_, span))) => Some(span.start.line()),
+        Some(Err(error)) => Some(error.marker().line()),
+    };
     let mut shadowed = builder.shadowed;
     shadowed.named.sort_unstable();
     let mut lent: Vec<_> = builder.lent.into_values().collect();
@@ -191,14 +195,9 @@ impl<'t> Builder<'t> {
         span: Span,
         depth: usize,
     ) -> Result<(Cow<'t, str>, Size), NoYaml> {
-        let written = match &event {
-            // The parser has a `~` for nothing at all.
-            Event::Scalar(text, ..) if !span.is_empty() => text.clone(),
-            _ => Cow::Borrowed(""),
-        };
         let Whole { node, size } = self.node(event, span, depth)?;
         let kind = match node.value {
-            Value::Null => return Ok((written, size)),
+            Value::Null => return Ok((Cow::Borrowed(""), size)),
             Value::Text(text) => return Ok((text, size)),
             Value::List(_) => "sequence",
             Value::Map(_) => "map",

@@ -1,7 +1,9 @@
-//! What YAML takes a scalar for: its core schema, as `serde_yaml` reads it.
+//! What YAML takes a scalar for: its core schema, as `serde_yaml` reads it, and whatever is true or false with `!!bool`.
 
 use granit_parser::Tag;
 use serde_yaml::Number;
+
+use crate::config::scalar;
 
 /// What YAML 1.2 takes a scalar for: what plugins see in their settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +14,9 @@ pub(in crate::config) enum Plain {
     Number(serde_json::Number),
 }
 
+/// What `!!` stands for.
+const NAMESPACE: &str = "tag:yaml.org,2002:";
+
 /// What a scalar is with its tag, if it has one; none if it is null. An error says what its tag wants.
 pub(super) fn tagged(
     text: &str,
@@ -19,13 +24,15 @@ pub(super) fn tagged(
     tag: Option<&Tag>,
 ) -> Result<Option<Plain>, &'static str> {
     let number = || text.parse::<Number>().ok();
-    match tag.and_then(Tag::core_suffix) {
+    match tag.and_then(|tag| tag.suffix_in_namespace(NAMESPACE)).as_deref() {
         None if is_plain => Ok(untagged(text)),
         Some("null") => untagged(text).map_or(Ok(None), |_| Err("null")),
-        Some("bool") => match untagged(text) {
-            plain @ Some(Plain::Bool(_)) => Ok(plain),
-            _ => Err("a boolean"),
+        Some("bool") => match scalar::boolean(text) {
+            Some(boolean) => Ok(Some(Plain::Bool(boolean))),
+            None => Err("a boolean"),
         },
+        // It stands for bytes, which need not be a text.
+        Some("binary") => Err("a text that is written as it is"),
         Some("int") => match number() {
             Some(number) if !number.is_f64() => Ok(Some(json(&number))),
             _ => Err("an integer"),

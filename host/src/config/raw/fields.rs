@@ -233,7 +233,7 @@ fn one<T>(
     };
     let value = read(text);
     if value.is_none() {
-        let problem = format!("expected {wanted}, found {}", quote(text));
+        let problem = format!("expected {wanted}, found {}", shown(text, faults));
         faults.error(path, problem, example(wanted));
     }
     value
@@ -242,12 +242,16 @@ fn one<T>(
 fn wrong_kind(node: &Node<'_>, path: &str, wanted: &str, faults: &Faults<'_>) {
     let found = match &node.value {
         Value::Null => "nothing".to_owned(),
-        Value::Text(text) if faults.may_quote() => quote(text),
-        Value::Text(_) => A_TEXT.to_owned(),
+        Value::Text(text) => shown(text, faults),
         Value::List(_) => A_LIST.to_owned(),
         Value::Map(_) => A_MAPPING.to_owned(),
     };
     faults.error(path, format!("expected {wanted}, found {found}"), example(wanted));
+}
+
+/// A text that is not what is wanted, as far as it may be shown.
+fn shown(text: &str, faults: &Faults<'_>) -> String {
+    if faults.may_quote() { quote(text) } else { A_TEXT.to_owned() }
 }
 
 /// How to write what is wanted.

@@ -61,7 +61,7 @@ pub(in crate::config) static METRICS: Section = Section {
 
 const NAME: Key = key(
     "name",
-    ValueKind::Word,
+    ValueKind::Name,
     Needed,
     "The name of its map in the object. The metric is called `ebpf_exporter_` and this.",
 );
@@ -71,7 +71,13 @@ const LABELS: Key = key(
     "labels",
     ValueKind::Items(&LABEL),
     Nothing,
-    "The parts of the map's key, in order. A counter without labels is the one entry whose `u32` key is 0; a histogram's last label, before `cpu`, is its bucket.",
+    "The parts of the map's key, in order. A counter without labels is the one entry whose `u32` key is 0.",
+);
+const BUCKET_LABELS: Key = key(
+    "labels",
+    ValueKind::Items(&LABEL),
+    Needed,
+    "The parts of the map's key, in order. The last one, before `cpu`, is the bucket.",
 );
 const MAX_SERIES: Key = key(
     "max_series",
@@ -131,7 +137,7 @@ pub(in crate::config) static HISTOGRAM: Section = section(
     &[
         NAME,
         HELP,
-        LABELS,
+        BUCKET_LABELS,
         key(
             "bucket_type",
             ValueKind::Choice(bucket_types),
@@ -193,19 +199,19 @@ pub(in crate::config) static LABEL: Section = Section {
         &[
             key(
                 "name",
-                ValueKind::Word,
+                ValueKind::Name,
                 Needed,
                 "What it is called: any name that Prometheus 3 takes, without `__` in front.",
             ),
             key(
                 "size",
-                ValueKind::Whole((1, u64::MAX)),
+                ValueKind::Whole(ranges::LABEL_SIZE),
                 NeededWithout("reuse"),
                 "How many bytes of the map's key, or of the record, it takes.",
             ),
             key(
                 "padding",
-                ValueKind::Whole((0, u64::MAX)),
+                ValueKind::Whole(ranges::PADDING),
                 Written("0"),
                 "How many bytes to pass over behind it.",
             ),
@@ -283,7 +289,7 @@ fn decoders() -> Vec<Choice> {
 pub(in crate::config) static ON_ERROR: Section = section(
     "on_error",
     "What a label is to be, the mapping form of `on_error`.",
-    &[key("label", ValueKind::Word, Needed, "The label's text.")],
+    &[key("label", ValueKind::Text, Needed, "The label's text. It may be empty.")],
 );
 
 pub(in crate::config) static TRANSFORM: Section = section(

@@ -57,8 +57,12 @@ pub(in crate::config) enum Unwritten {
 /// What may stand behind a key.
 #[derive(Debug)]
 pub(in crate::config) enum ValueKind {
-    /// A text.
+    /// A text that says nothing when it is empty.
     Word,
+    /// A text that may be empty.
+    Text,
+    /// What a metric or a label may be called.
+    Name,
     /// One of these words.
     Choice(fn() -> Vec<Choice>),
     Boolean,

@@ -163,14 +163,27 @@ fn versions() -> Vec<Choice> {
     ["TLS12", "TLS13"].map(|word| Choice { word, says: String::new() }).to_vec()
 }
 
+/// A header that each response is to have.
+pub(in crate::config) struct Header {
+    pub(in crate::config) name: &'static str,
+    pub(in crate::config) path: String,
+    pub(in crate::config) value: String,
+}
+
+/// A user, and the hash of the password.
+pub(in crate::config) struct User {
+    pub(in crate::config) path: String,
+    pub(in crate::config) name: String,
+    pub(in crate::config) hash: String,
+}
+
 /// A whole file. What stands in sections that are not there is absent.
 pub(in crate::config) struct Web {
     pub(in crate::config) tls: Option<Tls>,
     pub(in crate::config) http2: Field<bool>,
-    /// Name, path and value of each that has one.
-    pub(in crate::config) headers: Vec<(&'static str, String, String)>,
-    /// Path, name and hash of each.
-    pub(in crate::config) users: Vec<(String, String, String)>,
+    /// Those that have a value.
+    pub(in crate::config) headers: Vec<Header>,
+    pub(in crate::config) users: Vec<User>,
     pub(in crate::config) interval: Field<String>,
     pub(in crate::config) burst: Field<i128>,
 }
@@ -202,12 +215,16 @@ pub(in crate::config) fn web(root: &Node<'_>, faults: &Faults<'_>) -> Option<Web
         Fields::open(node, key, section, faults)
     };
     let (http, rate) = (below("http_server_config", &HTTP), below("rate_limit", &RATE));
-    let named = |(name, hash): (String, String)| (format!("basic_auth_users.{name}"), name, hash);
+    let user = |(name, hash): (String, String)| User {
+        path: format!("basic_auth_users.{name}"),
+        name,
+        hash,
+    };
     Some(Web {
         tls: below("tls_server_config", &TLS).map(|fields| tls(&fields)),
         http2: http.as_ref().map_or(Field::Absent, |fields| fields.boolean("http2")),
         headers: http.map(|fields| headers(&fields, faults)).unwrap_or_default(),
-        users: fields.pairs("basic_auth_users").into_iter().map(named).collect(),
+        users: fields.pairs("basic_auth_users").into_iter().map(user).collect(),
         interval: rate.as_ref().map_or(Field::Absent, |fields| fields.word("interval")),
         burst: rate.as_ref().map_or(Field::Absent, |fields| fields.integer("burst")),
     })
@@ -234,13 +251,13 @@ fn tls(fields: &Fields<'_, '_>) -> Tls {
     }
 }
 
-fn headers(http: &Fields<'_, '_>, faults: &Faults<'_>) -> Vec<(&'static str, String, String)> {
+fn headers(http: &Fields<'_, '_>, faults: &Faults<'_>) -> Vec<Header> {
     let Some(node) = http.get("headers") else { return Vec::new() };
     let path = http.at("headers");
     let Some(fields) = Fields::open(node, &path, &HEADERS, faults) else { return Vec::new() };
     let value = |key: &super::section::Key| {
         let value = fields.word(key.name).given()?;
-        Some((key.name, fields.at(key.name), value))
+        Some(Header { name: key.name, path: fields.at(key.name), value })
     };
     HEADERS.keys.iter().filter_map(value).collect()
 }

@@ -59,7 +59,7 @@ macro_rules! from_scalar {
     )*};
 }
 
-from_scalar!(bool, u64, i32, &str, String);
+from_scalar!(bool, u64, i64, i32, usize, f64, &str, String);
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -99,7 +99,6 @@ pub(super) fn describe(key: &Key) -> String {
 /// From where to where, if the kind has ends.
 fn range(kind: &ValueKind) -> Option<String> {
     match kind {
-        ValueKind::Whole((_, u64::MAX)) => None,
         ValueKind::Whole((least, most)) => Some(format!("{least} to {most}")),
         ValueKind::Size((least, most)) => Some(format!("{} to {}", shown(*least), shown(*most))),
         ValueKind::Duration(Some((least, most))) => Some(format!("{least} to {most}")),
@@ -113,7 +112,7 @@ fn kind(kind: &ValueKind) -> String {
         None => what.to_owned(),
     };
     match kind {
-        ValueKind::Word => "text".to_owned(),
+        ValueKind::Word | ValueKind::Text | ValueKind::Name => "text".to_owned(),
         ValueKind::Choice(words) => {
             let words: Vec<_> = words().iter().map(|choice| format!("`{}`", choice.word)).collect();
             either(&words)

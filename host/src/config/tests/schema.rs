@@ -1,4 +1,6 @@
-//! The JSON Schema: that it and the reader know the same keys, and that they agree on files.
+//! The JSON Schema: that it and the reader know the same keys, and that the examples keep to it.
+
+mod agree;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,12 +10,13 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-use super::{faults, good, with_buckets, with_labels};
+use super::{faults, good};
 use crate::config::bounds::Bounds;
 use crate::config::node;
 use crate::config::raw::keys::{self, Key, Section, Unwritten, ValueKind};
 use crate::config::raw::{Setting, setting};
 use crate::config::schema;
+use crate::config::{Fault, Severity};
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     let schema = serde_json::from_str(&schema::json()).expect("JSON");
@@ -49,6 +52,54 @@ fn refusals(instance: &Value) -> String {
 pub(super) fn takes(text: &str) {
     let said = refusals(&as_json(text));
     assert!(said.is_empty(), "the schema refuses what the reader takes:\n{said}{text}");
+}
+
+/// Faults that no schema can say: parts of what people are told.
+const BEYOND: &[&str] = &[
+    // The range of a number with a unit.
+    "is no size that this can have",
+    "is no time that",
+    // One number beside another.
+    "is above bucket_max",
+    "list each key once, ascending",
+    "are no numbers of their own",
+    "keys are kept for no time",
+    "do not end at powers of two",
+    "decodes the 1 bytes of the label before it",
+    // Names that stand elsewhere, in this file or in the exporter.
+    "the file has no plugin",
+    "is the name of",
+    "is read by",
+    "is what the exporter tells of itself",
+    "with escaping=",
+    // The place of a label or a decoder in its list.
+    "the histogram has no label for its buckets, only `cpu`",
+    "the label of the buckets has",
+    "is no bucket's key",
+    "`le` is what",
+    "hex digits",
+    "is a decimal number",
+    // What all files have together.
+    "the configs have more than",
+    "the histograms have more than",
+    "all together",
+    // Another grammar, or another file.
+    "is not a regular expression",
+    "names no file",
+    "failed to read",
+    // Others, which the file has more of than are told.
+    "are not shown",
+];
+
+/// Every file in which a test finds faults comes here: the schema sees an error, unless it is beyond it.
+pub(super) fn refuses(text: &str, faults: &[Fault]) {
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+    let beyond = |problem: &str| BEYOND.iter().any(|part| problem.contains(part));
+    let seen: Vec<_> = errors.map(|fault| fault.to_string()).filter(|told| !beyond(told)).collect();
+    let Ok(document) = node::parse(text, &Bounds::default()) else { return };
+    if !seen.is_empty() && refusals(&value(setting(&document.root))).is_empty() {
+        panic!("the schema takes what the reader refuses:\n{}\n{text}", seen.join("\n"));
+    }
 }
 
 /// A file with every key that there is, without a fault.
@@ -179,7 +230,8 @@ fn around<'v>(file: &'v mut Value, pointer: &str) -> &'v mut Map<String, Value> 
 /// What cannot stand behind a key of this kind.
 fn wrong(kind: &ValueKind) -> Value {
     match kind {
-        ValueKind::Word => json!(["x"]),
+        ValueKind::Word | ValueKind::Text => json!(["x"]),
+        ValueKind::Name => json!("a\nb"),
         ValueKind::Choice(_) | ValueKind::OnError(_) => json!("nonsense"),
         ValueKind::Boolean => json!("maybe"),
         ValueKind::Whole(_) | ValueKind::Number => json!("many"),
@@ -244,16 +296,10 @@ fn what_is_needed_is_needed_by_both() {
             Unwritten::Needed | Unwritten::NeededWithout(_) => true,
             Unwritten::Nothing | Unwritten::Written(_) | Unwritten::Said(_) => false,
         };
-        // What is not needed may be missed all the same: a histogram without labels has no bucket.
         if needed {
             assert!(told.lines().any(|line| !line.contains("warning")), "{path}: {told}");
         }
-        // `reuse` alone could make up for a size, and the last label here reuses nothing.
-        assert_eq!(
-            refusals(&without).is_empty(),
-            !needed || pointer.ends_with("/1/size"),
-            "{path}"
-        );
+        assert_eq!(refusals(&without).is_empty(), !needed, "{path}");
     }
 }
 
@@ -270,99 +316,6 @@ fn defaults_are_what_the_reader_does() {
         *with.pointer_mut(&pointer).expect("it is there") = as_json(default);
         around(&mut without, &pointer).remove(key.name);
         assert_eq!(plan(&with.to_string()), plan(&without.to_string()), "{path}");
-    }
-}
-
-#[test]
-fn ranges_end_where_the_reader_says() {
-    let memory = |text: &str| {
-        format!(
-            "plugins: {{p: {{file: f, limits: {{memory: {text}}}}}}}\n{}",
-            with_labels("{name: l, size: 4, decoders: [{name: wasm, plugin: p}]}")
-        )
-    };
-    for (text, good) in [
-        ("65536", true),
-        ("65535", false),
-        ("1073741824", true),
-        ("1073741825", false),
-        ("1.5MiB", false),
-    ] {
-        let text = memory(text);
-        assert_eq!(faults(&text).is_empty(), good, "{text}");
-        assert_eq!(refusals(&as_json(&text)).is_empty(), good, "{text}");
-    }
-}
-
-/// The reader has a fault or a warning for each of these, and the schema sees it too.
-#[test]
-fn faulty_files_are_refused() {
-    let labels = [
-        "{name: a}",
-        "{size: 4}",
-        "{name: a, size: 0}",
-        "{name: a, size: 4.5}",
-        "{name: '', size: 4}",
-        "{name: a, size: 4, decoders: uint}",
-        "{name: a, size: 4, decoders: [uint]}",
-        "{name: a, size: 4, decoders: [{name: uintt}]}",
-        "{name: a, size: 4, decoders: [{}]}",
-        "{name: a, size: 4, decoders: [{name: regexp}]}",
-        "{name: a, size: 4, decoders: [{name: regexp, regexps: []}]}",
-        "{name: a, size: 4, decoders: [{name: static_map}]}",
-        "{name: a, size: 4, decoders: [{name: uint, static_map: {1: a}}]}",
-        "{name: a, size: 4, decoders: [{name: uint, plugin: p}]}",
-        "{name: a, size: 4, decoders: [{name: wasm}]}",
-        "{name: a, size: 4, decoders: [{name: uint, on_error: keep}]}",
-        "{name: a, size: 4, decoders: [{name: uint, on_error: {lable: x}}]}",
-        "{name: a, size: 4, reuse: perhaps}",
-    ];
-    let buckets = [
-        "bucket_max: 3",
-        "bucket_type: exp3\n      bucket_max: 3",
-        "bucket_type: linear",
-        "bucket_type: linear\n      bucket_max: -1",
-        "bucket_type: fixed",
-        "bucket_type: fixed\n      bucket_keys: []",
-        "bucket_type: fixed\n      bucket_keys: [1]\n      bucket_max: 3",
-        "bucket_type: linear\n      bucket_max: 3\n      bucket_keys: [1]",
-        "bucket_type: linear\n      bucket_max: 3\n      bucket_multiplier: -1",
-        "bucket_type: native\n      bucket_max: 3",
-        "bucket_type: native\n      bucket_max: 3\n      bucket_schema: 4",
-        "bucket_type: native\n      bucket_max: 3\n      bucket_schema: 1\n      bucket_multiplier: 2",
-        "bucket_type: exp2\n      bucket_max: 3\n      bucket_schema: 1",
-        "bucket_type: exp2\n      bucket_max: 3\n      native: maybe",
-    ];
-    let files = [
-        "{}",
-        "metrics:",
-        "metrics: {}",
-        "metrics: {counters: []}",
-        "metrics: {counters: [], histograms: ~}",
-        "metrics: {counters: [{name: a}]}",
-        "metrics: {counters: [{help: A}]}",
-        "metrics: {counters: [{name: a, help: A}]}\nkaddrs: [a.b]",
-        "metrics: {counters: [{name: a, help: A}]}\nplugins: {'a b': {file: x}}",
-        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: ~}",
-        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {}}",
-        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {oci: 'ghcr.io/a/b:1'}}",
-        "metrics: {counters: [{name: a, help: A}]}\nplugins: {a: {file: f, oci: 'ghcr.io/a/b@sha256:\
-         e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}}",
-        "metrics: {counters: [{name: a, help: A}]}\ntracing: {spans: [{name: s}]}",
-        "metrics: {counters: [{name: a, help: A, ringbuf: perhaps}]}",
-        "metrics: {counters: [{name: a, help: A}]}\ntracing: []",
-        "tracing: {spans: []}",
-        "tracing: {spans: [{ringbuf: r, labels: [{name: a}]}]}",
-        "metrics: {counters: [{name: a, help: A, flush_interval: 60}]}",
-        "metrics: {counters: [{name: a, help: A, transforms: [{}]}]}",
-        "metrics: {counters: [{name: a, help: A, transforms: [{plugin: p, on_error: raw}]}]}",
-        "programs: [{name: a, metrics: {}}]",
-    ];
-    let labels = labels.into_iter().map(with_labels);
-    let buckets = buckets.into_iter().map(with_buckets);
-    for text in labels.chain(buckets).chain(files.map(str::to_owned)) {
-        assert!(!faults(&text).is_empty(), "{text}");
-        assert!(!refusals(&as_json(&text)).is_empty(), "{text}");
     }
 }
 

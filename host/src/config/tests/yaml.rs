@@ -28,10 +28,16 @@ fn tree(text: &str) -> String {
 
 #[test]
 fn scalars_keep_the_text_they_were_written_with() {
-    assert_snapshot!(tree("{010: a, 0x1F: on, 1_0: 1.50, yes: ~, null: 'null', ~: \"\\x41\"}"), @r#"{"010": "a"@1, "0x1F": "on"@1, "1_0": "1.50"@1, "yes": ~@1, "null": "null"@1, "~": "A"@1}@1"#);
+    assert_snapshot!(tree("{010: a, 0x1F: on, 1_0: 1.50, yes: ~, null: 'null', ~: \"\\x41\"}"), @r#"{"010": "a"@1, "0x1F": "on"@1, "1_0": "1.50"@1, "yes": ~@1, "": "A"@1}@1"#);
     assert_snapshot!(tree("a: |\n  b\n  c\nd: >\n  e\nf: 1\n"), @r#"{"a": "b\nc\n"@1, "d": "e\n"@4, "f": "1"@6}@1"#);
     assert_snapshot!(tree("- 'it''s'\n- plain\n  folded\n- !mine 007\n- !!str 08\n- ! [1]\n"), @r#"["it's"@1 "plain folded"@2 "007"@4 "08"@5 ["1"@6]@6]@1"#);
     assert_snapshot!(tree("\u{feff}ü: ö\nb: 2\n"), @r#"{"ü": "ö"@1, "b": "2"@2}@1"#);
+}
+
+#[test]
+fn what_tags_want_is_what_is_there() {
+    assert_snapshot!(tree("- !!bool yes\n- !!bool 'OFF'\n- !!null ~\n"), @r#"["yes"@1 "OFF"@2 ~@3]@1"#);
+    assert_snapshot!(faults("metrics: {counters: [{name: a, help: !!binary aGk=}]}"), @r#"x.yaml:1: failed to read the YAML: metrics.counters[0].help: invalid value: string "aGk=", expected a text that is written as it is at line 1 column 38; correct the YAML there"#);
 }
 
 #[test]
@@ -133,7 +139,7 @@ fn what_is_no_config_is_told() {
 #[test]
 fn later_documents_are_not_read() {
     let text = "metrics: {counters: [{name: a, help: A}]}\n---\nmetrics: [\n";
-    assert_snapshot!(faults(text), @"x.yaml: warning: the file holds several documents, of which only the first counts; remove the `---` and what follows");
+    assert_snapshot!(faults(text), @"x.yaml:2: warning: the file holds several documents, of which only the first counts; remove the `---` and what follows");
     assert_eq!(good(text).metrics.len(), 1);
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bcrypt::HashParts;
 
-use super::Check;
+use super::{Check, raw};
 
 /// What the hash of a password costs at least and at most: 2 to the power of it. At the most a check takes some
 /// seconds, and all others wait for it that are not known yet.
@@ -29,8 +29,9 @@ impl fmt::Debug for UserPlan {
 }
 
 impl Check<'_> {
-    /// A user of this path, name and hash. No message ever shows the hash.
-    pub(super) fn user(&self, (path, name, hash): (String, String, String)) -> Option<UserPlan> {
+    /// A user who can log in. No message ever shows the hash.
+    pub(super) fn user(&self, user: raw::User) -> Option<UserPlan> {
+        let raw::User { path, name, hash } = user;
         if name.contains(':') {
             let problem = "no user can be called so: a colon ends the name";
             self.faults.error(&path, problem, "leave the colon out");

@@ -114,8 +114,8 @@ fn says_all_that_is_wrong_with_tls() {
     ");
     insta::assert_snapshot!(tls(", max_version: TLS12, min_version: TLS13").unwrap_err(), @"dir/web.yml:1: tls_server_config.max_version: no TLS is at least 1.3 and at most 1.2; leave `max_version` out");
     insta::assert_snapshot!(tls(", max_version: SSL30, client_auth_type: RequireClientCerts").unwrap_err(), @"
-    dir/web.yml:1: tls_server_config.client_auth_type: `RequireClientCerts` says nothing about clients; did you mean `RequireClientCert`?
-    dir/web.yml:1: tls_server_config.max_version: `SSL30` is no version of TLS; write TLS12 or TLS13
+    dir/web.yml:1: tls_server_config.client_auth_type: no type is called so; did you mean `RequireClientCert`?
+    dir/web.yml:1: tls_server_config.max_version: no version of TLS is called so; write TLS12 or TLS13
     ");
     insta::assert_snapshot!(tls(", client_ca_file: ca.pem").unwrap_err(), @"dir/web.yml:1: tls_server_config.client_ca_file: there are authorities of clients, who are not asked for a certificate; add `client_auth_type: RequireAndVerifyClientCert`, or leave the authorities out");
     insta::assert_snapshot!(tls(", client_auth_type: VerifyClientCertIfGiven").unwrap_err(), @"dir/web.yml:1: tls_server_config.client_auth_type: clients' certificates are to be verified, and no authority is named; add `client_ca_file` with the authorities that may certify clients");
@@ -124,17 +124,17 @@ fn says_all_that_is_wrong_with_tls() {
     insta::assert_snapshot!(
         tls(", cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, TLS_AES_128_GCM_SHA265, x]").unwrap_err(),
         @"
-        dir/web.yml:1: tls_server_config.cipher_suites[0]: `TLS_RSA_WITH_AES_128_CBC_SHA` is of an old kind, and is not spoken here; leave it out: who speaks TLS 1.2 knows a suite of GCM
-        dir/web.yml:1: tls_server_config.cipher_suites[1]: `TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA` is of an old kind, and is not spoken here; leave it out: who speaks TLS 1.2 knows a suite of GCM
-        dir/web.yml:1: tls_server_config.cipher_suites[2]: `TLS_AES_128_GCM_SHA265` is no suite that is known; did you mean `TLS_AES_128_GCM_SHA256`?
-        dir/web.yml:1: tls_server_config.cipher_suites[3]: `x` is no suite that is known; write one of TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256
+        dir/web.yml:1: tls_server_config.cipher_suites[0]: suites of this kind are old, and not spoken here; leave it out: who speaks TLS 1.2 knows a suite of GCM
+        dir/web.yml:1: tls_server_config.cipher_suites[1]: suites of this kind are old, and not spoken here; leave it out: who speaks TLS 1.2 knows a suite of GCM
+        dir/web.yml:1: tls_server_config.cipher_suites[2]: no suite that is known here is called so; did you mean `TLS_AES_128_GCM_SHA256`?
+        dir/web.yml:1: tls_server_config.cipher_suites[3]: no suite that is known here is called so; write one of TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256
         "
     );
     insta::assert_snapshot!(tls(", cipher_suites: [TLS_AES_128_GCM_SHA256]").unwrap_err(), @"dir/web.yml:1: tls_server_config.cipher_suites: TLS 1.2 is spoken, and none of its suites is named; add one, or `min_version: TLS13`");
     tls(", cipher_suites: [TLS_AES_128_GCM_SHA256], min_version: TLS13").unwrap();
     insta::assert_snapshot!(tls(", curve_preferences: [CurveP521, CurveP255]").unwrap_err(), @"
     dir/web.yml:1: tls_server_config.curve_preferences[0]: `CurveP521` is not spoken here; leave it out: hardly anybody has no other
-    dir/web.yml:1: tls_server_config.curve_preferences[1]: `CurveP255` is no curve that is known; did you mean `CurveP256`?
+    dir/web.yml:1: tls_server_config.curve_preferences[1]: no curve that is known here is called so; did you mean `CurveP256`?
     ");
 }
 
@@ -145,9 +145,9 @@ fn says_all_else_that_is_wrong() {
     dir/web.yml:2: basic_auth_users: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`
     ");
     insta::assert_snapshot!(said("http_server_config:\n  http2: maybe\n  headers: {x-frame-options: deny, X-Frame-Options: denied, X-XSS-Protection: \"a\\nb\"}\n"), @"
-    dir/web.yml:2: http_server_config.http2: expected true or false, found `maybe`; write one of the two
+    dir/web.yml:2: http_server_config.http2: expected true or false, found a text; write one of the two
     dir/web.yml:3: http_server_config.headers.x-frame-options: unknown key, which does nothing; did you mean `X-Frame-Options`?
-    dir/web.yml:3: http_server_config.headers.X-Frame-Options: `denied` is no value of it; write deny, sameorigin
+    dir/web.yml:3: http_server_config.headers.X-Frame-Options: the header has no such value; write deny, sameorigin
     dir/web.yml:3: http_server_config.headers.X-XSS-Protection: a header cannot hold that text; write one line of plain text
     ");
     insta::assert_snapshot!(said(&format!("basic_auth_users:\n  a: secret\n  'b:c': {HASH}\n  d: {}\n  e: {}\n", HASH.replace("10", "17"), HASH.replace("10", "03"))), @r#"
@@ -156,16 +156,22 @@ fn says_all_else_that_is_wrong() {
     dir/web.yml:4: basic_auth_users.d: the hash has a cost of 17; make it anew with one from 4 to 16: 10 takes less than 0.1 s to check, 16 some seconds
     dir/web.yml:5: basic_auth_users.e: the hash has a cost of 3; make it anew with one from 4 to 16: 10 takes less than 0.1 s to check, 16 some seconds
     "#);
-    insta::assert_snapshot!(said("rate_limit: {interval: 1, burst: 2}"), @"dir/web.yml:1: rate_limit.interval: `1` is no time between two requests; write one up to 24h, such as 100ms; 0 for none");
-    insta::assert_snapshot!(said("rate_limit: {interval: 48h, burst: 2}"), @"dir/web.yml:1: rate_limit.interval: `48h` is no time between two requests; write one up to 24h, such as 100ms; 0 for none");
-    insta::assert_snapshot!(said("rate_limit: {interval: 1s}"), @"dir/web.yml:1: rate_limit: no request would be answered with a burst of 0; write a `burst` of 1 or more, or leave `rate_limit` out");
-    insta::assert_snapshot!(said("rate_limit: {interval: 1s, burst: -1}"), @"dir/web.yml:1: rate_limit.burst: no request would be answered with a burst of -1; write a `burst` of 1 or more, or leave `rate_limit` out");
-    insta::assert_snapshot!(said(&format!("basic_auth_users:\n  a: {HASH}\n  a: {HASH}\n")), @"dir/web.yml: the file holds several documents, or a key twice; write one document, and each key of a mapping once");
+    insta::assert_snapshot!(said("rate_limit: {interval: 1, burst: 2}"), @"dir/web.yml:1: rate_limit.interval: it is no time between two requests; write one up to 24h, such as 100ms; 0 for none");
+    insta::assert_snapshot!(said("rate_limit: {interval: 48h, burst: 2}"), @"dir/web.yml:1: rate_limit.interval: it is no time between two requests; write one up to 24h, such as 100ms; 0 for none");
+    insta::assert_snapshot!(said("rate_limit: {interval: 1s, burst: 9223372036854775808}"), @"dir/web.yml:1: rate_limit.burst: a burst of that many is more than can be counted; write a `burst` of 1 or more, or leave `rate_limit` out");
+    insta::assert_snapshot!(said("rate_limit: {interval: 1s}"), @"dir/web.yml:1: rate_limit: no request would be answered without a burst; write a `burst` of 1 or more, or leave `rate_limit` out");
+    insta::assert_snapshot!(said("rate_limit: {interval: 1s, burst: -1}"), @"dir/web.yml:1: rate_limit.burst: no request would be answered with a burst below 0; write a `burst` of 1 or more, or leave `rate_limit` out");
+    insta::assert_snapshot!(said(&format!("basic_auth_users:\n  a: {HASH}\n  a: {HASH}\n")), @"dir/web.yml:2: a: the key comes again in the same mapping; write it once");
+    insta::assert_snapshot!(said("rate_limit: {}\nbasic_auth_users:\n  $2y$10$secret: x\n  $2y$10$secret: x\n"), @r#"
+    dir/web.yml:3: …: the key comes again in the same mapping; write it once
+    dir/web.yml:4: basic_auth_users.…: it has no bcrypt hash of a password; write what `htpasswd -nBC 10 "" | tr -d ':\n'` prints, in quotes
+    "#);
     insta::assert_snapshot!(said("a: 1\n---\nb: 2\n"), @"
-    dir/web.yml: the file holds several documents, or a key twice; write one document, and each key of a mapping once
     dir/web.yml:1: a: unknown key, which does nothing; remove it, or write one of tls_server_config, http_server_config, basic_auth_users, rate_limit
+    dir/web.yml:2: another document begins here; write one document
     ");
     insta::assert_snapshot!(said("[]"), @"dir/web.yml: expected a mapping, found a list; write lines of `KEY: VALUE`, or `{KEY: VALUE}`");
+    insta::assert_snapshot!(said("rate_limit: {burst: !!int x}"), @"dir/web.yml:1: failed to read the YAML: what stands there is not of the kind that it has to be; correct the YAML there");
     insta::assert_snapshot!(said("{"), @"dir/web.yml:1: failed to read the YAML: unclosed bracket '{' at line 1 column 1; correct the YAML there");
 }
 
@@ -175,6 +181,53 @@ fn a_text_where_a_file_is_to_be_named_is_not_shown() {
     insta::assert_snapshot!(said(&format!("tls_server_config:\n  cert_file: a.pem\n  key_file: {pem}")), @"dir/web.yml:3: tls_server_config.key_file: it is the text itself, and not the name of its file; write it under `key`");
     insta::assert_snapshot!(said("tls_server_config: {key_file: a.key, cert_file: -----BEGIN CERTIFICATE----- secret}"), @"dir/web.yml:1: tls_server_config.cert_file: it is the text itself, and not the name of its file; write it under `cert`");
     insta::assert_snapshot!(tls(", client_auth_type: RequireAndVerifyClientCert, client_ca_file: \"a\\nsecret\"").unwrap_err(), @"dir/web.yml:1: tls_server_config.client_ca_file: it is the text itself, and not the name of its file; write it under `client_ca`");
+    let line = "MC4CAQAwBQYDK2VwBCIEIHKbHhbpVxyzUhMcbcDGUIwfl4iB";
+    insta::assert_snapshot!(said(&format!("tls_server_config: {{cert_file: a.pem, key_file: {line}}}")), @"dir/web.yml:1: tls_server_config.key_file: it is the text itself, and not the name of its file; write it under `key`");
+    insta::assert_snapshot!(said(&format!("tls_server_config: {{cert_file: a.pem, key_file: {HASH}}}")), @"dir/web.yml:1: tls_server_config.key_file: it is the hash of a password, and not the name of a file; write it behind a user of `basic_auth_users`");
+}
+
+#[test]
+fn a_burst_is_as_large_as_the_toolkit_takes_it() {
+    let burst = |text: &str| {
+        let plan = read(&format!("rate_limit: {{interval: 100µs, burst: {text}}}")).unwrap();
+        plan.rate.unwrap().burst
+    };
+    assert_eq!(burst("4294967295"), u32::MAX);
+    assert_eq!((burst("9999999999999"), burst("9223372036854775807")), (u32::MAX, u32::MAX));
+}
+
+/// Wherever it stands, and whatever it is taken for.
+#[test]
+fn no_value_is_shown() {
+    let sections = [
+        ("{", "}", &raw::WEB),
+        ("{tls_server_config: {", "}}", &raw::TLS),
+        ("{http_server_config: {", "}}", &raw::HTTP),
+        ("{http_server_config: {headers: {", "}}}", &raw::HEADERS),
+        ("{rate_limit: {interval: 1s, ", "}}", &raw::RATE),
+    ];
+    let values = [
+        "'$2y$10$secret-secret'",
+        "secret",
+        "[secret]",
+        "[[secret]]",
+        "{a$: secret}",
+        "*secret",
+        "!!int secret",
+        "!!bool secret",
+        "!secret x",
+        "{'$2y$10$secret-secret': !!int x}",
+        "'-----BEGIN PRIVATE KEY-----\n\nsecret'",
+    ];
+    for (before, behind, section) in sections {
+        for key in section.keys {
+            for value in values {
+                let text = format!("{before}{}: {value}{behind}", key.name);
+                let said = read(&text).map_or_else(|said| said, |_| String::new());
+                assert!(!said.contains("secret"), "{text}: {said}");
+            }
+        }
+    }
 }
 
 #[test]

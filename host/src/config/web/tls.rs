@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Check;
-use crate::advice::{near, quote};
+use crate::advice::{near, secrets};
 use crate::config::raw::Field;
 use crate::config::raw::web as raw;
 
@@ -169,7 +169,16 @@ impl Check<'_> {
                 self.faults.error(file_path, problem, "leave one of the two out");
                 Err(Told)
             }
-            (Field::Given(name), _) if name.contains('\n') || name.contains("-----BEGIN") => {
+            (Field::Given(name), _) if secrets::has_hash(&name) => {
+                let problem = "it is the hash of a password, and not the name of a file";
+                self.faults.error(
+                    file_path,
+                    problem,
+                    "write it behind a user of `basic_auth_users`",
+                );
+                Err(Told)
+            }
+            (Field::Given(name), _) if name.contains('\n') || secrets::has_key(&name) => {
                 let problem = "it is the text itself, and not the name of its file";
                 let remedy = format!("write it under `{}`", &path[SECTION.len() + 1..]);
                 self.faults.error(file_path, problem, remedy);
@@ -211,7 +220,7 @@ impl Check<'_> {
         let found = TYPES.iter().find(|(known, _)| *known == word);
         found.map(|(_, auth)| *auth).ok_or_else(|| {
             let known = TYPES.map(|(known, _)| known);
-            let problem = format!("{} says nothing about clients", quote(&word));
+            let problem = "no type is called so";
             let remedy = near::suggest(&word, &known, "write one of");
             self.faults.error("tls_server_config.client_auth_type", problem, remedy);
             Told
@@ -273,8 +282,7 @@ impl Check<'_> {
                 None
             }
             _ => {
-                let problem = format!("{} is no version of TLS", quote(&word));
-                self.faults.error(path, problem, "write TLS12 or TLS13");
+                self.faults.error(path, "no version of TLS is called so", "write TLS12 or TLS13");
                 None
             }
         }
@@ -298,14 +306,14 @@ impl Check<'_> {
             return *suite;
         }
         if word.starts_with("TLS_") && OLD_MODES.iter().any(|old| word.contains(old)) {
-            let problem = format!("{} is of an old kind, and is not spoken here", quote(word));
+            let problem = "suites of this kind are old, and not spoken here";
             let remedy = "leave it out: who speaks TLS 1.2 knows a suite of GCM";
             self.faults.error(path, problem, remedy);
             return None;
         }
         let known = SUITES.map(|(known, _)| known);
-        let problem = format!("{} is no suite that is known", quote(word));
-        self.faults.error(path, problem, near::suggest(word, &known, "write one of"));
+        let remedy = near::suggest(word, &known, "write one of");
+        self.faults.error(path, "no suite that is known here is called so", remedy);
         None
     }
 
@@ -320,8 +328,8 @@ impl Check<'_> {
                 self.faults.error(path, problem, "leave it out: hardly anybody has no other");
             }
             _ => {
-                let problem = format!("{} is no curve that is known", quote(word));
-                self.faults.error(path, problem, near::suggest(word, &known, "write one of"));
+                let remedy = near::suggest(word, &known, "write one of");
+                self.faults.error(path, "no curve that is known here is called so", remedy);
             }
         }
         None

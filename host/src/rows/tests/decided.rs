@@ -210,6 +210,33 @@ fn a_map_that_leaves_takes_its_gauges_along_and_leaves_what_it_counted() {
     }
 }
 
+/// It was inserted again: CPUs that have counted more since than before have counted all of it anew too.
+#[test]
+fn a_row_one_of_whose_numbers_fell_is_all_new() {
+    let mut scene = Scene::of(1, &[Column::Counter; 2], Kind::Counter);
+    let row = scene.walk(|walk| meet(walk, &[1], &[100, 10]))[0];
+    let cells = ["0", "1"].map(|cpu| scene.family.join(&LabelSet::of([cpu]), None));
+    scene.decide(row, decision(&cells.map(Fate::Add), 0, None));
+    for (numbers, series) in [([0, 150], [100, 160]), ([1, 151], [101, 161])] {
+        scene.walk(|walk| meet(walk, &[1], &numbers));
+        assert_eq!(cells.map(|cell| scene.family.number(cell)), series);
+    }
+}
+
+#[test]
+fn a_counter_that_has_come_to_its_end_stays_there() {
+    let mut scene = Scene::new(1);
+    for value in [5, u64::MAX, 3, 4] {
+        let new = scene.walk(|walk| {
+            meet(walk, &[1], &[value]);
+            meet(walk, &[2], &[1000]);
+        });
+        new.into_iter().for_each(|row| scene.add_to(row, "a", 0, None));
+        let sum = if value == 5 { 1005 } else { u64::MAX };
+        assert_eq!(scene.family.numbers(0), [sum], "{value}");
+    }
+}
+
 #[test]
 fn a_row_that_was_in_no_series_brings_all_that_it_counted() {
     for grounds in [Grounds::Known, Grounds::Unknown] {

@@ -1,4 +1,4 @@
-//! How the map of one metric is read: quickly as long as few keys are in doubt then, else exactly.
+//! Reads the map of one metric: in a quick way as long as that leaves few keys in doubt, else in an exact way.
 //!
 //! Never decides what becomes of a row.
 
@@ -60,7 +60,7 @@ impl Reader {
         self.entries = Some(met.count());
         phases.read += start.elapsed().saturating_sub(matching);
         phases.matching += matching;
-        // What was not met may only have been behind the error: it keeps its last numbers.
+        // A row that was not met may lie behind the error. It keeps its last numbers.
         let behind = result.is_err() && met.known() <= 2 * self.source.max_entries();
         let new = if behind {
             met.keep_missed()
@@ -72,8 +72,8 @@ impl Reader {
         Found { new, result }
     }
 
-    /// A walk in a quick way: whether there is one now, and if what is in doubt behind it could be asked
-    /// for, whom it has met.
+    /// Walks over the map in a quick way, if there is one now, and then asks for each key that is in doubt. Whether
+    /// there was such a way; and the rows that were met, unless too many keys are in doubt or one cannot be asked for.
     fn quickly<'a, R: Receiver>(
         &mut self,
         mut walk: Walk<'a, R>,

@@ -108,10 +108,11 @@ fn listens_where_it_is_told() {
 
 #[test]
 fn all_addresses_are_of_both_families() {
-    let Ok(probe) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        return; // a kernel without IPv6; IPv4 is tried above
-    };
-    drop(probe);
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        assert!(env::var_os("CI").is_none_or(|ci| ci != "true"), "this host has no IPv6");
+        eprintln!("SKIPPED all_addresses_are_of_both_families: this host has no IPv6");
+        return;
+    }
     for text in [":0", "[::]:0"] {
         let listener = listen(text).unwrap();
         let port = port(&listener);

@@ -6,6 +6,9 @@ use tracing::{error, info};
 
 use crate::config::Fault;
 
+/// What marks a line that only the log is to have: see [`crate::logging::recent`].
+const PRIVATE: &str = concat!(module_path!(), "::private");
+
 /// The faults that the log knows of.
 #[derive(Debug, Default)]
 pub(super) struct Said(pub(super) Vec<String>);
@@ -36,7 +39,7 @@ impl News {
         match self {
             Self::Nothing => {}
             Self::Faults(faults) => {
-                faults.iter().for_each(|fault| error!("{fault}"));
+                faults.iter().for_each(|fault| error!(target: PRIVATE, "{fault}"));
                 error!("{}: {so}", path.display());
             }
             Self::Good => info!("{}: all is good again", path.display()),

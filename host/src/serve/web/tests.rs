@@ -90,14 +90,14 @@ fn files_that_are_none_are_named() {
     folder.put("a.pem", "");
     folder.put("a.key", "x");
     insta::assert_snapshot!(said(), @"
-    DIR/web.yml:2: tls_server_config.cert_file: DIR/a.pem holds no certificate in PEM format; write it in PEM format, a key without a passphrase
-    DIR/web.yml:3: tls_server_config.key_file: DIR/a.key holds no private key in PEM format; write it in PEM format, a key without a passphrase
+    DIR/web.yml:2: tls_server_config.cert_file: DIR/a.pem holds no certificate in PEM format; write it in PEM format, as `openssl x509 -in FILE -out NEW` does
+    DIR/web.yml:3: tls_server_config.key_file: DIR/a.key holds no private key in PEM format; write it in PEM format, without a passphrase
     ");
     folder.put("web.yml", "tls_server_config: {cert: a, key: b, client_ca: c, client_auth_type: RequireAndVerifyClientCert}");
     insta::assert_snapshot!(said(), @"
-    DIR/web.yml:1: tls_server_config.cert: it holds no certificate in PEM format; write it in PEM format, a key without a passphrase
-    DIR/web.yml:1: tls_server_config.key: it holds no private key in PEM format; write it in PEM format, a key without a passphrase
-    DIR/web.yml:1: tls_server_config.client_ca: it holds no certificate that can be trusted; write it in PEM format, a key without a passphrase
+    DIR/web.yml:1: tls_server_config.cert: it holds no certificate in PEM format; write it in PEM format, as `openssl x509 -in FILE -out NEW` does
+    DIR/web.yml:1: tls_server_config.key: it holds no private key in PEM format; write it in PEM format, without a passphrase
+    DIR/web.yml:1: tls_server_config.client_ca: it holds no certificate that can be trusted; write the certificates of authorities, in PEM format
     ");
     let mut bytes = b"basic_auth_users: {a: ".to_vec();
     bytes.push(0xff);

@@ -10,7 +10,7 @@ use crate::source::Chunk;
 pub(super) struct Sums {
     /// Bytes at the front of a record that are its key.
     taken: usize,
-    /// Bytes of a key: a record whose key is nothing has one all the same.
+    /// Bytes of a key as it is handed out: 4 zeros if nothing of a record is its key.
     key_size: usize,
     /// The most keys that are counted.
     most: usize,
@@ -63,7 +63,7 @@ impl Sums {
         self.short
     }
 
-    /// Those of them whose keys were too many.
+    /// Those of them whose keys found no room.
     pub(super) fn beyond(&self) -> u64 {
         self.beyond
     }
@@ -85,7 +85,7 @@ impl Sums {
         }
     }
 
-    /// Where a key is counted, from now on if it was not before; none if there are too many.
+    /// Where a key is counted. A new key is taken in. None if it is new and there is no room.
     #[inline]
     fn place(&mut self, key: &[u8]) -> Option<usize> {
         let key = if key.is_empty() { &[0; size_of::<u32>()][..] } else { key };

@@ -31,7 +31,7 @@ pub(super) fn best(
     };
     match Harvest::new(reading, map, sink.map(|sink| &sink.window)) {
         Ok(harvest) => Ok((Way::Harvest, Box::new(harvest))),
-        // What is never harvested would be copied.
+        // Maps of a type that is never harvested are copied or nothing: what keeps them from that is told.
         Err(Why::Type) => Err(not_copied),
         Err(why) => Err(why),
     }

@@ -101,6 +101,13 @@ fn without_labels_that_say_so_a_span_is_now_and_new() {
 }
 
 #[test]
+fn the_config_is_an_attribute_once() {
+    let mut maker = maker("{name: ebpf_exporter.config, size: 1}, {name: __b, size: 1}");
+    let span = made(&mut maker, &[vec![b'x', b'y']]).remove(0);
+    assert_eq!(attributes(&span), "__b=y ebpf_exporter.config=x");
+}
+
+#[test]
 fn a_record_that_is_too_short_is_counted_and_a_longer_one_is_fine() {
     let mut maker = maker("{name: a, size: 2, padding: 6},\n{name: b, size: 2}");
     let records = [&b"12345678ab"[..], b"12345678a", b"", b"12345678abcdef"];

@@ -185,7 +185,7 @@ fn because(why: &str) -> &str {
         "calm" => "hardly a key came or went",
         "dense" => "it is well filled, or was not read before",
         "churn" => "keys come and go, or it was not read before",
-        "sparse" => "it has few entries for its size",
+        "sparse" => "it had few entries for its size at the reading before",
         "type" => "its type gains nothing by quicker ways",
         "key_size" => "its keys do not suit quicker ways",
         "size" => "it may be too large for a walk in the kernel",

@@ -31,11 +31,12 @@ impl Place {
     /// The top of the hierarchy, as it is found from here; or why that is not known.
     pub(super) fn top(&self) -> Result<PathBuf, String> {
         let mountinfo = self.mountinfo();
-        match fs::read(&mountinfo).map(|text| mount_point(&text)) {
-            Ok(Some(point)) => Ok(self.seen(&point)),
-            Ok(None) => Err(format!("{} has no mount of type cgroup2", mountinfo.display())),
-            Err(error) => Err(format!("{}: {error}", mountinfo.display())),
-        }
+        let text = fs::read(&mountinfo);
+        let text = text.map_err(|error| format!("{}: {error}", mountinfo.display()))?;
+        let points: Vec<_> = mount_points(&text).iter().map(|point| self.seen(point)).collect();
+        // The table also has those that another mount hides.
+        let best = points.iter().find(|point| point.is_dir()).or(points.first()).cloned();
+        best.ok_or_else(|| format!("{} has no mount of type cgroup2", mountinfo.display()))
     }
 
     /// A path of the host's as it is found from here.
@@ -82,13 +83,12 @@ fn id(folder: &Path) -> io::Result<u64> {
     if metadata.is_dir() { Ok(metadata.ino()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
-/// Where cgroup v2 is mounted: of several places, one that shows all of it and is the usual one.
-fn mount_point(mountinfo: &[u8]) -> Option<PathBuf> {
-    mountinfo
-        .split(|byte| *byte == b'\n')
-        .filter_map(parse)
-        .min_by_key(|(root, point)| (*root != b"/", !point.starts_with("/sys/fs/cgroup")))
-        .map(|(_, point)| point)
+/// Where cgroup v2 is mounted: first the places that show all of it, of these first the usual ones.
+fn mount_points(mountinfo: &[u8]) -> Vec<PathBuf> {
+    let lines = mountinfo.split(|byte| *byte == b'\n');
+    let mut mounts: Vec<_> = lines.filter_map(parse).collect();
+    mounts.sort_by_key(|(root, point)| (*root != b"/", !point.starts_with("/sys/fs/cgroup")));
+    mounts.into_iter().map(|(_, point)| point).collect()
 }
 
 /// Root and mount point out of a line `31 23 0:28 ROOT POINT OPTIONS… - cgroup2 …`.
@@ -143,7 +143,22 @@ mod tests {
             ("1 2 0:1 / /sys/fs/cgroup rw - tmpfs cgroup2 rw", None),
             ("1 2 0:1 /\n\ncgroup2", None),
         ] {
-            assert_eq!(mount_point(mountinfo.as_bytes()).as_deref(), expected.map(Path::new));
+            let points = mount_points(mountinfo.as_bytes());
+            assert_eq!(points.first().map(PathBuf::as_path), expected.map(Path::new));
         }
+    }
+
+    #[test]
+    fn a_mount_that_another_hides_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        fs::create_dir_all(at("proc/self")).unwrap();
+        fs::write(at("proc/self/mountinfo"), HYBRID).unwrap();
+        let place = Place::new(root.path().to_owned());
+        assert_eq!(place.top(), Ok(at("sys/fs/cgroup/unified")));
+        fs::create_dir_all(at("mnt/cgroup")).unwrap();
+        assert_eq!(place.top(), Ok(at("mnt/cgroup")));
+        fs::create_dir_all(at("sys/fs/cgroup/unified")).unwrap();
+        assert_eq!(place.top(), Ok(at("sys/fs/cgroup/unified")));
     }
 }

@@ -115,19 +115,20 @@ impl Symbols {
         (address - nearest <= reach).then(|| self.name(first))
     }
 
-    /// The address of the first symbol of each name that has one, whatever module it is of.
+    /// The address of the symbol of each name that has one. Of several, one of the kernel itself comes before those of
+    /// modules, a place before a number, and then the highest, which the kernel lists last.
     pub(super) fn addresses_of<'w>(&self, wanted: &[&'w str]) -> HashMap<&'w str, u64> {
         let wanted: HashMap<&[u8], &'w str> =
             wanted.iter().map(|name| (name.as_bytes(), *name)).collect();
-        let mut found = HashMap::new();
+        let mut found: HashMap<&'w str, (bool, bool, u64)> = HashMap::new();
         for symbol in &self.rows {
-            let listed = self.name(symbol);
-            let name = listed.split(|byte| *byte == b'\t').next().unwrap_or_default();
-            if let Some(name) = wanted.get(name) {
-                found.entry(*name).or_insert(symbol.address);
-            }
+            let mut listed = self.name(symbol).split(|byte| *byte == b'\t');
+            let Some(name) = wanted.get(listed.next().unwrap_or_default()) else { continue };
+            let rank = (listed.next().is_none(), !symbol.absolute, symbol.address);
+            let best = found.entry(name).or_insert(rank);
+            *best = rank.max(*best);
         }
-        found
+        found.into_iter().map(|(name, (_, _, address))| (name, address)).collect()
     }
 
     fn name(&self, symbol: &Symbol) -> &[u8] {
@@ -245,6 +246,25 @@ ffffffffc0201020 t $xylophone\t[m]
         ] {
             assert_eq!(symbols.addresses_of(&[symbol]).get(symbol).copied(), address, "{symbol}");
         }
+    }
+
+    #[test]
+    fn of_symbols_of_one_name_the_kernels_last_is_meant() {
+        let text = "\
+0000000000018d80 A twice
+ffffffff81000000 d twice
+ffffffff81000100 d twice
+0000000000000042 A number
+ffff80007a000000 d number\t[m]
+ffff80007a000100 d twice\t[m]
+ffff80007a000200 d module\t[m]
+ffff80007a000300 d module\t[n]
+";
+        let symbols = Symbols::read(text.as_bytes()).unwrap();
+        let found = symbols.addresses_of(&["twice", "number", "module"]);
+        assert_eq!(found["twice"], 0xffff_ffff_8100_0100);
+        assert_eq!(found["number"], 0x42);
+        assert_eq!(found["module"], 0xffff_8000_7a00_0300);
     }
 
     #[test]

@@ -6,20 +6,10 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::{NAME, ToolError, command};
+use super::{NAME, ToolError, command, environment};
 use crate::advice::Advice;
 use crate::cli::Exit;
 use crate::version;
-
-/// What is read from the environment.
-const ENVIRONMENT: [(&str, &str); 6] = [
-    ("RUST_LOG", "What is logged, instead of what --log.level says."),
-    ("NO_COLOR", "If it is set, nothing that is printed has colours."),
-    ("CACHE_DIRECTORY", "Where compiled plugins are kept, unless --plugins.cache-dir says."),
-    ("REGISTRY_AUTH_FILE", "The file that says who asks a registry, as podman writes it."),
-    ("DOCKER_CONFIG", "The directory of the file that says so, as docker writes it."),
-    ("SOURCE_DATE_EPOCH", "When what plugin push pushes was made, in seconds after 1970."),
-];
 
 /// The page of the program, or of the subcommand that these words lead to.
 pub(super) fn page(words: &[String]) -> Result<String, ToolError> {
@@ -52,19 +42,15 @@ fn render(command: &Command, is_root: bool, out: &mut Vec<u8>) -> io::Result<()>
         man.render_subcommands_section(out)?;
     }
     if is_root {
-        let codes = Exit::ALL.map(|exit| ((exit as u8).to_string(), exit.means()));
-        section("EXIT STATUS", codes, out)?;
-        section("ENVIRONMENT", ENVIRONMENT.map(|(name, says)| (name.to_owned(), says)), out)?;
+        let codes = Exit::ALL.map(|exit| ((exit as u8).to_string(), exit.means().to_owned()));
+        section("EXIT STATUS", codes.into(), out)?;
+        section("ENVIRONMENT", environment::all(), out)?;
     }
     Ok(())
 }
 
 /// A section of words, each with what it means.
-fn section<const N: usize>(
-    title: &str,
-    entries: [(String, &str); N],
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
+fn section(title: &str, entries: Vec<(String, String)>, out: &mut Vec<u8>) -> io::Result<()> {
     let mut roff = Roff::new();
     roff.control("SH", [title]);
     for (word, says) in entries {

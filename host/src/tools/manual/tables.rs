@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction};
 
-use super::command;
+use super::{command, environment};
 use crate::cli::{Exit, Reference};
 use crate::config::schema;
 use crate::decode::builtin::{self, Builtin, Sizes};
@@ -18,6 +18,7 @@ pub(super) fn table(name: Reference) -> String {
         Reference::Config => keys(schema::tables()),
         Reference::Policy => keys(schema::policy_tables()),
         Reference::Web => keys(schema::web_tables()),
+        Reference::Environment => variables(),
     }
 }
 
@@ -99,6 +100,11 @@ fn metrics() -> String {
         [code(&family.name), kind, labels.join(", "), family.help.clone()]
     });
     markdown(["metric", "type", "labels", "meaning"], rows)
+}
+
+fn variables() -> String {
+    let row = |(name, says): (String, String)| [code(&name), says];
+    markdown(["variable", "says"], environment::all().into_iter().map(row))
 }
 
 fn keys(tables: Vec<schema::KeyTable>) -> String {

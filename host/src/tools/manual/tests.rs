@@ -53,6 +53,9 @@ fn the_man_page_names_all_that_can_be_typed() {
     for exit in Exit::ALL {
         assert!(page.contains(exit.means()), "{exit:?}");
     }
+    for variable in crate::otlp::VARIABLES.iter().flat_map(crate::otlp::Variable::names) {
+        assert!(page.contains(&variable), "{variable}");
+    }
     assert!(!page.contains("compile-plugin") && !page.contains("exporter,"), "{page}");
 }
 
@@ -64,6 +67,9 @@ fn completions_are_scripts() {
             script.contains("web.listen-address") && script.contains("healthcheck"),
             "{program}"
         );
+        for word in ["harvest", "logfmt"] {
+            assert!(script.contains(word), "{program} does not complete {word}");
+        }
         assert!(!script.contains("compile-plugin") && !script.contains("no-debug"), "{program}");
         if let Some((good, said)) = judge(program, &["-n"], &script) {
             assert!(good, "{program}: {said}");

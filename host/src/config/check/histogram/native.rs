@@ -99,8 +99,3 @@ pub(super) fn schema(raw: Field<i128>, path: &str, faults: &Faults<'_>) -> Optio
     }
     schema
 }
-
-/// The largest key of buckets of this schema, or of any.
-pub(super) fn largest(schema: Option<u8>) -> u32 {
-    native::OCTAVES << schema.unwrap_or(native::FINEST)
-}

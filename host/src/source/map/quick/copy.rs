@@ -43,7 +43,7 @@ const SPARSE_PER_CPU: usize = 8;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/copy.bpf.o"));
 
-/// Where the maps that can be copied have their elements.
+/// Where the elements of maps lie, for all maps that can be copied.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     /// By the maps' ids.
@@ -81,7 +81,7 @@ pub(super) struct Copy {
     index: u32,
     /// How many elements there may be for each entry; `None` if it is used however few entries the map has.
     sparse: Option<usize>,
-    /// Of each element of a stretch which one it is, if it is an entry.
+    /// The place of each element of a stretch, and [`Chunk::GAP`] for one that is no entry.
     places: Vec<u32>,
     /// The elements of a stretch of a per-CPU map: keys in whole u64s, each with its values behind it.
     rows: Vec<u64>,
@@ -327,7 +327,8 @@ fn load(window: &Window, places: &Places) -> libbpf_rs::Result<Program> {
     for (cpu, offset) in (0..).zip(offsets) {
         sys::set_entry(of_cpus, cpu, &[*offset])?;
     }
-    // Before it ever runs: what it reads is settled then, also for who takes this process over.
+    // Both maps are frozen before the program ever runs. So nobody can change what it reads, not even who takes this
+    // process over.
     sys::freeze(of_maps)?;
     sys::freeze(of_cpus)?;
     Ok(Program::of(&object)?)

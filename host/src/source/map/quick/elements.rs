@@ -61,7 +61,7 @@ pub(super) struct Links {
     count: u64,
 }
 
-/// Where the kernel keeps what it keeps of maps.
+/// What was found in the kernel's memory.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The elements of all hash maps of this kernel that have theirs in one piece, by the maps' ids.
@@ -99,8 +99,8 @@ impl Links {
     }
 }
 
-/// The inverse of an odd number: their product is 1, modulo 2^64. Of the number itself, the three lowest bits
-/// are those of its inverse. Each step doubles how many are.
+/// The inverse of an odd number: their product is 1, modulo 2^64. It begins with the number itself, whose three lowest
+/// bits are right. Each step doubles how many bits are right.
 fn inverse(odd: u64) -> u64 {
     (0..5)
         .fold(odd, |inverse, _| inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse))))

@@ -69,7 +69,7 @@ impl Harvest {
         if room > memory.words.len() {
             return Err(Why::Kernel);
         }
-        // A row may begin where a whole one still fits.
+        // The last place where a row may begin.
         let last = room - row_words(map.key_size) + 1;
         let constants = [map.key_size as u32, last as u32].map(u32::to_ne_bytes).concat();
         let object = memory.load(("ewe_harvest", OBJECT), &constants, |name, of_program| {

@@ -1,7 +1,8 @@
-//! Trial: copies of maps are held against what the kernel says those hold, before any map is copied.
+//! The trial of copying. Each start makes small maps of its own, copies them, and compares the copies with what the
+//! kernel says that these maps hold.
 //!
-//! Each start does that anew, on small maps of its own. A kind of map of which a copy is not right here is
-//! read in other ways. Why, the debug log says, and where the host itself is the reason, every log.
+//! Only after that is any other map copied. If the trial of a kind of map fails, maps of that kind are read in other
+//! ways. The debug log says why. If the host itself is the reason, the log says it at any level.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,14 +19,14 @@ use crate::bpf::{self, MapRef, MapSpec, log, sys};
 use crate::source::Reading;
 use crate::source::map::target;
 
-/// The places of those of these maps of which copies are right on this kernel.
+/// Where the elements of these maps lie. A map is left out if the trial of its kind fails on this kernel.
 pub(super) fn places<'a>(maps: impl Iterator<Item = &'a MapRef>) -> Places {
     let (per_cpu, plain): (Vec<_>, Vec<_>) = maps.partition(|map| is_per_cpu_hash(&map.spec));
     if per_cpu.is_empty() && plain.is_empty() {
         return Places::default();
     }
     let with_offsets = !per_cpu.is_empty();
-    // Before elements are found: theirs are to be among them.
+    // The maps of the trial are made first, so that their elements are found too.
     let tried = [Tried::new(MapType::Hash, plain), Tried::new(MapType::PercpuHash, per_cpu)];
     let found = match log::capture(|| elements::find(with_offsets)).0 {
         Ok(found) => found,
@@ -41,7 +42,7 @@ pub(super) fn places<'a>(maps: impl Iterator<Item = &'a MapRef>) -> Places {
     Places::among(&found, good.flat_map(|tried| tried.maps))
 }
 
-/// Maps of one kind, and a map that is tried first.
+/// Maps of one kind, and the map that stands for them in the trial.
 struct Tried<'a> {
     maps: Vec<&'a MapRef>,
     trial: libbpf_rs::Result<Trial>,
@@ -63,8 +64,8 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// A map whose elements have been everything that an element can be: entries, free again, and moved
-/// by updates.
+/// A map to which everything has happened that happens to maps: some entries were deleted, and some were updated,
+/// which moves their elements.
 struct Trial {
     map: MapHandle,
     spec: MapSpec,
@@ -72,7 +73,7 @@ struct Trial {
 
 impl Trial {
     const ENTRIES: u32 = 64;
-    /// Bytes of a key, which are not whole u64s.
+    /// Bytes of a key. They are no multiple of 8, so that elements have padding.
     const KEY: usize = 12;
 
     /// A map of this type.
