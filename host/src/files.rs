@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt, PermissionsExt as _, f
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+use rustix::process::geteuid;
 
 use crate::advice::words;
 
@@ -120,7 +121,8 @@ pub(crate) fn read_open(file: &File, most: u64) -> Result<Vec<u8>, Unread> {
 }
 
 /// Puts these bytes into the file `path`, whole or not at all and for good. What was there is another file then, of
-/// the same user, group and mode; if there is nothing, those are the process's own and what its umask says.
+/// the same user, group and mode; if there is nothing, or what anybody could have put there, those are the process's
+/// own and what its umask says.
 ///
 /// # Errors
 ///
@@ -133,7 +135,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (prefix, mode) = (format!(".{name}."), Permissions::from_mode(0o644));
     let mut new = tempfile::Builder::new();
     let mut file = new.prefix(&prefix).suffix(".new").permissions(mode).tempfile_in(dir)?;
-    if let Some(before) = before {
+    if let Some(before) = before.filter(|before| !is_anybodys(before, dir)) {
         belong(file.as_file(), &before)?;
         file.as_file().set_permissions(before.permissions())?;
     }
@@ -179,6 +181,16 @@ fn replaceable(path: &Path) -> io::Result<Option<Metadata>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a file lies where anybody may put one, as in `/tmp`, and is neither this user's nor the directory's: who has
+/// put it there is to have nothing of what takes its place.
+fn is_anybodys(is: &Metadata, dir: &Path) -> bool {
+    const STICKY: u32 = 0o1000;
+    const OTHERS_WRITE: u32 = 0o022;
+    let Ok(dir) = fs::metadata(dir) else { return true };
+    let is_shared = dir.mode() & STICKY != 0 && dir.mode() & OTHERS_WRITE != 0;
+    is_shared && is.uid() != geteuid().as_raw() && is.uid() != dir.uid()
 }
 
 /// Gives a file to the user and group of another.
@@ -277,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_replaced_belongs_to_whom_it_did() {
-        if !rustix::process::geteuid().is_root() {
+        if !geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "it takes root");
             eprintln!("SKIPPED a_file_that_is_replaced_belongs_to_whom_it_did: it takes root");
             return;
@@ -299,6 +311,30 @@ mod tests {
         insta::assert_snapshot!(refused.join().unwrap(), @"no file of user 1234 and group 2345 can be put there: operation not permitted");
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_anybody_could_have_put_there_is_replaced_by_a_file_of_ones_own() {
+        if !geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "it takes root");
+            eprintln!(
+                "SKIPPED what_anybody_could_have_put_there_is_replaced_by_a_file_of_ones_own: it takes root"
+            );
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        for (mode, uid) in [(0o1777, 0), (0o1775, 0), (0o755, 65534), (0o1755, 65534)] {
+            fs::write(&path, "one").unwrap();
+            std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+            fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            replace(&path, b"two").unwrap();
+            let is = fs::metadata(&path).unwrap();
+            let found = (is.uid(), is.mode() & 0o022 == 0);
+            assert_eq!(found, (uid, uid == 0), "{mode:o}");
+            fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

@@ -153,6 +153,12 @@ impl Linking<'_> {
                     let (name, on_error) = (step.plugin.clone(), step.on_error.clone());
                     steps.push(TransformStep { name, transform, labels: agreed, on_error });
                 }
+                Err(error @ PluginError::Data { .. }) => {
+                    if self.told.insert(step.plugin.clone()) {
+                        self.fault(&self.place(&step.plugin, &error), &error);
+                    }
+                    break;
+                }
                 Err(error) => {
                     self.fault(&format!("{}.plugin", step.path), &error);
                     break;

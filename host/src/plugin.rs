@@ -92,6 +92,7 @@ pub use data::DataStats;
 pub use error::PluginError;
 pub use gauge::{DataWatch, Gauge};
 pub use inspect::{Import, Inspection, NoPlugin, VERSION, World, is_data};
+pub use instance::Lacking;
 pub use limits::{CompileLimits, Limits};
 pub use metrics::Gauges;
 pub use schema::outline;
@@ -395,7 +396,13 @@ impl Plugin {
             digest: self.digest,
             world: self.world(),
             contract: version.clone(),
-            said: [label(&metadata.name), label(&metadata.version)],
+            said: [
+                label(&metadata.name),
+                label(&metadata.version),
+                label(&metadata.authors),
+                label(&metadata.licenses),
+                label(&metadata.source),
+            ],
         }
     }
 

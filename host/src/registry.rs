@@ -33,7 +33,7 @@ pub use artifact::{Artifact, ArtifactError, Description, OURS, timestamp};
 pub use credentials::{CredentialsError, Keychain};
 pub use error::{RegistryError, Wanted};
 pub use http::Reach;
-pub use partial::Parts;
+pub use partial::{Partial, Parts};
 pub use pull::Blob;
 pub use push::{PushRules, Pushed};
 pub use session::Session;

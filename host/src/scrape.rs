@@ -46,7 +46,7 @@ pub use unit::Unit;
 
 use cgroups::Counted;
 use decide::{Deciding, Guests};
-use families::Families;
+use families::{Families, Filled};
 use feed::Feed;
 use stats::{Admissions, Configs, Events, Maps, Phases};
 use unit::{Active, Ids};
@@ -171,6 +171,14 @@ impl Scraper {
         let mut text = Vec::new();
         text::encode(families, Escaping::default(), &mut text);
         text
+    }
+
+    /// The metrics of which there is no series, by their full names.
+    pub fn empty_metrics(&self) -> BTreeSet<&str> {
+        let feeds = self.units.iter().flat_map(|unit| &unit.feeds);
+        let filled = feeds.map(|feed| &feed.filled);
+        let empty = filled.filter(|it| self.families.get(it).is_none_or(Family::is_empty));
+        empty.map(Filled::name).collect()
     }
 
     /// What was read, in this format.

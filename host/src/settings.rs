@@ -134,6 +134,7 @@ impl Settings {
             cache: self.cache.as_ref(),
             compiler: Compiler::default(),
             rules: Some(&self.rules),
+            in_use: true,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bundle     one signature: its form, its bytes, who has made it
+//! blame      what is wrong with a certificate
 //! provider   the arithmetic, by ring
 //! ```
 //!
@@ -26,6 +27,7 @@ use crate::config::{self, Fault};
 use crate::digest::Digest;
 use crate::reference::Repository;
 
+mod blame;
 mod bundle;
 mod error;
 mod provider;
@@ -168,7 +170,8 @@ impl Policy {
         let rule = self.rule(subject).ok_or_else(|| SignatureError::NoRule(subject.to_string()))?;
         let Some(signers) = &rule.signers else { return Ok(Signer::Nobody) };
         if bundles.is_empty() {
-            return Err(SignatureError::Unsigned(subject.to_string()));
+            let is_file = matches!(subject, SignedAs::File(_));
+            return Err(SignatureError::Unsigned { subject: subject.to_string(), is_file });
         }
         let mut refusals = Vec::new();
         for bundle in bundles.iter().take(MOST_BUNDLES) {
@@ -182,7 +185,8 @@ impl Policy {
                 Err(refused) => refusals.push(refused),
             }
         }
-        Err(SignatureError::Untrusted { subject: subject.to_string(), refusals })
+        let (subject, limited) = (subject.to_string(), bundles.len() >= MOST_BUNDLES);
+        Err(SignatureError::Untrusted { subject, refusals, limited })
     }
 
     /// The rule that names something nearest.
@@ -286,6 +290,13 @@ impl TextMatcher {
         }
     }
 
+    /// Whether it matches what no issuer and no subject is called.
+    fn is_anybodys(&self) -> bool {
+        const NOBODY: [&str; 2] =
+            ["qzxjvkqzxjvkqzxjvk", "\u{1}: no text / that names @ anybody \u{1}"];
+        matches!(self, Self::Regexp(_)) && NOBODY.iter().any(|nobody| self.matches(nobody))
+    }
+
     fn matches(&self, text: &str) -> bool {
         match self {
             Self::Exact(exact) => exact == text,
@@ -321,6 +332,10 @@ fn trusted(plan: SignerPlan) -> Result<Trusted, (String, Advice)> {
                 TextMatcher::new(pattern).map_err(|advice| (format!("{path}.{at}"), advice))
             };
             let (issuer, subject) = (matcher("issuer", issuer)?, matcher("subject", subject)?);
+            if issuer.is_anybodys() && subject.is_anybodys() {
+                let problem = "the identity is anybody's: both patterns match any text";
+                return Err((path, Advice::new(problem, "write a pattern that says who they are")));
+            }
             Ok(Trusted::Identity { issuer, subject })
         }
     }

@@ -65,6 +65,8 @@ pub struct Places<'a> {
     pub compiler: Compiler,
     /// What holds for all metrics.
     pub rules: Option<&'a SeriesRules>,
+    /// Whether what configs become is for use, so that it is said if nobody has to have signed their bundles.
+    pub in_use: bool,
 }
 
 /// Reads the selected configs, loads their plugins, and checks them against their objects. The
@@ -110,7 +112,7 @@ struct Admitted {
 
 /// Reads configs, and has the system know what they want of it. None may be served by a policy that is faulty.
 fn admit(files: Vec<ConfigFile>, places: &Places<'_>, system: &System) -> Admitted {
-    let Places { policy, rules, .. } = *places;
+    let Places { policy, rules, in_use, .. } = *places;
     let (configs, mut faults) = config::load(files, &scrape::own_series());
     let policy = match plugins::policy(policy) {
         Ok(policy) => policy,
@@ -119,6 +121,9 @@ fn admit(files: Vec<ConfigFile>, places: &Places<'_>, system: &System) -> Admitt
             return Admitted { configs: Vec::new(), policy: None, faults };
         }
     };
+    if in_use && policy.is_none() {
+        bundles::warn(&configs);
+    }
     let (mut configs, found) = bundles::signed(configs, policy.as_ref());
     faults.extend(found);
     faults.extend(rules.map(|rules| rules.apply(&mut configs)).unwrap_or_default());

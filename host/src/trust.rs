@@ -18,11 +18,16 @@ use rustls::{
 
 use crate::files;
 
+pub(crate) mod itself;
 mod kinds;
 mod pem;
+mod server;
 
+pub(crate) use itself::Side;
 pub use pem::PemError;
 pub(crate) use pem::{authorities, chain, secret};
+
+use server::OwnOr;
 
 /// Bytes of a file of certificates, or of a key.
 const LARGEST_FILE: u64 = 4 << 20;
@@ -101,7 +106,13 @@ pub(crate) fn config(
         Trusted::Anybody => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
         }
-        _ => builder.with_root_certificates(roots(trusted)?),
+        Trusted::File(file) | Trusted::HostAnd(file) => {
+            let authorities = roots(trusted)?;
+            let own = chain(&read(file)?).map_err(|error| bad(file, &error))?;
+            let verifier = OwnOr::new(own, authorities, provider)?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
+        Trusted::Nobody | Trusted::Host => builder.with_root_certificates(roots(trusted)?),
     };
     let Some(Identity { certificate, key }) = identity else {
         return Ok(builder.with_no_client_auth());

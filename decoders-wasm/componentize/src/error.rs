@@ -110,6 +110,7 @@ impl MetadataError {
             Problem::TooDeep => "flatten the schema",
             Problem::Twice => "write it once",
             Problem::NoUrl => "write all of it, such as https://example.org/plugin",
+            Problem::NoVersion => "write a whole one, such as 1.2.0",
             Problem::NoLicense => "write an SPDX expression, such as MIT OR Apache-2.0",
         }
     }
@@ -137,6 +138,8 @@ pub enum Problem {
     Twice,
     /// It is no URL.
     NoUrl,
+    /// It is no version by the rules of semantic versions.
+    NoVersion,
     /// It is no SPDX expression.
     NoLicense,
 }
@@ -151,6 +154,7 @@ impl fmt::Display for Problem {
             Self::TooDeep => f.write_str("is nested too deep"),
             Self::Twice => f.write_str("is there twice"),
             Self::NoUrl => f.write_str("is no URL"),
+            Self::NoVersion => f.write_str("is no semantic version"),
             Self::NoLicense => f.write_str("is no SPDX expression"),
         }
     }

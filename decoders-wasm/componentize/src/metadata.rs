@@ -166,9 +166,11 @@ impl Metadata {
                 return wrong(field, Problem::NoUrl);
             }
         }
-        let plain = |c: char| c.is_ascii_alphanumeric() || " -.+():".contains(c);
+        if self.version.as_ref().is_some_and(|version| semver::Version::parse(version).is_err()) {
+            return wrong("version", Problem::NoVersion);
+        }
         match &self.licenses {
-            Some(licenses) if !licenses.chars().all(plain) => wrong("licenses", Problem::NoLicense),
+            Some(licenses) if !is_expression(licenses) => wrong("licenses", Problem::NoLicense),
             _ => Ok(()),
         }
     }
@@ -193,6 +195,32 @@ impl Metadata {
         let named = named.to_wasm(&component);
         named.map_err(|error| ComponentizeError::Damaged(shown(&format!("{error:#}"))))
     }
+}
+
+/// Whether a text has the form of an SPDX expression: names of licences with `AND`, `OR` and `WITH` between them, and
+/// parentheses. Whether there are such licences is not known here.
+fn is_expression(text: &str) -> bool {
+    let spaced = text.replace('(', " ( ").replace(')', " ) ");
+    // How many parentheses are open, and whether a name is to come.
+    let (mut open, mut wants_name) = (0usize, true);
+    for word in spaced.split_whitespace() {
+        match word {
+            "(" if wants_name => open += 1,
+            ")" if !wants_name && open > 0 => open -= 1,
+            "AND" | "OR" | "WITH" if !wants_name => wants_name = true,
+            "(" | ")" | "AND" | "OR" | "WITH" => return false,
+            name if wants_name && is_license(name) => wants_name = false,
+            _ => return false,
+        }
+    }
+    open == 0 && !wants_name
+}
+
+/// Whether it could be the name of a licence or of an exception to one.
+fn is_license(name: &str) -> bool {
+    let name = name.strip_suffix('+').unwrap_or(name);
+    let inner = |char: char| char.is_ascii_alphanumeric() || "-.:".contains(char);
+    !name.is_empty() && name.chars().all(inner)
 }
 
 /// Puts it where nothing is yet, and says whether it did.

@@ -79,7 +79,7 @@ fn what_is_said_stands_in_the_component() {
 fn what_is_said_takes_the_place_of_what_was() {
     let first = made(&decoder(), everything()).bytes;
     let text = |text: &str| Some(text.to_owned());
-    let said = Metadata { name: text("other"), version: text("2"), ..Metadata::default() };
+    let said = Metadata { name: text("other"), version: text("2.0.0"), ..Metadata::default() };
     let again = made(&first, said.clone());
     assert_eq!(again.metadata, said.or(everything()));
     assert_eq!(read_back(&again.bytes), again.metadata);
@@ -150,6 +150,13 @@ fn what_cannot_be_said_is_refused() {
     insta::assert_snapshot!(of("version", &[0xff]), @"`version` of the metadata is not UTF-8; write it anew, as UTF-8");
     insta::assert_snapshot!(of("description", &[b'a'; 1025]), @"`description` of the metadata has 1025 bytes, more than 1024; shorten it");
     insta::assert_snapshot!(of("licenses", "§ 7".as_bytes()), @"`licenses` of the metadata is no SPDX expression; write an SPDX expression, such as MIT OR Apache-2.0");
+    for license in
+        ["nonsense license", "MIT OR", "OR MIT", "(MIT", "MIT)", "()", "MIT () OR X", "MIT/X"]
+    {
+        let said = of("licenses", license.as_bytes()).to_string();
+        assert!(said.contains("is no SPDX expression"), "{license}: {said}");
+    }
+    insta::assert_snapshot!(of("version", b"v1"), @"`version` of the metadata is no semantic version; write a whole one, such as 1.2.0");
     insta::assert_snapshot!(of("source", b"git@example.org:x"), @"`source` of the metadata is no URL; write all of it, such as https://example.org/plugin");
     insta::assert_snapshot!(of("settings", b"{"), @"`settings` of the metadata is no JSON Schema: EOF while parsing an object at line 1 column 1; write a JSON Schema, which is an object");
     insta::assert_snapshot!(of("settings", b"[]"), @"`settings` of the metadata is no JSON Schema: it is no object; write a JSON Schema, which is an object");

@@ -102,7 +102,7 @@ pub struct Pack {
     #[arg(long, value_name = "FILE")]
     pub recording: Option<PathBuf>,
 
-    /// A dashboard for Grafana, as JSON
+    /// A dashboard for Grafana, as JSON; default: NAME.json in the directory, if it is there
     #[arg(long, value_name = "FILE")]
     pub dashboard: Option<PathBuf>,
 

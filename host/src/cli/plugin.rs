@@ -51,7 +51,12 @@ pub enum Tool {
         input: PathBuf,
 
         /// The component to write
-        output: PathBuf,
+        #[arg(required_unless_present = "to", conflicts_with = "to")]
+        output: Option<PathBuf>,
+
+        /// The same
+        #[arg(id = "to", long = "output", short = 'o', value_name = "FILE")]
+        to: Option<PathBuf>,
 
         /// What is said of it.
         #[command(flatten)]

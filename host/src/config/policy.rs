@@ -153,6 +153,11 @@ pub fn parse(file: ConfigFile) -> Result<PolicyPlan, Vec<Fault>> {
     }
 }
 
+/// What is to be said of two keys of which there is to be one, and are none or both, as the first says.
+fn how_many<T>(first: &Field<T>) -> &'static str {
+    if first.is_absent() { "neither of" } else { "both" }
+}
+
 /// The text of a file, or the end of a sentence about it.
 fn text_of(path: &Path, most: u64) -> Result<String, String> {
     let bytes = files::read(path, most).map_err(|unread| unread.why())?;
@@ -287,9 +292,10 @@ impl Check<'_> {
             (Field::Absent, Field::Given(pem)) => {
                 Some(SignerPlan::Key { path, file: None, pem, log })
             }
-            _ => {
+            (file, _) => {
+                let problem = format!("the key has {} `file` and `pem`", how_many(&file));
                 let remedy = "write `file:` with its name, or `pem:` with the key itself";
-                self.faults.error(&path, "the key has not one of `file` and `pem`", remedy);
+                self.faults.error(&path, problem, remedy);
                 None
             }
         }
@@ -314,8 +320,9 @@ impl Check<'_> {
             (Field::Faulty, _) | (_, Field::Faulty) => None,
             (Field::Given(text), Field::Absent) => Some(TextPattern::Exact(text)),
             (Field::Absent, Field::Given(text)) => Some(TextPattern::Regexp(text)),
-            _ => {
-                let problem = format!("the identity has not one of `{key}` and `{key}_regexp`");
+            (exact, _) => {
+                let how_many = how_many(&exact);
+                let problem = format!("the identity has {how_many} `{key}` and `{key}_regexp`");
                 let remedy = "write one of them: who may sign is a subject and its issuer";
                 self.faults.error(path, problem, remedy);
                 None

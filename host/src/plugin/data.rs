@@ -12,13 +12,13 @@ use std::io::{ErrorKind, Seek as _};
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
 use super::bindings::data::{DataContent, DataReading};
-use crate::advice::Advise;
+use crate::advice::{Advise, near};
 use crate::config::DataPlan;
 use crate::files::below::{self, Astray};
 use crate::files::{self, Readable, Stamp, Unread};
@@ -31,6 +31,8 @@ pub(super) struct DataFiles {
     config: String,
     plugin: String,
     files: Vec<DataFile>,
+    /// What a guest has asked for first.
+    first: OnceLock<String>,
     /// How often any of them has changed.
     changes: AtomicU64,
 }
@@ -162,7 +164,8 @@ impl DataFiles {
     pub(super) fn open(config: &str, plugin: &str, plans: &[DataPlan]) -> Self {
         let (config, plugin) = (config.to_owned(), plugin.to_owned());
         let files = plans.iter().map(DataFile::new).collect();
-        let all = Self { config, plugin, files, changes: AtomicU64::default() };
+        let (first, changes) = (OnceLock::new(), AtomicU64::default());
+        let all = Self { config, plugin, files, first, changes };
         all.files.iter().for_each(|file| drop(all.look(file)));
         all
     }
@@ -195,14 +198,29 @@ impl DataFiles {
 
     /// What the guest is given that has this version of a file.
     pub(super) fn read(&self, name: &str, known: Option<u64>) -> DataReading {
-        let Some(file) = self.files.iter().find(|file| file.plan.name == name) else {
-            return DataReading::Unnamed;
-        };
+        let Some(file) = self.find(name) else { return DataReading::Unnamed };
         match &file.known().content {
             None => DataReading::Unread,
             Some(content) if known == Some(content.version) => DataReading::Unchanged,
             Some(content) => DataReading::Changed(content.clone()),
         }
+    }
+
+    /// The file that a guest calls so. The only one, if the config has not named it, is what is asked for first.
+    fn find(&self, name: &str) -> Option<&DataFile> {
+        match &*self.files {
+            [file] if file.plan.unnamed => {
+                let first = self.first.get_or_init(|| name.to_owned());
+                (first == name).then_some(file)
+            }
+            files => files.iter().find(|file| file.plan.name == name),
+        }
+    }
+
+    /// The name of a file that this one was probably meant for.
+    pub(super) fn nearest(&self, name: &str) -> Option<&str> {
+        let named = self.files.iter().filter(|file| !file.plan.unnamed);
+        near::nearest(name, named.map(|file| &*file.plan.name))
     }
 
     /// What has come of each, by its name.

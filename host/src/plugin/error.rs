@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::compile::{CompileError, EXECUTABLE};
 use super::inspect::World;
-use super::instance::Failure;
+use super::instance::{Failure, Lacking};
 use super::stats::Cause;
 use super::{limits, log};
 use crate::advice::Advise;
@@ -66,6 +66,14 @@ pub enum PluginError {
     /// It refuses what it is given, or agreed to labels that cannot be.
     #[error("the plugin refuses its configuration: {0}")]
     Configure(String),
+    /// It refuses what it is given, and has asked for a file that the config does not name.
+    #[error("the plugin refuses its configuration: {text}")]
+    Data {
+        /// What it says.
+        text: String,
+        /// The file.
+        lacking: Lacking,
+    },
     /// It failed before it was ever asked.
     #[error("the plugin failed at its start: {text}")]
     Start {
@@ -86,7 +94,8 @@ impl PluginError {
         let key = match self {
             Self::Pin { .. } => "sha256",
             Self::Configure(_) => "settings",
-            Self::Start { .. } | Self::Engine(_) => return path.to_owned(),
+            Self::Data { lacking: Lacking { near: Some(_), .. }, .. } => "data",
+            Self::Data { .. } | Self::Start { .. } | Self::Engine(_) => return path.to_owned(),
             _ => origin,
         };
         format!("{path}.{key}")
@@ -118,6 +127,12 @@ impl Advise for PluginError {
             Self::Load(_) => EXECUTABLE.to_owned(),
             Self::Link(_) => "build it again against wit/0.1.0 of this exporter".to_owned(),
             Self::Configure(_) => "correct its `settings`".to_owned(),
+            Self::Data { lacking: Lacking { name, near: Some(near) }, .. } => {
+                format!("did you mean `{name}` by `{near}`?")
+            }
+            Self::Data { lacking: Lacking { name, near: None }, .. } => {
+                format!("correct its `settings`, or name what it calls `{name}` under its `data`")
+            }
             Self::Start { cause: Cause::Deadline, .. } => {
                 "raise `limits.deadline`, or give it less to do in `configure`".to_owned()
             }
@@ -139,10 +154,11 @@ impl Advise for PluginError {
 }
 
 impl From<Failure> for PluginError {
-    fn from(Failure { cause, text, .. }: Failure) -> Self {
-        match cause {
-            Cause::Configure => Self::Configure(text),
-            cause => Self::Start { cause, text },
+    fn from(Failure { cause, text, lacking, .. }: Failure) -> Self {
+        match (cause, lacking) {
+            (Cause::Configure, Some(lacking)) => Self::Data { text, lacking },
+            (Cause::Configure, None) => Self::Configure(text),
+            (cause, _) => Self::Start { cause, text },
         }
     }
 }
@@ -156,4 +172,22 @@ pub(super) fn words(error: &wasmtime::Error) -> String {
 fn paths(paths: &[PathBuf]) -> String {
     let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     paths.join(" and no ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_called_otherwise_is_told_of_where_it_stands() {
+        let said = |near: Option<&str>| {
+            let mut failure = Failure::new(Cause::Configure, "it has no list of pods");
+            let near = near.map(ToOwned::to_owned);
+            failure.lacking = Some(Lacking { name: "pods".to_owned(), near });
+            let error = PluginError::from(failure);
+            format!("{}: {}", error.place("plugins.zone", "file"), error.advice())
+        };
+        insta::assert_snapshot!(said(Some("pod")), @"plugins.zone.data: the plugin refuses its configuration: it has no list of pods; did you mean `pods` by `pod`?");
+        insta::assert_snapshot!(said(None), @"plugins.zone: the plugin refuses its configuration: it has no list of pods; correct its `settings`, or name what it calls `pods` under its `data`");
+    }
 }

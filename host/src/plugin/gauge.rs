@@ -19,7 +19,7 @@ pub struct Gauge {
     pub(super) digest: Digest,
     pub(super) world: World,
     pub(super) contract: String,
-    pub(super) said: [String; 2],
+    pub(super) said: [String; 5],
 }
 
 impl Gauge {
@@ -48,8 +48,9 @@ impl Gauge {
         &self.contract
     }
 
-    /// What it says that it is called, and its own version: escaped, cut, and empty if it does not say.
-    pub fn said(&self) -> [&str; 2] {
+    /// What it says that it is called, its own version, its authors, licences and source: escaped, cut, and empty if it
+    /// does not say.
+    pub fn said(&self) -> [&str; 5] {
         self.said.each_ref().map(String::as_str)
     }
 

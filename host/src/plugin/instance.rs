@@ -13,7 +13,8 @@ use super::budget::{Bound, Budget, Time};
 use super::data::DataFiles;
 use super::engine::Engine;
 use super::limits::{
-    COPIED, ELEMENT, FIRST_RETRY, FIRST_START, LONGEST_REFUSAL, Limits, MEMORIES, TABLES,
+    COPIED, ELEMENT, FIRST_RETRY, FIRST_START, LONGEST_INFO, LONGEST_REFUSAL, Limits, MEMORIES,
+    TABLES,
 };
 use super::log::{GuestLog, plain};
 use super::stats::{Cause, OutcomeKind, Remembered, Stats};
@@ -153,6 +154,8 @@ pub(super) struct State {
     shared: Arc<Shared>,
     /// Bytes of files that the guest was given in the call in hand.
     data: usize,
+    /// The first file that the guest asked for and the config does not name.
+    unnamed: Option<String>,
 }
 
 impl State {
@@ -161,6 +164,11 @@ impl State {
         let reading = self.shared.given.data.read(name, known);
         if let DataReading::Changed(DataContent { bytes, .. }) = &reading {
             self.data = self.data.saturating_add(bytes.len());
+        }
+        if let DataReading::Unnamed = reading
+            && self.unnamed.is_none()
+        {
+            self.unnamed = Some(plain(name, LONGEST_INFO));
         }
         reading
     }
@@ -259,11 +267,22 @@ pub(super) struct Failure {
     pub(super) text: String,
     /// Whether the guest was not called at all: its instance is as good as before.
     is_before_call: bool,
+    /// The file that the guest asked for and the config does not name, if that may be why.
+    pub(super) lacking: Option<Lacking>,
+}
+
+/// A file that a guest asked for, and the config does not name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// What the guest calls it.
+    pub name: String,
+    /// What the config calls one that may be it.
+    pub near: Option<String>,
 }
 
 impl Failure {
     pub(super) fn new(cause: Cause, text: impl Into<String>) -> Self {
-        Self { cause, text: text.into(), is_before_call: false }
+        Self { cause, text: text.into(), is_before_call: false, lacking: None }
     }
 
     /// There was no time left to make the call.
@@ -284,6 +303,15 @@ impl Failure {
 }
 
 impl Failure {
+    /// The same, of a guest that has asked for a file that the config does not name.
+    fn lacking(self, name: Option<String>, shared: &Shared) -> Self {
+        let lacking = name.map(|name| {
+            let near = shared.given.data.nearest(&name).map(ToOwned::to_owned);
+            Lacking { name, near }
+        });
+        Self { lacking, ..self }
+    }
+
     /// The same, of a guest that was given so many bytes of files in the call: if they may be what it had
     /// too little memory or time for, it is said.
     fn having(self, bytes: usize) -> Self {
@@ -416,7 +444,7 @@ impl<G> Seat<G> {
         let shared = &self.shared;
         let mut meter = Meter { limits: shared.limits, memory: 0, elements: 0 };
         meter.take(shared.weight)?;
-        let state = State { meter, shared: Arc::clone(shared), data: 0 };
+        let state = State { meter, shared: Arc::clone(shared), data: 0, unnamed: None };
         let mut store = Store::new(shared.engine.wasmtime(), state);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(COPIED.max(shared.limits.output.saturating_mul(2)));
@@ -427,7 +455,10 @@ impl<G> Seat<G> {
         self.peak(&store);
         let guest = started
             .map_err(|failure| failure.by(time.by).having(store.data().data))?
-            .map_err(|text| Failure::new(Cause::Configure, refusal(&text)))?;
+            .map_err(|text| {
+                let unnamed = store.data_mut().unnamed.take();
+                Failure::new(Cause::Configure, refusal(&text)).lacking(unnamed, shared)
+            })?;
         self.live = Some((store, guest));
         Ok(())
     }

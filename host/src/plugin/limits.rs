@@ -40,7 +40,7 @@ pub const LARGEST_FILE: u64 = 64 << 20;
 pub(super) const MOST_INPUTS: usize = 1024;
 /// Bytes of all inputs of one call, unless a single one is longer.
 pub(super) const MOST_BYTES: usize = 1 << 20;
-/// Bytes of a plugin's name, and of its version, among the labels of its own metrics.
+/// Bytes of each text that a plugin says of itself, among the labels of its own metrics.
 pub(super) const LONGEST_INFO: usize = 128;
 /// Bytes of one label.
 pub(super) const LONGEST_LABEL: usize = 16_384;

@@ -174,11 +174,17 @@ fn info(gauges: &[&Gauge], report: &mut Report) {
     let digests: Vec<_> = gauges.iter().map(|gauge| gauge.digest().to_string()).collect();
     let rows = gauges.iter().zip(&digests).map(|(gauge, digest)| {
         let world = gauge.world().word();
-        let [name, version] = gauge.said();
-        let contract = gauge.contract();
-        ([gauge.config(), gauge.plugin(), digest, world, contract, name, version], 1.0)
+        let (contract, [name, version, authors, licenses, source]) =
+            (gauge.contract(), gauge.said());
+        let (config, plugin) = (gauge.config(), gauge.plugin());
+        let told =
+            [config, plugin, digest, world, contract, name, version, authors, licenses, source];
+        (told, 1.0)
     });
-    let labels = ["config", "plugin", "digest", "world", "contract", "name", "version"];
+    let labels = [
+        "config", "plugin", "digest", "world", "contract", "name", "version", "authors",
+        "licenses", "source",
+    ];
     let help = "The plugins that are loaded, with the SHA-256 of their files, and what they say of \
                 themselves";
     report.family(about(&name("info"), help, labels), Type::Gauge, rows);

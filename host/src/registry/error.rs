@@ -188,7 +188,7 @@ impl Advise for RegistryError {
             Self::Trust(_) => "install ca-certificates, or name a file in --ca-file",
             Self::Unreachable { trouble, .. } => match trouble {
                 Trouble::Certificate => {
-                    "name the authority that has signed the certificate in --ca-file, if you trust it"
+                    "name the authority that has signed the certificate, or the certificate itself, in --ca-file, if you trust it"
                 }
                 Trouble::OtherName => "write the host by a name that its certificate is for",
                 Trouble::NoTls => {
@@ -196,7 +196,7 @@ impl Advise for RegistryError {
                 }
                 Trouble::Other => "see whether the host is the right one, and can be reached",
             },
-            Self::TooLong(_) => "try again, as a pull goes on where it ended, or raise --timeout",
+            Self::TooLong(_) => "raise --timeout, or try again: a pull would go on where it ended",
             Self::NotThere { what, .. } => return Some(what.if_missing()),
             Self::Denied { known: false, .. } => "log in with `docker login` or `podman login`",
             Self::Denied { .. } => {

@@ -2,31 +2,44 @@
 //!
 //! What there is of it stays when a pull ends early, under a name that its digest is part of. The next pull
 //! goes on behind it. Only one process writes it at a time.
+//!
+//! Others may write into the directory too. Never becomes the goal what one of them has put there: who has made a
+//! file, or may write it, can change it after it was checked.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
 
 use super::error::RegistryError;
 use crate::digest::Digest;
+use crate::files;
+
+/// What a new file is, before the umask is taken away.
+const MODE: u32 = 0o644;
+/// Those who may write a file but are not its owner.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// The part of a file that is there.
-pub(super) struct Partial {
+pub struct Partial {
     file: File,
     path: PathBuf,
     goal: PathBuf,
     hash: Sha256,
     length: u64,
+    /// Whether the next pull finds it.
+    lasts: bool,
     /// Whether it is where it belongs.
     finished: bool,
 }
 
 impl Partial {
-    /// What there is of the file with this digest and size, beside its goal.
+    /// What there is of the file with this digest and size, beside its goal. Where something else has its name, an
+    /// empty file of another name.
     ///
     /// # Errors
     ///
@@ -35,14 +48,11 @@ impl Partial {
         let name = goal.file_name().unwrap_or_default().to_string_lossy();
         let path = goal.with_file_name(format!(".{name}.{digest}.part"));
         let failed = |source| failure("write", &path, source);
-        // A link that somebody put there leads nowhere.
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).custom_flags(flags);
-        let mut file = options.open(&path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(failed(io::Error::other("it is no regular file")));
-        }
+        let Some(mut file) = own(&path).map_err(failed)? else {
+            let (file, path) = apart(&path).map_err(failed)?;
+            let (goal, hash) = (goal.to_owned(), Sha256::new());
+            return Ok(Self { file, path, goal, hash, length: 0, lasts: false, finished: false });
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(RegistryError::Busy(goal.to_owned())),
@@ -53,7 +63,8 @@ impl Partial {
             return Err(RegistryError::Busy(goal.to_owned()));
         }
         let (hash, length) = hashed(&mut file, size).map_err(failed)?;
-        let mut partial = Self { file, path, goal: goal.to_owned(), hash, length, finished: false };
+        let goal = goal.to_owned();
+        let mut partial = Self { file, path, goal, hash, length, lasts: true, finished: false };
         if partial.length > size {
             partial.restart()?;
         }
@@ -86,7 +97,11 @@ impl Partial {
     }
 
     /// All that is there, as it is now. Whether it is what was written is for who uses it to check.
-    pub(super) fn bytes(&mut self) -> Result<Bytes, RegistryError> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn bytes(&mut self) -> Result<Bytes, RegistryError> {
         let mut bytes = Vec::with_capacity(usize::try_from(self.length).unwrap_or_default());
         let read = self.file.rewind();
         let read = read.and_then(|()| (&self.file).take(self.length).read_to_end(&mut bytes));
@@ -95,11 +110,20 @@ impl Partial {
     }
 
     /// Puts it where it belongs, in one step and for good.
-    pub(super) fn finish(mut self) -> Result<(), RegistryError> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn finish(mut self) -> Result<(), RegistryError> {
         self.file.sync_all().map_err(|error| failure("write", &self.path, error))?;
         fs::rename(&self.path, &self.goal).map_err(|error| failure("write", &self.goal, error))?;
         self.finished = true;
         Ok(())
+    }
+
+    /// Leaves nothing of it: it is nothing to go on from.
+    pub fn remove(mut self) {
+        self.lasts = false;
     }
 }
 
@@ -115,21 +139,44 @@ impl Parts {
 
     /// Removes them: what they are parts of is there, or never will be.
     pub fn remove(self) {
-        for part in &self.0 {
-            // One that stays is found by the next pull, as if this one had ended early.
-            let _ = fs::remove_file(&part.path);
-        }
+        self.0.into_iter().for_each(Partial::remove);
     }
 }
 
 impl Drop for Partial {
-    /// Leaves nothing behind where there is nothing to go on from.
+    /// Leaves nothing behind where there is nothing to go on from. What cannot be removed is found by the next pull, as if
+    /// this one had ended early.
     fn drop(&mut self) {
-        if self.length == 0 && !self.finished {
-            // If it stays, the next pull finds it empty.
+        if (self.length == 0 || !self.lasts) && !self.finished {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// What an earlier pull by this user has left at a path, or an empty file there; none if something else is there.
+fn own(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.clone().create_new(true).mode(MODE).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        new => return new.map(Some),
+    }
+    // A link that somebody put there leads nowhere, and nobody is waited for.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let Ok(file) = options.custom_flags(flags).open(path) else { return Ok(None) };
+    let is = file.metadata()?;
+    let is_own = is.uid() == geteuid().as_raw() && is.mode() & OTHERS_WRITE == 0;
+    Ok((is.is_file() && is_own && is.nlink() == 1).then_some(file))
+}
+
+/// A new file beside a path, of a name that nobody could know before.
+fn apart(path: &Path) -> io::Result<(File, PathBuf)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (prefix, mode) =
+        (format!("{}.", name.trim_end_matches(".part")), Permissions::from_mode(MODE));
+    let mut new = tempfile::Builder::new();
+    let new = new.prefix(&prefix).suffix(".part").permissions(mode);
+    new.tempfile_in(files::directory(path))?.keep().map_err(|failed| failed.error)
 }
 
 /// The hash and the number of bytes of a file that may have `size`; the file is then at their end.
@@ -160,7 +207,9 @@ fn failure(doing: &'static str, file: &Path, source: io::Error) -> RegistryError
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{chown, symlink};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
 
@@ -205,9 +254,83 @@ mod tests {
         let _first = open(&goal, b"ab").unwrap();
         let said = open(&goal, b"ab").err().unwrap().to_string();
         assert_eq!(said, format!("another process pulls to {}", goal.display()));
-        let place = goal.with_file_name(format!(".a.wasm.{}.part", Digest::of(b"xy")));
+        let place = part(&goal, b"xy");
         symlink(dir.path().join("elsewhere"), &place).unwrap();
-        assert!(open(&goal, b"xy").is_err());
+        open(&goal, b"xy").unwrap().write(b"x").unwrap();
         assert!(!dir.path().join("elsewhere").exists());
+        assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_others_may_write_never_becomes_the_goal() {
+        let dir = tempfile::tempdir().unwrap();
+        let goal = dir.path().join("a.wasm");
+        let place = part(&goal, b"ab");
+        let prepared: [fn(&Path); 5] = [
+            |place| fs::set_permissions(place, Permissions::from_mode(0o666)).unwrap(),
+            |place| fs::set_permissions(place, Permissions::from_mode(0o620)).unwrap(),
+            |place| fs::hard_link(place, place.with_file_name("second")).unwrap(),
+            |place| {
+                fs::remove_file(place).unwrap();
+                fs::create_dir(place).unwrap();
+            },
+            |place| {
+                fs::remove_dir(place).unwrap();
+                mknodat(CWD, place, FileType::Fifo, Mode::RWXU, 0).unwrap();
+            },
+        ];
+        for (case, prepare) in prepared.iter().enumerate() {
+            if case < 4 {
+                fs::write(&place, b"a").unwrap();
+            }
+            prepare(&place);
+            assert_safe(&goal, &place);
+            if case < 3 {
+                fs::remove_file(&place).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_has_put_there_never_becomes_the_goal() {
+        if !geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "it takes root");
+            eprintln!(
+                "SKIPPED what_somebody_else_has_put_there_never_becomes_the_goal: it takes root"
+            );
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let goal = dir.path().join("a.wasm");
+        let place = part(&goal, b"ab");
+        fs::write(&place, b"a").unwrap();
+        chown(&place, Some(65534), Some(65534)).unwrap();
+        assert_safe(&goal, &place);
+    }
+
+    /// Whether a pull begins anew, its file becomes the goal as this user's own, and `place` is left alone.
+    fn assert_safe(goal: &Path, place: &Path) {
+        let id = |path: &Path| {
+            let is = fs::symlink_metadata(path).unwrap();
+            (is.dev(), is.ino())
+        };
+        let before = id(place);
+        let mut partial = open(goal, b"ab").unwrap();
+        assert_eq!(partial.length(), 0);
+        partial.write(b"ab").unwrap();
+        partial.finish().unwrap();
+        assert_eq!(fs::read(goal).unwrap(), b"ab");
+        let is = fs::metadata(goal).unwrap();
+        assert_eq!((is.uid(), is.mode() & 0o7022, is.nlink()), (geteuid().as_raw(), 0, 1));
+        assert_eq!(id(place), before);
+        // One that is not finished leaves nothing: nobody would find it.
+        let count = || fs::read_dir(files::directory(goal)).unwrap().count();
+        let there = count();
+        open(goal, b"ab").unwrap().write(b"a").unwrap();
+        assert_eq!(count(), there);
+    }
+
+    fn part(goal: &Path, bytes: &[u8]) -> PathBuf {
+        goal.with_file_name(format!(".a.wasm.{}.part", Digest::of(bytes)))
     }
 }

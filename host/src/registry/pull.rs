@@ -76,7 +76,20 @@ impl Session {
     ///
     /// When it cannot be had, is another one, or cannot be written.
     pub async fn pull(&mut self, found: &FoundArtifact, goal: &Path) -> Result<(), RegistryError> {
-        self.gather(Blob::component(found), goal).await?.finish()
+        self.beside(found, goal).await?.finish()
+    }
+
+    /// The same, but leaves it beside the goal: who asks may want to look at it first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::pull`].
+    pub async fn beside(
+        &mut self,
+        found: &FoundArtifact,
+        goal: &Path,
+    ) -> Result<Partial, RegistryError> {
+        self.gather(Blob::component(found), goal).await
     }
 
     /// All of a blob, beside `goal`.

@@ -33,7 +33,8 @@ struct Referrer {
 }
 
 impl Session {
-    /// The bundles that the registry has of a manifest, up to a number. None is believed.
+    /// The bundles that the registry has of a manifest, up to a number: empty where one is said to be, and is not. None
+    /// is believed.
     ///
     /// # Errors
     ///
@@ -45,7 +46,7 @@ impl Session {
         };
         let mut found = Vec::new();
         for digest in listed.into_iter().take(MOST_SIGNATURES) {
-            found.extend(self.signature(digest).await?);
+            found.push(self.signature(digest).await?.unwrap_or_default());
         }
         Ok(found)
     }

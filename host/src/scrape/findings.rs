@@ -100,7 +100,7 @@ fn program(ProgramStats { program, cost, misses, failure, .. }: ProgramStats<'_>
 fn plugin(gauge: &Gauge) -> PluginState {
     let Stats { calls, time, inputs, failures, breaker, remembered, deferred, memory_peak, .. } =
         gauge.read();
-    let [says, version] = gauge.said();
+    let [says, version, ..] = gauge.said();
     let limits = gauge.limits();
     let failures = Cause::ALL.into_iter().zip(failures).filter(|(_, count)| *count > 0);
     PluginState {

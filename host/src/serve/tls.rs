@@ -4,7 +4,6 @@
 
 mod clients;
 mod greeting;
-mod itself;
 mod names;
 mod own;
 

@@ -4,15 +4,15 @@
 //! believe that is decided here and by the policy, never by the bundle.
 
 use serde_json::{Value, json};
-use sigstore_verify::crypto::{
-    KeyAlgorithm, SigningScheme, VerificationKey, parse_certificate_info,
-};
+use sigstore_verify::crypto::{KeyAlgorithm, SigningScheme, VerificationKey};
 use sigstore_verify::types::bundle::VerificationMaterialContent;
 use sigstore_verify::types::{Bundle, DerPublicKey, MediaType, SignatureContent, Statement};
 use sigstore_verify::{
-    CertificateError, Error, PublicKeyVerificationPolicy, VerificationPolicy, Verifier,
+    CertificateError, Error, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult,
+    Verifier,
 };
 
+use super::blame;
 use super::error::{Refused, shown};
 use super::provider;
 use crate::digest::Digest;
@@ -42,6 +42,9 @@ pub(super) struct Named {
 impl<'a> Sealed<'a> {
     /// Reads a bundle that is to be of these bytes. Nothing is believed yet.
     pub(super) fn read(text: &[u8], bytes: &'a [u8]) -> Result<Self, Refused> {
+        if text.is_empty() {
+            return Err(Refused::Nothing);
+        }
         if text.len() > LARGEST_BUNDLE {
             return Err(Refused::TooLarge(text.len()));
         }
@@ -80,27 +83,29 @@ impl<'a> Sealed<'a> {
         if !root.has_logs {
             policy = policy.skip_tlog_unsafe();
         }
-        let proven = provider::with_message(self.bytes, || {
-            root.verifier.verify(self.bytes, &self.bundle, &policy)
-        });
-        let proven = proven.map_err(|error| self.refusal(&error))?;
+        let verify = |policy: &VerificationPolicy| {
+            provider::with_message(self.bytes, || {
+                root.verifier.verify(self.bytes, &self.bundle, policy)
+            })
+        };
+        let proven = match verify(&policy) {
+            Err(Error::Certificate(CertificateError::ChainInvalid(_))) => {
+                // What is left out now is only what is known to be no good. Nobody is let in by this.
+                let rest = verify(&policy.skip_certificate_chain());
+                let times = rest.as_ref().map(VerificationResult::verified_timestamps);
+                return Err(match (times, self.bundle.signing_certificate()) {
+                    (Ok(times), Some(certificate)) => blame::of(certificate.as_bytes(), times),
+                    (Err(error), _) => Refused::unproven(error),
+                    (Ok(_), None) => Refused::Stranger,
+                });
+            }
+            proven => proven.map_err(|error| Refused::unproven(&error))?,
+        };
         match (proven.identity(), proven.issuer()) {
             (Some(subject), Some(issuer)) => {
                 Ok(Named { subject: subject.as_str().to_owned(), issuer: issuer.to_owned() })
             }
             _ => Err(Refused::Unproven("the certificate names nobody".to_owned())),
-        }
-    }
-
-    /// Why it is not to be believed.
-    fn refusal(&self, error: &Error) -> Refused {
-        let certificate = self.bundle.signing_certificate();
-        match (error, certificate.map(parse_certificate_info)) {
-            (Error::Certificate(CertificateError::ChainInvalid(_)), Some(Ok(certificate))) => {
-                let (from, to) = (certificate.not_before, certificate.not_after);
-                Refused::Certificate { from: from.to_string(), to: to.to_string() }
-            }
-            _ => Refused::unproven(error),
         }
     }
 
@@ -122,9 +127,10 @@ impl<'a> Sealed<'a> {
                 }
                 let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes())
                     .map_err(|error| Refused::damaged(&error))?;
-                if statement.type_ != Statement::TYPE_V1
-                    || ![SIGNED, BUILT].contains(&&*statement.predicate_type)
-                {
+                if statement.type_ != Statement::TYPE_V1 {
+                    return Err(Refused::Statement(shown(&statement.type_)));
+                }
+                if ![SIGNED, BUILT].contains(&&*statement.predicate_type) {
                     return Err(Refused::Attestation(shown(&statement.predicate_type)));
                 }
                 let hex = found.to_string();
@@ -189,6 +195,9 @@ fn parse(text: &str) -> Result<Bundle, Refused> {
     if !matches!(form.parse(), Ok(MediaType::Bundle0_3)) {
         return Err(Refused::Form(shown(form)));
     }
+    let material = value.get("verificationMaterial").unwrap_or(&Value::Null);
+    one_of(&value, &["messageSignature", "dsseEnvelope"])?;
+    one_of(material, &["certificate", "publicKey", "x509CertificateChain"])?;
     // `cosign` leaves the digest empty where a key signs bytes without one, as those of Ed25519 do.
     if let Some(Value::Object(signature)) = value.get_mut("messageSignature")
         && signature.get("messageDigest") == Some(&json!({}))
@@ -196,6 +205,16 @@ fn parse(text: &str) -> Result<Bundle, Refused> {
         signature.remove("messageDigest");
     }
     serde_json::from_value(value).map_err(|error| Refused::damaged(&error))
+}
+
+/// Whether there is at most one of these: of two it would not be said which one counts.
+fn one_of(value: &Value, names: &[&str]) -> Result<(), Refused> {
+    let there = |name: &&&str| value.get(**name).is_some_and(|value| !value.is_null());
+    let found: Vec<_> = names.iter().filter(there).copied().collect();
+    match *found {
+        [one, other, ..] => Err(Refused::damaged(&format!("it has both `{one}` and `{other}`"))),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

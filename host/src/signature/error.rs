@@ -2,7 +2,9 @@
 
 use sigstore_verify::Error;
 use sigstore_verify::bundle::Error as BundleError;
+use sigstore_verify::types::Statement;
 
+use super::MOST_BUNDLES;
 use crate::advice::{Advise, lowered, plain};
 
 /// Bytes of a text of others that a message shows.
@@ -17,16 +19,34 @@ pub enum SignatureError {
     #[error("the policy has no rule for {0}")]
     NoRule(String),
     /// Nobody has signed it.
-    #[error("{0} has no signature, and the policy needs one")]
-    Unsigned(String),
+    #[error("{subject} has no signature, and the policy needs one")]
+    Unsigned {
+        /// The repository or the file.
+        subject: String,
+        /// Whether it is a file.
+        is_file: bool,
+    },
     /// Nobody has signed it whom the policy trusts.
-    #[error("{subject} has no signature that the policy trusts: {}", told(refusals))]
+    #[error("{subject} has no signature that the policy trusts{}: {}", limit(*limited), told(refusals))]
     Untrusted {
         /// The repository or the file.
         subject: String,
         /// What is wrong with each signature.
         refusals: Vec<Refused>,
+        /// Whether there may be more than were read.
+        limited: bool,
     },
+}
+
+/// What is to be done about a signature that is refused. The first that fits any of several is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Remedy {
+    /// Somebody has signed it, and the rule may name them.
+    Name,
+    /// An authority has vouched, and the trusted root may have it.
+    Trust,
+    /// It is to be signed anew.
+    Sign,
 }
 
 impl Advise for SignatureError {
@@ -35,12 +55,26 @@ impl Advise for SignatureError {
             Self::NoRule(_) => {
                 "add one to the file of --plugins.policy, with who may sign it or `unsigned: true`"
             }
-            Self::Unsigned(_) => {
+            Self::Unsigned { is_file: false, .. } => {
                 "sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`"
             }
-            Self::Untrusted { .. } => {
-                "do not use it, unless you know who has signed it; then add them to the policy's rule"
+            Self::Unsigned { is_file: true, .. } => {
+                "sign the file itself with `cosign sign-blob`, as in a registry only a manifest is signed, or let a rule have `unsigned: true`"
             }
+            Self::Untrusted { limited: true, .. } => {
+                "have what is no good signature removed from the repository"
+            }
+            Self::Untrusted { refusals, .. } => match refusals.iter().map(Refused::remedy).min() {
+                Some(Remedy::Name) | None => {
+                    "do not use it, unless you know who has signed it; then add them to the policy's rule"
+                }
+                Some(Remedy::Trust) => {
+                    "do not use it, unless the authority is one of yours; then add it to the policy's `trusted_root`"
+                }
+                Some(Remedy::Sign) => {
+                    "do not use it before somebody whom the rule names has signed it anew"
+                }
+            },
         };
         Some(remedy.to_owned())
     }
@@ -55,9 +89,20 @@ fn told(refusals: &[Refused]) -> String {
     texts.join(" / ")
 }
 
+/// Among how many there is none, if there may be more.
+fn limit(limited: bool) -> String {
+    match limited {
+        true => format!(" among the first {MOST_BUNDLES}, and no more are read"),
+        false => String::new(),
+    }
+}
+
 /// What is wrong with one signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// Nothing, or nothing that was fetched.
+    #[error("what is said to be a signature is no bundle, or one that is too large")]
+    Nothing,
     /// More bytes than any has.
     #[error("a bundle is too large, with {0} bytes")]
     TooLarge(usize),
@@ -70,6 +115,9 @@ pub enum Refused {
     /// It says something else of an artifact than that it is signed.
     #[error("an attestation of `{0}` is no signature")]
     Attestation(String),
+    /// It states something in a way that is not known here.
+    #[error("a statement of the type `{0}` is no signature: only {known} is read", known = Statement::TYPE_V1)]
+    Statement(String),
     /// It is of something else.
     #[error("a signature is of another artifact")]
     OtherArtifact,
@@ -90,22 +138,47 @@ pub enum Refused {
         /// Who has vouched for them.
         issuer: String,
     },
-    /// Its certificate is nobody's, or was not good then.
-    #[error(
-        "a certificate, good from {from} to {to}, is by no authority of the trusted root, or was not good at the time of the signature"
-    )]
-    Certificate {
-        /// When it began to be good.
-        from: String,
-        /// When it ended to.
+    /// Its certificate ended before it was made.
+    #[error("a certificate was good until {to}, and the signature was made at {time}")]
+    Expired {
+        /// When it ended to be good.
         to: String,
+        /// When the signature was made.
+        time: String,
     },
+    /// Its certificate began after it was made.
+    #[error("a certificate is good from {from} on, and the signature was made at {time}")]
+    Early {
+        /// When it begins to be good.
+        from: String,
+        /// When the signature was made.
+        time: String,
+    },
+    /// Its certificate is one that is to sign others.
+    #[error("a certificate is that of an authority, which signs certificates and nothing else")]
+    Authority,
+    /// Its certificate is for something else.
+    #[error("a certificate is not for signing code")]
+    Purpose,
+    /// Its certificate is by somebody else.
+    #[error("a certificate is by no authority of the trusted root")]
+    Stranger,
     /// The certificate, the log or the time of it is not to be believed.
     #[error("a signature is not to be believed: {0}")]
     Unproven(String),
 }
 
 impl Refused {
+    fn remedy(&self) -> Remedy {
+        match self {
+            Self::OtherKey | Self::NoKeys | Self::NoIdentities | Self::OtherIdentity { .. } => {
+                Remedy::Name
+            }
+            Self::Stranger => Remedy::Trust,
+            _ => Remedy::Sign,
+        }
+    }
+
     pub(super) fn damaged(why: &dyn std::fmt::Display) -> Self {
         Self::Damaged(shown(&why.to_string()))
     }

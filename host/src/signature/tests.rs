@@ -111,7 +111,7 @@ fn identities_of_the_public_instance_sign_files() {
     assert!(checked_file(&rule(pattern), BLOB, BLOB_SIGNED).starts_with("signed by"));
     // A key whose signature the public log has noted.
     insta::assert_snapshot!(checked_file(&rule("keys: [{file: public/keyed.pub, log: true}]"), KEYED, KEYED_SIGNED), @"signed by the key public/keyed.pub (sha256:4cb32c4837c6dda8cfb1681efb3fef5f94ffce5b979e6bdb9139302c857af139)");
-    insta::assert_snapshot!(checked_file(&rule("keys: [{file: cosign/cosign.pub, log: true}]"), fixture!("cosign/component.wasm"), fixture!("cosign/component.wasm.sigstore.json")), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked_file(&rule("keys: [{file: cosign/cosign.pub, log: true}]"), fixture!("cosign/component.wasm"), fixture!("cosign/component.wasm.sigstore.json")), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it before somebody whom the rule names has signed it anew");
 }
 
 #[test]
@@ -137,21 +137,21 @@ fn nobody_else_may_sign() {
     insta::assert_snapshot!(checked_file(&rule("keys: [{file: cosign/cosign.pub}]"), BLOB, BLOB_SIGNED), @"plugins/zone.wasm has no signature that the policy trusts: a signature has a certificate, and the rule has no identities; do not use it, unless you know who has signed it; then add them to the policy's rule");
     insta::assert_snapshot!(checked(&rule(&format!("identities: [{MAIL}]")), MANIFEST, &[SIGNED]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is made with a key, and the rule has none; do not use it, unless you know who has signed it; then add them to the policy's rule");
     // Whoever the public instance does not know.
-    insta::assert_snapshot!(checked(&rule(&format!("identities: [{RELEASE}]")), MANIFEST, &[GOOD]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked(&rule(&format!("identities: [{RELEASE}]")), MANIFEST, &[GOOD]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it before somebody whom the rule names has signed it anew");
     let strange: &[u8] = fixture!("made/strange.sigstore.json");
     let said = checked(&made(&format!("identities: [{RELEASE}]")), MANIFEST, &[strange]);
-    insta::assert_snapshot!(said, @"ghcr.io/acme/zone has no signature that the policy trusts: a certificate, good from 2026-11-29T12:16:47Z to 2026-11-29T12:26:47Z, is by no authority of the trusted root, or was not good at the time of the signature; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(said, @"ghcr.io/acme/zone has no signature that the policy trusts: a certificate is by no authority of the trusted root; do not use it, unless the authority is one of yours; then add it to the policy's `trusted_root`");
 }
 
 #[test]
 fn nothing_else_may_be_signed() {
     let key = rule("keys: [{file: cosign/cosign.pub}]");
     let tampered = [MANIFEST, b" "].concat();
-    insta::assert_snapshot!(checked(&key, &tampered, &[SIGNED]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is of another artifact; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(checked(&key, MANIFEST, &[fixture!("cosign/component.wasm.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is of another artifact; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(checked(&key, MANIFEST, &[fixture!("cosign/attestation.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: an attestation of `https://cosign.sigstore.dev/attestation/v1` is no signature; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(checked_file(&rule(&format!("identities: [{MAIL}]")), b"test content", BLOB_SIGNED), @"plugins/zone.wasm has no signature that the policy trusts: a signature is of another artifact; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(checked_file(&rule("identities: [{issuer: 'https://token.actions.githubusercontent.com', subject_regexp: '.+'}]"), fixture!("public/package.conda"), fixture!("public/package.conda.sigstore.json")), @"plugins/zone.wasm has no signature that the policy trusts: an attestation of `https://schemas.conda.org/attestations-publish-1.schema.json` is no signature; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked(&key, &tampered, &[SIGNED]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is of another artifact; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(checked(&key, MANIFEST, &[fixture!("cosign/component.wasm.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is of another artifact; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(checked(&key, MANIFEST, &[fixture!("cosign/attestation.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a statement of the type `https://in-toto.io/Statement/v0.1` is no signature: only https://in-toto.io/Statement/v1 is read; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(checked_file(&rule(&format!("identities: [{MAIL}]")), b"test content", BLOB_SIGNED), @"plugins/zone.wasm has no signature that the policy trusts: a signature is of another artifact; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(checked_file(&rule("identities: [{issuer: 'https://token.actions.githubusercontent.com', subject_regexp: '.+'}]"), fixture!("public/package.conda"), fixture!("public/package.conda.sigstore.json")), @"plugins/zone.wasm has no signature that the policy trusts: an attestation of `https://schemas.conda.org/attestations-publish-1.schema.json` is no signature; do not use it before somebody whom the rule names has signed it anew");
     // What the signature is of was changed to what is wanted.
     let other = changed(SIGNED, |bundle| {
         let payload = json!({
@@ -171,43 +171,61 @@ fn base64(text: &str) -> String {
 #[test]
 fn certificates_times_and_logs_are_held_against_each_other() {
     let release = made(&format!("identities: [{RELEASE}]"));
-    insta::assert_snapshot!(checked(&release, MANIFEST, &[fixture!("made/late.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a certificate, good from 2026-01-01T00:00:00Z to 2026-01-01T00:10:00Z, is by no authority of the trusted root, or was not good at the time of the signature; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked(&release, MANIFEST, &[fixture!("made/late.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a certificate was good until 2026-01-01T00:10:00Z, and the signature was made at 2026-11-29T23:41:29Z; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(checked(&release, MANIFEST, &[fixture!("made/early.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a certificate is good from 2100-01-01T00:00:00Z on, and the signature was made at 2026-11-29T23:41:30Z; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(checked(&release, MANIFEST, &[fixture!("made/plain.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a certificate is not for signing code; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(checked(&release, MANIFEST, &[fixture!("made/authority.sigstore.json")]), @"ghcr.io/acme/zone has no signature that the policy trusts: a certificate is that of an authority, which signs certificates and nothing else; do not use it before somebody whom the rule names has signed it anew");
     let without = |path: &str, bundle: &[u8]| {
         changed(bundle, |bundle| *bundle.pointer_mut(path).unwrap() = json!([]))
     };
     let times = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps";
-    insta::assert_snapshot!(checked(&release, MANIFEST, &[&without(times, GOOD)]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is not to be believed: nobody says when it was made; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked(&release, MANIFEST, &[&without(times, GOOD)]), @"ghcr.io/acme/zone has no signature that the policy trusts: a signature is not to be believed: nobody says when it was made; do not use it before somebody whom the rule names has signed it anew");
     let mail = rule(&format!("identities: [{MAIL}]"));
     let logs = "/verificationMaterial/tlogEntries";
-    insta::assert_snapshot!(checked_file(&mail, BLOB, &without(logs, BLOB_SIGNED)), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked_file(&mail, BLOB, &without(logs, BLOB_SIGNED)), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it before somebody whom the rule names has signed it anew");
     let later = changed(BLOB_SIGNED, |bundle| {
         bundle["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = "1764787000".into();
     });
-    insta::assert_snapshot!(checked_file(&mail, BLOB, &later), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: invalid inclusion promise: SET verification failed: Verification error: the signature of ECDSA_P256_SHA256 is not good; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked_file(&mail, BLOB, &later), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: invalid inclusion promise: SET verification failed: Verification error: the signature of ECDSA_P256_SHA256 is not good; do not use it before somebody whom the rule names has signed it anew");
     let keyed = rule("keys: [{file: public/keyed.pub, log: true}]");
-    insta::assert_snapshot!(checked_file(&keyed, KEYED, &without(logs, KEYED_SIGNED)), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked_file(&keyed, KEYED, &without(logs, KEYED_SIGNED)), @"plugins/zone.wasm has no signature that the policy trusts: a signature is not to be believed: no log has noted it; do not use it before somebody whom the rule names has signed it anew");
 }
 
 #[test]
 fn what_is_no_bundle_is_told() {
     let key = rule("keys: [{file: cosign/cosign.pub}]");
     let said = |bundle: &[u8]| checked(&key, MANIFEST, &[bundle]);
-    insta::assert_snapshot!(said(b""), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: EOF while parsing a value at line 1 column 0; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(&SIGNED[..SIGNED.len() - 9]), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: EOF while parsing a string at line 1 column 650; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(b"\xff"), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: invalid utf-8 sequence of 1 bytes from index 0; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(b"[]"), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: it has no `mediaType`; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(&b"[".repeat(100_000)), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: recursion limit exceeded at line 1 column 128; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(&vec![b' '; LARGEST_BUNDLE + 1]), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is too large, with 262145 bytes; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(said(b""), @"ghcr.io/acme/zone has no signature that the policy trusts: what is said to be a signature is no bundle, or one that is too large; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(&SIGNED[..SIGNED.len() - 9]), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: EOF while parsing a string at line 1 column 650; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(b"\xff"), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: invalid utf-8 sequence of 1 bytes from index 0; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(b"[]"), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: it has no `mediaType`; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(&b"[".repeat(100_000)), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: recursion limit exceeded at line 1 column 128; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(&vec![b' '; LARGEST_BUNDLE + 1]), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is too large, with 262145 bytes; do not use it before somebody whom the rule names has signed it anew");
     let typed = |form: &str| changed(SIGNED, |bundle| bundle["mediaType"] = form.into());
-    insta::assert_snapshot!(said(&typed("application/vnd.dev.sigstore.bundle+json;version=0.2")), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle has the form `application/vnd.dev.sigstore.bundle+json;version=0.2`, and only v0.3 is read; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(&typed("\u{1b}[2J")), @r"ghcr.io/acme/zone has no signature that the policy trusts: a bundle has the form `\u{1b}[2J`, and only v0.3 is read; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(&changed(SIGNED, |bundle| bundle["dsseEnvelope"]["signatures"] = json!([]))), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: DSSE envelope must contain exactly one signature, found 0; do not use it, unless you know who has signed it; then add them to the policy's rule");
-    insta::assert_snapshot!(said(&changed(SIGNED, |bundle| bundle["dsseEnvelope"]["payloadType"] = "text/plain".into())), @"ghcr.io/acme/zone has no signature that the policy trusts: an attestation of `text/plain` is no signature; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(said(&typed("application/vnd.dev.sigstore.bundle+json;version=0.2")), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle has the form `application/vnd.dev.sigstore.bundle+json;version=0.2`, and only v0.3 is read; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(&typed("\u{1b}[2J")), @r"ghcr.io/acme/zone has no signature that the policy trusts: a bundle has the form `\u{1b}[2J`, and only v0.3 is read; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(&changed(SIGNED, |bundle| bundle["dsseEnvelope"]["signatures"] = json!([]))), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: DSSE envelope must contain exactly one signature, found 0; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(&changed(SIGNED, |bundle| bundle["dsseEnvelope"]["payloadType"] = "text/plain".into())), @"ghcr.io/acme/zone has no signature that the policy trusts: an attestation of `text/plain` is no signature; do not use it before somebody whom the rule names has signed it anew");
     insta::assert_snapshot!(checked(&key, MANIFEST, &[]), @"ghcr.io/acme/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    let states = |kind: &str| {
+        let statement = json!({
+            "_type": kind, "predicateType": "https://sigstore.dev/cosign/sign/v1", "predicate": {},
+            "subject": [{"digest": {"sha256": Digest::of(MANIFEST).to_string()}}],
+        });
+        let payload = base64(&statement.to_string());
+        changed(SIGNED, |bundle| bundle["dsseEnvelope"]["payload"] = payload.into())
+    };
+    insta::assert_snapshot!(said(&states("https://in-toto.io/Statement/v0.1")), @"ghcr.io/acme/zone has no signature that the policy trusts: a statement of the type `https://in-toto.io/Statement/v0.1` is no signature: only https://in-toto.io/Statement/v1 is read; do not use it before somebody whom the rule names has signed it anew");
+    // Of two it would not be said which one counts.
+    let both = |path: &str, key: &str, value: Value| {
+        changed(SIGNED, |bundle| bundle.pointer_mut(path).unwrap()[key] = value)
+    };
+    insta::assert_snapshot!(said(&both("", "messageSignature", json!({"signature": "AA=="}))), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: it has both `messageSignature` and `dsseEnvelope`; do not use it before somebody whom the rule names has signed it anew");
+    insta::assert_snapshot!(said(&both("/verificationMaterial", "certificate", json!({"rawBytes": "AA=="}))), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: it has both `certificate` and `publicKey`; do not use it before somebody whom the rule names has signed it anew");
     // A thousand take no longer than those that are looked at, and the good one is not among them.
     let mut many = vec![&b"{}"[..]; 1000];
     many.push(SIGNED);
-    insta::assert_snapshot!(checked(&key, MANIFEST, &many), @"ghcr.io/acme/zone has no signature that the policy trusts: a bundle is damaged: it has no `mediaType`; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(checked(&key, MANIFEST, &many), @"ghcr.io/acme/zone has no signature that the policy trusts among the first 64, and no more are read: a bundle is damaged: it has no `mediaType`; have what is no good signature removed from the repository");
 }
 
 #[test]
@@ -221,14 +239,19 @@ fn a_policy_that_names_nobody_trusts_nobody() {
     insta::assert_snapshot!(said("identities: []"), @"policy.yaml:1: rules[0]: the rule names nobody who may sign; add `keys:` or `identities:`; or `unsigned: true` if nobody needs to sign");
     insta::assert_snapshot!(said("unsigned: false"), @"policy.yaml:1: rules[0]: the rule names nobody who may sign; add `keys:` or `identities:`; or `unsigned: true` if nobody needs to sign");
     insta::assert_snapshot!(said("identities: [{}]"), @"
-    policy.yaml:1: rules[0].identities[0]: the identity has not one of `issuer` and `issuer_regexp`; write one of them: who may sign is a subject and its issuer
-    policy.yaml:1: rules[0].identities[0]: the identity has not one of `subject` and `subject_regexp`; write one of them: who may sign is a subject and its issuer
+    policy.yaml:1: rules[0].identities[0]: the identity has neither of `issuer` and `issuer_regexp`; write one of them: who may sign is a subject and its issuer
+    policy.yaml:1: rules[0].identities[0]: the identity has neither of `subject` and `subject_regexp`; write one of them: who may sign is a subject and its issuer
     ");
     insta::assert_snapshot!(said("identities: [{issuer: '', subject: ''}]"), @"
-    policy.yaml:1: rules[0].identities[0]: the identity has not one of `issuer` and `issuer_regexp`; write one of them: who may sign is a subject and its issuer
-    policy.yaml:1: rules[0].identities[0]: the identity has not one of `subject` and `subject_regexp`; write one of them: who may sign is a subject and its issuer
+    policy.yaml:1: rules[0].identities[0]: the identity has neither of `issuer` and `issuer_regexp`; write one of them: who may sign is a subject and its issuer
+    policy.yaml:1: rules[0].identities[0]: the identity has neither of `subject` and `subject_regexp`; write one of them: who may sign is a subject and its issuer
     ");
     insta::assert_snapshot!(said("identities: [{issuer_regexp: '.*', subject_regexp: 'a|'}]"), @"policy.yaml:1: rules[0].identities[0].issuer_regexp: `.*` matches even an empty text, and with it anybody; write a pattern that says who they are");
+    insta::assert_snapshot!(said("identities: [{issuer_regexp: '.+', subject_regexp: '.+'}]"), @"policy.yaml:1: rules[0].identities[0]: the identity is anybody's: both patterns match any text; write a pattern that says who they are");
+    insta::assert_snapshot!(said("identities: [{issuer_regexp: '(?s)..*', subject_regexp: '\\S+'}]"), @"policy.yaml:1: rules[0].identities[0]: the identity is anybody's: both patterns match any text; write a pattern that says who they are");
+    assert!(
+        read(r"rules: [{files: ['*'], identities: [{issuer: a, subject_regexp: '.+'}]}]").is_ok()
+    );
     // Nor does one that was not read.
     let root = root(None).unwrap();
     let all = vec![NamePattern::all()];
@@ -294,11 +317,11 @@ rules:
     policy.yaml:3: rules[0].repositories[1]: `ghcr.io/*/zone` names no repository; write REGISTRY/REPOSITORY, REGISTRY/* or REGISTRY/REPOSITORY/* for all below, or `*` for all
     policy.yaml:3: rules[0].repositories[3]: `ghcr.io/acme/*` comes twice; name it in one rule, with all who may sign it
     policy.yaml:4: rules[0].keys[0].file: gone.pub cannot be read: no such file or directory; name a file that can be read; a relative one is beside the policy
-    policy.yaml:4: rules[0].keys[2]: the key has not one of `file` and `pem`; write `file:` with its name, or `pem:` with the key itself
-    policy.yaml:4: rules[0].keys[3]: the key has not one of `file` and `pem`; write `file:` with its name, or `pem:` with the key itself
+    policy.yaml:4: rules[0].keys[2]: the key has both `file` and `pem`; write `file:` with its name, or `pem:` with the key itself
+    policy.yaml:4: rules[0].keys[3]: the key has neither of `file` and `pem`; write `file:` with its name, or `pem:` with the key itself
     policy.yaml:5: rules[1].files[0]: `a/b.wasm` names no file; write a file's name without a directory, or `*` for all
     policy.yaml:5: rules[1].files[1]: `zone*` names no file; write a file's name without a directory, or `*` for all
-    policy.yaml:7: rules[1].identities[0]: the identity has not one of `issuer` and `issuer_regexp`; write one of them: who may sign is a subject and its issuer
+    policy.yaml:7: rules[1].identities[0]: the identity has both `issuer` and `issuer_regexp`; write one of them: who may sign is a subject and its issuer
     policy.yaml:9: rules[2]: the rule needs signatures, and needs none; leave `unsigned` out, or who may sign
     policy.yaml:10: rules[3]: the rule is for nothing; add `repositories:` or `files:` with the names that it is for
     policy.yaml:11: rules[4]: the rule is for nothing; add `repositories:` or `files:` with the names that it is for

@@ -33,19 +33,20 @@ pub fn configs(places: &[BundlePlace]) -> (Vec<ConfigFile>, Vec<Fault>) {
     (configs, faults)
 }
 
+/// Says that bundles are used whoever has signed them, if there are any.
+pub(super) fn warn(configs: &[Config]) {
+    if configs.iter().any(|config| config.file.bundle().is_some()) {
+        warn!(
+            "bundles are used whoever has signed them; say who may in a file of --plugins.policy"
+        );
+    }
+}
+
 /// Those of these configs that are of no bundle, or of one that is signed as the policy wants; and what is wrong with
 /// the others. In a bundle that nobody needs to have signed, each plugin is held against the policy. Nothing of them
 /// was compiled or opened yet.
 pub(super) fn signed(configs: Vec<Config>, policy: Option<&Policy>) -> (Vec<Config>, Vec<Fault>) {
-    let Some(policy) = policy else {
-        let mut held = configs.iter().filter_map(|config| config.file.bundle());
-        if held.any(|held| held.id().repository.is_some()) {
-            warn!(
-                "bundles of registries are used whoever has signed them; say who may in a file of --plugins.policy"
-            );
-        }
-        return (configs, Vec::new());
-    };
+    let Some(policy) = policy else { return (configs, Vec::new()) };
     let (mut good, mut faults) = (Vec::new(), Vec::new());
     for config in configs {
         let file = config.file.folder().to_owned();

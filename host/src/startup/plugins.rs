@@ -33,6 +33,8 @@ pub(crate) struct Shelf<'a> {
     /// What the file has to be of each plugin that was fetched, or that a policy is for: by the names of its config
     /// and of itself.
     pins: HashMap<(String, String), Result<Digest, Refusal>>,
+    /// What was fetched there.
+    lock: PluginLock,
 }
 
 /// What plugins are held against.
@@ -72,7 +74,22 @@ impl<'a> Shelf<'a> {
             let pin = keeper.pin(config, plan)?;
             Some(((config.name.clone(), plan.name.clone()), pin))
         };
-        Self { dir, pins: plans().filter_map(pin).collect() }
+        let pins = plans().filter_map(pin).collect();
+        Self { dir, pins, lock: keeper.lock.unwrap_or_default() }
+    }
+
+    /// What the lock says of a plugin that it is not.
+    fn misfit(&self, config: &Config, plan: &PluginPlan, plugin: &Plugin) -> Option<Refusal> {
+        let (PluginOrigin::Registry(reference), None) = (&plan.origin, config.file.bundle()) else {
+            return None;
+        };
+        let (locked, found) = (self.lock.find(reference)?, plugin.inspection());
+        let is_so = locked.contract == found.version && locked.world == found.world;
+        let (world, version) = (found.world, &found.version);
+        let why = format!("it has {reference} as something else than a {world} for {version}");
+        let file = self.dir?.join(lock::NAME);
+        let error = LockError::Damaged { file, why };
+        (!is_so).then(|| Refusal::new(plan, plan.origin.key(), error))
     }
 
     /// Where the file of a plugin is to be looked for.
@@ -350,7 +367,8 @@ pub(crate) fn load(
     for plan in &config.plugins {
         let sought = shelf.sought(config, plan);
         let loaded = sought.and_then(|sought| {
-            loader.load(&sought.request()).map_err(|error| sought.refusal(error))
+            let plugin = loader.load(&sought.request()).map_err(|error| sought.refusal(error))?;
+            shelf.misfit(config, plan, &plugin).map_or(Ok(plugin), Err)
         });
         match loaded {
             Ok(plugin) => {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::points::{Broken, Points};
-use super::{ToolError, policy_of, remote as registry};
+use super::{ToolError, policy_of, remote as registry, warn_without};
 use crate::bundle::{Bundle, BundleError, BundleId, BundlePlace};
 use crate::cli::{BundleTool, RegistryFlags};
 use crate::plugin::{Compiler, Loader};
@@ -21,6 +21,10 @@ mod proof;
 mod remote;
 
 use proof::Subject;
+
+/// What is said of who has made a bundle, if nobody has to have signed it.
+const UNASKED: &str =
+    "nobody was asked for a signature; say who may sign it in a file of --plugins.policy";
 
 /// Does what was asked, and says what there is to be said.
 ///
@@ -48,7 +52,10 @@ pub fn run(tool: &BundleTool, compiler: &Compiler) -> Result<String, ToolError> 
         }
         BundleTool::Pull { reference, output, plugins_dir, policy, registry } => {
             let to = remote::Goal { output: output.as_deref(), store: plugins_dir.as_deref() };
-            remote::pull(reference, &to, policy_of(policy.as_deref())?.as_ref(), registry)
+            let policy = policy_of(policy.as_deref())?;
+            let said = remote::pull(reference, &to, policy.as_ref(), registry)?;
+            warn_without(policy.as_ref(), "bundles are pulled");
+            Ok(said)
         }
     }
 }
@@ -81,8 +88,9 @@ fn verify(
     let mut points = Points::default();
     let count = bundle.files().len();
     points.note("digests", Ok(format!("{count} files of {}", bundle.digest().tagged())));
-    if let Some(signer) = signer {
-        points.note("signer", Ok(signer.to_string()));
+    match signer {
+        Some(signer) => points.note("signer", Ok(signer.to_string())),
+        None => points.hint("signer", UNASKED.to_owned()),
     }
     let loader = Loader::new(compiler.clone(), None);
     Subject { bundle: &bundle, called: &called, loader, timeout }.prove(&mut points);

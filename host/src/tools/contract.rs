@@ -11,6 +11,11 @@ use crate::templates::CONTRACT;
 
 /// Writes the contract's files into a directory.
 pub(super) fn unpack(dir: &Path) -> Result<String, ToolError> {
+    // None is written if one cannot be.
+    let others = CONTRACT.iter().map(|file| (dir.join(file.path), file.bytes));
+    for (path, bytes) in others.filter(|(path, _)| path.symlink_metadata().is_ok()) {
+        write_once(&path, bytes)?;
+    }
     CONTRACT.iter().try_for_each(|file| write_once(&dir.join(file.path), file.bytes))?;
     Ok(String::new())
 }
@@ -50,6 +55,12 @@ mod tests {
         let refused = unpack(&dir).unwrap_err().advice().to_string();
         insta::assert_snapshot!(refused.replace(&dir.display().to_string(), "DIR"), @"failed to write DIR/log.wit: file exists; nothing is written over: remove it, or write elsewhere");
         assert_eq!(fs::read_to_string(dir.join("log.wit")).unwrap(), "mine");
+        // Nor are the others written then.
+        let dir = above.path().join("b");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("log.wit"), "mine").unwrap();
+        unpack(&dir).unwrap_err();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::cli::Exit;
 use crate::config::Fault;
 use crate::lock::LockError;
 use crate::plugin::PluginError;
-use crate::reference::ReferenceError;
+use crate::reference::{ArtifactReference, ReferenceError};
 use crate::registry::RegistryError;
 use crate::signature::SignatureError;
 use crate::source::recording::PlayError;
@@ -57,6 +57,14 @@ pub enum ToolError {
     /// A registry gives or takes nothing.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// What a registry has is no plugin.
+    #[error("{reference}: {error}")]
+    Foreign {
+        /// What was pulled.
+        reference: Box<ArtifactReference>,
+        /// What is wrong with it.
+        error: Box<PluginError>,
+    },
     /// Nobody has signed it whom the policy trusts.
     #[error("{}", .0.problem)]
     Untrusted(Advice),
@@ -132,7 +140,7 @@ impl ToolError {
         match self {
             Self::NoSettings { .. } | Self::Settings(_) | Self::Data(_) => Exit::Usage,
             Self::Said(_) | Self::Limits(_) | Self::Usage(_) | Self::Reference(_) => Exit::Usage,
-            Self::Plugin(_) | Self::Contract { .. } => Exit::Config,
+            Self::Plugin(_) | Self::Foreign { .. } | Self::Contract { .. } => Exit::Config,
             Self::Configs(_) | Self::Lock(_) | Self::Unread { .. } | Self::Untrusted(_) => {
                 Exit::Config
             }
@@ -174,6 +182,10 @@ impl Advise for ToolError {
             | Self::Unplayed(advice)
             | Self::Untrusted(advice) => advice.remedy.clone(),
             Self::Unread { remedy, .. } => Some((*remedy).to_owned()),
+            Self::Foreign { .. } => Some(
+                "see whether the reference is the right one; if it is, push a plugin there"
+                    .to_owned(),
+            ),
             Self::Said(error) => Some(error.remedy().to_owned()),
             Self::Unwritten { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("nothing is written over: remove it, or write elsewhere".to_owned())

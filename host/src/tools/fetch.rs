@@ -6,16 +6,18 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use super::ToolError;
-use super::plugin::{self, CompileLimits, Compiler, Inspection, PluginError};
-use super::policy_of;
-use super::remote::{Way, usage};
+use super::plugin::{self, CompileLimits, Compiler, Inspection};
+use super::remote::{Way, time_of, usage};
+use super::{policy_of, warn_without};
 use crate::advice::{Advice, Advise as _};
 use crate::cli::{Configs, Fetch, Selection};
 use crate::config::{self, Config, Fault, PluginOrigin, PluginPlan, Severity};
@@ -28,8 +30,12 @@ use crate::scrape;
 use crate::signature::{self, Policy, SignatureError, SignedAs, Signer};
 use crate::startup;
 
+mod tidy;
+
 /// Plugins that are asked for at once.
 const AT_ONCE: usize = 4;
+/// How often it is looked whether another process is done.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A directory that plugins are fetched into.
 struct Store<'a> {
@@ -73,11 +79,8 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     let way = Way::of(&order.registry)?;
     let unwritten = |source| ToolError::Unwritten { file: to.to_owned(), source };
     fs::create_dir_all(to).map_err(unwritten)?;
-    let busy = || {
-        let problem = format!("another process fetches into {}", to.display());
-        ToolError::Busy(Advice::new(problem, "wait for it, then try again"))
-    };
-    let _taken = lock::take(to).map_err(unwritten)?.ok_or_else(busy)?;
+    let _taken = taken(to, time_of(&order.registry)?)?;
+    tidy::unfinished(to).map_err(unwritten)?;
     let known = match PluginLock::read(to) {
         Err(LockError::NotThere(_)) => PluginLock::default(),
         known => known?,
@@ -86,19 +89,49 @@ pub(super) fn fetch(order: &Fetch, compiler: &Compiler) -> Result<String, ToolEr
     let lock = known.clone();
     let mut store = Store { dir: to, way, compiler, policy, lock, turns, looking };
     let (mut report, faults) = store.fill(&configs);
-    let gone = if order.prune { store.lock.keep(&manifests(&configs)) } else { Vec::new() };
+    if !report.is_empty() {
+        warn_without(store.policy.as_ref(), "plugins are fetched");
+    }
+    // What is in use stays until all that is to take its place is there.
+    let prunes = order.prune && faults.is_empty();
+    let gone = if prunes { store.lock.keep(&manifests(&configs)) } else { Vec::new() };
     if store.lock != known {
         let file = to.join(lock::NAME);
         store.lock.write(to).map_err(|source| ToolError::Unwritten { file, source })?;
     }
     for plugin in &gone {
-        store.remove(plugin)?;
         let _ = writeln!(report, "removed {}", plugin.reference);
+    }
+    if prunes {
+        tidy::unnamed(to, &store.wanted(&configs))?;
+    }
+    if order.prune && !prunes {
+        report.push_str("nothing is removed before all can be had\n");
     }
     if report.is_empty() && faults.is_empty() {
         report.push_str("no config names a plugin of a registry\n");
     }
     if faults.is_empty() { Ok(report) } else { Err(ToolError::Unfetched { report, faults }) }
+}
+
+/// Has the directory, once nobody else has it any more, if that is within this time.
+fn taken(dir: &Path, patience: Duration) -> Result<File, ToolError> {
+    let begun = Instant::now();
+    loop {
+        let taken = lock::take(dir);
+        let unwritten = |source| ToolError::Unwritten { file: dir.to_owned(), source };
+        if let Some(taken) = taken.map_err(unwritten)? {
+            return Ok(taken);
+        }
+        let left = patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            let problem =
+                format!("another process fetches into {}, for {patience:?} now", dir.display());
+            let remedy = "wait for it, then try again, or raise --timeout";
+            return Err(ToolError::Busy(Advice::new(problem, remedy)));
+        }
+        thread::sleep(left.min(LOOK));
+    }
 }
 
 /// The configs of these names, if they are good.
@@ -223,17 +256,13 @@ impl Store<'_> {
         });
         let (found, bundles, signer) = got?;
         let signer = signer?;
+        let looked_at = self.look_at(found.component)?;
         self.keep(&lock::manifest_name(found.digest), &found.manifest)?;
         let mut signatures = Vec::new();
         for bundle in bundles.iter().filter(|bundle| signature::is_of(bundle, &found.manifest)) {
             let digest = Digest::of(bundle);
             self.keep(&lock::signature_name(digest), bundle)?;
             signatures.push(digest);
-        }
-        let file = self.file(found.component);
-        let looked_at = self.look_at(&file)?;
-        if looked_at.digest != found.component {
-            return Err(LockError::Changed { file, found: looked_at.digest }.into());
         }
         Ok(Had::Fetched(LockedPlugin {
             reference: reference.clone(),
@@ -246,10 +275,22 @@ impl Store<'_> {
         }))
     }
 
-    /// What a component is. One is looked at at a time: it may take as much memory as compiling it.
-    fn look_at(&self, file: &Path) -> Result<Inspection, PluginError> {
+    /// What a component is that was fetched. One is looked at at a time: it may take as much memory as compiling it. What
+    /// is no plugin does not stay.
+    fn look_at(&self, component: Digest) -> Result<Inspection, ToolError> {
         let _one = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        plugin::inspect_file(file, self.compiler, CompileLimits::default())
+        let file = self.file(component);
+        let found = plugin::inspect_file(&file, self.compiler, CompileLimits::default());
+        if found.is_err() && !self.lock.plugins().iter().any(|it| it.component == component) {
+            // If it stays, nothing names it.
+            let _ = fs::remove_file(&file);
+        }
+        match found? {
+            found if found.digest != component => {
+                Err(LockError::Changed { file, found: found.digest }.into())
+            }
+            found => Ok(found),
+        }
     }
 
     /// One that is there unchanged and signed as the policy wants, with who has signed it.
@@ -289,19 +330,14 @@ impl Store<'_> {
         read.is_ok_and(|bytes| Digest::of(&bytes) == component)
     }
 
-    /// Removes the files of a plugin, but for those that are another's too.
-    fn remove(&self, gone: &LockedPlugin) -> Result<(), ToolError> {
-        let kept: Vec<_> = self.lock.plugins().iter().flat_map(LockedPlugin::files).collect();
-        for name in gone.files().into_iter().filter(|name| !kept.contains(name)) {
-            let file = self.dir.join(name);
-            match fs::remove_file(&file) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(ToolError::Unwritten { file, source });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+    /// The names of the files that stay: those of the lock, and those that these configs name themselves.
+    fn wanted(&self, configs: &[Config]) -> Vec<String> {
+        let files = configs.iter().flat_map(|config| &config.plugins);
+        let files = files.filter_map(|plan| match &plan.origin {
+            PluginOrigin::File(file) => file.to_str().map(ToOwned::to_owned),
+            PluginOrigin::Registry(_) => None,
+        });
+        self.lock.plugins().iter().flat_map(LockedPlugin::files).chain(files).collect()
     }
 
     /// What is told of an error: no file is named here but by `--plugins.dir`.

@@ -1,6 +1,7 @@
 //! `plugin push`, `pull` and `list`, and `plugin inspect oci:…`: the verbs that ask a registry.
 //!
-//! Each asks within one time, and ends. Nothing of a component is compiled or run.
+//! Each asks within one time, and ends. Nothing of a component is compiled or run. What is no plugin is neither pushed
+//! nor put where a pull was to put it.
 
 use std::env;
 use std::fmt::Write as _;
@@ -17,8 +18,8 @@ use crate::config;
 use crate::manifest::{Annotations, FoundArtifact};
 use crate::reference::{ArtifactReference, Repository, SCHEME, Tag};
 use crate::registry::{
-    self, Artifact, Description, Keychain, OURS, Purpose, PushRules, Pushed, Reach, RegistryError,
-    Session,
+    self, Artifact, Description, Keychain, OURS, Partial, Purpose, PushRules, Pushed, Reach,
+    RegistryError, Session,
 };
 use crate::signature::{Policy, SignatureError, SignedAs, Signer};
 
@@ -112,34 +113,66 @@ pub(super) fn fetch(
     Ok((Pinned { reference: reference.pinned(digest), annotations, signer }, bytes))
 }
 
-/// `plugin pull`.
-pub(super) fn pull(
-    reference: &str,
-    output: Option<&Path>,
-    policy: Option<&Policy>,
-    flags: &RegistryFlags,
-) -> Result<String, ToolError> {
-    let reference: ArtifactReference = reference.parse()?;
-    let name = format!("{}.wasm", reference.repository.name());
-    let goal = match output {
-        None => PathBuf::from(name),
-        Some(dir) if dir.is_dir() => dir.join(name),
-        Some(file) => file.to_owned(),
-    };
-    let repository = &reference.repository;
-    let way = Way::of(flags)?;
-    let (found, signer) = way.with(repository.clone(), Purpose::Pull, async |session| {
-        let found = session.find(&reference).await?;
-        let signer = signer(session, repository, &found, policy).await?;
-        if !matches!(signer, Some(Err(_))) {
-            session.pull(&found, &goal).await?;
+/// What a plugin is pulled by: whom it has to be signed by, and what looks at it.
+pub(super) struct Pulling<'a> {
+    pub(super) policy: Option<&'a Policy>,
+    pub(super) compiler: &'a Compiler,
+}
+
+impl Pulling<'_> {
+    /// `plugin pull`.
+    pub(super) fn pull(
+        &self,
+        reference: &str,
+        output: Option<&Path>,
+        flags: &RegistryFlags,
+    ) -> Result<String, ToolError> {
+        let reference: ArtifactReference = reference.parse()?;
+        let name = format!("{}.wasm", reference.repository.name());
+        let goal = match output {
+            None => PathBuf::from(name),
+            Some(dir) if dir.is_dir() => dir.join(name),
+            Some(file) => file.to_owned(),
+        };
+        let repository = &reference.repository;
+        let way = Way::of(flags)?;
+        let (found, signer, pulled) =
+            way.with(repository.clone(), Purpose::Pull, async |session| {
+                let found = session.find(&reference).await?;
+                let signer = signer(session, repository, &found, self.policy).await?;
+                let pulled = match signer {
+                    Some(Err(_)) => None,
+                    _ => Some(session.beside(&found, &goal).await?),
+                };
+                Ok((found, signer, pulled))
+            })?;
+        let (signer, pinned) = (signer.transpose()?, reference.pinned(found.digest));
+        pulled.map_or(Ok(()), |pulled| self.settle(pulled, &pinned))?;
+        let mut out = format!("pulled {pinned} to {}\n", goal.display());
+        out.extend(signer.map(|signer| format!("signed by {signer}{}\n", of_what(&signer))));
+        Ok(out)
+    }
+
+    /// Puts what was pulled where it belongs, if it is a plugin.
+    fn settle(&self, mut pulled: Partial, pinned: &ArtifactReference) -> Result<(), ToolError> {
+        let bytes = pulled.bytes()?;
+        match plugin::inspect_bytes(&bytes, self.compiler, CompileLimits::default()) {
+            Ok(_) => Ok(pulled.finish()?),
+            Err(error) => {
+                pulled.remove();
+                let reference = Box::new(pinned.clone());
+                Err(ToolError::Foreign { reference, error: Box::new(error) })
+            }
         }
-        Ok((found, signer))
-    })?;
-    let signer = signer.transpose()?;
-    let mut out = format!("pulled {} to {}\n", reference.pinned(found.digest), goal.display());
-    out.extend(signer.map(|signer| format!("signed by {signer}\n")));
-    Ok(out)
+    }
+}
+
+/// What is to be said of a signature that a plugin has in its registry alone.
+fn of_what(signer: &Signer) -> &'static str {
+    match signer {
+        Signer::Nobody => "",
+        _ => ", which `plugin fetch` keeps; the file alone has no signature",
+    }
 }
 
 /// `plugin list`.

@@ -353,7 +353,7 @@ fn nothing_is_looked_into_before_it_is_known_who_has_signed_it() {
     let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signatures/cosign/cosign.pub");
     let rule = format!("rules: [{{files: [none.wasm], keys: [{{file: '{key}'}}]}}]");
     fs::write(at("policy.yaml"), rule).unwrap();
-    insta::assert_snapshot!(refused("none"), @"DIR/none.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    insta::assert_snapshot!(refused("none"), @"DIR/none.wasm has no signature, and the policy needs one; sign the file itself with `cosign sign-blob`, as in a registry only a manifest is signed, or let a rule have `unsigned: true`");
     insta::assert_snapshot!(refused("pass"), @"the policy has no rule for DIR/pass.wasm; add one to the file of --plugins.policy, with who may sign it or `unsigned: true`");
     fs::write(at("policy.yaml"), "rules: [{files: [pass.wasm], unsigned: true}]").unwrap();
     let check = said("check", "pass").unwrap();

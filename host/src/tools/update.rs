@@ -128,7 +128,9 @@ fn key(plan: &PluginPlan) -> String {
 ///
 /// When it would not become what it is to: where, and why.
 fn rewritten(config: &Config, found: &[Found]) -> Result<Option<String>, (String, Advice)> {
-    let (mut wanted, mut text) = (config.clone(), config.file.text.to_string());
+    let (mut wanted, mut changed) = (config.clone(), None);
+    // Everywhere, and where only the keys stand: a comment of settings may have it too, or an anchor stand elsewhere.
+    let mut texts = [config.file.text.to_string(), config.file.text.to_string()];
     for plan in &mut wanted.plugins {
         let PluginOrigin::Registry(reference) = &plan.origin else { continue };
         let newer = found.iter().find(|found| found.named == *reference);
@@ -138,20 +140,35 @@ fn rewritten(config: &Config, found: &[Found]) -> Result<Option<String>, (String
             let remedy = format!("write {newer}, and the other plugin's `sha256` or none");
             return Err((format!("{}.sha256", plan.path), Advice::new(problem, remedy)));
         }
-        text = in_place(&text, &reference.to_string(), &newer.to_string());
+        let (old, new) = (reference.to_string(), newer.to_string());
+        let line = config.line(&key(plan));
+        let [everywhere, there] = &mut texts;
+        *everywhere = in_place(everywhere, &old, &new);
+        *there = in_line(there, line, &|line| in_place(line, &old, &new));
+        changed.get_or_insert_with(|| key(plan));
         plan.origin = PluginOrigin::Registry(newer.clone());
     }
-    if wanted.plugins == config.plugins {
-        return Ok(None);
+    let Some(changed) = changed else { return Ok(None) };
+    for text in texts {
+        wanted.file = ConfigFile { text: text.as_str().into(), ..config.file.clone() };
+        let (configs, _) = config::load(vec![wanted.file.clone()], &scrape::own_series());
+        if configs.as_slice() == [wanted.clone()] {
+            return Ok(Some(text));
+        }
     }
-    wanted.file = ConfigFile { text: text.as_str().into(), ..config.file.clone() };
-    let (configs, _) = config::load(vec![wanted.file.clone()], &scrape::own_series());
-    if configs.as_slice() == [wanted] {
-        return Ok(Some(text));
-    }
-    let problem = "a reference is not written here as the exporter would write it";
+    let problem = "the reference cannot be changed here without changing anything else";
     let remedy = "write what stands behind the arrow by hand";
-    Err(("plugins".to_owned(), Advice::new(problem, remedy)))
+    Err((changed, Advice::new(problem, remedy)))
+}
+
+/// `text`, of which this line, counted from 1, has become something else.
+fn in_line(text: &str, line: Option<usize>, change: &dyn Fn(&str) -> String) -> String {
+    let lines = text.split_inclusive('\n').enumerate();
+    let lines = lines.map(|(n, one)| match line {
+        Some(line) if line == n + 1 => change(one),
+        _ => one.to_owned(),
+    });
+    lines.collect()
 }
 
 /// `text` with `new` wherever `old` stands alone and in no comment.

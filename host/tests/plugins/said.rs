@@ -14,10 +14,11 @@ fn inspected(plugin: &str) -> Inspection {
     plugin::inspect_file(&file, &compiler, CompileLimits::default()).unwrap()
 }
 
-/// Name, version, licence, source, and a schema of its settings that is one.
+/// Name, version, authors, licence, source, and a schema of its settings that is one.
 pub fn says_what_it_is(plugin: &str) {
     let Inspection { metadata, notes, .. } = inspected(plugin);
-    let Metadata { name, version, licenses, source, description, settings, .. } = metadata;
+    let Metadata { name, version, authors, licenses, source, description, settings, .. } = metadata;
+    assert_eq!(authors.as_deref(), Some("The ebpf_wasm_exporter authors"), "{plugin}");
     assert_eq!(notes, [""; 0], "{plugin}");
     assert_eq!(name.as_deref(), Some(plugin));
     assert_eq!(version.as_deref(), Some(env!("CARGO_PKG_VERSION")), "{plugin}");

@@ -51,7 +51,7 @@ fn config() -> String {
         "plugins:
   pods:
     file: cgroup-pod.wasm
-    data: {{pods: {{file: pods.json, refresh: 1s}}}}
+    data: {{file: pods.json, refresh: 1s}}
     settings: {{add: [namespace, pod, container, workload_kind, workload]}}
 metrics:
   counters:

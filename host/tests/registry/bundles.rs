@@ -62,6 +62,7 @@ pub fn a_bundle_goes_there_and_back() {
     insta::assert_snapshot!(said(&format!("bundle verify oci:{host}/team/work:1.2.0 --plain-http")), @"
     0 RESULT  POINT       FOUND
     ok      digests     7 files of sha256:A
+    hint    signer      nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     ok      config      fits the object and the plugins
     ok      recording   5 readings of maps that the object has
     ok      exposition  9 lines, as packed
@@ -209,7 +210,7 @@ pub fn a_policy_is_for_bundles_too() {
     let words = "--config.bundle=work.tar --plugins.policy=policy.yaml --config.check";
     let served = || exporter(&desk, words, "HOST");
     insta::assert_snapshot!(served(), @"
-    3 work.tar: work.tar has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
+    3 work.tar: work.tar has no signature, and the policy needs one; sign the file itself with `cosign sign-blob`, as in a registry only a manifest is signed, or let a rule have `unsigned: true`
     error: 1 fault in the configs; nothing was loaded
     ");
     let signature = signed::of_file(&desk.path(""), "signer", &desk.read("work.tar"));
@@ -218,7 +219,7 @@ pub fn a_policy_is_for_bundles_too() {
     // Another bundle beside the same signature.
     exporter(&desk, "bundle pack cfg --version=2.0.0", "HOST");
     insta::assert_snapshot!(served(), @"
-    3 work.tar: work.tar has no signature that the policy trusts: a signature is of another artifact; do not use it, unless you know who has signed it; then add them to the policy's rule
+    3 work.tar: work.tar has no signature that the policy trusts: a signature is of another artifact; do not use it before somebody whom the rule names has signed it anew
     error: 1 fault in the configs; nothing was loaded
     ");
 }
@@ -271,7 +272,7 @@ pub fn a_bundle_is_signed_in_its_registry() {
         signatures.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
     std::fs::write(signatures.next().unwrap(), "{}\nnone\n").unwrap();
     insta::assert_snapshot!(check(), @"
-    3 kept/sha256-A.tar: HOST/work has no signature that the policy trusts: a bundle is damaged: it has no `mediaType` / a bundle is damaged: expected ident at line 1 column 2; do not use it, unless you know who has signed it; then add them to the policy's rule
+    3 kept/sha256-A.tar: HOST/work has no signature that the policy trusts: a bundle is damaged: it has no `mediaType` / a bundle is damaged: expected ident at line 1 column 2; do not use it before somebody whom the rule names has signed it anew
     error: 1 fault in the configs; nothing was loaded
     ");
     // The same bytes as a file have a signature of their own.
@@ -332,12 +333,12 @@ pub fn a_file_is_packed_with_the_signature_beside_it() {
         lettered(&exporter(&desk, words, "HOST"))
     };
     insta::assert_snapshot!(check(), @"
-    3 work.tar/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
+    3 work.tar/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign the file itself with `cosign sign-blob`, as in a registry only a manifest is signed, or let a rule have `unsigned: true`
     error: 1 fault in the configs; nothing was loaded
     ");
     let pack =
         || lettered(&exporter(&desk, "bundle pack cfg --plugins.policy=policy.yaml", "HOST"));
-    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    insta::assert_snapshot!(pack(), @"3 error: cfg/work.yaml:1: plugins.zone.file: echo.wasm has no signature, and the policy needs one; sign the file itself with `cosign sign-blob`, as in a registry only a manifest is signed, or let a rule have `unsigned: true`");
     let signature = signed::of_file(&dir, "signer", &desk.read("echo.wasm"));
     desk.write("cfg/echo.wasm.sigstore.json", &signature);
     assert!(check().starts_with("0 ok"), "{}", check());

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::LazyLock;
 
 use ebpf_wasm_exporter::plugin::Digest;
 use serde_json::json;
 
-use crate::certificates::certify;
+use crate::certificates::{certify, openssl};
+use crate::guests;
 use crate::made::{Made, Request, answer, begin, endless};
 use crate::tls;
 use crate::typed::{Desk, lettered};
@@ -16,13 +18,29 @@ use crate::typed::{Desk, lettered};
 /// What writes an answer.
 type Answers = fn(&Request, &mut TcpStream) -> io::Result<()>;
 
-const COMPONENT: &[u8] = b"a component, as far as a registry knows";
+/// What is no plugin is not kept, whoever gives it.
+fn component() -> &'static [u8] {
+    static ECHO: LazyLock<Vec<u8>> = LazyLock::new(|| guests::component("echo"));
+    &ECHO
+}
+
+/// A component whose code is none: a function that is to return a number, and does not.
+pub fn damaged() -> Vec<u8> {
+    let module = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
+    let section = [1, u8::try_from(module.len()).unwrap()];
+    [component(), &section, module].concat()
+}
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// A manifest whose layer is [`COMPONENT`].
+/// A manifest whose layer is [`component`].
 fn manifest() -> Vec<u8> {
+    manifest_of(component())
+}
+
+/// A manifest whose layer is said to be a component.
+fn manifest_of(layer: &[u8]) -> Vec<u8> {
     let layer = json!({
-        "mediaType": "application/wasm", "size": COMPONENT.len(), "digest": Digest::of(COMPONENT).tagged(),
+        "mediaType": "application/wasm", "size": layer.len(), "digest": Digest::of(layer).tagged(),
     });
     let config = json!({
         "mediaType": "application/vnd.wasm.config.v0+json", "size": 2, "digest": Digest::of(b"{}").tagged(),
@@ -100,7 +118,7 @@ pub fn components() {
         }),
         ("another one", |request, client| {
             with_manifest(request, client, |_, client| {
-                answer(client, "200 OK", &[], &COMPONENT.to_ascii_uppercase())
+                answer(client, "200 OK", &[], &component().to_ascii_uppercase())
             })
         }),
         ("gone", |request, client| {
@@ -108,7 +126,7 @@ pub fn components() {
         }),
         ("a part that was not asked for", |request, client| {
             with_manifest(request, client, |_, client| {
-                answer(client, "206 Partial Content", &[], COMPONENT)
+                answer(client, "206 Partial Content", &[], component())
             })
         }),
     ];
@@ -116,17 +134,17 @@ pub fn components() {
     said("pull HOST/zone:1.0.0", &cases);
     let of_inspect = said("inspect oci:HOST/zone:1.0.0", &cases);
     insta::assert_snapshot!(of_inspect, @"
-    without an end: 3 HOST/zone: the registry gave more bytes of the component than the 39 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted
+    without an end: 3 HOST/zone: the registry gave more bytes of the component than the 1384 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted
     another one: 3 HOST/zone: the registry gave another component than the one asked for: its digest is sha256:A, not sha256:B; try again; if that does not help, the registry or somebody before it cannot be trusted
     gone: 1 HOST has no blob sha256:A; push it again: its manifest is there without it
     a part that was not asked for: 1 HOST answers 206 Partial Content when asked for blob sha256:A; see whether the host is a registry
     ");
     let server = Made::serve(|request, client| {
-        with_manifest(request, client, |_, client| answer(client, "200 OK", &[], &COMPONENT[1..]))
+        with_manifest(request, client, |_, client| answer(client, "200 OK", &[], &component()[1..]))
     });
     let (host, desk) = (server.host(), Desk::new());
     let refused = desk.refused(&format!("pull {host}/zone:1.0.0 --plain-http"), &host);
-    insta::assert_snapshot!(refused, @"3 HOST/zone: the registry gave 38 bytes of the component, not the 39 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted");
+    insta::assert_snapshot!(refused, @"3 HOST/zone: the registry gave 1383 bytes of the component, not the 1384 that its manifest says; try again; if that does not help, the registry or somebody before it cannot be trusted");
 }
 
 pub fn answers() {
@@ -165,7 +183,7 @@ pub fn answers() {
     let (host, desk) = (server.host(), Desk::new());
     let refused =
         desk.refused(&format!("pull {host}/zone:1.0.0 --plain-http --timeout=300ms"), &host);
-    insta::assert_snapshot!(refused, @"1 it took longer than 300ms; try again, as a pull goes on where it ended, or raise --timeout");
+    insta::assert_snapshot!(refused, @"1 it took longer than 300ms; raise --timeout, or try again: a pull would go on where it ended");
 }
 
 pub fn tags() {
@@ -283,7 +301,7 @@ pub fn uploads() {
 }
 
 pub fn what_lets_in_goes_to_nobody_else() {
-    let other = Made::serve(|_, client| answer(client, "200 OK", &[], COMPONENT));
+    let other = Made::serve(|_, client| answer(client, "200 OK", &[], component()));
     let elsewhere = format!("http://{}/blob", other.host());
     let registry = Made::serve(move |request, client| match request.header("authorization") {
         None => {
@@ -298,7 +316,7 @@ pub fn what_lets_in_goes_to_nobody_else() {
     let auths = json!({"auths": {&host: {"username": "me", "password": "secret"}}});
     desk.write(".docker/config.json", &auths.to_string());
     desk.done(&format!("pull {host}/zone:1.0.0 --plain-http"), &host);
-    assert_eq!(desk.read("zone.wasm"), COMPONENT);
+    assert_eq!(desk.read("zone.wasm"), component());
     let [request] = &*other.requests() else { panic!("one request") };
     assert_eq!((request.what(), request.header("authorization")), ("GET /blob", None));
     let known =
@@ -307,7 +325,7 @@ pub fn what_lets_in_goes_to_nobody_else() {
 }
 
 pub fn what_began_with_tls_goes_on_with_it() {
-    let other = Made::serve(|_, client| answer(client, "200 OK", &[], COMPONENT));
+    let other = Made::serve(|_, client| answer(client, "200 OK", &[], component()));
     let elsewhere = format!("http://{}/blob", other.host());
     let registry = Made::serve(move |request, client| match &*request.line {
         line if line.contains("/manifests/redirected") => {
@@ -334,26 +352,92 @@ pub fn what_began_with_tls_goes_on_with_it() {
     assert_eq!(other.asked(), Vec::<String>::new());
 }
 
+/// `oras` pushes whatever it is told to, and says what it is told to.
+pub fn what_is_no_plugin_is_not_kept() {
+    let foreign = [
+        ("a text", b"hi".to_vec()),
+        ("a module", b"\0asm\x01\0\0\0".to_vec()),
+        ("without code", damaged()),
+    ];
+    let mut all = String::new();
+    for (name, bytes) in foreign {
+        let manifest = manifest_of(&bytes);
+        let served = manifest.clone();
+        let server = Made::serve(move |request, client| match &*request.line {
+            line if line.contains("/manifests/") => answer(client, "200 OK", &[], &served),
+            _ => answer(client, "200 OK", &[], &bytes),
+        });
+        let (host, desk) = (server.host(), Desk::new());
+        desk.write("zone.wasm", "what was there before");
+        let refused = desk.refused(&format!("pull {host}/zone:1.0.0 --plain-http"), &host);
+        let _ = writeln!(all, "{name}: {}", lettered(&refused));
+        assert_eq!(desk.files(), ["echo.wasm", "pass.wasm", "zone.wasm"], "{name}");
+        assert_eq!(desk.read("zone.wasm"), b"what was there before", "{name}");
+        let digest = Digest::of(&manifest).tagged();
+        desk.write("configs/work.yaml", &format!("plugins: {{zone: {{oci: '{host}/zone@{digest}'}}}}\nmetrics: {{counters: [{{name: a_total, help: h, labels: [{{name: id, size: 8, decoders: [{{name: uint}}]}}]}}]}}\n"));
+        let fetch =
+            "fetch --config.dir=configs --config.names=work --plugins.dir=plugins --plain-http";
+        let (code, told) = desk.plugin(fetch, &host);
+        assert_eq!(code, 1, "{name}: {told}");
+        let left: Vec<_> = fs::read_dir(desk.path("plugins")).unwrap().collect();
+        assert!(left.is_empty(), "{name}: {left:?}");
+    }
+    insta::assert_snapshot!(all, @"
+    a text: 3 HOST/zone:1.0.0@sha256:A: found no WebAssembly, expected a component; see whether the reference is the right one; if it is, push a plugin there
+    a module: 3 HOST/zone:1.0.0@sha256:A: found a core module, expected a component; see whether the reference is the right one; if it is, push a plugin there
+    without code: 3 HOST/zone:1.0.0@sha256:A: the component is damaged: type mismatch: expected i32 but nothing on stack (at offset 0x582); see whether the reference is the right one; if it is, push a plugin there
+    ");
+}
+
+/// What Docker says how to make: a certificate that is its own authority.
+pub fn a_certificate_of_its_own_is_trusted_if_it_is_the_one_in_the_file() {
+    let registry = Made::serve(|_, client| answer(client, "200 OK", &[], br#"{"tags":["1.0.0"]}"#));
+    let (made, other, desk) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Desk::new());
+    for (dir, name) in [(&made, "localhost"), (&other, "elsewhere")] {
+        let recipe = format!(
+            "req -newkey rsa:2048 -nodes -sha256 -keyout server.key -subj /CN=x -addext subjectAltName=DNS:{name} -x509 -days 2 -out server.pem"
+        );
+        openssl(dir.path(), &recipe);
+    }
+    let list = |host: &str, dir: &tempfile::TempDir| {
+        let file = dir.path().join("server.pem").display().to_string();
+        let (code, said) = desk.plugin(&format!("list {host}/zone --ca-file={file}"), host);
+        format!("{code} {said}")
+    };
+    let host = tls::before(registry.host(), made.path(), false);
+    assert_eq!(list(&host, &made), "0 1.0.0\n");
+    insta::assert_snapshot!(list(&host, &other), @"1 error: failed to ask HOST: client error (Connect): invalid peer certificate: Other(OtherError(CaUsedAsEndEntity)); name the authority that has signed the certificate, or the certificate itself, in --ca-file, if you trust it");
+    // The same, but for another name than the one that was asked.
+    let elsewhere = tls::before(registry.host(), other.path(), false);
+    insta::assert_snapshot!(list(&elsewhere, &other), @r#"1 error: failed to ask HOST: client error (Connect): invalid peer certificate: certificate not valid for name "localhost"; certificate is only valid for DnsName("elsewhere"); write the host by a name that its certificate is for"#);
+}
+
 pub fn a_pull_goes_on_where_it_stopped() {
     let server = Made::serve(|request, client| {
         with_manifest(request, client, |request, client| match request.header("range") {
             Some("bytes=5-") => {
-                let range = format!("bytes 5-{}/{}", COMPONENT.len() - 1, COMPONENT.len());
-                answer(client, "206 Partial Content", &[("Content-Range", &range)], &COMPONENT[5..])
+                let range = format!("bytes 5-{}/{}", component().len() - 1, component().len());
+                answer(
+                    client,
+                    "206 Partial Content",
+                    &[("Content-Range", &range)],
+                    &component()[5..],
+                )
             }
             // The connection ends early.
             _ => {
-                begin(client, "200 OK", &[], COMPONENT.len())?;
-                client.write_all(&COMPONENT[..5])
+                begin(client, "200 OK", &[], component().len())?;
+                client.write_all(&component()[..5])
             }
         })
     });
     let (host, desk) = (server.host(), Desk::new());
     let pull = format!("pull {host}/zone:1.0.0 --plain-http");
     insta::assert_snapshot!(desk.refused(&pull, &host), @"1 failed to ask HOST: error reading a body from connection: end of file before message length reached; see whether the host is the right one, and can be reached");
-    let part = desk.path(&format!(".zone.wasm.{}.part", Digest::of(COMPONENT)));
-    assert_eq!(fs::read(&part).unwrap(), &COMPONENT[..5]);
+    let part = desk.path(&format!(".zone.wasm.{}.part", Digest::of(component())));
+    assert_eq!(fs::read(&part).unwrap(), &component()[..5]);
     desk.done(&pull, &host);
-    assert_eq!(desk.read("zone.wasm"), COMPONENT);
+    assert_eq!(desk.read("zone.wasm"), component());
     assert!(!part.exists());
 }

@@ -6,6 +6,7 @@ use ebpf_wasm_exporter::plugin::Digest;
 
 use crate::debian::{Registry, Wants};
 use crate::guests;
+use crate::hostile::damaged;
 use crate::typed::{Desk, lettered};
 
 pub fn a_component_goes_there_and_back() {
@@ -74,6 +75,8 @@ pub fn a_version_stays_what_it_is() {
     insta::assert_snapshot!(push(&format!("pass.wasm {host}/zone:1.2 --move-tags")), @"error: --move-tags: `1.2` is no version that others could lead to; write a whole version such as 1.2.0, or leave the flag out");
     desk.write("core.wasm", "(module)");
     insta::assert_snapshot!(push(&format!("core.wasm {host}/zone:2.0.0")), @"error: found no WebAssembly, expected a component; name a .wasm file that holds a component");
+    fs::write(desk.path("damaged.wasm"), damaged()).unwrap();
+    insta::assert_snapshot!(push(&format!("damaged.wasm {host}/zone:2.0.0")), @"error: the component is damaged: type mismatch: expected i32 but nothing on stack (at offset 0x582); build or copy the file again");
     // The time of a build is part of what is pushed.
     let later = Desk::new().with("SOURCE_DATE_EPOCH", "86400");
     let said =
@@ -130,7 +133,7 @@ pub fn tls_needs_an_authority() {
     desk.done(&format!("push echo.wasm {host}/zone:1.0.0 --ca-file={authority}"), &host);
     desk.done(&format!("pull {host}/zone:1.0.0 --ca-file={authority}"), &host);
     let refused = |words: &str| desk.refused(&format!("pull {host}/zone:1.0.0 {words}"), &host);
-    insta::assert_snapshot!(refused("--timeout=1m"), @"1 failed to ask HOST: client error (Connect): invalid peer certificate: UnknownIssuer; name the authority that has signed the certificate in --ca-file, if you trust it");
+    insta::assert_snapshot!(refused("--timeout=1m"), @"1 failed to ask HOST: client error (Connect): invalid peer certificate: UnknownIssuer; name the authority that has signed the certificate, or the certificate itself, in --ca-file, if you trust it");
     insta::assert_snapshot!(refused("--plain-http"), @"1 HOST answers 400 Bad Request when asked for manifest 1.0.0 of zone; see whether the host is a registry");
     insta::assert_snapshot!(refused("--ca-file=gone.pem"), @"2 gone.pem cannot be read: no such file or directory; name a file of certificates in PEM format in --ca-file");
     insta::assert_snapshot!(refused("--ca-file=echo.wasm"), @"2 echo.wasm holds no certificate that can be trusted; name a file of certificates in PEM format in --ca-file");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use ebpf_wasm_exporter::lock;
 use ebpf_wasm_exporter::plugin::Digest;
@@ -68,7 +69,14 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     /// The same, with all that is said.
     pub fn warned(&self, flags: &str) -> (i32, String) {
         let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/workload.rec");
-        self.said(&format!("replay {recording} --once --config.dir=configs{flags}"))
+        self.told(&format!("replay {recording} --once --config.dir=configs{flags}"))
+    }
+
+    /// The same of any words.
+    pub fn told(&self, words: &str) -> (i32, String) {
+        let (code, said) =
+            self.desk.told(Path::new(env!("CARGO_BIN_EXE_ebpf_wasm_exporter")), words);
+        (code, lettered(&said.replace(&self.host, "HOST")))
     }
 
     fn refused(&self) -> String {
@@ -198,8 +206,19 @@ pub fn what_was_not_fetched_or_was_changed_is_not_served() {
     ");
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
     assert_eq!(site.served(" --plugins.dir=plugins").0, 0);
-    // A damaged lock is not written over.
+    // What it says of a plugin has to be so.
     let lock = String::from_utf8(site.desk.read("plugins/plugins.lock")).unwrap();
+    site.desk.write("plugins/plugins.lock", &lock.replace("decoder", "transform"));
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: it has HOST/team/zone:1.2.0@sha256:A as something else than a decoder for 0.1.0; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    site.desk.write("plugins/plugins.lock", &lock.replace("\"0.1.0\"", "\"0.2.0\""));
+    insta::assert_snapshot!(site.refused(), @"
+    configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: it has HOST/team/zone:1.2.0@sha256:A as something else than a decoder for 0.1.0; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
+    error: 1 fault in the configs; nothing was loaded
+    ");
+    // A damaged lock is not written over.
     site.desk.write("plugins/plugins.lock", &lock.replace("decoder", "decoders"));
     insta::assert_snapshot!(site.refused(), @"
     configs/work.yaml:1: plugins.zone.oci: plugins/plugins.lock is damaged: a world is neither `decoder` nor `transform`; remove it, and run `ebpf_wasm_exporter plugin fetch --plugins.dir=plugins` with the same configs
@@ -236,8 +255,8 @@ pub fn what_cannot_be_fetched_keeps_nothing_else_away() {
     // Only one at a time writes there.
     let taken = lock::take(&site.desk.path("plugins")).unwrap();
     site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
-    let (code, said) = site.said(&format!("{FETCH} --plain-http"));
-    insta::assert_snapshot!(format!("{code} {said}"), @"1 error: another process fetches into plugins; wait for it, then try again");
+    let (code, said) = site.said(&format!("{FETCH} --plain-http --timeout=100ms"));
+    insta::assert_snapshot!(format!("{code} {said}"), @"1 error: another process fetches into plugins, for 100ms now; wait for it, then try again, or raise --timeout");
     drop(taken);
     let (code, said) = site.said("plugin fetch --config.dir=configs --config.names=work");
     insta::assert_snapshot!(format!("{code} {said}"), @"2 error: plugin fetch needs --plugins.dir; name the directory to fetch into");
@@ -245,6 +264,78 @@ pub fn what_cannot_be_fetched_keeps_nothing_else_away() {
     insta::assert_snapshot!(format!("{code} {said}"), @"2 error: --config.dir=configs needs --config.names; it holds work");
     let (code, said) = site.said("plugin fetch --plugins.dir=plugins");
     insta::assert_snapshot!(format!("{code} {said}"), @"0 no config names a plugin of a registry");
+}
+
+pub fn what_fetches_have_left_is_removed() {
+    let site = Site::new();
+    let (zone, pods) = (site.pushed("echo", "zone"), site.pushed("pass", "pods"));
+    site.config(&format!("{{zone: {{oci: '{zone}'}}, pods: {{oci: '{pods}'}}}}"));
+    site.fetched("");
+    let whole = site.files();
+    let (digest, other) = ("d".repeat(64), Digest::of(b"other"));
+    let unfinished =
+        [format!(".sha256-{digest}.json.GngxJ9.new"), ".plugins.lock.GngxJ9.new".to_owned()];
+    let part = format!(".sha256-{other}.wasm.{other}.part");
+    let unnamed = [part, format!("sha256-{digest}.json"), format!("sha256-{digest}.wasm")];
+    let strange = ["zone.wasm".to_owned(), format!(".sha256-{digest}.tar.GngxJ9.new")];
+    for name in unfinished.iter().chain(&unnamed).chain(&strange) {
+        site.desk.write(&format!("plugins/{name}"), "left");
+    }
+    let left = |more: &[&[String]]| {
+        let mut names = [&whole[..], &more.concat()].concat();
+        names.sort_unstable();
+        names
+    };
+    site.fetched("");
+    assert_eq!(site.files(), left(&[&unnamed, &strange]));
+    // While anything cannot be had, nothing goes that may be in use.
+    let gone = format!("{}/team/gone@sha256:{digest}", site.host);
+    site.config(&format!("{{zone: {{oci: '{zone}'}}, gone: {{oci: '{gone}'}}}}"));
+    let (code, said) = site.said(&format!("{FETCH} --plain-http --prune"));
+    insta::assert_snapshot!(format!("{code} {said}"), @"
+    1 has HOST/team/zone:1.2.0@sha256:A, a decoder
+    nothing is removed before all can be had
+    error: configs/work.yaml:1: plugins.gone.oci: HOST has no manifest sha256:B of team/gone; `plugin list HOST/team/gone` lists the tags that there are
+    ");
+    assert_eq!(site.files(), left(&[&unnamed, &strange]));
+    site.config(&format!("{{zone: {{oci: '{zone}'}}, pods: {{oci: '{pods}'}}}}"));
+    site.fetched(" --prune");
+    assert_eq!(site.files(), left(&[&strange]));
+}
+
+/// Whatever comes from a registry without a policy.
+pub fn that_nobody_is_asked_for_a_signature_is_said() {
+    let site = Site::new();
+    let zone = site.pushed("echo", "zone");
+    site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
+    site.desk.write("policy.yaml", "rules: [{repositories: ['*'], unsigned: true}]");
+    let told = |words: &str| {
+        let (code, said) = site.told(&format!("{words} --plain-http"));
+        assert_eq!(code, 0, "{said}");
+        let warned = said.lines().find(|line| line.contains(" WARN "));
+        warned.map(|line| line.split_once(" WARN ").unwrap().1.to_owned())
+    };
+    for words in [FETCH.to_owned(), format!("plugin pull {zone}")] {
+        let said = told(&words).unwrap();
+        assert!(
+            said.contains(" whoever has signed them; say who may in a file of --plugins.policy"),
+            "{said}"
+        );
+        assert_eq!(told(&format!("{words} --plugins.policy=policy.yaml")), None, "{words}");
+    }
+}
+
+pub fn who_fetches_waits_for_who_does() {
+    let site = Site::new();
+    let zone = site.pushed("echo", "zone");
+    site.config(&format!("{{zone: {{oci: '{zone}'}}}}"));
+    let fetch = || site.fetched("");
+    let said = thread::scope(|scope| {
+        let all: Vec<_> = (0..6).map(|_| scope.spawn(fetch)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(said.iter().filter(|said| said.starts_with("fetched ")).count(), 1, "{said:?}");
+    assert_eq!(said.iter().filter(|said| said.starts_with("has ")).count(), 5, "{said:?}");
 }
 
 pub fn what_is_newer_is_told() {
@@ -300,6 +391,19 @@ pub fn newer_ones_are_written_into_configs() {
     wrote configs/work.yaml
     ");
     insta::assert_snapshot!(update(""), @"0 HOST/team/zone:2.0.0@sha256:A is the newest");
+    // What else has it stays.
+    site.config(&format!("\n  zone:\n    oci: '{zone}'\n    settings: {{note: '{zone}'}}"));
+    insta::assert_snapshot!(update(""), @"
+    0 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B
+    wrote configs/work.yaml
+    ");
+    let text = fs::read_to_string(site.desk.path("configs/work.yaml")).unwrap();
+    let text = lettered(&text.replace(&site.host, "HOST"));
+    insta::assert_snapshot!(text.lines().skip(1).take(3).collect::<Vec<_>>().join("\n"), @"
+    zone:
+      oci: 'HOST/team/zone:1.10.0@sha256:A'
+      settings: {note: 'HOST/team/zone:1.2.0@sha256:B'}
+    ");
     // Its file is pinned too, and would be another.
     site.config(&format!("{{zone: {{oci: '{zone}', sha256: '{:064}'}}}}", 0));
     insta::assert_snapshot!(update(""), @"
@@ -310,7 +414,7 @@ pub fn newer_ones_are_written_into_configs() {
     site.config(&format!("{{zone: {{oci: \"{}\"}}}}", zone.replace("zone", "z\\u006fne")));
     insta::assert_snapshot!(update(""), @"
     1 HOST/team/zone:1.2.0@sha256:A → HOST/team/zone:1.10.0@sha256:B
-    error: configs/work.yaml:1: plugins: a reference is not written here as the exporter would write it; write what stands behind the arrow by hand
+    error: configs/work.yaml:1: plugins.zone.oci: the reference cannot be changed here without changing anything else; write what stands behind the arrow by hand
     ");
     let before = zone.replace(":1.2.0", ":gone");
     site.config(&format!("{{zone: {{oci: '{before}'}}}}"));

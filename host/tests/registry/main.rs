@@ -64,6 +64,9 @@ fn real() -> impl Iterator<Item = Trial> {
         what_was_not_fetched_or_was_changed_is_not_served,
         what_was_swapped_is_not_served,
         what_cannot_be_fetched_keeps_nothing_else_away,
+        what_fetches_have_left_is_removed,
+        who_fetches_waits_for_who_does,
+        that_nobody_is_asked_for_a_signature_is_said,
         what_is_newer_is_told,
         newer_ones_are_written_into_configs,
     ];
@@ -79,7 +82,7 @@ fn real() -> impl Iterator<Item = Trial> {
     let attached =
         trials![signed: what_is_signed_is_fetched_and_served, other_pushes_keep_no_signature_away];
     let read = read.chain(attached).map(|trial| unless(signer::lacks(), trial));
-    let safe = trials![hostile: what_began_with_tls_goes_on_with_it];
+    let safe = trials![hostile: what_began_with_tls_goes_on_with_it, a_certificate_of_its_own_is_trusted_if_it_is_the_one_in_the_file];
     let beside = trials![signed: a_file_has_its_signature_beside_it, lists_of_registries_are_used, lists_of_signatures];
     let packed = trials![bundles: a_file_is_packed_with_the_signature_beside_it];
     let all = kept
@@ -105,6 +108,7 @@ fn harmful() -> impl Iterator<Item = Trial> {
         tokens,
         uploads,
         what_lets_in_goes_to_nobody_else,
+        what_is_no_plugin_is_not_kept,
         a_pull_goes_on_where_it_stopped,
     ];
     let bundles = trials![bundles: what_a_registry_gives_otherwise_is_refused, a_bundle_goes_on_where_it_stopped];

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ebpf_wasm_exporter::plugin::Digest;
 use serde_json::json;
 
+use crate::guests;
 use crate::locked::Site;
 use crate::made::{Made, Request, answer, endless};
 use crate::signer::{BUNDLE, attach, key, sign, signature, signed};
@@ -85,7 +86,7 @@ pub fn what_is_signed_is_fetched_and_served() {
     let words = format!("pull {zone} --plugins.policy=policy.yaml --plain-http");
     insta::assert_snapshot!(lettered(&site.desk.done(&words, &site.host)), @"
     pulled HOST/team/zone:1.2.0@sha256:A to zone.wasm
-    signed by the key signer.pub (sha256:B)
+    signed by the key signer.pub (sha256:B), which `plugin fetch` keeps; the file alone has no signature
     ");
     fs::remove_file(site.desk.path("zone.wasm")).unwrap();
     // Nobody is asked any more.
@@ -136,7 +137,7 @@ pub fn other_pushes_keep_no_signature_away() {
     attach(&site.desk.path(""), &swapped, &zone);
     attach(&site.desk.path(""), "{}", &zone);
     attach(&site.desk.path(""), &"x".repeat(300 << 10), &zone);
-    insta::assert_snapshot!(fetch(&site), @"1 error: configs/work.yaml:1: plugins.zone.oci: HOST/team/zone has no signature that the policy trusts: a signature is of another artifact / a bundle is damaged: it has no `mediaType`; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(fetch(&site), @"1 error: configs/work.yaml:1: plugins.zone.oci: HOST/team/zone has no signature that the policy trusts: a signature is of another artifact / a bundle is damaged: it has no `mediaType` / what is said to be a signature is no bundle, or one that is too large; do not use it before somebody whom the rule names has signed it anew");
     sign(&site.desk.path(""), "signer", &zone);
     insta::assert_snapshot!(fetch(&site), @"0 fetched HOST/team/zone:1.2.0@sha256:A, a decoder, signed by the key signer.pub (sha256:B)");
     // Only the signature of this one was kept.
@@ -155,7 +156,7 @@ pub fn a_file_has_its_signature_beside_it() {
         let (code, said) = site.served(" --plugins.dir=. --plugins.policy=policy.yaml");
         format!("{code} {}", said.lines().next().unwrap_or_default())
     };
-    insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`");
+    insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm has no signature, and the policy needs one; sign the file itself with `cosign sign-blob`, as in a registry only a manifest is signed, or let a rule have `unsigned: true`");
     desk.write("echo.wasm.sigstore.json", &of_file(&desk.path(""), "signer", &component));
     assert!(said().starts_with("0 "), "{}", said());
     let words = "inspect echo.wasm --plugins.policy=policy.yaml";
@@ -167,7 +168,7 @@ pub fn a_file_has_its_signature_beside_it() {
     insta::assert_snapshot!(lettered(check.lines().nth(1).unwrap()), @"ok      is signed as the policy wants     the key signer.pub (sha256:A)");
     // Another file beside the same signature.
     fs::write(desk.path("echo.wasm"), [&component[..], b"\0\x01\0"].concat()).unwrap();
-    insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm has no signature that the policy trusts: a signature is of another artifact; do not use it, unless you know who has signed it; then add them to the policy's rule");
+    insta::assert_snapshot!(said(), @"3 configs/work.yaml:1: plugins.zone.file: ./echo.wasm has no signature that the policy trusts: a signature is of another artifact; do not use it before somebody whom the rule names has signed it anew");
     for verb in ["run", "bench", "check"] {
         let (code, told) = desk.plugin(&format!("{verb} echo.wasm abc {by}"), "HOST");
         assert_eq!(code, 3, "{told}");
@@ -184,7 +185,9 @@ pub fn a_file_has_its_signature_beside_it() {
     assert!(said().starts_with("0 "), "{}", said());
 }
 
-const COMPONENT: &[u8] = b"a component";
+fn component() -> Vec<u8> {
+    guests::component("echo")
+}
 
 /// A manifest with this layer.
 fn manifest(kind: &str, layer: &[u8]) -> Vec<u8> {
@@ -201,7 +204,7 @@ pub fn lists_of_registries_are_used() {
     let desk = Desk::new();
     key(&desk.path(""), "signer");
     desk.write("policy.yaml", KEYS);
-    let plugin = manifest("application/wasm", COMPONENT);
+    let plugin = manifest("application/wasm", &component());
     let bundle = signed(&desk.path(""), "signer", &Digest::of(&plugin).to_string()).to_string();
     let artifact = manifest(BUNDLE, bundle.as_bytes());
     let listed = json!({"manifests": [
@@ -220,7 +223,7 @@ pub fn lists_of_registries_are_used() {
         ),
         (format!("/manifests/{}", of(&artifact)), artifact),
         (format!("/blobs/{}", of(bundle.as_bytes())), bundle.into_bytes()),
-        (format!("/blobs/{}", of(COMPONENT)), COMPONENT.to_vec()),
+        (format!("/blobs/{}", of(&component())), component()),
     ];
     let server = Made::serve(move |request, client| {
         match kept.iter().find(|(end, _)| request.what().ends_with(&**end)) {
@@ -232,7 +235,7 @@ pub fn lists_of_registries_are_used() {
     let words = format!("pull {host}/zone:1.0.0 --plugins.policy=policy.yaml --plain-http");
     insta::assert_snapshot!(lettered(&desk.done(&words, &host)), @"
     pulled HOST/zone:1.0.0@sha256:A to zone.wasm
-    signed by the key signer.pub (sha256:B)
+    signed by the key signer.pub (sha256:B), which `plugin fetch` keeps; the file alone has no signature
     ");
     assert_eq!(server.requests().len(), 5);
 }
@@ -268,9 +271,9 @@ pub fn lists_of_signatures() {
     for (name, answers) in cases {
         let server = Made::serve(move |request, client| match &request.line {
             line if line.contains("/manifests/1.0.0") => {
-                answer(client, "200 OK", &[], &manifest("application/wasm", COMPONENT))
+                answer(client, "200 OK", &[], &manifest("application/wasm", &component()))
             }
-            line if line.contains("/blobs/") => answer(client, "200 OK", &[], COMPONENT),
+            line if line.contains("/blobs/") => answer(client, "200 OK", &[], &component()),
             _ => answers(request, client),
         });
         let (host, desk) = (server.host(), Desk::new());
@@ -289,6 +292,6 @@ pub fn lists_of_signatures() {
     without an end: 1 HOST gives no good answer: a list of signatures is too large; see whether the host is a registry
     pages without an end: 3 HOST/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
     refused: 1 HOST refuses manifest sha256:A of zone without credentials; log in with `docker login` or `podman login`
-    a thousand: 3 HOST/zone has no signature, and the policy needs one; sign it with `cosign`, and fetch it again, or let a rule have `unsigned: true`
+    a thousand: 3 HOST/zone has no signature that the policy trusts among the first 64, and no more are read: what is said to be a signature is no bundle, or one that is too large; have what is no good signature removed from the repository
     ");
 }

@@ -61,8 +61,16 @@ impl Desk {
         (code, said.replace(host, "HOST"))
     }
 
-    /// The same of a program.
+    /// The same of a program. That nobody was asked for a signature is for those to read who ask for
+    /// [`told`](Self::told).
     pub fn run(&self, program: &Path, words: &str) -> (i32, String) {
+        let (code, said) = self.told(program, words);
+        let lines = said.split_inclusive('\n');
+        (code, lines.filter(|line| !line.contains(" whoever has signed them")).collect())
+    }
+
+    /// The same with all that is said.
+    pub fn told(&self, program: &Path, words: &str) -> (i32, String) {
         let mut command = Command::new(program);
         command.args(words.split(' ')).current_dir(self.dir.path());
         for name in ["DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH"]

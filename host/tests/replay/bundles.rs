@@ -95,6 +95,7 @@ pub fn a_bundle_proves_itself_anywhere() {
     insta::assert_snapshot!(shop.done("bundle verify work.tar"), @"
     RESULT  POINT       FOUND
     ok      digests     7 files of sha256:HEX
+    hint    signer      nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     ok      config      fits the object and the plugins
     ok      recording   5 readings of maps that the object has
     ok      exposition  9 lines, as packed
@@ -172,6 +173,7 @@ pub fn what_becomes_something_else_is_told() {
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @r#"
     3 RESULT  POINT       FOUND
     ok      digests     6 files of sha256:HEX
+    hint    signer      nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     ok      config      fits the object and the plugins
     ok      recording   5 readings of maps that the object has
     FAIL    exposition  the recording becomes something else than what was packed
@@ -179,19 +181,21 @@ pub fn what_becomes_something_else_is_told() {
                         line 4: packed `ebpf_exporter_work_hash_total{id="2",text="t2"} 1200`, now `ebpf_exporter_work_hash_total{id="2",text="error"} 1200`
                         line 5: packed `ebpf_exporter_work_hash_total{id="3",text="t0"} 2400`, now `ebpf_exporter_work_hash_total{id="3",text="error"} 2400`
                         and 4 more
-    error: the bundle does not prove itself, in 1 of 4 points
+    error: the bundle does not prove itself, in 1 of 5 points
     "#);
     insta::assert_snapshot!(shop.refused("bundle verify work.tar --timeout=1ms"), @"
     3 RESULT  POINT      FOUND
     ok      digests    6 files of sha256:HEX
+    hint    signer     nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     ok      config     fits the object and the plugins
     FAIL    recording  the recording is not played within 1ms; raise --timeout, or have it recorded for a shorter time
-    error: the bundle does not prove itself, in 1 of 3 points
+    error: the bundle does not prove itself, in 1 of 4 points
     ");
     shop.replaced(Part::Exposition, b"ebpf_exporter_work_hash_total 1\n".to_vec());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @r#"
     3 RESULT  POINT       FOUND
     ok      digests     6 files of sha256:HEX
+    hint    signer      nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     ok      config      fits the object and the plugins
     ok      recording   5 readings of maps that the object has
     FAIL    exposition  the recording becomes something else than what was packed
@@ -199,55 +203,61 @@ pub fn what_becomes_something_else_is_told() {
                         line 2: packed nothing, now `# TYPE ebpf_exporter_work_hash_total counter`
                         line 3: packed nothing, now `ebpf_exporter_work_hash_total{id="0",text="t0"} 0`
                         and 6 more
-    error: the bundle does not prove itself, in 1 of 4 points
+    error: the bundle does not prove itself, in 1 of 5 points
     "#);
     let many = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/many.rec");
     shop.replaced(Part::Recording, fs::read(many).unwrap());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"
     3 RESULT  POINT      FOUND
     ok      digests    6 files of sha256:HEX
+    hint    signer     nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     ok      config     fits the object and the plugins
     FAIL    recording  other.tar/work.yaml: the recording has no config `work`, it has workload, growing; record this config
-    error: the bundle does not prove itself, in 1 of 3 points
+    error: the bundle does not prove itself, in 1 of 4 points
     ");
     shop.replaced(Part::Recording, b"music".to_vec());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"
     3 RESULT  POINT      FOUND
     ok      digests    6 files of sha256:HEX
+    hint    signer     nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     ok      config     fits the object and the plugins
     FAIL    recording  other.tar/work.rec: this is no recording; give a file that `record` has written
-    error: the bundle does not prove itself, in 1 of 3 points
+    error: the bundle does not prove itself, in 1 of 4 points
     ");
     shop.replaced(Part::Object, b"music".to_vec());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"
     3 RESULT  POINT    FOUND
     ok      digests  6 files of sha256:HEX
+    hint    signer   nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     FAIL    config   other.tar/work.bpf.o: not a BPF object; compile it with `clang -target bpf -g`
-    error: the bundle does not prove itself, in 1 of 2 points
+    error: the bundle does not prove itself, in 1 of 3 points
     ");
     shop.replaced(Part::Plugin, b"music".to_vec());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"
     3 RESULT  POINT    FOUND
     ok      digests  6 files of sha256:HEX
+    hint    signer   nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     FAIL    config   other.tar/work.yaml:1: plugins.zone.file: found no WebAssembly, expected a component; name a .wasm file that holds a component
-    error: the bundle does not prove itself, in 1 of 2 points
+    error: the bundle does not prove itself, in 1 of 3 points
     ");
     shop.replaced(Part::Config, b"metrics: {counters: [{name: x}]}".to_vec());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"
     3 RESULT  POINT    FOUND
     ok      digests  6 files of sha256:HEX
+    hint    signer   nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     FAIL    config   other.tar/work.yaml:1: metrics.counters[0]: the metric has no help; add `help:` with a line on what it counts
                        other.tar/work.yaml:1: metrics.counters[0].name: the object has no map `x`; give the metric the name of one that it has: `work_hash_total`, `work_lru_hash_total`, `work_array_total`, `work_percpu_hash_total`, `work_percpu_array_total`, `work_lru_percpu_hash_total`, `work_mmap_array_total`, `work_cpu_hash_total`, `work_cpu_array_total`, `work_plain_total`, `work_exp2_seconds`, `work_exp2zero_bytes`, `work_linear_depth`, `work_fixed_size`, `work_cpu_exp2_seconds`, `work_padded_total`
-    error: the bundle does not prove itself, in 1 of 2 points
+    error: the bundle does not prove itself, in 1 of 3 points
     ");
     // Nothing beside a bundle takes the place of what it lacks.
     shop.replaced(Part::Config, b"plugins: {zone: {file: cfg/zone.wasm}}\nmetrics: {}".to_vec());
     insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"
     3 RESULT  POINT    FOUND
     ok      digests  6 files of sha256:HEX
+    hint    signer   nobody was asked for a signature; say who may sign it in a file of --plugins.policy
     FAIL    config   other.tar/work.yaml:1: plugins.zone.file: the bundle has no cfg/zone.wasm; pack it again with `ebpf_wasm_exporter bundle pack`, which looks for all that its config names
                        other.tar/work.yaml:2: metrics: the file has no metrics and no spans; list some under `metrics.counters`, `metrics.histograms` or `tracing.spans`
-    error: the bundle does not prove itself, in 1 of 2 points
+    error: the bundle does not prove itself, in 1 of 3 points
     ");
     shop.write("garbage.tar", b"garbage");
     insta::assert_snapshot!(shop.refused("bundle verify garbage.tar"), @"3 error: garbage.tar: it is no tar, or a damaged one; name what `bundle pack` or `bundle pull` has written");
@@ -302,6 +312,48 @@ pub fn files_of_the_host_are_none_of_a_bundle() {
     shop.done("bundle verify work.tar");
     let served = shop.done("replay cfg/work.rec --once --config.bundle=work.tar");
     assert!(served.contains("text=\"there\""), "{served}");
+}
+
+pub fn what_proves_nothing_is_told() {
+    let shop = Shop::new();
+    let yaml = |steps: &str| {
+        format!(
+            "plugins: {{zone: {{file: zone.wasm}}, idle: {{file: zone.wasm}}}}
+metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
+  {{name: id, size: 8, decoders: [{{name: uint}}]}},
+  {{name: text, size: 24, decoders: [{{name: string}}, {steps}]}}]}}]}}\n"
+        )
+    };
+    shop.write("cfg/work.yaml", yaml("{name: wasm, plugin: zone}").as_bytes());
+    let packed = shop.done("bundle pack cfg");
+    insta::assert_snapshot!(packed.lines().last().unwrap(), @"warning: nothing is proved of plugins that are not asked: idle; record it while its programs count, and pack it again");
+    insta::assert_snapshot!(shop.done("bundle verify work.tar"), @"
+    RESULT  POINT       FOUND
+    ok      digests     5 files of sha256:HEX
+    hint    signer      nobody was asked for a signature; say who may sign it in a file of --plugins.policy
+    ok      config      fits the object and the plugins
+    ok      recording   5 readings of maps that the object has
+    ok      exposition  9 lines, as packed
+    hint    exposition  nothing is proved of plugins that are not asked: idle; record it while its programs count, and pack it again
+    ");
+    // Of no row anything comes.
+    let none = yaml("{name: regexp, regexps: ['^never$']}, {name: wasm, plugin: zone}");
+    shop.replaced(Part::Config, none.clone().into_bytes());
+    fs::rename(shop.path("other.tar"), shop.path("work.tar")).unwrap();
+    shop.replaced(Part::Exposition, Vec::new());
+    insta::assert_snapshot!(shop.refused("bundle verify other.tar"), @"
+    3 RESULT  POINT       FOUND
+    ok      digests     5 files of sha256:HEX
+    hint    signer      nobody was asked for a signature; say who may sign it in a file of --plugins.policy
+    ok      config      fits the object and the plugins
+    ok      recording   5 readings of maps that the object has
+    FAIL    exposition  no metric has a series at the end of the recording; record it while its programs count, and pack it again
+    error: the bundle does not prove itself, in 1 of 5 points
+    ");
+    shop.write("cfg/work.yaml", none.as_bytes());
+    insta::assert_snapshot!(shop.refused("bundle pack cfg"), @"3 error: work: no metric has a series at the end of the recording; record it while its programs count, and pack it again");
+    let version = shop.refused("bundle pack cfg --version=v1");
+    insta::assert_snapshot!(version, @"2 error: --version=v1: it is no semantic version; write a whole one, such as 1.2.0");
 }
 
 pub fn bundles_and_other_configs_have_names_of_their_own() {

@@ -145,6 +145,7 @@ fn others() -> impl Iterator<Item = Trial> {
         what_cannot_be_packed_is_said,
         files_of_the_host_are_none_of_a_bundle,
         bundles_and_other_configs_have_names_of_their_own,
+        what_proves_nothing_is_told,
     ];
     let plugins = plugins.into_iter().chain(bundles);
     let data = trials![data:

@@ -12,6 +12,9 @@ use crate::config::ranges;
 use crate::config::raw::Data;
 use crate::config::size::shown;
 
+/// What a file is called that is the only one.
+const ONLY: &str = "data";
+
 /// The files of one plugin, whose `data` stands at `path`. What is faulty is told and left out.
 pub(super) fn all(raw: Vec<Data>, path: &str, folder: &Path, faults: &Faults<'_>) -> Vec<DataPlan> {
     if raw.len() > MOST_DATA {
@@ -25,6 +28,7 @@ pub(super) fn all(raw: Vec<Data>, path: &str, folder: &Path, faults: &Faults<'_>
 fn one(raw: Data, folder: &Path, faults: &Faults<'_>) -> Option<DataPlan> {
     let Data { path, name, file, refresh, size } = raw;
     let before = faults.errors();
+    let (unnamed, name) = (name.is_none(), name.unwrap_or_else(|| ONLY.to_owned()));
     let refuse = |key: &str, advice| faults.refuse(&format!("{path}.{key}"), advice);
     if let Err(advice) = named(&name) {
         faults.refuse(&path, advice);
@@ -43,6 +47,7 @@ fn one(raw: Data, folder: &Path, faults: &Faults<'_>) -> Option<DataPlan> {
         file.given().map(|file| place(&file, folder).map_err(|advice| refuse("file", advice)));
     let plan = DataPlan {
         name,
+        unnamed,
         file: file?.ok()?,
         refresh: refresh.unwrap_or(Ok(DATA_REFRESH)).ok()?,
         size: size.unwrap_or(Ok(DATA_SIZE)).ok()?,
@@ -66,7 +71,8 @@ pub(in crate::config) fn typed(name: &str, file: &str) -> Result<DataPlan, Advic
     named(name)?;
     let file = place(file, Path::new(""))?;
     let (name, path) = (name.to_owned(), String::new());
-    Ok(DataPlan { name, path, file, refresh: DATA_REFRESH, size: DATA_SIZE })
+    let (refresh, size) = (DATA_REFRESH, DATA_SIZE);
+    Ok(DataPlan { name, unnamed: false, path, file, refresh, size })
 }
 
 fn named(name: &str) -> Result<(), Advice> {

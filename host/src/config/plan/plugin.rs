@@ -34,6 +34,8 @@ pub struct PluginPlan {
 pub struct DataPlan {
     /// What the plugin calls it: letters, digits, `_`, `-` and `.`.
     pub name: String,
+    /// Whether the config has given it no name: then it is the one that the plugin asks for first.
+    pub unnamed: bool,
     /// Its place in the config: `plugins.NAME.data.NAME`.
     pub path: String,
     /// The file, as the exporter opens it.

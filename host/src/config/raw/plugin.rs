@@ -22,7 +22,8 @@ pub(in crate::config) struct Plugin {
 /// A file of the host that a plugin reads.
 pub(in crate::config) struct Data {
     pub(in crate::config) path: String,
-    pub(in crate::config) name: String,
+    /// None if it is the only one.
+    pub(in crate::config) name: Option<String>,
     pub(in crate::config) file: Field<String>,
     pub(in crate::config) refresh: Field<String>,
     pub(in crate::config) size: Field<String>,
@@ -100,25 +101,24 @@ fn one(node: &Node<'_>, path: String, name: &str, faults: &Faults<'_>) -> Plugin
     }
 }
 
-/// What a file is called that is the only one.
-const ONLY: &str = "data";
-
 /// The files that a plugin reads: a mapping of names to them, or one without a name.
 fn data(fields: &Fields<'_, '_>) -> Vec<Data> {
     let (at, faults) = (fields.at("data"), fields.faults);
-    let one = |node: &Node<'_>, path: String, name: &str| {
+    let one = |node: &Node<'_>, path: String, name: Option<&str>| {
         let fields = Fields::open(node, &path, &keys::DATA, faults)?;
         let [file, refresh, size] = ["file", "refresh", "size"].map(|key| fields.word(key));
-        Some(Data { name: name.to_owned(), file, refresh, size, path })
+        Some(Data { name: name.map(ToOwned::to_owned), file, refresh, size, path })
     };
     let is_text = |node: &Node<'_>| matches!(node.value, Value::Text(_));
     match fields.get("data") {
         Some(node) if node.get("file").is_some_and(is_text) => {
-            one(node, at, ONLY).into_iter().collect()
+            one(node, at, None).into_iter().collect()
         }
         _ => {
             let entries = fields.entries("data").iter();
-            entries.filter_map(|(name, node)| one(node, format!("{at}.{name}"), name)).collect()
+            entries
+                .filter_map(|(name, node)| one(node, format!("{at}.{name}"), Some(name)))
+                .collect()
         }
     }
 }

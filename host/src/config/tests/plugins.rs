@@ -228,6 +228,7 @@ fn files_that_a_plugin_reads_are_relative_to_the_config() {
     };
     let plan = |name: &str, below: &str, file: &str| DataPlan {
         name: name.to_owned(),
+        unnamed: below.is_empty(),
         path: format!("plugins.zone.data{below}"),
         file: file.into(),
         refresh: Duration::from_secs(10),

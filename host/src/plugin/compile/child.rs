@@ -11,6 +11,7 @@ use std::thread;
 use caps::CapsHashSet;
 use componentize::Metadata;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use wasmparser::{Validator, WasmFeatures};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
@@ -135,9 +136,18 @@ fn looked(task: Task, bytes: &[u8]) -> Result<(Facts, Vec<u8>), CompileError> {
     let weight = weigh::component(bytes)?;
     let (stubs, code) = match task {
         Task::Compile => compiled(bytes)?,
-        _ => (Vec::new(), Vec::new()),
+        _ => {
+            validate(bytes)?;
+            (Vec::new(), Vec::new())
+        }
     };
     Ok((Facts { inspection, weight, stubs }, code))
+}
+
+/// Whether all of it is WebAssembly, code too. What of that this host can run is found when it is compiled.
+fn validate(bytes: &[u8]) -> Result<(), CompileError> {
+    let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes);
+    valid.map(drop).map_err(|error| shortened(NoPlugin::Damaged(error.to_string())).into())
 }
 
 /// The component that this becomes, with what is said of it in the line before.

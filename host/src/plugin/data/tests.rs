@@ -32,6 +32,7 @@ impl Folder {
     fn plan(&self, name: &str) -> DataPlan {
         DataPlan {
             name: "data".to_owned(),
+            unnamed: false,
             path: "plugins.zone.data".to_owned(),
             file: self.at(name),
             refresh: Duration::from_secs(10),
@@ -211,6 +212,22 @@ fn each_fault_says_what_to_do() {
     plugins.zone.data: DIR/out is a link that leads out of its directory, or begins with `/`; name the file that it leads to in its place
     ");
     insta::assert_snapshot!(folder.said(&torn.advice().to_string()), @"DIR/pods was changed while it was read; write another file, and rename it to this one");
+}
+
+#[test]
+fn the_only_file_is_what_is_asked_for_first() {
+    let folder = Folder::new();
+    folder.put("pods", "one");
+    let unnamed = DataPlan { unnamed: true, ..folder.plan("pods") };
+    let files = DataFiles::open("config", "zone", std::slice::from_ref(&unnamed));
+    assert!(matches!(files.read("pods", None), DataReading::Changed(_)));
+    assert!(matches!(files.read("zones", None), DataReading::Unnamed));
+    assert!(matches!(files.read("pods", Some(1)), DataReading::Unchanged));
+    // One that has a name has no other.
+    let named = folder.open("pods");
+    assert!(matches!(named.read("pods", None), DataReading::Unnamed));
+    assert_eq!(named.nearest("datas"), Some("data"));
+    assert_eq!(files.nearest("datas"), None);
 }
 
 /// Kubernetes links each file to one in `..data`, and has that name lead to another directory.

@@ -14,8 +14,9 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::{TlsError, itself, names};
+use super::{TlsError, names};
 use crate::config::web::TlsPlan;
+use crate::trust::{Side, itself};
 
 /// What is asked of clients, if anything is. Authorities come with their certificates.
 ///
@@ -72,7 +73,7 @@ impl ClientCertVerifier for Clients {
     ) -> Result<ClientCertVerified, Error> {
         if let Some(verified) = &self.verified {
             match self.own.iter().any(|own| own == shown) {
-                true => itself::look_at(shown, now)?,
+                true => itself::look_at(shown, Side::Client, now)?,
                 false => _ = verified.verify_client_cert(shown, others, now)?,
             }
         }

@@ -87,8 +87,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::serve::tls::itself::tests::OWN;
     use crate::trust;
+    use crate::trust::itself::tests::OWN;
 
     #[test]
     fn clients_turn_away_before_its_first_and_behind_its_last_second() {

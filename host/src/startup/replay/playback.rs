@@ -3,6 +3,7 @@
 //! What is printed depends on the recording and on the configs alone. Where it would depend on how fast this machine
 //! is, there is an error instead.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +91,11 @@ impl Playback {
     /// What the maps have become.
     pub fn text(&self) -> Vec<u8> {
         self.scraper.maps_text()
+    }
+
+    /// The metrics of which there is no series, by their full names.
+    pub fn empty_metrics(&self) -> BTreeSet<&str> {
+        self.scraper.empty_metrics()
     }
 }
 

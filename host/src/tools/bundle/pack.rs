@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use semver::Version;
 
-use super::proof::Subject;
+use super::proof::{Played, Subject};
 use super::remote::write;
 use super::trusted;
-use crate::advice::{Advice, Advise as _, words};
+use crate::advice::{Advice, Advise as _, plain, words};
 use crate::bundle::{Bundle, BundledFile, Part};
 use crate::cli::{Pack, names_in};
 use crate::config::{self, Config, PluginOrigin, PluginPlan, Severity};
@@ -29,6 +30,9 @@ use crate::tools::{ToolError, policy_of};
 
 /// How long the recording of one's own bundle may be played.
 const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Bytes of what was typed as a version that a message shows.
+const LONGEST_VERSION: usize = 64;
 
 /// What annotations of OCI begin with.
 const OCI: &str = "org.opencontainers.image.";
@@ -61,23 +65,25 @@ pub(super) fn pack(order: &Pack, compiler: &Compiler) -> Result<String, ToolErro
     let mut subject = Subject { bundle: &draft, called: &order.dir, loader, timeout: PATIENCE };
     let maps = subject.maps().map_err(ToolError::Configs)?;
     let tape = subject.tape()?;
-    let (readings, text) = subject.exposition(tape, &maps)?;
-    let lines = text.iter().filter(|byte| **byte == b'\n').count();
+    let played = subject.play(tape, &maps)?;
+    played.proves().map_err(|advice| ToolError::Unplayed(advice.about(&stem)))?;
     if let Some(last) = packing.files.last_mut() {
-        last.bytes = text.into();
+        last.bytes = Bytes::copy_from_slice(&played.text);
     }
     let bundle = made(packing.files)?;
     write(&bundle, &file)?;
-    Ok(report(&bundle, &file, readings, lines))
+    Ok(report(&bundle, &file, &played))
 }
 
-fn report(bundle: &Bundle, file: &Path, readings: u64, lines: usize) -> String {
+fn report(bundle: &Bundle, file: &Path, played: &Played) -> String {
     let digest = bundle.digest().tagged();
     let mut out = format!("packed {} with the digest {digest}\n", file.display());
     for BundledFile { part, name, .. } in bundle.files() {
         let _ = writeln!(out, "  {:10}  {name}", part.word());
     }
-    let _ = writeln!(out, "{readings} readings become {lines} lines");
+    let lines = played.text.iter().filter(|byte| **byte == b'\n').count();
+    let _ = writeln!(out, "{} readings become {lines} lines", played.readings);
+    out.extend(played.gaps().iter().map(|gap| format!("warning: {gap}\n")));
     out
 }
 
@@ -117,6 +123,11 @@ fn read(dir: &Path, name: &str) -> Result<Config, ToolError> {
 
 /// What is said of the bundle.
 fn annotations(order: &Pack, name: &str) -> Result<Annotations, ToolError> {
+    if let Some(version) = order.version.as_ref().filter(|it| Version::parse(it).is_err()) {
+        let problem =
+            format!("--version={}: it is no semantic version", plain(version, LONGEST_VERSION));
+        return Err(usage(problem, "write a whole one, such as 1.2.0"));
+    }
     let known = [
         ("title", Some(name.to_owned())),
         ("created", Some(timestamp(created()?))),
@@ -155,7 +166,10 @@ impl Packing<'_> {
             let unwritten = |source| ToolError::Unwritten { file: lock::NAME.into(), source };
             self.add(Part::Lock, lock::NAME.to_owned(), lock.text().map_err(unwritten)?.into());
         }
-        if let Some(dashboard) = &self.order.dashboard {
+        let name = format!("{stem}.json");
+        let is_else = self.files.iter().any(|file| file.name == name);
+        let beside_it = Some(beside(".json")).filter(|file| !is_else && file.is_file());
+        if let Some(dashboard) = self.order.dashboard.as_ref().or(beside_it.as_ref()) {
             let name = dashboard.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.add_file(Part::Dashboard, name, dashboard)?;
             self.files.last().map_or(Ok(()), |file| is_json(dashboard, &file.bytes))?;

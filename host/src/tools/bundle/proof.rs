@@ -12,7 +12,7 @@ use crate::advice::{Advice, Advise as _, plain};
 use crate::bpf::MapSpec;
 use crate::bundle::{Bundle, Part};
 use crate::config::{ConfigFile, Fault, Severity};
-use crate::plugin::Loader;
+use crate::plugin::{Gauge, Loader};
 use crate::source::recording::{Head, Tape};
 use crate::startup::replay::{Playback, PlaybackError};
 use crate::startup::{self, Checking, Places};
@@ -22,6 +22,10 @@ use crate::tools::{ToolError, lines};
 /// Lines that are shown of those that differ, and bytes of each.
 const MOST_LINES: usize = 3;
 const LONGEST_LINE: usize = 200;
+/// Metrics, and plugins, of which it is told by name that they are not proved.
+const MOST_NAMES: usize = 8;
+/// What to do about what is not proved.
+const RECORD: &str = "record it while its programs count, and pack it again";
 
 /// A bundle that is looked at, and what messages call it.
 pub(super) struct Subject<'a> {
@@ -42,14 +46,17 @@ impl Subject<'_> {
         };
         points.note("config", Ok("fits the object and the plugins".to_owned()));
         let tape = self.tape();
-        let now = tape.and_then(|tape| self.exposition(tape, &maps));
-        let (readings, now) = match now {
+        let played = match tape.and_then(|tape| self.play(tape, &maps)) {
             Ok(played) => played,
             Err(error) => return points.note("recording", Err(error.advice().to_string())),
         };
+        let readings = played.readings;
         points.note("recording", Ok(format!("{readings} readings of maps that the object has")));
         let packed = self.bundle.file(Part::Exposition).map(|file| &*file.bytes);
-        points.note("exposition", same(packed.unwrap_or_default(), &now));
+        let same = same(packed.unwrap_or_default(), &played.text);
+        let proves = played.proves().map_err(|advice| advice.to_string());
+        points.note("exposition", same.and_then(|said| proves.map(|()| said)));
+        played.gaps().iter().for_each(|gap| points.hint("exposition", gap.to_string()));
     }
 
     /// The maps of the object, if config, object and plugins fit, as far as can be told without a kernel.
@@ -73,13 +80,8 @@ impl Subject<'_> {
         Ok(Tape::held(&path, recording.unwrap_or_default())?)
     }
 
-    /// How many readings the recording has, and what the maps have become at the last one. They have to be
-    /// maps of the object.
-    pub(super) fn exposition(
-        &mut self,
-        tape: Tape,
-        maps: &[MapSpec],
-    ) -> Result<(u64, Vec<u8>), ToolError> {
+    /// Plays the recording to its end. The maps have to be those of the object.
+    pub(super) fn play(&mut self, tape: Tape, maps: &[MapSpec]) -> Result<Played, ToolError> {
         let (config, begun) = (self.config(), Instant::now());
         belong(&config, tape.head(), maps).map_err(|fault| ToolError::Configs(vec![*fault]))?;
         let tape = Arc::new(Mutex::new(tape));
@@ -90,6 +92,8 @@ impl Subject<'_> {
         if !faults.is_empty() {
             return Err(ToolError::Configs(faults));
         }
+        let gauges: Vec<Gauge> = units.iter().flat_map(|unit| unit.plugins.clone()).collect();
+        let metrics = units.iter().map(|unit| unit.metrics.len()).sum();
         let (mut playback, timeout) = (Playback::new(tape, units), self.timeout);
         let late = || {
             let problem = format!("the recording is not played within {timeout:?}");
@@ -101,15 +105,66 @@ impl Subject<'_> {
             // What does not get its turn on a slow machine would become something else.
             match playback.advance(Some(left)) {
                 Ok(true) => {}
-                Ok(false) => return Ok((playback.tape().readings(), playback.text())),
+                Ok(false) => break,
                 Err(PlaybackError::Late { .. }) if begun.elapsed() >= timeout => return Err(late()),
                 Err(error) => return Err(ToolError::Unplayed(error.advice())),
             }
         }
+        let unasked = gauges.iter().filter(|gauge| gauge.read().calls == 0);
+        Ok(Played {
+            readings: playback.tape().readings(),
+            text: playback.text(),
+            metrics,
+            empty: playback.empty_metrics().into_iter().map(ToOwned::to_owned).collect(),
+            unasked: unasked.map(|gauge| gauge.plugin().to_owned()).collect(),
+        })
     }
 
     fn config(&self) -> ConfigFile {
         self.bundle.config(self.called, None)
+    }
+}
+
+/// What a recording has become at its last reading.
+pub(super) struct Played {
+    pub(super) readings: u64,
+    /// The exposition.
+    pub(super) text: Vec<u8>,
+    /// How many metrics the config has.
+    metrics: usize,
+    /// Those of them that have no series.
+    empty: Vec<String>,
+    /// Plugins that were not called.
+    unasked: Vec<String>,
+}
+
+impl Played {
+    /// Whether it proves anything, or why not.
+    pub(super) fn proves(&self) -> Result<(), Advice> {
+        if self.metrics == 0 || !self.text.is_empty() && self.empty.len() < self.metrics {
+            return Ok(());
+        }
+        Err(Advice::new("no metric has a series at the end of the recording", RECORD))
+    }
+
+    /// What it does not prove.
+    pub(super) fn gaps(&self) -> Vec<Advice> {
+        if self.proves().is_err() {
+            return Vec::new();
+        }
+        let gap = |names: &[String], what: &str| {
+            let shown: Vec<_> =
+                names.iter().take(MOST_NAMES).map(|name| plain(name, LONGEST_LINE)).collect();
+            let more = match names.len().saturating_sub(MOST_NAMES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let named = format!("{}{more}", shown.join(", "));
+            (!names.is_empty()).then(|| Advice::new(format!("{what}: {named}"), RECORD))
+        };
+        let metrics = gap(&self.empty, "nothing is proved of metrics that have no series");
+        let plugins = gap(&self.unasked, "nothing is proved of plugins that are not asked");
+        metrics.into_iter().chain(plugins).collect()
     }
 }
 
@@ -188,6 +243,31 @@ fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_proved_is_told() {
+        let played = |metrics, empty: &[&str], unasked: &[&str]| {
+            let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+            let text = if empty.len() < metrics { b"a 1\n".to_vec() } else { Vec::new() };
+            let played =
+                Played { readings: 2, text, metrics, empty: names(empty), unasked: names(unasked) };
+            match played.proves() {
+                Ok(()) => played.gaps().iter().map(|gap| format!("{gap}\n")).collect(),
+                Err(advice) => format!("FAIL {advice}"),
+            }
+        };
+        insta::assert_snapshot!(played(1, &["a"], &["zone"]), @"FAIL no metric has a series at the end of the recording; record it while its programs count, and pack it again");
+        insta::assert_snapshot!(played(3, &["b", "c"], &[]), @"nothing is proved of metrics that have no series: b, c; record it while its programs count, and pack it again");
+        insta::assert_snapshot!(played(1, &[], &["zone\u{1b}"]), @r"nothing is proved of plugins that are not asked: zone\u{1b}; record it while its programs count, and pack it again");
+        let many: Vec<_> = "abcdefghij".split("").filter(|name| !name.is_empty()).collect();
+        insta::assert_snapshot!(played(11, &many, &["zone"]), @"
+        nothing is proved of metrics that have no series: a, b, c, d, e, f, g, h and 2 more; record it while its programs count, and pack it again
+        nothing is proved of plugins that are not asked: zone; record it while its programs count, and pack it again
+        ");
+        // A config that has spans alone has no metric to prove.
+        assert_eq!(played(0, &[], &[]), "");
+        assert_eq!(played(2, &[], &[]), "");
+    }
 
     #[test]
     fn few_lines_that_differ_are_told() {

@@ -25,6 +25,11 @@ keyUsage = critical,digitalSignature
 extendedKeyUsage = codeSigning
 subjectAltName = critical,\${ENV::WHO}
 1.3.6.1.4.1.57264.1.8 = ASN1:UTF8String:\${ENV::BY}
+[plain]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+subjectAltName = critical,\${ENV::WHO}
+1.3.6.1.4.1.57264.1.8 = ASN1:UTF8String:\${ENV::BY}
 [tsa]
 default_tsa = tsa
 serial = $work/tsaserial
@@ -77,6 +82,8 @@ export WHO=URI:https://github.com/acme/plugins/.github/workflows/release.yaml@re
 export BY=https://token.actions.githubusercontent.com
 issue signer authority signer "$now" "$(date -u -d '+10 minutes' +%Y%m%d%H%M%SZ)"
 issue late authority signer 20260101000000Z 20260101001000Z
+issue early authority signer 21000101000000Z 21000101001000Z
+issue plain authority plain "$now" "$(date -u -d '+10 minutes' +%Y%m%d%H%M%SZ)"
 root stranger
 issue strange stranger signer "$now" "$(date -u -d '+10 minutes' +%Y%m%d%H%M%SZ)"
 signed=https://sigstore.dev/cosign/sign/v1
@@ -84,6 +91,9 @@ bundle signer good.sigstore.json $signed
 bundle signer built.sigstore.json https://slsa.dev/provenance/v1
 bundle late late.sigstore.json $signed
 bundle strange strange.sigstore.json $signed
+bundle early early.sigstore.json $signed
+bundle plain plain.sigstore.json $signed
+bundle authority authority.sigstore.json $signed
 jq -n --arg ca "$(der authority)" --arg times "$(der times)" --arg clock "$(der clock)" '{
     mediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
     certificateAuthorities: [{uri: "https://authority.example", certChain: {certificates: [{rawBytes: $ca}]}}],

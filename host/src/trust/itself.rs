@@ -1,8 +1,9 @@
-//! A client's certificate that stands in the file of authorities itself. It may be any of them: one that a client has
-//! made for itself, one of an authority below another one, or a root's, whose key signs for others too.
+//! A certificate that stands in the file of authorities itself, shown by a client or a server. It may be any of them: one
+//! that somebody has made for itself, one of an authority below another one, or a root's, whose key signs for others too.
 //!
-//! Go lets such a client in, and so does the toolkit. Nothing leads from it to an authority, so what is left to look
-//! at is what it says: until when it is good, and for what. Trusts no byte of one that is not in that file.
+//! Go takes such a certificate, and so do those who are written in it. Nothing leads from it to an authority, so what is
+//! left to look at is what it says: until when it is good, and for what. Trusts no byte of one that is not in that file;
+//! who asks for a server looks at its names.
 
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -12,11 +13,8 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::Extensions;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
-/// For clients, and for anything.
-const CLIENTS: [ObjectIdentifier; 2] = [
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2"),
-    ObjectIdentifier::new_unwrap("2.5.29.37.0"),
-];
+/// For anything.
+const ANY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 /// Extensions that Go handles: of keys, names, constraints, revocation, policies and uses. A certificate with another
 /// one that is critical is not let in.
 const KNOWN: [ObjectIdentifier; 9] = [
@@ -31,12 +29,35 @@ const KNOWN: [ObjectIdentifier; 9] = [
     ObjectIdentifier::new_unwrap("2.5.29.37"),
 ];
 
-/// Whether such a certificate may be a client's now.
+/// Who shows a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Who asks.
+    Client,
+    /// Who is asked.
+    Server,
+}
+
+impl Side {
+    /// What the certificate has to be for, unless it does not say.
+    fn usage(self) -> ObjectIdentifier {
+        ObjectIdentifier::new_unwrap(match self {
+            Self::Client => "1.3.6.1.5.5.7.3.2",
+            Self::Server => "1.3.6.1.5.5.7.3.1",
+        })
+    }
+}
+
+/// Whether such a certificate may be this side's now.
 ///
 /// # Errors
 ///
 /// Why not.
-pub(super) fn look_at(shown: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
+pub(crate) fn look_at(
+    shown: &CertificateDer<'_>,
+    side: Side,
+    now: UnixTime,
+) -> Result<(), CertificateError> {
     let certificate =
         Certificate::from_der(shown).map_err(|_| CertificateError::BadEncoding)?.tbs_certificate;
     let of = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
@@ -52,7 +73,9 @@ pub(super) fn look_at(shown: &CertificateDer<'_>, now: UnixTime) -> Result<(), C
     }
     match certificate.get::<ExtendedKeyUsage>() {
         Ok(None) => Ok(()),
-        Ok(Some((_, ExtendedKeyUsage(uses)))) if uses.iter().any(|it| CLIENTS.contains(it)) => {
+        Ok(Some((_, ExtendedKeyUsage(uses))))
+            if uses.iter().any(|it| [ANY, side.usage()].contains(it)) =>
+        {
             Ok(())
         }
         Ok(Some(_)) => Err(CertificateError::InvalidPurpose),
@@ -67,14 +90,14 @@ fn has_strange(extensions: Option<&Extensions>) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::trust;
 
     /// One that is its own authority, for a day.
-    pub(in crate::serve::tls) const OWN: &str = "\
+    pub(crate) const OWN: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBbjCCAROgAwIBAgIUVkpaIgIBIJgqSye7IR5PMwLwDTYwCgYIKoZIzj0EAwIw
 DDEKMAgGA1UEAwwBYTAeFw0yNjExMjkxODQ2NTFaFw0yNjExMzAxODQ2NTFaMAwx
@@ -91,16 +114,19 @@ IQD6bEh6+SmFDtMaqDYHts1AO9aYOgJxElFeuSK4TyFeZw==
     fn it_is_good_from_its_first_to_its_last_second() {
         let own = trust::chain(OWN.as_bytes()).unwrap().remove(0);
         let (first, last) = (1_795_978_011, 1_796_064_411);
-        let at = |time| look_at(&own, UnixTime::since_unix_epoch(Duration::from_secs(time)));
-        assert_eq!((at(first), at(last)), (Ok(()), Ok(())));
-        assert_eq!(at(first - 1), Err(CertificateError::NotValidYet));
-        assert_eq!(at(last + 1), Err(CertificateError::Expired));
+        for side in [Side::Client, Side::Server] {
+            let at =
+                |time| look_at(&own, side, UnixTime::since_unix_epoch(Duration::from_secs(time)));
+            assert_eq!((at(first), at(last)), (Ok(()), Ok(())));
+            assert_eq!(at(first - 1), Err(CertificateError::NotValidYet));
+            assert_eq!(at(last + 1), Err(CertificateError::Expired));
+        }
     }
 
     #[test]
     fn what_is_no_certificate_is_not_good() {
         for bytes in [&b""[..], b"x", &[0x30, 0x80], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]] {
-            let said = look_at(&CertificateDer::from(bytes), UnixTime::now());
+            let said = look_at(&CertificateDer::from(bytes), Side::Server, UnixTime::now());
             assert_eq!(said, Err(CertificateError::BadEncoding), "{bytes:?}");
         }
     }
