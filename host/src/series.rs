@@ -282,14 +282,19 @@ impl Family {
         self.lives.get(id as usize) == Some(&life)
     }
 
-    /// Adds to a number. A gauge is signed, and wraps. Any other stays at 2^64 - 1 when it gets there: it never falls.
+    /// Adds to a number that never falls: it stays at 2^64 - 1 when it gets there.
     #[inline]
     pub fn add(&mut self, cell: Cell, value: u64) {
         let sum = &mut self.cells[cell.0 as usize];
-        *sum = match self.kind {
-            Kind::IntegerGauge => sum.wrapping_add(value),
-            _ => sum.saturating_add(value),
-        };
+        *sum = sum.saturating_add(value);
+        self.changed.mark(self.series_of(cell));
+    }
+
+    /// Moves a number that may fall, by a signed difference. Wraps.
+    #[inline]
+    pub fn shift(&mut self, cell: Cell, difference: u64) {
+        let sum = &mut self.cells[cell.0 as usize];
+        *sum = sum.wrapping_add(difference);
         self.changed.mark(self.series_of(cell));
     }
 

@@ -66,7 +66,10 @@ impl Receiver for Adding<'_> {
         let Self { decided, family } = self;
         let at = row.0 as usize * decided.columns.len() + column;
         match decided.fates.get(at) {
-            Some(Fate::Add(cell)) => family.add(*cell, difference),
+            Some(Fate::Add(cell)) => match decided.columns.get(column) {
+                Some(Column::Gauge) => family.shift(*cell, difference),
+                _ => family.add(*cell, difference),
+            },
             Some(Fate::Parted(parting)) => decided.past.count(*parting, difference),
             Some(Fate::Out | Fate::Undecided) | None => {}
         }
@@ -164,7 +167,7 @@ impl Decided {
             if let Fate::Add(cell) = *fate
                 && *kind == Column::Gauge
             {
-                family.add(cell, rows.number(row, column).wrapping_neg());
+                family.shift(cell, rows.number(row, column).wrapping_neg());
             }
         }
     }
@@ -261,10 +264,10 @@ impl Decided {
 /// Turns the fate of a gauge: its number goes from series to series with it.
 fn turn_gauge(number: u64, (before, now): (Fate, Fate), family: &mut Family) -> Fate {
     if let Fate::Add(cell) = now {
-        family.add(cell, number);
+        family.shift(cell, number);
     }
     if let Fate::Add(cell) = before {
-        family.add(cell, number.wrapping_neg());
+        family.shift(cell, number.wrapping_neg());
         family.leave(cell);
     }
     now

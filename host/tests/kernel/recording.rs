@@ -241,6 +241,8 @@ pub fn a_recording_may_be_interrupted() {
     let file = configs.path().join("x.rec");
     let path = file.to_str().unwrap();
     let interrupted = |signal| {
+        // What an earlier one has written would be taken for this one's.
+        let _ = fs::remove_file(&file);
         let mut record = Command::new(BINARY);
         record.arg("record").args(configs.flags()).args([
             "--for=10m",

@@ -177,7 +177,7 @@ fn shortcuts(case: Case) -> BTreeSet<String> {
             for (n, value) in &model {
                 let (before, total) = counted.entry(*n).or_default();
                 let grown = if value < before { *value } else { value - *before };
-                (*before, *total) = (*value, total.wrapping_add(grown));
+                (*before, *total) = (*value, total.saturating_add(grown));
             }
             let page = Page::Metrics(Format::Text, Escaping::default());
             pipeline.scraper.read(None);

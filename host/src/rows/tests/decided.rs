@@ -163,15 +163,17 @@ proptest! {
     }
 
     /// The series of a gauge are the sums of what the map holds now, whatever it held before. Numbers are
-    /// signed, and wrap.
+    /// signed, and wrap. So are those of a counter whose program sets it.
     #[test]
     fn gauges_are_what_the_map_holds(
         history in contents(),
         placed in prop::bool::ANY,
         zero in prop::sample::select(&[0, 25, u64::MAX, 1 << 63][..]),
         columns in 1..3usize,
+        is_set in prop::bool::ANY,
     ) {
-        let mut scene = Scene::of(5, &vec![Column::Gauge; columns], Kind::IntegerGauge);
+        let kind = if is_set { Kind::Counter } else { Kind::IntegerGauge };
+        let mut scene = Scene::of(5, &vec![Column::Gauge; columns], kind);
         let now = Instant::now();
         for content in &history {
             let mut content = content.clone();
