@@ -54,10 +54,10 @@ pub fn is_made_again(plugin: &str) {
     let made = dir.path().join("made.wasm");
     let mut command = Command::new(EXPORTER);
     command.args(["plugin", "componentize"]).arg(directory().join(plugin).with_extension("wasm"));
-    let output = command.arg(&made).args(["--version", "9"]).output().unwrap();
+    let output = command.arg(&made).args(["--version", "9.0.0"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let compiler = Compiler::program(EXPORTER);
     let found = plugin::inspect_file(&made, &compiler, CompileLimits::default()).unwrap();
     let before = inspected(plugin).metadata;
-    assert_eq!(found.metadata, Metadata { version: Some("9".to_owned()), ..before });
+    assert_eq!(found.metadata, Metadata { version: Some("9.0.0".to_owned()), ..before });
 }

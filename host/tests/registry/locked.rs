@@ -61,8 +61,10 @@ metrics: {{counters: [{{name: work_hash_total, help: h, labels: [
     /// What the recorded workload becomes without any registry, or why not.
     pub fn served(&self, flags: &str) -> (i32, String) {
         let (code, said) = self.warned(flags);
-        let is_told =
-            |line: &&str| !line.starts_with('#') && !line.contains("whoever has signed them");
+        let is_told = |line: &&str| {
+            let is_log = line.contains(" INFO ") || line.contains("whoever has signed them");
+            !line.starts_with('#') && !is_log
+        };
         (code, said.lines().filter(is_told).collect::<Vec<_>>().join("\n"))
     }
 

@@ -404,7 +404,10 @@ fn told_without_words_of_the_collector(exporter: &Exporter, words: &str) {
     until("the status page tells of it", || exporter.page("/").contains("signal=metrics"));
     for path in ["/", "/api/v1/status"] {
         let page = exporter.page(path);
-        assert!(page.contains("a line that quotes") && !page.contains(words), "{path}: {page}");
+        assert!(
+            page.contains("a line about keys, a plugin, a collector") && !page.contains(words),
+            "{path}: {page}"
+        );
     }
 }
 
