@@ -288,8 +288,10 @@ impl Found {
     }
 }
 
-fn damaged(error: BinaryReaderError) -> NoPlugin {
-    NoPlugin::Damaged(format!("{} at byte {}", plain(error.message(), 256), error.offset()))
+/// What the parser says of it, on one line.
+pub(super) fn damaged(error: BinaryReaderError) -> NoPlugin {
+    let text = plain(&error.message().replace('\n', ": "), 256);
+    NoPlugin::Damaged(format!("{text} at byte {}", error.offset()))
 }
 
 #[cfg(test)]

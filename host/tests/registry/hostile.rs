@@ -385,7 +385,7 @@ pub fn what_is_no_plugin_is_not_kept() {
     insta::assert_snapshot!(all, @"
     a text: 3 HOST/zone:1.0.0@sha256:A: found no WebAssembly, expected a component; see whether the reference is the right one; if it is, push a plugin there
     a module: 3 HOST/zone:1.0.0@sha256:A: found a core module, expected a component; see whether the reference is the right one; if it is, push a plugin there
-    without code: 3 HOST/zone:1.0.0@sha256:A: the component is damaged: type mismatch: expected i32 but nothing on stack (at offset 0x582); see whether the reference is the right one; if it is, push a plugin there
+    without code: 3 HOST/zone:1.0.0@sha256:A: the component is damaged: type mismatch: expected i32 but nothing on stack at byte 1410; see whether the reference is the right one; if it is, push a plugin there
     ");
 }
 

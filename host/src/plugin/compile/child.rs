@@ -19,7 +19,7 @@ use super::reply::{Facts, Item, Reply, Stub};
 use super::{CompileError, Order, Task, Weight, weigh};
 use crate::bpf::close_inherited;
 use crate::plugin::engine;
-use crate::plugin::inspect::{Inspection, NoPlugin, inspect, is_given};
+use crate::plugin::inspect::{Inspection, NoPlugin, damaged, inspect, is_given};
 use crate::plugin::limits::{
     DEEPEST_IMPORT, LARGEST_CODE, LARGEST_NAMES, MOST_ITEMS, MOST_NAMES, MOST_WORKERS,
 };
@@ -147,7 +147,7 @@ fn looked(task: Task, bytes: &[u8]) -> Result<(Facts, Vec<u8>), CompileError> {
 /// Whether all of it is WebAssembly, code too. What of that this host can run is found when it is compiled.
 fn validate(bytes: &[u8]) -> Result<(), CompileError> {
     let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes);
-    valid.map(drop).map_err(|error| shortened(NoPlugin::Damaged(error.to_string())).into())
+    valid.map(drop).map_err(|error| shortened(damaged(error)).into())
 }
 
 /// The component that this becomes, with what is said of it in the line before.
